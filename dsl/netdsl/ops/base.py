@@ -1,0 +1,187 @@
+"""What every operator is: one frozen class that holds all its facets.
+
+An operator is a frozen dataclass. Its fields are its static attributes, so that operators are
+hashable and can key plans. Its class variable `inputs` names its tensor inputs in order: `"x"` is
+required, `"bias?"` may be left out (the methods then get `None`), `"*xs"` takes any number.
+
+The facets, all in the one class:
+
+- `shape(*types)` gives the output types, on symbolic sizes, and raises `OpError` for bad input;
+- `forward(xp, *arrays)` is the reference meaning, on any array module `xp` (NumPy or CuPy);
+- `cost(*types)` counts multiply-adds;
+- `examples()` are samples that drive the conformance tests, `bad_examples()` those that must fail.
+
+In a `.net` file an operator is called by its lower-case name: `max_pool(x, 3, stride=2)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from netdsl.dims import Dim, dim
+from netdsl.types import DType, TensorType
+
+Axis = Annotated[int, "axis"]
+"""An attribute that is one axis: an integer, or in a `.net` file also the axis's name."""
+Axes = Annotated[tuple[int, ...], "axes"]
+"""An attribute that is one axis or a list of axes."""
+Ints = tuple[int, ...]
+"""An attribute that is one integer or a list: `stride=2`, `stride=[2, 1]`."""
+Sizes = tuple[Dim, ...]
+"""An attribute that is a list of axis sizes, which may hold free symbols until a plan binds them."""
+
+Array = Any
+"""An array of whichever array module runs the model."""
+Module = Any
+"""`numpy` or `cupy`."""
+Types = TensorType | tuple[TensorType, ...]
+
+
+class OpError(Exception):
+    """An operator cannot take these inputs or attributes.
+
+    Args:
+        message: What is wrong, with both values. The operator's name is put before it.
+        at: The inputs involved, as `"x"` or `("x", axis)`; the message shows where they came from.
+        attribute: The attribute involved, if one is.
+        help: What the user can do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        at: Iterable[str | tuple[str, int]] = (),
+        attribute: str | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = tuple((a, None) if isinstance(a, str) else a for a in at)
+        self.attribute = attribute
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all operators; see the module's docstring."""
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    is_random: ClassVar[bool] = False
+    """Whether `forward` also takes `rng=`, a seeded generator of the array module."""
+
+    def shape(self, *args: Any, **kwargs: Any) -> Types:
+        """The output types for the input types. Raises `OpError`."""
+        raise OpError("has no shape rule")
+
+    def forward(self, xp: Module, *args: Any, **kwargs: Any) -> Any:
+        """The outputs, as one array or a tuple of arrays, for input arrays."""
+        raise OpError("has no forward rule")
+
+    def cost(self, *args: Any, **kwargs: Any) -> Dim:
+        """Multiply-adds for the input types; 0 for operators that have no products to sum."""
+        return dim(0)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        """Samples that must run, and agree with an independent implementation."""
+        return ()
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        """Samples that `shape` must refuse, each with words that its message must hold."""
+        return ()
+
+    def bind(self, sizes: Mapping[str, int]) -> Op:
+        """This operator with the free sizes in its attributes replaced by fixed ones."""
+        changed = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            bound = _bind(value, sizes)
+            if bound is not value:
+                changed[field.name] = bound
+        return replace(self, **changed) if changed else self
+
+
+def _bind(value: Any, sizes: Mapping[str, int]) -> Any:
+    if isinstance(value, Dim):
+        return value if value.is_fixed else value.substitute(sizes)
+    if isinstance(value, tuple) and any(isinstance(v, Dim) and not v.is_fixed for v in value):
+        return tuple(_bind(v, sizes) for v in value)
+    return value
+
+
+# -- the registry --------------------------------------------------------------------------------
+
+REGISTRY: dict[str, type[Op]] = {}
+"""Every operator by its name in the language."""
+
+_OpClass = TypeVar("_OpClass", bound=type[Op])
+
+
+def operator(name: str, *inputs: str) -> Callable[[_OpClass], _OpClass]:
+    """Register an operator class under its name in the language, with its tensor inputs."""
+
+    def register(cls: _OpClass) -> _OpClass:
+        if name in REGISTRY:
+            raise ValueError(f"operator `{name}` is defined twice")
+        cls.name = name
+        cls.inputs = inputs
+        REGISTRY[name] = cls
+        return cls
+
+    return register
+
+
+# -- samples for the conformance tests -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A random tensor for a sample: uniform in `[low, high)`; integers likewise; booleans fair."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    low: float = -1.0
+    high: float = 1.0
+
+
+def draw(*shape: int, low: float = -1.0, high: float = 1.0, dtype: str = "f32") -> Draw:
+    """A float sample. The conformance test runs it in f32 and in f64."""
+    return Draw(DType(dtype), shape, low, high)
+
+
+def draw_ints(*shape: int, low: int = 0, high: int = 10, dtype: str = "i64") -> Draw:
+    return Draw(DType(dtype), shape, low, high)
+
+
+def draw_bools(*shape: int) -> Draw:
+    return Draw(DType.BOOL, shape)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An operator and the inputs to run it on; `None` leaves an optional input out."""
+
+    op: Op
+    inputs: tuple[Draw | None, ...]
+
+
+def example(op: Op, *inputs: Draw | None) -> Example:
+    return Example(op, inputs)
+
+
+@dataclass(frozen=True)
+class BadExample:
+    """An operator, input types it must refuse, and words its message must hold."""
+
+    op: Op
+    inputs: tuple[TensorType | None, ...]
+    words: str
+
+
+def bad(words: str, op: Op, *inputs: TensorType | None) -> BadExample:
+    return BadExample(op, inputs, words)

@@ -1,0 +1,103 @@
+"""Walks the operator registry: an operator that lacks a facet, or disagrees with others, fails here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ops.references  # noqa: F401  (registers the independent implementations)
+from netdsl.dims import Dim
+from netdsl.ops import REGISTRY
+from netdsl.ops.base import Example, Op, OpError
+from netdsl.types import DType, TensorType, tensor
+from ops.harness import REFERENCES, sample, strided, tolerance
+
+EXEMPT: dict[str, str] = {}
+"""Operators that the walk cannot drive, each with the test that covers it instead."""
+
+WALKED = {name: cls for name, cls in sorted(REGISTRY.items()) if name not in EXEMPT}
+EXAMPLES = [
+    pytest.param(e, dtype, id=f"{name}-{n}-{dtype}")
+    for name, cls in WALKED.items()
+    for n, e in enumerate(cls.examples())
+    for dtype in (DType.F32, DType.F64)
+]
+BAD = [
+    pytest.param(b, id=f"{name}-{n}")
+    for name, cls in WALKED.items()
+    for n, b in enumerate(cls.bad_examples())
+]
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def type_of(array: Any) -> TensorType | None:
+    if array is None:
+        return None
+    dtype = next(d for d in DType if d.numpy_name == str(array.dtype))
+    return tensor(dtype, *array.shape)
+
+
+def draw_all(item: Example, dtype: DType) -> list[Any]:
+    return [sample(d, dtype, f"{item.op}{n}") for n, d in enumerate(item.inputs)]
+
+
+def run(op: Op, xp: Any, arrays: list[Any]) -> tuple[Any, ...]:
+    extra = {"rng": xp.random.default_rng(0)} if op.is_random else {}
+    return as_tuple(op.forward(xp, *arrays, **extra))
+
+
+def to_numpy(array: Any) -> Any:
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_has_every_facet(name: str) -> None:
+    cls = REGISTRY[name]
+    assert cls.__doc__ and len(cls.__doc__) > 60, f"{name} needs a docstring"
+    assert cls.shape is not Op.shape and cls.forward is not Op.forward
+    assert list(cls.examples()), f"{name} has no examples"
+    assert list(cls.bad_examples()), f"{name} has no bad examples"
+    assert cls.is_random or cls in REFERENCES, f"{name} has no independent implementation"
+
+
+@pytest.mark.parametrize(("item", "dtype"), EXAMPLES)
+def test_inferred_type_is_the_actual_one(item: Example, dtype: DType, xp: Any) -> None:
+    arrays = [None if a is None else xp.asarray(a) for a in draw_all(item, dtype)]
+    inferred = as_tuple(item.op.shape(*(type_of(a) for a in arrays)))
+    assert [type_of(o) for o in run(item.op, xp, arrays)] == list(inferred)
+    assert isinstance(item.op.cost(*(type_of(a) for a in arrays)), Dim)
+
+
+@pytest.mark.parametrize(("item", "dtype"), EXAMPLES)
+def test_agrees_with_an_independent_implementation(item: Example, dtype: DType, xp: Any) -> None:
+    if item.op.is_random:
+        pytest.skip("random: its distribution is tested in test_random.py")
+    arrays = draw_all(item, dtype)
+    expected = as_tuple(REFERENCES[type(item.op)](item.op, *arrays))
+    for layout in (xp.asarray, lambda a: strided(xp.asarray(a), xp)):
+        actual = run(item.op, xp, [None if a is None else layout(a) for a in arrays])
+        assert len(actual) == len(expected)
+        for ours, theirs in zip(actual, expected, strict=True):
+            limits = tolerance(type(item.op), np.dtype(dtype.numpy_name))
+            np.testing.assert_allclose(to_numpy(ours), theirs, **limits)
+
+
+@pytest.mark.parametrize("item", BAD)
+def test_refuses_bad_input(item: Any) -> None:
+    with pytest.raises(OpError) as caught:
+        item.op.shape(*item.inputs)
+    assert item.words in f"{caught.value.message} {caught.value.help}"
+
+
+@pytest.mark.parametrize(("item", "dtype"), [p for p in EXAMPLES if p.values[1] is DType.F32])
+def test_inputs_are_left_alone(item: Example, dtype: DType) -> None:
+    arrays = draw_all(item, dtype)
+    before = [None if a is None else a.copy() for a in arrays]
+    run(item.op, np, arrays)
+    for was, now in zip(before, arrays, strict=True):
+        np.testing.assert_array_equal(was, now)
