@@ -64,6 +64,10 @@ class OpError(Exception):
         self.help = help
 
 
+class DataError(ValueError):
+    """The values in an array, or sizes known only at run time, do not fit the operator."""
+
+
 @dataclass(frozen=True)
 class Op:
     """Base of all operators; see the module's docstring."""
