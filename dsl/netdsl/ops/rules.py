@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdsl.dims import Dim
-from netdsl.ops.base import OpError
+from netdsl.dims import Apply, Dim, DimLike, dim
+from netdsl.ops.base import OpError, Sizes
 from netdsl.types import TensorType, shape_text
 
 
@@ -106,3 +106,26 @@ def need_rank(x: TensorType, least: int, name: str = "x", *, layout: str | None 
     if x.rank < least:
         wanted = f" {layout}" if layout else f" at least {least} axes"
         raise OpError(f"needs{wanted}, and `{name}` is {x}", at=[name])
+
+
+def sizes(*values: DimLike) -> Sizes:
+    """Shorthand for an attribute of sizes: `sizes(2, 3)`."""
+    return tuple(map(dim, values))
+
+
+def could_equal(a: DimLike, b: DimLike) -> bool:
+    """Whether two sizes are equal, or only run time can tell, because of a `//`, `min` or `max`.
+
+    Different symbols never count as equal: `[B, C]` and `[C, B]` are different shapes.
+    """
+    difference = dim(a) - b
+    if difference == 0:
+        return True
+    rounded = any(isinstance(atom, Apply) for monomial, _ in difference.terms for atom in monomial)
+    return rounded and difference.compare(0) is None
+
+
+def share(size: Dim, parts: DimLike) -> Dim | None:
+    """`size // parts`, or None where that is known to leave a rest; `parts` is not 0."""
+    quotient = size // parts
+    return quotient if could_equal(quotient * parts, size) else None
