@@ -1,0 +1,159 @@
+"""Errors as the product: what is wrong, where, both values, and what to do.
+
+A `Diagnostic` is data; `render` turns it into the text that people read. Every error that a user can
+cause is a `NetError`, which carries one or more diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from netdsl.source import Span
+
+MAX_LINE = 160
+"""Longer source lines are cut around the caret when shown."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A place in the source and what to say about it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding. The first label is where it is; the others are what it clashes with.
+
+    `code` names the explanation that `netrun explain` prints. `path` is the label path of the block
+    in which it was found, where there is one. `severity` is `error`, `warning` or `hint`.
+    """
+
+    code: str
+    message: str
+    labels: tuple[Label, ...] = ()
+    help: str | None = None
+    path: str = ""
+    severity: str = "error"
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding for programs, as `--json` prints it."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "labels": [_label_dict(label) for label in self.labels],
+            "help": self.help,
+            "path": self.path or None,
+        }
+
+
+class NetError(Exception):
+    """Base of every error that a user of the language or the runtime can cause."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__("\n\n".join(render(d) for d in found))
+        self.diagnostics = found
+
+    @property
+    def code(self) -> str:
+        return self.diagnostics[0].code
+
+
+def error(
+    code: str,
+    message: str,
+    span: Span | None = None,
+    text: str = "",
+    *,
+    also: Sequence[Label] = (),
+    help: str | None = None,
+    path: str = "",
+) -> NetError:
+    """A `NetError` of one diagnostic, from its parts."""
+    first = (Label(span, text),) if span else ()
+    return NetError(Diagnostic(code, message, first + tuple(also), help, path))
+
+
+def suggest(name: str, known: Iterable[str]) -> str | None:
+    """`did you mean `x`?` for the nearest known name, or None where nothing is near."""
+    candidates = {k.lower(): k for k in known}
+    near = get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
+    return f"did you mean `{candidates[near[0]]}`?" if near else None
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The text of a diagnostic, with source lines and carets."""
+    lines = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
+    labels = _visible(diagnostic.labels)
+    width = max((len(str(label.span.line)) for label in labels), default=1) + 1
+    for previous, label in zip((None, *labels), labels, strict=False):
+        lines += _render_label(label, previous, width)
+    gutter = " " * width
+    if diagnostic.path:
+        lines.append(f"{gutter} = in: {diagnostic.path}")
+    if diagnostic.help:
+        lines.append(f"{gutter} = help: {diagnostic.help}")
+    return "\n".join(lines)
+
+
+def _visible(labels: Sequence[Label]) -> list[Label]:
+    """The labels without repetitions of a place already shown with the same words."""
+    seen: set[tuple[Span, str]] = set()
+    kept = []
+    for label in labels:
+        if (label.span, label.text) not in seen:
+            seen.add((label.span, label.text))
+            kept.append(label)
+    return kept
+
+
+def _render_label(label: Label, previous: Label | None, width: int) -> list[str]:
+    span, source = label.span, label.span.source
+    lines = []
+    if previous is None or previous.span.source is not source:
+        lines.append(f"{' ' * width}{'-->' if previous is None else ':::'} {span}")
+    text, column, length = _window(source.line(span.line), span.column, span)
+    if previous is None or previous.span.source is not source or previous.span.line != span.line:
+        lines.append(f"{span.line:>{width}} | {text}")
+    mark = ("^" if previous is None else "-") * length
+    lines.append(f"{' ' * width} | {_blank(text[: column - 1])}{mark} {label.text}".rstrip())
+    return lines
+
+
+def _window(line: str, column: int, span: Span) -> tuple[str, int, int]:
+    """The line cut to a readable width, the column in it, and how many characters to mark."""
+    length = max(1, min(span.end - span.start, len(line) - column + 1))
+    if len(line) <= MAX_LINE:
+        return line, column, length
+    start = max(0, column - 1 - MAX_LINE // 2)
+    lead = "..." if start else ""
+    text = lead + line[start : start + MAX_LINE]
+    shift = column - start + len(lead)
+    return text, shift, max(1, min(length, len(text) - shift + 1))
+
+
+def _blank(text: str) -> str:
+    return "".join("\t" if c == "\t" else " " for c in text)
+
+
+def _label_dict(label: Label) -> dict[str, Any]:
+    span = label.span
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "text": label.text,
+    }

@@ -1,0 +1,253 @@
+"""From text to tokens, and from tokens to top-level items.
+
+Newlines end statements, but most are soft: inside parentheses, before an arrow, after a comma. The
+layout stage drops those, gives statement words (`param`, `return`, ...) their types where a statement
+starts, checks brackets, and cuts the file into items, so that a mistake in one item does not hide
+the mistakes in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from lark import Lark, Token, UnexpectedCharacters
+
+from netdsl.diagnostics import Diagnostic, Label, NetError, error
+from netdsl.source import Source, Span
+
+MAX_SOURCE_BYTES = 1_000_000
+MAX_NESTING = 100
+MAX_ITEM_TOKENS = 100_000
+MAX_LEX_ERRORS = 20
+
+ITEM_WORDS = frozenset("net import config block cell model weights train test".split())
+_BEFORE_NAME = frozenset("let layer param buffer const state next input metric".split())
+_ALWAYS = frozenset("return assert expect".split())
+
+_OPERATORS = frozenset("PLUS STAR SLASH FLOORDIV PERCENT AT POWER COMPARE AND OR IS".split())
+_SOFT_AFTER = _OPERATORS | frozenset(
+    """MINUS NOT IN IF ELSE WHEN VIA COMMA ARROW VBAR EQUAL FATARROW RANGE COLON LBRACE LPAR LSQB TILDE
+    DOT""".split()
+)
+_SOFT_BEFORE = _OPERATORS | frozenset(
+    """ARROW VBAR FATARROW VIA WHEN IF ELSE COMMA RBRACE RPAR RSQB TILDE DOT EQUAL""".split()
+)
+_CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+_SHAPES = {"LPAR": "()", "LSQB": "[]", "LBRACE": "{}"}
+
+
+@lru_cache(maxsize=1)
+def grammar() -> Lark:
+    """The compiled grammar: LALR tables and the basic lexer."""
+    return Lark.open_from_package(
+        "netgrammar",
+        "net.lark",
+        ("",),
+        parser="lalr",
+        lexer="basic",
+        start="item",
+        maybe_placeholders=True,
+        propagate_positions=True,
+    )
+
+
+def span_of(source: Source, token: Token) -> Span:
+    assert token.start_pos is not None and token.end_pos is not None
+    return Span(source, token.start_pos, token.end_pos)
+
+
+def tokenize(source: Source) -> list[Token]:
+    """All tokens of the text, newlines included; the text between two tokens is trivia.
+
+    Raises:
+        NetError: the source is too long (E0601), or holds characters or strings that are no
+            tokens (E0101, E0102): all of them are reported together.
+    """
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > MAX_SOURCE_BYTES:
+        raise error(
+            "E0601",
+            f"the source is {size:,} bytes long, and the limit is {MAX_SOURCE_BYTES:,}",
+            source.span(0, 1),
+            help="split the network into blocks and `import` them",
+        )
+    text, found = source.text, []
+    while True:
+        try:
+            tokens = list(grammar().lex(text))
+        except UnexpectedCharacters as unexpected:
+            at = unexpected.pos_in_stream or 0
+            end = _end_of_bad(source.text, at)
+            found.append(_bad_character(source, at, end))
+            text = text[:at] + " " * (end - at) + text[end:]
+            if len(found) < MAX_LEX_ERRORS:
+                continue
+        if found:
+            raise NetError(found)
+        return tokens
+
+
+def _end_of_bad(text: str, at: int) -> int:
+    if text[at] != '"':
+        return at + 1
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _bad_character(source: Source, at: int, end: int) -> Diagnostic:
+    character = source.text[at]
+    label = (Label(source.span(at, end)),)
+    if character == '"':
+        return Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
+    helps = {
+        ";": "statements end with their line; remove the `;`",
+        "'": 'strings stand in double quotes: "..."',
+        "&": "write `and`",
+        "!": "write `not`",
+        "^": "a power is written `**`",
+        "\t": "indent with spaces",
+    }
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    return Diagnostic("E0101", f"`{shown}` has no meaning in a .net file", label, help=helps.get(character))
+
+
+@dataclass
+class ItemTokens:
+    """The tokens of one top-level item, and what is wrong with its brackets, if anything is."""
+
+    tokens: list[Token] = field(default_factory=list)
+    bracket: Diagnostic | None = None
+
+
+def lay_out(source: Source, tokens: Sequence[Token]) -> list[ItemTokens]:
+    """Drop soft newlines, type the statement words, check brackets, and cut into items."""
+    return _Cutter(source, tokens).run()
+
+
+class _Cutter:
+    def __init__(self, source: Source, tokens: Sequence[Token]) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.items: list[ItemTokens] = []
+        self.item: list[Token] = []
+        self.open: list[Token] = []
+        self.bracket: Diagnostic | None = None
+        self.choices = 0
+
+    def run(self) -> list[ItemTokens]:
+        fresh_line = True
+        for index, token in enumerate(self.tokens):
+            if token.type == "NEWLINE":
+                fresh_line = True
+                self._newline(index, token)
+                continue
+            if fresh_line and self._starts_item(index):
+                self._finish("before the next item")
+            fresh_line = False
+            self._take(index, token)
+        self._finish("before the file ends")
+        return self.items
+
+    def _following(self, index: int) -> Token | None:
+        for after in range(index + 1, len(self.tokens)):
+            if self.tokens[after].type != "NEWLINE":
+                return self.tokens[after]
+        return None
+
+    def _starts_item(self, index: int) -> bool:
+        """Whether an item starts here: after a hard newline, or so plainly that something is missing."""
+        token = self.tokens[index]
+        if not self.open and (not self.item or self.item[-1].type == "NEWLINE"):
+            return True
+        if token.type != "NAME" or token not in ITEM_WORDS:
+            return False
+        return token.column == 1 and self.tokens[index + 1].type in ("NAME", "STRING", "LBRACE")
+
+    def _newline(self, index: int, token: Token) -> None:
+        self.choices = 0
+        inside_braces = bool(self.open) and self.open[-1].type == "LBRACE"
+        if not self.item or self.item[-1].type in _SOFT_AFTER | {"NEWLINE"}:
+            return
+        after = self._following(index)
+        if after is None or after.type in _SOFT_BEFORE or not (inside_braces or not self.open):
+            return
+        self.item.append(token)
+
+    def _take(self, index: int, token: Token) -> None:
+        if token.type in _SHAPES:
+            self._open(token)
+        elif token.type in _CLOSERS:
+            self._close(token)
+        elif token.type == "ELSE":
+            self.choices += 1
+            if self.choices > MAX_NESTING:
+                self._too_deep(token)
+        self.item.append(self._typed(index, token))
+
+    def _typed(self, index: int, token: Token) -> Token:
+        """Give a word its type where it starts an item or a statement."""
+        if token.type != "NAME":
+            return token
+        before = self.item[-1].type if self.item else None
+        if before is None and not self.open and token in ITEM_WORDS:
+            return token.update(type=token.upper())
+        starts = before in ("LBRACE", "NEWLINE") and bool(self.open) and self.open[-1].type == "LBRACE"
+        if not starts:
+            return token
+        after = self._following(index)
+        if token in _ALWAYS or (token in _BEFORE_NAME and after is not None and after.type == "NAME"):
+            return token.update(type=token.upper())
+        return token
+
+    def _open(self, token: Token) -> None:
+        self.open.append(token)
+        if len(self.open) > MAX_NESTING:
+            self._too_deep(token)
+
+    def _too_deep(self, token: Token) -> None:
+        message = f"brackets and choices nest more than {MAX_NESTING} deep here"
+        self._report("E0602", message, token, help="give the inner part a name with `let` or a `block`")
+
+    def _close(self, token: Token) -> None:
+        wanted = _CLOSERS[token.type]
+        if self.open and self.open[-1].type == wanted:
+            self.open.pop()
+            return
+        if not self.open:
+            self._report(
+                "E0103", f"this `{token}` closes nothing", token, help="remove it, or add its opener"
+            )
+            return
+        opener = self.open.pop()
+        self._report(
+            "E0103",
+            f"`{token}` does not close the `{opener}` opened before it",
+            token,
+            also=[Label(span_of(self.source, opener), f"this wants `{_SHAPES[opener.type][1]}`")],
+        )
+
+    def _finish(self, where: str) -> None:
+        """End the item that stands open."""
+        if self.open:
+            opener = self.open[-1]
+            closer = _SHAPES[opener.type][1]
+            self._report("E0104", f"this `{opener}` is not closed {where}", opener, help=f"add `{closer}`")
+        while self.item and self.item[-1].type == "NEWLINE":
+            self.item.pop()
+        if len(self.item) > MAX_ITEM_TOKENS:
+            message = f"this item is {len(self.item):,} tokens long, and the limit is {MAX_ITEM_TOKENS:,}"
+            self.bracket = None
+            self._report("E0604", message, self.item[0], help="split it into blocks")
+        if self.item:
+            self.items.append(ItemTokens(self.item, self.bracket))
+        self.item, self.open, self.bracket = [], [], None
+
+    def _report(
+        self, code: str, message: str, token: Token, *, also: Sequence[Label] = (), help: str | None = None
+    ) -> None:
+        """Keep the first finding of an item; later ones are mostly its echo."""
+        if self.bracket is None:
+            label = Label(span_of(self.source, token))
+            self.bracket = Diagnostic(code, message, (label, *also), help)

@@ -1,0 +1,446 @@
+"""The syntax tree of a `.net` file: frozen data, a span on every node, nothing evaluated.
+
+Two trees compare equal when they say the same, wherever they stand: spans and comments take no part
+in comparison. The text between two tokens (spaces and comments) is kept by `parser.Syntax.tokens`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netdsl.source import Span
+
+
+@dataclass(frozen=True)
+class Node:
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Ident(Node):
+    """A name where it is given, not used: a label, a parameter, a binding."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+# -- expressions ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Name(Node):
+    text: str
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    value: int | float
+
+
+@dataclass(frozen=True)
+class Text(Node):
+    value: str
+
+
+@dataclass(frozen=True)
+class Boolean(Node):
+    value: bool
+
+
+@dataclass(frozen=True)
+class NoneValue(Node):
+    pass
+
+
+@dataclass(frozen=True)
+class Star(Node):
+    """`*rest` in a list of sizes."""
+
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Slice(Node):
+    """`start:stop:step` in an index."""
+
+    start: Expr | None
+    stop: Expr | None
+    step: Expr | None
+
+
+@dataclass(frozen=True)
+class ListExpr(Node):
+    """`[a, b]`: a list of values, the sizes of a type, or the axes of a rearrangement."""
+
+    elements: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Operation(Node):
+    """Operators of one precedence, applied from the left: `a + b - c`."""
+
+    first: Expr
+    rest: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
+class Negative(Node):
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Not(Node):
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Logic(Node):
+    """`and` or `or` of two or more operands."""
+
+    operator: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Conditional(Node):
+    """`then if condition else otherwise`."""
+
+    then: Expr
+    condition: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True)
+class Argument(Node):
+    """One argument of a call; `axes` is the list after `=>`, which only einsum takes."""
+
+    name: Ident | None
+    value: Expr
+    axes: ListExpr | None = None
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    function: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
+class Attribute(Node):
+    value: Expr
+    name: Ident
+
+
+@dataclass(frozen=True)
+class Index(Node):
+    """`value[elements]`: an element of a list, a slice of a tensor, or a type such as `f32[B, 3]`."""
+
+    value: Expr
+    elements: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Pipeline(Node):
+    """`source -> stage -> stage`."""
+
+    source: Expr
+    stages: tuple[Stage, ...]
+
+
+Expr = (
+    Name
+    | Number
+    | Text
+    | Boolean
+    | NoneValue
+    | Star
+    | Slice
+    | ListExpr
+    | Operation
+    | Negative
+    | Not
+    | Logic
+    | Conditional
+    | Call
+    | Attribute
+    | Index
+    | Pipeline
+)
+
+# -- stages --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Apply(Node):
+    """A stage that calls a block or a function: `Linear(10)`, `relu`."""
+
+    call: Expr
+
+
+@dataclass(frozen=True)
+class Choice(Node):
+    """`A if condition else B` as a stage."""
+
+    then: Expr
+    condition: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True)
+class Residual(Node):
+    """`residual { body } via { shortcut }`: the body's result plus the shortcut's."""
+
+    body: Chain
+    via: Chain | None
+
+
+@dataclass(frozen=True)
+class Loop(Node):
+    """`for variable in start..stop { body }`."""
+
+    variable: Ident
+    start: Expr
+    stop: Expr
+    body: Chain
+
+
+@dataclass(frozen=True)
+class Scan(Node):
+    """`scan Cell(..)(..) reverse states`."""
+
+    call: Expr
+    modifiers: tuple[Ident, ...]
+
+
+@dataclass(frozen=True)
+class Fork(Node):
+    """`( A | B )`: every arm gets the same input."""
+
+    arms: tuple[Chain, ...]
+
+
+@dataclass(frozen=True)
+class Rearrange(Node):
+    """`[B, T, h*d] => [B, h, T, d]`."""
+
+    left: ListExpr
+    right: ListExpr
+
+
+@dataclass(frozen=True)
+class Group(Node):
+    """`{ chain }` as one stage, so that it can be labelled or repeated."""
+
+    body: Chain
+
+
+Core = Apply | Choice | Residual | Loop | Scan | Fork | Rearrange | Group
+
+
+@dataclass(frozen=True)
+class Repeat(Node):
+    """`* count`, or `* count shared`."""
+
+    count: Expr
+    modifier: Ident | None
+
+
+@dataclass(frozen=True)
+class Stage(Node):
+    label: Ident | None
+    core: Core
+    repeat: Repeat | None
+    when: Expr | None
+
+
+@dataclass(frozen=True)
+class Chain(Node):
+    stages: tuple[Stage, ...]
+
+
+# -- statements ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Let(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Layer(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Declaration(Node):
+    """`param`, `buffer`, `const` or `state`: a named tensor of the block."""
+
+    kind: str
+    name: Ident
+    type: Expr
+    value: Expr | None
+    when: Expr | None
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Next(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Bind(Node):
+    names: tuple[Ident, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Return(Node):
+    values: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Assert(Node):
+    condition: Expr
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Expect(Node):
+    """`expect value`, `expect value is type`, or `expect value ~ other within tolerance`."""
+
+    value: Expr
+    type: Expr | None
+    other: Expr | None
+    modifier: Ident | None
+    tolerance: Expr | None
+
+
+Statement = Let | Layer | Declaration | Next | Bind | Return | Assert | Expect
+
+# -- items ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Param(Node):
+    """A static parameter, or a tensor input where `type` is a tensor type."""
+
+    name: Ident
+    type: Expr | None
+    default: Expr | None
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Output(Node):
+    name: Ident | None
+    type: Expr
+
+
+@dataclass(frozen=True)
+class Header(Node):
+    major: int
+    minor: int
+
+
+@dataclass(frozen=True)
+class Import(Node):
+    path: Text
+    alias: Ident | None
+
+
+@dataclass(frozen=True)
+class ConfigEntry(Node):
+    name: Ident
+    type: Expr | None
+    value: Expr
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Config(Node):
+    entries: tuple[ConfigEntry | Assert, ...]
+
+
+@dataclass(frozen=True)
+class Block(Node):
+    """A `block`, `cell` or `model`. A short block has a chain instead of statements."""
+
+    kind: str
+    name: Ident
+    statics: tuple[Param, ...]
+    inputs: tuple[Param, ...] | None
+    outputs: tuple[Output, ...] | None
+    body: tuple[Statement, ...]
+    chain: Chain | None = None
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class WeightRule(Node):
+    """`"theirs" => "ours"`; `ours` is None where a weight of theirs is left out."""
+
+    theirs: Text
+    ours: Text | None
+    modifiers: tuple[Ident, ...]
+
+
+@dataclass(frozen=True)
+class Weights(Node):
+    name: Ident
+    rules: tuple[WeightRule, ...]
+
+
+@dataclass(frozen=True)
+class TrainInput(Node):
+    name: Ident
+    type: Expr
+
+
+@dataclass(frozen=True)
+class Metric(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Setting(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Patterns(Node):
+    """`over "D.*"`, `freeze "encoder.*"`."""
+
+    word: Ident
+    patterns: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
+class Train(Node):
+    name: Ident | None
+    lines: tuple[TrainInput | Metric | Setting | Patterns | Let | Assert, ...]
+
+
+@dataclass(frozen=True)
+class Test(Node):
+    name: Text
+    body: tuple[Statement, ...]
+
+
+Item = Header | Import | Config | Block | Weights | Train | Test
+
+
+@dataclass(frozen=True)
+class File(Node):
+    items: tuple[Item, ...]
+
+    def of(self, kind: str) -> list[Block]:
+        """The `block`s, `cell`s or `model`s of the file."""
+        return [item for item in self.items if isinstance(item, Block) and item.kind == kind]
