@@ -1,0 +1,169 @@
+"""From a typed model to a networkx graph: every block expanded, every operator a node.
+
+Nodes are numbered in execution order. Each carries `op`, `label` (its label path), `span`, `chain`
+(the block calls that made it, outermost first) and `types` (its outputs). An edge runs from producer
+to consumer and carries `output` (which output of the producer) and `slot` (which input of the
+consumer). A node of a scan also carries `body`, the graph of its cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter
+from netdsl.ops.base import Op
+from netdsl.ops.scan import Program, ProgramStep, Scan
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+Port = tuple[int, int]
+"""A value of the graph: a node and which of its outputs."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One call of a block: which block, under which label path, from where."""
+
+    block: str
+    label: str
+    span: Span
+
+
+def build(model: Model) -> nx.MultiDiGraph:
+    """The graph of a model. Its attributes `inputs` and `outputs` map names to node numbers."""
+    expansion = _Expansion()
+    ports: list[Port | None] = []
+    inputs = {}
+    for slot in model.body.inputs:
+        node = expansion.add(Input(slot.name), (), (slot.type,), slot.name, slot.span, ())
+        inputs[slot.name] = node
+        ports.append((node, 0))
+    results = expansion.expand(model.body, ports, "", ())
+    outputs = {}
+    for slot, port in zip(model.body.outputs, results, strict=True):
+        outputs[slot.name] = expansion.add(Output(slot.name), (port,), (slot.type,), slot.name, slot.span, ())
+    expansion.graph.graph.update(name=model.name, inputs=inputs, outputs=outputs, doc=model.doc)
+    return expansion.graph
+
+
+def program(body: Body) -> tuple[Program, list[tuple[str, OpStep]]]:
+    """A body as a flat program whose parameters are further inputs, and those parameters by path.
+
+    Used for cells: the caller mints the parameters outside and hands them in at every step.
+    """
+    flat = _Flat()
+    values = flat.expand(body, list(range(len(body.inputs))), "", len(body.inputs))
+    return flat.finish(body, values)
+
+
+@dataclass
+class _Expansion:
+    graph: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+    parameters: dict[str, int] = field(default_factory=dict)
+
+    def add(
+        self,
+        op: Op,
+        inputs: Sequence[Port | None],
+        types: tuple[TensorType, ...],
+        label: str,
+        span: Span,
+        chain: tuple[Frame, ...],
+    ) -> int:
+        node = len(self.graph)
+        self.graph.add_node(node, op=op, label=label, span=span, chain=chain, types=types)
+        for slot, port in enumerate(inputs):
+            if port is not None:
+                self.graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
+        if isinstance(op, Scan):
+            self.graph.nodes[node]["body"] = program_graph(op.program, label, span)
+        return node
+
+    def expand(
+        self, body: Body, inputs: Sequence[Port | None], path: str, chain: tuple[Frame, ...], uses: str = ""
+    ) -> list[Port | None]:
+        values = list(inputs)
+        for step in body.steps:
+            args = [None if i is None else values[i] for i in step.inputs]
+            label = join(path, step.label)
+            if isinstance(step, CallStep):
+                use = uses + (f"@{step.application + 1}" if step.application else "")
+                frame = Frame(step.body.name, label + use, step.span)
+                values += self.expand(step.body, args, label, (*chain, frame), use)
+            elif isinstance(step.op, Parameter):
+                values.append((self._parameter(step, label, chain), 0))
+            else:
+                node = self.add(step.op, args, step.types, label + uses, step.span, chain)
+                values += [(node, n) for n in range(len(step.types))]
+        return [values[slot.value] for slot in body.outputs]
+
+    def _parameter(self, step: OpStep, path: str, chain: tuple[Frame, ...]) -> int:
+        if path not in self.parameters:
+            self.parameters[path] = self.add(step.op, (), step.types, path, step.span, chain)
+        return self.parameters[path]
+
+
+@dataclass
+class _Flat:
+    """Expands a cell's body into program steps; parameters are put aside under negative numbers."""
+
+    steps: list[ProgramStep] = field(default_factory=list)
+    parameters: dict[str, OpStep] = field(default_factory=dict)
+    count: int = 0
+
+    def expand(self, body: Body, inputs: list[int | None], path: str, first: int = 0) -> list[int | None]:
+        self.count = self.count or first
+        values = list(inputs)
+        for step in body.steps:
+            args = tuple(None if i is None else values[i] for i in step.inputs)
+            label = join(path, step.label)
+            if isinstance(step, CallStep):
+                values += self.expand(step.body, list(args), label)
+            elif isinstance(step.op, Parameter):
+                self.parameters.setdefault(label, step)
+                values.append(-1 - list(self.parameters).index(label))
+            else:
+                self.steps.append(ProgramStep(step.op, args, step.types, label, step.span))
+                values += range(self.count, self.count + len(step.types))
+                self.count += len(step.types)
+        return [values[slot.value] for slot in body.outputs]
+
+    def finish(self, body: Body, outputs: list[int | None]) -> tuple[Program, list[tuple[str, OpStep]]]:
+        given, minted = len(body.inputs), len(self.parameters)
+
+        def renumber(value: int | None) -> int | None:
+            if value is None:
+                return None
+            if value < 0:
+                return given - 1 - value
+            return value if value < given else value + minted
+
+        inputs = [(slot.name, slot.type) for slot in body.inputs]
+        inputs += [(path, step.types[0]) for path, step in self.parameters.items()]
+        steps = tuple(
+            ProgramStep(s.op, tuple(map(renumber, s.inputs)), s.types, s.label, s.span) for s in self.steps
+        )
+        kept = [value for value in map(renumber, outputs) if value is not None]
+        return Program(tuple(inputs), steps, tuple(kept)), list(self.parameters.items())
+
+
+def program_graph(cell: Program, path: str, span: Span) -> nx.MultiDiGraph:
+    """The graph of a scan's cell, for drawing and analysis."""
+    expansion = _Expansion()
+    ports: list[Port] = []
+    for name, type_ in cell.inputs:
+        ports.append((expansion.add(Input(name), (), (type_,), join(path, name), span, ()), 0))
+    for step in cell.steps:
+        args = [None if i is None else ports[i] for i in step.inputs]
+        node = expansion.add(step.op, args, step.types, join(path, step.label), step.span, ())
+        ports += [(node, n) for n in range(len(step.types))]
+    expansion.graph.graph.update(name=path, outputs=[ports[value] for value in cell.outputs])
+    return expansion.graph
+
+
+def join(path: str, label: str) -> str:
+    """A label path and a label below it."""
+    return f"{path}.{label}" if path and label else path or label

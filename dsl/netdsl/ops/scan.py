@@ -1,0 +1,167 @@
+"""The scan: a cell run over the steps of a sequence, carrying its states along.
+
+The cell is a `Program`: operators in order, over numbered values. Time is axis 1 of every sequence,
+after the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netdsl.dims import Dim, dim
+from netdsl.ops.base import Array, Module, Op, OpError
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+
+@dataclass(frozen=True)
+class ProgramStep:
+    """One operator of a program; `inputs` are value numbers, `None` where an input is left out."""
+
+    op: Op
+    inputs: tuple[int | None, ...]
+    types: tuple[TensorType, ...]
+    label: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Operators in order. Values are numbered: the inputs first, then every step's outputs."""
+
+    inputs: tuple[tuple[str, TensorType], ...]
+    steps: tuple[ProgramStep, ...]
+    outputs: tuple[int, ...]
+
+    def bind(self, sizes: Mapping[str, int]) -> Program:
+        """The program with free sizes in its operators replaced by fixed ones."""
+        steps = tuple(replace(step, op=step.op.bind(sizes)) for step in self.steps)
+        return Program(self.inputs, steps, self.outputs)
+
+    def type_of(self, value: int) -> TensorType:
+        types = [type_ for _, type_ in self.inputs]
+        types += [type_ for step in self.steps for type_ in step.types]
+        return types[value]
+
+    def run(self, xp: Module, inputs: Sequence[Array], rng: Any = None) -> list[Array]:
+        """The outputs for one set of inputs: the plain meaning, operator by operator."""
+        values = list(inputs)
+        for step in self.steps:
+            args = [None if i is None else values[i] for i in step.inputs]
+            result = step.op.forward(xp, *args, **({"rng": rng} if step.op.is_random else {}))
+            values += result if isinstance(result, tuple) else (result,)
+        return [values[i] for i in self.outputs]
+
+
+@dataclass(frozen=True)
+class Scan(Op):
+    """Runs a cell over time.
+
+    The program's inputs are one step of each sequence, then the states, then what is held constant
+    (parameters and side inputs); its outputs are the cell's outputs, then the next states.
+
+    Inputs of the operator: the sequences `[B, T, ...]`; `length` `[B]` (integers) or None; the first
+    states; the held inputs. Outputs: one sequence `[B, T, ...]` for each output of the cell, then the
+    last states. Steps at or past a sequence's length give 0 and leave its states as they are; with
+    `reverse`, each sequence is read from its last valid step to its first.
+
+    Source: ONNX operators Scan and LSTM (`sequence_lens`).
+    """
+
+    program: Program = field(repr=False)
+    sequences: int
+    states: int
+    reverse: bool = False
+    grows: tuple[tuple[int, int] | None, ...] = ()
+    """For each state the axis along which it grows and by how much in a step, or None."""
+
+    name = "scan"
+    inputs = ("*xs",)
+    is_random = True
+
+    def shape(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        xs, length = types[: self.sequences], types[self.sequences]
+        steps = self._steps([x for x in xs if x is not None])
+        if length is not None and not (length.dtype.is_int and length.rank == 1):
+            raise OpError(
+                f"needs one whole length for each sequence, and `length` is {length}", at=["length"]
+            )
+        results = [self.program.type_of(value) for value in self.program.outputs]
+        outputs = results[: len(results) - self.states]
+        first = types[self.sequences + 1 : self.sequences + 1 + self.states]
+        sequences = [o.with_shape((o.shape[0], steps, *o.shape[1:])) for o in outputs]
+        last = [
+            s if g is None else _grown(s, g, steps) for s, g in zip(first, self._growth(), strict=True) if s
+        ]
+        return (*sequences, *last)
+
+    def _steps(self, xs: Sequence[TensorType]) -> Dim:
+        steps = xs[0].shape[1]
+        for n, x in enumerate(xs):
+            if x.shape[1] != steps:
+                at = [(self.program.inputs[0][0], 1), (self.program.inputs[n][0], 1)]
+                raise OpError(
+                    f"needs sequences of one length, and gets {steps} and {x.shape[1]} steps", at=at
+                )
+        return steps
+
+    def _growth(self) -> tuple[tuple[int, int] | None, ...]:
+        return self.grows or (None,) * self.states
+
+    def forward(self, xp: Module, *arrays: Array, rng: Any = None, run: Any = None) -> tuple[Array, ...]:
+        xs, length = arrays[: self.sequences], arrays[self.sequences]
+        states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
+        held = arrays[self.sequences + 1 + self.states :]
+        step = run or self.program.run
+        steps = xs[0].shape[1]
+        collected: list[list[Array]] = []
+        order = range(steps - 1, -1, -1) if self.reverse else range(steps)
+        for t in order:
+            results = step(xp, [x[:, t] for x in xs] + states + list(held), rng)
+            outputs, after = results[: len(results) - self.states], results[len(results) - self.states :]
+            if length is not None:
+                valid = t < length
+                outputs = [_keep(xp, valid, o, xp.zeros_like(o)) for o in outputs]
+                after = [_keep(xp, valid, new, old) for new, old in zip(after, states, strict=True)]
+            states = after
+            collected.append(outputs)
+        if self.reverse:
+            collected.reverse()
+        return (*self._sequences(xp, collected, xs[0]), *states)
+
+    def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
+        count = len(self.program.outputs) - self.states
+        if collected:
+            return [xp.stack([outputs[n] for outputs in collected], axis=1) for n in range(count)]
+        empty = []
+        for value in self.program.outputs[:count]:
+            type_ = self.program.type_of(value)
+            sizes = [like.shape[0], 0, *(int(size) if size.is_fixed else 0 for size in type_.shape[1:])]
+            empty.append(xp.zeros(sizes, dtype=type_.dtype.numpy_name))
+        return empty
+
+    def cost(self, *types: TensorType | None) -> Dim:
+        first = types[0]
+        assert first is not None
+        values: list[TensorType | None] = [type_ for _, type_ in self.program.inputs]
+        total = dim(0)
+        for step in self.program.steps:
+            total = total + step.op.cost(*(None if i is None else values[i] for i in step.inputs))
+            values += step.types
+        return total * first.shape[1]
+
+    def bind(self, sizes: Mapping[str, int]) -> Scan:
+        return replace(self, program=self.program.bind(sizes))
+
+
+def _grown(state: TensorType, growth: tuple[int, int], steps: Dim) -> TensorType:
+    axis, amount = growth
+    shape = list(state.shape)
+    shape[axis] = shape[axis] + steps * amount
+    return state.with_shape(shape)
+
+
+def _keep(xp: Module, valid: Array, new: Array, old: Array) -> Array:
+    return xp.where(valid.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
