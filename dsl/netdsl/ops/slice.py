@@ -32,20 +32,16 @@ def never_negative(size: Dim) -> bool:
 
 
 def count(tops: Iterable[DimLike], bottoms: Iterable[DimLike], step: int) -> Dim:
-    """How many steps lead from the highest of `bottoms` to below the lowest of `tops`, at least 0.
-
-    The minimum is taken last, over counts that are never negative, so that each count simplifies.
-    """
+    """How many steps lead from the highest of `bottoms` to below the lowest of `tops`, at least 0."""
     bottoms = tuple(bottoms)
-    steps = {(dim(top) - bottom).ceil_divide(step) for top in tops for bottom in bottoms}
-    counts = {n if never_negative(n) else maximum(n, 0) for n in steps}
-    return reduce(_smaller, sorted(counts, key=str))
+    steps = {(dim(top) - bottom + (step - 1)) // step for top in tops for bottom in bottoms}
+    counts = {n if never_negative(n) else maximum(n, 0) for n in _least(steps)}
+    return reduce(minimum, sorted(_least(counts), key=str))
 
 
-def _smaller(a: Dim, b: Dim) -> Dim:
-    if never_negative(b - a):
-        return a
-    return b if never_negative(a - b) else minimum(a, b)
+def _least(sizes: set[Dim]) -> list[Dim]:
+    """`sizes` without those that are at least as large as another one for all symbol values."""
+    return [n for n in sizes if not any(n != other and never_negative(n - other) for other in sizes)]
 
 
 def _from_front(position: Dim, size: Dim) -> Dim:
