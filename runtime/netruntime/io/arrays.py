@@ -1,0 +1,111 @@
+"""What the readers and writers say of an array, and the conversions they may make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netruntime.errors import need_extra
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SHORT_NAMES = {
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "float32": "f32",
+    "float64": "f64",
+    "int8": "i8",
+    "uint8": "u8",
+    "int16": "i16",
+    "uint16": "u16",
+    "int32": "i32",
+    "uint32": "u32",
+    "int64": "i64",
+    "uint64": "u64",
+    "bool": "bool",
+}
+"""NumPy's names of the element types that arrays in files may have, and the short names of messages."""
+
+NUMPY_NAMES = {short: name for name, short in SHORT_NAMES.items()}
+
+FLOAT_LIMITS = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f32": 3.4028234663852886e38}
+"""The largest finite values; f64 holds all that a file can."""
+
+MAX_RANK = 64
+"""NumPy's own limit."""
+
+
+class CastError(ValueError):
+    """A value that the wanted element type cannot hold."""
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """Element type (`f32`) and shape of an array; prints as `f32[2, 3]`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+def short_name(dtype: np.dtype[Any]) -> str | None:
+    """`f32` for float32 and so on; None for a type that netdsl does not read."""
+    return SHORT_NAMES.get(dtype.name)
+
+
+def info_of(array: Any) -> ArrayInfo:
+    """The element type and shape of a NumPy or CuPy array."""
+    return ArrayInfo(short_name(array.dtype) or str(array.dtype), tuple(array.shape))
+
+
+def to_host(array: Any) -> Array:
+    """The array in NumPy's memory; a CuPy array is copied there."""
+    return np.asarray(array.get() if hasattr(array, "get") else array)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """NumPy's type for a short name. `bf16` needs the extra of that name (`MissingExtraError`)."""
+    if name == "bf16":
+        need_extra("ml_dtypes", "bf16", "holding bf16 arrays")  # its import teaches NumPy the name
+    return np.dtype(NUMPY_NAMES[name])
+
+
+def cast_float(array: Array, to: str) -> Array:
+    """A float or integer array as the float type `to`.
+
+    Raises `CastError` where a finite value would become infinite.
+    """
+    limit = FLOAT_LIMITS.get(to)
+    if limit is not None and array.size and FLOAT_LIMITS.get(_short(array), math.inf) > limit:
+        size = np.abs(array.astype(np.float64))
+        largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+        if largest > limit:
+            raise CastError(f"holds values up to {largest:.6g}, and {to} ends at {limit:.6g}")
+    return array.astype(numpy_dtype(to), copy=False)
+
+
+def cast_int(array: Array, to: str) -> Array:
+    """An integer array as the integer type `to`. Raises `CastError` where a value does not fit."""
+    target = np.dtype(NUMPY_NAMES[to])
+    if array.size and not np.can_cast(array.dtype, target, "safe"):
+        low, high = int(array.min()), int(array.max())
+        limits = np.iinfo(target)
+        if low < limits.min or high > limits.max:
+            raise CastError(f"holds {low} to {high}, and {to} holds {limits.min} to {limits.max}")
+    return array.astype(target, copy=False)
+
+
+def fits_memory(shape: Sequence[int], itemsize: int) -> bool:
+    """Whether NumPy can describe such an array at all, axes of zero aside."""
+    bytes_needed = math.prod(size for size in shape if size) * itemsize
+    return len(shape) <= MAX_RANK and max(shape, default=0) < 2**63 and bytes_needed < 2**63
+
+
+def _short(array: Array) -> str:
+    return short_name(array.dtype) or ""
