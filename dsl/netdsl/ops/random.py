@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, ClassVar
 
 from netdsl.ops.base import (
@@ -51,9 +51,13 @@ class _Draws(Op):
         return tuple(int(size) for size in self.sizes)
 
 
-def _drawn(xp: Module, dtype: DType) -> Any:
-    """The type to draw in: generators know no 16-bit floats."""
-    return xp.float64 if dtype is DType.F64 else xp.float32
+def drawn(xp: Module, draw: Callable[..., Array], shape: tuple[int, ...], dtype: DType = DType.F32) -> Array:
+    """What a generator's `draw` gives, in f32 for 16-bit floats, which generators do not know.
+
+    Drawn as one axis: then a scalar is an array too, whatever the generator makes of an empty shape.
+    """
+    wide = xp.float64 if dtype is DType.F64 else xp.float32
+    return draw(prod(shape), dtype=wide).reshape(shape)
 
 
 def check_chance(p: float) -> None:
@@ -86,7 +90,7 @@ class Normal(_Draws):
         return found
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
-        unit = rng.standard_normal(self._fixed, dtype=_drawn(xp, self.dtype))
+        unit = drawn(xp, rng.standard_normal, self._fixed, self.dtype)
         return xp.asarray(unit * self.std + self.mean).astype(self.dtype.numpy_name)
 
     @classmethod
@@ -131,7 +135,7 @@ class Uniform(_Draws):
         return found
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
-        unit = rng.random(self._fixed, dtype=_drawn(xp, self.dtype))
+        unit = drawn(xp, rng.random, self._fixed, self.dtype)
         return xp.asarray(unit * (self.high - self.low) + self.low).astype(self.dtype.numpy_name)
 
     @classmethod
@@ -170,7 +174,8 @@ class Bernoulli(_Draws):
         return TensorType(DType.BOOL, self.sizes)
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
-        return xp.asarray(rng.random(self._fixed, dtype=xp.float32) < self.p)
+        below = 2.0 if self.p == 1 else self.p  # CuPy rounds draws to f32, so that they reach 1
+        return xp.asarray(drawn(xp, rng.random, self._fixed) < below)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -210,7 +215,7 @@ class Dropout(Op):
     def forward(self, xp: Module, x: Array, *, rng: Generator) -> Array:
         if self.p == 1:
             return xp.zeros_like(x)
-        keep = rng.random(x.shape, dtype=xp.float32) >= self.p
+        keep = drawn(xp, rng.random, x.shape) >= self.p
         return xp.where(keep, x / (1 - self.p), x.dtype.type(0))
 
     @classmethod

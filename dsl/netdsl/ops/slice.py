@@ -131,13 +131,14 @@ class Flip(Op):
         return x
 
     def forward(self, xp: Module, x: Array) -> Array:
-        return xp.flip(x, normal_axes(self.over, x.ndim))
+        return xp.flip(x, normal_axes(self.over, x.ndim)) if x.ndim else x
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls((0,)), draw(3))
         yield example(cls((-1, 0)), draw(2, 3, 4))
         yield example(cls(()), draw_ints(2, 3))
+        yield example(cls(()), draw())
         yield example(cls((1,)), draw(0, 3))
 
     @classmethod
