@@ -101,6 +101,15 @@ def need_bool(x: TensorType, name: str = "x") -> None:
         )
 
 
+def need_mask(x: TensorType, where: TensorType, names: tuple[str, str] = ("x", "where")) -> None:
+    """Raise `OpError` where `where` is not a keep-mask that broadcasts to `x`."""
+    need_bool(where, names[1])
+    if broadcast(x, where, names) != x.shape:
+        raise OpError(
+            f"`{names[1]}` is {where} and does not broadcast to `{names[0]}`, which is {x}", at=list(names)
+        )
+
+
 def need_rank(x: TensorType, least: int, name: str = "x", *, layout: str | None = None) -> None:
     """Raise `OpError` where `x` has fewer than `least` axes; `layout` says what they would mean."""
     if x.rank < least:
