@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
-from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter
+from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter, State
 from netdsl.ops.base import Op
 from netdsl.ops.scan import Program, ProgramStep, Scan
 from netdsl.source import Span
@@ -49,14 +49,34 @@ def build(model: Model) -> nx.MultiDiGraph:
     return expansion.graph
 
 
-def program(body: Body) -> tuple[Program, list[tuple[str, OpStep]]]:
-    """A body as a flat program whose parameters are further inputs, and those parameters by path.
+@dataclass(frozen=True)
+class Cell:
+    """A cell's body made flat: the program, and what must be handed in beside its inputs.
 
-    Used for cells: the caller mints the parameters outside and hands them in at every step.
+    The program's inputs are the scanned inputs, the states, the held inputs, and the parameters.
+    """
+
+    program: Program
+    states: tuple[OpStep, ...]
+    parameters: tuple[tuple[str, OpStep], ...]
+
+
+def flatten_cell(body: Body, scanned: Sequence[bool]) -> Cell:
+    """Flatten a cell whose states and parameters come from outside.
+
+    Args:
+        scanned: For each input of the body, whether it is one step of a sequence (else it is held).
     """
     flat = _Flat()
-    values = flat.expand(body, list(range(len(body.inputs))), "", len(body.inputs))
-    return flat.finish(body, values)
+    results = flat.expand(body, [("input", n) for n in range(len(body.inputs))], "")
+    slots = list(enumerate(body.inputs))
+    order: list[tuple[_Key, str, TensorType]] = [
+        (("input", n), i.name, i.type) for n, i in slots if scanned[n]
+    ]
+    order += [(("state", step.label), step.label, step.types[0]) for step in flat.states]
+    order += [(("input", n), i.name, i.type) for n, i in slots if not scanned[n]]
+    order += [(("param", path), path, step.types[0]) for path, step in flat.parameters.items()]
+    return Cell(flat.finish(order, results), tuple(flat.states), tuple(flat.parameters.items()))
 
 
 @dataclass
@@ -106,48 +126,48 @@ class _Expansion:
         return self.parameters[path]
 
 
+_Key = tuple[str, object]
+"""A value before it has a number: an input, a state, a parameter, or an output of a step."""
+
+
 @dataclass
 class _Flat:
-    """Expands a cell's body into program steps; parameters are put aside under negative numbers."""
+    """Expands a cell's body into program steps; states and parameters are put aside."""
 
-    steps: list[ProgramStep] = field(default_factory=list)
+    steps: list[tuple[OpStep, str, tuple[_Key | None, ...]]] = field(default_factory=list)
+    states: list[OpStep] = field(default_factory=list)
     parameters: dict[str, OpStep] = field(default_factory=dict)
-    count: int = 0
 
-    def expand(self, body: Body, inputs: list[int | None], path: str, first: int = 0) -> list[int | None]:
-        self.count = self.count or first
+    def expand(self, body: Body, inputs: Sequence[_Key | None], path: str) -> list[_Key | None]:
         values = list(inputs)
         for step in body.steps:
             args = tuple(None if i is None else values[i] for i in step.inputs)
             label = join(path, step.label)
             if isinstance(step, CallStep):
-                values += self.expand(step.body, list(args), label)
+                values += self.expand(step.body, args, label)
             elif isinstance(step.op, Parameter):
                 self.parameters.setdefault(label, step)
-                values.append(-1 - list(self.parameters).index(label))
+                values.append(("param", label))
+            elif isinstance(step.op, State):
+                self.states.append(step)
+                values.append(("state", label))
             else:
-                self.steps.append(ProgramStep(step.op, args, step.types, label, step.span))
-                values += range(self.count, self.count + len(step.types))
-                self.count += len(step.types)
+                values += [("step", (len(self.steps), n)) for n in range(len(step.types))]
+                self.steps.append((step, label, args))
         return [values[slot.value] for slot in body.outputs]
 
-    def finish(self, body: Body, outputs: list[int | None]) -> tuple[Program, list[tuple[str, OpStep]]]:
-        given, minted = len(body.inputs), len(self.parameters)
-
-        def renumber(value: int | None) -> int | None:
-            if value is None:
-                return None
-            if value < 0:
-                return given - 1 - value
-            return value if value < given else value + minted
-
-        inputs = [(slot.name, slot.type) for slot in body.inputs]
-        inputs += [(path, step.types[0]) for path, step in self.parameters.items()]
-        steps = tuple(
-            ProgramStep(s.op, tuple(map(renumber, s.inputs)), s.types, s.label, s.span) for s in self.steps
-        )
-        kept = [value for value in map(renumber, outputs) if value is not None]
-        return Program(tuple(inputs), steps, tuple(kept)), list(self.parameters.items())
+    def finish(
+        self, order: Sequence[tuple[_Key, str, TensorType]], results: Sequence[_Key | None]
+    ) -> Program:
+        numbers: dict[_Key, int] = {key: n for n, (key, _, _) in enumerate(order)}
+        steps = []
+        for index, (step, label, args) in enumerate(self.steps):
+            inputs = tuple(None if key is None else numbers[key] for key in args)
+            steps.append(ProgramStep(step.op, inputs, step.types, label, step.span))
+            for n in range(len(step.types)):
+                numbers[("step", (index, n))] = len(numbers)
+        outputs = tuple(numbers[key] for key in results if key is not None)
+        return Program(tuple((name, type_) for _, name, type_ in order), tuple(steps), outputs)
 
 
 def program_graph(cell: Program, path: str, span: Span) -> nx.MultiDiGraph:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from netdsl.diagnostics import Diagnostic
 from netdsl.dims import Dim
 from netdsl.ops.base import Array, Module, Op
 from netdsl.source import Span
@@ -52,6 +53,18 @@ class Parameter(Op):
     init: Init
 
     name = "param"
+    inputs = ()
+
+
+@dataclass(frozen=True)
+class State(Op):
+    """What a cell carries from step to step; it may grow along one axis."""
+
+    slot: str
+    init: Init
+    grows: int | None
+
+    name = "state"
     inputs = ()
 
 
@@ -115,6 +128,8 @@ class Body:
     size: int
     span: Span
     doc: str = ""
+    automatic: frozenset[str] = frozenset()
+    """The labels that were made up, not given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,3 +179,4 @@ class Checked:
     weights: Mapping[str, Weights]
     train: tuple[Train, ...]
     config: Mapping[str, Any]
+    hints: tuple[Diagnostic, ...] = ()

@@ -56,6 +56,15 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """A state that grows along `axis` by `amount` in each step; `symbol` is its size in the program."""
+
+    axis: int
+    amount: int
+    symbol: str
+
+
+@dataclass(frozen=True)
 class Scan(Op):
     """Runs a cell over time.
 
@@ -74,8 +83,8 @@ class Scan(Op):
     sequences: int
     states: int
     reverse: bool = False
-    grows: tuple[tuple[int, int] | None, ...] = ()
-    """For each state the axis along which it grows and by how much in a step, or None."""
+    grows: tuple[Growth | None, ...] = ()
+    """For each state how it grows, or None. Empty where no state grows."""
 
     name = "scan"
     inputs = ("*xs",)
@@ -107,18 +116,18 @@ class Scan(Op):
                 )
         return steps
 
-    def _growth(self) -> tuple[tuple[int, int] | None, ...]:
+    def _growth(self) -> tuple[Growth | None, ...]:
         return self.grows or (None,) * self.states
 
     def forward(self, xp: Module, *arrays: Array, rng: Any = None, run: Any = None) -> tuple[Array, ...]:
         xs, length = arrays[: self.sequences], arrays[self.sequences]
         states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
         held = arrays[self.sequences + 1 + self.states :]
-        step = run or self.program.run
         steps = xs[0].shape[1]
         collected: list[list[Array]] = []
         order = range(steps - 1, -1, -1) if self.reverse else range(steps)
         for t in order:
+            step = run or self._program_for(states).run
             results = step(xp, [x[:, t] for x in xs] + states + list(held), rng)
             outputs, after = results[: len(results) - self.states], results[len(results) - self.states :]
             if length is not None:
@@ -130,6 +139,12 @@ class Scan(Op):
         if self.reverse:
             collected.reverse()
         return (*self._sequences(xp, collected, xs[0]), *states)
+
+    def _program_for(self, states: Sequence[Array]) -> Program:
+        """The program for the sizes that growing states have now."""
+        if not any(self.grows):
+            return self.program
+        return self.program.bind({g.symbol: s.shape[g.axis] for g, s in zip(self.grows, states, strict=True) if g})
 
     def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
         count = len(self.program.outputs) - self.states
@@ -156,10 +171,9 @@ class Scan(Op):
         return replace(self, program=self.program.bind(sizes))
 
 
-def _grown(state: TensorType, growth: tuple[int, int], steps: Dim) -> TensorType:
-    axis, amount = growth
+def _grown(state: TensorType, growth: Growth, steps: Dim) -> TensorType:
     shape = list(state.shape)
-    shape[axis] = shape[axis] + steps * amount
+    shape[growth.axis] = shape[growth.axis] + steps * growth.amount
     return state.with_shape(shape)
 
 

@@ -1,0 +1,8 @@
+"""From syntax to typed model: names, static values, shapes and dtypes.
+
+The checker runs the text of every model on types instead of arrays. `check` is the way in.
+"""
+
+from netdsl.checker.entry import check
+
+__all__ = ["check"]

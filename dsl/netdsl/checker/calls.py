@@ -1,0 +1,431 @@
+"""Calls: constructing blocks with static arguments, and applying blocks, layers and operators to tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+
+from netdsl import syntax as s
+from netdsl.checker import arrange, statics
+from netdsl.checker.attributes import Given, attribute_name, construct
+from netdsl.checker.blocks import input_names, instantiate, root_names
+from netdsl.checker.expressions import lift
+from netdsl.checker.scope import Scope, evaluates
+from netdsl.checker.values import (
+    BlockValue,
+    LayerValue,
+    OpValue,
+    Static,
+    Tensor,
+    Value,
+    describe,
+    is_bundle,
+    is_number,
+    is_tensor,
+)
+from netdsl.diagnostics import Label, suggest
+from netdsl.dims import Dim
+from netdsl.model import Body, CallStep, Parameter
+from netdsl.source import Span
+from netdsl.types import DType
+
+STATIC_KINDS = ("int", "float", "bool", "str", "list", "dtype", "block", "function")
+
+
+@evaluates(s.Call)
+def call(scope: Scope, expr: s.Call) -> Value:
+    """A call in an expression: of a function, a block, or what a block's construction gave."""
+    result = call_with(scope, expr, [], None, False)
+    return result[0] if isinstance(result, list) and len(result) == 1 else _as_value(result)
+
+
+def _as_value(result: Value | list[Tensor]) -> Value:
+    return tuple(result) if isinstance(result, list) else result
+
+
+def call_with(
+    scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None, sole: bool
+) -> Value | list[Tensor]:
+    """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
+    if not isinstance(expr, s.Call):
+        return apply(scope, scope.evaluate(expr), piped, (), expr, label, sole)
+    if isinstance(expr.function, s.Name) and expr.function.text not in scope.names:
+        word = expr.function.text
+        if word == "einsum":
+            return arrange.einsum(scope, expr, label)
+        if word in ("shape", "rank"):
+            return _shape_of(scope, word, expr)
+        if word in statics.FUNCTIONS and not piped:
+            values = [scope.evaluate(a.value) for a in expr.arguments]
+            if not any(is_tensor(v) for v in values):
+                return _static_call(scope, word, expr, values)
+    function = scope.evaluate(expr.function)
+    if isinstance(function, BlockValue) and function.statics is None:
+        if function.block.statics or not expr.arguments:
+            made = construct_block(scope, function, expr.arguments, expr.span)
+            return apply(scope, made, piped, (), expr, label, sole) if piped else made
+        function = construct_block(scope, function, (), expr.span)
+    return apply(scope, function, piped, expr.arguments, expr, label, sole, called=True)
+
+
+def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> Value:
+    named = next((a.name for a in expr.arguments if a.name), None)
+    if named is not None:
+        scope.fail("E0406", f"`{word}` of numbers takes no argument `{named}`", named.span)
+    return statics.call(scope, word, values, expr.span)
+
+
+def _shape_of(scope: Scope, word: str, expr: s.Call) -> Value:
+    value = scope.evaluate(expr.arguments[0].value) if len(expr.arguments) == 1 else None
+    if not isinstance(value, Tensor):
+        scope.fail("E0405", f"`{word}` takes one tensor", expr.span)
+    return value.type.shape if word == "shape" else value.type.rank
+
+
+def apply(
+    scope: Scope,
+    function: Value,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    expr: s.Expr,
+    label: s.Ident | None,
+    sole: bool,
+    called: bool = False,
+) -> Value | list[Tensor]:
+    """Apply whatever can be applied to the piped tensors and the arguments."""
+    if isinstance(function, OpValue):
+        return apply_op(scope, function, piped, arguments, expr.span, label, sole, called)
+    if isinstance(function, LayerValue):
+        return apply_layer(scope, function, piped, arguments, expr.span)
+    if isinstance(function, BlockValue):
+        if function.statics is None:
+            function = construct_block(scope, function, (), expr.span)
+        return apply_block(scope, function, piped, arguments, expr.span, label, sole)
+    what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
+    help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
+    scope.fail("E0402", f"{what}, and this is {describe(function)}", expr.span, help=help)
+
+
+# -- blocks --------------------------------------------------------------------------------------
+
+
+def construct_block(
+    scope: Scope, value: BlockValue, arguments: Sequence[s.Argument], span: Span
+) -> BlockValue:
+    """A block with its static arguments, defaults filled in.
+
+    Raises:
+        NetError: E0401 missing, E0403 of a wrong kind, E0406 unknown, E0411 too many, E0412 given twice.
+    """
+    block = value.block
+    names = [p.name.text for p in block.statics]
+    given: dict[str, tuple[Static, Span]] = {}
+    position = 0
+    for argument in arguments:
+        name = argument.name.text if argument.name else None
+        if name is None:
+            if position >= len(names):
+                help = _no_room(block, names)
+                scope.fail(
+                    "E0411",
+                    f"`{block.name}` takes {_count(len(names), 'static argument')}",
+                    argument.span,
+                    help=help,
+                )
+            name, position = names[position], position + 1
+        elif name not in names:
+            _unknown_static(scope, block, names, argument)
+        if name in given:
+            scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
+        given[name] = (_static_argument(scope, block, name, argument), argument.value.span)
+    statics_ = _fill_defaults(scope, value, given, span)
+    return BlockValue(block, value.module, statics_)
+
+
+def _no_room(block: s.Block, names: list[str]) -> str:
+    listed = ", ".join(f"`{n}`" for n in names)
+    takes = f"it takes {listed}; " if names else ""
+    return f"{takes}tensors go in a second pair of parentheses, or come by the arrow"
+
+
+def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.Argument) -> None:
+    assert argument.name is not None
+    word = argument.name.text
+    if word in input_names(block):
+        help = f"tensor inputs go in a second pair of parentheses: `{block.name}(..)({word}=...)`"
+        scope.fail("E0406", f"`{word}` of `{block.name}` is a tensor input", argument.span, help=help)
+    listed = ", ".join(f"`{n}`" for n in names) or "no static arguments"
+    help = suggest(word, names) or f"`{block.name}` takes {listed}"
+    scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)
+
+
+def _static_argument(scope: Scope, block: s.Block, name: str, argument: s.Argument) -> Static:
+    value = scope.evaluate(argument.value)
+    if isinstance(value, Tensor) or is_bundle(value):
+        help = f"tensors go in a second pair of parentheses: `{block.name}(..)({argument.value.span.text})`"
+        scope.fail(
+            "E0403",
+            f"`{name}` of `{block.name}` is static, and gets {describe(value)}",
+            argument.span,
+            help=help,
+        )
+    return value
+
+
+def _fill_defaults(
+    scope: Scope, value: BlockValue, given: Given, span: Span
+) -> tuple[tuple[str, Static, Span], ...]:
+    inner = Scope(scope.checker, value.module, value.block, scope.path, scope.calls)
+    inner.names.update(root_names(inner))
+    result = []
+    for param in value.block.statics:
+        name = param.name.text
+        if name in given:
+            static, at = given[name]
+        elif param.default is not None:
+            static, at = inner.evaluate(param.default), param.default.span
+        else:
+            help = f"write `{value.block.name}({name}=...)`"
+            also = [] if value.module.is_std else [Label(param.name.span, "declared here")]
+            scope.fail("E0401", f"`{value.block.name}` needs `{name}`", span, also=also, help=help)
+        if param.type is not None:
+            check_kind(scope, f"`{name}` of `{value.block.name}`", param.type, static, at)
+        inner.bind(name, static, at, "static")
+        result.append((name, static, at))
+    return tuple(result)
+
+
+def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span) -> None:
+    """Raise E0403 where a static value is not of the kind that a parameter or a config entry declares."""
+    kind = type_.text if isinstance(type_, s.Name) else ""
+    tests = {
+        "int": isinstance(value, (int, Dim)) and not isinstance(value, bool),
+        "float": is_number(value),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+        "list": isinstance(value, tuple),
+        "dtype": isinstance(value, DType),
+        "block": isinstance(value, BlockValue),
+        "function": isinstance(value, (OpValue, BlockValue)),
+    }
+    if kind not in tests:
+        help = suggest(kind, tests) or f"static kinds are {', '.join(tests)}"
+        scope.fail("E0413", f"`{type_.span.text}` is not a kind of static value", type_.span, help=help)
+    if not tests[kind]:
+        scope.fail("E0403", f"{what} is declared {kind}, and gets {describe(value)}", span)
+
+
+def apply_block(
+    scope: Scope,
+    value: BlockValue,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    span: Span,
+    label: s.Ident | None,
+    sole: bool = False,
+) -> list[Tensor]:
+    """Call a constructed block; its outputs."""
+    if value.block.kind == "cell":
+        help = f"run it over a sequence: `scan {value.block.name}(..)`"
+        scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", span, help=help)
+    inputs = bind_tensors(scope, value.block, piped, arguments, span)
+    path = scope.place(label, snake(value.block.name.text), sole)
+    body = instantiate(scope, value, inputs, span, path)
+    values = tuple(None if i is None else i.value for i in inputs)
+    return list(scope.add_call(CallStep(body, values, path, span)))
+
+
+def apply_layer(
+    scope: Scope, layer: LayerValue, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
+) -> list[Tensor]:
+    """Apply a shared layer: the same weights at every use. Raises E0309 where their shapes would differ."""
+    value = layer.block
+    if value.statics is None:
+        value = construct_block(scope, value, (), span)
+    inputs = bind_tensors(scope, value.block, piped, arguments, span)
+    body = instantiate(scope, value, inputs, span, layer.name)
+    use = scope.layers[layer.name]
+    if use.body is None:
+        use.body, use.span = body, span
+    elif parameter_types(use.body) != parameter_types(body):
+        also = [Label(use.span or span, "the first use is here")]
+        help = "a shared layer has one set of weights, so every input must have the sizes of the first"
+        scope.fail(
+            "E0309",
+            f"the layer `{layer.name}` would need weights of other shapes here",
+            span,
+            also=also,
+            help=help,
+        )
+    values = tuple(None if i is None else i.value for i in inputs)
+    step = CallStep(body, values, layer.name, span, use.count)
+    use.count += 1
+    return list(scope.add_call(step))
+
+
+def parameter_types(body: Body) -> dict[str, str]:
+    """The types of all parameters below a body, by label path."""
+    found = {}
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            found.update({f"{step.label}.{p}": t for p, t in parameter_types(step.body).items()})
+        elif isinstance(step.op, Parameter):
+            found[step.label] = str(step.types[0])
+    return found
+
+
+def bind_tensors(
+    scope: Scope, block: s.Block, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
+) -> list[Tensor | None]:
+    """The tensor inputs of a block in order: named ones first, then the piped, then the positional."""
+    names = input_names(block)
+    found: dict[str, Tensor | None] = {}
+    queue: list[tuple[Tensor | None, Span]] = [(tensor, span) for tensor in piped]
+    for argument in arguments:
+        value = scope.evaluate(argument.value)
+        if argument.name is not None:
+            _named_tensor(scope, block, names, found, argument, value)
+        elif is_bundle(value):
+            queue += [(tensor, argument.span) for tensor in value]  # type: ignore[union-attr]  # a bundle
+        else:
+            queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
+    free = [name for name in names if name not in found]
+    if len(queue) > len(free):
+        help = "what comes by the arrow fills the first input that is not given by name"
+        message = f"`{block.name}` takes {_count(len(names), 'tensor')}, and gets {len(queue) + len(found)}"
+        scope.fail("E0411", message, queue[len(free)][1], help=help)
+    found.update({name: tensor for name, (tensor, _) in zip(free, queue, strict=False)})
+    return [found.get(name) for name in names]
+
+
+def _named_tensor(
+    scope: Scope,
+    block: s.Block,
+    names: list[str],
+    found: dict[str, Tensor | None],
+    argument: s.Argument,
+    value: Value,
+) -> None:
+    assert argument.name is not None
+    word = argument.name.text
+    if word not in names:
+        known = [p.name.text for p in block.statics]
+        help = suggest(word, names + known)
+        if word in known:
+            help = f"`{word}` is static, and goes in the first parentheses"
+        scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", argument.name.span, help=help)
+    if word in found:
+        scope.fail("E0412", f"`{word}` of `{block.name}` is given twice", argument.span)
+    found[word] = _tensor_or_none(scope, block, value, argument)
+
+
+def _tensor_or_none(scope: Scope, block: s.Block, value: Value, argument: s.Argument) -> Tensor | None:
+    if value is None or isinstance(value, Tensor):
+        return value
+    help = f"`{block.name}` has its static arguments already; this would be a second set"
+    scope.fail(
+        "E0403", f"`{block.name}` is applied to tensors, and gets {describe(value)}", argument.span, help=help
+    )
+
+
+# -- operators -----------------------------------------------------------------------------------
+
+
+def apply_op(
+    scope: Scope,
+    function: OpValue,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    span: Span,
+    label: s.Ident | None,
+    sole: bool,
+    called: bool,
+) -> Value | list[Tensor]:
+    """Apply an operator; without any tensor it stays a function with some arguments given."""
+    op = function.op
+    named: dict[str, tuple[Value, Span]] = {}
+    queue: list[tuple[Value, Span]] = [(tensor, span) for tensor in piped]
+    for argument in arguments:
+        value = scope.evaluate(argument.value)
+        if argument.name is not None:
+            word = argument.name.text
+            if word in named:
+                scope.fail("E0412", f"`{word}` of `{op.name}` is given twice", argument.span)
+            named[word] = (value, argument.value.span)
+        elif is_bundle(value):
+            queue += [(tensor, argument.span) for tensor in value]  # type: ignore[union-attr]  # a bundle
+        else:
+            queue.append((value, argument.value.span))
+    tensors, given = _sort_arguments(scope, op, queue, named, span)
+    attributes = {n: (v, at) for n, v, at in function.arguments} | given
+    if op.inputs and not any(isinstance(t, Tensor) for t in tensors):
+        if piped or not called or any(t is not None for t in tensors):
+            if not called and not piped:
+                return function
+            scope.fail("E0405", f"`{op.name}` needs a tensor", span, help=f"write `x -> {op.name}`")
+        return OpValue(op, tuple((n, v, at) for n, (v, at) in attributes.items()))
+    inputs = _lift_all(scope, op, tensors, span)
+    first = next((t for t in inputs if t is not None), None)
+    made = construct(scope, op, attributes, first, span)
+    return list(scope.add_op(made, inputs, span, label, sole))
+
+
+def _sort_arguments(
+    scope: Scope,
+    op: type,
+    queue: list[tuple[Value, Span]],
+    named: dict[str, tuple[Value, Span]],
+    span: Span,
+) -> tuple[list[Value], dict[str, tuple[Static, Span]]]:
+    """Which arguments are tensor inputs, in slot order, and which are attributes."""
+    slots: list[str] = list(op.inputs)  # type: ignore[attr-defined]  # an operator class
+    variadic = bool(slots) and slots[-1].startswith("*")
+    names = [slot.rstrip("?").lstrip("*") for slot in slots]
+    inputs: dict[str, Value] = {}
+    given: dict[str, tuple[Static, Span]] = {}
+    for word, (value, at) in named.items():
+        if word in names and not variadic:
+            inputs[word] = value
+        else:
+            given[attribute_name(scope, op, word, at)] = (value, at)
+    open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
+    open_attributes = [f.name for f in fields(op) if f.name not in given]  # type: ignore[arg-type]
+    extra: list[Value] = []
+    for value, at in queue:
+        if variadic and isinstance(value, Tensor):
+            extra.append(value)
+        elif open_slots and not variadic and _fits_slot(open_slots[0], value):
+            inputs[open_slots.pop(0).rstrip("?")] = value
+        elif open_attributes and not isinstance(value, Tensor):
+            given[open_attributes.pop(0)] = (value, at)
+        else:
+            takes = _count(len(slots) + len(fields(op)), "argument")  # type: ignore[arg-type]
+            scope.fail("E0411", f"`{op.name}` takes {takes} at most", at)  # type: ignore[attr-defined]
+    missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
+    if missing and any(isinstance(v, Tensor) for v in inputs.values()):
+        scope.fail("E0408", f"`{op.name}` needs `{missing[0]}` too", span)  # type: ignore[attr-defined]
+    return (extra if variadic else [inputs.get(name) for name in names]), given
+
+
+def _fits_slot(slot: str, value: Value) -> bool:
+    """Tensors fill any slot, `none` an optional one, and numbers a required one (as a constant)."""
+    if isinstance(value, Tensor):
+        return True
+    return value is None if slot.endswith("?") else is_number(value) or isinstance(value, bool)
+
+
+def _lift_all(scope: Scope, op: type, tensors: list[Value], span: Span) -> list[Tensor | None]:
+    like = next((t for t in tensors if isinstance(t, Tensor) and t.type.dtype is not DType.BOOL), None)
+    like = like or next((t for t in tensors if isinstance(t, Tensor)), None)
+    name = op.name  # type: ignore[attr-defined]  # an operator class
+    return [None if t is None else lift(scope, t, like, span, name) for t in tensors]  # type: ignore[arg-type]
+
+
+def snake(name: str) -> str:
+    """`BatchNorm` as a label: `batch_norm`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' if n != 1 else ''}" if n else f"no {noun}s"

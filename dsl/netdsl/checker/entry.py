@@ -1,0 +1,75 @@
+"""Checking a whole file: every model, every test, the weight maps and the training section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netdsl import syntax as s
+from netdsl.checker import resolve, stages, tests, trains
+from netdsl.checker.blocks import declare_model_inputs, finish, root_names, run_body
+from netdsl.checker.configs import configure
+from netdsl.checker.hints import hints
+from netdsl.checker.scope import Checker, Scope, TooManyErrors
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.model import Checked, Model, ModelTest
+from netdsl.modules import Module
+
+__all__ = ["check", "stages"]
+
+
+def check(module: Module, config: Mapping[str, Any] | None = None, *, training: bool = False) -> Checked:
+    """Check a file and build its models.
+
+    Args:
+        module: The file, loaded with its imports.
+        config: Values for entries of its `config`.
+        training: What the word `training` means in the file: whether dropout drops, and so on.
+
+    Raises:
+        NetError: with every error that was found; hints and warnings are in the result.
+    """
+    checker = Checker(module, training=training)
+    models: dict[str, Model] = {}
+    checks: list[ModelTest] = []
+    try:
+        configure(checker, module, config or {})
+        resolve.check_names(checker, module)
+        for block in module.file.of("model"):
+            model = check_model(checker, module, block)
+            if model is not None:
+                models[block.name.text] = model
+        for item in module.file.items:
+            if isinstance(item, s.Test):
+                test = tests.check_test(checker, module, item)
+                checks += [test] if test is not None else []
+        trains.check_sections(checker, module, models)
+    except TooManyErrors:
+        pass
+    errors = [d for d in checker.found if d.severity == "error"]
+    if errors:
+        raise NetError(sorted(errors, key=_place))
+    weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
+    train = tuple(item for item in module.file.items if isinstance(item, s.Train))
+    found = tuple(d for d in checker.found if d.severity != "error") + tuple(hints(models))
+    return Checked(models, tuple(checks), weights, train, dict(checker.config[module]), found)
+
+
+def _place(found: Diagnostic) -> tuple[str, int]:
+    return (found.span.source.name, found.span.start) if found.span else ("", 0)
+
+
+def check_model(checker: Checker, module: Module, block: s.Block) -> Model | None:
+    """The typed model of a `model`, or None where it has errors, which are reported."""
+    checker.symbol_origins = {}
+    scope = Scope(checker, module, block)
+    scope.names.update(root_names(scope))
+    before = sum(d.severity == "error" for d in checker.found)
+    slots = declare_model_inputs(scope, block)
+    run_body(scope)
+    if sum(d.severity == "error" for d in checker.found) > before:
+        return None
+    body = finish(scope, block.name.text, slots)
+    if body is None:
+        return None
+    return Model(block.name.text, body, dict(checker.symbol_origins), block.doc)

@@ -1,0 +1,191 @@
+"""Files as modules: what each one defines, what it imports, and the standard blocks.
+
+Imports stay inside the folder tree of the model's own file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from netdsl.diagnostics import Diagnostic, Label, NetError, error, suggest
+from netdsl.parser import parse
+from netdsl.source import Source, Span
+from netdsl.syntax import Block, Config, ConfigEntry, File, Import
+
+MAX_IMPORTS = 200
+
+
+@dataclass(eq=False)
+class Module:
+    """One file: its tree, its blocks by name, its configuration, and the modules it imports."""
+
+    source: Source
+    file: File
+    blocks: dict[str, Block] = field(default_factory=dict)
+    imported: dict[str, tuple[Block, Module, Span]] = field(default_factory=dict)
+    aliases: dict[str, Module] = field(default_factory=dict)
+    is_std: bool = False
+
+    @property
+    def config(self) -> list[ConfigEntry]:
+        lines = [line for item in self.file.items if isinstance(item, Config) for line in item.entries]
+        return [line for line in lines if isinstance(line, ConfigEntry)]
+
+
+def load_module(source: Source, root: Path | None = None) -> Module:
+    """The module of a source and all it imports.
+
+    Args:
+        source: The model's text.
+        root: The folder that imports are read from and may not leave; None for text without a file.
+
+    Raises:
+        NetError: syntax errors, names defined twice (E0203), or imports that cannot be had (E061x).
+    """
+    return _Loader(root.resolve() if root else None).load(source, root)
+
+
+@dataclass
+class _Loader:
+    root: Path | None
+    modules: dict[Path, Module] = field(default_factory=dict)
+    stack: list[Path] = field(default_factory=list)
+
+    def load(self, source: Source, folder: Path | None) -> Module:
+        file = parse(source).file
+        module = Module(source, file)
+        found = list(_define(module))
+        for item in file.items:
+            if isinstance(item, Import):
+                try:
+                    self._import(module, item, folder)
+                except NetError as failed:
+                    found += failed.diagnostics
+        if found:
+            raise NetError(found)
+        return module
+
+    def _import(self, module: Module, item: Import, folder: Path | None) -> None:
+        path = self._resolve(item, folder)
+        if path in self.stack or len(self.stack) > MAX_IMPORTS:
+            route = " -> ".join(p.name for p in [*self.stack[self.stack.index(path) :], path])
+            raise error(
+                "E0612",
+                f"this import goes round in a circle: {route}",
+                item.span,
+                help="move what both need into a third file",
+            )
+        if path not in self.modules:
+            self.stack.append(path)
+            self.modules[path] = self.load(_read(path, item, self.root), path.parent)
+            self.stack.pop()
+        target = self.modules[path]
+        if item.alias:
+            module.aliases[item.alias.text] = target
+            return
+        for name, block in target.blocks.items():
+            if name in module.blocks or name in module.imported:
+                other = module.blocks[name].name.span if name in module.blocks else module.imported[name][2]
+                raise error(
+                    "E0203",
+                    f"the import brings a second `{name}`",
+                    item.span,
+                    also=[Label(other, "the first is here")],
+                    help=f'give the import a name: `import "{item.path.value}" as ...`',
+                )
+            module.imported[name] = (block, target, item.span)
+
+    def _resolve(self, item: Import, folder: Path | None) -> Path:
+        """The imported file, inside the root. Raises E0610 for any way out of it."""
+        written = item.path.value
+        if folder is None or self.root is None:
+            raise error(
+                "E0610", "text that is not in a file cannot import", item.span, help="save it as a .net file"
+            )
+        bad = written.startswith(("/", "\\", "~")) or ":" in written or "\\" in written or "\0" in written
+        if bad or ".." in written.split("/"):
+            help = "import files by their path below the model's own folder"
+            raise error(
+                "E0610", f"the import `{written}` would leave the model's folder", item.path.span, help=help
+            )
+        path = folder / written
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            help = suggest(written, sorted(p.name for p in folder.glob("*.net")))
+            raise error(
+                "E0611", f"there is no file `{written}` beside this one", item.path.span, help=help
+            ) from None
+        if not real.is_relative_to(self.root):
+            raise error(
+                "E0610", f"the import `{written}` leads out of the model's folder by a link", item.path.span
+            )
+        if not stat.S_ISREG(os.stat(real).st_mode) or real.suffix != ".net":
+            raise error("E0611", f"`{written}` is not a .net file", item.path.span)
+        return real
+
+
+def _read(path: Path, item: Import, root: Path | None) -> Source:
+    name = str(path.relative_to(root)) if root else str(path)
+    return read_source(path, name, item.path.span)
+
+
+def read_source(path: Path, name: str | None = None, span: Span | None = None) -> Source:
+    """The text of a file. Raises `NetError` E0613 where it cannot be read as UTF-8 text."""
+    shown = name or str(path)
+    try:
+        data = path.read_bytes()
+        return Source(shown, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as wrong:
+        line = data[: wrong.start].count(b"\n") + 1
+        raise error(
+            "E0613", f"`{shown}` is not UTF-8 text: byte {wrong.start} on line {line}", span
+        ) from None
+    except OSError as wrong:
+        raise error("E0613", f"`{shown}` cannot be read: {wrong.strerror or wrong}", span) from None
+
+
+def _define(module: Module) -> Iterator[Diagnostic]:
+    for item in module.file.items:
+        if not isinstance(item, Block):
+            continue
+        name = item.name.text
+        if name in module.blocks:
+            labels = (Label(item.name.span), Label(module.blocks[name].name.span, "the first is here"))
+            yield Diagnostic("E0203", f"`{name}` is defined twice", labels, "give one of them another name")
+        module.blocks.setdefault(name, item)
+
+
+@lru_cache(maxsize=1)
+def std_index() -> dict[str, str]:
+    """Which file of the standard library defines each standard block."""
+    index = {}
+    for entry in files("netdsl.std").iterdir():
+        if entry.name.endswith(".net"):
+            for name in re.findall(r"^(?:block|cell) (\w+)", entry.read_text("utf-8"), re.MULTILINE):
+                index[name] = entry.name
+    return index
+
+
+@cache
+def std_module(file_name: str) -> Module:
+    """One file of the standard library, parsed when first needed."""
+    text = (files("netdsl.std") / file_name).read_text("utf-8")
+    module = _Loader(None).load(Source(f"std/{file_name}", text), None)
+    module.is_std = True
+    return module
+
+
+def std_block(name: str) -> tuple[Block, Module] | None:
+    """A standard block by name."""
+    if name not in std_index():
+        return None
+    module = std_module(std_index()[name])
+    return module.blocks[name], module
