@@ -25,6 +25,10 @@ class WeightFile(Mapping[str, Array]):
     def describe(self, name: str) -> ArrayInfo:
         """The stored element type and the shape. Raises `KeyError` for a name that is not there."""
 
+    def note(self, name: str) -> str:
+        """What messages add to a name: where a renamed array comes from. Empty for plain files."""
+        return ""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source}: {len(self)} arrays>"
 
