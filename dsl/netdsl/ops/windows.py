@@ -1,0 +1,136 @@
+"""Windows that slide over the spatial axes of `[B, C, *space]`: attributes, padding, sizes and views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netdsl.dims import Dim, DimLike, dim, minimum
+from netdsl.ops.base import Array, DataError, Ints, Module, OpError
+from netdsl.ops.rules import spread
+from netdsl.types import shape_text
+
+LAYOUT = "[batch, channels, *space] with at least 1 spatial axis"
+
+Pair = tuple[int, int]
+"""Padding before and behind an axis."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows lie, with one value per spatial axis. Build one with `windows`.
+
+    `pad` is a pair per axis, or a mode in which the padding depends on the size: `"same"`, with
+    the odd element behind, or `"same_lower"`, with the odd element in front.
+    """
+
+    size: tuple[DimLike, ...]
+    stride: Ints
+    dilation: Ints
+    pad: tuple[Pair, ...] | str
+    ceil: bool = False
+
+    def reach(self, axis: int) -> DimLike:
+        """How many elements a window spans, gaps included."""
+        return (self.size[axis] - 1) * self.dilation[axis] + 1
+
+    def counts(self, space: Sequence[DimLike]) -> tuple[Dim, ...]:
+        """The number of windows along each axis. Raises `OpError` where not even one fits."""
+        return tuple(self._count(axis, dim(length)) for axis, length in enumerate(space))
+
+    def _count(self, axis: int, length: Dim) -> Dim:
+        stride, reach = self.stride[axis], self.reach(axis)
+        if isinstance(self.pad, str):
+            return length.ceil_divide(stride)
+        begin, end = self.pad[axis]
+        last = length + begin + end - reach
+        if self.ceil:  # the last window may hang over the end, but not start behind the elements
+            last = minimum(last + stride - 1, length + begin - 1)
+        count = last // stride + 1
+        if count.compare(1) == -1:
+            padded = f" ({length + begin + end} with padding)" if begin + end else ""
+            raise OpError(
+                f"needs windows that fit: a window spans {reach} elements, and axis {axis + 2} of "
+                f"`x` has {length}{padded}",
+                at=[("x", axis + 2)],
+                help="use a smaller window, or pad",
+            )
+        return count
+
+    def fixed_counts(self, space: Sequence[int]) -> tuple[int, ...]:
+        """`counts` of an array. Raises `DataError` where no window fits."""
+        try:
+            return tuple(map(int, self.counts(space)))
+        except OpError as error:
+            raise DataError(error.message) from None
+
+    def padding(self, space: Sequence[int]) -> tuple[Pair, ...]:
+        """The padding of an array, before and behind each axis."""
+        if not isinstance(self.pad, str):
+            return self.pad
+        pairs = []
+        for axis, length in enumerate(space):
+            stride = self.stride[axis]
+            spanned = (-(-length // stride) - 1) * stride + int(self.reach(axis))
+            total = max(spanned - length, 0)
+            short, long = total // 2, total - total // 2
+            pairs.append((short, long) if self.pad == "same" else (long, short))
+        return tuple(pairs)
+
+    def padded(self, xp: Module, x: Array, fill: float) -> Array:
+        """`x` with as much of `fill` around it as its windows reach; `x` itself where that is none."""
+        space = x.shape[2:]
+        inner, shape = [slice(None)] * 2, list(x.shape[:2])
+        pairs = zip(space, self.fixed_counts(space), self.padding(space), strict=True)
+        for axis, (length, count, (begin, _)) in enumerate(pairs):
+            reached = (count - 1) * self.stride[axis] + int(self.reach(axis))
+            inner.append(slice(begin, begin + length))
+            shape.append(max(begin + length, reached))
+        if shape == list(x.shape):
+            return x
+        wide = xp.full(shape, fill, dtype=x.dtype)
+        wide[tuple(inner)] = x
+        return wide
+
+    def view(self, xp: Module, x: Array, counts: Sequence[int]) -> Array:
+        """`[B, C, *counts, *size]`: the windows of an array that is padded already, without a copy."""
+        outer = [stride * step for stride, step in zip(x.strides[2:], self.stride, strict=True)]
+        inner = [stride * gap for stride, gap in zip(x.strides[2:], self.dilation, strict=True)]
+        shape = (*x.shape[:2], *counts, *map(int, self.size))
+        return xp.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *outer, *inner))
+
+
+def windows(
+    size: Sequence[DimLike], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool = False
+) -> Windows:
+    """Windows of `size` from an operator's attributes; raises `OpError` for values that are none."""
+    rank = len(size)
+    if any(dim(n).compare(1) == -1 for n in size):
+        raise OpError(f"needs a window of at least 1 element, and gets {shape_text(size)}", at=["weight"])
+    return Windows(
+        tuple(size),
+        spread(stride, rank, "stride"),
+        spread(dilation, rank, "dilation"),
+        _pad_pairs(pad, rank),
+        ceil,
+    )
+
+
+def _pad_pairs(pad: Ints | str, rank: int) -> tuple[Pair, ...] | str:
+    if isinstance(pad, str):
+        if pad not in ("same", "same_lower", "valid"):
+            raise OpError(
+                f'gets pad "{pad}"',
+                attribute="pad",
+                help='the modes are "same", "same_lower" and "valid"; or give numbers',
+            )
+        return ((0, 0),) * rank if pad == "valid" else pad
+    if len(pad) == 2 * rank and min(pad) >= 0:
+        return tuple(zip(pad[:rank], pad[rank:], strict=True))
+    if len(pad) not in (1, rank, 2 * rank):
+        raise OpError(
+            f"gets {len(pad)} values for `pad`, but there are {rank} spatial axes",
+            attribute="pad",
+            help=f"give 1 value, {rank} for the axes, or {2 * rank}: all that go in front, then all behind",
+        )
+    return tuple((n, n) for n in spread(pad, len(pad), "pad", least=0) * (rank if len(pad) == 1 else 1))
