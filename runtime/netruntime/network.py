@@ -1,0 +1,214 @@
+"""A loaded model: call it on arrays, look inside it, read and write its weights."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import networkx as nx
+
+from netdsl.diagnostics import suggest
+from netdsl.graph import Port, build
+from netdsl.model import Checked, Model, Parameter
+from netdsl.types import TensorType
+from netruntime.backends import Device
+from netruntime.binding import bind_inputs
+from netruntime.errors import DataInputError, WeightsError
+from netruntime.executor import execute
+from netruntime.plan import Plan, make_plan
+from netruntime.weights import Origin, WeightStore
+
+MAX_PLANS = 64
+"""Plans kept per model; the oldest goes first."""
+
+
+class Network:
+    """A model with its weights on a device.
+
+    It holds no state between calls and may be called from several threads. `graph` is a
+    `networkx.MultiDiGraph` (see `netdsl.graph`); do not change it.
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        model: Model,
+        store: WeightStore,
+        device: Device,
+        seed: int = 0,
+        outputs: Sequence[tuple[str, Port]] | None = None,
+    ) -> None:
+        self.checked = checked
+        self.model = model
+        self.device = device
+        self.seed = seed
+        self._store = store
+        self._outputs = None if outputs is None else tuple(outputs)
+        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
+        self._lock = threading.Lock()
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """The inputs by name, with the types the file declares."""
+        return self.model.inputs
+
+    @property
+    def outputs(self) -> dict[str, TensorType]:
+        """The outputs by name; for a tapped network, the taps."""
+        return {name: self.graph.nodes[node]["types"][n] for name, (node, n) in self._wanted}
+
+    @property
+    def weights_from(self) -> Origin:
+        """Where the weights came from: a file, a mapping, or a seed."""
+        return self._store.origin
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph:
+        """The computation graph: one node for each operator; see `netdsl.graph`."""
+        return self._store.graph
+
+    @property
+    def _wanted(self) -> tuple[tuple[str, Port], ...]:
+        if self._outputs is not None:
+            return self._outputs
+        return tuple((name, (node, 0)) for name, node in self.graph.graph["outputs"].items())
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def __call__(self, **inputs: Any) -> Any:
+        """The output for arrays given by input name; a dict by output name where there are several.
+
+        Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`.
+
+        Raises:
+            DataInputError: for names, element types or sizes that do not fit the model's inputs.
+        """
+        results = self.run(inputs)
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def run(
+        self, inputs: Mapping[str, Any], *, seed: int | None = None, check_finite: bool = False
+    ) -> dict[str, Any]:
+        """The outputs by name.
+
+        Args:
+            inputs: Arrays by input name.
+            seed: Seeds the random operators; the network's own seed by default.
+            check_finite: Raise E0821 at the first `.net` line that makes NaN or infinity.
+        """
+        arrays, sizes = bind_inputs(self.model, inputs, self.device)
+        plan = self.plan(sizes)
+        weights = self._store.on(self.device)
+        results = execute(
+            plan,
+            self.graph,
+            arrays,
+            weights,
+            self.device,
+            seed=self.seed if seed is None else seed,
+            check_finite=check_finite,
+        )
+        return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
+
+    def plan(self, sizes: Mapping[str, int]) -> Plan:
+        """The plan for these values of the free sizes, made once and kept."""
+        key = tuple(sorted(sizes.items()))
+        with self._lock:
+            if key not in self._plans:
+                if len(self._plans) >= MAX_PLANS:
+                    self._plans.pop(next(iter(self._plans)))
+                wanted = [port for _, port in self._wanted]
+                self._plans[key] = make_plan(self.graph, wanted, sizes, self.device)
+            return self._plans[key]
+
+    def tap(self, *labels: str) -> Network:
+        """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.
+
+        A label of a block means its output; a label of an operator, the operator's.
+
+        Raises:
+            DataInputError: E0860 for a label that is not there.
+        """
+        outputs = [(label, self._port(label)) for label in labels]
+        return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
+
+    def _port(self, label: str) -> Port:
+        if label in self._labels:
+            return self._labels[label]
+        near = suggest(label, self._labels)
+        raise DataInputError.make("E0860", f"`{self.name}` has nothing labelled `{label}`", help=near)
+
+    @cached_property
+    def _labels(self) -> dict[str, Port]:
+        """Every label path with the value it stands for: operators, weights, and blocks (their last operator)."""
+        found: dict[str, Port] = {}
+        for node, data in self.graph.nodes(data=True):
+            for frame in data["chain"]:
+                if not isinstance(data["op"], Parameter):
+                    found[frame.label] = (node, 0)
+        for node, data in self.graph.nodes(data=True):
+            found.setdefault(data["label"], (node, 0))
+        return found
+
+    def to(self, device: Device) -> Network:
+        """This network on another device, with the same weights."""
+        return Network(self.checked, self.model, self._store, device, self.seed, self._outputs)
+
+    # -- weights ----------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The weights as NumPy arrays by label path; change none of them in place."""
+        return self._store.on_host()
+
+    def save(self, path: str | PathLike[str], names: str | None = None) -> None:
+        """Write the weights to a safetensors or npz file, whole or not at all.
+
+        Args:
+            names: The `weights` map of the file by whose names they are written; ours by default.
+
+        Raises:
+            WeightsError: the file cannot be written, or there is no such map (E0726).
+        """
+        self._store.save(path, self._map(names))
+
+    def _map(self, names: str | None) -> Any:
+        if names is None:
+            return None
+        if names not in self.checked.weights:
+            near = suggest(names, self.checked.weights)
+            raise WeightsError.make("E0726", f"`{self.name}` has no weights map `{names}`", help=near)
+        return self.checked.weights[names]
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def summary(self, depth: int | None = None) -> Any:
+        """The table of blocks: shapes, parameters, multiply-adds; prints itself."""
+        from netruntime.draw import summary
+
+        return summary(self.graph, depth=depth)
+
+    def _repr_html_(self) -> str:
+        """The drawing, for a notebook."""
+        from netruntime.draw import draw_svg
+
+        return draw_svg(self.graph, title=self.name)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs.items())
+        outputs = ", ".join(f"{name}: {type_}" for name, type_ in self.outputs.items())
+        return f"<{self.name}({inputs}) -> {outputs} on {self.device.name}>"
+
+
+def graph_of(model: Model) -> nx.MultiDiGraph:
+    """The graph of a model."""
+    return build(model)

@@ -1,0 +1,139 @@
+"""From graph to plan: which steps run for the outputs asked for, in which order, and when values die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import networkx as nx
+
+from netdsl.graph import Port
+from netdsl.model import Input, Parameter
+from netdsl.ops.base import Op
+from netdsl.ops.scan import Program, Scan
+from netdsl.types import TensorType
+from netruntime.backends import Device
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator, ready to run: `run(*values)` gives its outputs.
+
+    `inputs` and `outputs` are places in the executor's list of values; `frees` are the places whose
+    values nobody needs after this step.
+    """
+
+    node: int
+    op: Op
+    run: Any = field(repr=False)
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int, ...]
+    frees: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order, and where inputs, weights and results stand in the list of values."""
+
+    places: int
+    inputs: Mapping[str, int]
+    weights: Mapping[str, int]
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+
+
+def make_plan(
+    graph: nx.MultiDiGraph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device
+) -> Plan:
+    """The plan that computes the wanted ports for these sizes on this device.
+
+    Kernels are resolved here, once; only what the wanted ports depend on is planned.
+    """
+    needed = _ancestors(graph, {node for node, _ in wanted})
+    places: dict[Port, int] = {}
+    inputs: dict[str, int] = {}
+    weights: dict[str, int] = {}
+    steps: list[Step] = []
+    for node in sorted(needed):
+        data = graph.nodes[node]
+        outputs = tuple(places.setdefault((node, n), len(places)) for n in range(len(data["types"])))
+        op = data["op"]
+        if isinstance(op, Input):
+            inputs[op.slot] = outputs[0]
+        elif isinstance(op, Parameter):
+            weights[data["label"]] = outputs[0]
+        else:
+            arguments = _arguments(graph, node, places)
+            steps.append(_step(graph, node, op.bind(sizes), arguments, outputs, device))
+    results = tuple(places[port] for port in wanted)
+    return Plan(
+        len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
+    )
+
+
+def _ancestors(graph: nx.MultiDiGraph, nodes: set[int]) -> set[int]:
+    found, stack = set(nodes), list(nodes)
+    while stack:
+        for before in graph.predecessors(stack.pop()):
+            if before not in found:
+                found.add(before)
+                stack.append(before)
+    return found
+
+
+def _arguments(graph: nx.MultiDiGraph, node: int, places: Mapping[Port, int]) -> tuple[int | None, ...]:
+    edges = [(data["slot"], (source, data["output"])) for source, _, data in graph.in_edges(node, data=True)]
+    if not edges:
+        return ()
+    arguments: list[int | None] = [None] * (max(slot for slot, _ in edges) + 1)
+    for slot, port in edges:
+        arguments[slot] = places[port]
+    return tuple(arguments)
+
+
+def _step(
+    graph: nx.MultiDiGraph,
+    node: int,
+    op: Op,
+    arguments: tuple[int | None, ...],
+    outputs: tuple[int, ...],
+    device: Device,
+) -> Step:
+    types = [
+        graph.nodes[source]["types"][data["output"]] for source, _, data in graph.in_edges(node, data=True)
+    ]
+    return Step(node, op, runner(op, types, device), arguments, outputs, ())
+
+
+def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
+    """A function of the arrays alone, its kernel chosen for the input types."""
+    kernel = device.backend.resolve(type(op), [t.dtype for t in types])
+    if isinstance(op, Scan):
+        return partial(kernel, device.xp, op, run=partial(_run_program, device))
+    return partial(kernel, device.xp, op)
+
+
+def _run_program(device: Device, program: Program, xp: Any, inputs: Sequence[Any], rng: Any) -> list[Any]:
+    """A cell's program through this device's kernels."""
+    values = list(inputs)
+    for step in program.steps:
+        arguments = [None if i is None else values[i] for i in step.inputs]
+        kernel = device.backend.resolve(
+            type(step.op), [program.type_of(i).dtype for i in step.inputs if i is not None]
+        )
+        result = kernel(xp, step.op, *arguments, **({"rng": rng} if step.op.is_random else {}))
+        values += result if isinstance(result, tuple) else (result,)
+    return [values[i] for i in program.outputs]
+
+
+def _with_frees(steps: Sequence[Step], results: set[int], weights: set[int]) -> tuple[Step, ...]:
+    """Say after which step each value dies; results and weights do not."""
+    seen = results | weights
+    done: list[Step] = []
+    for step in reversed(steps):
+        touched = {place for place in (*step.inputs, *step.outputs) if place is not None}
+        done.append(replace(step, frees=tuple(sorted(touched - seen))))
+        seen |= touched
+    return tuple(reversed(done))
