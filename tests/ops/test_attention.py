@@ -153,13 +153,16 @@ def test_rotary_turns_the_first_pair_by_the_position(xp: Any) -> None:
         np.testing.assert_allclose(to_numpy(op.forward(xp, x, xp.asarray([3]))).reshape(4), expected)
 
 
-def test_rotary_of_far_positions_is_exact_in_f32(xp: Any) -> None:
-    x = make(xp, 1, 1, 1, 8, dtype="float32")
-    at = xp.asarray([1_000_003])
-    far = Rotary().forward(xp, x, at)
-    exact = Rotary().forward(xp, x.astype("float64"), at)
-    assert far.dtype == "float32"
-    np.testing.assert_allclose(to_numpy(far), to_numpy(exact), atol=1e-6)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rotary_of_far_positions_is_exact(dtype: str, xp: Any) -> None:
+    at = 1_000_003
+    x = xp.asarray([1, 1, 1, 0, 0, 0], dtype=dtype).reshape(1, 1, 1, 6)
+    angles = [at * 10000 ** (-pair / 3) for pair in range(3)]
+    expected = [math.cos(angle) for angle in angles] + [math.sin(angle) for angle in angles]
+    y = Rotary().forward(xp, x, xp.asarray([at]))
+    assert y.dtype == dtype
+    limit = 1e-7 if dtype == "float32" else 1e-9
+    np.testing.assert_allclose(to_numpy(y).reshape(6), expected, rtol=0, atol=limit)
 
 
 @pytest.mark.parametrize(

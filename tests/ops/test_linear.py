@@ -48,14 +48,16 @@ def test_onnx_gemm(name: str, xp: Any) -> None:
 
 
 def test_sums_of_f16_are_taken_in_f32(xp: Any) -> None:
-    # 4096 times 0.5, added up in f16, stops growing at 1024: there 0.5 is half a unit in the last place
-    x = xp.full((1, 4096), 0.5, dtype="float16")
+    # added up in f16, each 0.25 that meets the 1024 is lost: it is less than half a unit there
+    x = xp.full((1, 4096), 0.25, dtype="float16")
+    x[0, 0] = 1024
     ones = xp.ones((4096, 1), dtype="float16")
     for y in (
         MatMul().forward(xp, x, ones),
         Linear().forward(xp, x, ones),
         Einsum("ik,kj->ij").forward(xp, x, ones),
         Einsum("ik->i").forward(xp, x),
+        Einsum("kj->j").forward(xp, xp.ascontiguousarray(xp.concatenate([x, x]).T)),
     ):
         assert y.dtype == "float16" and float(y.reshape(-1)[0]) == 2048
 

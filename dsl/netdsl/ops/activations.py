@@ -22,9 +22,10 @@ def _sloped(xp: Module, x: Array, slope: Array | float) -> Array:
     return xp.maximum(x, zero) + xp.minimum(x, zero) * slope
 
 
-def _exponential(xp: Module, x: Array) -> Array:
-    """`exp(x) - 1` below 0, and 0 above."""
-    return xp.expm1(xp.minimum(x, x.dtype.type(0)))
+def _exponential_unit(xp: Module, x: Array, alpha: float, width: float) -> Array:
+    """`x` above 0 and `alpha * (exp(x / width) - 1)` below."""
+    below = xp.clip(x, -100.0 * width, 0.0)  # beyond, it is -alpha, and dividing could overflow
+    return xp.maximum(x, x.dtype.type(0)) + xp.expm1(below / width) * alpha
 
 
 @operator("relu", "x")
@@ -124,7 +125,7 @@ class Elu(Activation):
     alpha: float = 1.0
 
     def apply(self, xp: Module, x: Array) -> Array:
-        return xp.where(x > 0, x, _exponential(xp, x) * self.alpha)
+        return _exponential_unit(xp, x, self.alpha, 1.0)
 
     @classmethod
     def variants(cls) -> Iterable[Op]:
@@ -144,7 +145,7 @@ class Selu(Activation):
     """
 
     def apply(self, xp: Module, x: Array) -> Array:
-        return xp.where(x > 0, x, _exponential(xp, x) * 1.6732632423543772) * 1.0507009873554805
+        return _exponential_unit(xp, x, 1.6732632423543772, 1.0) * 1.0507009873554805
 
 
 @operator("celu", "x")
@@ -166,10 +167,7 @@ class Celu(Activation):
         _need_positive(self.alpha, "alpha")
 
     def apply(self, xp: Module, x: Array) -> Array:
-        below = xp.clip(
-            x, -100 * self.alpha, 0.0
-        )  # the exponential is 0 from there, and no division overflows
-        return xp.where(x > 0, x, xp.expm1(below / self.alpha) * self.alpha)
+        return _exponential_unit(xp, x, self.alpha, self.alpha)
 
     @classmethod
     def variants(cls) -> Iterable[Op]:

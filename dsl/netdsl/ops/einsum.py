@@ -182,7 +182,7 @@ class _Operand(NamedTuple):
     def _lay_out(self, *groups: str) -> Array:
         """The array with one axis per group of letters."""
         order = [self.letters.index(letter) for letter in "".join(groups)]
-        return self.array.transpose(order).reshape([self.size(group) for group in groups])
+        return self.array.transpose(tuple(order)).reshape(tuple(self.size(group) for group in groups))
 
 
 def _reduce(xp: Module, x: _Operand, keep: str, *, ordered: bool = False) -> _Operand:
@@ -197,7 +197,7 @@ def _reduce(xp: Module, x: _Operand, keep: str, *, ordered: bool = False) -> _Op
     if gone:
         array = xp.asarray(xp.sum(numerics.widen(xp, array), axis=gone).astype(array.dtype))
     left = _kept(diagonal, letters)
-    return _Operand(letters, array.transpose([left.index(letter) for letter in letters]))
+    return _Operand(letters, array.transpose(tuple(left.index(letter) for letter in letters)))
 
 
 def _contract(xp: Module, a: _Operand, b: _Operand, later: str) -> _Operand:
@@ -211,4 +211,4 @@ def _contract(xp: Module, a: _Operand, b: _Operand, later: str) -> _Operand:
     left, right = a.matrices(stack, rows, summed), b.matrices(stack, summed, columns)
     value = numerics.matmul(xp, left, right) if summed else left * right
     sizes = [a.size(c) for c in stack + rows] + [b.size(c) for c in columns]
-    return _Operand(stack + rows + columns, value.reshape(sizes))
+    return _Operand(stack + rows + columns, value.reshape(tuple(sizes)))

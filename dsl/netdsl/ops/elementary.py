@@ -289,11 +289,10 @@ class Clip(Op):
             )
 
     def forward(self, xp: Module, x: Array) -> Array:
-        number: Any = int if x.dtype.kind in "iu" else float
         if self.low is not None:
-            x = xp.maximum(x, x.dtype.type(number(self.low)))
+            x = xp.maximum(x, x.dtype.type(self.low))
         if self.high is not None:
-            x = xp.minimum(x, x.dtype.type(number(self.high)))
+            x = xp.minimum(x, x.dtype.type(self.high))
         return xp.asarray(x)
 
     @classmethod

@@ -35,15 +35,21 @@ def matmul(xp: Module, a: Array, b: Array) -> Array:
 
     cuBLAS does so by itself; NumPy has no BLAS routine for 16-bit floats and is faster widened.
     """
-    if xp.__name__ == "numpy" and a.dtype.kind != "i" and a.dtype.itemsize == 2:
+    if xp.__name__ == "numpy" and a.dtype.itemsize == 2:
         return xp.asarray(xp.matmul(widen(xp, a), widen(xp, b)).astype(a.dtype))
     return xp.asarray(xp.matmul(a, b))
 
 
+def tails(xp: Module, x: Array) -> tuple[Array, Array]:
+    """`exp(min(x, 0))` and `exp(min(-x, 0))`: their ratio is `exp(x)`, and neither can overflow."""
+    zero = x.dtype.type(0)
+    return xp.exp(xp.minimum(x, zero)), xp.exp(xp.minimum(-x, zero))
+
+
 def sigmoid(xp: Module, x: Array) -> Array:
     """`1 / (1 + exp(-x))` without overflow and with full relative precision in both tails."""
-    small = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, x.dtype.type(1), small) / (1 + small)
+    rise, fall = tails(xp, x)
+    return rise / (rise + fall)
 
 
 def softplus(xp: Module, x: Array) -> Array:
@@ -63,6 +69,12 @@ def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
         value *= x
         value += coefficient
     return value
+
+
+def _choose(condition: Array, a: Array, b: Array) -> Array:
+    """`where` for finite values, without branches, which a CPU cannot predict for mixed signs."""
+    chosen = condition.astype(a.dtype)
+    return a * chosen + b * (1 - chosen)
 
 
 _SINGLE_NEAR = (
@@ -90,7 +102,7 @@ def _erf_single(xp: Module, x: Array) -> Array:
     size = xp.abs(x)
     near = x + x * polynomial(size * size, _SINGLE_NEAR)
     far = xp.copysign(1 - xp.exp(size * polynomial(size, _SINGLE_FAR) - size), x)
-    return xp.where(size > 0.927734375, far, near)
+    return _choose(size > 0.927734375, far, near)
 
 
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23, 1969:
@@ -141,4 +153,4 @@ def _erf_double(xp: Module, x: Array) -> Array:
     near = x * polynomial(square, _NEAR_TOP) / polynomial(square, _NEAR_BOTTOM)
     ratio = polynomial(size, _FAR_TOP) / polynomial(size, _FAR_BOTTOM)
     far = xp.copysign(1 - xp.exp(-square) * ratio, x)
-    return xp.where(size > 0.46875, far, near)
+    return _choose(size > 0.46875, far, near)

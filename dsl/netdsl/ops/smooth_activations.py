@@ -104,12 +104,10 @@ class Mish(Gated):
     """
 
     def gate(self, xp: Module, x: Array) -> Array:
-        # tanh(log(1 + e)) is (e^2 + 2e) / (e^2 + 2e + 2); above 0, in terms of 1 / e
-        small = xp.exp(-xp.abs(x))
-        above = 1 + 2 * small
-        below = small * (small + 2)
-        square = 2 * small * small
-        return xp.where(x >= 0, above / (above + square), below / (below + 2))
+        # tanh(log(1 + e)) is (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x) = rise / fall
+        rise, fall = numerics.tails(xp, x)
+        top = rise * (rise + 2 * fall)
+        return top / (top + 2 * fall * fall)
 
 
 @operator("softplus", "x")

@@ -35,7 +35,9 @@ def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:
 def _shifted(xp: Module, x: Array, axes: Sequence[int]) -> Array:
     """`x` less its maximum over `axes`, so that `exp` cannot overflow."""
     x = widen(xp, x)
-    top = xp.max(x, axis=tuple(axes), keepdims=True, initial=-xp.inf)
+    if x.size == 0:
+        return x
+    top = xp.max(x, axis=tuple(axes), keepdims=True)
     return xp.asarray(x - xp.where(xp.isfinite(top), top, x.dtype.type(0)))
 
 
