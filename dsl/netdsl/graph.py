@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
+from netdsl.diagnostics import Label, error
 from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter, State
 from netdsl.ops.base import Op
 from netdsl.ops.scan import Program, ProgramStep, Scan
@@ -123,7 +124,13 @@ class _Expansion:
     def _parameter(self, step: OpStep, path: str, chain: tuple[Frame, ...]) -> int:
         if path not in self.parameters:
             self.parameters[path] = self.add(step.op, (), step.types, path, step.span, chain)
-        return self.parameters[path]
+        node = self.parameters[path]
+        if self.graph.nodes[node]["types"] != step.types:
+            first = self.graph.nodes[node]
+            also = [Label(first["span"], f"{first['types'][0]} here")]
+            message = f"the weight `{path}` is {step.types[0]} here, and {first['types'][0]} before"
+            raise error("E0309", message, step.span, also=also, help="give the two layers different labels")
+        return node
 
 
 _Key = tuple[str, object]

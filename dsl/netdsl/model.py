@@ -97,7 +97,7 @@ class CallStep:
     """A block called under a label. `application` counts the uses of a shared layer from 0."""
 
     body: Body
-    inputs: tuple[int | None, ...]
+    inputs: tuple[int, ...]
     label: str
     span: Span
     application: int = 0

@@ -30,7 +30,8 @@ from netdsl.model import Body, CallStep, Parameter
 from netdsl.source import Span
 from netdsl.types import DType
 
-STATIC_KINDS = ("int", "float", "bool", "str", "list", "dtype", "block", "function")
+TYPE_FUNCTIONS = ("shape", "rank", "dtype")
+"""What can be asked of a tensor before it exists."""
 
 
 @evaluates(s.Call)
@@ -54,8 +55,8 @@ def call_with(
         word = expr.function.text
         if word == "einsum":
             return arrange.einsum(scope, expr, label)
-        if word in ("shape", "rank"):
-            return _shape_of(scope, word, expr)
+        if word in TYPE_FUNCTIONS:
+            return _type_of(scope, word, expr)
         if word in statics.FUNCTIONS and not piped:
             values = [scope.evaluate(a.value) for a in expr.arguments]
             if not any(is_tensor(v) for v in values):
@@ -76,11 +77,11 @@ def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> 
     return statics.call(scope, word, values, expr.span)
 
 
-def _shape_of(scope: Scope, word: str, expr: s.Call) -> Value:
+def _type_of(scope: Scope, word: str, expr: s.Call) -> Value:
     value = scope.evaluate(expr.arguments[0].value) if len(expr.arguments) == 1 else None
     if not isinstance(value, Tensor):
         scope.fail("E0405", f"`{word}` takes one tensor", expr.span)
-    return value.type.shape if word == "shape" else value.type.rank
+    return {"shape": value.type.shape, "rank": value.type.rank, "dtype": value.type.dtype}[word]
 
 
 def apply(
@@ -232,7 +233,7 @@ def apply_block(
     inputs = bind_tensors(scope, value.block, piped, arguments, span)
     path = scope.place(label, snake(value.block.name.text), sole)
     body = instantiate(scope, value, inputs, span, path)
-    values = tuple(None if i is None else i.value for i in inputs)
+    values = tuple(i.value for i in inputs if i is not None)
     return list(scope.add_call(CallStep(body, values, path, span)))
 
 
@@ -258,7 +259,7 @@ def apply_layer(
             also=also,
             help=help,
         )
-    values = tuple(None if i is None else i.value for i in inputs)
+    values = tuple(i.value for i in inputs if i is not None)
     step = CallStep(body, values, layer.name, span, use.count)
     use.count += 1
     return list(scope.add_call(step))

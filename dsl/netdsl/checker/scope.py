@@ -168,7 +168,7 @@ class Scope:
 
     def rename_last(self, value: Value, name: s.Ident) -> None:
         """Let `scores = ...` name the step that made the value, where it had an automatic name."""
-        if not isinstance(value, Tensor) or not self.steps or value.value != len(self.types) - 1:
+        if self.block is None or not isinstance(value, Tensor) or value.value != len(self.types) - 1:
             return
         step = self.steps[-1]
         path = join(".".join(self.prefix), name.text)
@@ -344,7 +344,7 @@ def slot_names(op: Op | type[Op], count: int) -> list[str]:
     names = [name.rstrip("?") for name in op.inputs]
     if names and names[-1].startswith("*"):
         stem = names.pop()[1:]
-        names += [f"{stem}{n}" for n in range(count - len(names))]
+        names += [f"{stem}[{n}]" for n in range(count - len(names))]
     return names
 
 

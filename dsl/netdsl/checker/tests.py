@@ -28,6 +28,7 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
     outputs: list[Slot] = []
     expectations: list[Expectation] = []
     for statement in item.body:
+        scope.labels.clear()
         if isinstance(statement, s.Expect):
             with scope.recover():
                 _expect(scope, statement, outputs, expectations)

@@ -169,6 +169,7 @@ class Conv(Op):
         yield example(cls((2,), "same"), x, weight, draw(4))
         yield example(cls((2,), "same_lower"), x, weight)
         yield example(cls((3,), "same"), x, draw(4, 3, 2, 2))
+        yield example(cls((2, 1), "same", (1, 2)), x, weight)
         yield example(cls(pad="valid", dilation=(2,)), x, weight)
         yield example(cls(pad=(1,), groups=2), draw(2, 4, 5, 5), draw(6, 2, 3, 3), draw(6))
         yield example(cls((2,), (1,), groups=3), x, draw(3, 1, 3, 3), draw(3))

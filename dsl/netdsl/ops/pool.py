@@ -101,6 +101,7 @@ class _Pool(Op):
         yield example(cls((3,), (2,), (0, 1, 2, 1)), x)
         yield example(cls((3,), (2,), "same"), x)
         yield example(cls((3,), (2,), "same_lower"), x)
+        yield example(cls((3,), (2,), "same", (2,)), x)
         yield example(cls((2,), (2,), "valid"), x)
         yield example(cls((1,), (2,)), x)
         yield example(cls((3,), (2,), ceil_mode=True), x)

@@ -119,7 +119,9 @@ class Scan(Op):
     def _growth(self) -> tuple[Growth | None, ...]:
         return self.grows or (None,) * self.states
 
-    def forward(self, xp: Module, *arrays: Array, rng: Any = None, run: Any = None) -> tuple[Array, ...]:
+    def forward(
+        self, xp: Module, *arrays: Array, rng: Any = None, run_program: Any = Program.run
+    ) -> tuple[Array, ...]:
         xs, length = arrays[: self.sequences], arrays[self.sequences]
         states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
         held = arrays[self.sequences + 1 + self.states :]
@@ -127,8 +129,8 @@ class Scan(Op):
         collected: list[list[Array]] = []
         order = range(steps - 1, -1, -1) if self.reverse else range(steps)
         for t in order:
-            step = run or self._program_for(states).run
-            results = step(xp, [x[:, t] for x in xs] + states + list(held), rng)
+            inputs = [x[:, t] for x in xs] + states + list(held)
+            results = run_program(self._program_for(states), xp, inputs, rng)
             outputs, after = results[: len(results) - self.states], results[len(results) - self.states :]
             if length is not None:
                 valid = t < length
@@ -144,7 +146,9 @@ class Scan(Op):
         """The program for the sizes that growing states have now."""
         if not any(self.grows):
             return self.program
-        return self.program.bind({g.symbol: s.shape[g.axis] for g, s in zip(self.grows, states, strict=True) if g})
+        return self.program.bind(
+            {g.symbol: s.shape[g.axis] for g, s in zip(self.grows, states, strict=True) if g}
+        )
 
     def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
         count = len(self.program.outputs) - self.states

@@ -41,7 +41,7 @@ class Windows:
     def _count(self, axis: int, length: Dim) -> Dim:
         stride, reach = self.stride[axis], self.reach(axis)
         if isinstance(self.pad, str):
-            return length.ceil_divide(stride)
+            return (length + (stride - 1)) // stride  # as a padded convolution writes it
         begin, end = self.pad[axis]
         last = length + begin + end - reach
         if self.ceil:  # the last window may hang over the end, but not start behind the elements
