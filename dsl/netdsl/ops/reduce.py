@@ -354,8 +354,7 @@ class LogSumExp(Reduction):
         finite = xp.isfinite(top)
         zero = wide.dtype.type(0)
         shifted = xp.where(finite, wide - xp.where(finite, top, zero), zero)
-        total = xp.log(xp.sum(xp.exp(shifted), axis=axes, keepdims=True)) + top
-        result = xp.where(finite, total, top)
+        result = xp.log(xp.sum(xp.exp(shifted), axis=axes, keepdims=True)) + top
         result = result if self.keepdims else xp.squeeze(result, axis=axes)
         return result.astype(x.dtype, copy=False)
 
