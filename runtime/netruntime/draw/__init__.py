@@ -1,0 +1,1 @@
+"""Everything `netrun show` prints: the table, and drawings as SVG, HTML, DOT and Mermaid."""
