@@ -157,7 +157,8 @@ class Dim:
         return dim(other) // self
 
     def ceil_divide(self, other: DimLike) -> Dim:
-        return -(-self // other)
+        """`self / other`, rounded up; `other` is positive."""
+        return (self + other - 1) // other
 
     def exact_divide(self, other: DimLike) -> Dim | None:
         """`self / other` where that is provably whole, else None."""
@@ -181,6 +182,8 @@ class Dim:
             return (difference.value > 0) - (difference.value < 0)
         constant = sum(c for monomial, c in difference.terms if not monomial)
         free = [c for monomial, c in difference.terms if monomial]
+        if not all(_never_negative(atom) for monomial, _ in difference.terms for atom in monomial):
+            return None
         if constant > 0 and all(c > 0 for c in free):
             return 1
         if constant < 0 and all(c < 0 for c in free):
@@ -229,6 +232,14 @@ def _extremum(function: str, a: Dim, b: Dim, keep: int) -> Dim:
         first, second = sorted((a, b), key=str)
         return Dim((((Apply(function, (first, second)),), 1),))
     return a if order in (keep, 0) else b
+
+
+def _never_negative(atom: Atom) -> bool:
+    """Whether an atom is 0 or more for all sizes, as far as can be told at once."""
+    if isinstance(atom, Symbol):
+        return True
+    signs = [arg == 0 or arg.compare(-1) == 1 for arg in atom.args]
+    return any(signs) if atom.function == "max" else all(signs)
 
 
 def _floor_divide(a: Dim, b: Dim) -> Dim:

@@ -5,7 +5,6 @@ Imports stay inside the folder tree of the model's own file.
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -119,15 +118,15 @@ class _Loader:
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError):
-            help = suggest(written, sorted(p.name for p in folder.glob("*.net")))
+            near = suggest(written, sorted(p.name for p in folder.glob("*.net")))
             raise error(
-                "E0611", f"there is no file `{written}` beside this one", item.path.span, help=help
+                "E0611", f"there is no file `{written}` beside this one", item.path.span, help=near
             ) from None
         if not real.is_relative_to(self.root):
             raise error(
                 "E0610", f"the import `{written}` leads out of the model's folder by a link", item.path.span
             )
-        if not stat.S_ISREG(os.stat(real).st_mode) or real.suffix != ".net":
+        if not stat.S_ISREG(real.stat().st_mode) or real.suffix != ".net":
             raise error("E0611", f"`{written}` is not a .net file", item.path.span)
         return real
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.scope import Scope
@@ -124,7 +125,7 @@ def _solve(scope: Scope, factors: Axis, tensor: Tensor, axis: int, sizes: dict[s
         _mismatch(scope, span, f"`{span.text}` = {total}", tensor, axis)
 
 
-def _mismatch(scope: Scope, span: Span, wanted: str, tensor: Tensor, axis: int) -> None:
+def _mismatch(scope: Scope, span: Span, wanted: str, tensor: Tensor, axis: int) -> NoReturn:
     size = tensor.type.shape[axis]
     also = [Label(size.origin, f"{size} is set here")] if size.origin else []
     also.append(Label(tensor.span, f"{tensor.type} comes from here"))
@@ -139,7 +140,7 @@ def _known(scope: Scope, factor: Factor) -> Dim | None:
         return None
     if not is_integer(bound.value):
         scope.fail("E0308", f"`{factor.name}` is {describe(bound.value)}, not a size", factor.span)
-    return dim(bound.value)  # type: ignore[arg-type]  # an integer, as just checked
+    return dim(bound.value)
 
 
 def _plan(
@@ -185,7 +186,7 @@ def _new_axis(scope: Scope, axis: Axis, factor: Factor) -> Dim:
 
 
 def einsum(scope: Scope, expr: s.Call, label: s.Ident | None) -> list[Tensor]:
-    """`einsum(Q[B,h,T,d], K[B,h,S,d] => [B,h,T,S])`: products summed over the axes that the result leaves out."""
+    """Einsum by axis names: `einsum(Q[B,h,T,d], K[B,h,S,d] => [B,h,T,S])` sums over `d`."""
     result = expr.arguments[-1].axes if expr.arguments else None
     if result is None:
         help = "write `einsum(A[i,j], B[j,k] => [i,k])`"
@@ -236,7 +237,7 @@ def _agree(scope: Scope, name: s.Name, size: Dim, sizes: dict[str, tuple[Dim, Sp
     """One name, one size: here, and in the block around it."""
     bound = scope.names.get(name.text)
     if name.text not in sizes and bound is not None and is_integer(bound.value):
-        sizes[name.text] = (dim(bound.value), bound.span)  # type: ignore[arg-type]  # an integer
+        sizes[name.text] = (dim(bound.value), bound.span)
     expected, span = sizes.setdefault(name.text, (size, name.span))
     if expected != size:
         also = [Label(span, f"`{name.text}` is {expected} here")]

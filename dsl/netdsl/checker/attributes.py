@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -20,16 +19,18 @@ from netdsl.types import DType
 Given = Mapping[str, tuple[Static, Span]]
 
 
-@cache
+_KINDS: dict[type[Op], dict[str, tuple[Any, ...]]] = {}
+
+
 def attribute_kinds(op: type[Op]) -> dict[str, tuple[Any, ...]]:
-    """The kinds of value that each attribute of an operator takes."""
-    hints = get_type_hints(op, include_extras=True)
-    kinds = {}
-    for f in fields(op):
-        hint = hints[f.name]
-        alternatives = get_args(hint) if _is_union(hint) else (hint,)
-        kinds[f.name] = tuple(alternatives)
-    return kinds
+    """The kinds of value that each attribute of an operator takes; read from its annotations once."""
+    if op not in _KINDS:
+        hints = get_type_hints(op, include_extras=True)
+        _KINDS[op] = {
+            f.name: tuple(get_args(hints[f.name])) if _is_union(hints[f.name]) else (hints[f.name],)
+            for f in fields(op)
+        }
+    return _KINDS[op]
 
 
 def _is_union(hint: Any) -> bool:

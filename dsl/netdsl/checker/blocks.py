@@ -386,7 +386,7 @@ def _return(scope: Scope, statement: s.Return) -> None:
     result: list[Value] = []
     for expr in statement.values:
         value = scope.evaluate(expr)
-        result += list(value) if is_bundle(value) else [value]  # type: ignore[arg-type]  # a bundle is a tuple
+        result += list(value) if is_bundle(value) else [value]
     for value in result:
         if not isinstance(value, Tensor):
             scope.fail("E0402", f"a block returns tensors, and this is {describe(value)}", statement.span)

@@ -288,7 +288,7 @@ def bind_tensors(
         if argument.name is not None:
             _named_tensor(scope, block, names, found, argument, value)
         elif is_bundle(value):
-            queue += [(tensor, argument.span) for tensor in value]  # type: ignore[union-attr]  # a bundle
+            queue += [(tensor, argument.span) for tensor in value]
         else:
             queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
     free = [name for name in names if name not in found]
@@ -355,7 +355,7 @@ def apply_op(
                 scope.fail("E0412", f"`{word}` of `{op.name}` is given twice", argument.span)
             named[word] = (value, argument.value.span)
         elif is_bundle(value):
-            queue += [(tensor, argument.span) for tensor in value]  # type: ignore[union-attr]  # a bundle
+            queue += [(tensor, argument.span) for tensor in value]
         else:
             queue.append((value, argument.value.span))
     tensors, given = _sort_arguments(scope, op, queue, named, span)
@@ -391,7 +391,7 @@ def _sort_arguments(
         else:
             given[attribute_name(scope, op, word, at)] = (value, at)
     open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
-    open_attributes = [f.name for f in fields(op) if f.name not in given]  # type: ignore[arg-type]
+    open_attributes = [f.name for f in fields(op) if f.name not in given]
     extra: list[Value] = []
     for value, at in queue:
         if variadic and isinstance(value, Tensor):
@@ -401,7 +401,7 @@ def _sort_arguments(
         elif open_attributes and not isinstance(value, Tensor):
             given[open_attributes.pop(0)] = (value, at)
         else:
-            takes = _count(len(slots) + len(fields(op)), "argument")  # type: ignore[arg-type]
+            takes = _count(len(slots) + len(fields(op)), "argument")
             scope.fail("E0411", f"`{op.name}` takes {takes} at most", at)  # type: ignore[attr-defined]
     missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
     if missing and any(isinstance(v, Tensor) for v in inputs.values()):

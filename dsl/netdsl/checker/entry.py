@@ -34,7 +34,6 @@ def check(module: Module, config: Mapping[str, Any] | None = None, *, training: 
     checks: list[ModelTest] = []
     try:
         configure(checker, module, config or {})
-        resolve.check_names(checker, module)
         for block in module.file.of("model"):
             model = check_model(checker, module, block)
             if model is not None:
@@ -44,6 +43,7 @@ def check(module: Module, config: Mapping[str, Any] | None = None, *, training: 
                 test = tests.check_test(checker, module, item)
                 checks += [test] if test is not None else []
         trains.check_sections(checker, module, models)
+        resolve.check_names(checker, module)
     except TooManyErrors:
         pass
     errors = [d for d in checker.found if d.severity == "error"]

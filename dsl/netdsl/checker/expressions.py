@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from netdsl import syntax as s
 from netdsl.checker import statics
 from netdsl.checker.scope import Scope, evaluates
@@ -94,14 +96,13 @@ def lookup(scope: Scope, word: str) -> Static:
     return BlockValue(*standard) if standard else None
 
 
-def unknown_name(scope: Scope, expr: s.Name) -> None:
+def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     """Raise E0201 with the nearest known name."""
     if expr.text.endswith("'"):
         help = f"give it with `next {expr.text[:-1]} = ...` before it is used"
         scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=help)
-    known = [*scope.names, *known_names(scope)]
-    help = suggest(expr.text, known)
-    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
+    near = suggest(expr.text, [*scope.names, *known_names(scope)])
+    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=near)
 
 
 def known_names(scope: Scope) -> list[str]:
@@ -240,10 +241,9 @@ def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
     steps = [p for p in use.body.steps if isinstance(p, OpStep) and isinstance(p.op, Parameter)]
     step = next((p for p in steps if p.label == expr.name.text), None)
     if step is None:
-        help = suggest(expr.name.text, [p.label for p in steps])
-        scope.fail(
-            "E0201", f"the layer `{layer.name}` has no weight `{expr.name}`", expr.name.span, help=help
-        )
+        near = suggest(expr.name.text, [p.label for p in steps])
+        message = f"the layer `{layer.name}` has no weight `{expr.name}`"
+        scope.fail("E0201", message, expr.name.span, help=near)
     label = f"{layer.name}.{step.label}"
     scope.append(OpStep(step.op, (), step.types, label, expr.span), 1)
     return Tensor(len(scope.types) - 1, step.types[0], (None,) * step.types[0].rank, expr.span)
@@ -264,7 +264,7 @@ def index(scope: Scope, expr: s.Index) -> Value:
     if not -len(value) <= at < len(value):
         message = f"the list has {len(value)} elements, and the index is {at}"
         scope.fail("E0404", message, expr.elements[0].span, help=f"indices run from 0 to {len(value) - 1}")
-    return value[at]  # type: ignore[no-any-return]
+    return value[at]
 
 
 def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:

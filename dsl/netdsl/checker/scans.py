@@ -99,7 +99,7 @@ def _given(
 
 
 def _is_sequence(scope: Scope, block: s.Block, index: int, tensor: Tensor | None) -> bool:
-    """Whether an input is scanned: it has one axis more than the cell declares, or is the first without a type."""
+    """Whether an input is scanned: it has one axis more than the cell declares, or comes first untyped."""
     if tensor is None or block.inputs is None:
         return tensor is not None
     type_ = block.inputs[index].type
@@ -124,6 +124,7 @@ def _build_cell(
     path: str,
 ) -> Body:
     block = value.block
+    scope.checker.scanned.add(id(block))
     full = f"{scope.path}.{path}" if scope.path else path
     site = CallSite(block.name.text, span, scope.module.is_std)
     inner = Scope(scope.checker, value.module, block, full, (*scope.calls, site))

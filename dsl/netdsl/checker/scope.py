@@ -40,6 +40,7 @@ class Checker:
     training: bool = False
     found: list[Diagnostic] = field(default_factory=list)
     bodies: dict[object, Body | None] = field(default_factory=dict)
+    scanned: set[int] = field(default_factory=set)
     symbol_origins: dict[str, Span] = field(default_factory=dict)
     depth: int = 0
     multiplier: int = 1
@@ -231,7 +232,8 @@ class Scope:
         names = " and ".join(name for name, _ in origins)
         verb = "are" if len(origins) > 1 else "is"
         where = f", where {names} {verb} still free" if origins else ""
-        help = f"give {names or 'it'} a size in the model's inputs, or reduce over it first (`global_avg_pool`, `mean`)"
+        given = f"give {names or 'it'} a size in the model's inputs"
+        help = f"{given}, or reduce over it first (`global_avg_pool`, `mean`)"
         self.fail("E0301", message + where, span, text, also=also, help=help)
 
     def _op_failed(self, op: Op, inputs: Sequence[Tensor | None], span: Span, wrong: OpError) -> NoReturn:
@@ -361,7 +363,7 @@ def _relabelled(step: Step, label: str) -> Step:
 def _names_through(
     inputs: Sequence[Tensor | None], types: Sequence[TensorType]
 ) -> list[tuple[str | None, ...]]:
-    """Axis names carried through an operator: kept where sizes line up from the last axis, as in broadcasting."""
+    """Axis names carried through an operator, where sizes line up from the last axis as in broadcasting."""
     named = [i for i in inputs if i is not None and any(i.names)]
     results = []
     for type_ in types:

@@ -255,7 +255,8 @@ def _solve(
         also = [Label(element.span, "declared here")]
         if size.origin:
             also.insert(0, Label(size.origin, f"{size} is set here"))
-        message = f"{what} needs `{element.span.text}` on axis {tensor.type.shape.index(size)}, and {size} is not of that form"
+        axis = tensor.type.shape.index(size)
+        message = f"{what} needs `{element.span.text}` on axis {axis}, and {size} is not of that form"
         help = f"the size must be a multiple of {factor}" if factor != 0 and factor.is_fixed else None
         scope.fail("E0302", message, at, also=also, help=help)
     scope.bind(unknown.text, solution.at(unknown.span), unknown.span, "size")

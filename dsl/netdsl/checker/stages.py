@@ -37,7 +37,7 @@ def as_tensors(scope: Scope, value: Value, span: Span) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if is_bundle(value):
-        return list(value)  # type: ignore[arg-type]  # a bundle is a tuple of tensors
+        return list(value)
     scope.fail("E0402", f"a pipeline carries tensors, and this is {describe(value)}", span)
 
 

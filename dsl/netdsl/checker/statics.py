@@ -51,7 +51,7 @@ def _arithmetic(scope: Scope, operator: str, a: Any, b: Any, span: Span) -> Stat
     if operator == "**" and x < 0 and y != int(y):
         scope.fail("E0404", f"{x} ** {y} is not a real number", span)
     result = _ON_NUMBERS[operator](x, y)
-    return float(result) if operator == "/" else result  # type: ignore[no-any-return]
+    return float(result) if operator == "/" else result
 
 
 _ON_SIZES: dict[str, Callable[[Dim, Dim], Dim]] = {
@@ -95,7 +95,7 @@ def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> b
         x, y = fixed(scope, a, span), fixed(scope, b, span)
         order = (x > y) - (x < y)
     elif operator in ("==", "!="):
-        return (a == b) == (operator == "==")
+        return bool(a == b) == (operator == "==")
     else:
         scope.fail("E0402", f"`{operator}` cannot compare {describe(a)} with {describe(b)}", span)
     return {
@@ -133,7 +133,7 @@ def _short_list(scope: Scope, value: tuple[Static, ...], span: Span) -> Static:
 def negate(scope: Scope, value: Static, span: Span) -> Static:
     if not is_number(value):
         scope.fail("E0402", f"`-` needs a number, and gets {describe(value)}", span)
-    return simplify(-value)  # type: ignore[operator]  # a number, as just checked
+    return simplify(-value)
 
 
 def truth(scope: Scope, value: Static, span: Span) -> bool:
@@ -175,7 +175,7 @@ def _as_list(value: Static) -> tuple[Any, ...]:
 
 def _spread(value: Static, count: Static) -> Static:
     values = value if isinstance(value, tuple) else (value,)
-    n = int(count)  # type: ignore[arg-type]
+    n = int(count)
     if len(values) not in (1, n):
         raise ValueError(f"needs 1 or {n} values, and gets {len(values)}")
     return values * n if len(values) == 1 else values

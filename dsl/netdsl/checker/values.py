@@ -1,12 +1,12 @@
-"""What an expression can be worth while checking: static values, and tensors of which only the type is known."""
+"""What an expression is worth while checking: a static value, or a tensor known by its type alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.dims import Dim
-from netdsl.model import Body, Init
+from netdsl.model import Body
 from netdsl.ops.base import Op
 from netdsl.source import Span
 from netdsl.syntax import Block
@@ -93,26 +93,27 @@ class PoisonedError(Exception):
     """Raised where a poisoned value is used."""
 
 
-Static = Union[
-    int, float, bool, str, None, Dim, DType, BlockValue, OpValue, LayerValue, Init, tuple["Static", ...], Any
-]
-Value = Union[Static, Tensor, tuple[Tensor, ...], Poison]
+Static = Any
+"""An `int`, `float`, `bool`, `str`, `None`, `Dim`, `DType`, `Init`, `BlockValue`, `OpValue`,
+`LayerValue`, or a tuple of them (a list of the language)."""
+Value = Any
+"""A `Static`, a `Tensor`, a tuple of tensors, or `POISON`."""
 
 
-def is_tensor(value: Value) -> bool:
+def is_tensor(value: Value) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor)
 
 
-def is_bundle(value: Value) -> bool:
+def is_bundle(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
     """Whether the value is several tensors: the result of a fork or of several outputs."""
     return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
 
 
-def is_integer(value: Value) -> bool:
+def is_integer(value: Value) -> TypeGuard[int | Dim]:
     return isinstance(value, (int, Dim)) and not isinstance(value, bool)
 
 
-def is_number(value: Value) -> bool:
+def is_number(value: Value) -> TypeGuard[int | float | Dim]:
     return isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
 
 
@@ -139,7 +140,7 @@ def describe(value: Value) -> str:
     if isinstance(value, Tensor):
         return f"a tensor {value.type}"
     if is_bundle(value):
-        return f"{len(value)} tensors"  # type: ignore[arg-type]  # is_bundle has said it is a tuple
+        return f"{len(value)} tensors"
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
