@@ -26,14 +26,19 @@ from netdsl.types import DType, TensorType, tensor
 
 @dataclass(frozen=True)
 class _Comparison(Binary):
-    """Two operands of one element type give true or false."""
+    """Two operands of one element type, or of two integer types, give true or false."""
 
     result = DType.BOOL
+
+    def _agree(self, a: TensorType, b: TensorType) -> None:
+        if not (a.dtype.is_int and b.dtype.is_int):
+            same_dtype(a, b)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
         yield example(cls(), draw_ints(6, 5, low=0, high=3), draw_ints(5, low=0, high=3))
+        yield example(cls(), draw_ints(6, 5, high=3), draw_ints(5, high=3, dtype="i32"))
 
 
 @dataclass(frozen=True)

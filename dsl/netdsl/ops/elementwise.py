@@ -64,8 +64,12 @@ class Binary(Op):
     def shape(self, a: TensorType, b: TensorType) -> TensorType:
         check_elements(self.takes, a, "a")
         check_elements(self.takes, b, "b")
-        same_dtype(a, b)
+        self._agree(a, b)
         return TensorType(self.result or a.dtype, broadcast(a, b))
+
+    def _agree(self, a: TensorType, b: TensorType) -> None:
+        """Raise `OpError` where the element types of the operands do not go together."""
+        same_dtype(a, b)
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         return xp.asarray(getattr(xp, self.function)(a, b))

@@ -88,7 +88,7 @@ class Reduction(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("axis 2", cls((2,)), tensor("f32", 3, 4))
         yield bad("twice", cls((0, -1)), tensor("f32", 3))
-        yield bad("needs", cls(), tensor("bool", 3))
+        yield bad("axis 1", cls((1,)), tensor("f32", 3))
         if cls()._least:
             yield bad("gets 0 over axes [1]", cls((1,)), tensor("f32", 3, 0))
 
@@ -160,9 +160,9 @@ class Mean(_MaskedReduction):
         over: The axes to fold; an empty list means all.
         keepdims: Whether folded axes stay, with size 1.
 
-    Inputs: `x`, floats of any shape, with elements along `over`; `where`, a keep-mask that broadcasts to
-    `x`: positions that are false do not count, and a group with none kept gives 0. f16 is added up in
-    f32.
+    Inputs: `x`, floats of any shape, with elements along `over`, or truth values, whose mean is the share
+    of true ones in f32; `where`, a keep-mask that broadcasts to `x`: positions that are false do not
+    count, and a group with none kept gives 0. f16 is added up in f32.
 
     Source: ONNX ReduceMean.
     """
@@ -172,6 +172,8 @@ class Mean(_MaskedReduction):
         return 1
 
     def shape(self, x: TensorType, where: TensorType | None = None) -> TensorType:
+        if x.dtype is DType.BOOL:
+            x = x.with_dtype(DType.F32)
         need_float(x)
         if where is not None:
             need_mask(x, where)
@@ -179,12 +181,23 @@ class Mean(_MaskedReduction):
 
     def forward(self, xp: Module, x: Array, where: Array | None = None) -> Array:
         axes = self._axes(x)
+        x = x.astype("float32") if x.dtype == bool else x
         total = wide_sum(xp, self._masked(xp, x, where), axes, keepdims=self.keepdims)
         count: Any = self._count(x)
         if where is not None:
             kept = xp.sum(xp.broadcast_to(where, x.shape), axis=axes, keepdims=self.keepdims)
             count = xp.maximum(kept, 1).astype(total.dtype)
         return xp.asarray(total / count).astype(x.dtype, copy=False)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield from super().examples()
+        yield example(cls((1,)), draw_bools(3, 4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield from super().bad_examples()
+        yield bad("floating-point", cls(), tensor("i32", 3))
 
 
 @operator("prod", "x")

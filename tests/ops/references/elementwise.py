@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.ops import activations, arithmetic, comparison, elementary, smooth_activations
 from netdsl.ops.base import Op
-from ops.harness import reference, run_onnx
+from ops.harness import as_tensor_proto, reference, run_onnx
 
 SINGLE_NODES: dict[type[Op], str] = {
     arithmetic.Add: "Add",
@@ -51,7 +51,14 @@ SINGLE_NODES: dict[type[Op], str] = {
 
 
 def _register(op_class: type[Op], node: str) -> None:
-    reference(op_class)(lambda op, *arrays: run_onnx(node, *arrays, opset=22))
+    reference(op_class)(lambda op, *arrays: run_onnx(node, *one_type(*arrays), opset=22))
+
+
+def one_type(*arrays: Any) -> tuple[Any, ...]:
+    """Integers of two widths made one, as ONNX wants them."""
+    if len({a.dtype for a in arrays}) == 1:
+        return arrays
+    return tuple(run_onnx("Cast", a, to=as_tensor_proto("INT64")) for a in arrays)
 
 
 for _op_class, _node in SINGLE_NODES.items():
@@ -84,7 +91,7 @@ def _other_sign(rest: Any, divisor: Any) -> Any:
 
 @reference(comparison.NotEqual)
 def not_equal(op: comparison.NotEqual, a: Any, b: Any) -> Any:
-    return run_onnx("Not", run_onnx("Equal", a, b))
+    return run_onnx("Not", run_onnx("Equal", *one_type(a, b)))
 
 
 @reference(elementary.Expm1)

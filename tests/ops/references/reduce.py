@@ -9,7 +9,7 @@ import numpy as np
 from netdsl.ops.reduce import LogSumExp, Max, Mean, Min, Prod, Reduction, Sum, Variance
 from netdsl.ops.reduce_axis import All, ArgMax, ArgMin, CumSum
 from netdsl.ops.reduce_axis import Any as AnyOf
-from ops.harness import reference, run_onnx
+from ops.harness import as_tensor_proto, reference, run_onnx
 
 
 def fold(node: str, op: Reduction, x: Any) -> Any:
@@ -28,6 +28,8 @@ def sum_(op: Sum, x: Any, where: Any = None) -> Any:
 
 @reference(Mean)
 def mean(op: Mean, x: Any, where: Any = None) -> Any:
+    if x.dtype == bool:
+        x = run_onnx("Cast", x, to=as_tensor_proto("FLOAT"))
     if where is None:
         return fold("ReduceMean", op, x)
     count = fold("ReduceSum", op, run_onnx("Expand", where.astype(x.dtype), np.array(x.shape)))

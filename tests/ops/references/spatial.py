@@ -31,16 +31,34 @@ def spread(values: Any, rank: int) -> list[int]:
     return list(values) * rank if len(values) == 1 else list(values)
 
 
-def padding(pad: Any, rank: int) -> dict[str, Any]:
-    if isinstance(pad, str):
-        return {"auto_pad": AUTO_PAD[pad]}
-    return {"pads": list(pad) if len(pad) == 2 * rank else spread(pad, rank) * 2}
+def padding(op: Any, rank: int) -> dict[str, Any]:
+    if isinstance(op.pad, str):
+        return {"auto_pad": AUTO_PAD[op.pad]}
+    return {"pads": list(op.pad) if len(op.pad) == 2 * rank else spread(op.pad, rank) * 2}
+
+
+def numbered(op: Any, space: Any, size: Any, stride: Any) -> Any:
+    """The operator with "same" padding in numbers, as the ONNX specification defines them.
+
+    For windows with gaps: onnxruntime's convolution refuses them with automatic padding, and its
+    pools take them for windows without gaps.
+    """
+    if op.pad not in ("same", "same_lower") or max(op.dilation) == 1:
+        return op
+    begins, ends = [], []
+    values = (space, size, spread(stride, len(size)), spread(op.dilation, len(size)))
+    for n, k, step, gap in zip(*values, strict=True):
+        total = max((ceil(n / step) - 1) * step + (k - 1) * gap + 1 - n, 0)
+        begins.append(total // 2 if op.pad == "same" else total - total // 2)
+        ends.append(total - begins[-1])
+    return replace(op, pad=(*begins, *ends), **{"ceil_mode": False} if hasattr(op, "ceil_mode") else {})
 
 
 @reference(Conv)
 def conv(op: Conv, x: Any, weight: Any, bias: Any = None) -> Any:
     if x.shape[1] == 0:  # a sum over no channel is one over a channel of zeros
         x, weight = (np.zeros((a.shape[0], 1, *a.shape[2:]), a.dtype) for a in (x, weight))
+    op = numbered(op, x.shape[2:], weight.shape[2:], op.stride)
     rank = x.ndim - 2
     return run_onnx(
         "Conv",
@@ -50,7 +68,7 @@ def conv(op: Conv, x: Any, weight: Any, bias: Any = None) -> Any:
         strides=spread(op.stride, rank),
         dilations=spread(op.dilation, rank),
         group=op.groups,
-        **padding(op.pad, rank),
+        **padding(op, rank),
     )
 
 
@@ -69,7 +87,7 @@ def conv_transpose(op: ConvTranspose, x: Any, weight: Any, bias: Any = None) -> 
         dilations=spread(op.dilation, rank),
         output_padding=extra,
         group=op.groups,
-        **padding(op.pad, rank),
+        **padding(op, rank),
     )
 
 
@@ -94,7 +112,7 @@ def _conv_transpose_by_conv(
     reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
     behind = [r + n for r, n in zip(reach, extra, strict=True)]
     y = run_onnx("Conv", spaced, turned, bias, dilations=dilation, group=groups, pads=reach + behind)
-    pads = padding(op.pad, rank)["pads"]
+    pads = padding(op, rank)["pads"]
     cuts = zip(pads[:rank], pads[rank:], y.shape[2:], strict=True)
     return y[(..., *(slice(begin, length - end) for begin, end, length in cuts))]
 
@@ -104,13 +122,14 @@ def pool(node: str, op: Any, x: Any, **more: Any) -> Any:
         return pool(node, op, x.swapaxes(0, 1), **more).swapaxes(0, 1)
     rank = x.ndim - 2
     size = spread(op.size, rank)
+    op = numbered(op, x.shape[2:], size, size if op.stride is None else op.stride)
     return run_onnx(
         node,
         x,
         kernel_shape=size,
         strides=size if op.stride is None else spread(op.stride, rank),
         dilations=spread(op.dilation, rank),
-        **{"ceil_mode": int(op.ceil_mode), **padding(op.pad, rank), **more},
+        **{"ceil_mode": int(op.ceil_mode), **padding(op, rank), **more},
     )
 
 
@@ -128,8 +147,8 @@ def avg_pool(op: AvgPool, x: Any) -> Any:
 def lp_pool(op: LpPool, x: Any) -> Any:
     if not op.p.is_integer():  # the node takes whole orders only
         return _root(lp_pool(replace(op, p=1.0), _power(x, op.p)), op.p)
-    if not op.ceil_mode:
-        return pool("LpPool", op, x, p=int(op.p))
+    if not op.ceil_mode or op.pad in ("same", "same_lower"):
+        return pool("LpPool", op, x, p=int(op.p), ceil_mode=0)
     # onnx's evaluator drops what a window over the end holds, so give it zeros there
     shape = pool("MaxPool", op, x).shape
     behind = np.pad(x, [(0, 0)] * 2 + [(0, 8)] * (x.ndim - 2))
