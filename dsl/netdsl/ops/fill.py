@@ -45,7 +45,7 @@ class Zeros(_Filled):
 @operator("ones")
 @dataclass(frozen=True)
 class Ones(_Filled):
-    """Ones of any sizes: `ones([2, 3, 224, 224])`, `ones([B, T], dtype=bool)`. Source: ONNX ConstantOfShape."""
+    """Ones of any sizes: `ones([2, 3, 224, 224])`, `ones([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
 
     def forward(self, xp: Module) -> Array:
         return xp.ones([int(size) for size in self.sizes], dtype=self.dtype.numpy_name)

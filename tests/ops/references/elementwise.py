@@ -56,7 +56,7 @@ def _register(op_class: type[Op], node: str) -> None:
 
 def one_type(*arrays: Any) -> tuple[Any, ...]:
     """Integers of two widths made one, as ONNX wants them."""
-    if len({a.dtype for a in arrays}) == 1:
+    if len({a.dtype for a in arrays}) == 1 or any(a.dtype.kind != "i" for a in arrays):
         return arrays
     return tuple(run_onnx("Cast", a, to=as_tensor_proto("INT64")) for a in arrays)
 
