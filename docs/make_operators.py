@@ -1,0 +1,47 @@
+"""Writes docs/operators.md from the operators' own docstrings: `python docs/make_operators.py`."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from netdsl.ops import REGISTRY
+from netdsl.ops.base import Op
+from netdsl.types import DType
+
+HEAD = """# The operators
+
+Called by name in a `.net` file: tensors first, then static arguments, `softmax(x, over=-1)` or
+`x -> softmax(over=-1)`. `x?` may be left out; `*xs` takes any number. Written by `docs/make_operators.py` from the
+operators' own documentation.
+
+"""
+
+
+def signature(op: type[Op]) -> str:
+    parts = list(op.inputs)
+    for field in fields(op):
+        parts.append(field.name if field.default is MISSING else f"{field.name}={shown(field.default)}")
+    return f"{op.name}({', '.join(parts)})"
+
+
+def shown(value: object) -> str:
+    if isinstance(value, DType):
+        return value.value
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(shown, value))}]" if len(value) != 1 else shown(value[0])
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def page() -> str:
+    text = [HEAD]
+    for name, op in sorted(REGISTRY.items()):
+        text.append(f"## `{name}`\n\n```\n{signature(op)}\n```\n\n{inspect.getdoc(op)}\n\n")
+    return "".join(text).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "operators.md").write_text(page(), "utf-8")
