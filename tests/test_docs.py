@@ -41,3 +41,10 @@ def test_every_operator_is_listed() -> None:
     page = (ROOT / "docs" / "operators.md").read_text("utf-8")
     missing = [name for name in REGISTRY if f"`{name}" not in page]
     assert not missing, f"docs/operators.md lacks {missing}: run `python docs/make_operators.py`"
+
+
+def test_the_embedding_guide_runs() -> None:
+    page = ROOT / "docs" / "embedding.md"
+    code = "\n".join(blocks(page, "python"))
+    assert "nr.load" in code
+    exec(compile(code, str(page), "exec"), {"__name__": "guide"})
