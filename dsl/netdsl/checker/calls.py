@@ -61,6 +61,9 @@ def call_with(
             values = [scope.evaluate(a.value) for a in expr.arguments]
             if not any(is_tensor(v) for v in values):
                 return _static_call(scope, word, expr, values)
+            operator = scope.evaluate(expr.function)
+            if isinstance(operator, OpValue):
+                return apply_op(scope, operator, [], expr.arguments, expr.span, label, sole, True, values)
     function = scope.evaluate(expr.function)
     if isinstance(function, BlockValue) and function.statics is None:
         if function.block.statics or not expr.arguments:
@@ -342,13 +345,19 @@ def apply_op(
     label: s.Ident | None,
     sole: bool,
     called: bool,
+    values: Sequence[Value] | None = None,
 ) -> Value | list[Tensor]:
-    """Apply an operator; without any tensor it stays a function with some arguments given."""
+    """Apply an operator; without any tensor it stays a function with some arguments given.
+
+    Args:
+        values: The values of the arguments where they have been evaluated, which adds their operators.
+    """
     op = function.op
     named: dict[str, tuple[Value, Span]] = {}
     queue: list[tuple[Value, Span]] = [(tensor, span) for tensor in piped]
-    for argument in arguments:
-        value = scope.evaluate(argument.value)
+    if values is None:
+        values = [scope.evaluate(argument.value) for argument in arguments]
+    for argument, value in zip(arguments, values, strict=True):
         if argument.name is not None:
             word = argument.name.text
             if word in named:
