@@ -1,0 +1,58 @@
+"""The canonical form of a `.net` file.
+
+Lines stay where their author ended them; indentation, spaces, blank lines and lines of more than 100
+columns do not. Tokens, their order and all comments are kept, so the syntax tree stays the same.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import unified_diff
+
+from netdsl.formatter.code import Code
+from netdsl.formatter.gaps import read_gap
+from netdsl.formatter.writer import Writer
+from netdsl.layout import lay_out
+from netdsl.parser import parse
+from netdsl.source import Source
+
+__all__ = ["diff_text", "format_text", "is_canonical"]
+
+_NO_NEWLINE = "\n\\ No newline at end of file\n"
+
+
+def format_text(source: Source) -> str:
+    """The source in canonical form.
+
+    Raises:
+        NetError: the source does not parse.
+    """
+    syntax = parse(source)
+    writer = Writer()
+    end = 0
+    for part, item in zip(lay_out(source, syntax.tokens), syntax.file.items, strict=True):
+        code = Code(source, part.tokens, end, item)
+        writer.add_item(code)
+        end = code.end
+    return writer.finish(read_gap(source.text[end:]))
+
+
+def is_canonical(source: Source) -> bool:
+    """Whether formatting changes nothing. Raises `NetError` where the source does not parse."""
+    return format_text(source) == source.text
+
+
+def diff_text(source: Source) -> str:
+    """The unified diff from the source to its canonical form, empty where they are the same.
+
+    Raises:
+        NetError: the source does not parse.
+    """
+    before, after = _lines(source.text), _lines(format_text(source))
+    changes = unified_diff(before, after, source.name, f"{source.name} (formatted)")
+    return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in changes)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends, split where the language splits them: at `\\n` alone."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
