@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import networkx as nx
+
 from netdsl.graph import Frame
 from netdsl.model import Input, Parameter
 from netdsl.ops.create import Constant
@@ -51,16 +52,17 @@ def is_hidden(op: object) -> bool:
     return isinstance(op, Parameter | Constant)
 
 
-def group_tree(graph: nx.MultiDiGraph) -> Group:
+def group_tree(graph: nx.MultiDiGraph, below: str = "") -> Group:
     """The tree of a graph's groups. Parameters are listed by the group that mints them; constants are not
-    in the tree."""
+    in the tree. `below` is a label path that all labels begin with, and that makes no groups."""
     builder = _Builder(Group(""))
+    start = len(below) + 1 if below else 0
     for node, data in graph.nodes(data=True):
         if not is_hidden(data["op"]):
-            builder.place(data["label"], data["chain"]).children.append(node)
+            builder.place(data["label"][start:], data["chain"]).children.append(node)
     for node, data in graph.nodes(data=True):
         if isinstance(data["op"], Parameter):
-            builder.owner(data["label"], data["chain"]).parameters.append(node)
+            builder.owner(data["label"][start:], data["chain"]).parameters.append(node)
     _dissolve(builder.root, {n: i for i, n in enumerate(n for n in graph if not _is_aside(graph, n))})
     return builder.root
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
+
 from netdsl.diagnostics import error, suggest
 from netdsl.dims import MAX_SIZE, Dim, SizeOverflowError, dim
-from netdsl.model import Input, Output, Parameter
+from netdsl.model import Input, Output
 from netdsl.types import TensorType
-
 from netruntime.draw.hierarchy import Group, Weights, assign_weights, group_tree, is_hidden
 from netruntime.draw.texts import bytes_text, number_text
 

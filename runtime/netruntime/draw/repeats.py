@@ -1,0 +1,91 @@
+"""Equal groups in a row, which drawings show once: the six layers of an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import networkx as nx
+
+from netdsl.model import Input, Output
+from netdsl.ops.scan import Scan
+from netruntime.draw.hierarchy import Group, is_hidden
+
+Found = list[tuple[Group | int, int]]
+"""Children of a group, each with how many equal ones in a row it stands for."""
+
+
+def find_repeats(graph: nx.MultiDiGraph, group: Group, alias: dict[int, int]) -> Found:
+    """The children of a group with repetitions taken together.
+
+    Groups in a row are repetitions where they hold the same operators, each wired to the one before in
+    the same way, or all to the same values. Operators of all but the first are entered into `alias`, each
+    with the operator that stands for it.
+    """
+    found: Found = []
+    run: list[_Copy] = []
+    for child in group.children:
+        copy = _Copy(graph, child) if isinstance(child, Group) else None
+        if copy is not None and run and _continues(run, copy):
+            run.append(copy)
+            alias.update(zip(copy.nodes, run[0].nodes, strict=True))
+            found[-1] = (found[-1][0], len(run))
+            continue
+        run = [copy] if copy is not None else []
+        found.append((child, 1))
+    return found
+
+
+class _Copy:
+    """A group seen as one of several equal ones."""
+
+    def __init__(self, graph: nx.MultiDiGraph, group: Group) -> None:
+        self.graph = graph
+        self.block = group.block
+        self.nodes = list(group.nodes())
+        self.index = {node: n for n, node in enumerate(self.nodes)}
+        self.operators = [self._operator(node) for node in self.nodes]
+
+    def _operator(self, node: int) -> Hashable:
+        data = self.graph.nodes[node]
+        op = data["op"]
+        if isinstance(op, Input | Output):
+            return node
+        if isinstance(op, Scan):
+            steps = tuple((step.op, step.inputs) for step in op.program.steps)
+            return steps, op.sequences, op.reverse, data["types"]
+        return op, data["types"]
+
+    def wires(self, before: _Copy | None) -> list[tuple[Hashable, ...]]:
+        """For each input of each operator where it comes from, seen from this copy."""
+        found = []
+        for place, node in enumerate(self.nodes):
+            for source, _, data in self.graph.in_edges(node, data=True):
+                found.append((place, data["slot"], *self._source(source, data["output"], before)))
+        return sorted(found, key=lambda wire: wire[:2])  # type: ignore[arg-type,return-value]  # both are integers
+
+    def _source(self, node: int, output: int, before: _Copy | None) -> tuple[Hashable, ...]:
+        if node in self.index:
+            return "inside", self.index[node], output
+        if before is not None and node in before.index:
+            return "before", before.index[node], output
+        data = self.graph.nodes[node]
+        if is_hidden(data["op"]):
+            return "hidden", data["op"], data["types"]
+        return "outside", node, output
+
+
+def _continues(run: list[_Copy], copy: _Copy) -> bool:
+    """Whether a group repeats the run before it."""
+    last = run[-1]
+    if copy.block != last.block or copy.operators != last.operators or not copy.nodes:
+        return False
+    ours = copy.wires(last)
+    earlier = {node for other in run[:-1] for node in other.index}
+    if any(wire[2] == "outside" and wire[3] in earlier for wire in ours):
+        return False
+    if len(run) > 1:
+        return ours == last.wires(run[-2])
+    first = last.wires(None)
+    return len(ours) == len(first) and all(
+        a == b or a[2] == "before" for a, b in zip(ours, first, strict=True)
+    )
