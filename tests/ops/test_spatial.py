@@ -182,8 +182,8 @@ def test_same_ignores_a_window_smaller_than_its_stride(xp: Any) -> None:
 
 def test_a_window_over_nothing_is_possible_with_same(xp: Any) -> None:
     x = xp.zeros((1, 2, 0, 3), dtype=xp.float32)
-    assert MaxPool((3,), (2,), "same").forward(xp, x).shape == (1, 2, 0, 2)
-    assert AvgPool((3,), (2,), "same").forward(xp, x).shape == (1, 2, 0, 2)
+    assert MaxPool((4,), (2,), "same").forward(xp, x).shape == (1, 2, 0, 2)
+    assert AvgPool((4,), (2,), "same").forward(xp, x).shape == (1, 2, 0, 2)
     assert Conv((2,), "same").forward(xp, x, xp.ones((4, 2, 3, 3), dtype=xp.float32)).shape == (1, 4, 0, 2)
 
 
@@ -281,9 +281,8 @@ def test_sums_of_16_bit_floats_are_taken_wide(xp: Any) -> None:
     many = xp.ones((1, 4096, 2, 2), dtype=xp.float16)
     assert Conv().forward(xp, many, many[..., :1, :1]).tolist() == [[[[4096] * 2] * 2]]
     assert Conv().forward(xp, many, many[..., :1]).tolist() == [[[[8192] * 2]]]
-    assert ConvTranspose().forward(xp, half([[[2048, 1, 1]]]), half([[[1, 1, 1]]])).tolist() == [
-        [[2048, 2048, 2050, 2, 1]]
-    ]
+    back = ConvTranspose().forward(xp, half([[[1, 1, 2048]]]), half([[[1, 1, 1]]]))
+    assert back.tolist() == [[[1, 2, 2050, 2048, 2048]]]
     large = half([[[60000, 60000, 60000, 60000]]])
     assert AvgPool((2,)).forward(xp, large).tolist() == [[[60000, 60000]]]
     assert GlobalAvgPool().forward(xp, large).tolist() == [[60000]]

@@ -137,7 +137,8 @@ class ConvTranspose(Op):
         full = xp.zeros((batch, outer, *reached), dtype=x.dtype)
         view = found.view(xp, full, counts)
         for place in combinations(*map(range, weight.shape[2:])):
-            view[(..., *place)] += products[(slice(None), slice(None), *place)]
+            target = view[(..., *place)]
+            target += products[(slice(None), slice(None), *place)]
         begins = [begin for begin, _ in found.padding(counts)]
         return full[(..., *(slice(b, b + n) for b, n in zip(begins, space, strict=True)))]
 
