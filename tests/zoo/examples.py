@@ -49,10 +49,12 @@ def parameter_count(net: Network) -> int:
     return sum(data["types"][0].size.value for data in nodes if data["op"].role == "param")
 
 
-def multiply_adds(net: Network, **sizes: int) -> int:
-    """The multiply-adds for these values of the free sizes."""
+def multiply_adds(net: Network, part: str = "", **sizes: int) -> int:
+    """The multiply-adds for these values of the free sizes: of the whole, or under one label path."""
     total = 0
     for node, data in net.graph.nodes(data=True):
+        if not f"{data['label']}.".startswith(f"{part}." if part else ""):
+            continue
         edges = sorted(net.graph.in_edges(node, data=True), key=lambda edge: edge[2]["slot"])
         types = [net.graph.nodes[source]["types"][edge["output"]] for source, _, edge in edges]
         total += data["op"].cost(*types).substitute(sizes).value
