@@ -13,6 +13,9 @@ from typing import Any
 
 from netdsl.source import Span
 
+MAX_ERRORS = 50
+"""More findings than this are not listed."""
+
 MAX_LINE = 160
 """Longer source lines are cut around the caret when shown."""
 
@@ -82,6 +85,14 @@ def error(
     """A `NetError` of one diagnostic, from its parts."""
     first = (Label(span, text),) if span else ()
     return NetError(Diagnostic(code, message, first + tuple(also), help, path))
+
+
+def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The first `MAX_ERRORS` findings, and a last one that says so where there are more."""
+    if len(found) <= MAX_ERRORS:
+        return list(found)
+    message = f"more than {MAX_ERRORS} errors; the others are not listed"
+    return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="mend the first ones and check again")]
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:

@@ -21,10 +21,30 @@ MAX_SOURCE_BYTES = 1_000_000
 MAX_NESTING = 100
 MAX_ITEM_TOKENS = 100_000
 MAX_LEX_ERRORS = 20
+_RUNS = "&|"
+_HELPS = {
+    ";": "statements end with their line; remove the `;`",
+    "'": 'strings stand in double quotes: "..."',
+    "&": "write `and`",
+    "!": "write `not`",
+    "^": "a power is written `**`",
+    "$": "a value from outside is an entry of `config`",
+    "\\": "remove it; a line goes on by itself after an operator, and before `->`",
+    "`": "names stand without quotes",
+    "\ufeff": "remove it; the mark belongs at the very start of a file",
+    "\xa0": "this is a no-break space; type a plain one",
+    **dict.fromkeys("→⇒➜⟶", "write `->`"),
+    **dict.fromkeys("“”„‘’", 'strings stand in double quotes: "..."'),
+    **dict.fromkeys("−–—", "write `-`"),
+    **{"×": "write `*`", "·": "write `*`", "÷": "write `/`", "≤": "write `<=`", "≥": "write `>=`"},
+    **{"≠": "write `!=`", "…": "write `..`", "²": "write `**2`"},
+}
+"""What to write instead of a character that means nothing."""
 
 ITEM_WORDS = frozenset("net import config block cell model weights train test".split())
 _BEFORE_NAME = frozenset("let layer param buffer const state next input metric".split())
 _ALWAYS = frozenset("return assert expect".split())
+STATEMENT_WORDS = (_BEFORE_NAME | _ALWAYS) - {"input", "metric"}
 
 _OPERATORS = frozenset("PLUS STAR SLASH FLOORDIV PERCENT AT POWER COMPARE AND OR IS".split())
 _SOFT_AFTER = _OPERATORS | frozenset(
@@ -90,10 +110,14 @@ def tokenize(source: Source) -> list[Token]:
 
 
 def _end_of_bad(text: str, at: int) -> int:
-    if text[at] != '"':
-        return at + 1
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
+    """Where a bad stretch ends: a string at its line's end, `&&` as one, other characters by themselves."""
+    if text[at] == '"':
+        end = text.find("\n", at)
+        return len(text) if end < 0 else end
+    end = at + 1
+    while text[at] in _RUNS and end < len(text) and text[end] == text[at]:
+        end += 1
+    return end
 
 
 def _bad_character(source: Source, at: int, end: int) -> Diagnostic:
@@ -101,24 +125,25 @@ def _bad_character(source: Source, at: int, end: int) -> Diagnostic:
     label = (Label(source.span(at, end)),)
     if character == '"':
         return Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
-    helps = {
-        ";": "statements end with their line; remove the `;`",
-        "'": 'strings stand in double quotes: "..."',
-        "&": "write `and`",
-        "!": "write `not`",
-        "^": "a power is written `**`",
-        "\t": "indent with spaces",
-    }
-    shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    return Diagnostic("E0101", f"`{shown}` has no meaning in a .net file", label, help=helps.get(character))
+    help = _HELPS.get(character)
+    if character == "'" and at and source.text[at - 1].isalnum():
+        help = "a `'` stands only after the name of a state: `h'` is its next value"
+    shown = source.text[at:end] if character.isprintable() else f"U+{ord(character):04X}"
+    return Diagnostic("E0101", f"`{shown}` has no meaning in a .net file", label, help=help)
 
 
 @dataclass
 class ItemTokens:
-    """The tokens of one top-level item, and what is wrong with its brackets, if anything is."""
+    """The tokens of one top-level item, and what is wrong with its brackets, if anything is.
+
+    `noticed` is where in the text the counting of brackets fails, and `unclosed` the bracket that
+    nothing closes.
+    """
 
     tokens: list[Token] = field(default_factory=list)
     bracket: Diagnostic | None = None
+    noticed: int = 0
+    unclosed: Token | None = None
 
 
 def lay_out(source: Source, tokens: Sequence[Token]) -> list[ItemTokens]:
@@ -134,7 +159,10 @@ class _Cutter:
         self.item: list[Token] = []
         self.open: list[Token] = []
         self.bracket: Diagnostic | None = None
+        self.noticed = 0
+        self.unclosed: Token | None = None
         self.choices = 0
+        self.position = 0
 
     def run(self) -> list[ItemTokens]:
         fresh_line = True
@@ -166,16 +194,17 @@ class _Cutter:
         return token.column == 1 and self.tokens[index + 1].type in ("NAME", "STRING", "LBRACE")
 
     def _newline(self, index: int, token: Token) -> None:
-        self.choices = 0
         inside_braces = bool(self.open) and self.open[-1].type == "LBRACE"
         if not self.item or self.item[-1].type in _SOFT_AFTER | {"NEWLINE"}:
             return
         after = self._following(index)
         if after is None or after.type in _SOFT_BEFORE or not (inside_braces or not self.open):
             return
+        self.choices = 0
         self.item.append(token)
 
     def _take(self, index: int, token: Token) -> None:
+        self.position = token.start_pos or 0
         if token.type in _SHAPES:
             self._open(token)
         elif token.type in _CLOSERS:
@@ -214,25 +243,38 @@ class _Cutter:
         wanted = _CLOSERS[token.type]
         if self.open and self.open[-1].type == wanted:
             self.open.pop()
-            return
-        if not self.open:
-            self._report(
-                "E0103", f"this `{token}` closes nothing", token, help="remove it, or add its opener"
-            )
-            return
-        opener = self.open.pop()
-        self._report(
-            "E0103",
-            f"`{token}` does not close the `{opener}` opened before it",
-            token,
-            also=[Label(span_of(self.source, opener), f"this wants `{_SHAPES[opener.type][1]}`")],
-        )
+        elif not self.open:
+            help = "remove it, or add its opener"
+            self._report("E0103", f"this `{token}` closes nothing", token, help=help)
+        elif any(opener.type == wanted for opener in self.open):
+            self._skipped(token, wanted)
+        else:
+            opener = self.open[-1]
+            also = [Label(span_of(self.source, opener), f"this wants `{_SHAPES[opener.type][1]}`")]
+            if opener.type == "LBRACE":
+                self._report("E0103", f"this `{token}` closes nothing", token, help="remove it")
+            else:
+                self.open.pop()
+                message = f"`{token}` does not close the `{opener}` opened before it"
+                self._report("E0103", message, token, also=also)
+
+    def _skipped(self, token: Token, wanted: str) -> None:
+        """A closer of an outer bracket, while inner ones are open."""
+        opener = self.open[-1]
+        closer = _SHAPES[opener.type][1]
+        also = [Label(span_of(self.source, token), f"this `{token}` comes first")]
+        self.unclosed = self.unclosed or opener
+        self._report("E0104", f"this `{opener}` is not closed", opener, also=also, help=f"add `{closer}`")
+        while self.open.pop().type != wanted:
+            pass
 
     def _finish(self, where: str) -> None:
         """End the item that stands open."""
         if self.open:
             opener = self.open[-1]
             closer = _SHAPES[opener.type][1]
+            self.unclosed = self.unclosed or opener
+            self.position = len(self.source.text)
             self._report("E0104", f"this `{opener}` is not closed {where}", opener, help=f"add `{closer}`")
         while self.item and self.item[-1].type == "NEWLINE":
             self.item.pop()
@@ -241,13 +283,15 @@ class _Cutter:
             self.bracket = None
             self._report("E0604", message, self.item[0], help="split it into blocks")
         if self.item:
-            self.items.append(ItemTokens(self.item, self.bracket))
+            self.items.append(ItemTokens(self.item, self.bracket, self.noticed, self.unclosed))
         self.item, self.open, self.bracket = [], [], None
+        self.choices, self.unclosed = 0, None
 
     def _report(
         self, code: str, message: str, token: Token, *, also: Sequence[Label] = (), help: str | None = None
     ) -> None:
         """Keep the first finding of an item; later ones are mostly its echo."""
         if self.bracket is None:
+            self.noticed = self.position
             label = Label(span_of(self.source, token))
             self.bracket = Diagnostic(code, message, (label, *also), help)

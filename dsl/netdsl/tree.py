@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from lark import Token, Transformer, Tree, v_args
+from lark import Token, Tree, v_args
+from lark.visitors import Transformer_NonRecursive
 
 from netdsl import syntax as s
 from netdsl.diagnostics import error
 from netdsl.dims import MAX_SIZE
-from netdsl.layout import span_of
+from netdsl.layout import MAX_NESTING, span_of
 from netdsl.source import Source, Span
 
 
+_ESCAPE = re.compile(r'\\(?:(?P<plain>["\\nt])|u(?P<code>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|.)')
+_PLAIN = {"n": "\n", "t": "\t"}
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    plain = escape["plain"]
+    return _PLAIN.get(plain, plain) if plain else chr(int(escape["code"], 16))
+
+
 @v_args(meta=True)
-class TreeBuilder(Transformer[Token, Any]):
+class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     """Builds the nodes of one item, bottom up."""
 
     def __init__(self, source: Source) -> None:
@@ -38,17 +48,22 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def _string(self, token: Token) -> s.Text:
         span = span_of(self.source, token)
-        try:
-            return s.Text(span, ast.literal_eval(str(token)))
-        except (ValueError, SyntaxError):
-            raise error("E0102", "this string has an escape that means nothing", span) from None
+        for escape in _ESCAPE.finditer(token):
+            if escape.lastgroup is None:
+                at = Span(self.source, span.start + escape.start(), span.start + escape.end())
+                help = 'the escapes are \\\\, \\", \\n, \\t and \\u followed by four hex digits'
+                raise error("E0102", f"`{at.text}` is no escape", at, help=help)
+        return s.Text(span, _ESCAPE.sub(_unescape, token[1:-1]))
 
     def _doc(self, meta: Any) -> str:
-        """The `##` lines that stand right above an item."""
-        lines = self.source.text[: meta.start_pos].split("\n")[:-1]
+        """The `##` lines that stand right above a node that comes first on its line."""
+        number, column = self.source.position(meta.start_pos)
+        if self.source.line(number)[: column - 1].strip():
+            return ""
         doc: list[str] = []
-        while lines and lines[-1].strip().startswith("##"):
-            doc.insert(0, lines.pop().strip()[2:].strip())
+        while number > 1 and (line := self.source.line(number - 1).strip()).startswith("##"):
+            doc.insert(0, line[2:].strip())
+            number -= 1
         return "\n".join(doc)
 
     # -- items ------------------------------------------------------------------------------------
@@ -249,6 +264,9 @@ class TreeBuilder(Transformer[Token, Any]):
 
     def postfix(self, meta: Any, c: Sequence[Any]) -> s.Expr:
         value: s.Expr = c[0]
+        if len(c) > MAX_NESTING:
+            message = f"this calls or indexes a result more than {MAX_NESTING} times in a row"
+            raise error("E0602", message, c[MAX_NESTING][1], help="give a part of it a name with `let`")
         for trailer in c[1:]:
             kind, span, content = trailer
             whole = value.span.to(span)
