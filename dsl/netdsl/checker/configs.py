@@ -11,7 +11,7 @@ from netdsl.checker.blocks import check_assertion
 from netdsl.checker.calls import check_kind
 from netdsl.checker.scope import Binding, Checker, Scope
 from netdsl.checker.values import POISON, Static, describe
-from netdsl.diagnostics import NetError, error, suggest
+from netdsl.diagnostics import error, suggest
 from netdsl.dims import MAX_SIZE
 from netdsl.modules import Module
 from netdsl.types import DType
@@ -22,8 +22,8 @@ Overrides = Mapping[str, Any]
 def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> dict[str, Static]:
     """The values of a module's configuration, in order; later entries may use earlier ones.
 
-    Raises:
-        NetError: E0414 for an override that names no entry, E0403 for one of another kind.
+    Reports E0414 for an override that names no entry, and E0403 for one of another kind. An entry with an
+    error has a value that raises no others.
     """
     scope = Scope(checker, module)
     scope.bind("training", checker.training, module.file.span, "config")
@@ -31,7 +31,8 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
     for word in overrides:
         if word not in known:
             help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")
-            raise error("E0414", f"`{module.source.name}` has no config entry `{word}`", help=help)
+            wrong = error("E0414", f"`{module.source.name}` has no config entry `{word}`", help=help)
+            checker.report(wrong.diagnostics)
     values: dict[str, Static] = {}
     for item in module.file.items:
         if isinstance(item, s.Config):
@@ -50,6 +51,7 @@ def _line(
     name = line.name.text
     if name in values:
         scope.fail("E0203", f"`{name}` is configured twice", line.name.span)
+    values[name] = POISON
     scope.names[name] = Binding(POISON, line.name.span, "config")
     value = scope.evaluate(line.value)
     if name in overrides:
@@ -96,11 +98,7 @@ def configure(checker: Checker, module: Module, overrides: Overrides) -> None:
         if id(each) in seen:
             return
         seen.add(id(each))
-        try:
-            config[each] = evaluate_config(checker, each, given)
-        except NetError as wrong:
-            checker.report(wrong.diagnostics)
-            config[each] = {}
+        config[each] = evaluate_config(checker, each, given)
         for target in [m for _, m, _ in each.imported.values()] + list(each.aliases.values()):
             visit(target, {})
 
