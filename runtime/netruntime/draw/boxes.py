@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape
 
 from netruntime.draw.layout import HEADER, Size
 from netruntime.draw.scene import Item
 from netruntime.draw.style import DETAIL, TITLE, shorten, text_width
-from netruntime.draw.texts import number_text
+from netruntime.draw.texts import number_text, xml_text
 
 BOX, PILL, JOIN = 42.0, 28.0, 24.0
 """Heights."""
@@ -67,6 +66,20 @@ def _weights(item: Item) -> str:
     return "shared" if item.is_shared else ""
 
 
+def one_line(item: Item) -> str:
+    """The title, label and repetition of an item, for formats that lay out text themselves."""
+    if item.kind == "join":
+        return {"add": "+", "subtract": "−", "multiply": "×"}[item.title]
+    title = item.label if item.kind in ("input", "output") else item.title
+    parts = [title or item.label, item.label if item.label != title and title else "", _badge(item)]
+    return " ".join(part for part in [*parts, "↻" if item.loop else ""] if part)
+
+
+def two_lines(item: Item) -> str:
+    """`one_line`, and below it the shape of what comes out."""
+    return f"{one_line(item)}\n{item.shape}" if item.shape and item.kind != "join" else one_line(item)
+
+
 def _pill_width(item: Item) -> float:
     name, shape = shorten(item.label, TITLE, MAX_TEXT), shorten(item.shape, DETAIL, MAX_TEXT)
     return text_width(name, TITLE, bold=True) + text_width(f" {shape}", DETAIL) + 2 * INSET + 6
@@ -81,8 +94,8 @@ def leaf_view(item: Item, size: Size) -> Iterator[str]:
     elif item.kind in ("input", "output"):
         yield f'<rect class="{item.category}" width="{size.width:.1f}" height="{PILL:g}" rx="{PILL / 2:g}"/>'
         name, shape = shorten(item.label, TITLE, MAX_TEXT), shorten(item.shape, DETAIL, MAX_TEXT)
-        yield f'<text class="t m" x="{size.width / 2:.1f}" y="18.5">{escape(name)} '
-        yield f'<tspan class="d" style="font-weight:400">{escape(shape)}</tspan></text>'
+        yield f'<text class="t m" x="{size.width / 2:.1f}" y="18.5">{xml_text(name)} '
+        yield f'<tspan class="d" style="font-weight:400">{xml_text(shape)}</tspan></text>'
     else:
         yield f'<rect class="{item.category if item.category != "group" else "bar"}" '
         yield f'width="{size.width:.1f}" height="{size.height:g}" rx="7"/>'
@@ -101,7 +114,7 @@ def _lines(item: Item, size: Size, shift: float) -> Iterator[str]:
     details = _details(item)
     yield f'<text class="t m" x="{middle:.1f}" y="{17.5 if details else 18.5}">{_title(item)}</text>'
     if details:
-        yield f'<text class="d m" x="{middle:.1f}" y="33">{escape(details)}</text>'
+        yield f'<text class="d m" x="{middle:.1f}" y="33">{xml_text(details)}</text>'
     if item.loop:
         yield _loop(size.width - 15, size.height / 2)
 
@@ -114,7 +127,7 @@ def header_view(item: Item, width: float) -> Iterator[str]:
     if item.loop:
         yield _loop(start + _title_width(item) + 12, HEADER / 2)
     if _weights(item):
-        yield f'<text class="d end" x="{width - INSET:.1f}" y="17">{escape(_weights(item))}</text>'
+        yield f'<text class="d end" x="{width - INSET:.1f}" y="17">{xml_text(_weights(item))}</text>'
 
 
 def _loop(x: float, y: float) -> str:
@@ -123,7 +136,7 @@ def _loop(x: float, y: float) -> str:
 
 def _title(item: Item) -> str:
     title, label, badge = _texts(item)
-    text = escape(title)
-    text += f'<tspan class="l" dx="4">{escape(label)}</tspan>' if label else ""
-    text += f'<tspan class="badge" dx="5">{escape(badge)}</tspan>' if badge else ""
+    text = xml_text(title)
+    text += f'<tspan class="l" dx="4">{xml_text(label)}</tspan>' if label else ""
+    text += f'<tspan class="badge" dx="5">{xml_text(badge)}</tspan>' if badge else ""
     return text

@@ -3,7 +3,7 @@
   const model = MODEL;
   const svg = document.currentScript.ownerSVGElement || document.currentScript.closest("svg");
   const items = model.items, down = model.down;
-  const PAD = 14, HEADER = 26, STACK = 8, GAP = 22, LANE_GAP = 14, CHANNEL = 26, TRACK = 8, EDGE = 16, ROUNDS = 24;
+  const PAD = 14, HEADER = 26, STACK = 8, GAP = 22, LANE_GAP = 14, CHANNEL = 26, TRACK = 8, EDGE = 16, ROUNDS = 40, STILL = 0.05;
   const IN = 2, OUT = 3;
   const element = [], fixed = n => Math.round(n * 10) / 10;
   for (const e of svg.querySelectorAll("[data-i]")) element[+e.dataset.i] = e;
@@ -76,12 +76,17 @@
       pulls[b].push([a, shift]);
       pulls[a].push([b, -shift]);
     }
-    for (let turn = 0; turn < ROUNDS; turn++) for (const n of turn % 2 ? order : [...order].reverse()) {
-      if (!pulls[n].length) continue;
-      const wanted = pulls[n].reduce((sum, [m, d]) => sum + at[m] + d, 0) / pulls[n].length;
-      const low = lefts[n].length ? Math.max(...lefts[n].map(([m, d]) => at[m] + d)) : -Infinity;
-      const high = rights[n].length ? Math.min(...rights[n].map(([m, d]) => at[m] - d)) : Infinity;
-      at[n] = Math.max(low, Math.min(high, wanted));
+    for (let turn = 0, moved = Infinity; turn < ROUNDS && moved >= STILL; turn++) {
+      moved = 0;
+      for (const n of turn % 2 ? order : [...order].reverse()) {
+        if (!pulls[n].length) continue;
+        const wanted = pulls[n].reduce((sum, [m, d]) => sum + at[m] + d, 0) / pulls[n].length;
+        const low = lefts[n].length ? Math.max(...lefts[n].map(([m, d]) => at[m] + d)) : -Infinity;
+        const high = rights[n].length ? Math.min(...rights[n].map(([m, d]) => at[m] - d)) : Infinity;
+        const settled = Math.max(low, Math.min(high, wanted));
+        moved = Math.max(moved, Math.abs(settled - at[n]));
+        at[n] = settled;
+      }
     }
     let left = Infinity, right = -Infinity;
     const x = slots.map((_, s) => at[home[s][0]] + home[s][1]);
@@ -214,6 +219,7 @@
     group.setAttribute("class", item.f ? "shut" : "open");
     draw();
   });
+  svg.layOut = () => place(0);
   svg.foldAll = depth => {
     const visit = (i, level) => {
       for (const c of items[i].c || []) if (items[c].slots) {

@@ -16,7 +16,10 @@ KINDS = {"item": 0, "lane": 1, "in": 2, "out": 3}
 def model_text(
     measures: Measures, root: Item, folded: Set[Item], numbers: Mapping[Item, int], least: float
 ) -> str:
-    """The layers and sizes of a drawing, which is at least `least` wide. It holds only numbers, so that no text of a model reaches the script."""
+    """The layers and sizes of a drawing, which is at least `least` wide.
+
+    It holds only numbers, so that no text of a model reaches the script.
+    """
     items = []
     for item in root.walk():
         size = measures.sizes[item]

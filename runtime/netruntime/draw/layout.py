@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 
 from netruntime.draw.layers import Level, Slot, Wire
@@ -23,7 +24,8 @@ PAD = 14.0
 HEADER = 26.0
 STACK = 8.0
 """How far the cards behind a repeated group stick out."""
-ROUNDS = 24
+ROUNDS, STILL = 40, 0.05
+"""How often boxes are moved towards their neighbours at most, and the move that is worth no further round."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +157,14 @@ class _Placement:
         for number, chain in enumerate(self.level.chains):
             offset = 0.0
             home[chain[0]] = number, 0.0
-            for upper, lower in zip(chain, chain[1:], strict=False):
+            for upper, lower in pairwise(chain):
                 wire = straight[(upper, lower)]
                 offset += self._exit(upper, wire.value) - self._entry(lower, wire.value)
                 home[lower] = number, offset
         rights: list[list[tuple[int, float]]] = [[] for _ in self.level.chains]
         lefts: list[list[tuple[int, float]]] = [[] for _ in self.level.chains]
         for layer in self.level.layers:
-            for a, b in zip(layer, layer[1:], strict=False):
+            for a, b in pairwise(layer):
                 (left, before), (right, behind) = home[a], home[b]
                 least = before + (self._width(a) + self._width(b)) / 2 + _gap(a, b) - behind
                 rights[left].append((right, least))
@@ -173,13 +175,18 @@ class _Placement:
             x[chain_number] = max((x[n] + least for n, least in lefts[chain_number]), default=0.0)
         pulls = self._pulls(home)
         for turn in range(ROUNDS):
+            moved = 0.0
             for n in order[::-1] if turn % 2 == 0 else order:
                 if not pulls[n]:
                     continue
                 wanted = sum(x[m] + shift for m, shift in pulls[n]) / len(pulls[n])
                 low = max((x[m] + least for m, least in lefts[n]), default=-inf)
                 high = min((x[m] - least for m, least in rights[n]), default=inf)
-                x[n] = max(low, min(high, wanted))
+                settled = max(low, min(high, wanted))
+                moved = max(moved, abs(settled - x[n]))
+                x[n] = settled
+            if moved < STILL:
+                break
         self.x = {slot: x[number] + offset for slot, (number, offset) in home.items()}
 
     def _pulls(self, home: dict[Slot, tuple[int, float]]) -> list[list[tuple[int, float]]]:
@@ -252,7 +259,8 @@ class _Placement:
         for wire in self.wires.get(number, ()):
             start, end = self._start(wire), self._end(wire)
             ends.setdefault(wire.value, [start]).append(end)
-        right, left = [], []
+        right: list[tuple[float, Value, float, float]] = []
+        left: list[tuple[float, Value, float, float]] = []
         for value, points in ends.items():
             low, high = min(points), max(points)
             if high - low < 0.5:

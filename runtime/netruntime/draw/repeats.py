@@ -61,7 +61,7 @@ class _Copy:
         for place, node in enumerate(self.nodes):
             for source, _, data in self.graph.in_edges(node, data=True):
                 found.append((place, data["slot"], *self._source(source, data["output"], before)))
-        return sorted(found, key=lambda wire: wire[:2])  # type: ignore[arg-type,return-value]  # both are integers
+        return sorted(found, key=lambda wire: wire[:2])
 
     def _source(self, node: int, output: int, before: _Copy | None) -> tuple[Hashable, ...]:
         if node in self.index:

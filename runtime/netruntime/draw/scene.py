@@ -26,6 +26,8 @@ from netruntime.draw.texts import number_text
 
 Value = tuple["Item", Port]
 """A box, and which of the values made in it."""
+MAX_LINE = 120
+"""Longer source lines are cut in tooltips."""
 JOINS = {Add: "+", Multiply: "×", Subtract: "−"}
 """Operators drawn as a small circle where they join two values."""
 
@@ -300,7 +302,7 @@ class _Builder:
         doc = self.docs.get(item.title, "")
         lines += [doc] if doc else []
         if span is not None:
-            lines.append(f"{span}  {span.source.line(span.line).strip()}")
+            lines.append(f"{span}  {_excerpt(span)}")
         return "\n".join(lines)
 
     # -- edges ----------------------------------------------------------------------------------
@@ -357,6 +359,15 @@ def _shapes(types: list[TensorType] | tuple[TensorType, ...]) -> str:
     if len(texts) > 1 and len(set(texts)) == 1:
         return f"{len(texts)} × {texts[0]}"
     return ", ".join(texts)
+
+
+def _excerpt(span: Span) -> str:
+    """The source line of a span, cut where it is long."""
+    line, start = span.source.line(span.line), span.column - 1
+    if len(line) <= MAX_LINE:
+        return line.strip()
+    begin = max(0, start - MAX_LINE // 4)
+    return ("…" if begin else "") + line[begin : begin + MAX_LINE].strip() + "…"
 
 
 def _is_automatic(label: str, name: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
-from xml.sax.saxutils import escape
 
 import networkx as nx
 
@@ -15,7 +14,8 @@ from netruntime.draw.foldable import model_text
 from netruntime.draw.layers import build_levels
 from netruntime.draw.layout import HEADER, STACK, Box, Line, Measures, Placed, place
 from netruntime.draw.scene import Item, Scene, build_scene
-from netruntime.draw.style import CSS, text_width
+from netruntime.draw.style import css, text_width
+from netruntime.draw.texts import xml_text
 
 Direction = Literal["down", "right"]
 """Which way values flow."""
@@ -24,6 +24,10 @@ OPEN_BOXES = 45
 MARGIN = 10.0
 CAPTION, CAPTION_SIZE = 34.0, 16.0
 RADIUS = 7.0
+ARROW = (
+    '<defs><marker id="nd-tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 .8 8 4 0 7.2z"/></marker></defs>'
+)
 
 
 def draw_svg(
@@ -92,12 +96,14 @@ class _Drawing:
         yield f'<svg xmlns="http://www.w3.org/2000/svg" class="nd" viewBox="0 0 {width} {height}" '
         yield f'width="{width}" height="{height}" role="img">'
         if title:
-            yield f"<title>{escape(title)}</title>"
-        yield f"<style>{escape(CSS)}</style>"
-        yield '<defs><marker id="nd-tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" '
-        yield 'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 .8 8 4 0 7.2z"/></marker></defs>'
+            yield f"<title>{xml_text(title)}</title>"
+        if self.root.tooltip:
+            yield f"<desc>{xml_text(self.root.tooltip)}</desc>"
+        yield f"<style>{xml_text(css())}</style>"
+        yield ARROW
+        yield '<rect class="page" width="100%" height="100%"/>'
         if title:
-            yield f'<text x="{MARGIN + 4}" y="26" class="caption">{escape(title)}</text>'
+            yield f'<text x="{MARGIN + 4}" y="26" class="caption">{xml_text(title)}</text>'
         yield f'<g class="open" data-i="0" transform="translate({_n(MARGIN)} {_n(MARGIN + top)})">'
         yield from self._body(self.root)
         yield "</g>"
@@ -133,7 +139,7 @@ class _Drawing:
         if item.children:
             state = ' class="shut"' if item in self.folded else ' class="open"'
         yield f'<g data-i="{self.numbers[item]}"{state} transform="translate({_n(x)} {_n(y)})">'
-        yield f"<title>{escape(item.tooltip)}</title>"
+        yield f"<title>{xml_text(item.tooltip)}</title>"
         if item.children:
             yield from self._group(item)
         else:

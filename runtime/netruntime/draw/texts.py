@@ -1,10 +1,19 @@
-"""Numbers for people to read."""
+"""Numbers for people to read, and text for XML."""
 
 from __future__ import annotations
 
 import re
+from xml.sax.saxutils import escape
 
 from netdsl.dims import Dim
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML has no way to write."""
+
+
+def xml_text(text: str) -> str:
+    """Text to stand between XML tags."""
+    return escape(_FORBIDDEN.sub("", text))
 
 
 def number_text(value: Dim | int, short: bool = False) -> str:

@@ -1,0 +1,73 @@
+"""Drawings in the DOT language of Graphviz, with a cluster for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import networkx as nx
+
+from netruntime.draw.boxes import one_line, two_lines
+from netruntime.draw.scene import Item, build_scene
+from netruntime.draw.svg import Direction
+
+_FILLS = {
+    "product": "#dbe8fb",
+    "activation": "#fdebc8",
+    "norm": "#ddf0dc",
+    "pool": "#f9dedd",
+    "attention": "#e8def8",
+    "pill": "#dff1f4",
+    "group": "#e6eaf1",
+}
+
+
+def draw_dot(
+    graph: nx.MultiDiGraph,
+    *,
+    depth: int | None = None,
+    direction: Direction = "down",
+    docs: Mapping[str, str] | None = None,
+) -> str:
+    """The graph as DOT text. Groups at level `depth` and deeper are one node each; all are clusters by
+    default. The other arguments are those of `draw_svg`."""
+    scene = build_scene(graph, depth, docs)
+    numbers = {item: number for number, item in enumerate(scene.root.walk())}
+    lines = [f"digraph {_quoted(scene.root.title)} {{"]
+    lines.append(f"  rankdir={'TB' if direction == 'down' else 'LR'}; compound=true;")
+    lines.append('  node [shape=box, style="rounded,filled", fillcolor="#f1f3f6", fontname="Helvetica"];')
+    lines.append('  graph [style="rounded", color="#aeb8c7", fontname="Helvetica"];')
+    lines += _body(scene.root, numbers, "  ")
+    for edge in scene.edges:
+        back = " [style=dashed, constraint=false]" if edge.back else ""
+        lines.append(f"  n{numbers[edge.source]} -> n{numbers[edge.target]}{back};")
+    return "\n".join([*lines, "}", ""])
+
+
+def _body(group: Item, numbers: Mapping[Item, int], indent: str) -> Iterator[str]:
+    for item in group.children:
+        number = numbers[item]
+        if item.children:
+            yield f"{indent}subgraph cluster_{number} {{"
+            yield f"{indent}  label={_quoted(one_line(item))}; tooltip={_quoted(item.tooltip)};"
+            yield from _body(item, numbers, indent + "  ")
+            yield f"{indent}}}"
+            continue
+        yield f"{indent}n{number} [{', '.join(_attributes(item))}];"
+
+
+def _attributes(item: Item) -> Iterator[str]:
+    yield f"label={_quoted(two_lines(item))}"
+    yield f"tooltip={_quoted(item.tooltip)}"
+    fill = _FILLS.get(item.category.split()[0])
+    if fill is not None:
+        yield f'fillcolor="{fill}"'
+    if item.kind == "join":
+        yield "shape=circle, width=0.3, margin=0"
+    if item.kind in ("input", "output"):
+        yield "shape=ellipse"
+
+
+def _quoted(text: str) -> str:
+    """A DOT string: backslashes and quotes escaped, line ends as `\\n`."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "").replace("\n", "\\n")
+    return f'"{escaped}"'
