@@ -89,6 +89,7 @@ def test_shapes_and_kinds_that_differ_are_told_with_both_sides() -> None:
         ("uint8", "i32", True),
         ("uint32", "i64", True),
         ("int8", "u8", False),
+        ("int8", "u16", False),
         ("int64", "i32", False),
         ("uint8", "i8", False),
         ("bool", "u8", False),

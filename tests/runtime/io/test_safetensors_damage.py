@@ -142,6 +142,11 @@ CORPUS: dict[str, tuple[bytes, str, str]] = {
         "E0704",
         f"`w` in `FILE` has the shape `{[0, 2**70]}`, which is impossibly large",
     ),
+    "large axes beside an empty one": (
+        with_one(0, shape=[0, 2**40, 2**40], offsets=[0, 0]),
+        "E0704",
+        f"`w` in `FILE` has the shape `{[0, 2**40, 2**40]}`, which is impossibly large",
+    ),
     "more axes than NumPy has": (
         with_one(4, shape=[1] * 65, offsets=[0, 4]),
         "E0704",
@@ -171,6 +176,11 @@ CORPUS: dict[str, tuple[bytes, str, str]] = {
         with_one(shape=[3]),
         "E0704",
         "`w` in `FILE` is f32[3], which takes 12 bytes, and its offsets hold 8",
+    ),
+    "more bytes than the shape takes": (
+        with_one(shape=[1]),
+        "E0704",
+        "`w` in `FILE` is f32[1], which takes 4 bytes, and its offsets hold 8",
     ),
     "buffer cut short": (
         with_one(7),

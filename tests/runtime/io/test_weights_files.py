@@ -317,6 +317,7 @@ def test_shards_are_read_as_one_file(tmp_path: Path) -> None:
         "../m.safetensors",
         "/etc/m.safetensors",
         "sub/../../m.safetensors",
+        "sub/../m-1.safetensors",
         "..\\m.safetensors",
         "C:\\m.safetensors",
         "sub//m.safetensors",
