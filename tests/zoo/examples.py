@@ -24,10 +24,11 @@ def load_example(name: str, model: str | None = None, weights: Any = None, **con
     return nr.load(EXAMPLES / f"{name}.net", weights, model=model, **config)
 
 
-def load_varied(name: str, model: str | None = None, **config: Any) -> Network:
+def load_varied(name: str, model: str | None = None, *, gain: float = 1.0, **config: Any) -> Network:
     """An example with its seeded weights, where those that start as zeros or ones are moved off them.
 
     So a bias left out, a normalisation skipped, or a mean taken for a variance changes the outputs.
+    `gain` enlarges matrices and windows that start too small for an untrained network to show anything.
     """
     rng = np.random.default_rng(7)
     seeded = load_example(name, model, **config).weights
@@ -35,6 +36,7 @@ def load_varied(name: str, model: str | None = None, **config: Any) -> Network:
         path: array + rng.uniform(-0.4, 0.4, array.shape).astype(array.dtype) if np.ptp(array) == 0 else array
         for path, array in seeded.items()
     }
+    varied = {path: array * np.float32(gain if array.ndim > 1 else 1) for path, array in varied.items()}
     return load_example(name, model, varied, **config)
 
 

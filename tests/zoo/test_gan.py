@@ -9,7 +9,7 @@ SMALL = {"latent": 10, "width": 4}
 
 
 def test_generator() -> None:
-    net = load_varied("gan", "Generator", **SMALL)
+    net = load_varied("gan", "Generator", gain=5.0, **SMALL)
     z = uniform(2, 10)
     graph = OnnxGraph(net.weights)
     x = graph.reshape(graph.dense(graph.input("z", z), "project"), 2, 32, 4, 4)
@@ -23,7 +23,7 @@ def test_generator() -> None:
 
 
 def test_discriminator() -> None:
-    net = load_varied("gan", "Discriminator", **SMALL)
+    net = load_varied("gan", "Discriminator", gain=5.0, **SMALL)
     image = uniform(3, 3, 64, 64)
     graph = OnnxGraph(net.weights)
     x = graph.conv(graph.input("image", image), "down1", stride=2, pad=2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from netdsl import syntax as s
-from netdsl.checker import arrange, statics
+from netdsl.checker import arrange, inits, statics
 from netdsl.checker.attributes import Given, attribute_name, construct
 from netdsl.checker.blocks import input_names, instantiate, root_names
 from netdsl.checker.expressions import lift
@@ -26,7 +26,7 @@ from netdsl.checker.values import (
 )
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim
-from netdsl.model import Body, CallStep, Parameter
+from netdsl.model import Body, CallStep, Init, Parameter
 from netdsl.source import Span
 from netdsl.types import DType
 
@@ -142,7 +142,8 @@ def construct_block(
             _unknown_static(scope, block, names, argument)
         if name in given:
             scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
-        given[name] = (_static_argument(scope, block, name, argument), argument.value.span)
+        param = block.statics[names.index(name)]
+        given[name] = (_static_argument(scope, block, param, argument), argument.value.span)
     statics_ = _fill_defaults(scope, value, given, span)
     return BlockValue(block, value.module, statics_)
 
@@ -164,7 +165,10 @@ def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.
     scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)
 
 
-def _static_argument(scope: Scope, block: s.Block, name: str, argument: s.Argument) -> Static:
+def _static_argument(scope: Scope, block: s.Block, param: s.Param, argument: s.Argument) -> Static:
+    name = param.name.text
+    if _is_init(param):
+        return inits.read(scope, argument.value, "param")
     value = scope.evaluate(argument.value)
     if isinstance(value, Tensor) or is_bundle(value):
         help = f"tensors go in a second pair of parentheses: `{block.name}(..)({argument.value.span.text})`"
@@ -188,7 +192,7 @@ def _fill_defaults(
         if name in given:
             static, at = given[name]
         elif param.default is not None:
-            static, at = inner.evaluate(param.default), param.default.span
+            static, at = _default(inner, param), param.default.span
         else:
             help = f"write `{value.block.name}({name}=...)`"
             also = [] if value.module.is_std else [Label(param.name.span, "declared here")]
@@ -198,6 +202,16 @@ def _fill_defaults(
         inner.bind(name, static, at, "static")
         result.append((name, static, at))
     return tuple(result)
+
+
+def _default(scope: Scope, param: s.Param) -> Static:
+    assert param.default is not None
+    return inits.read(scope, param.default, "param") if _is_init(param) else scope.evaluate(param.default)
+
+
+def _is_init(param: s.Param) -> bool:
+    """Whether a static parameter is an initialiser: `init: init = glorot`."""
+    return isinstance(param.type, s.Name) and param.type.text == "init"
 
 
 def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span) -> None:
@@ -212,6 +226,7 @@ def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span
         "dtype": isinstance(value, DType),
         "block": isinstance(value, BlockValue),
         "function": isinstance(value, (OpValue, BlockValue)),
+        "init": isinstance(value, Init),
     }
     if kind not in tests:
         help = suggest(kind, tests) or f"static kinds are {', '.join(tests)}"

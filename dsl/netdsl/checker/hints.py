@@ -21,7 +21,7 @@ def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:
         return
     seen.add(body.span)
     calls = [step for step in body.steps if isinstance(step, CallStep)]
-    unnamed = [c for c in calls if c.label in body.automatic and has_parameters(c.body)]
+    unnamed = [c for c in calls if _is_automatic(c.label, body) and has_parameters(c.body)]
     if unnamed:
         names = ", ".join(f"`{c.label}`" for c in unnamed[:4]) + (", ..." if len(unnamed) > 4 else "")
         count = (
@@ -34,6 +34,12 @@ def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:
         yield Diagnostic("E0250", f"{count}: {names}", labels, help, severity="hint")
     for call in calls:
         yield from _automatic_labels(call.body, seen)
+
+
+def _is_automatic(label: str, body: Body) -> bool:
+    """Whether a label, or the label of a loop around it, was made up."""
+    parts = label.split(".")
+    return any(".".join(parts[: n + 1]) in body.automatic for n in range(len(parts)))
 
 
 def has_parameters(body: Body) -> bool:
