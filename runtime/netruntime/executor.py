@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from netdsl.diagnostics import error
 from netdsl.ops.base import DataError
@@ -41,7 +42,7 @@ def execute(
         values[place] = inputs[name]
     for path, place in plan.weights.items():
         values[place] = weights[path]
-    with device.active():
+    with device.active(), np.errstate(all="ignore"):
         for step in plan.steps:
             results = _run(step, values, graph, device, seed)
             for place, result in zip(step.outputs, results, strict=True):

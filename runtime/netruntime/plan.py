@@ -111,7 +111,7 @@ def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
     """A function of the arrays alone, its kernel chosen for the input types."""
     kernel = device.backend.resolve(type(op), [t.dtype for t in types])
     if isinstance(op, Scan):
-        return partial(kernel, device.xp, op, run=partial(_run_program, device))
+        return partial(kernel, device.xp, op, run_program=partial(_run_program, device))
     return partial(kernel, device.xp, op)
 
 

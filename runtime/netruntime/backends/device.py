@@ -29,7 +29,7 @@ class Device:
 
     def numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """The array on the host."""
-        return array.get() if hasattr(array, "get") else np.asarray(array)  # type: ignore[no-any-return]
+        return array.get() if hasattr(array, "get") else np.asarray(array)
 
     def active(self) -> AbstractContextManager[Any]:
         """Make this device the current one."""

@@ -32,9 +32,10 @@ class Backend:
 
     def resolve(self, op: type[Op], dtypes: Sequence[DType]) -> Kernel:
         """The kernel for an operator on inputs of these element types."""
-        limits, function = self.kernels.get(op, (frozenset[DType](), reference))
-        if op in self.kernels and limits.issuperset(dtypes):
-            return function
+        if op in self.kernels:
+            limits, function = self.kernels[op]
+            if limits.issuperset(dtypes):
+                return function
         return self.parent.resolve(op, dtypes) if self.parent else reference
 
 
