@@ -116,7 +116,12 @@ def test_a_line_may_be_as_long_as_the_limit() -> None:
 
 def test_a_line_one_longer_is_wrapped() -> None:
     text = formatted(call_of_width(MAX_WIDTH + 1))
-    assert text.splitlines()[3:7] == ["  y = f(", "    aaaa,", "    " + "b" * 86, "  )"]
+    assert text.splitlines()[3:6] == ["  y = f(", "    aaaa, " + "b" * 86, "  )"]
+
+
+def test_an_inside_that_is_too_long_takes_a_line_for_each_element() -> None:
+    text = formatted(call_of_width(2 * MAX_WIDTH).replace("bb", "b, ", 1))
+    assert [line.strip(" b") for line in text.splitlines()[3:8]] == ["y = f(", "aaaa,", ",", "", ")"]
 
 
 def test_a_line_without_a_place_to_break_stays() -> None:

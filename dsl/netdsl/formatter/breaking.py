@@ -76,6 +76,8 @@ class Lines:
     def _wrapped(self, start: int, end: int) -> list[int]:
         """Where to break a line: before its outermost `->` or `via`, or else inside its outermost brackets.
 
+        What is inside a bracket stays on one line where it fits, and takes a line for each element where not.
+
         A short block starts its chain on a new line first.
         """
         code, body = self.code, self.code.signature_end + 1
@@ -85,14 +87,16 @@ class Lines:
         level = [i for i in range(start + 1, end) if code.depth[i] == outermost]
         arrows = [i for i in level if code.types[i] == "ARROW" and not code.is_signature_arrow(i)]
         vias = [i for i in level if code.types[i] == "VIA" and not self.breaks[i - 1]]
-        return arrows or vias or self._wrapped_bracket(start, end)
+        inside = code.frame[start] != TOP and code.types[code.frame[start]] != "LBRACE"
+        commas = [i + 1 for i in level if inside and code.types[i] == "COMMA" and i + 1 < end]
+        return arrows or vias or commas or self._wrapped_bracket(start, end)
 
     def _wrapped_bracket(self, start: int, end: int) -> list[int]:
         code = self.code
         candidates = [
             i
             for i in range(start, end)
-            if code.types[i] in OPENERS and code.closer[i] < end and self._separators(i) is not None
+            if code.types[i] in OPENERS and code.closer[i] < end and self._can_open(i)
         ]
         if not candidates:
             return []
@@ -106,18 +110,15 @@ class Lines:
         else:
             # One by one would take long where there are many.
             chosen = [i for i in width if 2 * width[i] >= width[widest]]
-        return [at for i in chosen for at in (i + 1, *(self._separators(i) or ()), code.closer[i])]
+        return [at for i in chosen for at in (i + 1, code.closer[i])]
 
-    def _separators(self, opener: int) -> list[int] | None:
-        """The line starts inside a bracket; None for one that is better left whole, such as `(x)`."""
+    def _can_open(self, opener: int) -> bool:
+        """Whether a bracket may be broken; one such as `(x)` is better left whole."""
         code, closer = self.code, self.code.closer[opener]
         inside = [i for i in range(opener + 1, closer) if code.frame[i] == opener]
         if code.types[opener] == "LBRACE":
-            return [] if inside else None
-        commas = [i + 1 for i in inside if code.types[i] == "COMMA" and i + 1 < closer]
-        bars = [i for i in inside if code.types[i] == "VBAR"]
-        holds_stages = any(code.types[i] == "ARROW" for i in inside)
-        return commas + bars or ([] if holds_stages else None)
+            return bool(inside)
+        return any(code.types[i] in ("COMMA", "VBAR", "ARROW") for i in inside)
 
 
 def _keeps_break(code: Code, i: int) -> bool:
