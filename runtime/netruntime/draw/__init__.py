@@ -1,9 +1,9 @@
 """Everything `netrun show` prints: the table, and drawings as SVG, HTML, DOT and Mermaid."""
 
+from netruntime.draw.building import block_docs
 from netruntime.draw.dot import draw_dot
 from netruntime.draw.mermaid import draw_mermaid
 from netruntime.draw.page import draw_html
-from netruntime.draw.scene import block_docs
 from netruntime.draw.svg import draw_svg
 from netruntime.draw.table import Counts, Row, Summary, render_summary, summary
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import networkx as nx
 
 from netruntime.draw.boxes import one_line, two_lines
-from netruntime.draw.scene import Item, build_scene
+from netruntime.draw.building import build_scene
+from netruntime.draw.scene import Item
 from netruntime.draw.svg import Direction
 
 _FILLS = {

@@ -10,10 +10,11 @@ from typing import Literal
 import networkx as nx
 
 from netruntime.draw.boxes import closed_view, header_view, leaf_view, measure
+from netruntime.draw.building import build_scene
 from netruntime.draw.foldable import model_text
 from netruntime.draw.layers import build_levels
 from netruntime.draw.layout import HEADER, STACK, Box, Line, Measures, Placed, place
-from netruntime.draw.scene import Item, Scene, build_scene
+from netruntime.draw.scene import Item, Scene
 from netruntime.draw.style import css, text_width
 from netruntime.draw.texts import xml_text
 

@@ -7,12 +7,12 @@ import json
 
 import networkx as nx
 import pytest
+
 from netdsl.checker import check
 from netdsl.diagnostics import NetError
 from netdsl.graph import build
 from netdsl.modules import load_module
 from netdsl.source import Source
-
 from netruntime.draw.table import render_summary, summary
 from netruntime.draw.texts import bytes_text, number_text
 
