@@ -1,0 +1,72 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _settings(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`key=value` texts as a dictionary. Raises `click.BadParameter`."""
+    found: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE")
+        if key.strip() in found:
+            raise click.BadParameter(f"'{key.strip()}' is given twice")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    sizes = {}
+    for name, value in _settings(ctx, parameter, values).items():
+        if not (value.isascii() and value.isdigit() and len(value) < 16):
+            raise click.BadParameter(f"the size {name} is '{value}', and a size is a whole number from 0 up")
+        sizes[name] = int(value)
+    return sizes
+
+
+def file_argument(function: Command) -> Command:
+    """The one `.net` file a command works on."""
+    return click.argument("file", type=click.Path(path_type=Path))(function)
+
+
+def set_option(function: Command) -> Command:
+    """`--set NAME=VALUE`, as a dictionary `settings`."""
+    words = "A value for an entry of the file's `config`; may be repeated."
+    return click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help=words
+    )(function)
+
+
+def size_option(function: Command) -> Command:
+    """`--size B=2`, as a dictionary `sizes`."""
+    words = "The value of a free size, such as B; may be repeated."
+    return click.option("--size", "sizes", multiple=True, metavar="NAME=N", callback=_sizes, help=words)(
+        function
+    )
+
+
+def model_option(function: Command) -> Command:
+    """`--model NAME`."""
+    words = "Which model, where the file has several."
+    return click.option("--model", "model_name", metavar="NAME", help=words)(function)
+
+
+def device_option(function: Command) -> Command:
+    """`--device`."""
+    words = "cpu, cuda, cuda:1, or auto (a GPU where there is one).  [default: cpu]"
+    return click.option("--device", default="cpu", metavar="NAME", help=words)(function)
+
+
+def json_option(function: Command) -> Command:
+    """`--json`, as `as_json`."""
+    words = "Print one JSON document, for programs, in place of text."
+    return click.option("--json", "as_json", is_flag=True, help=words)(function)

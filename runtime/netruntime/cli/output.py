@@ -1,0 +1,112 @@
+"""What people and programs read: diagnostics in colour, notes, tables, and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.diagnostics import Diagnostic, render
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_COLOURS = {"error": "red", "warning": "yellow", "hint": "cyan", "note": "cyan"}
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_MARKS = re.compile(r"( +\| +)([-^]+)(.*)")
+_GUTTER = re.compile(r"( *(?:\d+ \||-->|:::|= (?:help|in):))(.*)")
+
+PLAIN_WIDTH = 160
+"""How wide tables may be where there is no terminal to ask."""
+
+
+def colour_wanted() -> bool | None:
+    """False where NO_COLOR is set; None leaves it to click, which looks for a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print findings on standard error, an empty line between them."""
+    texts = [paint(visible(render(d)), d.severity) for d in diagnostics]
+    click.echo("\n\n".join(texts), err=True, color=colour_wanted())
+
+
+def note(message: str, severity: str = "note") -> None:
+    """One line beside the results, on standard error."""
+    head = click.style(severity, fg=_COLOURS[severity], bold=True)
+    click.echo(f"{head}: {visible(message)}", err=True, color=colour_wanted())
+
+
+def visible(text: str) -> str:
+    """The text without control characters, which could drive the terminal; newlines and tabs stay."""
+    return text.translate(_CONTROLS)
+
+
+def paint(text: str, severity: str) -> str:
+    """A rendered diagnostic in colours."""
+    first, *rest = text.split("\n")
+    head, colon, message = first.partition("]")
+    colour = _COLOURS.get(severity, "red")
+    lines = [click.style(head + colon, fg=colour, bold=True) + click.style(message, bold=True)]
+    return "\n".join(lines + [_paint_line(line, colour) for line in rest])
+
+
+def _paint_line(line: str, colour: str) -> str:
+    marks = _MARKS.fullmatch(line)
+    if marks:
+        shade = colour if "^" in marks[2] else "blue"
+        return click.style(marks[1], fg="blue") + click.style(marks[2] + marks[3], fg=shade, bold=True)
+    gutter = _GUTTER.fullmatch(line)
+    return click.style(gutter[1], fg="blue", bold=True) + gutter[2] if gutter else line
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, on one line of standard output. `document` holds no NaN or infinity."""
+    click.echo(json.dumps(document, allow_nan=False))
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console that keeps plain text plain: no colours, markup or line folding away from a terminal."""
+    from rich.console import Console
+
+    shown = Console(stderr=stderr, highlight=False, no_color=True if colour_wanted() is False else None)
+    if not shown.is_terminal:
+        shown = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, color_system=None)
+    return shown
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Print a table on standard output; the columns named in `right` are set to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    print_rich(table)
+
+
+def print_rich(shown: RenderableType) -> None:
+    """Print a table of the `rich` package on standard output, without the spaces it ends lines with."""
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(shown)
+    lines = captured.get().rstrip().split("\n")
+    click.echo("\n".join(line.rstrip() for line in lines), color=screen.color_system is not None)
+
+
+def json_number(value: float) -> float | None:
+    """The number for JSON, which has no NaN and no infinity: those become null."""
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def plural(count: int, word: str) -> str:
+    """`1 test`, `2 tests`, `61,706 parameters`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

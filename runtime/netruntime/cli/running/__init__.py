@@ -1,0 +1,1 @@
+"""The parts of `netrun run`: reading inputs, telling outputs, and saving them."""
