@@ -7,10 +7,9 @@ from importlib.resources import files
 
 import click
 
-from netdsl.diagnostics import suggest
 from netruntime.cli.failures import usage_error
 from netruntime.cli.options import json_option
-from netruntime.cli.output import print_json, print_rich
+from netruntime.cli.output import TEXT_WIDTH, print_json, print_rich
 from netruntime.errors import shown
 
 _HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
@@ -38,7 +37,7 @@ def explain(code: str | None, as_json: bool) -> None:
         return
     from rich.markdown import Markdown
 
-    print_rich(Markdown(f"## {name}: {title}\n\n{text}"))
+    print_rich(Markdown(f"## {name}: {title}\n\n{text}"), width=TEXT_WIDTH)
 
 
 def read_texts() -> str:
@@ -61,17 +60,17 @@ def find_code(given: str, known: dict[str, tuple[str, str]]) -> str:
     digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", given.strip())
     if digits and (code := f"E{int(digits[1]):04}") in known:
         return code
-    near = suggest(given, known) if not digits else _nearest(int(digits[1]), known)
+    near = _nearest(int(digits[1]), known) if digits else None
     raise usage_error(
         "E0926", f"there is no explanation of {shown(given)}", near or "`netrun explain` lists all"
     )
 
 
 def _nearest(number: int, known: dict[str, tuple[str, str]]) -> str | None:
-    """The code with the same digits but for one, or the one next to it in its family."""
+    """The code next to it among those of its hundred."""
     family = [code for code in known if int(code[1:]) // 100 == number // 100]
     near = min(family, key=lambda code: abs(int(code[1:]) - number), default=None)
-    return f"the nearest is `{near}`: {known[near][0]}" if near else suggest(f"E{number:04}", known)
+    return f"the nearest is `{near}`: {known[near][0]}" if near else None
 
 
 def _list(known: dict[str, tuple[str, str]], as_json: bool) -> None:

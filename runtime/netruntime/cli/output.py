@@ -20,6 +20,9 @@ _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(co
 _MARKS = re.compile(r"( +\| +)([-^]+)(.*)")
 _GUTTER = re.compile(r"( *(?:\d+ \||-->|:::|= (?:help|in):))(.*)")
 
+TEXT_WIDTH = 100
+"""How wide prose may be."""
+
 PLAIN_WIDTH = 160
 """How wide tables may be where there is no terminal to ask."""
 
@@ -93,13 +96,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: S
     print_rich(table)
 
 
-def print_rich(shown: RenderableType) -> None:
-    """Print a table of the `rich` package on standard output, without the spaces it ends lines with."""
+def print_rich(shown: RenderableType, width: int | None = None) -> None:
+    """Print something of the `rich` package on standard output, without the spaces it ends lines with.
+
+    `width` is the most columns it may take; the terminal's are the default.
+    """
     screen = console()
     with screen.capture() as captured:
-        screen.print(shown)
-    lines = captured.get().rstrip().split("\n")
-    click.echo("\n".join(line.rstrip() for line in lines), color=screen.color_system is not None)
+        screen.print(shown, width=width and min(width, screen.width))
+    text = "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    click.echo(text.strip("\n"), color=screen.color_system is not None)
 
 
 def json_number(value: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -74,11 +74,15 @@ def show(
 def draw(model: Model, kind: str, depth: int | None) -> str:
     """The drawing of a model, as the text of a file."""
     from netdsl.graph import build
-    from netruntime.draw import draw_dot, draw_html, draw_mermaid, draw_svg
+    from netruntime.draw import block_docs, draw_dot, draw_html, draw_mermaid, draw_svg
 
-    drawers: dict[str, Any] = {"svg": draw_svg, "html": draw_html, "dot": draw_dot, "mermaid": draw_mermaid}
-    text: str = drawers[kind](build(model), title=model.name, depth=depth)
-    return text
+    graph, docs = build(model), block_docs(model)
+    if kind == "mermaid":
+        return draw_mermaid(graph, depth=depth)
+    if kind == "dot":
+        return draw_dot(graph, depth=depth, docs=docs)
+    drawer = draw_svg if kind == "svg" else draw_html
+    return drawer(graph, depth=depth, docs=docs)
 
 
 def _kind_of(output: Path | None) -> str | None:

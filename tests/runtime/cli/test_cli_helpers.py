@@ -1,0 +1,204 @@
+"""`netrun test`, `explain`, `init`, `completion`, and the help texts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, netrun, netrun_json, start, write
+
+from netruntime.cli.app import cli
+from netruntime.cli.explain import explanations, find_code, read_texts
+from netruntime.cli.failures import CommandLineError
+from netruntime.cli.init import KINDS, next_steps
+
+LENET = ROOT / "examples" / "lenet5.net"
+MODEL = "net 1.0\n\nmodel Twice(x: f32[B, 2]) -> y: f32[B, 2] { return x * 2.0 }\n\n"
+
+
+class TestTests:
+    def test_passes_and_failures(self, tmp_path: Path) -> None:
+        good = 'test "good" { expect Twice(ones([1, 2])) > 1.0 }\n'
+        bad = 'test "bad" { expect Twice(ones([1, 2])) ~ ones([1, 2]) }\n'
+        path = write(tmp_path, "twice.net", MODEL + good + bad)
+        result = netrun("test", path)
+        assert result.exit_code == 1
+        assert result.stdout == "pass  good\nFAIL  bad\n1 test passed, 1 failed\n"
+        assert "error[E0881]: the two sides differ by 1 at [0, 0], where they may by 1e-05" in result.stderr
+        assert f"{path}:6:14" in result.stderr and "2 against 1; 2 of 2 values differ" in result.stderr
+
+    def test_json(self, tmp_path: Path) -> None:
+        path = write(
+            tmp_path, "twice.net", MODEL + 'test "bad" {\n  expect Twice(ones([1, 2])) ~ ones([1, 2])\n}\n'
+        )
+        document = netrun_json("test", path)
+        (test,) = document["tests"]
+        assert document["ok"] is False
+        assert (test["name"], test["line"], test["passed"], test["largest_difference"]) == (
+            "bad",
+            5,
+            False,
+            1,
+        )
+        assert document["diagnostics"][0]["code"] == "E0881"
+
+    def test_a_file_without_tests(self, tmp_path: Path) -> None:
+        result = netrun("test", write(tmp_path, "twice.net", MODEL))
+        assert (result.exit_code, result.stdout) == (0, "the file has no tests\n")
+
+    def test_a_model_that_is_not_there(self, tmp_path: Path) -> None:
+        result = netrun("test", write(tmp_path, "twice.net", MODEL), "--model", "Twise")
+        assert result.exit_code == 2
+        assert "did you mean `Twice`?" in result.stderr
+
+    def test_a_device_that_is_not_there(self, tmp_path: Path) -> None:
+        assert netrun("test", write(tmp_path, "twice.net", MODEL), "--device", "tpu").exit_code == 4
+
+
+class TestExplain:
+    def test_a_code_has_its_text(self) -> None:
+        result = netrun("explain", "E0922")
+        assert result.exit_code == 0
+        assert "E0922: sizes that nothing settles" in result.stdout
+        assert "--size H=224 --size W=224" in result.stdout
+
+    @pytest.mark.parametrize("given", ["E0922", "e0922", "922", "E922", " E0922 "])
+    def test_codes_may_be_short(self, given: str) -> None:
+        assert find_code(given, explanations(read_texts())) == "E0922"
+
+    def test_all_codes_are_listed(self) -> None:
+        lines = netrun("explain").stdout.splitlines()
+        codes = re.findall(r"^## (E\d{4}): ", read_texts(), re.MULTILINE)
+        assert [line[:5] for line in lines] == sorted(codes)
+
+    def test_the_nearest_code(self) -> None:
+        known = {"E0301": ("a size", ""), "E0309": ("another", ""), "E0401": ("a value", "")}
+        with pytest.raises(CommandLineError, match="the nearest is `E0309`: another"):
+            find_code("E0308", known)
+        with pytest.raises(CommandLineError, match="`netrun explain` lists all"):
+            find_code("E0999", known)
+        with pytest.raises(CommandLineError, match="`netrun explain` lists all"):
+            find_code("shapes", known)
+
+    def test_json(self) -> None:
+        document = netrun_json("explain", "E0909")
+        assert document["code"] == "E0909" and document["title"] == "interrupted"
+        assert "E0909" in netrun_json("explain")["codes"]
+
+    def test_sections_are_cut_at_their_headings(self) -> None:
+        text = "# Title\n\n## E0001: one\n\nfirst\n\n## E0002: two\n\nsecond\n"
+        assert explanations(text) == {"E0001": ("one", "first"), "E0002": ("two", "second")}
+
+    def test_no_code_is_explained_twice(self) -> None:
+        codes = re.findall(r"^## (E\d{4}): ", read_texts(), re.MULTILINE)
+        assert len(codes) == len(set(codes))
+
+    def test_every_code_of_the_command_line_is_explained(self) -> None:
+        source = ROOT / "runtime" / "netruntime"
+        files = [*(source / "cli").rglob("*.py"), source / "testing.py"]
+        ours = {code for f in files for code in re.findall(r'"(E0[89]\d\d)"', f.read_text("utf-8"))}
+        assert ours - {"E0850", "E0861", "E0871", "E0872"} <= explanations(read_texts()).keys()
+
+
+class TestInit:
+    @pytest.mark.parametrize("kind", list(KINDS))
+    def test_each_kind_is_checked_tested_formatted_and_runs(
+        self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert netrun("init", "my-first", "--kind", kind).exit_code == 0
+        assert "model MyFirst(" in Path("my-first.net").read_text()
+        image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install netdsl[image]")
+        image.new("RGB", (32, 32)).save("photo.png")
+        for command, _ in next_steps("my-first.net", kind):
+            result = netrun(*command.split()[1:])
+            assert result.exit_code == 0, (command, result.output)
+        assert netrun("fmt", "--check", "my-first.net").exit_code == 0
+        assert netrun("check", "--strict", "my-first.net").stderr == ""
+
+    def test_it_says_what_to_do_next(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        lines = netrun("init").stdout.splitlines()
+        assert lines[0] == "wrote model.net"
+        assert lines[3] == "  netrun check model.net                   find mistakes"
+
+    def test_nothing_is_overwritten_unless_forced(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "mine.net", "mine")
+        result = netrun("init", tmp_path / "mine")
+        assert result.exit_code == 4
+        assert "exists already" in result.stderr and "--force" in result.stderr
+        assert path.read_text() == "mine"
+        assert netrun("init", tmp_path / "mine", "--force").exit_code == 0
+        assert path.read_text().startswith("net 1.0\n")
+
+    def test_a_link_to_nowhere_is_a_file_too(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.net").symlink_to(tmp_path / "elsewhere.net")
+        assert netrun("init", tmp_path / "mine").exit_code == 4
+        assert not (tmp_path / "elsewhere.net").exists()
+
+    @pytest.mark.parametrize("name", ["", ".", "/", ".hidden", "a\nb", "a\0b"])
+    def test_names_that_are_none(self, name: str) -> None:
+        result = netrun("init", name)
+        assert result.exit_code == 2
+        assert "cannot name a .net file" in result.stderr
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        result = netrun("init", tmp_path / "no" / "digits")
+        assert result.exit_code == 4
+        assert "No such file or directory" in result.stderr
+
+    def test_json(self, tmp_path: Path) -> None:
+        document = netrun_json("init", tmp_path / "a", "--kind", "rnn")
+        assert document == {"ok": True, "file": str(tmp_path / "a.net"), "kind": "rnn"}
+
+
+class TestHelp:
+    def test_every_command_has_examples_that_parse(self) -> None:
+        for name, command in cli.commands.items():
+            text = netrun(name, "--help").stdout
+            assert "Example" in text and f"netrun {name}" in text, name
+            assert command.help
+
+    def test_exit_codes_are_told(self) -> None:
+        text = netrun("--help").stdout
+        assert "  3  input data or weights do not fit the model" in text
+        assert "130  interrupted" in text
+
+    def test_the_guide_tells_the_same_exit_codes(self) -> None:
+        from netruntime.cli.failures import EXIT_CODES
+
+        guide = (ROOT / "docs" / "cli.md").read_text("utf-8")
+        for code, words in EXIT_CODES.items():
+            assert f"| {code} | {words} |" in guide
+
+    def test_the_guide_names_every_option(self) -> None:
+        guide = (ROOT / "docs" / "cli.md").read_text("utf-8")
+        for name, command in cli.commands.items():
+            assert f"## `netrun {name}" in guide
+            for parameter in command.params:
+                for option in parameter.opts:
+                    assert not option.startswith("--") or f"`{option}" in guide, (name, option)
+
+    def test_version(self) -> None:
+        assert re.match(r"netrun (\d+\.\d+|\(from a source tree)", netrun("--version").stdout)
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_a_script_for_each_shell(self, shell: str) -> None:
+        result = netrun("completion", shell)
+        assert result.exit_code == 0
+        assert f"_NETRUN_COMPLETE={shell}_complete" in result.stdout
+
+    @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+    def test_the_script_is_bash(self) -> None:
+        script = netrun("completion", "bash").stdout
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+    def test_commands_are_completed(self) -> None:
+        asked = {"_NETRUN_COMPLETE": "bash_complete", "COMP_WORDS": "netrun ch", "COMP_CWORD": "1"}
+        done = start(env=asked)
+        assert done.stdout.split() == ["plain,check"]
