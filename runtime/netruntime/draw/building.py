@@ -109,12 +109,12 @@ class _Builder:
 
     def fill(self, parent: Item, group: Group, level: int) -> None:
         """Make the items of everything in a group."""
-        for child, copies in find_repeats(self.graph, group, self.alias):
-            if isinstance(child, int):
-                if child not in self.sizes:
-                    self._adopt(parent, self._operator(child, self._label(child), level))
-                continue
-            self._adopt(parent, self._group(child, copies, level))
+        for child, copies, last in find_repeats(self.graph, group, self.alias):
+            if isinstance(child, Group):
+                label = child.label if last in ("", child.label) else f"{child.label}–{last}"
+                self._adopt(parent, self._group(child, label, copies, level))
+            elif child not in self.sizes:
+                self._adopt(parent, self._operator(child, self._label(child), level))
 
     def _adopt(self, parent: Item, item: Item) -> None:
         item.parent = parent
@@ -124,14 +124,12 @@ class _Builder:
         label = str(self.graph.nodes[node]["label"])
         return label.partition("@")[0].rpartition(".")[2]
 
-    def _group(self, group: Group, copies: int, level: int) -> Item:
-        label, inner = group.label, group
-        if copies > 1:
-            label = _range(group.label, copies)
+    def _group(self, group: Group, label: str, copies: int, level: int) -> Item:
+        """One item for a group, with the label prefixes that hold nothing but it."""
+        inner = group
         while not inner.block:
-            found = find_repeats(self.graph, inner, self.alias)
-            only, times = found[0]
-            if len(found) > 1 or isinstance(only, int):
+            (only, times, _), *others = find_repeats(self.graph, inner, self.alias)
+            if others or not isinstance(only, Group):
                 break
             if times == 1:
                 label = f"{label}.{only.label}"
@@ -248,7 +246,7 @@ class _Builder:
     def edges(self) -> Iterator[Edge]:
         """Every value between two boxes, those inside the cells of scans included."""
         for source, target, data in self.graph.edges(data=True):
-            if target in self.alias or is_hidden(self.graph.nodes[source]["op"]):
+            if is_hidden(self.graph.nodes[source]["op"]):
                 continue
             value = self.value(source, data["output"])
             box = self.target(target, data["slot"])
@@ -313,9 +311,3 @@ def is_automatic(label: str, name: str) -> bool:
     head, _, count = label.rpartition("_")
     plain = head if head and count.isdigit() else label
     return plain.replace("_", "").lower() == name.replace("_", "").lower()
-
-
-def _range(label: str, copies: int) -> str:
-    """The labels of repetitions: `1` to `1–3`."""
-    head, dot, last = label.rpartition(".")
-    return f"{head}{dot}{last}–{int(last) + copies - 1}" if last.isdigit() else label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import NamedTuple
 
 import networkx as nx
 
@@ -10,28 +11,33 @@ from netdsl.model import Input, Output
 from netdsl.ops.scan import Scan
 from netruntime.draw.hierarchy import Group, is_hidden
 
-Found = list[tuple[Group | int, int]]
-"""Children of a group, each with how many equal ones in a row it stands for."""
+
+class Repeat(NamedTuple):
+    """A child of a group, how many equal ones in a row it stands for, and the label of the last of them."""
+
+    first: Group | int
+    copies: int = 1
+    last: str = ""
 
 
-def find_repeats(graph: nx.MultiDiGraph, group: Group, alias: dict[int, int]) -> Found:
+def find_repeats(graph: nx.MultiDiGraph, group: Group, alias: dict[int, int]) -> list[Repeat]:
     """The children of a group with repetitions taken together.
 
     Groups in a row are repetitions where they hold the same operators, each wired to the one before in
     the same way, or all to the same values. Operators of all but the first are entered into `alias`, each
     with the operator that stands for it.
     """
-    found: Found = []
+    found: list[Repeat] = []
     run: list[_Copy] = []
     for child in group.children:
         copy = _Copy(graph, child) if isinstance(child, Group) else None
         if copy is not None and run and _continues(run, copy):
             run.append(copy)
             alias.update(zip(copy.nodes, run[0].nodes, strict=True))
-            found[-1] = (found[-1][0], len(run))
+            found[-1] = Repeat(found[-1].first, len(run), copy.label)
             continue
         run = [copy] if copy is not None else []
-        found.append((child, 1))
+        found.append(Repeat(child))
     return found
 
 
@@ -40,7 +46,7 @@ class _Copy:
 
     def __init__(self, graph: nx.MultiDiGraph, group: Group) -> None:
         self.graph = graph
-        self.block = group.block
+        self.block, self.label = group.block, group.label
         self.nodes = list(group.nodes())
         self.index = {node: n for n, node in enumerate(self.nodes)}
         self.operators = [self._operator(node) for node in self.nodes]

@@ -111,3 +111,15 @@ def test_the_main_way_is_straight() -> None:
     (_, _, placed), *_ = lay_out(ALL["chain"], None, True)
     for line in placed.lines:
         assert len(line.points) == 2 and line.points[0][0] == pytest.approx(line.points[1][0])
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_a_line_that_passes_layers_keeps_to_one_lane(down: bool) -> None:
+    longest = 0
+    for _, level, placed in lay_out(TRANSFORMER, 2, down):
+        for line, route in zip(placed.lines, level.routes, strict=True):
+            longest = max(longest, len(route))
+            assert len(line.points) <= 6, "from its source to the lane, along it, and to its target"
+            if len(route) > 2:
+                assert all(a[0] == b[0] for a, b in pairwise(line.points) if abs(a[1] - b[1]) > 100)
+    assert longest > 4

@@ -94,6 +94,30 @@ def test_layers_that_differ_are_not_taken_together() -> None:
     assert found == [("stage.0.0", 1), ("stage.0.1", 2), ("stage.1.0", 1), ("stage.1.1", 2), ("tie", 4)]
 
 
+def test_groups_of_other_operators_or_other_wires_are_not_taken_together() -> None:
+    text = """net 1.0
+block Mix(act)(x: [B, D], y: [B, D]) -> [B, D] {
+  return maximum(act(x), y)
+}
+model M(x: f32[B, 4], y: f32[B, 4]) -> z: f32[B, 4] {
+  a = Mix(relu)(x, y)
+  b = Mix(tanh)(x, a)
+  c = Mix(tanh)(x, b)
+  d = Mix(tanh)(y, c)
+  return d
+}
+"""
+    scene = build_scene(graph_of(text))
+    found = [(item.label, item.copies) for item in scene.root.walk() if item.title == "Mix"]
+    assert found == [("a", 1), ("b–c", 2), ("d", 1)]
+
+
+def test_a_value_added_to_itself_is_no_joining_circle() -> None:
+    text = "net 1.0\nmodel M(x: f32[B]) -> y: f32[B] { return tanh(x + x) + x }\n"
+    kinds = [item.kind for item in build_scene(graph_of(text)).root.children]
+    assert kinds == ["input", "op", "op", "join", "output"]
+
+
 def test_uses_of_a_layer_side_by_side_are_not_taken_together() -> None:
     items = build_scene(graph_of(SIAMESE)).root.walk()
     assert [item.copies for item in items if item.title == "Tower"] == [1, 1]
@@ -117,6 +141,8 @@ def test_the_cell_of_a_scan_is_a_group_with_a_loop() -> None:
     assert [cell.label for cell in cells] == ["fwd", "bwd"]
     assert [c.label for c in cells[0].children if c.kind == "input"] == ["x", "h", "c"]
     assert cells[0].parameters == 16 * 128 + 32 * 128 + 128
+    held = [c.parameters for c in cells[0].children if c.parameters]
+    assert held == [16 * 128, 32 * 128, 128], "each in the operator of the cell that uses it"
     names = {edge.source.path: edge.target.path for edge in scene.edges if edge.back}
     assert names["fwd.next_h"] == "fwd.h" and names["bwd.next_c"] == "bwd.c"
     svg = draw_svg(graph_of(BIDIRECTIONAL))
