@@ -1,6 +1,6 @@
 """How long `netrun check` takes from nothing, against importing numpy, lark and networkx alone.
 
-    python benchmarks/startup.py --runs 15 [--save]
+python benchmarks/startup.py --runs 15 [--save]
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+NETRUN = [sys.executable, "-c", "from netruntime.cli import main; main()"]
 COMMANDS = {
     "imports": [sys.executable, "-c", "import numpy, lark, networkx"],
-    "check": [sys.executable, "-m", "netruntime.cli", "check", str(ROOT / "examples" / "lenet5.net")],
-    "help": [sys.executable, "-m", "netruntime.cli", "--help"],
+    "check": [*NETRUN, "check", str(ROOT / "examples" / "lenet5.net")],
+    "help": [*NETRUN, "--help"],
 }
 
 
@@ -46,7 +47,9 @@ def main() -> None:
         for name, t in times.items()
     }
     for name, row in rows.items():
-        print(f"{name:8} min {row['min_s']:.3f} s  median {row['median_s']:.3f} s  x{row['ratio']:.2f} of the imports")
+        print(
+            f"{name:8} min {row['min_s']:.3f} s  median {row['median_s']:.3f} s  x{row['ratio']:.2f} of the imports"
+        )
     if options.save:
         about = {"python": platform.python_version(), "machine": platform.machine(), "runs": options.runs}
         about |= {name: version(name) for name in ("numpy", "lark", "networkx", "click")}
