@@ -42,8 +42,8 @@ def test_the_table_has_the_best_class_of_each(scores: Path, rows: Path, tmp_path
     labels = write(tmp_path, "labels.txt", "ant\nbee\ncat\n")
     result = netrun("run", scores, "-i", rows, "--labels", labels)
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert lines[0] == ["item", "class", "label", "probability"]
-    assert lines[-1] == ["4.npy", "1", "bee", "72.75%"]
+    assert lines[0] == ["item", "class", "label", "value", "probability"]
+    assert lines[-1] == ["4.npy", "1", "bee", "5", "72.75%"]
     assert len(lines) == 7
 
 

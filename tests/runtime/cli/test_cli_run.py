@@ -11,6 +11,7 @@ import pytest
 from command_line import PAIR, ROOT, SCORES, netrun, netrun_json, write
 
 import netruntime as nr
+from netruntime.cli.running.results import is_probability
 
 LENET = ROOT / "examples" / "lenet5.net"
 
@@ -326,3 +327,10 @@ class TestOtherOptions:
         document = netrun_json("run", scores)
         assert document["ok"] is False
         assert document["diagnostics"][0]["code"] == "E0850"
+
+
+def test_rows_that_are_probabilities() -> None:
+    rows = [([0.25, 0.75], True), ([0.2501, 0.75], True), ([0.3, 0.75], False), ([1.5, -0.5], False)]
+    for row, expected in rows:
+        assert is_probability(np.array([row])) is expected, row
+    assert not is_probability(np.array([[0.5, 0.5], [1.0, 1.0]]))

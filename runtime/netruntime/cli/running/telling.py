@@ -49,20 +49,23 @@ def print_top(top: TopClasses) -> None:
 
 
 def print_items(items: Sequence[tuple[str, Mapping[str, Array]]], tops: Sequence[TopClasses | None]) -> None:
-    """A table with one row for each item: its largest class, or its first values."""
-    with_top = any(top is not None for top in tops)
-    headings = (
-        ["item", "class", "label", "probability"] if with_top else ["item", "output", "type", "first values"]
-    )
-    rows: list[list[str]] = []
-    for (name, outputs), top in zip(items, tops, strict=True):
-        if top is not None:
-            best = top.positions[0][1][0]
-            rows.append([name, str(best.index), best.label, percent(best.probability)])
-        else:
-            told = ((n, summarise(array)) for n, array in outputs.items())
-            rows += [[name, n, each.type, _numbers(each.first)] for n, each in told]
-    print_table(headings, rows, right=["class", "probability"])
+    """A table with the largest class of each item; or, where none was asked for, with its first values."""
+    found = [(name, top.positions[0][1][0]) for (name, _), top in zip(items, tops, strict=True) if top]
+    if found:
+        _print_best(found)
+        return
+    rows = []
+    for name, outputs in items:
+        told = ((output, summarise(array)) for output, array in outputs.items())
+        rows += [[name, output, each.type, _numbers(each.first)] for output, each in told]
+    print_table(["item", "output", "type", "first values"], rows)
+
+
+def _print_best(found: Sequence[tuple[str, Class]]) -> None:
+    labelled = any(best.label for _, best in found)
+    headings = ["item", "class"] + ["label"] * labelled + ["value", "probability"]
+    rows = ([name, *_class_row(best, labelled)] for name, best in found)
+    print_table(headings, rows, right=["class", "value", "probability"])
 
 
 def outputs_json(outputs: Mapping[str, Array], tops: Iterable[TopClasses]) -> dict[str, Any]:
