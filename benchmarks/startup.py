@@ -47,9 +47,7 @@ def main() -> None:
         for name, t in times.items()
     }
     for name, row in rows.items():
-        print(
-            f"{name:8} min {row['min_s']:.3f} s  median {row['median_s']:.3f} s  x{row['ratio']:.2f} of the imports"
-        )
+        print(f"{name:8} min {row['min_s']:.3f} s  median {row['median_s']:.3f} s  x{row['ratio']:.2f}")
     if options.save:
         about = {"python": platform.python_version(), "machine": platform.machine(), "runs": options.runs}
         about |= {name: version(name) for name in ("numpy", "lark", "networkx", "click")}

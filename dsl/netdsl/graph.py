@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Label, error
 from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter, State
@@ -19,6 +18,9 @@ from netdsl.ops.base import Op
 from netdsl.ops.scan import Program, ProgramStep, Scan
 from netdsl.source import Span
 from netdsl.types import TensorType
+
+if TYPE_CHECKING:  # importing networkx takes longer than checking a file
+    import networkx as nx
 
 Port = tuple[int, int]
 """A value of the graph: a node and which of its outputs."""
@@ -80,9 +82,15 @@ def flatten_cell(body: Body, scanned: Sequence[bool]) -> Cell:
     return Cell(flat.finish(order, results), tuple(flat.states), tuple(flat.parameters.items()))
 
 
+def _empty_graph() -> nx.MultiDiGraph:
+    import networkx as nx
+
+    return nx.MultiDiGraph()
+
+
 @dataclass
 class _Expansion:
-    graph: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+    graph: nx.MultiDiGraph = field(default_factory=_empty_graph)
     parameters: dict[str, int] = field(default_factory=dict)
 
     def add(

@@ -1,15 +1,21 @@
 """The runtime of `.net` models: load one, run it, look inside it.
 
-import netruntime as nr
-net = nr.load("lenet5.net", weights="lenet5.safetensors")
-logits = net(image=x)
+    import netruntime as nr
+    net = nr.load("lenet5.net", weights="lenet5.safetensors")
+    logits = net(image=x)
+
+Names are imported when first used, so that the command line starts without NumPy.
 """
 
-from netdsl.diagnostics import NetError
-from netruntime.errors import DataInputError, DeviceError, MissingExtraError, WeightsError
-from netruntime.io.weights import read_weights, write_weights
-from netruntime.loading import load
-from netruntime.network import Network
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import NetError
+    from netruntime.errors import DataInputError, DeviceError, MissingExtraError, WeightsError
+    from netruntime.io.weights import read_weights, write_weights
+    from netruntime.loading import load
+    from netruntime.network import Network
 
 __all__ = [
     "DataInputError",
@@ -22,3 +28,17 @@ __all__ = [
     "read_weights",
     "write_weights",
 ]
+
+_HOMES = {
+    "NetError": "netdsl.diagnostics",
+    "Network": "netruntime.network",
+    "load": "netruntime.loading",
+    "read_weights": "netruntime.io.weights",
+    "write_weights": "netruntime.io.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "netruntime.errors")), name)
