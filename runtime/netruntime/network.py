@@ -130,15 +130,17 @@ class Network:
                 self._plans[key] = make_plan(self.graph, wanted, sizes, self.device)
             return self._plans[key]
 
-    def tap(self, *labels: str) -> Network:
+    def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
         """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.
 
-        A label of a block means its output; a label of an operator, the operator's.
+        A label of a block means its output; a label of an operator, the operator's. `keep_outputs` gives
+        the network's own outputs too.
 
         Raises:
             DataInputError: E0860 for a label that is not there.
         """
-        outputs = [(label, self._port(label)) for label in labels]
+        outputs = [*self._wanted] if keep_outputs else []
+        outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
 
     def _port(self, label: str) -> Port:

@@ -90,8 +90,7 @@ def _open(request: Request) -> tuple[Network, list[Feed]]:
     device = open_quietly(request.device)
     store = open_weights(build(model), request.weights, checked.weights, request.names, request.seed)
     network = Network(checked, model, store, device, request.seed)
-    network.tap(*request.taps)  # a label that is not there is told before anything runs
-    return network, feeds
+    return network.tap(*request.taps, keep_outputs=True) if request.taps else network, feeds
 
 
 def _tell_weights(network: Network) -> None:
@@ -165,8 +164,6 @@ def _run_many(
 def _run(request: Request, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
     """The outputs, and after them the taps, on the host."""
     results = network.run(arrays, check_finite=request.check_finite)
-    if request.taps:
-        results |= network.tap(*request.taps).run(arrays, check_finite=request.check_finite)
     return {name: network.device.numpy(array) for name, array in results.items()}
 
 
