@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from netdsl.source import Span
+from netdsl.synonyms import SYNONYMS
 
 MAX_ERRORS = 50
 """More findings than this are not listed."""
@@ -96,7 +97,16 @@ def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """`did you mean `x`?` for the nearest known name, or None where nothing is near."""
+    """`did you mean `x`?` for the nearest known name, or None where nothing is near.
+
+    A name that other frameworks use for a known one counts as near; a single letter is near nothing.
+    """
+    known = list(known)
+    ours = SYNONYMS.get(name.lower())
+    if ours is not None and ours in known:
+        return f"it is called `{ours}` here"
+    if len(name) < 2:
+        return None
     candidates = {k.lower(): k for k in known}
     near = get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
     return f"did you mean `{candidates[near[0]]}`?" if near else None
@@ -111,10 +121,14 @@ def render(diagnostic: Diagnostic) -> str:
         lines += _render_label(label, previous, width)
     gutter = " " * width
     if diagnostic.path:
-        lines.append(f"{gutter} = in: {diagnostic.path}")
+        lines.append(f"{gutter} = in: {_short(diagnostic.path)}")
     if diagnostic.help:
         lines.append(f"{gutter} = help: {diagnostic.help}")
     return "\n".join(lines)
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= MAX_LINE // 2 else f"{path[:30]} ... {path[-30:]}"
 
 
 def _visible(labels: Sequence[Label]) -> list[Label]:

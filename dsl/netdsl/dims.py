@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Union
 
 from netdsl.source import Span
@@ -20,8 +21,15 @@ MAX_SIZE = 2**63 - 1
 """The largest size, and the largest static integer, that any stage accepts."""
 
 
+MAX_DEGREE = 32
+"""The most symbols that are multiplied in one term of a size."""
+
+MAX_TERMS = 256
+"""The most terms of a size, those inside `//`, `min` and `max` included."""
+
+
 class SizeOverflowError(ValueError):
-    """A size left the signed 64-bit range."""
+    """A size left the signed 64-bit range, or became too long an expression."""
 
 
 class FreeSizeError(ValueError):
@@ -48,6 +56,11 @@ class Apply:
 
     function: str
     args: tuple[Dim, ...]
+
+    @cached_property
+    def weight(self) -> int:
+        """How many terms it holds."""
+        return sum(_weight(monomial) for arg in self.args for monomial, _ in arg.terms)
 
     def __str__(self) -> str:
         if self.function == "//":
@@ -292,7 +305,14 @@ def _collect(terms: Iterable[Term]) -> Dim:
     for monomial, coefficient in terms:
         sums[monomial] = sums.get(monomial, 0) + coefficient
     kept = [(m, _in_range(c)) for m, c in sums.items() if c]
+    if any(len(m) > MAX_DEGREE for m, _ in kept) or sum(_weight(m) for m, _ in kept) > MAX_TERMS:
+        raise SizeOverflowError("a size is too long an expression of free sizes")
     return Dim(tuple(sorted(kept, key=lambda term: _monomial_text(term[0]))))
+
+
+def _weight(monomial: Monomial) -> int:
+    """How many terms a monomial holds, those inside its functions included."""
+    return 1 + sum(atom.weight for atom in monomial if isinstance(atom, Apply))
 
 
 def _sorted(monomial: Monomial) -> Monomial:

@@ -36,8 +36,14 @@ _HELPS = {
     **dict.fromkeys("→⇒➜⟶", "write `->`"),
     **dict.fromkeys("“”„‘’", 'strings stand in double quotes: "..."'),
     **dict.fromkeys("−–—", "write `-`"),
-    **{"×": "write `*`", "·": "write `*`", "÷": "write `/`", "≤": "write `<=`", "≥": "write `>=`"},
-    **{"≠": "write `!=`", "…": "write `..`", "²": "write `**2`"},
+    "×": "write `*`",
+    "·": "write `*`",
+    "÷": "write `/`",
+    "≤": "write `<=`",
+    "≥": "write `>=`",
+    "≠": "write `!=`",
+    "…": "write `..`",
+    "²": "write `**2`",
 }
 """What to write instead of a character that means nothing."""
 

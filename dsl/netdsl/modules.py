@@ -9,16 +9,19 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from netdsl.diagnostics import Diagnostic, Label, NetError, error, suggest
+from netdsl.diagnostics import Diagnostic, Label, NetError, error
+from netdsl.layout import MAX_SOURCE_BYTES
 from netdsl.parser import parse
 from netdsl.source import Source, Span
 from netdsl.syntax import Block, Config, ConfigEntry, File, Import
 
-MAX_IMPORTS = 200
+MAX_IMPORTS = 50
+"""How many imports may lead from one file to another."""
 
 
 @dataclass(eq=False)
@@ -54,7 +57,7 @@ def load_module(source: Source, root: Path | None = None) -> Module:
 @dataclass
 class _Loader:
     root: Path | None
-    modules: dict[Path, Module] = field(default_factory=dict)
+    modules: dict[Path, Module | None] = field(default_factory=dict)
     stack: list[Path] = field(default_factory=list)
 
     def load(self, source: Source, folder: Path | None) -> Module:
@@ -73,7 +76,10 @@ class _Loader:
 
     def _import(self, module: Module, item: Import, folder: Path | None) -> None:
         path = self._resolve(item, folder)
-        if path in self.stack or len(self.stack) > MAX_IMPORTS:
+        if len(self.stack) >= MAX_IMPORTS:
+            message = f"more than {MAX_IMPORTS} imports lead from file to file here"
+            raise error("E0612", message, item.span, help="put the blocks into fewer files")
+        if path in self.stack:
             route = " -> ".join(p.name for p in [*self.stack[self.stack.index(path) :], path])
             raise error(
                 "E0612",
@@ -82,10 +88,15 @@ class _Loader:
                 help="move what both need into a third file",
             )
         if path not in self.modules:
+            self.modules[path] = None
             self.stack.append(path)
-            self.modules[path] = self.load(_read(path, item, self.root), path.parent)
-            self.stack.pop()
+            try:
+                self.modules[path] = self.load(_read(path, item, self.root), path.parent)
+            finally:
+                self.stack.pop()
         target = self.modules[path]
+        if target is None:
+            return
         if item.alias:
             module.aliases[item.alias.text] = target
             return
@@ -108,7 +119,10 @@ class _Loader:
             raise error(
                 "E0610", "text that is not in a file cannot import", item.span, help="save it as a .net file"
             )
-        bad = written.startswith(("/", "\\", "~")) or ":" in written or "\\" in written or "\0" in written
+        if "\\" in written:
+            help = f'write `import "{written.replace(chr(92), "/")}"`'
+            raise error("E0610", "folders in an import are parted by `/`", item.path.span, help=help)
+        bad = written.startswith(("/", "~")) or ":" in written or "\0" in written
         if bad or ".." in written.split("/"):
             help = "import files by their path below the model's own folder"
             raise error(
@@ -118,17 +132,26 @@ class _Loader:
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError):
-            near = suggest(written, sorted(p.name for p in folder.glob("*.net")))
-            raise error(
-                "E0611", f"there is no file `{written}` beside this one", item.path.span, help=near
-            ) from None
+            message = f"there is no file `{written}` beside this one"
+            raise error("E0611", message, item.path.span, help=_near(path, item)) from None
         if not real.is_relative_to(self.root):
-            raise error(
-                "E0610", f"the import `{written}` leads out of the model's folder by a link", item.path.span
-            )
-        if not stat.S_ISREG(real.stat().st_mode) or real.suffix != ".net":
-            raise error("E0611", f"`{written}` is not a .net file", item.path.span)
+            message = f"the import `{written}` leads out of the model's folder by a link"
+            raise error("E0610", message, item.path.span, help="copy the file into the folder")
+        if not stat.S_ISREG(real.stat().st_mode):
+            what = "a folder" if real.is_dir() else "a device or a pipe"
+            raise error("E0611", f"`{written}` is {what}, not a file", item.path.span)
+        if real.suffix != ".net":
+            help = "only `.net` files are imported"
+            raise error("E0611", f"`{written}` is not a .net file", item.path.span, help=help)
         return real
+
+
+def _near(path: Path, item: Import) -> str | None:
+    """The file of the same folder that a misspelt import may mean."""
+    here = Path(item.span.source.name).stem
+    others = sorted(p.stem for p in path.parent.glob("*.net") if p.stem != here)
+    near = get_close_matches(path.stem, others, n=1)
+    return f"did you mean `{Path(item.path.value).with_name(near[0] + '.net')}`?" if near else None
 
 
 def _read(path: Path, item: Import, root: Path | None) -> Source:
@@ -140,13 +163,16 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
     """The text of a file. Raises `NetError` E0613 where it cannot be read as UTF-8 text."""
     shown = name or str(path)
     try:
+        size = path.stat().st_size
+        if size > MAX_SOURCE_BYTES:
+            message = f"`{shown}` is {size:,} bytes long, and the limit is {MAX_SOURCE_BYTES:,}"
+            raise error("E0601", message, span, help="split the network into blocks and `import` them")
         data = path.read_bytes()
         return Source(shown, data.decode("utf-8-sig"))
     except UnicodeDecodeError as wrong:
         line = data[: wrong.start].count(b"\n") + 1
-        raise error(
-            "E0613", f"`{shown}` is not UTF-8 text: byte {wrong.start} on line {line}", span
-        ) from None
+        message = f"`{shown}` is not UTF-8 text: byte {wrong.start} on line {line}"
+        raise error("E0613", message, span, help="save it as UTF-8") from None
     except OSError as wrong:
         raise error("E0613", f"`{shown}` cannot be read: {wrong.strerror or wrong}", span) from None
 

@@ -6,7 +6,8 @@ in comparison. The text between two tokens (spaces and comments) is kept by `par
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 
 from netdsl.source import Span
 
@@ -444,3 +445,22 @@ class File(Node):
     def of(self, kind: str) -> list[Block]:
         """The `block`s, `cell`s or `model`s of the file."""
         return [item for item in self.items if isinstance(item, Block) and item.kind == kind]
+
+
+def names_in(node: object) -> Iterator[Name]:
+    """All names that are used in a node, or in a tuple of nodes, in the order of the text."""
+    if isinstance(node, Name):
+        yield node
+    elif isinstance(node, Node):
+        for part in fields(node):
+            yield from names_in(getattr(node, part.name))
+    elif isinstance(node, tuple):
+        for element in node:
+            yield from names_in(element)
+
+
+def callee(expr: Expr) -> Expr:
+    """What a chain of calls calls at first: `Linear` of `Linear(120)`, `f` of `f(1)(x)`."""
+    while isinstance(expr, Call):
+        expr = expr.function
+    return expr

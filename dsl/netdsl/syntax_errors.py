@@ -12,7 +12,7 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.layout import span_of
-from netdsl.source import Source, Span
+from netdsl.source import Source
 from netdsl.syntax_habits import HABITS
 from netdsl.syntax_places import OPENERS, Place, shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lark import Token, Tree, v_args
@@ -14,7 +15,6 @@ from netdsl.diagnostics import error
 from netdsl.dims import MAX_SIZE
 from netdsl.layout import MAX_NESTING, span_of
 from netdsl.source import Source, Span
-
 
 _ESCAPE = re.compile(r'\\(?:(?P<plain>["\\nt])|u(?P<code>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|.)')
 _PLAIN = {"n": "\n", "t": "\t"}
@@ -314,6 +314,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     def none(self, meta: Any, c: Sequence[Any]) -> s.NoneValue:
         return s.NoneValue(self._span(meta))
+
+    def parenthesised(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        """The value itself, with the parentheses in its span."""
+        value: s.Expr = c[0]
+        return replace(value, span=self._span(meta))
 
     def list(self, meta: Any, c: Sequence[Any]) -> s.ListExpr:
         return s.ListExpr(self._span(meta), _nodes(c))

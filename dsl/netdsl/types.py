@@ -110,4 +110,8 @@ def tensor(dtype: DType | str, *shape: DimLike) -> TensorType:
 
 
 def shape_text(shape: Sequence[DimLike]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
+    """The shape as it is written; of very many axes, the first and the last."""
+    texts = [str(size) for size in shape]
+    if len(texts) > 16:
+        texts = [*texts[:6], "...", *texts[-2:]]
+    return f"[{', '.join(texts)}]"

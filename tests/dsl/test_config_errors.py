@@ -44,4 +44,7 @@ def test_heads_that_do_not_divide_the_features() -> None:
     with pytest.raises(NetError) as caught:
         check(load_module(Source("heads.net", text)))
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("E0409", "the features must divide by the heads")
+    assert (found.code, found.message) == (
+        "E0409",
+        "an assertion of `MultiHeadAttention` fails: the features must divide by the heads",
+    )

@@ -145,7 +145,10 @@ def axis_of(scope: Scope, value: Static, tensor: Tensor | None, span: Span) -> i
         listed = " and ".join(map(str, by_size))
         help = "name the axes with `[..] => [..]`, or give the axis by number"
         scope.fail("E0407", f"`{span.text}` could be axis {listed} of {tensor.type}", span, help=help)
-    scope.fail("E0407", f"{tensor.type} has no axis `{span.text}`", span, help="give the axis by number")
+    known = [f"`{name}`" for name in tensor.names if name]
+    listed = f"its named axes are {' and '.join(known)}; or " if known else ""
+    help = f"{listed}give the axis by number"
+    scope.fail("E0407", f"{tensor.type} has no axis `{span.text}`", span, help=help)
 
 
 def _names_for(scope: Scope, value: Static, span: Span) -> set[str]:

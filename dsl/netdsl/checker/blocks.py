@@ -1,74 +1,95 @@
-"""Building the body of a block for given static arguments and input types, statement by statement."""
+"""Building the body of a block for given static arguments and input types."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from netdsl import syntax as s
-from netdsl.checker import inits, statics
-from netdsl.checker.scope import MAX_CALL_DEPTH, Binding, CallSite, Scope
-from netdsl.checker.shapes import TypePattern, axis_names, declare, match, sizes_of, type_pattern
-from netdsl.checker.values import (
-    POISON,
-    BlockValue,
-    LayerUse,
-    LayerValue,
-    PoisonedError,
-    Tensor,
-    Value,
-    describe,
-    is_bundle,
-)
-from netdsl.diagnostics import Label, NetError, suggest
-from netdsl.dims import Dim, symbol
-from netdsl.model import Body, OpStep, Parameter, Slot, State
+from netdsl.checker import reports
+from netdsl.checker.reports import CallSite
+from netdsl.checker.scope import MAX_BODIES, MAX_CALL_DEPTH, Binding, Built, Scope, TooManyErrors
+from netdsl.checker.shapes import TypePattern, declare, match, type_pattern, unbound_names
+from netdsl.checker.statements import input_names, run_body
+from netdsl.checker.values import POISON, BlockValue, PoisonedError, Tensor
+from netdsl.diagnostics import Label
+from netdsl.model import Body, Slot
 from netdsl.source import Span
-from netdsl.types import TensorType
 
-IMPLICIT_INPUT = "x"
-"""What the one input of a block without an input list is called."""
-
-
-def input_names(block: s.Block) -> list[str]:
-    """The tensor inputs of a block; a short block without a list has one."""
-    if block.inputs is None:
-        return [IMPLICIT_INPUT] if block.chain is not None else []
-    return [p.name.text for p in block.inputs]
+Moved = Mapping[Span | None, Span | None]
+"""From the places that the sizes of a shared body name, to those of the call at hand."""
 
 
 def instantiate(
     scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
-) -> Body:
+) -> tuple[Body, Moved]:
     """The body of a constructed block for the types of its inputs; equal calls share one body.
 
     Raises:
         PoisonedError: where the body has errors, which have been reported.
+        NetError: E0607 where blocks call each other without end.
     """
     checker = scope.checker
     key = (value.key, tuple(None if i is None else i.type for i in inputs), checker.training)
+    places = _places(scope, value, inputs, call)
     if key not in checker.bodies:
-        if checker.depth >= MAX_CALL_DEPTH:
-            help = "blocks cannot call themselves, directly or through a parameter"
-            scope.fail(
-                "E0607", f"blocks call each other more than {MAX_CALL_DEPTH} deep here", call, help=help
-            )
-        checker.bodies[key] = None
-        checker.depth += 1
-        try:
-            checker.bodies[key] = _build(scope, value, inputs, call, label)
-        finally:
-            checker.depth -= 1
-    body = checker.bodies[key]
-    if body is None:
+        with entered(scope, key, value.block.name.text, call):
+            body = _build(scope, value, inputs, call, label)
+        checker.bodies[key] = None if body is None else Built(body, places)
+    built = checker.bodies[key]
+    if built is None:
         raise PoisonedError
-    return body
+    return built.body, dict(zip(built.places, places, strict=True))
+
+
+def _places(
+    scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span
+) -> tuple[Span | None, ...]:
+    """The places of this call that the sizes of its results may name."""
+    sizes = [size.origin for i in inputs if i is not None for size in i.type.shape]
+    return (reports.visible(scope, call), *(at for _, _, at in value.statics or ()), *sizes)
+
+
+@contextmanager
+def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None]:
+    """Build a body inside this one. Raises E0607 where that would never end."""
+    checker = scope.checker
+    route = [*(n for _, n in checker.building), name]
+    help = "a block cannot call itself, directly or through another; repeat it with `* n` or `for`"
+    depth = len(checker.building)
+    same = [n for n, (active, _) in enumerate(checker.building) if active == key]
+    if depth >= MAX_CALL_DEPTH and name in route[:-1]:
+        same = [n for n in range(depth) if route[n] == name]
+    if same:
+        message = f"`{name}` calls itself: {' -> '.join(route[same[-1] :])}"
+        scope.fail("E0607", message, call, help=help)
+    if depth >= MAX_CALL_DEPTH:
+        message = f"blocks call each other more than {MAX_CALL_DEPTH} deep here"
+        scope.fail("E0607", message, call, help="put some of them into one block")
+    if len(checker.bodies) >= MAX_BODIES:
+        message = f"the network needs more than {MAX_BODIES:,} versions of its blocks"
+        with scope.recover():
+            scope.fail("E0605", message, call, help="give fewer calls other arguments or sizes")
+        raise TooManyErrors
+    checker.building.append((key, name))
+    try:
+        yield
+    finally:
+        checker.building.pop()
+
+
+def call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
+    """The record of a call, with the types that it gives."""
+    pairs = zip(input_names(block), inputs, strict=True)
+    given = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
+    return CallSite(block.name.text, call, scope.module.is_std, given)
 
 
 def _build(
     scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
 ) -> Body | None:
     block = value.block
-    site = CallSite(block.name.text, call, scope.module.is_std)
+    site = call_site(scope, block, inputs, call)
     path = f"{scope.path}.{label}" if scope.path and label else scope.path or label
     inner = Scope(scope.checker, value.module, block, path, (*scope.calls, site))
     inner.names.update(root_names(inner))
@@ -76,16 +97,12 @@ def _build(
         inner.bind(name, static, span, "static")
     floats = [i.type.dtype for i in inputs if i is not None and i.type.dtype.is_float]
     inner.float_type = floats[0] if floats else scope.float_type
-    before = _errors(inner)
+    before = scope.checker.errors
     slots = bind_inputs(inner, block, inputs, call)
     run_body(inner)
-    if _errors(inner) > before:
+    if scope.checker.errors > before:
         return None
     return finish(inner, block.name.text, slots)
-
-
-def _errors(scope: Scope) -> int:
-    return sum(d.severity == "error" for d in scope.checker.found)
 
 
 def root_names(scope: Scope) -> dict[str, Binding]:
@@ -128,12 +145,18 @@ def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], c
 def _match_input(scope: Scope, block: s.Block, param: s.Param, tensor: Tensor, call: Span) -> None:
     assert param.type is not None
     what = f"input `{param.name}` of `{block.name}`"
+    scope.bind(param.name.text, POISON, param.name.span, "input")
     with scope.recover():
-        pattern = type_pattern(scope, param.type)
-        try:
-            scope.bind(param.name.text, match(scope, pattern, tensor, what, call), param.name.span, "input")
-        except PoisonedError:
-            scope.bind(param.name.text, POISON, param.name.span, "input")
+        value = match(scope, type_pattern(scope, param.type), tensor, what, call)
+        scope.bind(param.name.text, value, param.name.span, "input")
+        return
+    poison_sizes(scope, param.type)
+
+
+def poison_sizes(scope: Scope, type_: s.Expr) -> None:
+    """Let the names that a failed match leaves without a size be no further errors."""
+    for name in unbound_names(scope, type_):
+        scope.bind(name.text, POISON, name.span, "size")
 
 
 def _params(block: s.Block) -> list[s.Param | None]:
@@ -143,6 +166,8 @@ def _params(block: s.Block) -> list[s.Param | None]:
 def _default_input(scope: Scope, block: s.Block, param: s.Param, call: Span) -> None:
     if param.default is None:
         scope.bind(param.name.text, POISON, param.name.span, "input")
+        if param.type is not None:
+            poison_sizes(scope, param.type)
         help = f"give it by name: `{block.name}(..)({param.name}=...)`"
         with scope.recover():
             also = [Label(param.name.span, "declared here")]
@@ -175,261 +200,9 @@ def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:
             slots.append(Slot(param.name.text, type_, tensor.value, param.name.span))
             continue
         scope.bind(param.name.text, POISON, param.name.span, "input")
+        if param.type is not None:
+            poison_sizes(scope, param.type)
     return slots
-
-
-# -- statements ----------------------------------------------------------------------------------
-
-
-def run_body(scope: Scope) -> None:
-    """Run the statements, or the chain of a short block; errors are collected statement by statement."""
-    block = scope.block
-    assert block is not None
-    if block.chain is not None:
-        with scope.recover():
-            inputs = [scope.names[name].value for name in input_names(block)[:1]]
-            if any(i is POISON for i in inputs):
-                raise PoisonedError
-            piped = [i for i in inputs if isinstance(i, Tensor)]
-            stage = _plain(block.chain)
-            scope.result = list(scope.run(stage.core, piped, stage, False))
-        return
-    for statement in block.body:
-        run_statement(scope, statement)
-        if isinstance(statement, s.Return):
-            break
-    if scope.result is None and not any(isinstance(x, s.Return) for x in block.body):
-        with scope.recover():
-            scope.fail(
-                "E0208", f"`{block.name}` returns nothing", block.name.span, help="end it with `return ...`"
-            )
-
-
-def _plain(chain: s.Chain) -> s.Stage:
-    return s.Stage(chain.span, None, s.Group(chain.span, chain), None, None)
-
-
-def run_statement(scope: Scope, statement: s.Statement) -> None:
-    with scope.recover():
-        try:
-            _STATEMENTS[type(statement)](scope, statement)  # type: ignore[operator]  # keyed by its own type
-        except (NetError, PoisonedError):
-            for name in _named(statement):
-                scope.names.setdefault(name.text, _poisoned(name))
-            raise
-
-
-def _poisoned(name: s.Ident) -> Binding:
-    return Binding(POISON, name.span)
-
-
-def _named(statement: s.Statement) -> list[s.Ident]:
-    if isinstance(statement, s.Bind):
-        return list(statement.names)
-    if isinstance(statement, (s.Let, s.Layer, s.Declaration)):
-        return [statement.name]
-    if isinstance(statement, s.Next):
-        return [s.Ident(statement.name.span, statement.name.text + "'")]
-    return []
-
-
-def _bind(scope: Scope, statement: s.Bind) -> None:
-    value = scope.evaluate(statement.value)
-    if len(statement.names) == 1:
-        name = statement.names[0]
-        scope.bind_new(name, value)
-        if isinstance(statement.value, (s.Pipeline, s.Call, s.Operation, s.Index, s.Negative)):
-            scope.rename_last(value, name)
-        return
-    if not isinstance(value, tuple) or len(value) != len(statement.names):
-        count = len(value) if isinstance(value, tuple) else 1
-        message = f"{len(statement.names)} names are given for {count} value{'s' if count != 1 else ''}"
-        scope.fail("E0209", message, statement.span)
-    for name, part in zip(statement.names, value, strict=True):
-        if name.text != "_":
-            scope.bind_new(name, part)
-
-
-def _let(scope: Scope, statement: s.Let) -> None:
-    value = scope.evaluate(statement.value)
-    scope.bind_new(statement.name, value, "static" if not isinstance(value, Tensor) else "value")
-
-
-def _layer(scope: Scope, statement: s.Layer) -> None:
-    value = scope.evaluate(statement.value)
-    if not isinstance(value, BlockValue):
-        help = "write `layer embed = Embedding(1000, 64)`"
-        scope.fail(
-            "E0402", f"a layer is a block, and this is {describe(value)}", statement.value.span, help=help
-        )
-    scope.claim(statement.name.text, statement.name.span)
-    scope.layers[statement.name.text] = LayerUse()
-    scope.bind_new(statement.name, LayerValue(statement.name.text, value, statement.span))
-
-
-def _declaration(scope: Scope, statement: s.Declaration) -> None:
-    if statement.when is not None:
-        condition = scope.evaluate(statement.when)
-        if not statics.truth(scope, condition, statement.when.span):
-            scope.bind(statement.name.text, None, statement.name.span)
-            return
-    if statement.kind == "const":
-        _const(scope, statement)
-        return
-    if statement.kind == "state":
-        _state(scope, statement)
-        return
-    type_ = _parameter_type(scope, statement)
-    init = inits.read(scope, statement.value, statement.kind)
-    tensor = add_parameter(scope, statement, Parameter(statement.kind, init), type_)
-    scope.bind_new(statement.name, tensor)
-
-
-def _parameter_type(scope: Scope, statement: s.Declaration) -> TensorType:
-    pattern = type_pattern(scope, statement.type)
-    sizes = sizes_of(scope, pattern.sizes)
-    for axis, size in enumerate(sizes):
-        if not size.is_fixed:
-            block = scope.block.name.text if scope.block else "this block"
-            message = f"`{block}` needs fixed sizes for `{statement.name}`, and axis {axis} is `{size}`"
-            scope.free_size(size, message, statement.type.span, _what_comes_in(scope))
-    type_ = TensorType(pattern.dtype or scope.float_type, tuple(sizes))
-    scope._check_limits(type_, statement.span)
-    return type_
-
-
-def _what_comes_in(scope: Scope) -> str:
-    inputs = [
-        (n, b.value) for n, b in scope.names.items() if b.kind == "input" and isinstance(b.value, Tensor)
-    ]
-    return f"{inputs[0][0]} is {inputs[0][1].type} here" if inputs and scope.module.is_std else ""
-
-
-def add_parameter(scope: Scope, statement: s.Declaration, op: Parameter, type_: TensorType) -> Tensor:
-    """Mint a parameter under the name of its declaration."""
-    scope.claim(statement.name.text, statement.name.span)
-    scope.append(OpStep(op, (), (type_,), statement.name.text, statement.span), 1)
-    return Tensor(len(scope.types) - 1, type_, (None,) * type_.rank, statement.span)
-
-
-def _const(scope: Scope, statement: s.Declaration) -> None:
-    if statement.value is None:
-        scope.fail("E0211", f"the const `{statement.name}` needs a value", statement.span)
-    value = scope.evaluate(statement.value)
-    if not isinstance(value, Tensor):
-        help = "a number by itself is a `let`"
-        scope.fail(
-            "E0402", f"a const is a tensor, and this is {describe(value)}", statement.value.span, help=help
-        )
-    what = f"const `{statement.name}`"
-    value = match(scope, type_pattern(scope, statement.type), value, what, statement.value.span)
-    scope.bind_new(statement.name, value)
-    scope.rename_last(value, statement.name)
-
-
-def _state(scope: Scope, statement: s.Declaration) -> None:
-    """A state is read as an operator without inputs, until the scan around the cell hands it in."""
-    if scope.block is None or scope.block.kind != "cell":
-        help = "use `cell` instead of `block`"
-        scope.fail("E0210", "a `state` belongs in a cell", statement.span, help=help)
-    pattern = type_pattern(scope, statement.type)
-    grown = [axis for axis, e in enumerate(pattern.sizes) if isinstance(e, s.Star)]
-    if len(grown) > 1:
-        scope.fail("E0305", "a state can grow along one axis", pattern.sizes[grown[1]].span)
-    type_ = TensorType(pattern.dtype or scope.float_type, tuple(_state_sizes(scope, pattern)))
-    init = inits.read(scope, statement.value, "state")
-    if init.kind not in ("zeros", "ones", "constant"):
-        help = "start it with `zeros`, `ones` or a number, or hand it in: `scan Cell(..)(h=first)`"
-        scope.fail("E0410", f"a state cannot start as `{init}`", statement.span, help=help)
-    name = statement.name.text
-    scope.claim(name, statement.name.span)
-    scope.append(
-        OpStep(State(name, init, grown[0] if grown else None), (), (type_,), name, statement.span), 1
-    )
-    tensor = Tensor(len(scope.types) - 1, type_, axis_names(pattern.sizes, type_.rank), statement.span)
-    scope.bind_new(statement.name, tensor, "state")
-
-
-def _state_sizes(scope: Scope, pattern: TypePattern) -> list[Dim]:
-    """The sizes of a state; `*past` is a size that grows, known only while running."""
-    sizes: list[Dim] = []
-    for element in pattern.sizes:
-        if isinstance(element, s.Star):
-            name = element.value
-            if not isinstance(name, s.Name):
-                scope.fail("E0305", "`*` here takes a name", element.span)
-            if name.text not in scope.names:
-                scope.bind(name.text, symbol(f"*{name.text}", name.span), name.span, "size")
-            element = name
-        sizes += sizes_of(scope, [element])
-    return sizes
-
-
-def _next(scope: Scope, statement: s.Next) -> None:
-    name = statement.name
-    state = scope.names.get(name.text)
-    if state is None or state.kind != "state" or not isinstance(state.value, Tensor):
-        known = [n for n, b in scope.names.items() if b.kind == "state"]
-        scope.fail(
-            "E0215", f"`{name}` is not a state of this cell", name.span, help=suggest(name.text, known)
-        )
-    value = scope.evaluate(statement.value)
-    if not isinstance(value, Tensor):
-        scope.fail("E0402", f"a state holds a tensor, and this is {describe(value)}", statement.value.span)
-    new = s.Ident(name.span, name.text + "'")
-    scope.bind_new(new, value)
-    scope.next_values[name.text] = value
-    scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
-
-
-def _return(scope: Scope, statement: s.Return) -> None:
-    result: list[Value] = []
-    for expr in statement.values:
-        value = scope.evaluate(expr)
-        result += list(value) if is_bundle(value) else [value]
-    for value in result:
-        if not isinstance(value, Tensor):
-            scope.fail("E0402", f"a block returns tensors, and this is {describe(value)}", statement.span)
-    scope.result = result
-
-
-def _assert(scope: Scope, statement: s.Assert) -> None:
-    check_assertion(scope, statement)
-
-
-def check_assertion(scope: Scope, statement: s.Assert) -> None:
-    """Raise E0409 where an assertion does not hold."""
-    value = scope.evaluate(statement.condition)
-    if not statics.truth(scope, value, statement.condition.span):
-        message = statement.message or f"`{statement.condition.span.text}` does not hold"
-        also = []
-        if isinstance(statement.condition, s.Operation):
-            sides = [statement.condition.first, *(e for _, e in statement.condition.rest)]
-            worth = [
-                f"`{e.span.text}` is {describe(scope.evaluate(e))}"
-                for e in sides
-                if not isinstance(e, s.Number)
-            ]
-            also = [Label(statement.condition.span, " and ".join(worth))] if worth else []
-        scope.fail("E0409", message, statement.span, also=also)
-
-
-def _expect(scope: Scope, statement: s.Expect) -> None:
-    scope.fail(
-        "E0212", "`expect` belongs in a test", statement.span, help="a block checks itself with `assert`"
-    )
-
-
-_STATEMENTS = {
-    s.Bind: _bind,
-    s.Let: _let,
-    s.Layer: _layer,
-    s.Declaration: _declaration,
-    s.Next: _next,
-    s.Return: _return,
-    s.Assert: _assert,
-    s.Expect: _expect,
-}
 
 
 # -- outputs -------------------------------------------------------------------------------------
@@ -453,6 +226,7 @@ def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
         scope.size,
         block.name.span,
         block.doc,
+        frozenset(scope.automatic),
     )
 
 
@@ -464,8 +238,10 @@ def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
     if declared is None:
         return [Slot(_output_name(n, len(results)), r.type, r.value, r.span) for n, r in enumerate(results)]
     if len(declared) != len(results):
-        message = f"`{block.name}` declares {len(declared)} outputs, and returns {len(results)}"
-        scope.fail("E0209", message, block.name.span)
+        count = f"{len(declared)} output{'s' if len(declared) != 1 else ''}"
+        message = f"`{block.name}` declares {count}, and returns {len(results)}"
+        also = [Label(declared[0].span.to(declared[-1].span), "declared here")]
+        scope.fail("E0209", message, scope.result_place or block.name.span, also=also)
     slots = []
     for n, (output, result) in enumerate(zip(declared, results, strict=True)):
         what = f"output `{output.name}` of `{block.name}`" if output.name else f"the output of `{block.name}`"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 
 from netdsl import syntax as s
 from netdsl.checker import arrange, inits, statics
-from netdsl.checker.attributes import Given, attribute_name, construct
-from netdsl.checker.blocks import input_names, instantiate, root_names
-from netdsl.checker.expressions import lift
+from netdsl.checker.attributes import Given
+from netdsl.checker.blocks import instantiate, root_names
+from netdsl.checker.operators import apply_op, count
 from netdsl.checker.scope import Scope, evaluates
+from netdsl.checker.statements import input_names
 from netdsl.checker.values import (
     BlockValue,
+    LayerUse,
     LayerValue,
     OpValue,
+    PoisonedError,
     Static,
     Tensor,
     Value,
@@ -77,7 +79,8 @@ def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> 
     named = next((a.name for a in expr.arguments if a.name), None)
     if named is not None:
         scope.fail("E0406", f"`{word}` of numbers takes no argument `{named}`", named.span)
-    return statics.call(scope, word, values, expr.span)
+    first = expr.arguments[0].value.span if expr.arguments else expr.span
+    return statics.call(scope, word, values, expr.span, first)
 
 
 def _type_of(scope: Scope, word: str, expr: s.Call) -> Value:
@@ -101,14 +104,14 @@ def apply(
     if isinstance(function, OpValue):
         return apply_op(scope, function, piped, arguments, expr.span, label, sole, called)
     if isinstance(function, LayerValue):
-        return apply_layer(scope, function, piped, arguments, expr.span)
+        return apply_layer(scope, function, piped, arguments, expr)
     if isinstance(function, BlockValue):
         if function.statics is None:
             function = construct_block(scope, function, (), expr.span)
-        return apply_block(scope, function, piped, arguments, expr.span, label, sole)
+        return apply_block(scope, function, piped, arguments, expr, label, sole)
     what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
     help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
-    scope.fail("E0402", f"{what}, and this is {describe(function)}", expr.span, help=help)
+    scope.fail("E0402", f"{what}, and this is {describe(function)}", s.callee(expr).span, help=help)
 
 
 # -- blocks --------------------------------------------------------------------------------------
@@ -133,19 +136,23 @@ def construct_block(
                 help = _no_room(block, names)
                 scope.fail(
                     "E0411",
-                    f"`{block.name}` takes {_count(len(names), 'static argument')}",
+                    f"`{block.name}` takes {count(len(names), 'static argument')}",
                     argument.span,
                     help=help,
                 )
             name, position = names[position], position + 1
         elif name not in names:
             _unknown_static(scope, block, names, argument)
+        if names.count(name) > 1:
+            raise PoisonedError
         if name in given:
             scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
         param = block.statics[names.index(name)]
         given[name] = (_static_argument(scope, block, param, argument), argument.value.span)
     statics_ = _fill_defaults(scope, value, given, span)
-    return BlockValue(block, value.module, statics_)
+    made = BlockValue(block, value.module, statics_)
+    statics.not_too_long(scope, made, span)
+    return made
 
 
 def _no_room(block: s.Block, names: list[str]) -> str:
@@ -240,47 +247,52 @@ def apply_block(
     value: BlockValue,
     piped: list[Tensor],
     arguments: Sequence[s.Argument],
-    span: Span,
+    expr: s.Expr,
     label: s.Ident | None,
     sole: bool = False,
 ) -> list[Tensor]:
     """Call a constructed block; its outputs."""
+    at = s.callee(expr).span
     if value.block.kind == "cell":
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
-        scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", span, help=help)
-    inputs = bind_tensors(scope, value.block, piped, arguments, span)
+        scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", at, help=help)
+    inputs = bind_tensors(scope, value.block, piped, arguments, expr.span)
     path = scope.place(label, snake(value.block.name.text), sole)
-    body = instantiate(scope, value, inputs, span, path)
+    body, moved = instantiate(scope, value, inputs, at, path)
     values = tuple(i.value for i in inputs if i is not None)
-    return list(scope.add_call(CallStep(body, values, path, span)))
+    return list(scope.add_call(CallStep(body, values, path, expr.span), moved))
 
 
 def apply_layer(
-    scope: Scope, layer: LayerValue, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
+    scope: Scope, layer: LayerValue, piped: list[Tensor], arguments: Sequence[s.Argument], expr: s.Expr
 ) -> list[Tensor]:
     """Apply a shared layer: the same weights at every use. Raises E0309 where their shapes would differ."""
-    value = layer.block
+    value, span = layer.block, expr.span
     if value.statics is None:
         value = construct_block(scope, value, (), span)
     inputs = bind_tensors(scope, value.block, piped, arguments, span)
-    body = instantiate(scope, value, inputs, span, layer.name)
+    body, moved = instantiate(scope, value, inputs, s.callee(expr).span, layer.name)
     use = scope.layers[layer.name]
     if use.body is None:
         use.body, use.span = body, span
-    elif parameter_types(use.body) != parameter_types(body):
-        also = [Label(use.span or span, "the first use is here")]
-        help = "a shared layer has one set of weights, so every input must have the sizes of the first"
-        scope.fail(
-            "E0309",
-            f"the layer `{layer.name}` would need weights of other shapes here",
-            span,
-            also=also,
-            help=help,
-        )
+    else:
+        _same_weights(scope, layer.name, use, body, span)
     values = tuple(i.value for i in inputs if i is not None)
     step = CallStep(body, values, layer.name, span, use.count)
     use.count += 1
-    return list(scope.add_call(step))
+    return list(scope.add_call(step, moved))
+
+
+def _same_weights(scope: Scope, name: str, use: LayerUse, body: Body, span: Span) -> None:
+    assert use.body is not None
+    first, now = parameter_types(use.body), parameter_types(body)
+    if first == now:
+        return
+    path = next(p for p in (*first, *now) if first.get(p) != now.get(p))
+    message = f"the layer `{name}` would need `{path}` as {now.get(path)} here, and it is {first.get(path)}"
+    also = [Label(use.span or span, "its first use is here")]
+    help = "a shared layer has one set of weights, so every input must have the sizes of the first"
+    scope.fail("E0309", message, span, also=also, help=help)
 
 
 def parameter_types(body: Body) -> dict[str, str]:
@@ -312,7 +324,9 @@ def bind_tensors(
     free = [name for name in names if name not in found]
     if len(queue) > len(free):
         help = "what comes by the arrow fills the first input that is not given by name"
-        message = f"`{block.name}` takes {_count(len(names), 'tensor')}, and gets {len(queue) + len(found)}"
+        if len(piped) > 1:
+            help = "join them first: `-> concat(axis=1)`, `-> add`"
+        message = f"`{block.name}` takes {count(len(names), 'tensor')}, and gets {len(queue) + len(found)}"
         scope.fail("E0411", message, queue[len(free)][1], help=help)
     found.update({name: tensor for name, (tensor, _) in zip(free, queue, strict=False)})
     return [found.get(name) for name in names]
@@ -330,7 +344,7 @@ def _named_tensor(
     word = argument.name.text
     if word not in names:
         known = [p.name.text for p in block.statics]
-        help = suggest(word, names + known)
+        help = suggest(word, names + known) or f"its inputs are {', '.join(f'`{n}`' for n in names)}"
         if word in known:
             help = f"`{word}` is static, and goes in the first parentheses"
         scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", argument.name.span, help=help)
@@ -348,109 +362,6 @@ def _tensor_or_none(scope: Scope, block: s.Block, value: Value, argument: s.Argu
     )
 
 
-# -- operators -----------------------------------------------------------------------------------
-
-
-def apply_op(
-    scope: Scope,
-    function: OpValue,
-    piped: list[Tensor],
-    arguments: Sequence[s.Argument],
-    span: Span,
-    label: s.Ident | None,
-    sole: bool,
-    called: bool,
-    values: Sequence[Value] | None = None,
-) -> Value | list[Tensor]:
-    """Apply an operator; without any tensor it stays a function with some arguments given.
-
-    Args:
-        values: The values of the arguments where they have been evaluated, which adds their operators.
-    """
-    op = function.op
-    named: dict[str, tuple[Value, Span]] = {}
-    queue: list[tuple[Value, Span]] = [(tensor, span) for tensor in piped]
-    if values is None:
-        values = [scope.evaluate(argument.value) for argument in arguments]
-    for argument, value in zip(arguments, values, strict=True):
-        if argument.name is not None:
-            word = argument.name.text
-            if word in named:
-                scope.fail("E0412", f"`{word}` of `{op.name}` is given twice", argument.span)
-            named[word] = (value, argument.value.span)
-        elif is_bundle(value):
-            queue += [(tensor, argument.span) for tensor in value]
-        else:
-            queue.append((value, argument.value.span))
-    tensors, given = _sort_arguments(scope, op, queue, named, span)
-    attributes = {n: (v, at) for n, v, at in function.arguments} | given
-    if op.inputs and not any(isinstance(t, Tensor) for t in tensors):
-        if piped or not called or any(t is not None for t in tensors):
-            if not called and not piped:
-                return function
-            scope.fail("E0405", f"`{op.name}` needs a tensor", span, help=f"write `x -> {op.name}`")
-        return OpValue(op, tuple((n, v, at) for n, (v, at) in attributes.items()))
-    inputs = _lift_all(scope, op, tensors, span)
-    first = next((t for t in inputs if t is not None), None)
-    made = construct(scope, op, attributes, first, span)
-    return list(scope.add_op(made, inputs, span, label, sole))
-
-
-def _sort_arguments(
-    scope: Scope,
-    op: type,
-    queue: list[tuple[Value, Span]],
-    named: dict[str, tuple[Value, Span]],
-    span: Span,
-) -> tuple[list[Value], dict[str, tuple[Static, Span]]]:
-    """Which arguments are tensor inputs, in slot order, and which are attributes."""
-    slots: list[str] = list(op.inputs)  # type: ignore[attr-defined]  # an operator class
-    variadic = bool(slots) and slots[-1].startswith("*")
-    names = [slot.rstrip("?").lstrip("*") for slot in slots]
-    inputs: dict[str, Value] = {}
-    given: dict[str, tuple[Static, Span]] = {}
-    for word, (value, at) in named.items():
-        if word in names and not variadic:
-            inputs[word] = value
-        else:
-            given[attribute_name(scope, op, word, at)] = (value, at)
-    open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
-    open_attributes = [f.name for f in fields(op) if f.name not in given]
-    extra: list[Value] = []
-    for value, at in queue:
-        if variadic and isinstance(value, Tensor):
-            extra.append(value)
-        elif open_slots and not variadic and _fits_slot(open_slots[0], value):
-            inputs[open_slots.pop(0).rstrip("?")] = value
-        elif open_attributes and not isinstance(value, Tensor):
-            given[open_attributes.pop(0)] = (value, at)
-        else:
-            takes = _count(len(slots) + len(fields(op)), "argument")
-            scope.fail("E0411", f"`{op.name}` takes {takes} at most", at)  # type: ignore[attr-defined]
-    missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
-    if missing and any(isinstance(v, Tensor) for v in inputs.values()):
-        scope.fail("E0408", f"`{op.name}` needs `{missing[0]}` too", span)  # type: ignore[attr-defined]
-    return (extra if variadic else [inputs.get(name) for name in names]), given
-
-
-def _fits_slot(slot: str, value: Value) -> bool:
-    """Tensors fill any slot, `none` an optional one, and numbers a required one (as a constant)."""
-    if isinstance(value, Tensor):
-        return True
-    return value is None if slot.endswith("?") else is_number(value) or isinstance(value, bool)
-
-
-def _lift_all(scope: Scope, op: type, tensors: list[Value], span: Span) -> list[Tensor | None]:
-    like = next((t for t in tensors if isinstance(t, Tensor) and t.type.dtype is not DType.BOOL), None)
-    like = like or next((t for t in tensors if isinstance(t, Tensor)), None)
-    name = op.name  # type: ignore[attr-defined]  # an operator class
-    return [None if t is None else lift(scope, t, like, span, name) for t in tensors]  # type: ignore[arg-type]
-
-
 def snake(name: str) -> str:
     """`BatchNorm` as a label: `batch_norm`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' if n != 1 else ''}" if n else f"no {noun}s"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl import syntax as s
-from netdsl.checker.blocks import check_assertion
 from netdsl.checker.calls import check_kind
 from netdsl.checker.scope import Binding, Checker, Scope
+from netdsl.checker.statements import check_assertion
 from netdsl.checker.values import POISON, Static, describe
-from netdsl.diagnostics import error, suggest
+from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE
 from netdsl.modules import Module
 from netdsl.types import DType
@@ -50,7 +50,8 @@ def _line(
         return
     name = line.name.text
     if name in values:
-        scope.fail("E0203", f"`{name}` is configured twice", line.name.span)
+        also = [Label(scope.names[name].span, "the first is here")]
+        scope.fail("E0203", f"`{name}` is configured twice", line.name.span, also=also, help="keep one")
     values[name] = POISON
     scope.names[name] = Binding(POISON, line.name.span, "config")
     value = scope.evaluate(line.value)

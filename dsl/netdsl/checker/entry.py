@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl import syntax as s
-from netdsl.checker import resolve, stages, tests, trains
-from netdsl.checker.blocks import declare_model_inputs, finish, root_names, run_body
+from netdsl.checker import resolve, signatures, stages, tests, trains
+from netdsl.checker.blocks import declare_model_inputs, finish, root_names
 from netdsl.checker.configs import configure
-from netdsl.checker.hints import hints
+from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.scope import Checker, Scope, TooManyErrors
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.checker.statements import run_body
+from netdsl.diagnostics import Diagnostic, NetError, cap, error
 from netdsl.model import Checked, Model, ModelTest
 from netdsl.modules import Module
 
@@ -29,11 +30,19 @@ def check(module: Module, config: Mapping[str, Any] | None = None, *, training: 
     Raises:
         NetError: with every error that was found; hints and warnings are in the result.
     """
+    try:
+        return _check(module, config or {}, training)
+    except RecursionError:
+        help = "give inner parts names with `let`, or put them into blocks of their own"
+        raise error("E0602", "the file nests too deep to be checked", module.file.span, help=help) from None
+
+
+def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked:
     checker = Checker(module, training=training)
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []
     try:
-        configure(checker, module, config or {})
+        configure(checker, module, config)
         for block in module.file.of("model"):
             model = check_model(checker, module, block)
             if model is not None:
@@ -43,15 +52,17 @@ def check(module: Module, config: Mapping[str, Any] | None = None, *, training: 
                 test = tests.check_test(checker, module, item)
                 checks += [test] if test is not None else []
         trains.check_sections(checker, module, models)
+        signatures.check_signatures(checker, module)
         resolve.check_names(checker, module)
     except TooManyErrors:
         pass
     errors = [d for d in checker.found if d.severity == "error"]
     if errors:
-        raise NetError(sorted(errors, key=_place))
+        raise NetError(cap(sorted(errors, key=_place)))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
     train = tuple(item for item in module.file.items if isinstance(item, s.Train))
-    found = tuple(d for d in checker.found if d.severity != "error") + tuple(hints(models))
+    advice = [d for d in checker.found if d.severity != "error"]
+    found = (*advice, *hints(models), *unused_names(module.file))
     return Checked(models, tuple(checks), weights, train, dict(checker.config[module]), found)
 
 
@@ -64,10 +75,10 @@ def check_model(checker: Checker, module: Module, block: s.Block) -> Model | Non
     checker.symbol_origins = {}
     scope = Scope(checker, module, block)
     scope.names.update(root_names(scope))
-    before = sum(d.severity == "error" for d in checker.found)
+    before = checker.errors
     slots = declare_model_inputs(scope, block)
     run_body(scope)
-    if sum(d.severity == "error" for d in checker.found) > before:
+    if checker.errors > before:
         return None
     body = finish(scope, block.name.text, slots)
     if body is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 from netdsl import syntax as s
@@ -97,12 +98,35 @@ def lookup(scope: Scope, word: str) -> Static:
 
 
 def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
-    """Raise E0201 with the nearest known name."""
+    """Raise E0201 with the nearest known name, or the place where the body gives it too late."""
+    if expr.text == "_":
+        means = "it stands for any size in a type, and for a value that is not needed: `a, _ = ...`"
+        scope.fail("E0201", "`_` has no value", expr.span, help=means)
+    later = next((n for n in _names_given(scope) if n.text == expr.text), None)
+    if later is not None and later.span.start > expr.span.start:
+        also = [Label(later.span, "it gets its value only here")]
+        order = "values are used after they are given"
+        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, also=also, help=order)
     if expr.text.endswith("'"):
-        help = f"give it with `next {expr.text[:-1]} = ...` before it is used"
-        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=help)
-    near = suggest(expr.text, [*scope.names, *known_names(scope)])
-    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=near)
+        how = f"give it with `next {expr.text[:-1]} = ...` before it is used"
+        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
+    help = suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
+    if expr.text == "self":
+        help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
+    if help is None and expr.text[0].isupper() and len(expr.text) > 1:
+        help = f"define `block {expr.text}`, or import the file that does"
+    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
+
+
+def _names_given(scope: Scope) -> Iterator[s.Ident]:
+    """The names that the statements of a block give values to; without a block, those of `config`."""
+    if scope.block is None:
+        yield from (entry.name for entry in scope.module.config)
+    for statement in scope.block.body if scope.block else ():
+        if isinstance(statement, s.Bind):
+            yield from statement.names
+        elif isinstance(statement, (s.Let, s.Layer, s.Declaration)):
+            yield statement.name
 
 
 def known_names(scope: Scope) -> list[str]:
@@ -131,7 +155,7 @@ def list_(scope: Scope, expr: s.ListExpr) -> Value:
             values += value
         else:
             values.append(value)
-    return tuple(values)
+    return statics.not_too_long(scope, tuple(values), expr.span)
 
 
 @evaluates(s.Operation)
@@ -155,7 +179,7 @@ def apply_named(scope: Scope, op: str, operands: list[Value], span: Span, shown:
     """An operator without attributes on tensors and numbers; numbers take the tensors' element type."""
     like = next(v for v in operands if isinstance(v, Tensor))
     tensors = [lift(scope, v, like, span, shown) for v in operands]
-    return scope.add_op(REGISTRY[op](), tensors, span)[0]
+    return scope.add_op(REGISTRY[op](), tensors, span, shown=shown)[0]
 
 
 def lift(scope: Scope, value: Value, like: Tensor, span: Span, shown: str) -> Tensor:
@@ -164,7 +188,13 @@ def lift(scope: Scope, value: Value, like: Tensor, span: Span, shown: str) -> Te
         return value
     dtype = like.type.dtype
     if not isinstance(value, (int, float, bool, Dim)):
-        scope.fail("E0402", f"`{shown}` cannot combine {describe(value)} with {describe(like)}", span)
+        help = None
+        if isinstance(value, OpValue):
+            help = f"apply it: `{value}(x)`"
+        elif isinstance(value, (BlockValue, LayerValue)):
+            help = f"apply it: `{value}(..)(x)`" if isinstance(value, BlockValue) else f"`{value.name}(x)`"
+        message = f"`{shown}` cannot combine {describe(value)} with {describe(like)}"
+        scope.fail("E0402", message, span, help=help)
     fits = isinstance(value, bool) == (dtype is DType.BOOL)
     fits = fits and not (isinstance(value, float) and not dtype.is_float)
     if not fits:
@@ -230,7 +260,11 @@ def attribute(scope: Scope, expr: s.Attribute) -> Value:
     value = scope.evaluate(expr.value)
     if isinstance(value, LayerValue):
         return _layer_weight(scope, value, expr)
-    scope.fail("E0402", f"only a layer or an import has parts, and this is {describe(value)}", expr.span)
+    word = expr.name.text
+    known = word in REGISTRY or word in ("shape", "rank", "dtype") or word in statics.FUNCTIONS
+    help = f"write `{word}({expr.value.span.text})`" if known else None
+    message = f"only a layer or an import has parts, and this is {describe(value)}"
+    scope.fail("E0402", message, expr.name.span, help=help)
 
 
 def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
@@ -283,18 +317,29 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
             continue
         at = scope.evaluate(element)
         if not is_integer(at):
-            help = "pick rows by a tensor of indices with `gather`"
+            help = "pick rows by a tensor of indices with `gather`" if is_tensor(at) else None
             scope.fail(
                 "E0402", f"an index is an integer, and this is {describe(at)}", element.span, help=help
             )
-        first = dim(at)
-        last = None if first == -1 else first + 1
-        (tensor,) = scope.add_op(Slice(axis, first, last, 1), [tensor], expr.span)
-        if tensor.type.shape[axis] != 1:
-            message = f"index {at} is not surely inside axis {axis} of {tensor.type}"
-            scope.fail("E0302", message, element.span)
+        tensor = _pick(scope, tensor, axis, dim(at), element.span)
         taken.append(axis)
     return scope.add_op(Squeeze(tuple(taken)), [tensor], expr.span)[0] if taken else tensor
+
+
+def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tensor:
+    """The slice of one element. Raises E0302 where an axis may not have it."""
+    size = tensor.type.shape[axis]
+    last = None if at == -1 else at + 1
+    (slice_,) = scope.add_op(Slice(axis, at, last, 1), [tensor], span)
+    if slice_.type.shape[axis] == 1:
+        return slice_
+    also = [Label(tensor.span, f"this is {tensor.type}")]
+    if not size.is_fixed:
+        slice_it = f"give the axis a fixed size, or slice it: `{at}:{last if last is not None else ''}`"
+        message = f"axis {axis} is {size}, which may be too short for index {at}"
+        scope.fail("E0302", message, span, also=also, help=slice_it)
+    bounds = f"indices run from 0 to {size - 1}, or from {-size} to -1" if size != 0 else None
+    scope.fail("E0302", f"index {at} is outside axis {axis}, which has {size}", span, also=also, help=bounds)
 
 
 def _bound(scope: Scope, part: s.Expr | None) -> Dim | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.model import Body, CallStep, Model, OpStep, Parameter
+from netdsl.model import Body, CallStep, Model, Parameter, Step
 from netdsl.source import Span
 
 
@@ -16,24 +17,53 @@ def hints(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
         yield from _automatic_labels(model.body, seen)
 
 
+def unused_names(file: s.File) -> Iterator[Diagnostic]:
+    """One hint for each name that is given in a block and never used."""
+    for item in file.items:
+        if isinstance(item, s.Block):
+            yield from _unused(item)
+
+
+def _unused(block: s.Block) -> Iterator[Diagnostic]:
+    used = {name.text for name in s.names_in((block.statics, block.inputs, block.outputs))}
+    used |= {name.text for name in s.names_in((block.body, block.chain))}
+    used |= {name.removesuffix("'") for name in used}
+    for name, what in _given(block):
+        if name.text not in used and not name.text.startswith("_"):
+            message = f"the {what} `{name}` of `{block.name}` is never used"
+            help = "remove it, or start its name with `_`"
+            yield Diagnostic("E0251", message, (Label(name.span),), help, severity="hint")
+
+
+def _given(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
+    yield from ((param.name, "static parameter") for param in block.statics)
+    yield from ((param.name, "input") for param in block.inputs or ())
+    for statement in block.body:
+        if isinstance(statement, s.Bind):
+            yield from ((name, "value") for name in statement.names)
+        elif isinstance(statement, s.Let):
+            yield statement.name, "value"
+        elif isinstance(statement, s.Layer):
+            yield statement.name, "layer"
+        elif isinstance(statement, s.Declaration):
+            yield statement.name, statement.kind
+
+
 def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:
     if body.span in seen or body.span.source.name.startswith("std/"):
         return
     seen.add(body.span)
-    calls = [step for step in body.steps if isinstance(step, CallStep)]
-    unnamed = [c for c in calls if _is_automatic(c.label, body) and has_parameters(c.body)]
+    unnamed = [step for step in body.steps if _is_automatic(step.label, body) and _mints(step)]
     if unnamed:
-        names = ", ".join(f"`{c.label}`" for c in unnamed[:4]) + (", ..." if len(unnamed) > 4 else "")
-        count = (
-            f"{len(unnamed)} layers with weights have automatic names"
-            if len(unnamed) > 1
-            else ("a layer with weights has an automatic name")
-        )
+        names = ", ".join(f"`{step.label}`" for step in unnamed[:4]) + (", ..." if len(unnamed) > 4 else "")
+        several = f"{len(unnamed)} layers with weights have automatic names"
+        count = several if len(unnamed) > 1 else "a layer with weights has an automatic name"
         help = "label them (`conv1: Conv(..)`), so that saved weights still fit after an edit"
-        labels = tuple(Label(c.span, f"`{c.label}`") for c in unnamed[:1])
+        labels = (Label(unnamed[0].span, f"`{unnamed[0].label}`"),)
         yield Diagnostic("E0250", f"{count}: {names}", labels, help, severity="hint")
-    for call in calls:
-        yield from _automatic_labels(call.body, seen)
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            yield from _automatic_labels(step.body, seen)
 
 
 def _is_automatic(label: str, body: Body) -> bool:
@@ -42,11 +72,8 @@ def _is_automatic(label: str, body: Body) -> bool:
     return any(".".join(parts[: n + 1]) in body.automatic for n in range(len(parts)))
 
 
-def has_parameters(body: Body) -> bool:
-    """Whether a body, or one it calls, mints weights."""
-    return any(
-        has_parameters(step.body)
-        if isinstance(step, CallStep)
-        else isinstance(step, OpStep) and isinstance(step.op, Parameter)
-        for step in body.steps
-    )
+def _mints(step: Step) -> bool:
+    """Whether a step makes weights, itself or in a block below."""
+    if isinstance(step, CallStep):
+        return any(_mints(below) for below in step.body.steps)
+    return isinstance(step.op, Parameter)

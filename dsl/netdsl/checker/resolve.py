@@ -6,15 +6,16 @@ bound before it, or mean something outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 
 from netdsl import syntax as s
-from netdsl.checker.blocks import IMPLICIT_INPUT, root_names
+from netdsl.checker.blocks import root_names
 from netdsl.checker.calls import TYPE_FUNCTIONS
 from netdsl.checker.expressions import lookup, unknown_name
 from netdsl.checker.inits import INITIALISERS
 from netdsl.checker.scope import Binding, Checker, Scope
+from netdsl.checker.statements import IMPLICIT_INPUT
 from netdsl.checker.statics import FUNCTIONS
 from netdsl.checker.values import POISON
 from netdsl.modules import Module
@@ -48,7 +49,7 @@ class _Reader:
             self.bind([param.name])
         for param in block.inputs or ():
             self.bind([param.name])
-            self.bind(_names_in(param.type))
+            self.bind(s.names_in(param.type))
             self.uses(param.default)
         if block.inputs is None:
             self.bind([s.Ident(block.span, IMPLICIT_INPUT)])
@@ -59,7 +60,7 @@ class _Reader:
     def statement(self, statement: s.Statement) -> None:
         if isinstance(statement, s.Declaration):
             if statement.kind == "state":
-                self.bind(_names_in(statement.type))
+                self.bind(s.names_in(statement.type))
             else:
                 self.uses(statement.type)
             self.uses(statement.when)
@@ -75,7 +76,7 @@ class _Reader:
         if isinstance(node, s.Name):
             self.name(node)
         elif isinstance(node, s.Rearrange):
-            self.bind(_names_in(node.left))
+            self.bind(s.names_in(node.left))
         elif isinstance(node, s.Loop):
             self.uses(node.start)
             self.uses(node.stop)
@@ -85,7 +86,7 @@ class _Reader:
             isinstance(node, s.Call) and isinstance(node.function, s.Name) and node.function.text == "einsum"
         ):
             for argument in node.arguments:
-                self.bind(_names_in(argument.value))
+                self.bind(s.names_in(argument.value))
         elif isinstance(node, s.Attribute) and isinstance(node.value, s.Name):
             if node.value.text not in self.scope.module.aliases:
                 self.name(node.value)
@@ -117,15 +118,3 @@ def _bound_by(statement: s.Statement) -> list[s.Ident]:
     if isinstance(statement, s.Next):
         return [s.Ident(statement.name.span, statement.name.text + "'")]
     return []
-
-
-def _names_in(node: object) -> Iterator[s.Name]:
-    """All names in a type, a list of axes, or an einsum's tensor."""
-    if isinstance(node, s.Name):
-        yield node
-    elif isinstance(node, s.Node):
-        for field in fields(node):
-            yield from _names_in(getattr(node, field.name))
-    elif isinstance(node, tuple):
-        for part in node:
-            yield from _names_in(part)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl import syntax as s
-from netdsl.checker.blocks import bind_inputs, check_outputs, input_names, root_names, run_body
+from netdsl.checker.blocks import bind_inputs, call_site, check_outputs, entered, root_names
 from netdsl.checker.calls import bind_tensors, construct_block, snake
-from netdsl.checker.scope import CallSite, Scope
+from netdsl.checker.scope import Scope
+from netdsl.checker.statements import input_names, run_body
 from netdsl.checker.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
@@ -27,7 +28,7 @@ class _Given:
     """What an application of a cell hands in."""
 
     inputs: list[Tensor | None]
-    states: dict[str, Tensor]
+    states: dict[str, tuple[Tensor, Span]]
     length: Tensor | None
 
 
@@ -41,7 +42,9 @@ def run_scan(
     scanned = [_is_sequence(scope, value.block, n, tensor) for n, tensor in enumerate(given.inputs)]
     if not any(scanned):
         help = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`"
-        scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", core.span, help=help)
+        also = [Label(t.span, f"this is {t.type}") for t in given.inputs[:1] if t is not None]
+        at = s.callee(core.call).span
+        scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
     path = scope.place(label, snake(value.block.name.text), sole)
     body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
@@ -65,7 +68,8 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
     arguments: Sequence[s.Argument] = expr.arguments if isinstance(expr, s.Call) else ()
     if not isinstance(value, BlockValue) or value.block.kind != "cell":
         help = "define it with `cell` instead of `block`" if isinstance(value, BlockValue) else None
-        scope.fail("E0310", f"`scan` runs a cell, and this is {describe(value)}", expr.span, help=help)
+        message = f"`scan` runs a cell, and this is {describe(value)}"
+        scope.fail("E0310", message, s.callee(expr).span, help=help)
     if value.statics is None:
         takes = arguments if value.block.statics else ()
         value = construct_block(scope, value, takes, expr.span)
@@ -87,11 +91,13 @@ def _given(
             if tensor is None and word == "length":
                 continue
             if not isinstance(tensor, Tensor):
-                scope.fail("E0403", f"`{word}` is a tensor, and gets {describe(tensor)}", argument.span)
+                help = "give a tensor of integers, one for each sequence: `length: i32[B]`"
+                message = f"`{word}` is a tensor, and gets {describe(tensor)}"
+                scope.fail("E0403", message, argument.value.span, help=help if word == "length" else None)
             if word == "length":
                 given.length = tensor
             else:
-                given.states[word] = tensor
+                given.states[word] = (tensor, argument.value.span)
         else:
             rest.append(argument)
     given.inputs = bind_tensors(scope, value.block, piped, rest, span)
@@ -126,18 +132,20 @@ def _build_cell(
     block = value.block
     scope.checker.scanned.add(id(block))
     full = f"{scope.path}.{path}" if scope.path else path
-    site = CallSite(block.name.text, span, scope.module.is_std)
+    steps = [_step_of(t) if t and flag else t for t, flag in zip(inputs, scanned, strict=True)]
+    site = call_site(scope, block, steps, span)
     inner = Scope(scope.checker, value.module, block, full, (*scope.calls, site))
     inner.names.update(root_names(inner))
     for name, static, at in value.statics or ():
         inner.bind(name, static, at, "static")
-    steps = [_step_of(t) if t and flag else t for t, flag in zip(inputs, scanned, strict=True)]
     floats = [t.type.dtype for t in steps if t is not None and t.type.dtype.is_float]
     inner.float_type = floats[0] if floats else scope.float_type
-    before = len(scope.checker.found)
-    slots = bind_inputs(inner, block, steps, span)
-    run_body(inner)
-    if len(scope.checker.found) > before:
+    before = scope.checker.errors
+    key = ("scan", value.key, tuple(None if t is None else t.type for t in steps))
+    with entered(scope, key, block.name.text, span):
+        slots = bind_inputs(inner, block, steps, span)
+        run_body(inner)
+    if scope.checker.errors > before:
         raise PoisonedError
     outputs = check_outputs(inner, block)
     outputs += _next_slots(inner)
@@ -155,7 +163,8 @@ def _next_slots(scope: Scope) -> list[Slot]:
         name = step.op.slot
         if name not in scope.next_values:
             help = f"end the cell with `next {name} = ...`"
-            scope.fail("E0215", f"the state `{name}` gets no next value", step.span, help=help)
+            at = scope.labels.get(name, step.span)
+            scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
         value = scope.next_values[name]
         _check_next(scope, step, step.op, value)
         slots.append(Slot(f"next {name}", value.type, value.value, value.span))
@@ -170,15 +179,12 @@ def _check_next(scope: Scope, step: OpStep, state: State, value: Tensor) -> None
             grows = axis == state.grows and (b - a).is_fixed and (b - a).value >= 0
             same = same and (a == b or grows)
     if not same:
-        help = None if state.grows is not None else "a state that grows is declared `[B, *past, D]`"
+        help = "a state keeps its shape and element type from step to step"
+        if state.grows is None and was.rank == now.rank:
+            help += "; one that grows is declared `[B, *past, D]`"
         also = [Label(step.span, f"`{state.slot}` is {was}")]
-        scope.fail(
-            "E0311",
-            f"the state `{state.slot}` is {was}, and its next value {now}",
-            value.span,
-            also=also,
-            help=help,
-        )
+        message = f"the state `{state.slot}` is {was}, and its next value is {now}"
+        scope.fail("E0311", message, scope.next_places[state.slot], also=also, help=help)
 
 
 def _add_scan(
@@ -249,7 +255,7 @@ def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
     assert isinstance(step.op, State)
     type_ = step.types[0]
     if step.op.slot in given.states:
-        tensor = given.states[step.op.slot]
+        tensor, place = given.states[step.op.slot]
         expected = [None if axis == step.op.grows else size for axis, size in enumerate(type_.shape)]
         fits = len(expected) == tensor.type.rank and tensor.type.dtype is type_.dtype
         fits = fits and all(
@@ -258,7 +264,8 @@ def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
         if not fits:
             also = [Label(step.span, "declared here")]
             message = f"the state `{step.op.slot}` is {type_}, and gets {tensor.type}"
-            scope.fail("E0302", message, tensor.span, also=also)
+            also.append(Label(tensor.span, f"this is {tensor.type}"))
+            scope.fail("E0302", message, place, also=also)
         return tensor
     sizes = tuple(dim(0) if axis == step.op.grows else size for axis, size in enumerate(type_.shape))
     numbers = {"zeros": 0.0, "ones": 1.0}

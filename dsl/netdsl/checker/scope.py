@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from netdsl import syntax as s
+from netdsl.checker import reports
+from netdsl.checker.reports import CallSite
 from netdsl.checker.values import POISON, LayerUse, PoisonedError, Static, Tensor, Value
-from netdsl.diagnostics import Diagnostic, Label, NetError
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
 from netdsl.graph import join
 from netdsl.model import MAX_NODES, Body, CallStep, OpStep, Step
@@ -22,9 +24,9 @@ from netdsl.ops.base import Op, OpError, Types
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
 
-MAX_CALL_DEPTH = 100
+MAX_CALL_DEPTH = 32
+MAX_BODIES = 5_000
 MAX_RANK = 64
-MAX_ERRORS = 50
 
 
 class TooManyErrors(Exception):
@@ -39,18 +41,23 @@ class Checker:
     config: Mapping[Module, Mapping[str, Static]] = field(default_factory=dict)
     training: bool = False
     found: list[Diagnostic] = field(default_factory=list)
-    bodies: dict[object, Body | None] = field(default_factory=dict)
+    bodies: dict[object, Built | None] = field(default_factory=dict)
+    building: list[tuple[object, str]] = field(default_factory=list)
     scanned: set[int] = field(default_factory=set)
     symbol_origins: dict[str, Span] = field(default_factory=dict)
-    depth: int = 0
     multiplier: int = 1
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""
         known = {(d.code, d.span, d.message) for d in self.found}
         self.found += [d for d in diagnostics if (d.code, d.span, d.message) not in known]
-        if sum(d.severity == "error" for d in self.found) >= MAX_ERRORS:
+        if self.errors > MAX_ERRORS:
             raise TooManyErrors
+
+    @property
+    def errors(self) -> int:
+        """How many errors were found so far."""
+        return sum(d.severity == "error" for d in self.found)
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,11 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class CallSite:
-    """A call on the way to the body being built."""
+class Built:
+    """A finished body, and the places in the first call of it that the origins of its sizes name."""
 
-    block: str
-    span: Span
-    from_std: bool
+    body: Body
+    places: tuple[Span | None, ...]
 
 
 @dataclass
@@ -90,7 +96,9 @@ class Scope:
     automatic: set[str] = field(default_factory=set)
     layers: dict[str, LayerUse] = field(default_factory=dict)
     next_values: dict[str, Tensor] = field(default_factory=dict)
+    next_places: dict[str, Span] = field(default_factory=dict)
     result: list[Value] | None = None
+    result_place: Span | None = None
 
     # -- errors -----------------------------------------------------------------------------------
 
@@ -105,11 +113,7 @@ class Scope:
         help: str | None = None,
     ) -> NoReturn:
         """Raise a `NetError` here. Inside a standard block the place shown is the user's call of it."""
-        labels = [Label(span, text), *also]
-        user_call = next((c for c in reversed(self.calls) if not c.from_std), None)
-        if self.module.is_std and user_call:
-            labels = [Label(user_call.span, text), *(a for a in also if not _in_std(a.span))]
-        raise NetError(Diagnostic(code, message, tuple(labels), help, self.path))
+        raise NetError(reports.diagnostic(self, code, message, span, text, also, help))
 
     @contextmanager
     def recover(self) -> Iterator[None]:
@@ -120,6 +124,10 @@ class Scope:
             self.checker.report(failed.diagnostics)
         except PoisonedError:
             pass
+
+    def copy(self) -> Scope:
+        """A scope for evaluating on the side, with the same names."""
+        return Scope(self.checker, self.module, self.block, self.path, self.calls, dict(self.names))
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -180,7 +188,6 @@ class Scope:
         self.automatic.discard(step.label)
         del self.labels[step.label]
         self.labels[path] = name.span
-        self.automatic.add(path)
         self.steps[-1] = _relabelled(step, path)
 
     # -- steps ------------------------------------------------------------------------------------
@@ -192,18 +199,27 @@ class Scope:
         span: Span,
         label: s.Ident | None = None,
         sole: bool = False,
+        *,
+        places: Mapping[str, Span] | None = None,
+        shown: str | None = None,
     ) -> tuple[Tensor, ...]:
         """Apply an operator, and give its outputs.
 
+        Args:
+            places: Where each attribute was given.
+            shown: What the operator is called in the text, where that is not its name.
+
         Raises:
-            NetError: E0301 for sizes and ranks the operator refuses, E0303 for element types.
+            NetError: E0302 for sizes and ranks the operator refuses, E0303 for element types, E0404
+                for attributes.
         """
-        result = self.infer(op, inputs, span)
+        result = self._infer(op, inputs, span, places or {}, shown or op.name)
         types = result if isinstance(result, tuple) else (result,)
         for type_ in types:
             self._check_limits(type_, span)
+        origin = reports.visible(self, span)
         types = tuple(
-            TensorType(t.dtype, tuple(d if d.origin else d.at(span) for d in t.shape)) for t in types
+            TensorType(t.dtype, tuple(d if d.origin else d.at(origin) for d in t.shape)) for t in types
         )
         values = tuple(None if i is None else i.value for i in inputs)
         self.append(OpStep(op, values, types, self.place(label, op.name, sole), span), 1)
@@ -211,59 +227,42 @@ class Scope:
         names = _names_through(inputs, types)
         return tuple(Tensor(first + n, t, names[n], span) for n, t in enumerate(types))
 
-    def infer(self, op: Op, inputs: Sequence[Tensor | None], span: Span) -> Types:
+    def _infer(
+        self, op: Op, inputs: Sequence[Tensor | None], span: Span, places: Mapping[str, Span], shown: str
+    ) -> Types:
         try:
             return op.shape(*(None if i is None else i.type for i in inputs))
         except OpError as wrong:
-            self._op_failed(op, inputs, span, wrong)
+            slots = slot_names(op, len(inputs))
+            raise NetError(reports.op_failed(self, op, slots, inputs, span, wrong, places, shown)) from None
         except SizeOverflowError as wrong:
-            self.fail("E0603", f"`{op.name}` makes {wrong}", span, help="give smaller sizes")
+            message = f"{reports.title(self, shown)} makes too large a tensor: {wrong}"
+            self.fail("E0603", message, span, help="give smaller sizes")
         except FreeSizeError as wrong:
-            self.free_size(wrong.dim, f"`{op.name}` needs a fixed size, and gets `{wrong.dim}`", span)
+            message = f"{reports.title(self, shown)} needs a fixed size, and gets `{wrong.dim}`"
+            self.free_size(wrong.dim, message, span)
 
-    def free_size(self, size: Dim, message: str, span: Span, text: str = "") -> NoReturn:
+    def free_size(
+        self, size: Dim, message: str, span: Span, text: str = "", help: str | None = None
+    ) -> NoReturn:
         """Raise E0301: a size must be fixed, and symbols in it are free."""
-        origins = [
-            (n, self.checker.symbol_origins[n])
-            for n in sorted(size.symbols)
-            if n in self.checker.symbol_origins
-        ]
-        also = [Label(origin, f"{name} is left free here") for name, origin in origins]
-        names = " and ".join(name for name, _ in origins)
-        verb = "are" if len(origins) > 1 else "is"
-        where = f", where {names} {verb} still free" if origins else ""
-        given = f"give {names or 'it'} a size in the model's inputs"
-        help = f"{given}, or reduce over it first (`global_avg_pool`, `mean`)"
-        self.fail("E0301", message + where, span, text, also=also, help=help)
+        raise NetError(reports.free_size(self, size, message, span, text, help, None))
 
-    def _op_failed(self, op: Op, inputs: Sequence[Tensor | None], span: Span, wrong: OpError) -> NoReturn:
-        slots = slot_names(op, len(inputs))
-        also: list[Label] = []
-        for name, axis in wrong.at:
-            tensor = inputs[slots.index(name)] if name in slots else None
-            if tensor is None:
-                continue
-            if axis is not None and axis < tensor.type.rank and (origin := tensor.type.shape[axis].origin):
-                also.append(Label(origin, f"{tensor.type.shape[axis]} is set here"))
-            also.append(Label(tensor.span, f"`{name}` is {tensor.type}"))
-        code = "E0303" if "element type" in wrong.message or "floating" in wrong.message else "E0302"
-        code = "E0303" if "needs integers" in wrong.message or "needs numbers" in wrong.message else code
-        code = "E0303" if "true or false" in wrong.message else code
-        self.fail(code, f"`{op.name}` {wrong.message}", span, also=also, help=wrong.help)
-
-    def add_call(self, step: CallStep) -> tuple[Tensor, ...]:
-        """Append a call of a body, and give its outputs."""
+    def add_call(self, step: CallStep, moved: Mapping[Span | None, Span | None]) -> tuple[Tensor, ...]:
+        """Append a call of a body, and give its outputs; `moved` maps origins of sizes to this call's."""
         self.append(step, step.body.size)
         outputs = step.body.outputs
         first = len(self.types) - len(outputs)
-        return tuple(
-            Tensor(first + n, o.type, (None,) * o.type.rank, step.span) for n, o in enumerate(outputs)
-        )
+        types = [
+            TensorType(o.type.dtype, tuple(d.at(moved.get(d.origin, d.origin)) for d in o.type.shape))
+            for o in outputs
+        ]
+        return tuple(Tensor(first + n, t, (None,) * t.rank, step.span) for n, t in enumerate(types))
 
     def append(self, step: Step, size: int) -> None:
         self.size += size
-        if self.size * self.checker.multiplier > MAX_NODES:
-            self.too_large(self.size * self.checker.multiplier, step.span)
+        if self.size > MAX_NODES:
+            self.too_large(self.size, step.span)
         self.steps.append(step)
         self.types += _outputs(step)
 
@@ -283,18 +282,31 @@ class Scope:
             if type_.bytes.is_fixed:
                 type_.bytes.value  # noqa: B018  (raises where it overflows)
         except SizeOverflowError as wrong:
-            self.fail("E0603", f"the tensor {type_} has {wrong}", span, help="give smaller sizes")
+            self.fail("E0603", f"the tensor {type_} is too large: {wrong}", span, help="give smaller sizes")
 
     @contextmanager
-    def repeated(self, count: int, span: Span) -> Iterator[None]:
-        """Count an expansion before it happens."""
+    def repeated(self, count: int, span: Span) -> Iterator[Callable[[], None]]:
+        """Count an expansion before it happens: call what this gives after each pass.
+
+        Raises E0605 where repetitions inside repetitions multiply to too many, or where the first two
+        passes show that the rest would add too many.
+        """
         checker = self.checker
         outer = checker.multiplier
         if outer * count > MAX_NODES:
             self.too_large(outer * count, span)
         checker.multiplier = max(1, outer * count)
+        sizes = [self.size]
+
+        def passed() -> None:
+            sizes.append(self.size)
+            if len(sizes) == 3:  # two passes say how much each of the rest adds, at the least
+                each = min(sizes[1] - sizes[0], sizes[2] - sizes[1])
+                if self.size + each * (count - 2) > MAX_NODES:
+                    self.too_large(self.size + each * (count - 2), span)
+
         try:
-            yield
+            yield passed
         finally:
             checker.multiplier = outer
 
@@ -377,7 +389,3 @@ def _names_through(
         unique = [n if n is None or names.count(n) == 1 else None for n in names]
         results.append(tuple(unique))
     return results
-
-
-def _in_std(span: Span) -> bool:
-    return span.source.name.startswith("std/")

@@ -129,7 +129,7 @@ def match(scope: Scope, pattern: TypePattern, tensor: Tensor, what: str, at: Spa
     if pattern.dtype is not None and pattern.dtype is not actual.dtype:
         scope.fail(
             "E0303",
-            f"{what} is declared {pattern.dtype}, and gets {actual}",
+            f"{what} must be {pattern.dtype}, and is {actual}",
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=f"convert it: `cast({pattern.dtype})`",
@@ -159,7 +159,7 @@ def _pair(
         count = f"{len(elements) - len(stars)} or more" if stars else str(len(elements))
         scope.fail(
             "E0302",
-            f"{what} has {count} axes in {_text(pattern)}, and gets {actual} with {actual.rank}",
+            f"{what} must have {count} axes, as in `{_text(pattern)}`, and is {actual}",
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=_rank_help(extra),
@@ -193,7 +193,8 @@ def _bind_rest(scope: Scope, element: s.Expr, taken: tuple[Dim, ...], what: str,
     if known.value != taken:
         shown = shape_text(known.value) if isinstance(known.value, tuple) else str(known.value)
         also = [Label(known.span, f"`{name.text}` is {shown}")]
-        scope.fail("E0302", f"{what} has {shape_text(taken)} where `*{name.text}` is {shown}", at, also=also)
+        message = f"{what} must have {shown} for `*{name.text}`, and has {shape_text(taken)}"
+        scope.fail("E0302", message, at, also=also)
 
 
 def _match_name(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: str, at: Span) -> bool:
@@ -225,7 +226,7 @@ def _match_size(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: 
     if size.origin:
         also.append(Label(size.origin, f"{size} is set here"))
     also.append(Label(element.span, "declared here"))
-    message = f"{what} needs `{written}`{worth} on axis {axis}, and gets {tensor.type} with {size} there"
+    message = f"{what} must have `{written}`{worth} on axis {axis}, and is {tensor.type}"
     scope.fail("E0302", message, at, also=also, help=_size_help(expected, size))
 
 
@@ -240,7 +241,7 @@ def _solve(
 ) -> None:
     """Bind the one unknown of an expression such as `2*n` or `heads*dh`."""
     probe = "?" + unknown.text
-    inner = Scope(scope.checker, scope.module, scope.block, scope.path, scope.calls, dict(scope.names))
+    inner = scope.copy()
     inner.bind(unknown.text, symbol(probe), unknown.span, "size")
     (written,) = sizes_of(inner, [element])
     factor, rest = dim(0), dim(0)
@@ -256,7 +257,7 @@ def _solve(
         if size.origin:
             also.insert(0, Label(size.origin, f"{size} is set here"))
         axis = tensor.type.shape.index(size)
-        message = f"{what} needs `{element.span.text}` on axis {axis}, and {size} is not of that form"
+        message = f"{what} must have `{element.span.text}` on axis {axis}, and is {tensor.type}"
         help = f"the size must be a multiple of {factor}" if factor != 0 and factor.is_fixed else None
         scope.fail("E0302", message, at, also=also, help=help)
     scope.bind(unknown.text, solution.at(unknown.span), unknown.span, "size")
@@ -275,6 +276,12 @@ def _unbound(scope: Scope, expr: s.Node) -> list[s.Name]:
         elif isinstance(node, s.Negative):
             stack.append(node.value)
     return list(found.values())
+
+
+def unbound_names(scope: Scope, type_: s.Expr) -> list[s.Name]:
+    """The names in a type as written that have no value yet."""
+    sizes = type_.elements if isinstance(type_, (s.ListExpr, s.Index)) else ()
+    return [name for name in s.names_in(sizes) if name.text not in scope.names and name.text != "_"]
 
 
 def _text(pattern: TypePattern) -> str:

@@ -13,6 +13,7 @@ from netdsl.checker.values import (
     BlockValue,
     LayerUse,
     LayerValue,
+    OpValue,
     Tensor,
     Value,
     describe,
@@ -38,7 +39,8 @@ def as_tensors(scope: Scope, value: Value, span: Span) -> list[Tensor]:
         return [value]
     if is_bundle(value):
         return list(value)
-    scope.fail("E0402", f"a pipeline carries tensors, and this is {describe(value)}", span)
+    help = "start with a tensor: `x -> ...`" if isinstance(value, (BlockValue, OpValue)) else None
+    scope.fail("E0402", f"a pipeline carries tensors, and this is {describe(value)}", span, help=help)
 
 
 def run_chain(scope: Scope, chain: s.Chain, piped: list[Tensor], sole: bool = False) -> list[Tensor]:
@@ -106,11 +108,12 @@ def _repeat(scope: Scope, stage: s.Stage, repeat: s.Repeat, piped: list[Tensor],
     if repeat.modifier is not None:
         return _repeat_shared(scope, stage, count, piped)
     inner = _inside(stage)
-    with _labelled(scope, stage, sole, auto_name(stage.core)), scope.repeated(count, repeat.span):
+    with _labelled(scope, stage, sole, auto_name(stage.core)), scope.repeated(count, repeat.span) as passed:
         for n in range(count):
             scope.prefix.append(str(n))
             piped = scope.run(stage.core, piped, inner, True)
             scope.prefix.pop()
+            passed()
     return piped
 
 
@@ -125,18 +128,20 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
     name = scope.place(stage.label, auto_name(stage.core))
     layer = LayerValue(name, value, stage.span)
     scope.layers[name] = LayerUse()
-    with scope.repeated(count, stage.span):
+    with scope.repeated(count, stage.span) as passed:
         for _ in range(count):
             result = apply(scope, layer, piped, (), stage.core.call, None, False)
             piped = result if isinstance(result, list) else piped
+            passed()
     return piped
 
 
 def _repeat_plain(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]) -> list[Tensor]:
     inner = _inside(stage)
-    with scope.repeated(count, stage.span):
+    with scope.repeated(count, stage.span) as passed:
         for _ in range(count):
             piped = scope.run(stage.core, piped, inner, False)
+            passed()
     return piped
 
 
@@ -154,12 +159,16 @@ def _count(scope: Scope, expr: s.Expr) -> int:
 def loop(scope: Scope, core: s.Loop, piped: list[Tensor], stage: s.Stage, sole: bool) -> list[Tensor]:
     start, stop = (_bound(scope, part) for part in (core.start, core.stop))
     outer = scope.names.get(core.variable.text)
-    with _labelled(scope, stage, sole, auto_name(core)), scope.repeated(max(0, stop - start), core.span):
+    with (
+        _labelled(scope, stage, sole, auto_name(core)),
+        scope.repeated(max(0, stop - start), core.span) as passed,
+    ):
         for n in range(start, stop):
             scope.bind(core.variable.text, n, core.variable.span, "static")
             scope.prefix.append(str(n))
             piped = run_chain(scope, core.body, piped, sole=True)
             scope.prefix.pop()
+            passed()
     if outer is not None:
         scope.names[core.variable.text] = outer
     else:
@@ -211,8 +220,9 @@ def residual(scope: Scope, core: s.Residual, piped: list[Tensor], stage: s.Stage
         bodies = run_chain(scope, core.body, piped)
         shortcuts = piped if core.via is None else run_chain(scope, core.via, piped)
         if len(bodies) != 1 or len(shortcuts) != 1:
-            message = f"a residual adds one tensor to one, and gets {len(bodies)} and {len(shortcuts)}"
-            scope.fail("E0306", message, core.span)
+            what = "shortcut" if core.via is not None else "input"
+            message = f"a residual adds one tensor to one: its body gives {len(bodies)}, and its {what} is"
+            scope.fail("E0306", f"{message} {len(shortcuts)}", core.span)
         _check_addends(scope, core, bodies[0], shortcuts[0])
         return list(scope.add_op(Add(), [bodies[0], shortcuts[0]], core.span))
 
@@ -229,6 +239,10 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
                 also.append(Label(theirs.origin, f"{theirs} is set here"))
     what = "the input" if core.via is None else "the shortcut"
     help = "bring the shortcut to the same shape: `residual { .. } via { proj: Conv(.., 1) }`"
+    if body.type.shape == shortcut.type.shape:
+        help = f"convert the body's result: `cast({shortcut.type.dtype})`"
+    elif body.type.rank != shortcut.type.rank:
+        help = "both need the same axes; put what takes them away behind the residual"
     message = f"the residual's body gives {body.type}, and {what} is {shortcut.type}"
     scope.fail("E0306", message, core.span, also=also, help=help)
 

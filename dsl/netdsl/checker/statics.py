@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from netdsl.checker.scope import Scope
-from netdsl.checker.values import Static, describe, is_integer, is_number, simplify
+from netdsl.checker.values import (
+    MAX_WEIGHT,
+    Static,
+    Tensor,
+    describe,
+    is_integer,
+    is_number,
+    simplify,
+    weight,
+)
 from netdsl.dims import MAX_SIZE, Dim, FreeSizeError, SizeOverflowError, dim, maximum, minimum, product
 from netdsl.source import Span
-
-MAX_LIST = 100_000
 
 
 def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> Static:
@@ -20,19 +27,21 @@ def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> St
         if operator in ("==", "!=", "<", "<=", ">", ">="):
             return _compare(scope, operator, a, b, span)
         if operator == "+" and isinstance(a, tuple) and isinstance(b, tuple):
-            return _short_list(scope, a + b, span)
+            return not_too_long(scope, a + b, span)
         if operator == "+" and isinstance(a, str) and isinstance(b, str):
-            return a + b
+            return not_too_long(scope, a + b, span)
         if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
-            if len(a) * max(b, 0) > MAX_LIST:
-                scope.fail("E0603", f"a list of {len(a) * b:,} elements is too long", span)
-            return a * b
+            if len(a) * max(b, 0) > MAX_WEIGHT:
+                _too_long(scope, f"a list of {len(a) * b:,} elements", span)
+            return not_too_long(scope, a * b, span)
         if not (is_number(a) and is_number(b)):
             scope.fail("E0402", f"`{operator}` cannot combine {describe(a)} with {describe(b)}", span)
         return _in_range(scope, _arithmetic(scope, operator, a, b, span), span)
     except ZeroDivisionError:
         scope.fail("E0404", f"`{operator}` divides {describe(a)} by zero", span)
-    except (SizeOverflowError, OverflowError):
+    except SizeOverflowError as wrong:
+        scope.fail("E0603", f"`{span.text}` is too large: {wrong}", span, help="give smaller sizes")
+    except OverflowError:
         _overflow(scope, f"`{_show(a)} {operator} {_show(b)}`", span)
 
 
@@ -49,7 +58,7 @@ def _arithmetic(scope: Scope, operator: str, a: Any, b: Any, span: Span) -> Stat
             "E0402", "`@` multiplies tensors, and these are numbers", span, help="numbers multiply with `*`"
         )
     if operator == "**" and x < 0 and y != int(y):
-        scope.fail("E0404", f"{x} ** {y} is not a real number", span)
+        scope.fail("E0404", f"`{span.text}` is not a real number: {x} to the power of {y}", span)
     result = _ON_NUMBERS[operator](x, y)
     return float(result) if operator == "/" else result
 
@@ -76,9 +85,8 @@ def fixed(scope: Scope, value: Any, span: Span) -> Any:
     """A number from a number or a fixed size. Raises E0301 where symbols are free."""
     if isinstance(value, Dim):
         if not value.is_fixed:
-            scope.free_size(
-                value, f"a fixed number is needed here, and `{span.text}` is the size `{value}`", span
-            )
+            what = f"gets `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
+            scope.free_size(value, f"a fixed number is needed here, and {what}", span)
         return value.value
     return value
 
@@ -88,7 +96,7 @@ def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> b
         order = dim(a).compare(dim(b))
         if order is None and not (operator in ("==", "!=") and dim(a) == dim(b)):
             size = dim(a) - dim(b)
-            message = f"whether {a} {operator} {b} depends on the input, and a fixed answer is needed here"
+            message = f"a fixed answer is needed here, and gets `{a} {operator} {b}`"
             scope.free_size(size, message, span)
         order = order or 0
     elif is_number(a) and is_number(b):
@@ -124,10 +132,18 @@ def _show(value: Static) -> str:
     return str(value) if len(str(value)) < 30 else describe(value)
 
 
-def _short_list(scope: Scope, value: tuple[Static, ...], span: Span) -> Static:
-    if len(value) > MAX_LIST:
-        scope.fail("E0603", f"a list of {len(value):,} elements is too long", span)
+def not_too_long(scope: Scope, value: Static, span: Span) -> Static:
+    """The list, text or block. Raises E0603 where it holds more values than a program needs."""
+    found = weight(value)
+    if found > MAX_WEIGHT:
+        kind = "text" if isinstance(value, str) else "list" if isinstance(value, tuple) else "block"
+        _too_long(scope, f"a {kind} that holds {found:,} values", span)
     return value
+
+
+def _too_long(scope: Scope, what: str, span: Span) -> NoReturn:
+    help = f"the limit is {MAX_WEIGHT:,}; nested values count"
+    scope.fail("E0603", f"{what} is too long", span, help=help)
 
 
 def negate(scope: Scope, value: Static, span: Span) -> Static:
@@ -139,7 +155,13 @@ def negate(scope: Scope, value: Static, span: Span) -> Static:
 def truth(scope: Scope, value: Static, span: Span) -> bool:
     """A condition's value. Raises E0402 where it is not true or false."""
     if not isinstance(value, bool):
-        scope.fail("E0402", f"a condition is true or false, and this is {describe(value)}", span)
+        help = None
+        if isinstance(value, Tensor):
+            help = "a condition is known before running; choose by elements with `where(condition, a, b)`"
+        elif is_integer(value):
+            help = f"compare it: `{span.text} != 0`"
+        message = f"a condition is true or false, and this is {describe(value)}"
+        scope.fail("E0402", message, span, help=help)
     return value
 
 
@@ -150,7 +172,7 @@ def _extreme(pick: Callable[[Any, Any], Any], sizes: Callable[[Any, Any], Dim]) 
     def function(*args: Static) -> Static:
         values = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
         if not values:
-            raise ValueError("of nothing")
+            raise ValueError("needs at least one value")
         result: Any = values[0]
         for value in values[1:]:
             free = isinstance(value, Dim) or isinstance(result, Dim)
@@ -210,15 +232,17 @@ FUNCTIONS: dict[str, Callable[..., Static]] = {
 """Functions on static values. Where an operator has the same name, tensors go to the operator."""
 
 
-def call(scope: Scope, name: str, args: Sequence[Static], span: Span) -> Static:
-    """A function on static values. Raises E0405 for arguments it cannot take."""
+def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Static:
+    """A function on static values; `argument` is where its first one stands. Raises E0405."""
     try:
         return _in_range(scope, FUNCTIONS[name](*args), span)
     except FreeSizeError as free:
-        scope.free_size(free.dim, f"`{name}` needs a fixed number, and gets the size `{free.dim}`", span)
+        scope.free_size(free.dim, f"`{name}` needs a fixed number, and gets `{free.dim}`", span)
     except (SizeOverflowError, OverflowError):
         _overflow(scope, f"`{span.text}`", span)
     except (TypeError, ValueError, AttributeError) as wrong:
-        shown = ", ".join(map(describe, args)) or "nothing"
-        detail = f": it {wrong}" if str(wrong).startswith(("needs", "of")) else ""
+        if scope.module.is_std and scope.block is not None and str(wrong).startswith("needs"):
+            scope.fail("E0405", f"`{argument.text}` of `{scope.block.name}` {wrong}", argument)
+        shown = " and ".join(map(describe, args)) or "nothing"
+        detail = f": it {wrong}" if str(wrong).startswith("needs") else ""
         scope.fail("E0405", f"`{name}` cannot take {shown}{detail}", span)

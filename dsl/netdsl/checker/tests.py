@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from netdsl import syntax as s
 from netdsl.checker import statics
-from netdsl.checker.blocks import root_names, run_statement
+from netdsl.checker.blocks import root_names
 from netdsl.checker.expressions import lift
 from netdsl.checker.scope import Checker, Scope
 from netdsl.checker.shapes import match, type_pattern
+from netdsl.checker.statements import run_statement, worth
 from netdsl.checker.values import Tensor, Value, describe, is_number
+from netdsl.diagnostics import Label
 from netdsl.model import Body, Expectation, Model, ModelTest, Slot
 from netdsl.modules import Module
 from netdsl.source import Span
@@ -22,7 +24,7 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
     Statements that hold no expectation run as in a block. Each call of a model starts from its own label
     path, so that two calls get the same seeded weights where their labels agree.
     """
-    scope = Scope(checker, module, None, f'test "{item.name.value}"')
+    scope = Scope(checker, module)
     scope.names.update(root_names(scope))
     before = sum(d.severity == "error" for d in checker.found)
     outputs: list[Slot] = []
@@ -56,12 +58,12 @@ def _expect(scope: Scope, statement: s.Expect, outputs: list[Slot], expectations
     if isinstance(value, Tensor):
         if value.type.dtype.value != "bool":
             help = "compare it: `expect y > 0`, `expect a ~ b`"
-            scope.fail(
-                "E0217", f"`expect` needs true or false, and gets {value.type}", statement.span, help=help
-            )
+            message = f"`expect` needs true or false, and gets {value.type}"
+            scope.fail("E0217", message, statement.value.span, help=help)
         expectations.append(Expectation(statement.span, (_output(value, outputs, statement.span),), None))
     elif not statics.truth(scope, value, statement.value.span):
-        scope.fail("E0218", f"`{statement.value.span.text}` is false", statement.span)
+        given = worth(scope, statement.value)
+        scope.fail("E0218", f"`{statement.value.span.text}` is false", statement.value.span, given)
 
 
 def _expect_close(
@@ -74,7 +76,10 @@ def _expect_close(
     if not isinstance(other, Tensor):
         other = lift(scope, other, value, statement.other.span, "~")
     if other.type != value.type and other.type.rank:
-        scope.fail("E0302", f"`~` compares {value.type} with {other.type}", statement.span)
+        at = statement.value.span.to(statement.other.span)
+        also = [Label(t.span, f"this is {t.type}") for t in (value, other)]
+        message = f"`~` compares tensors of one type, and gets {value.type} and {other.type}"
+        scope.fail("E0302", message, at, also=also)
     names = (_output(value, outputs, statement.span), _output(other, outputs, statement.span))
     expectations.append(Expectation(statement.span, names, _tolerance(scope, statement)))
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netdsl import syntax as s
-from netdsl.checker.blocks import check_assertion, root_names
+from netdsl.checker.blocks import root_names
 from netdsl.checker.expressions import lookup
 from netdsl.checker.scope import Binding, Checker, Scope
 from netdsl.checker.shapes import declare, type_pattern
+from netdsl.checker.statements import check_assertion
 from netdsl.checker.statics import FUNCTIONS
 from netdsl.checker.values import Tensor, describe, is_number
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import symbol
 from netdsl.model import Model
 from netdsl.modules import Module
+from netdsl.source import Span
 from netdsl.types import TensorType
 
 LOSSES: dict[str, tuple[str, ...]] = {
@@ -71,20 +73,24 @@ def check_sections(checker: Checker, module: Module, models: Mapping[str, Model]
     for item in module.file.items:
         if not isinstance(item, s.Train):
             continue
-        scope = Scope(checker, module, None, "train")
+        scope = Scope(checker, module)
         scope.names.update(root_names(scope))
         name = item.name.text if item.name else ""
         if name in seen:
             with scope.recover():
-                also = [Label(seen[name].span, "the first is here")]
+                also = [Label(_place(seen[name]), "the first is here")]
                 help = "name the phases: `train generator { .. }`"
-                scope.fail(
-                    "E0203", "the file has a second `train` of this name", item.span, also=also, help=help
-                )
+                message = "the file has a second `train` of this name"
+                scope.fail("E0203", message, _place(item), also=also, help=help)
         seen.setdefault(name, item)
         if models:
             _bind_models(scope, models)
             _check_lines(scope, item)
+
+
+def _place(item: s.Train) -> Span:
+    """The name of a section, or its first word."""
+    return item.name.span if item.name else Span(item.span.source, item.span.start, item.span.start + 5)
 
 
 def _bind_models(scope: Scope, models: Mapping[str, Model]) -> None:
@@ -123,17 +129,16 @@ def _check_lines(scope: Scope, section: s.Train) -> None:
                 _setting(scope, line, given)
     if "loss" not in given:
         with scope.recover():
-            scope.fail(
-                "E0219", "this `train` has no loss", section.span, help="write `loss = cross_entropy(..)`"
-            )
+            help = "write `loss = cross_entropy(..)`"
+            scope.fail("E0219", "this `train` has no loss", _place(section), help=help)
 
 
 def _setting(scope: Scope, line: s.Setting, given: dict[str, s.Setting]) -> None:
     word = line.name.text
     _one_of(scope, line.name, SETTINGS, "training setting")
     if word in given:
-        also = [Label(given[word].span, "the first is here")]
-        scope.fail("E0203", f"`{word}` is set twice", line.span, also=also)
+        also = [Label(given[word].name.span, "the first is here")]
+        scope.fail("E0203", f"`{word}` is set twice", line.name.span, also=also, help="keep one")
     given[word] = line
     if word in CALLS:
         _call(scope, line, CALLS[word])
@@ -156,22 +161,25 @@ def _call(scope: Scope, line: s.Setting, known: Mapping[str, tuple[str, ...]]) -
     expr = line.value
     function = expr.function if isinstance(expr, s.Call) else expr
     if not isinstance(function, s.Name):
-        scope.fail("E0219", f"`{line.name}` takes one of {', '.join(known)}", expr.span)
+        help = f"write `{line.name} = {next(iter(known))}(...)`"
+        scope.fail("E0219", f"`{line.name}` is one of {', '.join(known)}", expr.span, help=help)
     _one_of(scope, s.Ident(function.span, function.text), tuple(known), line.name.text)
     names = known[function.text]
     for n, argument in enumerate(expr.arguments if isinstance(expr, s.Call) else ()):
         if argument.name is None and n >= len(names):
-            scope.fail("E0411", f"`{function.text}` takes {len(names)} arguments", argument.span)
+            count = f"{len(names)} argument{'s' if len(names) != 1 else ''}"
+            scope.fail("E0411", f"`{function.text}` takes {count}: {', '.join(names)}", argument.span)
         word = argument.name.text if argument.name else names[n]
         if word not in names:
             help = suggest(word, names) or f"`{function.text}` takes {', '.join(names)}"
-            scope.fail("E0406", f"`{function.text}` has no argument `{word}`", argument.span, help=help)
+            at = argument.name.span if argument.name else argument.span
+            scope.fail("E0406", f"`{function.text}` has no argument `{word}`", at, help=help)
         value = scope.evaluate(argument.value)
         if not is_number(value) and not isinstance(value, bool):
             scope.fail(
                 "E0403",
                 f"`{word}` of `{function.text}` is a number, and gets {describe(value)}",
-                argument.span,
+                argument.value.span,
             )
 
 
@@ -209,7 +217,8 @@ def _loss_call(scope: Scope, expr: s.Call, name: str) -> None:
                 scope.fail("E0402", f"`{name}` compares tensors, and gets {describe(value)}", argument.span)
         elif argument.name.text not in LOSSES[name]:
             help = suggest(argument.name.text, LOSSES[name]) or _takes(name)
-            scope.fail("E0406", f"`{name}` has no argument `{argument.name}`", argument.span, help=help)
+            message = f"`{name}` has no argument `{argument.name}`"
+            scope.fail("E0406", message, argument.name.span, help=help)
     if tensors < 2:
         scope.fail("E0401", f"`{name}` needs a prediction and a target", expr.span)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.dims import Dim
@@ -39,6 +40,10 @@ class BlockValue:
         statics = None if self.statics is None else tuple((n, key_of(v)) for n, v, _ in self.statics)
         return id(self.block), statics
 
+    @cached_property
+    def weight(self) -> int:
+        return 1 + sum(weight(value) for _, value, _ in self.statics or ())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BlockValue) and self.key == other.key
 
@@ -55,6 +60,10 @@ class OpValue:
 
     op: type[Op]
     arguments: tuple[tuple[str, Static, Span], ...] = ()
+
+    @cached_property
+    def weight(self) -> int:
+        return 1 + sum(weight(value) for _, value, _ in self.arguments)
 
     def __str__(self) -> str:
         return self.op.name
@@ -128,6 +137,19 @@ def key_of(value: Static) -> object:
     if isinstance(value, Dim):
         return value.value if value.is_fixed else value
     return type(value), value
+
+
+MAX_WEIGHT = 100_000
+"""The most values that a list, a text or the arguments of a block may hold, nested ones counted."""
+
+
+def weight(value: Static) -> int:
+    """How many values a value holds: those of a list, the characters of a text, a block's arguments."""
+    if isinstance(value, tuple):
+        return 1 + sum(map(weight, value))
+    if isinstance(value, (BlockValue, OpValue)):
+        return value.weight
+    return len(value) if isinstance(value, str) else 1
 
 
 def simplify(value: Static) -> Static:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netdsl.ops.base import Array, BadExample, Module, OpError, bad, operator
+from netdsl.ops.base import Array, BadExample, Module, TypeMismatch, bad, operator
 from netdsl.ops.elementwise import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
 
@@ -169,7 +169,7 @@ class Negate(Unary):
 
     def shape(self, x: TensorType) -> TensorType:
         if x.dtype is DType.U8:
-            raise OpError(
+            raise TypeMismatch(
                 f"needs numbers with a sign, and `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
             )
         return super().shape(x)

@@ -100,10 +100,16 @@ class Attention(Op):
             )
 
     def _check_spread(self, x: TensorType, name: str, scores: TensorType) -> None:
-        if x.rank > 4 or broadcast(x, scores, (name, "q")) != scores.shape:
+        try:
+            spread, clash = x.rank <= 4 and broadcast(x, scores) == scores.shape, ""
+        except OpError as wrong:
+            spread, clash = False, ": " + wrong.message.rpartition(": ")[2]
+        if not spread:
+            layout = f"the scores [B, heads, T, S], which are {scores}"
             raise OpError(
-                f"`{name}` is {x} and does not broadcast to the scores [B, heads, T, S], which are {scores}",
-                at=[name, "q", "k"],
+                f"needs `{name}` to broadcast to {layout}, and `{name}` is {x}{clash}",
+                at=[name],
+                help="every axis of it has size 1, or the size there",
             )
 
     def forward(

@@ -42,6 +42,9 @@ Types = TensorType | tuple[TensorType, ...]
 class OpError(Exception):
     """An operator cannot take these inputs or attributes.
 
+    Its `code` is E0303 for element types (`TypeMismatch`), E0404 for an attribute that is wrong by
+    itself, and E0302 for everything else.
+
     Args:
         message: What is wrong, with both values. The operator's name is put before it.
         at: The inputs involved, as `"x"` or `("x", axis)`; the message shows where they came from.
@@ -62,6 +65,17 @@ class OpError(Exception):
         self.at = tuple((a, None) if isinstance(a, str) else a for a in at)
         self.attribute = attribute
         self.help = help
+        self.code = "E0404" if attribute is not None and not self.at else "E0302"
+
+
+class TypeMismatch(OpError):
+    """An operator cannot take inputs of these element types."""
+
+    def __init__(
+        self, message: str, *, at: Iterable[str | tuple[str, int]] = (), help: str | None = None
+    ) -> None:
+        super().__init__(message, at=at, help=help)
+        self.code = "E0303"
 
 
 class DataError(ValueError):

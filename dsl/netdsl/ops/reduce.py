@@ -17,6 +17,7 @@ from netdsl.ops.base import (
     Module,
     Op,
     OpError,
+    TypeMismatch,
     bad,
     draw,
     draw_bools,
@@ -34,7 +35,7 @@ def need_room_for_sums(x: TensorType) -> None:
     """Raise `OpError` for truth values, and for 8-bit integers, whose sums would not fit."""
     need_number(x)
     if x.dtype in (DType.I8, DType.U8):
-        raise OpError(
+        raise TypeMismatch(
             f"would overflow {x.dtype}, and `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
         )
 

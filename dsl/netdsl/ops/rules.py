@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netdsl.dims import Apply, Dim, DimLike, dim
-from netdsl.ops.base import OpError, Sizes
+from netdsl.ops.base import OpError, Sizes, TypeMismatch
 from netdsl.types import TensorType, shape_text
 
 
@@ -66,7 +66,7 @@ def broadcast(left: TensorType, right: TensorType, names: tuple[str, str] = ("a"
 def same_dtype(left: TensorType, right: TensorType, names: tuple[str, str] = ("a", "b")) -> None:
     """Raise `OpError` where two operands have different element types."""
     if left.dtype is not right.dtype:
-        raise OpError(
+        raise TypeMismatch(
             f"needs one element type, and gets {left.dtype} and {right.dtype}",
             at=list(names),
             help=f"convert one side: `cast({right.dtype})` or `cast({left.dtype})`",
@@ -75,7 +75,7 @@ def same_dtype(left: TensorType, right: TensorType, names: tuple[str, str] = ("a
 
 def need_float(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_float:
-        raise OpError(
+        raise TypeMismatch(
             f"needs floating-point input, and `{name}` is {x}",
             at=[name],
             help="convert it first: `cast(f32)`",
@@ -84,17 +84,21 @@ def need_float(x: TensorType, name: str = "x") -> None:
 
 def need_number(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_number:
-        raise OpError(f"needs numbers, and `{name}` is {x}", at=[name], help="convert it first: `cast(f32)`")
+        raise TypeMismatch(
+            f"needs numbers, and `{name}` is {x}", at=[name], help="convert it first: `cast(f32)`"
+        )
 
 
 def need_int(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_int:
-        raise OpError(f"needs integers, and `{name}` is {x}", at=[name], help="convert it first: `cast(i64)`")
+        raise TypeMismatch(
+            f"needs integers, and `{name}` is {x}", at=[name], help="convert it first: `cast(i64)`"
+        )
 
 
 def need_bool(x: TensorType, name: str = "x") -> None:
     if x.dtype.value != "bool":
-        raise OpError(
+        raise TypeMismatch(
             f"needs true or false values, and `{name}` is {x}",
             at=[name],
             help="compare first, or `cast(bool)`",
@@ -105,9 +109,8 @@ def need_mask(x: TensorType, where: TensorType, names: tuple[str, str] = ("x", "
     """Raise `OpError` where `where` is not a keep-mask that broadcasts to `x`."""
     need_bool(where, names[1])
     if broadcast(x, where, names) != x.shape:
-        raise OpError(
-            f"`{names[1]}` is {where} and does not broadcast to `{names[0]}`, which is {x}", at=list(names)
-        )
+        message = f"needs `{names[1]}` to broadcast to `{names[0]}`, which is {x}, and it is {where}"
+        raise OpError(message, at=list(names), help="every axis of a mask has size 1, or the size there")
 
 
 def need_rank(x: TensorType, least: int, name: str = "x", *, layout: str | None = None) -> None:

@@ -12,7 +12,6 @@ from netdsl.ops.base import (
     Example,
     Module,
     Op,
-    OpError,
     bad,
     draw,
     draw_bools,
@@ -20,7 +19,7 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.numerics import widen
-from netdsl.ops.rules import broadcast, need_bool, need_float, normal_axes
+from netdsl.ops.rules import need_float, need_mask, normal_axes
 from netdsl.types import TensorType, tensor
 
 
@@ -55,11 +54,7 @@ class _Normalisation(Op):
         need_float(x)
         normal_axes(self.over, x.rank)
         if where is not None:
-            need_bool(where, "where")
-            if broadcast(x, where, ("x", "where")) != x.shape:
-                raise OpError(
-                    f"`where` is {where} and does not broadcast to `x`, which is {x}", at=["x", "where"]
-                )
+            need_mask(x, where)
         return x
 
     @classmethod

@@ -1,0 +1,89 @@
+"""Every mistake in `tests/cases/invalid` and the whole text of what is said about it.
+
+`NETDSL_UPDATE=1 pytest tests/dsl/test_errors.py` writes the expectations anew; read them before you
+commit them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from netdsl.checker import check
+from netdsl.diagnostics import NetError
+from netdsl.modules import load_module, read_source
+
+ROOT = Path(__file__).parents[2]
+CASES = sorted((ROOT / "tests" / "cases" / "invalid").glob("*.net"))
+UPDATE = os.environ.get("NETDSL_UPDATE") == "1"
+
+COVERED_ELSEWHERE = {
+    "E0250": "test_hints.py: a hint is no error",
+    "E0251": "test_hints.py: a hint is no error",
+    "E0414": "test_config_errors.py: a value from outside",
+    "E0601": "test_limits.py: a source over 1 MB",
+    "E0604": "test_limits.py: an item of over 100,000 tokens",
+    "E0608": "test_limits.py: more than 50 errors",
+    "E0612": "test_imports.py: files that import each other",
+    "E0613": "test_imports.py: files that are not text",
+}
+"""Codes that no single file can raise, and what covers them."""
+
+
+def complaint(path: Path) -> str | None:
+    """Everything that is said about a file, or None where nothing is."""
+    try:
+        check(load_module(read_source(path, path.name), path.parent))
+    except NetError as wrong:
+        return str(wrong) + "\n"
+    return None
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_mistake(path: Path) -> None:
+    found = complaint(path)
+    assert found is not None, "this file has no mistake"
+    expected = path.with_suffix(".txt")
+    if UPDATE:
+        expected.write_text(found)
+    assert found == expected.read_text()
+
+
+def test_there_are_many_distinct_mistakes() -> None:
+    texts = [path.with_suffix(".txt").read_text() for path in CASES]
+    assert len(texts) >= 90
+    bare = [re.sub(r"--> \S+", "", text) for text in texts]
+    assert len(set(bare)) == len(bare)
+
+
+def test_every_expectation_has_its_file() -> None:
+    names = {path.stem for path in CASES}
+    assert {path.stem for path in CASES[0].parent.glob("*.txt")} == names
+
+
+def test_several_mistakes_are_told_together() -> None:
+    counts = [path.with_suffix(".txt").read_text().count("error[E") for path in CASES]
+    assert sum(count >= 3 for count in counts) >= 5
+
+
+def codes_in(*folders: str) -> set[str]:
+    """Every code in a string literal of the sources."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return {code for path in files for code in re.findall(r'"(E\d{4})"', path.read_text())}
+
+
+def test_every_code_is_exercised() -> None:
+    shown = {
+        code for path in CASES for code in re.findall(r"\[(E\d{4})\]", path.with_suffix(".txt").read_text())
+    }
+    missing = codes_in("dsl") - shown - set(COVERED_ELSEWHERE)
+    assert not missing, f"no case raises {sorted(missing)}"
+
+
+def test_the_list_of_other_tests_is_true() -> None:
+    for code, where in COVERED_ELSEWHERE.items():
+        file = Path(__file__).parent / where.partition(":")[0]
+        assert code in file.read_text(), f"{file.name} does not look at {code}"

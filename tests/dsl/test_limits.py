@@ -1,0 +1,235 @@
+"""Every limit, and that what passes it is refused soon and cheaply."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netdsl.checker import check
+from netdsl.checker.scope import MAX_BODIES, MAX_CALL_DEPTH
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic, NetError
+from netdsl.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
+from netdsl.modules import load_module, read_source
+from netdsl.source import Source
+
+SECONDS = 5.0
+"""Generous, for slow machines; each takes well under one second on a laptop."""
+MEGABYTES = 50.0
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def megabytes(run: Callable[[], object]) -> float:
+    """The most memory in use while something runs; tracing makes it some ten times slower."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def refused(text: str, *, trace: bool = True) -> tuple[Diagnostic, ...]:
+    """What is said about a text, which must be said soon and, where traced, with little memory."""
+    return complaints(lambda: check(load_module(Source("limit.net", f"net 1.0\n{text}\n"))), trace)
+
+
+def complaints(run: Callable[[], object], trace: bool) -> tuple[Diagnostic, ...]:
+    found: list[NetError] = []
+
+    def attempt() -> None:
+        with pytest.raises(NetError) as caught:
+            run()
+        found.append(caught.value)
+
+    assert seconds(attempt) < SECONDS
+    if trace:
+        assert megabytes(attempt) < MEGABYTES
+    return found[0].diagnostics
+
+
+def code(text: str) -> str:
+    return refused(text)[0].code
+
+
+def model(body: str, inputs: str = "x: f32[B, 4]") -> str:
+    return f"model M({inputs}) {{\n  {body}\n}}"
+
+
+def accepted(text: str) -> None:
+    check(load_module(Source("limit.net", f"net 1.0\n{text}\n")))
+
+
+def test_long_source() -> None:
+    assert code("#" * MAX_SOURCE_BYTES) == "E0601"
+
+
+def test_long_file_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.net"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    (found,) = complaints(lambda: read_source(path), trace=True)
+    assert found.code == "E0601"
+
+
+def test_long_item() -> None:
+    text = "config {\n" + "a = 1\n" * (MAX_ITEM_TOKENS // 4 + 1) + "}"
+    (found,) = refused(text, trace=False)
+    assert found.code == "E0604"
+
+
+@pytest.mark.parametrize(
+    ("opener", "closer"), [("(", ")"), ("[", "]"), ("f(", ")"), ("max(1, ", ")"), ("(1 + ", ")")]
+)
+def test_nesting(opener: str, closer: str) -> None:
+    deep = opener * (MAX_NESTING + 1) + "1" + closer * (MAX_NESTING + 1)
+    assert code(f"config {{ a = {deep} }}") == "E0602"
+
+
+@pytest.mark.parametrize(("opener", "closer"), [("(", ")"), ("[", "]"), ("max(1, ", ")"), ("(1 + ", ")")])
+def test_nesting_up_to_the_limit_is_checked(opener: str, closer: str) -> None:
+    depth = MAX_NESTING - 1
+    accepted(f"config {{ a = {opener * depth}1{closer * depth} }}")
+
+
+@pytest.mark.parametrize("separator", [" ", "\n"])
+def test_choices(separator: str) -> None:
+    assert code("config { a = " + f"1 if true else{separator}" * 200 + "2 }") == "E0602"
+
+
+def test_groups_up_to_the_limit_are_checked() -> None:
+    depth = MAX_NESTING - 5
+    accepted(model("return x -> " + "{ " * depth + "relu" + " }" * depth))
+    accepted(model("return x -> " + "residual { " * depth + "relu" + " }" * depth))
+
+
+@pytest.mark.parametrize("trailer", ["[0]", "(1)", ".a"])
+def test_trailers(trailer: str) -> None:
+    assert code("config { a = 1" + trailer * 2000 + " }") == "E0602"
+
+
+def test_repetitions_that_multiply() -> None:
+    body = "return x -> " + "{ " * 10 + "relu" + " * 10 }" * 10
+    (found,) = refused(model(body + " * 10"))
+    assert found.code == "E0605"
+
+
+def test_loops_of_nothing() -> None:
+    body = "return x -> " + "for i in 0..1000 { " * 4 + "identity" + " }" * 4
+    assert code(model(body)) == "E0605"
+
+
+def test_blocks_that_multiply() -> None:
+    blocks = "".join(f"block A{n + 1} = {' -> '.join([f'A{n}'] * 10)}\n" for n in range(10))
+    (found,) = refused(f"block A0 = relu\n{blocks}" + model("return x -> A10"))
+    assert found.code == "E0605"
+
+
+def test_blocks_of_ever_other_arguments() -> None:
+    """Two calls with other arguments at each level, and no node at all: 2**30 versions of a block."""
+    blocks = "".join(f"block A{n + 1}(k) = A{n}(2*k) -> A{n}(2*k + 1)\n" for n in range(30))
+    (found,) = refused(f"block A0(k) = identity\n{blocks}" + model("return x -> A30(1)"), trace=False)
+    assert found.code == "E0605" and f"{MAX_BODIES:,} versions" in found.message
+
+
+def test_blocks_that_call_each_other_without_end() -> None:
+    text = "block A(n) = B2(n + 1)\nblock B2(n) = A(n)\n" + model("return x -> A(1)")
+    (found,) = refused(text)
+    assert (found.code, found.message) == ("E0607", "`A` calls itself: A -> B2 -> A")
+
+
+def test_a_cell_that_scans_itself() -> None:
+    text = (
+        "cell C(n)(x: [B, T, D]) {\n  state h: [B] = zeros\n  next h = h\n  return x -> scan C(n + 1)\n}\n"
+        + model("return x -> scan C(1)", "x: f32[B, T, S, 4]")
+    )
+    assert {d.code for d in refused(text)} <= {"E0607", "E0310"}
+
+
+def test_deep_calls() -> None:
+    def chain(depth: int) -> str:
+        blocks = "".join(f"block A{n + 1} = residual {{ {{ A{n} -> relu }} }}\n" for n in range(depth))
+        return f"block A0 = relu\n{blocks}" + model(f"return x -> A{depth}")
+
+    accepted(chain(MAX_CALL_DEPTH - 1))
+    (found,) = refused(chain(MAX_CALL_DEPTH + 1))
+    assert found.code == "E0607" and f"more than {MAX_CALL_DEPTH} deep" in found.message
+
+
+def test_rank() -> None:
+    assert code(model("return expand(x, [1] * 63 + [B, 4])")) == "E0606"
+    accepted(model("return expand(x, [1] * 62 + [B, 4])"))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "2**70",
+        "2**(2**40)",
+        "3 * 9223372036854775807",
+        "9223372036854775807 + 1",
+        "0 - 9223372036854775807 - 9",
+        "99999999999999999999999",
+        "9" * 10_000,
+        "[0] * 1000000000",
+        "[0] * 9223372036854775807",
+        "sum([9223372036854775807, 1])",
+        "prod([4611686018427387904, 4])",
+        "1e308 * 10.0 * 0 + 2**63",
+    ],
+)
+def test_static_numbers(expression: str) -> None:
+    assert code(f"config {{ a = {expression} }}") in ("E0603", "E0404")
+
+
+def test_lists_that_double() -> None:
+    lines = "\n".join(f"a{n + 1} = a{n} + a{n}" for n in range(40))
+    assert code(f"config {{\na0 = [1, 2]\n{lines}\n}}") == "E0603"
+
+
+def test_texts_that_double() -> None:
+    lines = "\n".join(f"a{n + 1} = a{n} + a{n}" for n in range(40))
+    assert code(f'config {{\na0 = "ab"\n{lines}\n}}') == "E0603"
+
+
+def test_lists_of_lists() -> None:
+    lines = "\n".join(f"a{n + 1} = [a{n}, a{n}]" for n in range(40))
+    assert code(f"config {{\na0 = [1, 2]\n{lines}\n}}") == "E0603"
+
+
+def test_blocks_given_to_blocks() -> None:
+    lines = "\n  ".join(f"let a{n + 1} = Two(a{n}, a{n})" for n in range(40))
+    text = "block Two(f, g)(x: [*rest]) { return x -> f -> g }\n"
+    assert code(text + model(f"let a0 = Linear(4)\n  {lines}\n  return x -> a40")) in ("E0603", "E0605")
+
+
+@pytest.mark.parametrize("step", ["{a} * {a}", "{a} * (B + T)", "max({a}, B * T) // 2 + min({a}, T)"])
+def test_sizes_that_grow(step: str) -> None:
+    lines = [f"let a{n + 1} = {step.format(a=f'a{n}')}" for n in range(60)]
+    body = "\n  ".join(["let a0 = B + T", *lines, "return expand(x, [a60, B, T])"])
+    assert code(model(body, "x: f32[B, T]")) == "E0603"
+
+
+def test_tensors() -> None:
+    assert code(model("param W: [4, 4611686018427387904] = zeros\n  return x @ W")) == "E0603"
+
+
+def test_many_errors() -> None:
+    lines = "\n".join(f"  y{n} = unknown{n}" for n in range(1000))
+    found = refused(model(f"{lines}\n  return x"))
+    assert len(found) == MAX_ERRORS + 1
+    assert found[-1].code == "E0608"
+
+
+def test_many_syntax_errors() -> None:
+    found = refused("oops\n" * 10_000, trace=False)
+    assert len(found) == MAX_ERRORS + 1
+    assert found[-1].code == "E0608"
