@@ -11,7 +11,7 @@ import numpy as np
 
 from netdsl.model import Init
 from netdsl.types import TensorType
-from netruntime.binding import numpy_dtype
+from netruntime.io.arrays import numpy_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,7 @@ def initial_value(path: str, init: Init, type_: TensorType, seed: int) -> Array:
     shape = tuple(size.value for size in type_.shape)
     rng = np.random.default_rng([seed, zlib.crc32(path.encode())])
     values = _INITIALISERS[init.kind](rng, shape, *init.args)
-    return np.asarray(values).astype(numpy_dtype(type_.dtype))
+    return np.asarray(values).astype(numpy_dtype(type_.dtype.value))
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.types import DType
 from netruntime.errors import need_extra
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,7 +41,11 @@ MAX_RANK = 64
 
 
 class CastError(ValueError):
-    """A value that the wanted element type cannot hold."""
+    """Values that the wanted element type cannot hold; the text begins with `holds`."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,24 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(NUMPY_NAMES[name])
 
 
+def cast(array: Array, dtype: DType) -> Array:
+    """A NumPy or CuPy array as an input's element type, the array itself where it has that already.
+
+    Floats and integers become floats, which may round them; integers other integers; 0 and 1 truth values.
+    Raises `CastError` for another kind of number, and for values out of range.
+    """
+    kind = array.dtype.kind
+    if dtype.is_float and (kind in "fiu" or short_name(array.dtype) == "bf16"):
+        return cast_float(array, dtype.value)
+    if dtype.is_int and kind in "iu":
+        return cast_int(array, dtype.value)
+    if dtype is DType.BOOL and kind in "biu":
+        return _cast_bool(array)
+    rounded = ".round()" if kind == "f" else ""
+    help = f"convert it first: array{rounded}.astype({dtype.numpy_name!r})"
+    raise CastError(f"holds {info_of(array)}", help)
+
+
 def cast_float(array: Array, to: str) -> Array:
     """A float or integer array as the float type `to`.
 
@@ -84,7 +107,7 @@ def cast_float(array: Array, to: str) -> Array:
     limit = FLOAT_LIMITS.get(to)
     if limit is not None and array.size and FLOAT_LIMITS.get(_short(array), math.inf) > limit:
         size = np.abs(array.astype(np.float64))
-        largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+        largest = float(np.where(np.isfinite(size), size, 0.0).max())
         if largest > limit:
             raise CastError(f"holds values up to {largest:.6g}, and {to} ends at {limit:.6g}")
     return array.astype(numpy_dtype(to), copy=False)
@@ -99,6 +122,12 @@ def cast_int(array: Array, to: str) -> Array:
         if low < limits.min or high > limits.max:
             raise CastError(f"holds {low} to {high}, and {to} holds {limits.min} to {limits.max}")
     return array.astype(target, copy=False)
+
+
+def _cast_bool(array: Array) -> Array:
+    if array.dtype.kind != "b" and not bool(((array == 0) | (array == 1)).all()):
+        raise CastError(f"holds {array.min()} to {array.max()}, and bool is 0 or 1")
+    return array.astype(np.bool_, copy=False)
 
 
 def fits_memory(shape: Sequence[int], itemsize: int) -> bool:

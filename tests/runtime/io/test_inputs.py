@@ -15,7 +15,6 @@ from netdsl.dims import symbol
 from netdsl.source import Source
 from netdsl.types import TensorType, tensor
 from netruntime.errors import DataInputError
-from netruntime.io.fitting import SizeClashError, bind_sizes
 from netruntime.io.input_spec import InputOptions, InputSpec
 from netruntime.io.inputs import read_input
 
@@ -127,20 +126,6 @@ def test_why_a_shape_does_not_fit(shape: Any, wanted: Any, reason: str, help: An
     error = refusal(saved(tmp_path / "x.npy", np.ones(shape)), spec_of("f32", *wanted))
     assert error.code == "E0801" and error.diagnostics[0].message.endswith(reason)
     assert error.diagnostics[0].help == help
-
-
-def test_sizes_of_symbols_are_solved() -> None:
-    c = symbol("C")
-    assert bind_sizes((B, 2 * H + 1, B * c), (4, 9, 12), {}) == {"B": 4, "H": 4, "C": 3}
-    assert bind_sizes((B * c, B, c), (12, 4, 3), {}) == {"B": 4, "C": 3}
-    assert bind_sizes((10 - H,), (4,), {}) == {"H": 6}
-    assert bind_sizes((B * c,), (7,), {}) == {}
-    with pytest.raises(SizeClashError, match=r"axis 0 is 13, not 12 \(`B\*C`\)"):
-        bind_sizes((B * c, B, c), (13, 4, 3), {})
-    with pytest.raises(SizeClashError, match=r"axis 0 is 4, not 5 \(`B`\)"):
-        bind_sizes((B,), (4,), {"B": 5})
-    with pytest.raises(SizeClashError, match="`8//H` has no value"):
-        bind_sizes((8 // H,), (4,), {"H": 0})
 
 
 def test_sizes_given_beforehand_hold(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from netruntime.cli.failures import usage_error
 from netruntime.cli.running.feeds import Feed
 from netruntime.errors import DataInputError
 from netruntime.io.batches import Batch, find_files, read_batches
-from netruntime.io.fitting import SizeClashError, bind_sizes
 from netruntime.io.input_spec import InputOptions
 from netruntime.io.inputs import read_input
+from netruntime.sizes import SizeClashError, bind_sizes
 
 DEFAULT_BATCH = 16
 """Items per run where the model leaves it free."""
