@@ -197,7 +197,8 @@ class _Cutter:
             return True
         if token.type != "NAME" or token not in ITEM_WORDS:
             return False
-        return token.column == 1 and self.tokens[index + 1].type in ("NAME", "STRING", "LBRACE")
+        after = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
+        return token.column == 1 and after in ("NAME", "STRING", "LBRACE")
 
     def _newline(self, index: int, token: Token) -> None:
         inside_braces = bool(self.open) and self.open[-1].type == "LBRACE"

@@ -78,6 +78,12 @@ def test_a_state_is_used_by_its_next_value() -> None:
     assert hints("  return x -> scan C(3)", cell, "x: f32[B, T, 4]") == []
 
 
+def test_the_chain_of_a_short_block_takes_its_first_input() -> None:
+    short = "block F(x: [B, N], y: [N]) = tanh\n"
+    (found,) = hints("  return x -> F(y=x[0])", short)
+    assert found.startswith("hint[E0251]: the input `y` of `F` is never used")
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_have_no_unused_names(path: Path) -> None:
     found = check(load_module(read_source(path, path.name), path.parent)).hints

@@ -26,6 +26,7 @@ from netdsl.model import OpStep, Parameter
 from netdsl.modules import std_block, std_index
 from netdsl.ops.base import REGISTRY
 from netdsl.ops.create import Constant
+from netdsl.ops.index import Gather
 from netdsl.ops.reshape import Squeeze
 from netdsl.ops.slice import Slice
 from netdsl.source import Span
@@ -142,12 +143,21 @@ def known_names(scope: Scope) -> list[str]:
     ]
 
 
+@evaluates(s.Slice)
+def slice_(scope: Scope, expr: s.Slice) -> NoReturn:
+    scope.fail("E0402", "`:` stands only in an index", expr.span, help="`x[0:4]` takes elements 0 to 3")
+
+
+@evaluates(s.Star)
+def star(scope: Scope, expr: s.Star) -> NoReturn:
+    help = "`[*rest, 4]` splices the sizes of `rest`"
+    scope.fail("E0402", "`*` stands only in a list, and in a type", expr.span, help=help)
+
+
 @evaluates(s.ListExpr)
 def list_(scope: Scope, expr: s.ListExpr) -> Value:
     values: list[Static] = []
     for element in expr.elements:
-        if isinstance(element, s.Slice):
-            scope.fail("E0402", "`:` stands only in an index", element.span)
         value = scope.evaluate(element.value if isinstance(element, s.Star) else element)
         if isinstance(element, s.Star):
             if not isinstance(value, tuple):
@@ -327,19 +337,23 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
 
 
 def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tensor:
-    """The slice of one element. Raises E0302 where an axis may not have it."""
+    """One element of an axis, which stays with size 1.
+
+    Where the size of the axis is free, a run looks whether it has the element. Raises E0302 where it
+    cannot have it.
+    """
     size = tensor.type.shape[axis]
-    last = None if at == -1 else at + 1
-    (slice_,) = scope.add_op(Slice(axis, at, last, 1), [tensor], span)
-    if slice_.type.shape[axis] == 1:
-        return slice_
-    also = [Label(tensor.span, f"this is {tensor.type}")]
-    if not size.is_fixed:
-        slice_it = f"give the axis a fixed size, or slice it: `{at}:{last if last is not None else ''}`"
-        message = f"axis {axis} is {size}, which may be too short for index {at}"
-        scope.fail("E0302", message, span, also=also, help=slice_it)
-    bounds = f"indices run from 0 to {size - 1}, or from {-size} to -1" if size != 0 else None
-    scope.fail("E0302", f"index {at} is outside axis {axis}, which has {size}", span, also=also, help=bounds)
+    picked = Slice(axis, at, None if at == -1 else at + 1, 1)
+    there = picked.shape(tensor.type).shape[axis]
+    if there == 0:
+        also = [Label(tensor.span, f"this is {tensor.type}")]
+        bounds = f"indices run from 0 to {size - 1}, or from {-size} to -1" if size != 0 else None
+        message = f"index {at} is outside axis {axis}, which has {size}"
+        scope.fail("E0302", message, span, also=also, help=bounds)
+    if there == 1:
+        return scope.add_op(picked, [tensor], span)[0]
+    (index,) = scope.add_op(Constant(at, (dim(1),), DType.I64), [], span)
+    return scope.add_op(Gather(axis), [tensor, index], span)[0]
 
 
 def _bound(scope: Scope, part: s.Expr | None) -> Dim | None:

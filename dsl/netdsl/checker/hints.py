@@ -37,7 +37,8 @@ def _unused(block: s.Block) -> Iterator[Diagnostic]:
 
 def _given(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
     yield from ((param.name, "static parameter") for param in block.statics)
-    yield from ((param.name, "input") for param in block.inputs or ())
+    taken = 1 if block.chain else 0  # a short block's chain takes the first input without its name
+    yield from ((param.name, "input") for param in (block.inputs or ())[taken:])
     for statement in block.body:
         if isinstance(statement, s.Bind):
             yield from ((name, "value") for name in statement.names)

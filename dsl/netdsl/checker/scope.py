@@ -179,6 +179,8 @@ class Scope:
         """Let `scores = ...` name the step that made the value, where it had an automatic name."""
         if self.block is None or not isinstance(value, Tensor) or value.value != len(self.types) - 1:
             return
+        if not self.steps:
+            return
         step = self.steps[-1]
         path = join(".".join(self.prefix), name.text)
         if step.label not in self.automatic or path in self.labels or len(_outputs(step)) != 1:

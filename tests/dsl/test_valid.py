@@ -1,0 +1,69 @@
+"""Every construct of the language, checked, with what the checker makes of it.
+
+`NETDSL_UPDATE=1 pytest tests/dsl/test_valid.py` writes the expectations anew; read them before you
+commit them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from netdsl.checker import check
+from netdsl.formatter import is_canonical
+from netdsl.graph import build
+from netdsl.model import Checked, Model, Parameter
+from netdsl.modules import load_module, read_source
+from netdsl.types import TensorType
+
+CASES = sorted((Path(__file__).parents[1] / "cases" / "valid").glob("*.net"))
+UPDATE = os.environ.get("NETDSL_UPDATE") == "1"
+
+
+def named(types: Mapping[str, TensorType]) -> str:
+    return ", ".join(f"{name}: {type_}" for name, type_ in types.items())
+
+
+def describe_model(model: Model) -> Iterator[str]:
+    """The signature, the free sizes, and every weight with its label path."""
+    yield f"model {model.name}({named(model.inputs)}) -> ({named(model.outputs)})"
+    yield f"  free: {', '.join(model.symbols)}"
+    nodes = build(model).nodes.values()
+    yield f"  nodes: {len(nodes)}"
+    for node in nodes:
+        if isinstance(node["op"], Parameter):
+            yield f"  {node['op'].role} {node['label']}: {node['types'][0]} = {node['op'].init}"
+
+
+def summary(checked: Checked) -> str:
+    lines = [f"config {name} = {value}" for name, value in checked.config.items()]
+    for model in checked.models.values():
+        lines += describe_model(model)
+    for test in checked.tests:
+        lines.append(f'test "{test.name}": {len(test.expectations)} expectations to run')
+    lines += [f"weights {name}: {len(section.rules)} rules" for name, section in checked.weights.items()]
+    lines += [f"train {section.name or ''}: {len(section.lines)} lines" for section in checked.train]
+    lines += [f"hint {hint.code}: {hint.message}" for hint in checked.hints]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_construct(path: Path) -> None:
+    found = summary(check(load_module(read_source(path, path.name), path.parent)))
+    expected = path.with_suffix(".txt")
+    if UPDATE:
+        expected.write_text(found)
+    assert found == expected.read_text()
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_is_canonical(path: Path) -> None:
+    assert is_canonical(read_source(path))
+
+
+def test_every_expectation_has_its_file() -> None:
+    assert CASES
+    assert {p.stem for p in CASES[0].parent.glob("*.txt")} == {p.stem for p in CASES}
