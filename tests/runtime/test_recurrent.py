@@ -149,3 +149,25 @@ model Whole(x: f32[B, T, 8]) { return x -> a: MultiHeadAttention(2, causal=true)
     assert set(steps.weights) == set(whole.weights)
     results = [r.get() if hasattr(r, "get") else r for r in (steps(x=x), whole(x=x))]
     np.testing.assert_allclose(results[0], results[1], **CLOSE)
+
+
+HELD = """net 1.0
+cell Mixed(n)(x: [B, D], memory: [B, S, D]) -> [B, S, D] { return memory + unsqueeze(x, 1) }
+model M(x: f32[B, T, 4], memory: f32[B, S, 4]) { return x -> scan Mixed(4)(memory=memory) }
+"""
+STATELESS = """net 1.0
+cell Twice(n)(x: [B, D]) -> [B, D] { return x * 2 }
+model M(x: f32[B, T, 4]) { return x -> scan Twice(4) }
+"""
+
+
+def test_a_cell_needs_no_state() -> None:
+    np.testing.assert_array_equal(nr.load(STATELESS)(x=X), 2 * X)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_free_sizes_of_a_cell_hold_for_no_steps_too(steps: int) -> None:
+    x, memory = X[:2, :steps], np.ones((2, 5, 4), np.float32)
+    result = nr.load(HELD)(x=x, memory=memory)
+    np.testing.assert_array_equal(result, memory[:, None] + x[:, :, None])
+    assert result.shape == (2, steps, 5, 4)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from netdsl.dims import Dim, dim
@@ -36,14 +37,29 @@ class Program:
     outputs: tuple[int, ...]
 
     def bind(self, sizes: Mapping[str, int]) -> Program:
-        """The program with free sizes in its operators replaced by fixed ones."""
+        """The program with free sizes in its operators and types replaced by fixed ones."""
+        inputs = tuple((name, type_.substitute(sizes)) for name, type_ in self.inputs)
+        steps = tuple(
+            replace(step, types=tuple(type_.substitute(sizes) for type_ in step.types))
+            for step in self.bind_operators(sizes).steps
+        )
+        return Program(inputs, steps, self.outputs)
+
+    def bind_operators(self, sizes: Mapping[str, int]) -> Program:
+        """The program with free sizes in its operators alone replaced; itself where they have none."""
         steps = tuple(replace(step, op=step.op.bind(sizes)) for step in self.steps)
+        if all(new.op is old.op for new, old in zip(steps, self.steps, strict=True)):
+            return self
         return Program(self.inputs, steps, self.outputs)
 
-    def type_of(self, value: int) -> TensorType:
+    @cached_property
+    def types(self) -> tuple[TensorType, ...]:
+        """The type of every value, by number."""
         types = [type_ for _, type_ in self.inputs]
-        types += [type_ for step in self.steps for type_ in step.types]
-        return types[value]
+        return (*types, *(type_ for step in self.steps for type_ in step.types))
+
+    def type_of(self, value: int) -> TensorType:
+        return self.types[value]
 
     def run(self, xp: Module, inputs: Sequence[Array], rng: Any = None) -> list[Array]:
         """The outputs for one set of inputs: the plain meaning, operator by operator."""
@@ -122,7 +138,8 @@ class Scan(Op):
     def forward(
         self, xp: Module, *arrays: Array, rng: Any = None, run_program: Any = Program.run
     ) -> tuple[Array, ...]:
-        xs, length = arrays[: self.sequences], arrays[self.sequences]
+        xs = arrays[: self.sequences]
+        length = arrays[self.sequences] if len(arrays) > self.sequences else None
         states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
         held = arrays[self.sequences + 1 + self.states :]
         steps = xs[0].shape[1]
@@ -146,7 +163,7 @@ class Scan(Op):
         """The program for the sizes that growing states have now."""
         if not any(self.grows):
             return self.program
-        return self.program.bind(
+        return self.program.bind_operators(
             {g.symbol: s.shape[g.axis] for g, s in zip(self.grows, states, strict=True) if g}
         )
 
