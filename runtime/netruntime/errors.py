@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Self
+from typing import Any, Self
 
 from netdsl.diagnostics import NetError, error
 from netdsl.source import Span
@@ -29,7 +30,10 @@ class WeightsError(_MadeError):
 
 
 class DataInputError(_MadeError):
-    """Input data that cannot be read or does not fit the input's type (E0801-E0849)."""
+    """Data that cannot be read, does not fit the inputs, or that an operator cannot take (E0801-E0869).
+
+    E0822, memory that runs out in an operator, is one of them.
+    """
 
 
 class MissingExtraError(_MadeError):
@@ -37,7 +41,17 @@ class MissingExtraError(_MadeError):
 
 
 class DeviceError(_MadeError):
-    """A device that was asked for and cannot be used."""
+    """A device that was asked for and cannot be used (E0910-E0919)."""
+
+
+def failed_step(code: str, message: str, node: Mapping[str, Any]) -> DataInputError:
+    """An error of a step, from the attributes of its node in the graph.
+
+    It shows the user's own line of the `.net` file, not one of a standard block.
+    """
+    spans = [node["span"], *(frame.span for frame in reversed(node["chain"]))]
+    span = next((s for s in spans if not s.source.name.startswith("std/")), spans[0])
+    return DataInputError(error(code, message, span, path=node["label"]).diagnostics)
 
 
 def need_extra(module: str, extra: str, what_for: str) -> ModuleType:

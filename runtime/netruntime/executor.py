@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
-from netdsl.diagnostics import error
 from netdsl.ops.base import DataError
 from netruntime.backends import Device
-from netruntime.errors import DataInputError
+from netruntime.errors import failed_step
 from netruntime.plan import Plan, Step
 
 
@@ -26,7 +25,7 @@ def execute(
     seed: int = 0,
     check_finite: bool = False,
 ) -> list[Any]:
-    """The wanted values, as arrays on the device.
+    """The wanted values, as arrays on the device that share no memory with the inputs and the weights.
 
     Args:
         inputs: Arrays on the device by input name.
@@ -51,7 +50,20 @@ def execute(
                 _check_finite(step, results, graph, device)
             for place in step.frees:
                 values[place] = None
-    return [values[place] for place in plan.results]
+        held = {id(_owner(array)) for array in (*inputs.values(), *weights.values())}
+        return [_own(values[place], held) for place in plan.results]
+
+
+def _own(result: Any, held: Container[int]) -> Any:
+    """A copy where the memory belongs to an input or a weight, which the caller must not change."""
+    return result.copy() if id(_owner(result)) in held else result
+
+
+def _owner(array: Any) -> Any:
+    """The object whose memory an array views."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
 
 
 def _run(step: Step, values: list[Any], graph: nx.MultiDiGraph, device: Device, seed: int) -> tuple[Any, ...]:
@@ -63,26 +75,20 @@ def _run(step: Step, values: list[Any], graph: nx.MultiDiGraph, device: Device, 
     try:
         result = step.run(*arguments, **extra)
     except DataError as wrong:
-        raise _failed("E0820", f"`{step.op.name}` {wrong}", step, graph) from None
+        raise failed_step("E0820", f"`{step.op.name}` {wrong}", graph.nodes[step.node]) from None
     except MemoryError as wrong:
-        raise _failed("E0822", f"`{step.op.name}` ran out of memory: {wrong}", step, graph) from None
+        message = f"`{step.op.name}` ran out of memory: {wrong}"
+        raise failed_step("E0822", message, graph.nodes[step.node]) from None
     return result if isinstance(result, tuple) else (result,)
 
 
 def _check_finite(step: Step, results: tuple[Any, ...], graph: nx.MultiDiGraph, device: Device) -> None:
     for result in results:
-        if result.dtype.kind != "f" or bool(device.xp.isfinite(result).all()):
+        is_float = result.dtype.kind == "f" or str(result.dtype) == "bfloat16"
+        if not is_float or bool(device.xp.isfinite(result).all()):
             continue
         bad = int(result.size - int(device.xp.isfinite(result).sum()))
         kind = "NaN" if bool(device.xp.isnan(result).any()) else "infinite"
         shape = list(result.shape)
         message = f"`{step.op.name}` made {kind} values: {bad} of {result.size} in {shape}"
-        raise _failed("E0821", message, step, graph)
-
-
-def _failed(code: str, message: str, step: Step, graph: nx.MultiDiGraph) -> DataInputError:
-    """An error that shows the `.net` line of a step: the user's own line, not one of a standard block."""
-    data = graph.nodes[step.node]
-    spans = [data["span"], *(frame.span for frame in reversed(data["chain"]))]
-    span = next((s for s in spans if not s.source.name.startswith("std/")), spans[0])
-    return DataInputError(error(code, message, span, path=data["label"]).diagnostics)
+        raise failed_step("E0821", message, graph.nodes[step.node])

@@ -9,12 +9,15 @@ from typing import Any
 
 import networkx as nx
 
+from netdsl.dims import SizeOverflowError
 from netdsl.graph import Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.base import Op
 from netdsl.ops.scan import Program, Scan
-from netdsl.types import TensorType
+from netdsl.types import DType, TensorType
 from netruntime.backends import Device
+from netruntime.errors import failed_step
+from netruntime.io.arrays import fits_memory, numpy_dtype
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ def make_plan(
     """The plan that computes the wanted ports for these sizes on this device.
 
     Kernels are resolved here, once; only what the wanted ports depend on is planned.
+
+    Raises:
+        DataInputError: E0820 where these sizes give a step a size that no array has.
+        MissingExtraError: bf16 arrays where no package provides them.
     """
     needed = _ancestors(graph, {node for node, _ in wanted})
     places: dict[Port, int] = {}
@@ -66,11 +73,40 @@ def make_plan(
             weights[data["label"]] = outputs[0]
         else:
             arguments = _arguments(graph, node, places)
-            steps.append(_step(graph, node, op.bind(sizes), arguments, outputs, device))
+            steps.append(_step(graph, node, _bound(data, sizes), arguments, outputs, device))
     results = tuple(places[port] for port in wanted)
     return Plan(
         len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
     )
+
+
+def _bound(node: Mapping[str, Any], sizes: Mapping[str, int]) -> Op:
+    """The operator of a node with fixed sizes, after a look at the sizes of its outputs."""
+    op: Op = node["op"]
+    try:
+        bound = op.bind(sizes)
+        shapes = [tuple(size.evaluate(sizes) for size in type_.shape) for type_ in node["types"]]
+    except ZeroDivisionError:
+        raise failed_step("E0820", f"`{op.name}` gets a size that divides by 0", node) from None
+    except SizeOverflowError as wrong:
+        raise failed_step("E0820", f"`{op.name}` gets too large a size: {wrong}", node) from None
+    except KeyError as unknown:
+        raise failed_step("E0820", f"`{op.name}` needs a value for the size {unknown}", node) from None
+    for type_, shape in zip(node["types"], shapes, strict=True):
+        if any(size < 0 for size in shape) or not fits_memory(shape, type_.dtype.itemsize):
+            message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
+            raise failed_step("E0820", message, node)
+    if DType.BF16 in _dtypes(op, node["types"]):
+        numpy_dtype("bf16")  # its import lets array modules know the name
+    return bound
+
+
+def _dtypes(op: Op, types: Iterable[TensorType]) -> set[DType]:
+    """The element types that a step makes, those inside a scan's cell included."""
+    found = {type_.dtype for type_ in types}
+    if isinstance(op, Scan):
+        found.update(*(_dtypes(step.op, step.types) for step in op.program.steps))
+    return found
 
 
 def _ancestors(graph: nx.MultiDiGraph, nodes: set[int]) -> set[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -50,8 +51,8 @@ class WeightStore:
         self._lock = threading.RLock()
 
     def on_host(self) -> Mapping[str, Array]:
-        """All weights as NumPy arrays."""
-        with self._lock:
+        """All weights as NumPy arrays. Raises `WeightsError` E0727 where they do not fit in memory."""
+        with self._lock, _told_where_full(self.graph):
             if self._host is None:
                 self._host = {
                     path: initial_value(path, op.init, type_, self._seed)
@@ -60,8 +61,8 @@ class WeightStore:
             return self._host
 
     def on(self, device: Device) -> Mapping[str, Any]:
-        """All weights as arrays of the device, carried over once."""
-        with self._lock:
+        """All weights as arrays of the device, carried over once. Raises E0727 as `on_host`."""
+        with self._lock, _told_where_full(self.graph):
             if device.name not in self._devices:
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
@@ -69,6 +70,16 @@ class WeightStore:
     def save(self, path: str | PathLike[str], names: Weights | None) -> None:
         arrays = dict(self.on_host())
         write_weights(path, write_renamed(arrays, name_map(names)) if names else arrays)
+
+
+@contextmanager
+def _told_where_full(graph: nx.MultiDiGraph) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as full:
+        count = sum(type_.bytes.value for _, type_ in parameters(graph).values())
+        message = f"the weights, {count:,} bytes in all, do not fit in memory: {full}"
+        raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
 
 
 def parameters(graph: nx.MultiDiGraph) -> dict[str, tuple[Parameter, TensorType]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -281,3 +284,64 @@ def test_only_what_is_wanted_is_computed() -> None:
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(nr.NetError, match="E0613"):
         nr.load("nowhere.net")
+
+
+NO_SUCH_SIZE = [
+    ("zeros([N - B])", (5, 4), r"`zeros` cannot give f32\[-B \+ N\]: its shape would be \[-1\]"),
+    ("zeros([N//B])", (0, 4), "`zeros` gets a size that divides by 0"),
+    ("zeros([2**40 * N, 2**20])", (1, 2**4), r"`zeros` cannot give .*its shape would be"),
+]
+
+
+@pytest.mark.parametrize(("made", "shape", "words"), NO_SUCH_SIZE)
+def test_sizes_that_no_array_has_name_the_line(made: str, shape: tuple[int, ...], words: str) -> None:
+    net = nr.load(f"net 1.0\nmodel M(x: f32[B, N]) {{\n  return {made}\n}}")
+    with pytest.raises(nr.DataInputError, match=f"E0820.*{words}(.|\\n)*<text>:3:10"):
+        net(x=np.ones(shape, np.float32))
+
+
+def test_weights_that_do_not_fit_in_memory_are_told() -> None:
+    net = nr.load("net 1.0\nmodel M(x: f32[B, 4]) { return x -> Linear(10**15) }")
+    with pytest.raises(nr.WeightsError, match=r"E0727.*20,000,000,000,000,000 bytes"):
+        net(x=np.ones((1, 4), np.float32))
+
+
+def test_results_are_the_callers_to_change() -> None:
+    net = nr.load(
+        """net 1.0
+        model M(ids: i32[T]) {
+          layer words = Embedding(3, 2)
+          y = ids -> words
+          return y, ids, words.weight, transpose(words.weight, [1, 0])
+        }"""
+    )
+    ids = np.array([0, 2], np.int32)
+    before = {name: array.copy() for name, array in net.weights.items()}
+    for result in net(ids=ids).values():
+        result[...] = 7
+    assert ids.tolist() == [0, 2]
+    np.testing.assert_array_equal(net.weights["words.weight"], before["words.weight"])
+
+
+BF16 = """net 1.0
+cell Rounds(n)(x: [B, D]) -> [B, D] { return cast(cast(x, bf16), f32) }
+model Plain(x: f32[B, T, 4]) { return cast(cast(x, bf16), f32) }
+model Scanned(x: f32[B, T, 4]) { return x -> scan Rounds(4) }
+"""
+
+
+@pytest.mark.parametrize("model", ["Plain", "Scanned"])
+def test_bf16_needs_no_import_by_the_caller(model: str) -> None:
+    code = (
+        "import sys, netruntime as nr; text = sys.argv[1]\n"
+        "print(float(nr.load(text, model=sys.argv[2])(x=[[[1.001] * 4]]).ravel()[0]))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code, BF16, model], capture_output=True, text=True, env=env)
+    assert ran.stdout == "1.0\n", ran.stderr
+
+
+def test_check_finite_sees_bf16() -> None:
+    net = nr.load("net 1.0\nmodel M(x: f32[B]) { return log(cast(x, bf16)) }")
+    with pytest.raises(nr.DataInputError, match="E0821"):
+        net.run({"x": [-1.0]}, check_finite=True)

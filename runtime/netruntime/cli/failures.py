@@ -25,6 +25,9 @@ EXIT_CODES = {
     INTERRUPTED: "interrupted",
 }
 
+OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
+"""The codes of weights and of values that do not fit in memory."""
+
 TRACEBACK_VARIABLE = "NETRUN_TRACEBACK"
 
 
@@ -66,6 +69,8 @@ def guarded(call: Callable[[], Any], arguments: Sequence[str]) -> int:
 
 def exit_code(failed: NetError) -> int:
     """The documented exit code for a failure."""
+    if failed.code in OUT_OF_MEMORY:
+        return SYSTEM
     if isinstance(failed, (DataInputError, WeightsError)):
         return BAD_DATA
     if isinstance(failed, (DeviceError, MissingExtraError, FileAccessError)):

@@ -63,6 +63,9 @@ def test_a_bug_shows_its_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -
 def test_memory_that_runs_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail(MemoryError()) == 4
     assert "there is not enough memory" in capsys.readouterr().err
+    assert fail(WeightsError.make("E0727", "the weights do not fit")) == 4
+    assert fail(DataInputError.make("E0822", "`zeros` ran out of memory")) == 4
+    assert fail(DataInputError.make("E0820", "`zeros` cannot give that")) == 3
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()])
