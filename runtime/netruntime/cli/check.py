@@ -126,13 +126,15 @@ def _count(body: Body, known: dict[int, int], what: str) -> int:
 
     if id(body) in known:
         return known[id(body)]
+    layers = {step.label for step in body.steps if isinstance(step, CallStep)}
     total = 0
     for step in body.steps:
         if isinstance(step, CallStep):
             again = what == "param" and step.application > 0
             total += 0 if again else _count(step.body, known, what)
         elif isinstance(step.op, Parameter):
-            total += step.types[0].size.value if what == step.op.role else 0
+            counted = step.label.rpartition(".")[0] in layers  # `embed.weight` is the layer's own
+            total += step.types[0].size.value if what == step.op.role and not counted else 0
         else:
             total += what == "operator"
     known[id(body)] = total

@@ -53,19 +53,24 @@ def draw_svg(
 
 
 def default_folds(root: Item, depth: int | None) -> set[Item]:
-    """The groups that are closed at first."""
-    if depth is None:
-        depth = 1
-        while _count(root, depth) < _count(root, depth + 1) <= OPEN_BOXES:
-            depth += 1
-    return {
-        item for item in root.walk() if item.children and item.parent and len(item.ancestors()) - 1 >= depth
-    }
+    """The groups that are closed at first.
+
+    Without a depth, a group that holds no weights stays closed: its name says what it does.
+    """
+    groups = [item for item in root.walk() if item.children and item.parent]
+    if depth is not None:
+        return {item for item in groups if len(item.ancestors()) - 1 >= depth}
+    depth = 1
+    while _count(root, depth) < _count(root, depth + 1) <= OPEN_BOXES:
+        depth += 1
+    return {item for item in groups if len(item.ancestors()) - 1 >= depth or not item.parameters}
 
 
 def _count(item: Item, depth: int) -> int:
-    """How many boxes a drawing shows where groups at `depth` are closed."""
-    return sum(_count(c, depth - 1) if c.children and depth > 1 else 1 for c in item.children)
+    """How many boxes a drawing shows where groups at `depth`, and those without weights, are closed."""
+    return sum(
+        _count(c, depth - 1) if c.children and c.parameters and depth > 1 else 1 for c in item.children
+    )
 
 
 @dataclass

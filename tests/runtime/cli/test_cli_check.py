@@ -108,6 +108,10 @@ def test_shared_layers_count_once() -> None:
     assert_counts(SHARED)
 
 
+def test_a_tied_weight_counts_once() -> None:
+    assert_counts((ROOT / "examples/gpt2.net").read_text("utf-8"))
+
+
 def assert_counts(text: str) -> None:
     checked = check(load_module(Source("model.net", text)), {})
     for model in checked.models.values():
