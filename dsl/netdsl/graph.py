@@ -36,7 +36,11 @@ class Frame:
 
 
 def build(model: Model) -> nx.MultiDiGraph:
-    """The graph of a model. Its attributes `inputs` and `outputs` map names to node numbers."""
+    """The graph of a model.
+
+    Its attributes `inputs` and `outputs` map names to node numbers, and `blocks` the label path of every
+    block call to what it returned.
+    """
     expansion = _Expansion()
     ports: list[Port | None] = []
     inputs = {}
@@ -48,7 +52,9 @@ def build(model: Model) -> nx.MultiDiGraph:
     outputs = {}
     for slot, port in zip(model.body.outputs, results, strict=True):
         outputs[slot.name] = expansion.add(Output(slot.name), (port,), (slot.type,), slot.name, slot.span, ())
-    expansion.graph.graph.update(name=model.name, inputs=inputs, outputs=outputs, doc=model.doc)
+    expansion.graph.graph.update(
+        name=model.name, inputs=inputs, outputs=outputs, blocks=expansion.blocks, doc=model.doc
+    )
     return expansion.graph
 
 
@@ -92,6 +98,7 @@ def _empty_graph() -> nx.MultiDiGraph:
 class _Expansion:
     graph: nx.MultiDiGraph = field(default_factory=_empty_graph)
     parameters: dict[str, int] = field(default_factory=dict)
+    blocks: dict[str, tuple[Port | None, ...]] = field(default_factory=dict)
 
     def add(
         self,
@@ -121,7 +128,9 @@ class _Expansion:
             if isinstance(step, CallStep):
                 use = uses + (f"@{step.application + 1}" if step.application else "")
                 frame = Frame(step.body.name, label + use, step.span)
-                values += self.expand(step.body, args, label, (*chain, frame), use)
+                results = self.expand(step.body, args, label, (*chain, frame), use)
+                self.blocks[frame.label] = tuple(results)
+                values += results
             elif isinstance(step.op, Parameter):
                 values.append((self._parameter(step, label, chain), 0))
             else:

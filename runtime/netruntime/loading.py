@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from netdsl.checker import check
-from netdsl.diagnostics import NetError, error, suggest
+from netdsl.diagnostics import error, suggest
 from netdsl.graph import build
 from netdsl.model import Checked
 from netdsl.modules import load_module, read_source
 from netdsl.source import Source
 from netruntime.backends import open_device
+from netruntime.errors import shown
 from netruntime.network import Network
 from netruntime.weights import Given, open_weights
 
@@ -57,12 +58,19 @@ def load_checked(source: str | PathLike[str], **config: Any) -> Checked:
     if isinstance(source, str) and "\n" in source:
         return check(load_module(Source("<text>", source)), config)
     path = Path(source)
-    if not path.exists():
+    if not _exists(path):
         near = (
-            suggest(path.name, [p.name for p in path.parent.glob("*.net")]) if path.parent.is_dir() else None
+            suggest(path.name, [p.name for p in path.parent.glob("*.net")]) if _exists(path.parent) else None
         )
-        raise error("E0613", f"there is no file `{path}`", help=near)
+        raise error("E0613", f"there is no file {shown(path)}", help=near)
     return check(load_module(read_source(path), path.parent), config)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that the system refuses, such as the text of a model on one line
+        return False
 
 
 def choose_model(checked: Checked, name: str | None) -> str:
@@ -71,7 +79,7 @@ def choose_model(checked: Checked, name: str | None) -> str:
     if name in checked.models:
         return str(name)
     if not models:
-        raise NetError(error("E0861", "the file has no `model`").diagnostics)
+        raise error("E0861", "the file has no `model`", help="a block is run by a `model` that calls it")
     if name is not None:
         help = suggest(name, models) or f"it has {', '.join(models)}"
         raise error("E0861", f"the file has no model `{name}`", help=help)

@@ -6,20 +6,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from netdsl.diagnostics import suggest
-from netdsl.graph import Port, build
-from netdsl.model import Checked, Model, Parameter
+from netdsl.graph import Port
+from netdsl.model import Checked, Model
+from netdsl.syntax import Weights
 from netdsl.types import TensorType
-from netruntime.backends import Device
+from netruntime.backends import Device, open_device
 from netruntime.binding import bind_inputs
 from netruntime.errors import DataInputError, WeightsError
 from netruntime.executor import execute
 from netruntime.plan import Plan, make_plan
 from netruntime.weights import Origin, WeightStore
+
+if TYPE_CHECKING:  # drawing is imported when it is asked for
+    from netruntime.draw.table import Summary
 
 MAX_PLANS = 64
 """Plans kept per model; the oldest goes first."""
@@ -87,10 +91,13 @@ class Network:
     def __call__(self, **inputs: Any) -> Any:
         """The output for arrays given by input name; a dict by output name where there are several.
 
-        Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`.
+        Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`. They
+        share no memory with the inputs and the weights.
 
         Raises:
-            DataInputError: for names, element types or sizes that do not fit the model's inputs.
+            DataInputError: for names, element types or sizes that do not fit the model's inputs, and for
+                values that an operator cannot take.
+            WeightsError: E0727 where the weights do not fit in memory.
         """
         results = self.run(inputs)
         return next(iter(results.values())) if len(results) == 1 else results
@@ -133,8 +140,8 @@ class Network:
     def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
         """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.
 
-        A label of a block means its output; a label of an operator, the operator's. `keep_outputs` gives
-        the network's own outputs too.
+        A label of a block or of an operator means its output, the first one where it has several.
+        `keep_outputs` gives the network's own outputs too.
 
         Raises:
             DataInputError: E0860 for a label that is not there.
@@ -151,19 +158,20 @@ class Network:
 
     @cached_property
     def _labels(self) -> dict[str, Port]:
-        """Every label path with the value it stands for: operators, weights, and blocks (their last operator)."""
-        found: dict[str, Port] = {}
-        for node, data in self.graph.nodes(data=True):
-            for frame in data["chain"]:
-                if not isinstance(data["op"], Parameter):
-                    found[frame.label] = (node, 0)
+        """Every label path with its value: the first output of operators and blocks, and weights."""
+        found = {label: ports[0] for label, ports in self.graph.graph["blocks"].items() if ports and ports[0]}
         for node, data in self.graph.nodes(data=True):
             found.setdefault(data["label"], (node, 0))
         return found
 
-    def to(self, device: Device) -> Network:
-        """This network on another device, with the same weights."""
-        return Network(self.checked, self.model, self._store, device, self.seed, self._outputs)
+    def to(self, device: str | Device) -> Network:
+        """This network on another device, with the same weights: `net.to("cuda")`.
+
+        Raises:
+            DeviceError: a device that cannot be used.
+        """
+        target = open_device(device) if isinstance(device, str) else device
+        return Network(self.checked, self.model, self._store, target, self.seed, self._outputs)
 
     # -- weights ----------------------------------------------------------------------------------
 
@@ -183,7 +191,7 @@ class Network:
         """
         self._store.save(path, self._map(names))
 
-    def _map(self, names: str | None) -> Any:
+    def _map(self, names: str | None) -> Weights | None:
         if names is None:
             return None
         if names not in self.checked.weights:
@@ -193,7 +201,7 @@ class Network:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def summary(self, depth: int | None = None) -> Any:
+    def summary(self, depth: int | None = None) -> Summary:
         """The table of blocks: shapes, parameters, multiply-adds; prints itself."""
         from netruntime.draw import summary
 
@@ -209,8 +217,3 @@ class Network:
         inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs.items())
         outputs = ", ".join(f"{name}: {type_}" for name, type_ in self.outputs.items())
         return f"<{self.name}({inputs}) -> {outputs} on {self.device.name}>"
-
-
-def graph_of(model: Model) -> nx.MultiDiGraph:
-    """The graph of a model."""
-    return build(model)

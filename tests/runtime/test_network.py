@@ -86,6 +86,31 @@ def test_taps_are_inner_values() -> None:
         net.tap("hiden")
 
 
+def test_a_blocks_tap_is_what_it_returns() -> None:
+    net = nr.load(
+        """net 1.0
+        block Both(x: [B, D]) -> (low: [B, D], high: [B, D]) {
+          low = x * 2
+          high = low * 2
+          return low, high
+        }
+        block Same(x: [B, D]) { return x }
+        model M(x: f32[B, 3]) {
+          low, high = x -> both: Both
+          return (low -> same: Same) + high
+        }"""
+    )
+    np.testing.assert_array_equal(net.tap("both")(x=X), 2 * X)
+    np.testing.assert_array_equal(net.tap("same")(x=X), 2 * X)
+
+
+def test_a_network_moves_to_a_device_by_name() -> None:
+    net = nr.load(TEXT)
+    assert net.to("cpu").device.name == "cpu" and net.to(net.device).weights is net.weights
+    with pytest.raises(nr.DeviceError, match="E0910"):
+        net.to("tpu")
+
+
 def test_the_graph_is_networkx_with_what_was_promised() -> None:
     graph = nr.load(TEXT).graph
     assert isinstance(graph, nx.MultiDiGraph)
@@ -284,6 +309,8 @@ def test_only_what_is_wanted_is_computed() -> None:
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(nr.NetError, match="E0613"):
         nr.load("nowhere.net")
+    with pytest.raises(nr.NetError, match=r"E0613(.|\n)*\.\.\."):
+        nr.load("net 1.0 model M(x: f32[B]) { return x } " * 20)  # text without a line break
 
 
 NO_SUCH_SIZE = [
