@@ -79,8 +79,8 @@ def test_a_state_is_used_by_its_next_value() -> None:
 
 
 def test_the_chain_of_a_short_block_takes_its_first_input() -> None:
-    short = "block F(x: [B, N], y: [N]) = tanh\n"
-    (found,) = hints("  return x -> F(y=x[0])", short)
+    short = "block F(x: [B, N], y: [B, N]) = tanh\n"
+    (found,) = hints("  return x -> F(y=x)", short)
     assert found.startswith("hint[E0251]: the input `y` of `F` is never used")
 
 

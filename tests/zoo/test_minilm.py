@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from netruntime.demo import model_folder
+from netruntime.io.input_spec import TextOptions
+from netruntime.io.text import Tokens, tokenize
 from zoo.examples import (
     Array,
     assert_close,
@@ -18,10 +22,6 @@ from zoo.examples import (
 )
 from zoo.onnx_graphs import OnnxGraph
 from zoo.onnx_sequences import attention, merged_heads
-
-from netruntime.demo import model_folder
-from netruntime.io.input_spec import TextOptions
-from netruntime.io.text import Tokens, tokenize
 
 REFERENCE = Path(__file__).parents[1] / "data" / "minilm_reference.npz"
 SMALL = {"vocab": 60, "positions": 16, "dim": 24, "depth": 2, "heads": 3, "ff": 40}
