@@ -13,8 +13,8 @@ from netdsl.types import DType
 HEAD = """# The operators
 
 Called by name in a `.net` file: tensors first, then static arguments, `softmax(x, over=-1)` or
-`x -> softmax(over=-1)`. `x?` may be left out; `*xs` takes any number. Written by `docs/make_operators.py` from the
-operators' own documentation.
+`x -> softmax(over=-1)`. `x?` may be left out; `*xs` takes any number. Written by
+`docs/make_operators.py` from the operators' own documentation.
 
 """
 

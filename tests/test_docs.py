@@ -1,4 +1,4 @@
-"""What the documents show works: every `net` block checks, and every `python` block of a page runs in order."""
+"""What the documents show works: `net` blocks check, and the guide's `python` blocks run in order."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 NETS = [
-    pytest.param(text, id=f"{page.stem}-{n}")
-    for page in PAGES
-    for n, text in enumerate(blocks(page, "net"))
+    pytest.param(text, id=f"{page.stem}-{n}") for page in PAGES for n, text in enumerate(blocks(page, "net"))
 ]
 
 

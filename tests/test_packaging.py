@@ -34,8 +34,15 @@ def test_the_wheel_carries_grammar_std_and_explanations(archives: tuple[Path, Pa
 
 
 def test_the_source_archive_builds_the_same(archives: tuple[Path, Path]) -> None:
-    names = {name.split("/", 1)[1] for name in tarfile.open(archives[1]).getnames() if "/" in name}
-    assert {"pyproject.toml", "README.md", "LICENSE", "examples/lenet5.net", "dsl/netdsl/std/dense.net"} <= names
+    with tarfile.open(archives[1]) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "examples/lenet5.net",
+        "dsl/netdsl/std/dense.net",
+    } <= names
 
 
 def test_an_example_runs_from_an_empty_environment(archives: tuple[Path, Path], tmp_path: Path) -> None:

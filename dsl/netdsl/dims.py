@@ -274,7 +274,21 @@ def _floor_divide(a: Dim, b: Dim) -> Dim:
         return _collect(whole)
     if remainder.is_fixed and b.is_fixed:
         return _collect(whole) + remainder.value // b.value
+    inner = _single_quotient(remainder)
+    if inner is not None and b.is_fixed and b.value > 0:
+        return _collect(whole) + inner[0] // (inner[1] * b)
     return _collect([*whole, ((Apply("//", (remainder, b)),), 1)])
+
+
+def _single_quotient(value: Dim) -> tuple[Dim, Dim] | None:
+    """`(x, n)` where a size is `x // n` for a fixed positive `n`: such quotients nest into one."""
+    if len(value.terms) != 1 or value.terms[0][1] != 1 or len(value.terms[0][0]) != 1:
+        return None
+    atom = value.terms[0][0][0]
+    if isinstance(atom, Symbol) or atom.function != "//":
+        return None
+    x, n = atom.args
+    return (x, n) if n.is_fixed and n.value > 0 else None
 
 
 def _split_constant(whole: list[Term], rest: list[Term], divisor: int) -> tuple[list[Term], list[Term]]:
