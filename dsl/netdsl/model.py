@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.dims import Dim
 from netdsl.ops.base import Array, Module, Op
 from netdsl.source import Span
 from netdsl.syntax import Train, Weights
@@ -140,7 +139,6 @@ class Model:
     body: Body
     symbols: Mapping[str, Span]
     doc: str = ""
-    constraints: tuple[tuple[Dim, Dim, Span], ...] = ()
 
     @property
     def inputs(self) -> dict[str, TensorType]:

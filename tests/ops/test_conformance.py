@@ -73,6 +73,19 @@ def test_inferred_type_is_the_actual_one(item: Example, dtype: DType, xp: Any) -
     assert isinstance(item.op.cost(*(type_of(a) for a in arrays)), Dim)
 
 
+@pytest.mark.parametrize("dtype", [DType.F16, DType.BF16])
+@pytest.mark.parametrize(("item", "_"), [p for p in EXAMPLES if p.values[1] is DType.F32])
+def test_sixteen_bit_floats_keep_their_type(item: Example, _: DType, dtype: DType) -> None:
+    pytest.importorskip("ml_dtypes", reason="bf16 arrays need ml_dtypes")
+    arrays = draw_all(item, dtype)
+    try:
+        inferred = as_tuple(item.op.shape(*(type_of(a) for a in arrays)))
+    except OpError as wrong:
+        assert "cannot hold" in wrong.message  # an attribute out of the range of f16
+        return
+    assert [type_of(o) for o in run(item.op, np, arrays)] == list(inferred)
+
+
 @pytest.mark.parametrize(("item", "dtype"), EXAMPLES)
 def test_agrees_with_an_independent_implementation(item: Example, dtype: DType, xp: Any) -> None:
     if item.op.is_random:

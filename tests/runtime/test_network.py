@@ -270,6 +270,11 @@ def test_values_an_operator_cannot_take_name_the_line() -> None:
     assert "E0820" in text and "<text>:3:24" in text and "7" in text and "5" in text
 
 
+def test_an_operator_is_named_once() -> None:
+    with pytest.raises(nr.DataInputError, match="E0820]: `mean` needs at least 1 elements, and gets 0"):
+        nr.load("net 1.0\nmodel M(x: f32[B]) { return mean(x) }")(x=[])
+
+
 def test_only_auto_may_fall_back() -> None:
     try:
         open_device("cuda")

@@ -24,7 +24,7 @@ from netdsl.ops.slice import count
 from netdsl.types import DType, TensorType, shape_text, tensor
 
 _ZERO = dim(0)
-_LIMITS: dict[DType, tuple[float, float]] = {
+LIMITS: dict[DType, tuple[float, float]] = {
     DType.F16: (-65504.0, 65504.0),
     DType.BF16: (-3.3895313892515355e38, 3.3895313892515355e38),
     DType.F32: (-3.4028234663852886e38, 3.4028234663852886e38),
@@ -34,6 +34,7 @@ _LIMITS: dict[DType, tuple[float, float]] = {
     DType.I32: (-(2**31), 2**31 - 1),
     DType.I64: (-(2**63), 2**63 - 1),
 }
+"""The smallest and the largest number of each element type; the finite ones of floats."""
 
 
 def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
@@ -43,7 +44,7 @@ def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = 
     if isinstance(value, bool) or (isinstance(value, Dim) and not value.is_fixed):
         return
     number = value.value if isinstance(value, Dim) else value
-    low, high = _LIMITS[dtype]
+    low, high = LIMITS[dtype]
     if dtype.is_float and isinstance(number, float) and not isfinite(number):
         return
     if (dtype.is_int and isinstance(number, float)) or not low <= number <= high:

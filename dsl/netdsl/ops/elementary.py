@@ -21,6 +21,7 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.create import LIMITS
 from netdsl.ops.elementwise import Activation, Unary
 from netdsl.ops.rules import need_number
 from netdsl.types import DType, TensorType, tensor
@@ -230,22 +231,6 @@ class Erf(Activation):
         return numerics.erf(xp, x)
 
 
-_LARGEST = {
-    DType.F16: 65504.0,
-    DType.BF16: 3.3895313892515355e38,
-    DType.F32: 3.4028234663852886e38,
-    DType.F64: 1.7976931348623157e308,
-}
-
-
-def _range(dtype: DType) -> tuple[float, float]:
-    """The smallest and the largest value of an element type."""
-    if dtype.is_float:
-        return -_LARGEST[dtype], _LARGEST[dtype]
-    bits = 8 * dtype.itemsize
-    return (0, 2**bits - 1) if dtype is DType.U8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-
-
 @operator("clip", "x")
 @dataclass(frozen=True)
 class Clip(Op):
@@ -275,7 +260,7 @@ class Clip(Op):
         bound = getattr(self, attribute)
         if bound is None:
             return
-        least, most = _range(x.dtype)
+        least, most = LIMITS[x.dtype]
         if not least <= bound <= most:
             raise OpError(
                 f"gets `{attribute}` {bound}, which {x.dtype} cannot hold; `x` is {x}",

@@ -216,7 +216,8 @@ class Dropout(Op):
         if self.p == 1:
             return xp.zeros_like(x)
         keep = drawn(xp, rng.random, x.shape) >= self.p
-        return xp.where(keep, x / (1 - self.p), x.dtype.type(0))
+        kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
+        return kept.astype(x.dtype, copy=False)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

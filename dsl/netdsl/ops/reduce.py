@@ -70,7 +70,7 @@ class Reduction(Op):
         axes = normal_axes(self.over, x.ndim)
         elements = prod(x.shape[axis] for axis in axes)
         if elements < self._least:
-            raise DataError(f"{self.name} needs at least {self._least} elements, and gets {elements}")
+            raise DataError(f"needs at least {self._least} elements, and gets {elements}")
         return axis_set(axes, x.ndim)
 
     def _count(self, x: Array) -> int:

@@ -100,7 +100,7 @@ class _Position(Op):
 
     def _found(self, xp: Module, function: str, x: Array) -> Array:
         if x.shape[self.over] == 0:
-            raise DataError(f"{self.name} needs elements along axis {self.over}, and there are none")
+            raise DataError(f"needs elements along axis {self.over}, and there are none")
         position = getattr(xp, function)(x, axis=self.over, keepdims=self.keepdims)
         return xp.asarray(position).astype(xp.int64, copy=False)
 
