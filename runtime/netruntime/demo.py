@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from netdsl.diagnostics import NetError
@@ -94,25 +94,34 @@ def _table(sentences: Sequence[str], cosines: Array) -> Table:
     for n in range(1, len(sentences) + 1):
         table.add_column(str(n), justify="right")
     for n, (sentence, row) in enumerate(zip(sentences, cosines, strict=True), start=1):
-        table.add_row(str(n), sentence, *(_cell(float(cosine)) for cosine in row))
+        table.add_row(str(n), escape(sentence), *(_cell(float(cosine)) for cosine in row))
     return table
 
 
 def _cell(cosine: float) -> str:
-    return f"[bold]{cosine:.2f}[/bold]" if cosine > 0.5 else f"{cosine:.2f}"
+    text = f"{round(cosine, 2) + 0.0:.2f}"  # + 0.0 makes -0.0 positive
+    return f"[bold]{text}[/bold]" if cosine > 0.5 else text
 
 
-def main(arguments: Sequence[str] = SENTENCES) -> int:
-    """Run the demo on these sentences; 0 where all went well, 1 where something is missing."""
-    console: Any = Console()
+def main(sentences: Sequence[str] = SENTENCES) -> int:
+    """Run the demo on these sentences; 0 where all went well, 1 where something is missing.
+
+    The drawings need no weights, so they are made even where the sentences cannot be compared.
+    """
+    console = Console()
+    failed = 0
     try:
-        console.print(sentence_similarity(arguments))
+        console.print(sentence_similarity(sentences))
+    except NetError as missing:
+        failed = 1
+        print(missing, file=sys.stderr)
+    try:
         for path in draw_examples():
-            console.print(f"drawn: {path}")
-    except (NetError, OSError) as failed:
-        print(failed, file=sys.stderr)
-        return 1
-    return 0
+            console.print(f"drawn: {path}", markup=False)
+    except (NetError, OSError) as wrong:
+        failed = 1
+        print(wrong, file=sys.stderr)
+    return failed
 
 
 if __name__ == "__main__":
