@@ -94,7 +94,11 @@ def _unclosed_line(place: Place) -> Diagnostic | None:
     opener, token, previous = place.opener, place.token, place.previous
     if opener is None or opener is not place.unclosed or token is None or previous is None:
         return None
-    if opener.type == "LBRACE" or token.line == previous.line or token.type in ("ARROW", *_ENDS):
+    if opener.type == "LBRACE" or token.type in ("ARROW", *_ENDS):
+        return None
+    if token.line == previous.line and place.index > 1 and token.type == "EQUAL":
+        token, previous = previous, place.tokens[place.index - 2]
+    if token.line == previous.line:
         return None
     closer = OPENERS[opener.type][1]
     also = Label(span_of(place.source, previous), f"is a `{closer}` missing after this?")
