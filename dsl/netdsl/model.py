@@ -178,3 +178,8 @@ class Checked:
     train: tuple[Train, ...]
     config: Mapping[str, Any]
     hints: tuple[Diagnostic, ...] = ()
+
+
+def join(path: str, label: str) -> str:
+    """A label path and a label below it."""
+    return f"{path}.{label}" if path and label else path or label

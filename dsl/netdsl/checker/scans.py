@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl import syntax as s
+from netdsl.cells import Cell, flatten_cell
 from netdsl.checker.blocks import bind_inputs, call_site, check_outputs, entered, root_names
 from netdsl.checker.calls import bind_tensors, construct_block, snake
 from netdsl.checker.scope import Scope
@@ -13,7 +14,6 @@ from netdsl.checker.statements import input_names, run_body
 from netdsl.checker.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
-from netdsl.graph import Cell, flatten_cell
 from netdsl.model import Body, OpStep, Slot, State
 from netdsl.ops.create import Constant
 from netdsl.ops.scan import Growth, Scan

@@ -17,8 +17,6 @@ from netdsl.checker.reports import CallSite
 from netdsl.checker.values import POISON, LayerUse, PoisonedError, Static, Tensor, Value
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
-from netdsl.graph import join
-from netdsl.model import MAX_NODES, Body, CallStep, OpStep, Step
 from netdsl.modules import Module
 from netdsl.ops.base import Op, OpError, Types
 from netdsl.source import Span
