@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from zoo.examples import assert_close, load_example, load_varied, multiply_adds, parameter_count, uniform
 from zoo.onnx_graphs import OnnxGraph
 

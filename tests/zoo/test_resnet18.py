@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from zoo import resnets
 from zoo.examples import (
     assert_close,

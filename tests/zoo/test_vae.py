@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from zoo.examples import assert_close, load_example, load_varied, parameter_count, uniform
 from zoo.onnx_graphs import OnnxGraph
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from zoo.examples import (
     assert_close,
     assert_same_weights,

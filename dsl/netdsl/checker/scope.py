@@ -17,6 +17,7 @@ from netdsl.checker.reports import CallSite
 from netdsl.checker.values import POISON, LayerUse, PoisonedError, Static, Tensor, Value
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
+from netdsl.model import MAX_NODES, Body, CallStep, OpStep, Step, join
 from netdsl.modules import Module
 from netdsl.ops.base import Op, OpError, Types
 from netdsl.source import Span
