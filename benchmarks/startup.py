@@ -52,6 +52,7 @@ def main() -> None:
         about = {"python": platform.python_version(), "machine": platform.machine(), "runs": options.runs}
         about |= {name: version(name) for name in ("numpy", "lark", "networkx", "click")}
         path = ROOT / "benchmarks" / "results" / "startup.json"
+        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"about": about, "rows": rows}, indent=2) + "\n")
 
 
