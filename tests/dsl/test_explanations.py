@@ -24,6 +24,8 @@ FAMILIES = {
     "E07": "Weights files",
     "E08": "Data and runs",
     "E09": "The command line and the machine",
+    "E10": "Training",
+    "E11": "Gradients and generation",
 }
 
 
