@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import Array, BadExample, Module, TypeMismatch, bad, operator
 from netdsl.ops.elementwise import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("add", "a", "b")
@@ -22,6 +26,9 @@ class Add(Binary):
 
     function = "add"
 
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return dy.sum_to(a.shape), dy.sum_to(b.shape)
+
 
 @operator("subtract", "a", "b")
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class Subtract(Binary):
 
     function = "subtract"
 
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return dy.sum_to(a.shape), (-dy).sum_to(b.shape)
+
 
 @operator("multiply", "a", "b")
 @dataclass(frozen=True)
@@ -47,6 +57,9 @@ class Multiply(Binary):
     """
 
     function = "multiply"
+
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return (dy * b).sum_to(a.shape), (dy * a).sum_to(b.shape)
 
 
 @operator("divide", "a", "b")
@@ -62,6 +75,10 @@ class Divide(Binary):
     function = "divide"
     takes = "float"
     right = (0.5, 3.0)
+
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        da = dy / b
+        return da.sum_to(a.shape), (-da * y).sum_to(b.shape)
 
 
 @operator("modulo", "a", "b")
@@ -140,6 +157,9 @@ class Minimum(Binary):
 
     function = "minimum"
 
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return _shared(dy, a < b, a.equals(b), a, b)
+
 
 @operator("maximum", "a", "b")
 @dataclass(frozen=True)
@@ -152,6 +172,15 @@ class Maximum(Binary):
     """
 
     function = "maximum"
+
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return _shared(dy, a > b, a.equals(b), a, b)
+
+
+def _shared(dy: Value, wins: Value, ties: Value, a: Value, b: Value) -> tuple[Value, Value]:
+    """What flows into `a`, where it wins, and into `b`; half to each at a tie."""
+    da = ties.select(dy * 0.5, wins.select(dy, 0))
+    return da.sum_to(a.shape), (dy - da).sum_to(b.shape)
 
 
 @operator("negate", "x")
@@ -166,6 +195,9 @@ class Negate(Unary):
 
     function = "negative"
     takes = "number"
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return -dy
 
     def shape(self, x: TensorType) -> TensorType:
         if x.dtype is DType.U8:

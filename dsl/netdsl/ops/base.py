@@ -8,6 +8,8 @@ The facets, all in the one class:
 
 - `shape(*types)` gives the output types, on symbolic sizes, and raises `OpError` for bad input;
 - `forward(xp, *arrays)` is the reference meaning, on any array module `xp` (NumPy or CuPy);
+- `gradient(dy, y, *inputs)` is its derivative as a formula in other operators (see `value`), or
+  `no_gradient` says why it has none;
 - `cost(*types)` counts multiply-adds;
 - `examples()` are samples that drive the conformance tests, `bad_examples()` those that must fail.
 
@@ -90,6 +92,8 @@ class Op:
     inputs: ClassVar[tuple[str, ...]]
     is_random: ClassVar[bool] = False
     """Whether `forward` also takes `rng=`, a seeded generator of the array module."""
+    no_gradient: ClassVar[str] = ""
+    """Why the operator cannot be differentiated, for a message: "is a step function"."""
 
     def shape(self, *args: Any, **kwargs: Any) -> Types:
         """The output types for the input types. Raises `OpError`."""
@@ -98,6 +102,31 @@ class Op:
     def forward(self, xp: Module, *args: Any, **kwargs: Any) -> Any:
         """The outputs, as one array or a tuple of arrays, for input arrays."""
         raise OpError("has no forward rule")
+
+    def gradient(self, dy: Any, y: Any, *inputs: Any) -> Any:
+        """The gradients with respect to the inputs, as values that formulas in operators make.
+
+        Args:
+            dy: The gradient with respect to the output; a tuple for several outputs, whose entries are
+                None where nothing is known to flow back.
+            y: The output, or the tuple of outputs.
+            *inputs: The inputs, None where one is left out.
+
+        Returns:
+            One value for each input, of the input's type, or None where nothing flows into it (integers,
+            truth values); without a tuple where there is one input.
+
+        At a kink the gradient is one of the slopes beside it, or lies between them.
+        """
+        raise NotImplementedError(self.name)
+
+    def in_parts(self, *inputs: Any) -> Any:
+        """The outputs from simpler operators, for one that is differentiated in parts; else None.
+
+        Where this gives values, differentiation puts them in the operator's place. It is for operators
+        whose gradient needs what only their inside knows, such as which elements dropout kept.
+        """
+        return None
 
     def cost(self, *args: Any, **kwargs: Any) -> Dim:
         """Multiply-adds for the input types; 0 for operators that have no products to sum."""
@@ -136,19 +165,25 @@ def _bind(value: Any, sizes: Mapping[str, int]) -> Any:
 
 REGISTRY: dict[str, type[Op]] = {}
 """Every operator by its name in the language."""
+INTERNAL: dict[str, type[Op]] = {}
+"""Operators that only gradients use; the language does not know their names."""
 
 _OpClass = TypeVar("_OpClass", bound=type[Op])
 
 
-def operator(name: str, *inputs: str) -> Callable[[_OpClass], _OpClass]:
-    """Register an operator class under its name in the language, with its tensor inputs."""
+def operator(name: str, *inputs: str, internal: bool = False) -> Callable[[_OpClass], _OpClass]:
+    """Register an operator class under its name in the language, with its tensor inputs.
+
+    Args:
+        internal: Only gradients use it; the language does not know its name.
+    """
 
     def register(cls: _OpClass) -> _OpClass:
-        if name in REGISTRY:
+        if name in REGISTRY or name in INTERNAL:
             raise ValueError(f"operator `{name}` is defined twice")
         cls.name = name
         cls.inputs = inputs
-        REGISTRY[name] = cls
+        (INTERNAL if internal else REGISTRY)[name] = cls
         return cls
 
     return register

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops import numerics
 from netdsl.ops.base import Array, BadExample, Module, Op, OpError, bad, operator
 from netdsl.ops.elementwise import Activation, Gated
 from netdsl.types import tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("sigmoid", "x")
@@ -25,6 +29,9 @@ class Sigmoid(Activation):
     def apply(self, xp: Module, x: Array) -> Array:
         return numerics.sigmoid(xp, x)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * (y * (1 - y))
+
 
 @operator("tanh", "x")
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Tanh(Activation):
 
     def apply(self, xp: Module, x: Array) -> Array:
         return xp.tanh(x)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * (1 - y * y)
 
 
 @operator("gelu", "x")
