@@ -36,6 +36,10 @@ class DataInputError(_MadeError):
     """
 
 
+class TrainingError(_MadeError):
+    """Training that is asked for wrongly, or whose saved state does not fit (E1000-E1099)."""
+
+
 class MissingExtraError(_MadeError):
     """An optional package that is not there, or does not import (E0901-E0909)."""
 
