@@ -6,6 +6,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -37,18 +38,38 @@ class DuplicateNameError(ArrayFileError):
     """One name given to two arrays of a file."""
 
 
+@dataclass(frozen=True)
+class NpyLayout:
+    """How a `.npy` array lies in its file; `header` is how many bytes come before the numbers."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    header: int
+
+
 def read_npy(stream: BufferedIOBase, size: int) -> Array:
     """The array of one `.npy` stream of `size` bytes.
 
     Raises `ArrayFileError` for anything but a whole array of plain numbers.
     """
+    layout = npy_layout(stream, size)
+    return _read_numbers(stream, layout.shape, layout.fortran_order, layout.dtype)
+
+
+def npy_layout(stream: BufferedIOBase, size: int) -> NpyLayout:
+    """What the header of a `.npy` stream of `size` bytes promises; the stream is left at the numbers.
+
+    Raises `ArrayFileError` for anything but a whole array of plain numbers.
+    """
+    start = stream.tell()
     shape, fortran_order, dtype = _read_npy_header(stream)
     _check_plain(shape, dtype)
     needed = math.prod(shape) * dtype.itemsize
-    held = size - stream.tell()
-    if held != needed:
-        raise ArrayFileError(f"its header promises {needed} bytes of numbers, and it holds {held}")
-    return _read_numbers(stream, shape, fortran_order, dtype)
+    header = stream.tell() - start
+    if size - header != needed:
+        raise ArrayFileError(f"its header promises {needed} bytes of numbers, and it holds {size - header}")
+    return NpyLayout(shape, fortran_order, dtype, header)
 
 
 def read_npz(path: Path) -> dict[str, Array]:
@@ -63,9 +84,14 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 def npz_names(path: Path) -> list[str]:
     """The names of the arrays in a `.npz` file. Raises `ArrayFileError` and `OSError`."""
+    return list(npz_members(path))
+
+
+def npz_members(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The arrays of a `.npz` file by name, with their places in it. Raises `ArrayFileError` and `OSError`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return list(_npz_members(archive))
+            return _npz_members(archive)
     except _ZIP_DAMAGE as damage:
         raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
 

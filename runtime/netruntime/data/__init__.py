@@ -1,0 +1,25 @@
+"""Data for training and evaluation: readers, batches, augmentation and what is wrong with the data."""
+
+from netruntime.data.augment import Augment
+from netruntime.data.batches import batch_count, batches
+from netruntime.data.dataset import Dataset, StreamDataset, Subset
+from netruntime.data.open import DataSpec, open_data
+from netruntime.data.options import DataOptions
+from netruntime.data.sampler import Sampler
+from netruntime.data.splitting import split
+from netruntime.data.table import ColumnInfo
+
+__all__ = [
+    "Augment",
+    "ColumnInfo",
+    "DataOptions",
+    "DataSpec",
+    "Dataset",
+    "Sampler",
+    "StreamDataset",
+    "Subset",
+    "batch_count",
+    "batches",
+    "open_data",
+    "split",
+]

@@ -1,0 +1,1 @@
+"""The readers of data, one module for each kind of file."""

@@ -1,0 +1,211 @@
+"""Which column of the data goes to which input of the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netdsl.diagnostics import suggest
+from netdsl.types import TensorType
+from netruntime.data.conforming import Fit, Wanted, conform, could_fit
+from netruntime.data.options import DataOptions
+from netruntime.data.padding import KEEP, Filler, filler_kind
+from netruntime.data.table import ColumnInfo, Table
+from netruntime.errors import DataInputError, shown
+
+MAX_TRIED = 12
+"""With more columns than this left over, no assignment is looked for: it could not be the only one."""
+
+_MEMBER = r"{}[._\[]?\d+\]?"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The columns that one input is made from (several numbers side by side, or one), and how."""
+
+    columns: tuple[str, ...]
+    info: ColumnInfo
+    wanted: Wanted
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Match:
+    """What each input is made from, and in words what was not plain from the names."""
+
+    bound: Mapping[str, Bound]
+    fillers: Mapping[str, Filler]
+    notes: tuple[str, ...]
+
+
+def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataOptions) -> Match:
+    """The columns for the inputs: by name first, then where just one assignment makes sense.
+
+    An input that is a vector may be made from several columns of numbers: those called `x0`, `x1`, ... (or
+    `x_0`, `x.0`, `x[0]`) for an input `x`, or all numbers left over where just one vector is wanted. Masks
+    and lengths that the data lacks are filled in (`padding.Filler`). Raises `DataInputError`: E1002 where no
+    assignment, or more than one, makes sense, and those of `conform`.
+    """
+    inputs = {name: Wanted(name, type) for name, type in wanted.items()}
+    chosen: dict[str, tuple[str, ...]] = {name: (name,) for name in inputs if name in table.columns}
+    for name in inputs.keys() - chosen.keys():
+        members = [c for c in table.columns if re.fullmatch(_MEMBER.format(re.escape(name)), c)]
+        if len(members) > 1:
+            chosen[name] = tuple(members)
+    fillers = _fillers(inputs, chosen)
+    missing = [name for name in inputs if name not in chosen and name not in fillers]
+    notes: list[str] = []
+    if missing:
+        found = _assign(missing, inputs, chosen, table, options)
+        notes += [f"{_columns_text(columns)} is given to {shown(name)}" for name, columns in found.items()]
+        chosen |= found
+    bound = _conform_all(inputs, chosen, table, options)
+    notes += [f"{shown(name)}: {note}" for name, b in bound.items() for note in b.fit.notes]
+    return Match(bound, fillers, tuple(notes))
+
+
+def joined_info(columns: Sequence[str], infos: Mapping[str, ColumnInfo]) -> ColumnInfo:
+    """What several columns of numbers hold side by side; one column as it is."""
+    if len(columns) == 1:
+        return infos[columns[0]]
+    parts = [infos[name] for name in columns]
+    dtype = parts[0].dtype if len({part.dtype for part in parts}) == 1 else "f64"
+    source = f"the columns {shown(columns[0])} to {shown(columns[-1])}"
+    return ColumnInfo(dtype, (len(columns),), source)
+
+
+def _conform_all(
+    inputs: Mapping[str, Wanted], chosen: Mapping[str, tuple[str, ...]], table: Table, options: DataOptions
+) -> dict[str, Bound]:
+    sizes = dict(options.sizes)
+    bound = {}
+    for name, want in inputs.items():
+        if name in chosen:
+            info = joined_info(chosen[name], table.columns)
+            fit = conform(info, want, options, sizes)
+            sizes |= fit.sizes
+            bound[name] = Bound(chosen[name], info, want, fit)
+    return bound
+
+
+# -- masks and lengths -----------------------------------------------------------------------------
+
+
+def _fillers(inputs: Mapping[str, Wanted], chosen: Mapping[str, tuple[str, ...]]) -> dict[str, Filler]:
+    found = {}
+    for name, want in inputs.items():
+        kind = filler_kind(name, want.type)
+        if name in chosen or kind is None:
+            continue
+        sequence = _sequence_of(kind[0], kind[1], want, inputs)
+        if sequence is not None:
+            found[name] = Filler(kind[0], sequence, want.type)
+    return found
+
+
+def _sequence_of(kind: str, stem: str, want: Wanted, inputs: Mapping[str, Wanted]) -> str | None:
+    """The sequence that a mask or a length is of: the one it names, else the first that it can be of."""
+    others = [o for o in inputs.values() if len(o.item) >= 1 and filler_kind(o.name, o.type) is None]
+    if stem:
+        return stem if any(other.name == stem for other in others) else None
+    if kind == KEEP:
+        others = [o for o in others if o.item[0] == want.item[-1]]
+    return others[0].name if others else None
+
+
+# -- assignment where names differ -----------------------------------------------------------------
+
+
+def _assign(
+    missing: Sequence[str],
+    inputs: Mapping[str, Wanted],
+    chosen: Mapping[str, tuple[str, ...]],
+    table: Table,
+    options: DataOptions,
+) -> dict[str, tuple[str, ...]]:
+    """Columns for the inputs that have none by name. Raises `DataInputError` E1002."""
+    used = {column for columns in chosen.values() for column in columns}
+    free = {n: i for n, i in table.columns.items() if n not in used and i.role != "extra"}
+    wants = [inputs[name] for name in missing]
+    whole = list(_matchings(wants, free, options)) if len(free) <= MAX_TRIED else []
+    found = _only(whole, free, options) or _with_vector(wants, free, options)
+    if found is not None:
+        return found
+    raise _no_match(missing, inputs, table, whole)
+
+
+def _matchings(
+    wants: Sequence[Wanted], free: Mapping[str, ColumnInfo], options: DataOptions
+) -> Iterator[dict[str, tuple[str, ...]]]:
+    """Every way to give each input a column of its own that fits it."""
+    if not wants:
+        yield {}
+        return
+    first, *others = wants
+    for name, info in free.items():
+        if could_fit(info, first, options, options.sizes):
+            rest = {n: i for n, i in free.items() if n != name}
+            for found in _matchings(others, rest, options):
+                yield {first.name: (name,), **found}
+
+
+def _only(
+    whole: Sequence[dict[str, tuple[str, ...]]], free: Mapping[str, ColumnInfo], options: DataOptions
+) -> dict[str, tuple[str, ...]] | None:
+    """The one assignment, or the one in which labels go to labels."""
+    if len(whole) == 1:
+        return whole[0]
+    agreeing = [m for m in whole if all(_agrees(n, free[c[0]], options) for n, c in m.items())]
+    return agreeing[0] if len(agreeing) == 1 else None
+
+
+def _agrees(name: str, info: ColumnInfo, options: DataOptions) -> bool:
+    return not info.role or (info.role == "label") == options.is_label(name)
+
+
+def _with_vector(
+    wants: Sequence[Wanted], free: Mapping[str, ColumnInfo], options: DataOptions
+) -> dict[str, tuple[str, ...]] | None:
+    """One vector made from all numbers left over, and the other inputs from one column each."""
+    numbers = {name: info for name, info in free.items() if info.shape == ()}
+    vectors = [want for want in wants if want.item]
+    others = [want for want in wants if not want.item]
+    if len(vectors) != 1 or len(others) > 1 or len(numbers) < 2:
+        return None
+    labels = [None] if not others else _label_columns(numbers, others[0], options)
+    found = []
+    for label in labels:
+        members = tuple(name for name in numbers if name != label)
+        if could_fit(joined_info(members, numbers), vectors[0], options, options.sizes):
+            found.append({vectors[0].name: members} | ({others[0].name: (label,)} if label else {}))
+    return found[0] if len(found) == 1 else None
+
+
+def _label_columns(
+    numbers: Mapping[str, ColumnInfo], label: Wanted, options: DataOptions
+) -> list[str | None]:
+    """The columns that could be the label: those known to be labels, else the first and the last."""
+    known = [name for name, info in numbers.items() if info.role == "label"]
+    names = known or list(dict.fromkeys((next(iter(numbers)), next(reversed(list(numbers))))))
+    return [name for name in names if could_fit(numbers[name], label, options, options.sizes)]
+
+
+def _no_match(
+    missing: Sequence[str], inputs: Mapping[str, Wanted], table: Table, whole: Sequence[object]
+) -> DataInputError:
+    held = ", ".join(f"{shown(name)} {info}" for name, info in list(table.columns.items())[:8])
+    more = f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else ""
+    wanted = ", ".join(f"{shown(name)} {inputs[name].type}" for name in missing)
+    why = "more than one assignment makes sense" if whole else "nothing fits"
+    near = next((s for name in missing if (s := suggest(name, table.columns))), None)
+    name, column = missing[0], next(iter(table.columns))
+    return DataInputError.make(
+        "E1002",
+        f"the model wants {wanted}, and the data has {held}{more}: {why}",
+        help=near or f"name the columns as the inputs, or say which is which: {name}=FILE:{column}",
+    )
+
+
+def _columns_text(columns: Sequence[str]) -> str:
+    return shown(columns[0]) if len(columns) == 1 else f"{shown(columns[0])} to {shown(columns[-1])}"

@@ -1,0 +1,68 @@
+"""What a user may say of how data becomes a model's inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netruntime.io.input_spec import Resize
+
+IGNORED_LABEL = -1
+"""The label of padding; `cross_entropy(..., ignore_index=-1)` leaves it out."""
+
+LABEL_WORDS = frozenset({"label", "target", "next", "tag"})
+
+DEFAULT_WINDOW = 64
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How data is read and made to fit.
+
+    Pictures: bytes (u8) for an input of floats are multiplied by `scale`, which makes 0..255 into 0..1;
+    `scale=1` leaves them. Arrays of pictures of another size are refused unless `resize` says how they come
+    to the input's (files of pictures are stretched, as `netrun run` does, where `resize` is not given).
+
+    Labels: `classes` is how many there are, for every integer label or by name; labels beyond are refused.
+    `class_names` fixes the numbers of named classes (folders, words in a table), so that data for validation
+    is numbered as the training data was. `strict` makes a class that is missing in validation an error.
+
+    `label_names` are the inputs that are labels (those of a `train` section); by default those called
+    `label`, `target`, `next`, `tag`, their plurals, or ending in `_label` and so on.
+
+    Sequences: rows longer than `max_length` are refused, or cut to it where `cut` is set. `pad` fills the ids
+    of shorter ones. Text is read as characters of `vocabulary` (by default those of the text, sorted), or as
+    tokens of the `tokenizer` (the path of a `tokenizer.json`), in windows of `window` ids that begin every
+    `stride` (by default `window`). `begin` and `end` are the ids that translations begin and end with; by
+    default they are the tokenizer's own, or 1 and 2 where words are numbered by the data itself.
+
+    `sizes` gives free symbols of the inputs their values. `allow_nonfinite` lets NaN and infinity pass.
+    """
+
+    scale: float = 1 / 255
+    resize: Resize | None = None
+    classes: int | Mapping[str, int] | None = None
+    class_names: tuple[str, ...] | None = None
+    label_names: frozenset[str] | None = None
+    strict: bool = False
+    max_length: int | None = None
+    cut: bool = False
+    pad: int = 0
+    vocabulary: tuple[str, ...] | None = None
+    tokenizer: str | os.PathLike[str] | None = None
+    window: int | None = None
+    stride: int | None = None
+    begin: int | None = None
+    end: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    allow_nonfinite: bool = False
+
+    def is_label(self, name: str) -> bool:
+        """Whether the input of this name is a label."""
+        if self.label_names is not None:
+            return name in self.label_names
+        return name.rpartition("_")[2].removesuffix("s") in LABEL_WORDS
+
+
+DEFAULT_OPTIONS = DataOptions()

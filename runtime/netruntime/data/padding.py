@@ -1,0 +1,55 @@
+"""Sequences of different lengths as one array, and the masks and lengths that say what is real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netdsl.types import DType, TensorType
+from netruntime.io.arrays import Array, cast, numpy_dtype
+
+KEEP, LENGTH = "keep", "length"
+
+
+@dataclass(frozen=True)
+class Filler:
+    """An input that data need not have, since the lengths of the sequence `of` settle it.
+
+    A `keep` mask, bool `[B, T]` (or with axes of one between), is true where an element is real; a `length`
+    is an integer `[B]`. They are called `X_keep` and `X_length` for the sequence `X`, or `keep` and `length`.
+    """
+
+    kind: str
+    of: str
+    type: TensorType
+
+    def fill(self, lengths: Array, width: int) -> Array:
+        """The values for rows of `lengths` (i64 `[n]`) padded to `width`."""
+        if self.kind == LENGTH:
+            return cast(lengths, self.type.dtype)
+        keep = np.arange(width) < lengths[:, None]
+        ones = (1,) * (self.type.rank - 2)
+        return keep.reshape(len(lengths), *ones, width)
+
+
+def filler_kind(name: str, type: TensorType) -> tuple[str, str] | None:
+    """Which kind an input could be by its name and type, and the sequence it names (or `""`)."""
+    stem, _, last = name.rpartition("_")
+    if last == KEEP and type.dtype is DType.BOOL and type.rank >= 2:
+        return KEEP, stem
+    if last == LENGTH and type.dtype.is_int and type.rank == 1:
+        return LENGTH, stem
+    return None
+
+
+def pad_rows(rows: Sequence[Array], width: int, pad: int, dtype: DType) -> Array:
+    """`[n, width, *item]` from n sequences `[t, *item]`, each with `pad` behind it.
+
+    Raises `CastError` where `dtype` cannot hold the values.
+    """
+    lengths = np.array([len(row) for row in rows], np.int64)
+    result = np.full((len(rows), width, *rows[0].shape[1:]), pad, numpy_dtype(dtype.value))
+    result[np.arange(width) < lengths[:, None]] = cast(np.concatenate(rows), dtype)
+    return result

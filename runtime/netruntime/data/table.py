@@ -1,0 +1,216 @@
+"""Data as it is in its file: named columns of rows, before any model has asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array, short_name
+
+Values = Array | list[Array]
+"""Rows of a column: one array `[n, *item]`, or a list of n arrays where they differ in length."""
+
+Role = Literal["input", "label", "extra", ""]
+"""What a reader knows a column to be for; an `extra` one is only given to an input of its own name."""
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """What a column holds; prints as `u8[N, 28, 28]`.
+
+    `shape` is one row's; its first size is None where rows are sequences of different lengths. `source` says
+    where the column comes from, for messages. `picture` is `(C, H, W)` where a row is a picture, whatever its
+    own layout.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+    source: str
+    picture: tuple[int, int, int] | None = None
+    role: Role = ""
+
+    @property
+    def is_ragged(self) -> bool:
+        return bool(self.shape) and self.shape[0] is None
+
+    @property
+    def item(self) -> tuple[int, ...]:
+        """The shape of a row of a column that is not ragged."""
+        return tuple(size for size in self.shape if size is not None)
+
+    def __str__(self) -> str:
+        sizes = ["N", *("*" if size is None else str(size) for size in self.shape)]
+        return f"{self.dtype}[{', '.join(sizes)}]"
+
+
+class Column(Protocol):
+    """One column: its rows can be had in any order."""
+
+    @property
+    def info(self) -> ColumnInfo: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Array) -> Values:
+        """The rows at `indices` (i64 `[n]`)."""
+        ...
+
+    def lengths(self) -> Array:
+        """How long each row of a ragged column is, i64 `[N]`."""
+        ...
+
+    def place(self, row: int) -> str:
+        """Where a row is, for messages: `row 3 of ...`, `line 5 of ...`."""
+        ...
+
+
+class Table(Protocol):
+    """What a reader gives: columns of equally many rows.
+
+    `classes` names the classes of label columns, `vocabulary` the characters of a text, and `notes` says in
+    words what the reader had to decide.
+    """
+
+    @property
+    def columns(self) -> Mapping[str, ColumnInfo]: ...
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def vocabulary(self) -> tuple[str, ...] | None: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]: ...
+
+    def lengths(self, name: str) -> Array: ...
+
+    def place(self, name: str, row: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class ArrayColumn:
+    """Rows along the first axis of an array, which may be a memory map."""
+
+    array: Array
+    source: str
+    role: Role = ""
+
+    @property
+    def info(self) -> ColumnInfo:
+        dtype = short_name(self.array.dtype) or str(self.array.dtype)
+        return ColumnInfo(dtype, self.array.shape[1:], self.source, role=self.role)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def take(self, indices: Array) -> Array:
+        return np.asarray(self.array[indices])
+
+    def lengths(self) -> Array:
+        return np.full(len(self), self.array.shape[1], np.int64)
+
+    def place(self, row: int) -> str:
+        return f"row {row} of {self.source}"
+
+
+@dataclass(frozen=True)
+class RaggedColumn:
+    """Sequences of different lengths, end to end in `flat`; row n is `flat[offsets[n]:offsets[n + 1]]`."""
+
+    flat: Array
+    offsets: Array
+    source: str
+    unit: str = "row"
+    first: int = 0
+    role: Role = ""
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Any], dtype: Any, source: str, unit: str = "row", first: int = 0, role: Role = ""
+    ) -> RaggedColumn:
+        """From sequences; messages call row n `unit` n + `first`."""
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        parts = [np.asarray(row, dtype) for row in rows if len(row)]
+        flat = np.concatenate(parts) if parts else np.zeros(0, dtype)
+        return cls(flat, offsets, source, unit, first, role)
+
+    @property
+    def info(self) -> ColumnInfo:
+        dtype = short_name(self.flat.dtype) or str(self.flat.dtype)
+        return ColumnInfo(dtype, (None, *self.flat.shape[1:]), self.source, role=self.role)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, indices: Array) -> list[Array]:
+        return [self.flat[self.offsets[n] : self.offsets[n + 1]] for n in indices]
+
+    def lengths(self) -> Array:
+        return np.diff(self.offsets)
+
+    def place(self, row: int) -> str:
+        return f"{self.unit} {row + self.first} of {self.source}"
+
+
+@dataclass(frozen=True)
+class ColumnTable:
+    """A table of columns that are read each by itself. Make one with `table_of`."""
+
+    held: Mapping[str, Column]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Mapping[str, ColumnInfo]:
+        return {name: column.info for name, column in self.held.items()}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.held.values())))
+
+    def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]:
+        return {name: self.held[name].take(indices) for name in names}
+
+    def lengths(self, name: str) -> Array:
+        return self.held[name].lengths()
+
+    def place(self, name: str, row: int) -> str:
+        return self.held[name].place(row)
+
+
+def table_of(
+    columns: Mapping[str, Column],
+    where: str,
+    *,
+    classes: Mapping[str, tuple[str, ...]] | None = None,
+    vocabulary: tuple[str, ...] | None = None,
+    notes: tuple[str, ...] = (),
+) -> ColumnTable:
+    """A table, checked: raises `DataInputError` E1005 for columns of different lengths, E1006 for no rows."""
+    if not columns:
+        raise DataInputError.make("E1006", f"{where} holds no data")
+    (first, count), *others = [(name, len(column)) for name, column in columns.items()]
+    for name, other in others:
+        if other != count:
+            message = f"{where} has {count} rows of {shown(first)} and {other} of {shown(name)}"
+            raise DataInputError.make("E1005", message, help="every row needs all of them, in one order")
+    if not count:
+        raise DataInputError.make("E1006", f"{where} holds no rows")
+    return ColumnTable(columns, classes or {}, vocabulary, notes)
+
+
+def array_table(arrays: Mapping[str, Array], where: str, source: str = "{name}") -> ColumnTable:
+    """A table of arrays; `source` says where one is from. Raises as `table_of`, and E1003 for a number."""
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            message = f"{shown(name)} in {where} is a single number, and data has an axis of rows"
+            raise DataInputError.make("E1003", message)
+    columns = {name: ArrayColumn(array, source.format(name=shown(name))) for name, array in arrays.items()}
+    return table_of(columns, where)
