@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import Array, BadExample, Example, Module, Op, OpError, bad, draw, example, operator
 from netdsl.ops.elementwise import Activation, Gated
 from netdsl.ops.rules import need_float, need_rank, same_dtype
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def _need_positive(value: float, attribute: str) -> None:
@@ -28,6 +32,17 @@ def _exponential_unit(xp: Module, x: Array, alpha: float, width: float) -> Array
     return xp.maximum(x, x.dtype.type(0)) + xp.expm1(below / width) * alpha
 
 
+def _exponential_derivative(xp: Module, x: Array, alpha: float, width: float) -> Array:
+    """The derivative of `_exponential_unit`: 1 above 0 and `alpha / width * exp(x / width)` from 0 down."""
+    below = xp.exp(xp.clip(x, -100.0 * width, 0.0) / width) * (alpha / width)
+    return below + (x > 0) * x.dtype.type(1 - alpha / width)
+
+
+def _exponential_second(xp: Module, x: Array, alpha: float, width: float) -> Array:
+    below = xp.exp(xp.clip(x, -100.0 * width, 0.0) / width) * (alpha / width / width)
+    return below * (x <= 0)
+
+
 @operator("relu", "x")
 @dataclass(frozen=True)
 class Relu(Activation):
@@ -40,6 +55,9 @@ class Relu(Activation):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.asarray(xp.maximum(x, x.dtype.type(0)))
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * (y > 0).cast(y.dtype)
 
 
 @operator("leaky_relu", "x")
@@ -59,6 +77,9 @@ class LeakyRelu(Activation):
 
     def apply(self, xp: Module, x: Array) -> Array:
         return _sloped(xp, x, self.slope)
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return (x > 0) * x.dtype.type(1 - self.slope) + x.dtype.type(self.slope)
 
     @classmethod
     def variants(cls) -> Iterable[Op]:
@@ -91,6 +112,12 @@ class PRelu(Op):
 
     def forward(self, xp: Module, x: Array, slope: Array) -> Array:
         return _sloped(xp, x, slope.reshape(-1, *[1] * (x.ndim - 2)))
+
+    def gradient(self, dy: Value, y: Value, x: Value, slope: Value) -> tuple[Value, Value]:
+        above = (x > 0).cast(x.dtype)
+        below, slopes = 1 - above, slope.reshape([slope.shape[0], *[1] * (x.rank - 2)])
+        dslope = (dy * x * below).sum_to(slopes.shape).reshape(slope.shape)
+        return dy * (above + below * slopes), dslope
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -127,9 +154,18 @@ class Elu(Activation):
     def apply(self, xp: Module, x: Array) -> Array:
         return _exponential_unit(xp, x, self.alpha, 1.0)
 
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_derivative(xp, x, self.alpha, 1.0)
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_second(xp, x, self.alpha, 1.0)
+
     @classmethod
     def variants(cls) -> Iterable[Op]:
         yield from (cls(), cls(2.5), cls(-0.5))
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @operator("selu", "x")
@@ -145,7 +181,13 @@ class Selu(Activation):
     """
 
     def apply(self, xp: Module, x: Array) -> Array:
-        return _exponential_unit(xp, x, 1.6732632423543772, 1.0) * 1.0507009873554805
+        return _exponential_unit(xp, x, _SELU_ALPHA, 1.0) * _SELU_SCALE
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_derivative(xp, x, _SELU_ALPHA, 1.0) * _SELU_SCALE
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_second(xp, x, _SELU_ALPHA, 1.0) * _SELU_SCALE
 
 
 @operator("celu", "x")
@@ -168,6 +210,12 @@ class Celu(Activation):
 
     def apply(self, xp: Module, x: Array) -> Array:
         return _exponential_unit(xp, x, self.alpha, self.alpha)
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_derivative(xp, x, self.alpha, self.alpha)
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        return _exponential_second(xp, x, self.alpha, self.alpha)
 
     @classmethod
     def variants(cls) -> Iterable[Op]:
@@ -199,6 +247,10 @@ class HardSigmoid(Activation):
     def apply(self, xp: Module, x: Array) -> Array:
         return xp.clip(x * self.alpha + self.beta, 0.0, 1.0)
 
+    def derivative(self, xp: Module, x: Array) -> Array:
+        line = x * self.alpha + self.beta
+        return ((line > 0) & (line < 1)) * x.dtype.type(self.alpha)
+
     @classmethod
     def variants(cls) -> Iterable[Op]:
         yield from (cls(), cls(0.25), cls(beta=0.25), cls(-0.5, 0.75))
@@ -217,6 +269,13 @@ class HardSwish(Gated):
     def gate(self, xp: Module, x: Array) -> Array:
         return xp.clip(x / 6 + 0.5, 0.0, 1.0)
 
+    def derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -3.0, 3.0)
+        return (xp.abs(x) < 3) * (x / 3 + 0.5) + (x >= 3)  # at the kinks, the slope outside
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        return (xp.abs(x) < 3) * x.dtype.type(1 / 3)
+
 
 @operator("softsign", "x")
 @dataclass(frozen=True)
@@ -231,3 +290,10 @@ class Softsign(Activation):
     def apply(self, xp: Module, x: Array) -> Array:
         x = xp.clip(x, -1e30, 1e30)  # the result is 1 there already, and inf / inf would be NaN
         return x / (1 + xp.abs(x))
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return 1 / xp.square(1 + xp.abs(xp.clip(x, -1e15, 1e15)))
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        rest = 1 / (1 + xp.abs(xp.clip(x, -1e10, 1e10)))
+        return -2 * xp.sign(x) * rest * rest * rest

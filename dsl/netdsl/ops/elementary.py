@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -229,6 +230,13 @@ class Erf(Activation):
 
     def apply(self, xp: Module, x: Array) -> Array:
         return numerics.erf(xp, x)
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -100.0, 100.0)
+        return xp.exp(-x * x) * (2 / math.sqrt(math.pi))
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        return -2 * xp.clip(x, -100.0, 100.0) * self.derivative(xp, x)
 
 
 @operator("clip", "x")

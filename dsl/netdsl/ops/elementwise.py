@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from netdsl.ops.activation_gradient import ActivationGradient
 from netdsl.ops.base import Array, BadExample, Example, Module, Op, bad, draw, draw_ints, example
 from netdsl.ops.numerics import by_blocks, widen
 from netdsl.ops.rules import broadcast, need_bool, need_float, need_number, same_dtype
 from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 _CHECKS = {"float": need_float, "number": need_number, "bool": need_bool}
 
@@ -102,6 +106,9 @@ class Binary(Op):
 class Activation(Op):
     """An elementwise float function in several steps, computed in f32 at least and in cached blocks."""
 
+    derivative_of_result: ClassVar[bool] = False
+    """Whether `derivative` takes the result in place of `x`."""
+
     def shape(self, x: TensorType) -> TensorType:
         need_float(x)
         self.check()
@@ -116,6 +123,17 @@ class Activation(Op):
     def apply(self, xp: Module, x: Array) -> Array:
         """The function on one block, of f32 or f64."""
         raise NotImplementedError
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        """The derivative on one block."""
+        raise NotImplementedError
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        """The derivative of `derivative`, on one block; 0 for a function in straight pieces."""
+        return xp.zeros_like(x)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(ActivationGradient(self), y if self.derivative_of_result else x)
 
     @classmethod
     def variants(cls) -> Iterable[Op]:

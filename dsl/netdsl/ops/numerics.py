@@ -15,19 +15,21 @@ def widen(xp: Module, x: Array) -> Array:
     return x.astype(xp.float32) if x.dtype.itemsize == 2 else x
 
 
-def by_blocks(xp: Module, function: Callable[[Array], Array], x: Array) -> Array:
-    """`function(x)` for an elementwise function, in blocks that fit the cache of a CPU.
+def by_blocks(xp: Module, function: Callable[..., Array], *xs: Array) -> Array:
+    """`function(*xs)` for an elementwise function, in blocks that fit the cache of a CPU.
+
+    The arrays are of one shape, and the result has the element type of the first.
 
     A chain of NumPy calls reads and writes memory once per call; in blocks it stays in the cache,
     which is several times faster. A GPU takes the whole array at once.
     """
-    if xp.__name__ != "numpy" or x.size <= _BLOCK:
-        return xp.asarray(function(x))
-    flat = x.reshape(-1)
-    out = xp.empty_like(flat)
-    for start in range(0, flat.size, _BLOCK):
-        out[start : start + _BLOCK] = function(flat[start : start + _BLOCK])
-    return out.reshape(x.shape)
+    if xp.__name__ != "numpy" or xs[0].size <= _BLOCK:
+        return xp.asarray(function(*xs))
+    flat = [x.reshape(-1) for x in xs]
+    out = xp.empty_like(flat[0])
+    for start in range(0, out.size, _BLOCK):
+        out[start : start + _BLOCK] = function(*(x[start : start + _BLOCK] for x in flat))
+    return out.reshape(xs[0].shape)
 
 
 def matmul(xp: Module, a: Array, b: Array) -> Array:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops import numerics
 from netdsl.ops.base import Array, BadExample, Module, Op, OpError, bad, operator
 from netdsl.ops.elementwise import Activation, Gated
 from netdsl.types import tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.value import Value
 
 
 @operator("sigmoid", "x")
@@ -26,11 +22,16 @@ class Sigmoid(Activation):
     Source: ONNX `Sigmoid`.
     """
 
+    derivative_of_result = True
+
     def apply(self, xp: Module, x: Array) -> Array:
         return numerics.sigmoid(xp, x)
 
-    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        return dy * (y * (1 - y))
+    def derivative(self, xp: Module, y: Array) -> Array:
+        return y * (1 - y)
+
+    def second_derivative(self, xp: Module, y: Array) -> Array:
+        return 1 - 2 * y
 
 
 @operator("tanh", "x")
@@ -43,11 +44,16 @@ class Tanh(Activation):
     Source: ONNX `Tanh`.
     """
 
+    derivative_of_result = True
+
     def apply(self, xp: Module, x: Array) -> Array:
         return xp.tanh(x)
 
-    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        return dy * (1 - y * y)
+    def derivative(self, xp: Module, y: Array) -> Array:
+        return 1 - y * y
+
+    def second_derivative(self, xp: Module, y: Array) -> Array:
+        return -2 * y
 
 
 @operator("gelu", "x")
@@ -75,9 +81,21 @@ class Gelu(Gated):
     def gate(self, xp: Module, x: Array) -> Array:
         if self.approximate == "none":
             return 0.5 + 0.5 * numerics.erf(xp, x * math.sqrt(0.5))
-        near = xp.clip(x, -100.0, 100.0)  # tanh is 1 long before, and the cube cannot overflow
-        inner = near * (math.sqrt(2 / math.pi) + math.sqrt(2 / math.pi) * 0.044715 * near * near)
-        return 0.5 + 0.5 * xp.tanh(inner)
+        return 0.5 + 0.5 * _gelu_tanh(xp, x)[0]
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -100.0, 100.0)
+        if self.approximate == "none":
+            return self.gate(xp, x) + x * _normal_density(xp, x)
+        tanh, rate, _ = _gelu_tanh(xp, x)
+        return 0.5 + 0.5 * (tanh + x * (1 - tanh * tanh) * rate)
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -100.0, 100.0)
+        if self.approximate == "none":
+            return (2 - x * x) * _normal_density(xp, x)
+        tanh, rate, bend = _gelu_tanh(xp, x)
+        return (1 - tanh * tanh) * (rate + x * (0.5 * bend - tanh * rate * rate))
 
     @classmethod
     def variants(cls) -> Iterable[Op]:
@@ -102,6 +120,16 @@ class Silu(Gated):
     def gate(self, xp: Module, x: Array) -> Array:
         return numerics.sigmoid(xp, x)
 
+    def derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -1e4, 1e4)  # beyond, the slope is 0 or 1, and inf * 0 would be NaN
+        gate = numerics.sigmoid(xp, x)
+        return gate * (1 + x * (1 - gate))
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -1e4, 1e4)
+        gate = numerics.sigmoid(xp, x)
+        return gate * (1 - gate) * (2 + x * (1 - 2 * gate))
+
 
 @operator("mish", "x")
 @dataclass(frozen=True)
@@ -114,10 +142,17 @@ class Mish(Gated):
     """
 
     def gate(self, xp: Module, x: Array) -> Array:
-        # tanh(log(1 + e)) is (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x) = rise / fall
-        rise, fall = numerics.tails(xp, x)
-        top = rise * (rise + 2 * fall)
-        return top / (top + 2 * fall * fall)
+        return _mish_gate(xp, x)[0]
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -1e4, 1e4)  # beyond, the slope is 0 or 1, and inf * 0 would be NaN
+        gate, rest, rate = _mish_gate(xp, x)
+        return gate + x * (rest * (1 + gate) * rate)
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        x = xp.clip(x, -1e4, 1e4)
+        gate, rest, rate = _mish_gate(xp, x)
+        return rest * (1 + gate) * rate * (2 + x * (1 - rate - 2 * gate * rate))
 
 
 @operator("softplus", "x")
@@ -132,3 +167,30 @@ class Softplus(Activation):
 
     def apply(self, xp: Module, x: Array) -> Array:
         return numerics.softplus(xp, x)
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        return numerics.sigmoid(xp, x)
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        gate = numerics.sigmoid(xp, x)
+        return gate * (1 - gate)
+
+
+def _gelu_tanh(xp: Module, x: Array) -> tuple[Array, Array, Array]:
+    """The tanh in GPT-2's `gelu`, and the first and second derivative of what it is taken of."""
+    x = xp.clip(x, -100.0, 100.0)  # tanh is 1 long before, and the cube cannot overflow
+    scale = math.sqrt(2 / math.pi)
+    square = (scale * 0.044715) * x * x
+    return xp.tanh(x * (scale + square)), scale + 3 * square, (scale * 0.044715 * 6) * x
+
+
+def _normal_density(xp: Module, x: Array) -> Array:
+    return xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+
+
+def _mish_gate(xp: Module, x: Array) -> tuple[Array, Array, Array]:
+    """`tanh(log(1 + exp(x)))`, 1 less that, and the derivative of `log(1 + exp(x))`."""
+    # tanh(log(1 + e)) is (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x) = rise / fall
+    rise, fall = numerics.tails(xp, x)
+    top, bottom = rise * (rise + 2 * fall), 2 * fall * fall
+    return top / (top + bottom), bottom / (top + bottom), rise / (rise + fall)
