@@ -16,7 +16,7 @@ from typing import Any
 from netdsl.diagnostics import Diagnostic
 from netdsl.ops.base import Array, Module, Op
 from netdsl.source import Span
-from netdsl.syntax import Train, Weights
+from netdsl.syntax import Weights
 from netdsl.types import TensorType
 
 MAX_NODES = 1_000_000
@@ -76,8 +76,14 @@ class Output(Op):
     name = "output"
     inputs = ("x",)
 
+    def shape(self, x: TensorType) -> TensorType:
+        return x
+
     def forward(self, xp: Module, x: Array) -> Array:
         return x
+
+    def gradient(self, dy: Any, y: Any, x: Any) -> Any:
+        return dy
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,67 @@ class ModelTest:
     span: Span
 
 
+@dataclass(frozen=True)
+class Call:
+    """A named recipe with its numbers: `adamw(lr=1e-3)`, `norm(1.0)`.
+
+    `patterns` are the label patterns it holds for; without any it holds for all weights.
+    """
+
+    name: str
+    arguments: Mapping[str, float | bool]
+    span: Span
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A `metric` of a `train` section.
+
+    Args:
+        name: As the file names it.
+        kind: The name of a built-in metric, or "mean" for a scalar that is averaged over samples.
+        arguments: What a built-in metric was given beside its tensors.
+        output: The output of `Phase.model` that holds its value, or its statistics of one batch.
+    """
+
+    name: str
+    kind: str
+    arguments: Mapping[str, float | bool | str]
+    output: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """A checked `train` section.
+
+    Args:
+        name: The section's name, "" for one without.
+        model: The models used, under label paths of their own, with the loss and the metrics on top. Its
+            inputs are those of the models and the section's own; its outputs are `loss`, a scalar, and one
+            for each metric.
+        numbers: The settings that are one number: `epochs`, `batch_size`, ...
+        over: Patterns of the weights that are trained; all where there is none.
+        freeze: Patterns of the weights that are not trained.
+        recompute: Patterns of the label paths whose values are computed again for the gradients.
+    """
+
+    name: str
+    model: Model
+    span: Span
+    metrics: tuple[MetricSpec, ...] = ()
+    optimizer: Call | None = None
+    groups: tuple[Call, ...] = ()
+    schedule: Call | None = None
+    clips: tuple[Call, ...] = ()
+    regularisers: tuple[Call, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    over: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
+    recompute: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Checked:
     """Everything that a checked file says."""
@@ -175,7 +242,7 @@ class Checked:
     models: Mapping[str, Model]
     tests: tuple[ModelTest, ...]
     weights: Mapping[str, Weights]
-    train: tuple[Train, ...]
+    phases: tuple[Phase, ...]
     config: Mapping[str, Any]
     hints: tuple[Diagnostic, ...] = ()
 

@@ -53,9 +53,14 @@ def failed_step(code: str, message: str, node: Mapping[str, Any]) -> DataInputEr
 
     It shows the user's own line of the `.net` file, not one of a standard block.
     """
+    return DataInputError(error(code, message, user_span(node), path=node["label"]).diagnostics)
+
+
+def user_span(node: Mapping[str, Any]) -> Span:
+    """The place of a node in the user's own file: of its innermost call that is not in a standard block."""
     spans = [node["span"], *(frame.span for frame in reversed(node["chain"]))]
-    span = next((s for s in spans if not s.source.name.startswith("std/")), spans[0])
-    return DataInputError(error(code, message, span, path=node["label"]).diagnostics)
+    found: Span = next((s for s in spans if not s.source.name.startswith("std/")), spans[0])
+    return found
 
 
 def need_extra(module: str, extra: str, what_for: str) -> ModuleType:

@@ -150,6 +150,33 @@ class Network:
         outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
 
+    def grad(self, loss: str, wrt: Sequence[str], *, recompute: Sequence[str] = ()) -> Network:
+        """A network that gives the gradients of one of this one's values: `net.grad("loss", ["image"])`.
+
+        Its outputs are named as `wrt`, and shaped as those values. It is a network like any other: its
+        graph holds the backward pass, and it can be differentiated again.
+
+        Args:
+            loss: A scalar: an output, or a label path.
+            wrt: Inputs, weights or inner values, by name or label path.
+            recompute: Patterns of block labels whose inner values are computed again instead of kept.
+
+        Raises:
+            DataInputError: E0860 for a label that is not there.
+            NetError: E1130 for a loss that is no scalar, E1131 for a value that holds no floats, E1132 to
+                E1134 where no gradient can be taken.
+        """
+        from netruntime.autodiff import differentiate
+
+        outputs = dict(self._wanted)
+        targets = [self._port(label) for label in wrt]
+        start = outputs[loss] if loss in outputs else self._port(loss)
+        found = differentiate(self.graph, start, targets, recompute=recompute)
+        ports = [found.required(self.graph, start, port) for port in targets]
+        store = self._store.for_graph(found.graph)
+        named = list(zip(wrt, ports, strict=True))
+        return Network(self.checked, self.model, store, self.device, self.seed, named)
+
     def _port(self, label: str) -> Port:
         if label in self._labels:
             return self._labels[label]

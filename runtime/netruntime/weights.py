@@ -67,6 +67,10 @@ class WeightStore:
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
 
+    def for_graph(self, graph: nx.MultiDiGraph) -> WeightStore:
+        """These weights for another graph with the same parameters."""
+        return WeightStore(graph, self.on_host(), self.origin, self._seed)
+
     def save(self, path: str | PathLike[str], names: Weights | None) -> None:
         arrays = dict(self.on_host())
         write_weights(path, write_renamed(arrays, name_map(names)) if names else arrays)

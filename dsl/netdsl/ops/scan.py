@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.base import Array, Module, Op, OpError
 from netdsl.source import Span
 from netdsl.types import TensorType
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,15 @@ class Scan(Op):
     """Runs a cell over time.
 
     The program's inputs are one step of each sequence, then the states, then what is held constant
-    (parameters and side inputs); its outputs are the cell's outputs, then the next states.
+    (parameters and side inputs); its outputs are the cell's outputs, then the next states, then what is
+    summed over the steps, then what is kept of every step.
 
     Inputs of the operator: the sequences `[B, T, ...]`; `length` `[B]` (integers) or None; the first
     states; the held inputs. Outputs: one sequence `[B, T, ...]` for each output of the cell, then the
-    last states. Steps at or past a sequence's length give 0 and leave its states as they are; with
-    `reverse`, each sequence is read from its last valid step to its first.
+    last states, the sums, and a sequence for each value that is kept. Steps at or past a sequence's
+    length give 0 and leave its states as they are; with `reverse`, each sequence is read from its last
+    valid step to its first. Lengths do not touch sums and kept values, which gradients use: a gradient
+    with respect to something held is a sum over the steps, and its formulas look at kept values.
 
     Source: ONNX operators Scan and LSTM (`sequence_lens`).
     """
@@ -101,6 +106,8 @@ class Scan(Op):
     reverse: bool = False
     grows: tuple[Growth | None, ...] = ()
     """For each state how it grows, or None. Empty where no state grows."""
+    sums: int = 0
+    kept: int = 0
 
     name = "scan"
     inputs = ("*xs",)
@@ -113,14 +120,19 @@ class Scan(Op):
             raise OpError(
                 f"needs one whole length for each sequence, and `length` is {length}", at=["length"]
             )
-        results = [self.program.type_of(value) for value in self.program.outputs]
-        outputs = results[: len(results) - self.states]
+        outputs, _, sums, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
         first = types[self.sequences + 1 : self.sequences + 1 + self.states]
-        sequences = [o.with_shape((o.shape[0], steps, *o.shape[1:])) for o in outputs]
         last = [
             s if g is None else _grown(s, g, steps) for s, g in zip(first, self._growth(), strict=True) if s
         ]
-        return (*sequences, *last)
+        return (*(_over(o, steps) for o in outputs), *last, *sums, *(_over(k, steps) for k in kept))
+
+    def shares(self, results: Sequence[_T]) -> tuple[Sequence[_T], ...]:
+        """Outputs of the program, or of the operator, parted: outputs, states, sums, kept values."""
+        kept = len(results) - self.kept
+        sums = kept - self.sums
+        states = sums - self.states
+        return results[:states], results[states:sums], results[sums:kept], results[kept:]
 
     def _steps(self, xs: Sequence[TensorType]) -> Dim:
         steps = xs[0].shape[1]
@@ -144,20 +156,24 @@ class Scan(Op):
         held = arrays[self.sequences + 1 + self.states :]
         steps = xs[0].shape[1]
         collected: list[list[Array]] = []
+        sums: list[Array] = []
         order = range(steps - 1, -1, -1) if self.reverse else range(steps)
         for t in order:
             inputs = [x[:, t] for x in xs] + states + list(held)
             results = run_program(self._program_for(states), xp, inputs, rng)
-            outputs, after = results[: len(results) - self.states], results[len(results) - self.states :]
+            outputs, after, more, kept = self.shares(results)
             if length is not None:
                 valid = t < length
                 outputs = [_keep(xp, valid, o, xp.zeros_like(o)) for o in outputs]
                 after = [_keep(xp, valid, new, old) for new, old in zip(after, states, strict=True)]
-            states = after
-            collected.append(outputs)
+            states = list(after)
+            sums = _added(xp, sums, more)
+            collected.append([*outputs, *kept])
         if self.reverse:
             collected.reverse()
-        return (*self._sequences(xp, collected, xs[0]), *states)
+        sequences = self._sequences(xp, collected, xs[0])
+        count = len(sequences) - self.kept
+        return (*sequences[:count], *states, *(sums or self._no_sums(xp)), *sequences[count:])
 
     def _program_for(self, states: Sequence[Array]) -> Program:
         """The program for the sizes that growing states have now."""
@@ -168,15 +184,19 @@ class Scan(Op):
         )
 
     def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
-        count = len(self.program.outputs) - self.states
         if collected:
-            return [xp.stack([outputs[n] for outputs in collected], axis=1) for n in range(count)]
+            return [xp.stack(values, axis=1) for values in zip(*collected, strict=True)]
+        outputs, _, _, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
         empty = []
-        for value in self.program.outputs[:count]:
-            type_ = self.program.type_of(value)
+        for type_ in (*outputs, *kept):
             sizes = [like.shape[0], 0, *(int(size) if size.is_fixed else 0 for size in type_.shape[1:])]
             empty.append(xp.zeros(sizes, dtype=type_.dtype.numpy_name))
         return empty
+
+    def _no_sums(self, xp: Module) -> list[Array]:
+        """The sums of no steps."""
+        _, _, sums, _ = self.shares([self.program.type_of(v) for v in self.program.outputs])
+        return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in sums]
 
     def cost(self, *types: TensorType | None) -> Dim:
         first = types[0]
@@ -190,6 +210,20 @@ class Scan(Op):
 
     def bind(self, sizes: Mapping[str, int]) -> Scan:
         return replace(self, program=self.program.bind(sizes))
+
+
+def _over(one: TensorType, steps: Dim) -> TensorType:
+    """The type of a sequence whose steps have this type."""
+    return one.with_shape((one.shape[0], steps, *one.shape[1:]))
+
+
+def _added(xp: Module, sums: list[Array], more: Sequence[Array]) -> list[Array]:
+    """The sums with one step more; they are arrays of their own, and added to in place."""
+    if not sums:
+        return [xp.array(array) for array in more]
+    for total, array in zip(sums, more, strict=True):
+        total += array
+    return sums
 
 
 def _grown(state: TensorType, growth: Growth, steps: Dim) -> TensorType:

@@ -67,11 +67,11 @@ class Value:
 
     def apply_all(self, op: Op, *others: Value | None) -> tuple[Value, ...]:
         """An operator of any number of outputs, with this value as its first input."""
-        return _emitted(self.tape, op, (self, *others))
+        return emitted(self.tape, op, (self, *others))
 
     def make(self, op: Op) -> Value:
         """An operator without inputs, on this value's tape."""
-        (result,) = _emitted(self.tape, op, ())
+        (result,) = emitted(self.tape, op, ())
         return result
 
     def select(self, a: Operand, b: Operand) -> Value:
@@ -187,7 +187,8 @@ class Value:
         return self.constant(product(self.shape[axis] for axis in axes))
 
 
-def _emitted(tape: Tape, op: Op, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
+def emitted(tape: Tape, op: Op, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
+    """The outputs of an operator on a tape."""
     found = op.shape(*(None if value is None else value.type for value in inputs))
     types = found if isinstance(found, tuple) else (found,)
     refs = tape.emit(op, inputs, types)

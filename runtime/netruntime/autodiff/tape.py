@@ -1,0 +1,119 @@
+"""Tapes: where the values of formulas become nodes of a graph, or steps of a scan's program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from netdsl.graph import Frame, Port, program_graph
+from netdsl.ops.base import Op
+from netdsl.ops.scan import Program, ProgramStep, Scan
+from netdsl.ops.value import Value
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a node of the graph came from: its label path, its place, and the block calls around it."""
+
+    label: str
+    span: Span
+    chain: tuple[Frame, ...]
+
+
+@dataclass
+class GraphTape:
+    """Adds operators to a graph; a value's reference is its port.
+
+    An operator that is there already, on the same inputs, is used again.
+    """
+
+    graph: nx.MultiDiGraph
+    origin: Origin | None = None
+    known: dict[tuple[Op, tuple[Port | None, ...]], int] = field(default_factory=dict)
+
+    def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Port]:
+        ports = tuple(None if value is None else value.ref for value in inputs)
+        node = None if op.is_random else self.known.get((op, ports))
+        if node is None:
+            assert self.origin is not None
+            node = self.add(op, ports, types, self.origin)
+            self.known[(op, ports)] = node
+        return [(node, n) for n in range(len(types))]
+
+    def add(self, op: Op, inputs: Sequence[Port | None], types: Sequence[TensorType], origin: Origin) -> int:
+        """Add a node, whether or not there is one like it."""
+        node = len(self.graph)
+        self.graph.add_node(
+            node, op=op, label=origin.label, span=origin.span, chain=origin.chain, types=tuple(types)
+        )
+        for slot, port in enumerate(inputs):
+            if port is not None:
+                self.graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
+        if isinstance(op, Scan):
+            self.graph.nodes[node]["body"] = program_graph(op.program, origin.label, origin.span)
+        return node
+
+    def value(self, port: Port) -> Value:
+        return Value(self, port, self.graph.nodes[port[0]]["types"][port[1]])
+
+
+Key = tuple[Any, ...]
+"""A value of a program under construction: an input, or an output of a step."""
+
+
+@dataclass
+class ProgramTape:
+    """Collects the steps of a scan's program; a value's reference is a key until `finish` numbers it."""
+
+    span: Span
+    label: str = ""
+    steps: list[tuple[Op, tuple[Key | None, ...], tuple[TensorType, ...], str, Span]] = field(
+        default_factory=list
+    )
+    known: dict[tuple[Op, tuple[Key | None, ...]], int] = field(default_factory=dict)
+
+    def input(self, *key: Any, type_: TensorType) -> Value:
+        return Value(self, ("input", *key), type_)
+
+    def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Key]:
+        keys = tuple(None if value is None else value.ref for value in inputs)
+        index = None if op.is_random else self.known.get((op, keys))
+        if index is None:
+            index = len(self.steps)
+            self.steps.append((op, keys, tuple(types), self.label, self.span))
+            self.known[(op, keys)] = index
+        return [("step", index, n) for n in range(len(types))]
+
+    def used(self, outputs: Sequence[Value]) -> set[Key]:
+        """The keys that the outputs depend on."""
+        found: set[Key] = set()
+        waiting: list[Key] = [value.ref for value in outputs]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                if key[0] == "step":
+                    waiting += [k for k in self.steps[key[1]][1] if k is not None]
+        return found
+
+    def finish(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Program:
+        """The program of these inputs and outputs, without the steps that no output needs."""
+        used = self.used(outputs)
+        needed = {key[1] for key in used if key[0] == "step"}
+        numbers: dict[Key, int] = {value.ref: n for n, value in enumerate(inputs)}
+        steps = []
+        count = len(inputs)
+        for index, (op, keys, types, label, span) in enumerate(self.steps):
+            if index not in needed:
+                continue
+            args = tuple(None if key is None else numbers[key] for key in keys)
+            steps.append(ProgramStep(op, args, types, label, span))
+            numbers |= {("step", index, n): count + n for n in range(len(types))}
+            count += len(types)
+        named = tuple((".".join(map(str, value.ref[1:])), value.type) for value in inputs)
+        return Program(named, tuple(steps), tuple(numbers[value.ref] for value in outputs))
