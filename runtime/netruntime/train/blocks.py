@@ -1,0 +1,87 @@
+"""Arithmetic on weights of any size: in blocks that stay in the cache, and sums that cannot overflow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+Array = Any
+"""An array of NumPy or CuPy."""
+
+_CPU_BLOCK = 16384
+_DEVICE_BLOCK = 1 << 22
+
+
+def block_size(xp: ModuleType) -> int:
+    """Elements of a pass: a few blocks fit the cache of a CPU; on a GPU they bound the scratch."""
+    return _CPU_BLOCK if xp.__name__ == "numpy" else _DEVICE_BLOCK
+
+
+def compute_type(xp: ModuleType, array: Array) -> Any:
+    """The element type to calculate in: f64 for f64, else f32."""
+    return xp.float64 if array.dtype == xp.float64 else xp.float32
+
+
+def blocks(xp: ModuleType, target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
+    """Matching flat parts of arrays of one shape; writing to a part of `target` writes to `target`.
+
+    An array that is not laid out in rows is copied, except `target`: then all come whole.
+    """
+    if not target.flags.c_contiguous:
+        yield (target, *others)
+        return
+    flat = [array.reshape(-1) for array in (target, *others)]
+    size = block_size(xp)
+    for start in range(0, target.size, size):
+        yield tuple(array[start : start + size] for array in flat)
+
+
+def scratch(xp: ModuleType, like: Array, count: int) -> list[Array]:
+    """`count` arrays for the intermediate values of the blocks of `like`."""
+    whole = not like.flags.c_contiguous
+    shape = like.shape if whole else (min(like.size, block_size(xp)),)
+    return [xp.empty(shape, compute_type(xp, like)) for _ in range(count)]
+
+
+def fit(buffer: Array, part: Array) -> Array:
+    """The beginning of a scratch array, of the shape of this block."""
+    return buffer if buffer.shape == part.shape else buffer[: part.size]
+
+
+def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
+    """The sum of `(x * scale)²` as a scalar of the device, in f64 and in a fixed order."""
+    if array.size == 0:
+        return 0.0
+    if not array.flags.c_contiguous:
+        array = xp.ascontiguousarray(array)
+    buffer = xp.empty(min(array.size, block_size(xp)), xp.float64)
+    total = 0.0
+    for (part,) in blocks(xp, array):
+        square = fit(buffer, part)
+        square[...] = part
+        if scale != 1.0:
+            square *= scale
+        xp.multiply(square, square, out=square)
+        total = total + xp.sum(square)
+    return total
+
+
+def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
+    """The Euclidean norm of all elements together; infinite or not-a-number only where an element is.
+
+    Squares of 16- and 32-bit values fit f64; where those of f64 values do not, it starts again with all
+    values divided by the largest.
+    """
+    listed = list(arrays)
+    total = float(sum(sum_squares(xp, array) for array in listed))
+    if 1e-280 < total < math.inf:
+        return math.sqrt(total)
+    largest = max((float(xp.max(xp.abs(array))) for array in listed if array.size), default=0.0)
+    if not 0 < largest < math.inf or math.isnan(total):
+        return total
+    if largest < 1e-300:
+        # Its reciprocal would overflow.
+        return math.sqrt(float(sum(sum_squares(xp, array, 1e300) for array in listed))) / 1e300
+    return largest * math.sqrt(float(sum(sum_squares(xp, array, 1 / largest) for array in listed)))

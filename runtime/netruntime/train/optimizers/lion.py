@@ -1,0 +1,45 @@
+"""Lion: steps of equal size, in the direction of a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import ClassVar
+
+from netruntime.train.arguments import NOT_NEGATIVE, SHARE, number
+from netruntime.train.blocks import Array
+from netruntime.train.optimizers.base import Optimizer, blend, subtract_scaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lion(Optimizer):
+    """`w -= lr (sign(beta1 m + (1 - beta1) g) + λ w); m = beta2 m + (1 - beta2) g`.
+
+    Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2; its betas and
+    rate. The paper advises a rate 3 to 10 times smaller, and a λ as much larger, than those of AdamW.
+    """
+
+    lr: float = number(1e-4, NOT_NEGATIVE)
+    beta1: float = number(0.9, SHARE)
+    beta2: float = number(0.99, SHARE)
+    decoupled: bool = field(default=True, init=False)
+    slots: ClassVar[tuple[str, ...]] = ("m",)
+
+    def advance(
+        self,
+        xp: ModuleType,
+        w: Array,
+        g: Array,
+        slots: Sequence[Array],
+        scratch: tuple[Array, Array],
+        step: int,
+        lr: float,
+    ) -> None:
+        (m,), (a, b) = slots, scratch
+        xp.multiply(m, self.beta1, out=a)
+        xp.multiply(g, 1 - self.beta1, out=b)
+        a += b
+        xp.sign(a, out=a)
+        subtract_scaled(xp, w, a, lr, a)
+        blend(xp, m, g, self.beta2, b)
