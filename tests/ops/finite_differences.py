@@ -81,10 +81,13 @@ def analytic(op: Op, arrays: Sequence[Any]) -> list[Any]:
     y = [value(o, tape) for o in outputs]
     dy = [None if w is None else value(np.asarray(w), tape) for w in weights_for(outputs)]
     xs = [None if a is None else value(a, tape) for a in arrays]
+    left_out = 0 if op.inputs[0].startswith("*") else len(op.inputs) - len(xs)
+    xs += [None] * left_out
     one = len(outputs) == 1
     found = as_tuple(op.gradient(dy[0] if one else tuple(dy), y[0] if one else tuple(y), *xs))
-    assert len(found) == len(arrays), f"{op.name} gives {len(found)} gradients for {len(arrays)} inputs"
-    return [None if f is None else f.ref for f in found]
+    assert len(found) == len(xs), f"{op.name} gives {len(found)} gradients for {len(xs)} inputs"
+    assert not any(found[len(arrays) :]), f"{op.name} gives a gradient for an input that is left out"
+    return [None if f is None else f.ref for f in found[: len(arrays)]]
 
 
 def check_gradient(op: Op, arrays: Sequence[Any], given: Sequence[Any]) -> None:

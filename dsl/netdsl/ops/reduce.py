@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.dims import product
+from netdsl.ops.arithmetic import Maximum
 from netdsl.ops.base import (
     Array,
     Axes,
@@ -25,10 +26,14 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.elementary import Exp, IsFinite
 from netdsl.ops.moments import AxisSet, axis_set, centred, wide_sum
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_mask, need_number, normal_axes
 from netdsl.types import DType, TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def need_room_for_sums(x: TensorType) -> None:
@@ -38,6 +43,11 @@ def need_room_for_sums(x: TensorType) -> None:
         raise TypeMismatch(
             f"would overflow {x.dtype}, and `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
         )
+
+
+def _wide(x: Value) -> Value:
+    """`x` in f32 where its elements are 16-bit floats, which cannot hold large counts."""
+    return x.cast(DType.F32) if x.dtype.itemsize == 2 else x
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,10 @@ class Reduction(Op):
 
     def _count(self, x: Array) -> int:
         return prod(x.shape[axis] for axis in normal_axes(self.over, x.ndim))
+
+    def _unfold(self, folded: Value, x: Value) -> Value:
+        """A value of the result's shape, with size 1 on the axes that were folded."""
+        return folded if self.keepdims else folded.unfold(normal_axes(self.over, x.rank), x)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -139,6 +153,10 @@ class Sum(_MaskedReduction):
         total = wide_sum(xp, self._masked(xp, x, where), self._axes(x), keepdims=self.keepdims)
         return total.astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
+        flow = self._unfold(dy, x)
+        return (flow if where is None else where.select(flow, 0)).expand(x.shape), None
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
@@ -190,6 +208,17 @@ class Mean(_MaskedReduction):
             count = xp.maximum(kept, 1).astype(total.dtype)
         return xp.asarray(total / count).astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value | None, None]:
+        if not x.dtype.is_float:
+            return None, None
+        axes, flow = normal_axes(self.over, x.rank), _wide(self._unfold(dy, x))
+        if where is None:
+            count = flow.constant(product(x.shape[axis] for axis in axes))
+            return (flow / count).cast(x.dtype).expand(x.shape), None
+        kept = where.expand(x.shape).cast(flow.dtype).sum(axes, keepdims=True)
+        share = (flow / kept.apply(Maximum(), flow.constant(1))).cast(x.dtype)
+        return where.select(share, 0).expand(x.shape), None
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
@@ -225,6 +254,15 @@ class Prod(Reduction):
         result = xp.prod(x, axis=self._axes(x), dtype=dtype, keepdims=self.keepdims)
         return xp.asarray(result).astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        """The product of the others: of the group without zeros, unless there are more of them."""
+        axes, zero = normal_axes(self.over, x.rank), x.equals(0)
+        others = zero.select(1, x)
+        product = others.apply(Prod(axes, keepdims=True)) if axes else others
+        zeros = zero.cast(DType.I32)
+        reached = zeros.sum(axes, keepdims=True) <= zeros
+        return reached.select(self._unfold(dy, x) * product / others, 0)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
@@ -247,6 +285,12 @@ class _Extreme(Reduction):
     def shape(self, x: TensorType) -> TensorType:
         need_number(x)
         return self._fold(x)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        """Shared equally among the elements that tie."""
+        found = x.equals(self._unfold(y, x))
+        ties = found.cast(DType.I32).sum(normal_axes(self.over, x.rank), keepdims=True)
+        return self._unfold(dy, x) / ties.cast(x.dtype) * found.cast(x.dtype)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -327,6 +371,11 @@ class Variance(Reduction):
         squares = xp.sum(xp.square(centred(xp, x, axes)), axis=axes, keepdims=self.keepdims)
         return xp.asarray(squares / (self._count(x) - self.correction)).astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        axes, flow, wide = normal_axes(self.over, x.rank), _wide(self._unfold(dy, x)), _wide(x)
+        centred = wide - wide.apply(Mean(axes, keepdims=True))
+        return (centred * (2 * flow / (wide.count(axes) - self.correction))).cast(x.dtype)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
@@ -371,6 +420,11 @@ class LogSumExp(Reduction):
         result = xp.log(xp.sum(xp.exp(shifted), axis=axes, keepdims=True)) + top
         result = result if self.keepdims else xp.squeeze(result, axis=axes)
         return result.astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        top = self._unfold(y, x)
+        top = top.apply(IsFinite()).select(top, 0)  # all of a group `-inf`: nothing flows, in place of NaN
+        return self._unfold(dy, x) * (x - top).apply(Exp())
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
