@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, product, symbol
 from netdsl.ops.base import (
@@ -26,6 +27,9 @@ from netdsl.ops.reshape import need_count, with_shape
 from netdsl.ops.rules import normal_axis, sizes
 from netdsl.types import TensorType, shape_text, tensor
 
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
+
 
 def check_order(order: Sequence[int], rank: int) -> None:
     if sorted(order) != list(range(rank)):
@@ -34,6 +38,11 @@ def check_order(order: Sequence[int], rank: int) -> None:
             at=["x"],
             attribute="order",
         )
+
+
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes `order`, which counts from the front."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 @operator("transpose", "x")
@@ -64,6 +73,9 @@ class Transpose(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.transpose(x, self.order)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.transpose(_inverse([axis % x.rank for axis in self.order]))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -126,6 +138,10 @@ class Rearrange(Op):
         ordered = xp.transpose(whole, self.order)
         return ordered.reshape([int(product(run)) for run in self._runs([dim(n) for n in ordered.shape])])
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        ordered = dy.reshape([self.split[axis] for axis in self.order])
+        return ordered.transpose(_inverse(self.order)).reshape(x.shape)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(2, 3, 2, 4), (0, 2, 1, 3)), draw(2, 3, 8))
@@ -180,6 +196,9 @@ class Expand(Op):
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.broadcast_to(x, tuple(int(size) for size in self.sizes))
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.sum_to(x.shape)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(2, 3)), draw(1, 3))
@@ -222,6 +241,10 @@ class Tile(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.tile(x, self.repeats)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        pairs = [size for pair in zip(self.repeats, x.shape, strict=True) for size in pair]
+        return dy.reshape(pairs).sum(range(0, 2 * x.rank, 2))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

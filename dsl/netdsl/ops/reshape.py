@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, product, symbol
 from netdsl.ops.base import (
@@ -27,6 +28,9 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.rules import could_equal, normal_axes, normal_axis, share, sizes
 from netdsl.types import TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def need_count(x: TensorType, shape: Sequence[Dim], attribute: str) -> None:
@@ -103,6 +107,9 @@ class Reshape(Op):
             raise DataError(error.message) from None
         return with_shape(x, [int(size) for size in shape])
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.reshape(x.shape)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(6, 4)), draw(2, 3, 4))
@@ -145,6 +152,9 @@ class Flatten(Op):
         start = self.start % x.ndim
         return x.reshape((*x.shape[:start], prod(x.shape[start:])))
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.reshape(x.shape)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(), draw(2, 3, 4))
@@ -186,6 +196,9 @@ class Squeeze(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return x.reshape([n for axis, n in enumerate(x.shape) if axis not in normal_axes(self.over, x.ndim)])
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.reshape(x.shape)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -232,6 +245,9 @@ class Unsqueeze(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.expand_dims(x, self.axis)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.reshape(x.shape)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
