@@ -45,11 +45,12 @@ class _Derivative(Op):
         from netdsl.ops.elementary import Erf
         from netdsl.ops.smooth_activations import Gelu, Mish, Sigmoid, Silu, Softplus, Tanh
 
-        for op in (LeakyRelu(0.25), Elu(2.5), Celu(2.5), Selu(), HardSwish(), Erf(), Softsign()):
+        anywhere: list[Activation] = [LeakyRelu(0.25), Elu(2.5), Celu(2.5), Selu(), HardSwish(), Softsign()]
+        anywhere += [Erf(), Gelu(), Gelu("tanh"), Silu(), Mish(), Softplus()]
+        results: list[Activation] = [Sigmoid(), Tanh()]
+        for op in anywhere:
             yield example(cls(op), draw(3, 5), draw(3, 5, low=-4, high=4))
-        for op in (Gelu(), Gelu("tanh"), Silu(), Mish(), Softplus()):
-            yield example(cls(op), draw(3, 5), draw(3, 5, low=-4, high=4))
-        for op in (Sigmoid(), Tanh()):
+        for op in results:
             yield example(cls(op), draw(2, 3), draw(2, 3, low=0, high=1))
         yield example(cls(Silu()), draw(0, 4), draw(0, 4))
 
@@ -72,8 +73,8 @@ class ActivationGradient(_Derivative):
     def _factor(self, xp: Module, at: Array) -> Array:
         return self.of.derivative(xp, at)
 
-    def gradient(self, ddy: Value, y: Value, dy: Value, at: Value) -> tuple[Value, Value]:
-        return ddy.apply(self, at), (ddy * dy).apply(ActivationSecondGradient(self.of), at)
+    def gradient(self, dy: Value, y: Value, inner: Value, at: Value) -> tuple[Value, Value]:
+        return dy.apply(self, at), (dy * inner).apply(ActivationSecondGradient(self.of), at)
 
 
 @operator("activation_second_gradient", "dy", "at", internal=True)

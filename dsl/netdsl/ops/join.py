@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 from netdsl.dims import Dim, symbol
 from netdsl.ops.base import (
@@ -26,6 +27,9 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.rules import could_equal, normal_axis, same_dtype, share, sizes
 from netdsl.types import TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:
@@ -69,6 +73,9 @@ class Concat(Op):
 
     def forward(self, xp: Module, *xs: Array) -> Array:
         return xp.concatenate(xs, axis=self.axis)
+
+    def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
+        return dy.apply_all(Split(sizes=tuple(x.shape[self.axis] for x in xs), axis=self.axis))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -118,6 +125,10 @@ class Stack(Op):
 
     def forward(self, xp: Module, *xs: Array) -> Array:
         return xp.stack(xs, axis=self.axis)
+
+    def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
+        layers = dy.apply_all(Split(len(xs), axis=self.axis))
+        return tuple(layer.reshape(x.shape) for layer, x in zip(layers, xs, strict=True))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -196,6 +207,11 @@ class Split(Op):
         if sum(cuts) != size:
             raise DataError(f"cannot cut axis {self.axis} of size {size} into parts of {cuts}")
         return tuple(xp.split(x, list(accumulate(cuts))[:-1], axis=self.axis))
+
+    def gradient(self, dy: Any, y: Any, x: Value) -> Value | None:
+        parts = zip(dy, y, strict=True) if isinstance(dy, tuple) else [(dy, y)]
+        flows: list[Value] = [part.zeros() if flow is None else flow for flow, part in parts]
+        return flows[0].apply(Concat(self.axis), *flows[1:]) if len(flows) > 1 else flows[0]
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim, maximum, minimum, symbol
 from netdsl.ops.base import (
@@ -25,6 +26,9 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.rules import normal_axes, normal_axis
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def never_negative(size: Dim) -> bool:
@@ -89,8 +93,11 @@ class Slice(Op):
         return count([*start, size - 1], [*stop, -1], -self.step)
 
     def forward(self, xp: Module, x: Array) -> Array:
-        start, stop = (None if end is None else int(end) for end in (self.start, self.stop))
-        return x[(slice(None),) * (self.axis % x.ndim) + (slice(start, stop, self.step),)]
+        return x[_run(x.ndim, self.axis, self.start, self.stop, self.step)]
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        size = x.shape[self.axis]
+        return dy.apply(SliceGradient(self.axis, size, self.start, self.stop, self.step))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -109,6 +116,64 @@ class Slice(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("not 0", cls(0, step=0), tensor("f32", 3))
         yield bad("axis 1", cls(1), tensor("f32", 3))
+
+
+def _run(rank: int, axis: int, start: Dim | None, stop: Dim | None, step: int) -> tuple[slice, ...]:
+    """The index of a slice of one axis among `rank`."""
+    first, last = (None if end is None else int(end) for end in (start, stop))
+    return (slice(None),) * (axis % rank) + (slice(first, last, step),)
+
+
+@operator("slice_gradient", "dy", internal=True)
+@dataclass(frozen=True)
+class SliceGradient(Op):
+    """`dy` at the positions that `slice` takes, and 0 elsewhere.
+
+    Args:
+        size: The size of the axis before it was cut; the other attributes are those of `slice`.
+
+    Inputs: `dy`, shaped as the slice.
+    """
+
+    axis: Axis
+    size: Dim
+    start: Dim | None = None
+    stop: Dim | None = None
+    step: int = 1
+
+    def shape(self, dy: TensorType) -> TensorType:
+        axis = normal_axis(self.axis, dy.rank, at="dy")
+        whole = dy.with_shape([*dy.shape[:axis], self.size, *dy.shape[axis + 1 :]])
+        cut = self._slice.shape(whole)
+        if cut != dy:
+            raise OpError(f"needs `dy` shaped as the slice, {cut}, and gets {dy}", at=["dy"])
+        return whole
+
+    @property
+    def _slice(self) -> Slice:
+        return Slice(self.axis, self.start, self.stop, self.step)
+
+    def forward(self, xp: Module, dy: Array) -> Array:
+        axis = self.axis % dy.ndim
+        out = xp.zeros((*dy.shape[:axis], int(self.size), *dy.shape[axis + 1 :]), dtype=dy.dtype)
+        out[_run(dy.ndim, axis, self.start, self.stop, self.step)] = dy
+        return out
+
+    def gradient(self, dy: Value, y: Value, inner: Value) -> Value:
+        return dy.apply(self._slice)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(0, dim(5), dim(1), dim(3)), draw(2, 2))
+        yield example(cls(-1, dim(5), dim(-3)), draw(2, 3))
+        yield example(cls(1, dim(6), dim(1), dim(100), 2), draw(2, 3, 2))
+        yield example(cls(0, dim(6), dim(-2), dim(0), -2), draw(2))
+        yield example(cls(0, dim(5), dim(4), dim(2)), draw(0))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("shaped as the slice", cls(0, dim(5), dim(1), dim(3)), tensor("f32", 3))
+        yield bad("axis 1", cls(1, dim(5)), tensor("f32", 3))
 
 
 @operator("flip", "x")
@@ -132,6 +197,9 @@ class Flip(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.flip(x, normal_axes(self.over, x.ndim)) if x.ndim else x
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(self)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -170,6 +238,9 @@ class Roll(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.roll(x, self.shift, axis=self.axis)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(Roll(-self.shift, self.axis))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
