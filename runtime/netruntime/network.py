@@ -20,7 +20,7 @@ from netruntime.binding import bind_inputs
 from netruntime.errors import DataInputError, WeightsError
 from netruntime.executor import execute
 from netruntime.plan import Plan, make_plan
-from netruntime.weights import Origin, WeightStore
+from netruntime.weights import Origin, WeightStore, open_weights
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
     from netruntime.draw.table import Summary
@@ -206,6 +206,15 @@ class Network:
     def weights(self) -> Mapping[str, Any]:
         """The weights as NumPy arrays by label path; change none of them in place."""
         return self._store.on_host()
+
+    def with_weights(self, weights: Mapping[str, Any]) -> Network:
+        """This network with other weights: arrays by label path, of the declared shapes and types.
+
+        Raises:
+            WeightsError: a weight is missing, has no place, or does not fit.
+        """
+        store = open_weights(self.graph, weights, {}, None, self.seed)
+        return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
 
     def save(self, path: str | PathLike[str], names: str | None = None) -> None:
         """Write the weights to a safetensors or npz file, whole or not at all.

@@ -13,7 +13,7 @@ from netdsl.dims import SizeOverflowError
 from netdsl.graph import Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.base import Op
-from netdsl.ops.scan import Program, Scan
+from netdsl.ops.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.backends import Device
 from netruntime.errors import failed_step
@@ -147,21 +147,38 @@ def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
     """A function of the arrays alone, its kernel chosen for the input types."""
     kernel = device.backend.resolve(type(op), [t.dtype for t in types])
     if isinstance(op, Scan):
-        return partial(kernel, device.xp, op, run_program=partial(_run_program, device))
+        return partial(kernel, device.xp, op, run_program=ProgramRunner(device))
     return partial(kernel, device.xp, op)
 
 
-def _run_program(device: Device, program: Program, xp: Any, inputs: Sequence[Any], rng: Any) -> list[Any]:
-    """A cell's program through this device's kernels."""
-    values = list(inputs)
-    for step in program.steps:
-        arguments = [None if i is None else values[i] for i in step.inputs]
-        kernel = device.backend.resolve(
-            type(step.op), [program.type_of(i).dtype for i in step.inputs if i is not None]
-        )
-        result = kernel(xp, step.op, *arguments, **({"rng": rng} if step.op.is_random else {}))
-        values += result if isinstance(result, tuple) else (result,)
-    return [values[i] for i in program.outputs]
+class ProgramRunner:
+    """Runs a cell's program through a device's kernels, which are looked up once for each program."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._ready: tuple[Program, list[_Call]] | None = None
+
+    def __call__(self, program: Program, xp: Any, inputs: Sequence[Any], rng: Any) -> list[Any]:
+        ready = self._ready
+        if ready is None or ready[0] is not program:
+            ready = self._ready = (program, [self._call(program, step) for step in program.steps])
+        values = list(inputs)
+        for run, places, is_random in ready[1]:
+            arguments = [None if i is None else values[i] for i in places]
+            result = run(*arguments, rng=rng) if is_random else run(*arguments)
+            if isinstance(result, tuple):
+                values += result
+            else:
+                values.append(result)
+        return [values[i] for i in program.outputs]
+
+    def _call(self, program: Program, step: ProgramStep) -> _Call:
+        types = [program.type_of(i) for i in step.inputs if i is not None]
+        return runner(step.op, types, self.device), step.inputs, step.op.is_random
+
+
+_Call = tuple[Any, tuple[int | None, ...], bool]
+"""A step of a program: its kernel, the numbers of its inputs, and whether it draws random numbers."""
 
 
 def _with_frees(steps: Sequence[Step], results: set[int], weights: set[int]) -> tuple[Step, ...]:
