@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from netdsl.ops.base import DataError, Op
-from netdsl.ops.index import Gather, GatherElements, OneHot, Scatter
+from netdsl.ops.index import Gather, GatherElements, OneHot
+from netdsl.ops.scatter import Scatter
 from netdsl.ops.top_k import TopK
 from netdsl.types import DType
 from ops.vectors import Vector, check_vector, vectors

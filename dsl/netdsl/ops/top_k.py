@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import (
     Array,
@@ -20,8 +21,12 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.index import GatherElementsGradient
 from netdsl.ops.rules import need_number, normal_axis
 from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("top_k", "x")
@@ -68,6 +73,10 @@ class TopK(Op):
         order = order[..., : self.k].astype(xp.int64)
         values = xp.take_along_axis(rows, order, axis=-1)
         return xp.moveaxis(values, -1, self.axis), xp.moveaxis(order, -1, self.axis)
+
+    def gradient(self, dy: tuple[Value | None, None], y: tuple[Value, Value], x: Value) -> Value | None:
+        flow, (_, positions) = dy[0], y
+        return None if flow is None else flow.apply(GatherElementsGradient(self.axis, x.shape), positions)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.index import Gather, GatherElements, OneHot, Scatter
+from netdsl.ops.index import Gather, GatherElements, OneHot
+from netdsl.ops.scatter import Scatter
 from netdsl.ops.slice import Flip, Roll, Slice
 from netdsl.ops.top_k import TopK
 from netdsl.types import DType
