@@ -166,16 +166,42 @@ class Network:
             NetError: E1130 for a loss that is no scalar, E1131 for a value that holds no floats, E1132 to
                 E1134 where no gradient can be taken.
         """
-        from netruntime.autodiff import differentiate
+        outputs = dict(self._wanted)
+        start = outputs[loss] if loss in outputs else self._port(loss)
+        return self._gradients(self.graph, self.model, start, wrt, recompute)
+
+    def vjp(self, value: str, wrt: Sequence[str], direction: str = "direction") -> Network:
+        """A network that gives the product of a direction with the Jacobian of a value.
+
+        It takes the direction as one more input, of the type of `value`. Of a network of gradients it gives
+        second derivatives: `net.grad("loss", ["x"]).vjp("x", ["x"])` is the Hessian times the direction.
+
+        Args:
+            value: An output or a label path, of any shape.
+            wrt: Inputs, weights or inner values.
+            direction: The name of the new input.
+
+        Raises:
+            DataInputError, NetError: as `grad`.
+        """
+        from netruntime.autodiff import along
 
         outputs = dict(self._wanted)
+        port = outputs[value] if value in outputs else self._port(value)
+        graph, model, start = along(self.graph, self.model, port, direction)
+        return self._gradients(graph, model, start, wrt, ())
+
+    def _gradients(
+        self, graph: nx.MultiDiGraph, model: Model, loss: Port, wrt: Sequence[str], recompute: Sequence[str]
+    ) -> Network:
+        from netruntime.autodiff import differentiate
+
         targets = [self._port(label) for label in wrt]
-        start = outputs[loss] if loss in outputs else self._port(loss)
-        found = differentiate(self.graph, start, targets, recompute=recompute)
-        ports = [found.required(self.graph, start, port) for port in targets]
+        found = differentiate(graph, loss, targets, recompute=recompute)
+        ports = [found.required(graph, loss, port) for port in targets]
         store = self._store.for_graph(found.graph)
         named = list(zip(wrt, ports, strict=True))
-        return Network(self.checked, self.model, store, self.device, self.seed, named)
+        return Network(self.checked, model, store, self.device, self.seed, named)
 
     def _port(self, label: str) -> Port:
         if label in self._labels:

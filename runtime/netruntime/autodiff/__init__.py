@@ -4,5 +4,6 @@ The backward pass is nodes of the same graph, so that planning, shapes, drawing 
 """
 
 from netruntime.autodiff.differentiate import Differentiated, differentiate
+from netruntime.autodiff.directions import along
 
-__all__ = ["Differentiated", "differentiate"]
+__all__ = ["Differentiated", "along", "differentiate"]

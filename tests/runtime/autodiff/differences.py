@@ -45,3 +45,18 @@ def check(net: Network, loss: str, wrt: Sequence[str], inputs: Mapping[str, Any]
     for name in wrt:
         expected = numeric(net, loss, name, inputs)
         np.testing.assert_allclose(found[name], expected, rtol=RTOL, atol=ATOL, err_msg=name)
+
+
+def check_hessian(net: Network, loss: str, name: str, inputs: Mapping[str, Any]) -> None:
+    """Raise `AssertionError` where the Hessian times a direction is not the slope of the gradient."""
+    first = net.grad(loss, [name])
+    weights = dict(net.weights)
+    target = inputs[name] if name in inputs else weights[name]
+    direction = np.random.default_rng(3).normal(size=target.shape)
+    ends = []
+    for move in (STEP, -STEP):
+        moved = {name: target + move * direction}
+        given = {**inputs, **moved} if name in inputs else inputs
+        ends.append(first.with_weights(weights if name in inputs else {**weights, **moved}).run(given)[name])
+    product = first.vjp(name, [name]).run({**inputs, "direction": direction})[name]
+    np.testing.assert_allclose(product, (ends[0] - ends[1]) / (2 * STEP), rtol=RTOL, atol=ATOL)
