@@ -15,7 +15,7 @@ import pytest
 from netdsl.checker import check
 from netdsl.formatter import is_canonical
 from netdsl.graph import build
-from netdsl.model import Checked, Model, Parameter
+from netdsl.model import Checked, Model, Parameter, Phase
 from netdsl.modules import load_module, read_source
 from netdsl.types import TensorType
 
@@ -38,6 +38,33 @@ def describe_model(model: Model) -> Iterator[str]:
             yield f"  {node['op'].role} {node['label']}: {node['types'][0]} = {node['op'].init}"
 
 
+def describe_phase(phase: Phase) -> Iterator[str]:
+    """The model of a `train` section without its weights, and the settings."""
+    yield f"train {phase.name}({named(phase.model.inputs)}) -> ({named(phase.model.outputs)})"
+    graph = build(phase.model)
+    weights = [node["label"] for node in graph.nodes.values() if isinstance(node["op"], Parameter)]
+    yield f"  weights: {', '.join(weights)}"
+    yield f"  free: {', '.join(phase.model.symbols)}"
+    for metric in phase.metrics:
+        yield f"  metric {metric.name}: {metric.kind} {dict(metric.arguments)}"
+    recipes = {
+        "optimizer": [phase.optimizer] if phase.optimizer else [],
+        "schedule": [phase.schedule] if phase.schedule else [],
+        "group": phase.groups,
+        "clip": phase.clips,
+        "regularise": phase.regularisers,
+    }
+    for word, calls in recipes.items():
+        for call in calls:
+            patterns = f" for {', '.join(call.patterns)}" if call.patterns else ""
+            yield f"  {word}{patterns}: {call.name} {dict(call.arguments)}"
+    for word, number in phase.numbers.items():
+        yield f"  {word}: {number}"
+    for word in ("over", "freeze", "recompute"):
+        if patterns := getattr(phase, word):
+            yield f"  {word}: {', '.join(patterns)}"
+
+
 def summary(checked: Checked) -> str:
     lines = [f"config {name} = {value}" for name, value in checked.config.items()]
     for model in checked.models.values():
@@ -45,7 +72,8 @@ def summary(checked: Checked) -> str:
     for test in checked.tests:
         lines.append(f'test "{test.name}": {len(test.expectations)} expectations to run')
     lines += [f"weights {name}: {len(section.rules)} rules" for name, section in checked.weights.items()]
-    lines += [f"train {section.name or ''}: {len(section.lines)} lines" for section in checked.train]
+    for phase in checked.phases:
+        lines += describe_phase(phase)
     lines += [f"hint {hint.code}: {hint.message}" for hint in checked.hints]
     return "\n".join(lines) + "\n"
 

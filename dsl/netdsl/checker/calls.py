@@ -68,6 +68,8 @@ def call_with(
                 return apply_op(scope, operator, [], expr.arguments, expr.span, label, sole, True, values)
     function = scope.evaluate(expr.function)
     if isinstance(function, BlockValue) and function.statics is None:
+        if is_function(function.block) and function.block.statics:
+            return apply_function(scope, function, piped, expr, label, sole)
         if function.block.statics or not expr.arguments:
             made = construct_block(scope, function, expr.arguments, expr.span)
             return apply(scope, made, piped, (), expr, label, sole) if piped else made
@@ -112,6 +114,37 @@ def apply(
     what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
     help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
     scope.fail("E0402", f"{what}, and this is {describe(function)}", s.callee(expr).span, help=help)
+
+
+def is_function(block: s.Block) -> bool:
+    """Whether a block is called as operators are: its name begins with a small letter."""
+    return block.name.text[0].islower()
+
+
+def apply_function(
+    scope: Scope, function: BlockValue, piped: list[Tensor], expr: s.Call, label: s.Ident | None, sole: bool
+) -> Value | list[Tensor]:
+    """Call a block whose static arguments and tensors stand in one pair of parentheses.
+
+    Without any tensor it is constructed only, as other blocks are.
+    """
+    inputs = input_names(function.block)
+    tensors, named, statics_ = list(piped), [], []
+    for argument in expr.arguments:
+        if argument.name is not None and argument.name.text in inputs:
+            named.append(argument)
+            continue
+        value = scope.evaluate(argument.value) if argument.name is None else None
+        if isinstance(value, Tensor):
+            tensors.append(value)
+        elif is_bundle(value):
+            tensors += value
+        else:
+            statics_.append(argument)
+    made = construct_block(scope, function, statics_, expr.span)
+    if not tensors and not named:
+        return made
+    return apply_block(scope, made, tensors, named, expr, label, sole)
 
 
 # -- blocks --------------------------------------------------------------------------------------
@@ -271,14 +304,14 @@ def apply_layer(
     if value.statics is None:
         value = construct_block(scope, value, (), span)
     inputs = bind_tensors(scope, value.block, piped, arguments, span)
-    body, moved = instantiate(scope, value, inputs, s.callee(expr).span, layer.name)
+    body, moved = instantiate(scope, value, inputs, s.callee(expr).span, layer.path)
     use = scope.layers[layer.name]
     if use.body is None:
         use.body, use.span = body, span
     else:
         _same_weights(scope, layer.name, use, body, span)
     values = tuple(i.value for i in inputs if i is not None)
-    step = CallStep(body, values, layer.name, span, use.count)
+    step = CallStep(body, values, layer.path, span, use.count)
     use.count += 1
     return list(scope.add_call(step, moved))
 

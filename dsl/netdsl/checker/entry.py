@@ -13,7 +13,7 @@ from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.scope import Checker, Scope, TooManyErrors
 from netdsl.checker.statements import run_body
 from netdsl.diagnostics import Diagnostic, NetError, cap, error
-from netdsl.model import Checked, Model, ModelTest
+from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module
 
 __all__ = ["check", "stages"]
@@ -41,6 +41,7 @@ def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked
     checker = Checker(module, training=training)
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []
+    phases: list[Phase] = []
     try:
         configure(checker, module, config)
         for block in module.file.of("model"):
@@ -51,7 +52,7 @@ def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked
             if isinstance(item, s.Test):
                 test = tests.check_test(checker, module, item)
                 checks += [test] if test is not None else []
-        trains.check_sections(checker, module, models)
+        phases = trains.check_sections(checker, module, models)
         signatures.check_signatures(checker, module)
         resolve.check_names(checker, module)
     except TooManyErrors:
@@ -60,10 +61,9 @@ def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked
     if errors:
         raise NetError(cap(sorted(errors, key=_place)))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
-    train = tuple(item for item in module.file.items if isinstance(item, s.Train))
     advice = [d for d in checker.found if d.severity != "error"]
     found = (*advice, *hints(models), *unused_names(module.file))
-    return Checked(models, tuple(checks), weights, train, dict(checker.config[module]), found)
+    return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), found)
 
 
 def _place(found: Diagnostic) -> tuple[str, int]:

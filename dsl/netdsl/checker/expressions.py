@@ -22,7 +22,7 @@ from netdsl.checker.values import (
 )
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, dim
-from netdsl.model import OpStep, Parameter
+from netdsl.model import OpStep, Parameter, join
 from netdsl.modules import std_block, std_index
 from netdsl.ops.base import REGISTRY
 from netdsl.ops.create import Constant
@@ -182,6 +182,8 @@ def binary(scope: Scope, operator: str, a: Value, b: Value, span: Span) -> Value
         if is_bundle(a) or is_bundle(b):
             scope.fail("E0402", f"`{operator}` cannot combine {describe(a)} with {describe(b)}", span)
         return statics.combine(scope, operator, a, b, span)
+    if operator in ("==", "!=") and (a is None or b is None):
+        return operator == "!="  # a tensor is not `none`: this is how a block asks for an optional input
     return apply_named(scope, _OPERATORS[operator], [a, b], span, operator)
 
 
@@ -288,7 +290,7 @@ def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
         near = suggest(expr.name.text, [p.label for p in steps])
         message = f"the layer `{layer.name}` has no weight `{expr.name}`"
         scope.fail("E0201", message, expr.name.span, help=near)
-    label = f"{layer.name}.{step.label}"
+    label = join(layer.path, step.label)
     scope.append(OpStep(step.op, (), step.types, label, expr.span), 1)
     return Tensor(len(scope.types) - 1, step.types[0], (None,) * step.types[0].rank, expr.span)
 

@@ -71,11 +71,16 @@ class OpValue:
 
 @dataclass(frozen=True)
 class LayerValue:
-    """`layer x = Block(..)`: every use shares the weights under the label `name`."""
+    """`layer x = Block(..)`: every use shares the weights under `path`, which is the name unless given."""
 
     name: str
     block: BlockValue
     span: Span
+    label: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.name if self.label is None else self.label
 
 
 @dataclass

@@ -1,0 +1,104 @@
+"""The settings of a `train` section that name a recipe: optimizers, schedules, clipping and the rest.
+
+The tables say which recipes there are and which numbers each takes, in the order of positional ones. A
+trainer knows what they do, and checks their ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netdsl import syntax as s
+from netdsl.checker import statics
+from netdsl.checker.scope import Scope
+from netdsl.checker.values import describe, is_number
+from netdsl.diagnostics import suggest
+from netdsl.model import Call
+
+Table = Mapping[str, tuple[str, ...]]
+
+OPTIMIZERS: Table = {
+    "sgd": ("lr", "momentum", "nesterov", "weight_decay"),
+    "adagrad": ("lr", "eps", "weight_decay"),
+    "rmsprop": ("lr", "decay", "eps", "momentum", "weight_decay"),
+    "adadelta": ("lr", "decay", "eps", "weight_decay"),
+    "adam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
+    "adamw": ("lr", "beta1", "beta2", "eps", "weight_decay"),
+    "nadam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
+    "lamb": ("lr", "beta1", "beta2", "eps", "weight_decay"),
+    "lion": ("lr", "beta1", "beta2", "weight_decay"),
+}
+SCHEDULES: Table = {
+    "constant": ("warmup",),
+    "step": ("every", "factor", "warmup"),
+    "exponential": ("factor", "warmup"),
+    "cosine": ("warmup", "final"),
+    "linear": ("warmup", "final"),
+    "one_cycle": ("warmup", "final"),
+    "noam": ("warmup", "size"),
+    "plateau": ("factor", "patience"),
+}
+CLIPS: Table = {"norm": ("limit",), "value": ("limit",)}
+RECIPES: Mapping[str, Table] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "clip": CLIPS}
+"""The settings that name a recipe, and the recipes of each."""
+NUMBERS = ("accumulate", "ema", "epochs", "batch_size", "seed", "patience")
+"""The settings that are one number."""
+SETTINGS = ("loss", *RECIPES, *NUMBERS)
+
+
+def one_of(scope: Scope, name: s.Ident, known: tuple[str, ...], what: str) -> None:
+    """Raise E0219 for a word that is none of the known ones."""
+    if name.text not in known:
+        help = suggest(name.text, known) or f"there are {', '.join(known)}"
+        scope.fail("E0219", f"`{name}` is no {what}", name.span, help=help)
+
+
+def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
+    """The number of a setting. Raises E0403 for anything else."""
+    value = scope.evaluate(expr)
+    if not is_number(value):
+        scope.fail("E0403", f"`{word}` is a number, and gets {describe(value)}", expr.span)
+    return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
+
+
+def read_call(scope: Scope, word: s.Ident, expr: s.Expr, known: Table) -> Call:
+    """`adamw(lr=1e-3)`: a known recipe with known arguments that are numbers.
+
+    Raises:
+        NetError: E0219 for an unknown recipe, E0406 or E0411 for arguments it does not take, E0403 for
+            what is no number, E0412 for an argument that is given twice.
+    """
+    function = expr.function if isinstance(expr, s.Call) else expr
+    if not isinstance(function, s.Name):
+        help = f"write `{word} = {next(iter(known))}(...)`"
+        scope.fail("E0219", f"`{word}` is one of {', '.join(known)}", expr.span, help=help)
+    one_of(scope, s.Ident(function.span, function.text), tuple(known), word.text)
+    arguments: dict[str, float | bool] = {}
+    for n, argument in enumerate(expr.arguments if isinstance(expr, s.Call) else ()):
+        name = _argument_name(scope, function, argument, n, known[function.text])
+        if name in arguments:
+            scope.fail("E0412", f"`{name}` of `{function.text}` is given twice", argument.span)
+        arguments[name] = _argument_value(scope, function, name, argument.value)
+    return Call(function.text, arguments, expr.span)
+
+
+def _argument_name(
+    scope: Scope, function: s.Name, argument: s.Argument, position: int, names: tuple[str, ...]
+) -> str:
+    if argument.name is None and position >= len(names):
+        count = f"{len(names)} argument{'s' if len(names) != 1 else ''}"
+        scope.fail("E0411", f"`{function.text}` takes {count}: {', '.join(names)}", argument.span)
+    word = argument.name.text if argument.name else names[position]
+    if word not in names:
+        help = suggest(word, names) or f"`{function.text}` takes {', '.join(names)}"
+        at = argument.name.span if argument.name else argument.span
+        scope.fail("E0406", f"`{function.text}` has no argument `{word}`", at, help=help)
+    return word
+
+
+def _argument_value(scope: Scope, function: s.Name, name: str, expr: s.Expr) -> float | bool:
+    value = scope.evaluate(expr)
+    if not is_number(value) and not isinstance(value, bool):
+        message = f"`{name}` of `{function.text}` is a number, and gets {describe(value)}"
+        scope.fail("E0403", message, expr.span)
+    return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
