@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from netdsl.ops.base import INTERNAL, REGISTRY, Example, Op
+from netdsl.ops.stop_gradient import StopGradient
 from ops.finite_differences import analytic, check_gradient, draw_doubles, is_float
 
 SAMPLES = 8
@@ -20,6 +21,7 @@ EVERY = {**REGISTRY, **INTERNAL}
 ELSEWHERE = {
     "dropout": "differentiated in parts: tests/runtime/autodiff",
     "scan": "tests/runtime/autodiff/test_scan_gradient.py",
+    "stop_gradient": "test_nothing_flows_through_stop_gradient",
 }
 """Operators that the walk cannot drive, each with the test that covers it."""
 
@@ -85,3 +87,9 @@ def test_a_wrong_gradient_is_caught(name: str) -> None:
                 caught.add(slot)
     assert possible, f"{name}: all gradients are 0 on all samples"
     assert caught == possible, f"{name}: a wrong gradient of input {possible - caught} was not noticed"
+
+
+def test_nothing_flows_through_stop_gradient() -> None:
+    x = np.ones(3)
+    assert analytic(StopGradient(), [x]) == [None]
+    assert StopGradient().forward(np, x) is x

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.ops.base import Array, BadExample, Module, TypeMismatch, bad, operator
+from netdsl.ops.comparison import LogicalAnd
+from netdsl.ops.elementary import Log
 from netdsl.ops.elementwise import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
 
@@ -100,6 +102,9 @@ class Modulo(Binary):
         rest = xp.fmod(a, b)  # exact, where CuPy's `remainder` rounds
         return xp.asarray(xp.where(_signs_differ(rest, b), rest + b, rest))
 
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        return dy.sum_to(a.shape), (-dy * a.apply(FloorDivide(), b)).sum_to(b.shape)
+
 
 @operator("floor_divide", "a", "b")
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class FloorDivide(Binary):
     """
 
     function = "floor_divide"
+    no_gradient = "is a step function: its slope is 0 wherever it has one"
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         if a.dtype.kind in "iu":
@@ -143,6 +149,13 @@ class Power(Binary):
             return super().forward(xp, a, b)
         whole = xp.power(a, xp.abs(b))
         return xp.asarray(xp.where((b < 0) & (xp.abs(a) != 1), a.dtype.type(0), whole))
+
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        """0 for `a` where `b` is 0, and for `b` where `a` is 0 and `b` is not negative."""
+        da = dy * (b * a ** (b.equals(0).select(1, b) - 1))
+        flat = a.equals(0).apply(LogicalAnd(), b >= 0)
+        db = flat.select(0, dy * y * a.apply(Log()))
+        return da.sum_to(a.shape), db.sum_to(b.shape)
 
 
 @operator("minimum", "a", "b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.base import (
     Array,
@@ -23,12 +23,16 @@ from netdsl.ops.elementwise import Binary, Unary
 from netdsl.ops.rules import broadcast, need_bool, same_dtype
 from netdsl.types import DType, TensorType, tensor
 
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
+
 
 @dataclass(frozen=True)
 class _Comparison(Binary):
     """Two operands of one element type, or of two integer types, give true or false."""
 
     result = DType.BOOL
+    no_gradient = "gives truth values"
 
     def _agree(self, a: TensorType, b: TensorType) -> None:
         if not (a.dtype.is_int and b.dtype.is_int):
@@ -237,6 +241,11 @@ class Where(Op):
 
     def forward(self, xp: Module, condition: Array, a: Array, b: Array) -> Array:
         return xp.asarray(xp.where(condition, a, b))
+
+    def gradient(
+        self, dy: Value, y: Value, condition: Value, a: Value, b: Value
+    ) -> tuple[None, Value, Value]:
+        return None, condition.select(dy, 0).sum_to(a.shape), condition.select(0, dy).sum_to(b.shape)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

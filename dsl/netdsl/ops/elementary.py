@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.ops import numerics
 from netdsl.ops.base import (
@@ -27,6 +27,9 @@ from netdsl.ops.elementwise import Activation, Unary
 from netdsl.ops.rules import need_number
 from netdsl.types import DType, TensorType, tensor
 
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
+
 
 @operator("exp", "x")
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Exp(Unary):
 
     function = "exp"
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * y
+
 
 @operator("expm1", "x")
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class Expm1(Unary):
     """
 
     function = "expm1"
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * (y + 1)
 
 
 @operator("log", "x")
@@ -61,6 +70,9 @@ class Log(Unary):
     function = "log"
     domain = (0.01, 10.0)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy / x
+
 
 @operator("log1p", "x")
 @dataclass(frozen=True)
@@ -72,6 +84,9 @@ class Log1p(Unary):
 
     function = "log1p"
     domain = (-0.9, 10.0)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy / (x + 1)
 
 
 @operator("sqrt", "x")
@@ -85,6 +100,9 @@ class Sqrt(Unary):
     function = "sqrt"
     domain = (0.0, 10.0)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * 0.5 / y
+
 
 @operator("reciprocal", "x")
 @dataclass(frozen=True)
@@ -96,6 +114,9 @@ class Reciprocal(Unary):
 
     function = "reciprocal"
     domain = (0.1, 10.0)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return -dy * y * y
 
 
 @operator("square", "x")
@@ -109,6 +130,9 @@ class Square(Unary):
     function = "square"
     takes = "number"
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * (x * 2)
+
 
 @operator("abs", "x")
 @dataclass(frozen=True)
@@ -121,6 +145,9 @@ class Abs(Unary):
     function = "abs"
     takes = "number"
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * x.apply(Sign())
+
 
 @operator("sign", "x")
 @dataclass(frozen=True)
@@ -131,6 +158,7 @@ class Sign(Unary):
     """
 
     function = "sign"
+    no_gradient = "is a step function: its slope is 0 wherever it has one"
     takes = "number"
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -149,6 +177,9 @@ class Sin(Unary):
 
     function = "sin"
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy * x.apply(Cos())
+
 
 @operator("cos", "x")
 @dataclass(frozen=True)
@@ -160,6 +191,9 @@ class Cos(Unary):
 
     function = "cos"
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return -dy * x.apply(Sin())
+
 
 @operator("floor", "x")
 @dataclass(frozen=True)
@@ -170,6 +204,7 @@ class Floor(Unary):
     """
 
     function = "floor"
+    no_gradient = "is a step function: its slope is 0 wherever it has one"
 
 
 @operator("ceil", "x")
@@ -181,6 +216,7 @@ class Ceil(Unary):
     """
 
     function = "ceil"
+    no_gradient = "is a step function: its slope is 0 wherever it has one"
 
 
 @operator("round", "x")
@@ -192,6 +228,7 @@ class Round(Unary):
     """
 
     function = "rint"
+    no_gradient = "is a step function: its slope is 0 wherever it has one"
 
 
 @operator("is_nan", "x")
@@ -204,6 +241,7 @@ class IsNan(Unary):
 
     function = "isnan"
     result = DType.BOOL
+    no_gradient = "gives truth values"
 
 
 @operator("is_finite", "x")
@@ -216,6 +254,7 @@ class IsFinite(Unary):
 
     function = "isfinite"
     result = DType.BOOL
+    no_gradient = "gives truth values"
 
 
 @operator("erf", "x")
@@ -288,6 +327,10 @@ class Clip(Op):
             x = xp.minimum(x, x.dtype.type(self.high))
         return xp.asarray(x)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        """1 from `low` to `high`, both included."""
+        return dy * y.equals(x).cast(x.dtype)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(-0.5, 0.25), draw(3, 5))
@@ -331,6 +374,9 @@ class Cast(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return x.astype(self.dtype.numpy_name, copy=False)
+
+    def gradient(self, dy: Value | None, y: Value, x: Value) -> Value | None:
+        return dy.cast(x.dtype) if dy is not None and x.dtype.is_float else None
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import (
     Array,
@@ -24,6 +25,9 @@ from netdsl.ops.base import (
 from netdsl.ops.reduce import Reduction, need_room_for_sums
 from netdsl.ops.rules import need_bool, need_number, normal_axis
 from netdsl.types import DType, TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 class _Truth(Reduction):
@@ -85,6 +89,7 @@ class _Position(Op):
 
     over: Axis = -1
     keepdims: bool = False
+    no_gradient = "gives positions"
 
     def shape(self, x: TensorType) -> TensorType:
         need_number(x)
@@ -190,6 +195,9 @@ class CumSum(Op):
             sums = xp.concatenate([xp.zeros_like(sums[..., :1]), sums[..., :-1]], axis=-1)
         sums = sums[..., ::-1] if self.reverse else sums
         return xp.moveaxis(sums, -1, self.axis).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(CumSum(self.axis, self.exclusive, not self.reverse))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from netdsl.ops import activations, arithmetic, comparison, elementary, smooth_activations
 from netdsl.ops.base import Op
+from netdsl.ops.stop_gradient import StopGradient
 from ops.harness import as_tensor_proto, reference, run_onnx
 
 SINGLE_NODES: dict[type[Op], str] = {
@@ -47,6 +48,7 @@ SINGLE_NODES: dict[type[Op], str] = {
     smooth_activations.Tanh: "Tanh",
     smooth_activations.Mish: "Mish",
     smooth_activations.Softplus: "Softplus",
+    StopGradient: "Identity",
 }
 
 
