@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Self, TypeVar
 
 from netdsl.diagnostics import Label, suggest
 from netdsl.source import Span
@@ -39,9 +39,12 @@ COUNT = Bound("a whole number of 0 or more", 0, whole=True)
 LENGTH = Bound("a whole number above 0", 1, whole=True)
 
 
-def number(default: float, bound: Bound) -> float:
-    """A field of a `Checked` dataclass that takes a number in `bound`."""
-    return field(default=default, metadata={"bound": bound})
+def number(default: float, bound: Bound, argument: str | None = None) -> float:
+    """A field of a `Checked` dataclass that takes a number in `bound`.
+
+    `argument` is what the language calls it, where that is not the field's own name.
+    """
+    return field(default=default, metadata={"bound": bound, "argument": argument})
 
 
 def optional(bound: Bound) -> float | None:
@@ -64,12 +67,22 @@ class Checked:
                 if not isinstance(value, bool):
                     bad_value(entry.name, value, "true or false")
             elif bound is not None and value is not None:
-                _check_number(entry.name, value, bound)
+                _check_number(_argument(entry), value, bound)
 
     @classmethod
     def arguments(cls) -> dict[str, Any]:
-        """The arguments by name, with their defaults."""
-        return {entry.name: entry.default for entry in fields(cls) if entry.init}
+        """The arguments by their names in the language, with their defaults."""
+        return {_argument(entry): entry.default for entry in fields(cls) if entry.init}
+
+    @classmethod
+    def make(cls, arguments: Mapping[str, Any]) -> Self:
+        """One made from arguments by their names in the language."""
+        names = {_argument(entry): entry.name for entry in fields(cls) if entry.init}
+        return cls(**{names[argument]: value for argument, value in arguments.items()})
+
+
+def _argument(entry: Field[Any]) -> str:
+    return entry.metadata.get("argument") or entry.name
 
 
 def _check_number(name: str, value: Any, bound: Bound) -> None:
@@ -113,7 +126,7 @@ def build(
             help = suggest(argument, takes) or f"`{name}` takes {', '.join(takes) or 'none'}"
             raise TrainingError.make("E1081", f"`{name}` has no argument `{argument}`", span, help=help)
     try:
-        return kind(**arguments)
+        return kind.make(arguments)
     except TrainingError as wrong:
         raise _at(wrong, name, span) from None
 

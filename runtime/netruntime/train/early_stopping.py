@@ -1,0 +1,104 @@
+"""Watching a metric for improvement, and stopping when it has come to an end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from netruntime.errors import TrainingError
+from netruntime.train.arguments import COUNT, NOT_NEGATIVE, Checked, bad_value, number
+
+Mode = Literal["min", "max"]
+State = dict[str, float | None]
+
+
+@dataclass
+class Best:
+    """The best value seen, and how many were seen since without a better one."""
+
+    mode: Mode = "min"
+    value: float | None = None
+    bad: int = 0
+
+    def observe(self, value: float, margin: float = 0.0) -> bool:
+        """Take a value; whether it is better than the best by more than `margin`.
+
+        A value that is not finite never is.
+        """
+        change = value if self.value is None else value - self.value
+        gain = -change if self.mode == "min" else change
+        better = math.isfinite(value) and (self.value is None or gain > margin)
+        if better:
+            self.value = value
+        self.bad = 0 if better else self.bad + 1
+        return better
+
+    def state(self) -> State:
+        return {"best": self.value, "bad": self.bad}
+
+    def restore(self, state: Mapping[str, float | None]) -> None:
+        best, bad = state["best"], state["bad"]
+        self.value = None if best is None else float(best)
+        self.bad = int(bad or 0)
+
+
+def restore_error(what: str, state: object) -> TrainingError:
+    """E1083 for a saved state that is not that of `what`."""
+    message = f"the saved training state does not fit: {state!r:.160} is no state of {what}"
+    return TrainingError.make("E1083", message, help="go on with the settings with which it was saved")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping(Checked):
+    """Stops after `patience` observations in a row without an improvement.
+
+    Args:
+        patience: How many are waited for; 0 never stops.
+        min_delta: An improvement is larger than this.
+        mode: Whether lower (`min`) or higher (`max`) is better.
+
+    Raises `TrainingError` E1080 for a value out of its range.
+    """
+
+    patience: float = number(10, COUNT)
+    min_delta: float = number(0.0, NOT_NEGATIVE)
+    mode: Mode = "min"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in ("min", "max"):
+            bad_value("mode", self.mode, "`min` or `max`")
+
+    def start(self) -> Watch:
+        """A watch that has seen nothing yet."""
+        return Watch(self, Best(self.mode))
+
+
+@dataclass
+class Watch:
+    """A run under early stopping."""
+
+    rule: EarlyStopping
+    best: Best
+
+    @property
+    def stop(self) -> bool:
+        """Whether the run has come to an end."""
+        return 0 < self.rule.patience <= self.best.bad
+
+    def observe(self, value: float) -> bool:
+        """Take the metric of an epoch; whether it is the best so far."""
+        return self.best.observe(value, self.rule.min_delta)
+
+    def state(self) -> State:
+        """What a checkpoint keeps; plain numbers."""
+        return self.best.state()
+
+    def restore(self, state: Mapping[str, float | None]) -> None:
+        """Go on from a saved state. Raises `TrainingError` E1083 where it is none."""
+        try:
+            self.best.restore(state)
+        except (KeyError, TypeError, ValueError):
+            raise restore_error("early stopping", state) from None
