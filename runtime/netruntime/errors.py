@@ -40,6 +40,10 @@ class TrainingError(_MadeError):
     """Training that is asked for wrongly, or whose saved state does not fit (E1000-E1099)."""
 
 
+class GenerationError(_MadeError):
+    """Generation that a model cannot do, or that is asked for wrongly (E1100-E1129)."""
+
+
 class MissingExtraError(_MadeError):
     """An optional package that is not there, or does not import (E0901-E0909)."""
 
