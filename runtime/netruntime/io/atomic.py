@@ -31,10 +31,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; Windows has no such call."""
     if os.name == "nt":
         return

@@ -1,0 +1,148 @@
+"""The manifest of a checkpoint: a JSON file, written last, with the sizes and checksums of the others.
+
+Its own checksum is that of its JSON in canonical form, so that damage to it is seen as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from netruntime.errors import TrainingError, shown
+from netruntime.io.safetensors_header import unique_object
+from netruntime.train.checkpoint.contract import JSON
+
+MANIFEST = "manifest.json"
+WEIGHTS_FILE, STATE_FILE = "weights.safetensors", "state.safetensors"
+FILES = (WEIGHTS_FILE, STATE_FILE)
+
+FORMAT, VERSION = "netdsl checkpoint", 1
+_FLOAT = "$float"
+"""The key under which floats are kept that JSON cannot write."""
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a file must be: its length in bytes and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest's contents.
+
+    Attributes:
+        saved: Counts the checkpoints of a folder; a later one has a larger number.
+        best: Whether it was the best so far when it was saved.
+        sections: How many arrays each section has.
+        files: The files beside the manifest.
+    """
+
+    saved: int
+    best: bool
+    step: int
+    epoch: int
+    batch: int
+    sections: Mapping[str, int]
+    files: Mapping[str, FileRecord]
+    state: Mapping[str, JSON]
+
+    def to_json(self) -> str:
+        """The text of the file. Raises `TypeError` for a state that JSON cannot hold."""
+        table = {"format": FORMAT, "version": VERSION, **asdict(self), "state": _tagged(dict(self.state))}
+        return json.dumps({**table, "sha256": _checksum(table)}, indent=1, allow_nan=False) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a checkpoint's folder.
+
+    Raises `TrainingError`: E1050 where it is damaged, E1051 where it is of another version, E1054 where
+    there is none.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        raise no_checkpoint(folder) from missing
+    except OSError as reason:
+        damaged(folder, f"{MANIFEST} cannot be read: {reason.strerror or reason}", reason)
+    try:
+        table = json.loads(raw.decode(), object_pairs_hook=unique_object)
+    except (ValueError, RecursionError) as wrong:
+        damaged(folder, f"{MANIFEST} is not JSON: {wrong}", wrong)
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        damaged(folder, f"{MANIFEST} is not the manifest of a checkpoint")
+    if table.get("version") != VERSION:
+        raise _other_version(folder, table.get("version"))
+    return _checked(folder, table)
+
+
+def no_checkpoint(folder: Path) -> TrainingError:
+    """The error for a folder that is no checkpoint, or not a finished one."""
+    return TrainingError.make(
+        "E1054",
+        f"{shown(folder)} is not a finished checkpoint: it has no {MANIFEST}",
+        help="name the folder of one checkpoint, such as runs/x/checkpoints/step-00001200",
+    )
+
+
+def damaged(folder: Path, reason: str, cause: BaseException | None = None) -> NoReturn:
+    """Raise E1050: a checkpoint that is not as it was written."""
+    raise TrainingError.make(
+        "E1050",
+        f"the checkpoint {shown(folder)} is damaged: {reason}",
+        help="use the one saved before it, or restore this one from a copy",
+    ) from cause
+
+
+def _other_version(folder: Path, version: object) -> TrainingError:
+    return TrainingError.make(
+        "E1051",
+        f"the checkpoint {shown(folder)} has version {shown(version)} of the format, and this netdsl reads "
+        f"version {VERSION}",
+        help=f"go on with the netdsl that wrote it; its {WEIGHTS_FILE} can be read by every version",
+    )
+
+
+def _checked(folder: Path, table: dict[str, Any]) -> Manifest:
+    """The manifest from JSON that is believed only after its checksum."""
+    told = table.pop("sha256", None)
+    if told != _checksum(table):
+        damaged(folder, f"the checksum of {MANIFEST} is another")
+    try:
+        given = {field.name: table[field.name] for field in fields(Manifest)}
+        files = {name: FileRecord(**given["files"][name]) for name in FILES}
+    except (KeyError, TypeError) as wrong:
+        damaged(folder, f"{MANIFEST} lacks {wrong}", wrong)
+    return Manifest(**{**given, "files": files, "state": _untagged(given["state"])})
+
+
+def _checksum(table: Mapping[str, Any]) -> str:
+    canonical = json.dumps(table, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _tagged(value: JSON) -> JSON:
+    """The value with floats that JSON has no words for as objects."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT: str(float(value))}
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"the keys of saved state are texts, and these are not: {list(value)}")
+        return {key: _tagged(entry) for key, entry in value.items()}
+    return [_tagged(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _untagged(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        if value.keys() == {_FLOAT}:
+            return float(value[_FLOAT])
+        return {key: _untagged(entry) for key, entry in value.items()}
+    return [_untagged(entry) for entry in value] if isinstance(value, list) else value

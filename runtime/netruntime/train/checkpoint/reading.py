@@ -1,0 +1,83 @@
+"""Reading checkpoints, which are believed only where every checksum agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from netruntime.errors import WeightsError
+from netruntime.io.arrays import Array, numpy_dtype
+from netruntime.io.safetensors_file import SafetensorsFile
+from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
+from netruntime.train.checkpoint.manifest import (
+    FILES,
+    MANIFEST,
+    STATE_FILE,
+    WEIGHTS_FILE,
+    FileRecord,
+    Manifest,
+    damaged,
+    read_manifest,
+)
+from netruntime.train.checkpoint.writing import file_record
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint from its folder; the arrays are in memory, so that the folder may go.
+
+    Raises `TrainingError`: E1050 where it is damaged (a file is missing, cut short or changed), E1051
+    where another version wrote it, E1054 where there is none or an unfinished one.
+    """
+    manifest = read_manifest(folder)
+    for name in FILES:
+        _check_file(folder, name, manifest)
+    try:
+        arrays = _sections(folder, manifest)
+    except WeightsError as wrong:
+        damaged(folder, wrong.diagnostics[0].message, wrong)
+    return Checkpoint(manifest.step, manifest.epoch, manifest.batch, arrays, manifest.state)
+
+
+def looks_whole(folder: Path, manifest: Manifest) -> bool:
+    """Whether the files are there with their lengths; the checksums are not computed."""
+    try:
+        return all((folder / name).stat().st_size == manifest.files[name].bytes for name in FILES)
+    except OSError:
+        return False
+
+
+def _check_file(folder: Path, name: str, manifest: Manifest) -> None:
+    expected = manifest.files[name]
+    try:
+        found = file_record(folder / name)
+    except OSError as reason:
+        damaged(folder, f"{name} cannot be read: {reason.strerror or reason}", reason)
+    if found != expected:
+        damaged(folder, _difference(name, found, expected))
+
+
+def _difference(name: str, found: FileRecord, expected: FileRecord) -> str:
+    if found.bytes != expected.bytes:
+        return f"{name} has {found.bytes:,} bytes, and was written with {expected.bytes:,}"
+    return f"the checksum of {name} is another"
+
+
+def _sections(folder: Path, manifest: Manifest) -> dict[str, dict[str, Array]]:
+    sections: dict[str, dict[str, Array]] = {section: {} for section in manifest.sections}
+    if WEIGHTS in sections:
+        weights = SafetensorsFile(folder / WEIGHTS_FILE)
+        sections[WEIGHTS] = {name: _in_memory(weights, name) for name in weights}
+    state = SafetensorsFile(folder / STATE_FILE)
+    for stored in state:
+        section, _, name = stored.partition(":")
+        sections.setdefault(section, {})[name] = _in_memory(state, stored)
+    if {section: len(arrays) for section, arrays in sections.items()} != manifest.sections:
+        damaged(folder, f"{MANIFEST} tells of other arrays than the files hold")
+    return sections
+
+
+def _in_memory(file: SafetensorsFile, name: str) -> Array:
+    """A copy of the array, of its own type: bf16 is read as float32, which holds it exactly."""
+    dtype = numpy_dtype(file.describe(name).dtype)
+    return np.array(file[name], dtype=dtype, copy=True)
