@@ -11,7 +11,7 @@ from netruntime.errors import TrainingError
 from netruntime.train.blocks import Array, blocks, compute_type, fit, scratch
 
 
-class Accumulated:
+class GradientMean:
     """The mean of the gradients of several parts of a batch, for `accumulate`.
 
     Sums are f64 for f64 gradients, else f32. The mean of parts of unequal size is that of the whole batch

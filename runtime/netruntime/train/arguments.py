@@ -72,13 +72,19 @@ class Checked:
     @classmethod
     def arguments(cls) -> dict[str, Any]:
         """The arguments by their names in the language, with their defaults."""
-        return {_argument(entry): entry.default for entry in fields(cls) if entry.init}
+        return {_argument(entry): entry.default for entry in _entries(cls)}
 
     @classmethod
     def make(cls, arguments: Mapping[str, Any]) -> Self:
         """One made from arguments by their names in the language."""
-        names = {_argument(entry): entry.name for entry in fields(cls) if entry.init}
+        names = {_argument(entry): entry.name for entry in _entries(cls)}
         return cls(**{names[argument]: value for argument, value in arguments.items()})
+
+
+def _entries(cls: type[Checked]) -> list[Field[Any]]:
+    """The fields that are arguments in the language: numbers with a range, and what is true or false."""
+    listed = [entry for entry in fields(cls) if entry.init]
+    return [entry for entry in listed if "bound" in entry.metadata or isinstance(entry.default, bool)]
 
 
 def _argument(entry: Field[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -14,7 +14,7 @@ from netdsl.model import Call
 from netdsl.source import Span
 from netruntime.train.arguments import POSITIVE, Checked, build, number
 from netruntime.train.blocks import Array, norm
-from netruntime.train.groups import chosen_labels
+from netruntime.train.groups import match_labels
 
 _EPS = 1e-6
 """What PyTorch adds to the norm that it divides by."""
@@ -35,12 +35,13 @@ class Norms:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip(Checked, ABC):
-    """A bound on gradients.
+    """A bound on the gradients of `labels`, or of all weights where that is None.
 
     Raises `TrainingError` E1080 for a value out of its range.
     """
 
     limit: float = number(1.0, POSITIVE)
+    labels: tuple[str, ...] | None = None
 
     @abstractmethod
     def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
@@ -83,21 +84,23 @@ def make_clip(name: str, arguments: Mapping[str, float | bool], span: Span | Non
     return build("clip", CLIPS, name, arguments, span)
 
 
-def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[tuple[Clip, list[str]]]:
-    """The clips of a phase, each with the labels of its weights: all of `labels`, or those of its patterns.
+def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[Clip]:
+    """The clips of a phase; those with patterns are for the labels that match.
 
     Raises `TrainingError` as `make_clip`, and E1082 for a pattern that matches nothing.
     """
-    return [
-        (make_clip(call.name, call.arguments, call.span), chosen_labels(call.patterns, labels, call.span))
-        for call in calls
-    ]
+    clips = []
+    for call in calls:
+        rule = make_clip(call.name, call.arguments, call.span)
+        matched = match_labels(call.patterns, labels, call.span) if call.patterns else None
+        clips.append(rule if matched is None else replace(rule, labels=tuple(matched)))
+    return clips
 
 
-def clip_gradients(
+def clip(
     xp: ModuleType,
     gradients: Mapping[str, Array],
-    clips: Sequence[tuple[Clip, Sequence[str]]],
+    clips: Sequence[Clip],
     groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Norms:
     """Apply the clips one after another, in place, and return the norms from before.
@@ -107,7 +110,6 @@ def clip_gradients(
 
     Args:
         gradients: By label; writable arrays.
-        clips: Each with the labels of the weights that it bounds together.
         groups: The labels of each group, as `groups.members` gives them, where their norms are wanted.
             Together they are all labels.
     """
@@ -118,10 +120,12 @@ def clip_gradients(
         }
         norms = Norms(math.hypot(*each.values()), each if groups else {})
         if norms.finite:
-            for rule, labels in clips:
-                rule.apply(xp, _chosen(gradients, labels))
+            for rule in clips:
+                rule.apply(xp, _chosen(gradients, rule.labels))
     return norms
 
 
-def _chosen(gradients: Mapping[str, Array], labels: Sequence[str]) -> list[Array]:
+def _chosen(gradients: Mapping[str, Array], labels: Sequence[str] | None) -> list[Array]:
+    if labels is None:
+        return list(gradients.values())
     return [gradients[label] for label in labels if label in gradients]
