@@ -38,8 +38,10 @@ class Frame:
 def build(model: Model) -> nx.MultiDiGraph:
     """The graph of a model.
 
-    Its attributes `inputs` and `outputs` map names to node numbers, and `blocks` the label path of every
-    block call to what it returned.
+    Its attributes `inputs` and `outputs` map names to node numbers, `blocks` the label path of every block
+    call to what it returned, and `updates` the label path of every buffer that gets a new value by a run to
+    that value. Where a layer is applied several times, each application starts from the value that the one
+    before it gave.
     """
     expansion = _Expansion()
     ports: list[Port | None] = []
@@ -55,6 +57,7 @@ def build(model: Model) -> nx.MultiDiGraph:
     expansion.graph.graph.update(
         name=model.name, inputs=inputs, outputs=outputs, blocks=expansion.blocks, doc=model.doc
     )
+    expansion.graph.graph["updates"] = expansion.updates
     return expansion.graph
 
 
@@ -69,6 +72,7 @@ class _Expansion:
     graph: nx.MultiDiGraph = field(default_factory=_empty_graph)
     parameters: dict[str, int] = field(default_factory=dict)
     blocks: dict[str, tuple[Port | None, ...]] = field(default_factory=dict)
+    updates: dict[str, Port] = field(default_factory=dict)
 
     def add(
         self,
@@ -102,10 +106,15 @@ class _Expansion:
                 self.blocks[frame.label] = tuple(results)
                 values += results
             elif isinstance(step.op, Parameter):
-                values.append((self._parameter(step, label, chain), 0))
+                node = self._parameter(step, label, chain)
+                values.append(self.updates.get(label, (node, 0)))
             else:
                 node = self.add(step.op, args, step.types, label + uses, step.span, chain)
                 values += [(node, n) for n in range(len(step.types))]
+        for label, value in body.updates:
+            port = values[value]
+            assert port is not None
+            self.updates[join(path, label)] = port
         return [values[slot.value] for slot in body.outputs]
 
     def _parameter(self, step: OpStep, path: str, chain: tuple[Frame, ...]) -> int:

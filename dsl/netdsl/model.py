@@ -135,6 +135,14 @@ class Body:
     doc: str = ""
     automatic: frozenset[str] = frozenset()
     """The labels that were made up, not given."""
+    updates: tuple[tuple[str, int], ...] = ()
+    """The buffers that get a new value by running the body: the label, and which value that is."""
+
+    @property
+    def updates_buffers(self) -> bool:
+        """Whether running the body gives a buffer, its own or one below, a new value."""
+        below = any(step.body.updates_buffers for step in self.steps if isinstance(step, CallStep))
+        return bool(self.updates) or below
 
 
 @dataclass(frozen=True, eq=False)

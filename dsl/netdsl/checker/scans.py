@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
-from netdsl.checker.blocks import bind_inputs, call_site, check_outputs, entered, root_names
+from netdsl.checker.blocks import bind_inputs, call_site, check_outputs, entered, root_names, updates_of
 from netdsl.checker.calls import bind_tensors, construct_block, snake
 from netdsl.checker.scope import Scope
 from netdsl.checker.statements import input_names, run_body
@@ -47,6 +47,10 @@ def run_scan(
         scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
     path = scope.place(label, snake(value.block.name.text), sole)
     body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
+    if body.updates_buffers:
+        help = "normalise outside the cell, or by statistics of each sample: `LayerNorm`"
+        message = f"`{value.block.name}` gives a buffer a new value at every step, and a scan keeps none"
+        scope.fail("E0224", message, s.callee(core.call).span, help=help)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
     outputs = _add_scan(scope, body, cell, given, scanned, "reverse" in modifiers, core.span, path)
     count = len(body.outputs) - len(cell.states)
@@ -150,7 +154,15 @@ def _build_cell(
     outputs = check_outputs(inner, block)
     outputs += _next_slots(inner)
     return Body(
-        block.name.text, "cell", tuple(slots), tuple(outputs), tuple(inner.steps), inner.size, span, block.doc
+        block.name.text,
+        "cell",
+        tuple(slots),
+        tuple(outputs),
+        tuple(inner.steps),
+        inner.size,
+        span,
+        block.doc,
+        updates=updates_of(inner),
     )
 
 

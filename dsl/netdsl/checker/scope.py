@@ -96,6 +96,7 @@ class Scope:
     layers: dict[str, LayerUse] = field(default_factory=dict)
     next_values: dict[str, Tensor] = field(default_factory=dict)
     next_places: dict[str, Span] = field(default_factory=dict)
+    updates: dict[str, Tensor] = field(default_factory=dict)
     result: list[Value] | None = None
     result_place: Span | None = None
 

@@ -147,7 +147,7 @@ def _declaration(scope: Scope, statement: s.Declaration) -> None:
     type_ = _parameter_type(scope, statement)
     init = inits.read(scope, statement.value, statement.kind)
     tensor = add_parameter(scope, statement, Parameter(statement.kind, init), type_)
-    scope.bind_new(statement.name, tensor)
+    scope.bind_new(statement.name, tensor, statement.kind)
 
 
 def _parameter_type(scope: Scope, statement: s.Declaration) -> TensorType:
@@ -229,17 +229,34 @@ def _next(scope: Scope, statement: s.Next) -> None:
     state = scope.names.get(name.text)
     if state is not None and state.value is POISON:
         raise PoisonedError
-    if state is None or state.kind != "state" or not isinstance(state.value, Tensor):
-        known = [n for n, b in scope.names.items() if b.kind == "state"]
+    if state is None or state.kind not in ("state", "buffer") or not isinstance(state.value, Tensor):
+        known = [n for n, b in scope.names.items() if b.kind in ("state", "buffer")]
         help = suggest(name.text, known) or f"declare it: `state {name}: [B, ...] = zeros`"
         scope.fail("E0215", f"`{name}` is not a state of this cell", name.span, help=help)
     value = scope.evaluate(statement.value)
+    if state.kind == "buffer":
+        _next_buffer(scope, statement, state.value, value)
+        return
     if not isinstance(value, Tensor):
         scope.fail("E0402", f"a state holds a tensor, and this is {describe(value)}", statement.value.span)
     new = s.Ident(name.span, name.text + "'")
     scope.bind_new(new, value)
     scope.next_values[name.text] = value
     scope.next_places[name.text] = statement.value.span
+    scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
+
+
+def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Value) -> None:
+    """A buffer's value after a run. Raises E0223 where it is not of the buffer's type."""
+    name, at = statement.name, statement.value.span
+    if not isinstance(value, Tensor) or value.type != buffer.type:
+        given = value.type if isinstance(value, Tensor) else describe(value)
+        also = [Label(buffer.span, f"`{name}` is {buffer.type}")]
+        help = "a buffer keeps its shape and element type"
+        message = f"the buffer `{name}` is {buffer.type}, and its next value is {given}"
+        scope.fail("E0223", message, at, also=also, help=help)
+    scope.bind_new(s.Ident(name.span, name.text + "'"), value)
+    scope.updates[name.text] = value
     scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
 
 

@@ -219,6 +219,7 @@ FUNCTIONS: dict[str, Callable[..., Static]] = {
     "sum": _total,
     "prod": lambda x: simplify(product(_as_list(x))) if all(map(is_integer, x)) else math.prod(_as_list(x)),
     "spread": _spread,
+    "indices": lambda start, stop: tuple(range(int(start), int(stop))),
     "reverse": lambda x: tuple(reversed(_as_list(x))),
     "floor": _rounded(math.floor),
     "ceil": _rounded(math.ceil),

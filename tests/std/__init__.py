@@ -1,0 +1,1 @@
+"""Tests of the standard library of the language by numbers."""
