@@ -1,16 +1,20 @@
 """Data for training and evaluation: readers, batches, augmentation and what is wrong with the data."""
 
-from netruntime.data.augment import Augment
+from netruntime.data.augment import Augment, parse_augment
 from netruntime.data.batches import batch_count, batches
+from netruntime.data.checks import compare_classes
 from netruntime.data.dataset import Dataset, StreamDataset, Subset
 from netruntime.data.open import DataSpec, open_data
 from netruntime.data.options import DataOptions
 from netruntime.data.sampler import Sampler
 from netruntime.data.splitting import split
 from netruntime.data.table import ColumnInfo
+from netruntime.data.vocabulary import Characters, Codec, make_codec
 
 __all__ = [
     "Augment",
+    "Characters",
+    "Codec",
     "ColumnInfo",
     "DataOptions",
     "DataSpec",
@@ -20,6 +24,9 @@ __all__ = [
     "Subset",
     "batch_count",
     "batches",
+    "compare_classes",
+    "make_codec",
     "open_data",
+    "parse_augment",
     "split",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -44,10 +45,10 @@ def batches(
         plan = Sampler(len(dataset), seed, shuffle).batches(
             epoch, batch_size, drop_last=drop_last, lengths=dataset.lengths()
         )
-        made = _read(dataset, plan[start_batch:], epoch, seed, augment)
+        read = _read(dataset, plan[start_batch:])
     else:
-        made = _read_stream(dataset, batch_size, epoch, seed, drop_last, start_batch, augment)
-    return prefetched(made, prefetch)
+        read = _read_stream(dataset, batch_size, drop_last, start_batch)
+    return prefetched(_augmented(read, dataset, augment, epoch, seed), prefetch)
 
 
 def batch_count(dataset: Dataset, batch_size: int, *, drop_last: bool = False) -> int:
@@ -56,44 +57,31 @@ def batch_count(dataset: Dataset, batch_size: int, *, drop_last: bool = False) -
     return full + (1 if rest and not drop_last else 0)
 
 
-def _read(
-    dataset: Dataset, plan: list[Array], epoch: int, seed: int, augment: Augment | None
+def _augmented(
+    read: Iterator[tuple[dict[str, Array], Array]],
+    dataset: Dataset | StreamDataset,
+    augment: Augment | None,
+    epoch: int,
+    seed: int,
 ) -> Iterator[dict[str, Array]]:
-    for indices in plan:
-        rows = dataset.rows(indices)
+    for rows, indices in read:
         yield augment(rows, dataset.columns, indices, epoch, seed) if augment else rows
 
 
+def _read(dataset: Dataset, plan: list[Array]) -> Iterator[tuple[dict[str, Array], Array]]:
+    """Batches and the numbers of their rows."""
+    for indices in plan:
+        yield dataset.rows(indices), indices
+
+
 def _read_stream(
-    dataset: StreamDataset,
-    batch_size: int,
-    epoch: int,
-    seed: int,
-    drop_last: bool,
-    start_batch: int,
-    augment: Augment | None,
-) -> Iterator[dict[str, Array]]:
-    waiting: list[dict[str, Array]] = []
+    dataset: StreamDataset, batch_size: int, drop_last: bool, start_batch: int
+) -> Iterator[tuple[dict[str, Array], Array]]:
+    """Batches and the numbers of their rows."""
     first = 0
-    for row in dataset.stream():
-        waiting.append(row)
-        if len(waiting) == batch_size:
-            if first >= start_batch * batch_size:
-                yield _stacked(waiting, dataset, first, epoch, seed, augment)
-            first += len(waiting)
-            waiting = []
-    if waiting and not drop_last and first >= start_batch * batch_size:
-        yield _stacked(waiting, dataset, first, epoch, seed, augment)
-
-
-def _stacked(
-    rows: list[dict[str, Array]],
-    dataset: StreamDataset,
-    first: int,
-    epoch: int,
-    seed: int,
-    augment: Augment | None,
-) -> dict[str, Array]:
-    batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    indices = np.arange(first, first + len(rows))
-    return augment(batch, dataset.columns, indices, epoch, seed) if augment else batch
+    rows = dataset.stream()
+    while waiting := list(islice(rows, batch_size)):
+        is_wanted = first >= start_batch * batch_size and not (drop_last and len(waiting) < batch_size)
+        if is_wanted:
+            yield dataset.collate(waiting, first), np.arange(first, first + len(waiting))
+        first += len(waiting)

@@ -2,64 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from netdsl.types import TensorType
-from netruntime.data.options import IGNORED_LABEL, DataOptions
+from netruntime.data.dataset import Dataset
+from netruntime.data.options import IGNORED_LABEL
 from netruntime.errors import DataInputError, shown
 from netruntime.io.arrays import Array, CastError
-
-if TYPE_CHECKING:
-    from netruntime.data.dataset import Dataset
 
 _CHUNK = 4096
 
 
-def refuse_nonfinite(values: Array, name: str, indices: Array, dataset: Dataset) -> None:
-    """Raises `DataInputError` E1007 with the first row that holds NaN or infinity."""
-    finite = np.isfinite(values.astype(np.float32) if values.dtype.kind == "V" else values)
-    if finite.all():
-        return
-    bad = np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))
-    place = np.unravel_index(int(np.argmin(finite[bad[0]])), values.shape[1:])
-    value = values[bad[0]][place] if values.ndim > 1 else values[bad[0]]
-    at = f" at {[int(n) for n in place]}" if place else ""
-    raise DataInputError.make(
-        "E1007",
-        f"{dataset.place(name, int(indices[bad[0]]))}, read for {shown(name)}, holds {value}{at}",
-        help="clean the data; `netrun check-data` has no way to guess what the value should be",
-    )
+def check_ready(dataset: Dataset) -> None:
+    """Read, and so check, every row of the inputs that cost little to read. Raises as `Dataset.rows`."""
+    for _ in _pieces(dataset, dataset.ready):
+        pass
 
 
-def refuse_values(
-    dataset: Dataset, name: str, indices: Array, type: TensorType, lost: CastError
-) -> DataInputError:
-    """The error E1004 for values that an input's element type cannot hold."""
-    first = int(indices[0]) if len(indices) else 0
-    message = f"{dataset.place(name, first)} and its neighbours, read for {shown(name)} ({type}): it {lost}"
-    return DataInputError.make("E1004", message, help=lost.help)
+def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> tuple[str, ...]:
+    """What is worth saying of the classes of two data sets: those that only one of them has.
+
+    Only labels of one class for each row, at hand in both, are looked at. With `strict`, a class that is
+    missing in validation raises `DataInputError` E1009.
+    """
+    notices = []
+    for name in train.labels:
+        if train.columns[name].shape != () or not (name in train.ready and name in valid.ready):
+            continue
+        seen, held = (set(np.unique(label_values(d, name)).tolist()) for d in (train, valid))
+        names = train.classes.get(name, ())
+        if seen - held:
+            message = f"{shown(name)}: no row of the validation data is of {_class_texts(seen - held, names)}"
+            if strict:
+                help = "hold out rows of every class, or do without --strict"
+                raise DataInputError.make("E1009", message, help=help)
+            notices.append(message)
+        if held - seen:
+            notices.append(
+                f"{shown(name)}: no row of the training data is of {_class_texts(held - seen, names)}"
+            )
+    return tuple(notices)
 
 
 def label_values(dataset: Dataset, name: str) -> Array:
-    """One label input of all rows, read in pieces: integers `[N]`, or `[N * T]` of sequences."""
-    return np.concatenate([values[name].reshape(-1) for _, values in _pieces(dataset)])
+    """A label input of all rows, read in pieces: integers `[N]`."""
+    return np.concatenate([values[name] for _, values in _pieces(dataset, [name])])
 
 
-def check_labels(dataset: Dataset, options: DataOptions) -> None:
-    """Raises `DataInputError` E1008 with the first label that is no class."""
-    counts = {name: _class_count(name, dataset, options.classes) for name in dataset.labels}
-    if not any(counts.values()):
+def refuse_nonfinite(values: Array, name: str, indices: Array, dataset: Dataset) -> None:
+    """Raises `DataInputError` E1007 with the first row that holds NaN or infinity."""
+    finite = np.isfinite(values)
+    if finite.all():
         return
-    for indices, values in _pieces(dataset):
-        for name, count in counts.items():
-            if count:
-                _check_range(values[name], name, indices, count, dataset)
+    row = int(np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))[0])
+    place = np.unravel_index(int(np.argmin(finite[row])), values.shape[1:])
+    at = f" at {[int(n) for n in place]}" if place else ""
+    raise DataInputError.make(
+        "E1007",
+        f"{dataset.place(name, int(indices[row]))}, read for {shown(name)}, holds {values[row][place]}{at}",
+        help="leave the row out or mend the value; `--allow-nonfinite` takes the data as it is",
+    )
 
 
-def _check_range(labels: Array, name: str, indices: Array, count: int, dataset: Dataset) -> None:
+def refuse_bad_labels(labels: Array, name: str, indices: Array, count: int, dataset: Dataset) -> None:
+    """Raises `DataInputError` E1008 with the first label that is not of 0 to `count` - 1."""
     flat = labels.reshape(len(labels), -1)
     wrong = (flat >= count) | ((flat < 0) & (flat != IGNORED_LABEL))
     if not wrong.any():
@@ -73,13 +81,22 @@ def _check_range(labels: Array, name: str, indices: Array, count: int, dataset: 
     )
 
 
-def _class_count(name: str, dataset: Dataset, classes: int | Mapping[str, int] | None) -> int:
-    if isinstance(classes, Mapping):
-        return classes.get(name, 0)
-    return classes or 0
+def refuse_values(
+    dataset: Dataset, name: str, indices: Array, type: TensorType, lost: CastError
+) -> DataInputError:
+    """The error E1004 for values that an input's element type cannot hold."""
+    first = int(indices[0]) if len(indices) else 0
+    message = f"{shown(name)} is {type}; what is read from {dataset.place(name, first)} on {lost}"
+    return DataInputError.make("E1004", message, help=lost.help)
 
 
-def _pieces(dataset: Dataset) -> Iterator[tuple[Array, dict[str, Array]]]:
-    for start in range(0, len(dataset), _CHUNK):
+def _class_texts(labels: Collection[int], names: tuple[str, ...]) -> str:
+    texts = [shown(names[n]) if 0 <= n < len(names) else str(n) for n in sorted(labels)]
+    more = f" and {len(texts) - 12} more" if len(texts) > 12 else ""
+    return f"class{'es' if len(texts) > 1 else ''} {', '.join(texts[:12])}{more}"
+
+
+def _pieces(dataset: Dataset, names: Collection[str]) -> Iterator[tuple[Array, dict[str, Array]]]:
+    for start in range(0, len(dataset) if names else 0, _CHUNK):
         indices = np.arange(start, min(start + _CHUNK, len(dataset)))
-        yield indices, dataset.rows(indices)
+        yield indices, dataset.rows(indices, names)

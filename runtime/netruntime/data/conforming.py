@@ -165,7 +165,7 @@ def _picture_of(info: ColumnInfo) -> Picture | None:
 
 def _resized(layout: _Layout, info: ColumnInfo, wanted: Wanted, options: DataOptions) -> _Layout | None:
     picture = _picture_of(info)
-    target = _target_picture(wanted, picture[0]) if picture else None
+    target = target_picture(wanted, picture[0]) if picture else None
     if options.resize is None or picture is None or target is None:
         return None
     channels, height, width = picture
@@ -181,7 +181,7 @@ def _resized(layout: _Layout, info: ColumnInfo, wanted: Wanted, options: DataOpt
     return _Layout(step, shape, target, note)
 
 
-def _target_picture(wanted: Wanted, channels: int) -> Picture | None:
+def target_picture(wanted: Wanted, channels: int) -> Picture | None:
     """`(C, H, W)` of the pictures an input of fixed size takes; a flat one is taken as square."""
     size = _fixed_size(wanted.item)
     if size is None or size % channels or not size:
@@ -254,7 +254,7 @@ def _does_not_fit(info: ColumnInfo, wanted: Wanted, sizes: Mapping[str, int]) ->
         message += f" ({', '.join(dict.fromkeys(known))})"
     help = "each row needs the shape of the input without its first axis"
     picture = None if info.is_ragged else _picture_of(info)
-    target = _target_picture(wanted, picture[0]) if picture else None
+    target = target_picture(wanted, picture[0]) if picture else None
     if target and picture:
         help = f"`--resize stretch` makes pictures of {target[1]}x{target[2]} from {picture[1]}x{picture[2]}"
     return DataInputError.make("E1003", message, help=help)

@@ -10,7 +10,7 @@ from netdsl.diagnostics import suggest
 from netdsl.types import TensorType
 from netruntime.data.conforming import Fit, Wanted, conform, could_fit
 from netruntime.data.options import DataOptions
-from netruntime.data.padding import KEEP, Filler, filler_kind
+from netruntime.data.padding import LENGTH, Filler, filler_kind
 from netruntime.data.table import ColumnInfo, Table
 from netruntime.errors import DataInputError, shown
 
@@ -109,7 +109,7 @@ def _sequence_of(kind: str, stem: str, want: Wanted, inputs: Mapping[str, Wanted
     others = [o for o in inputs.values() if len(o.item) >= 1 and filler_kind(o.name, o.type) is None]
     if stem:
         return stem if any(other.name == stem for other in others) else None
-    if kind == KEEP:
+    if kind != LENGTH:
         others = [o for o in others if o.item[0] == want.item[-1]]
     return others[0].name if others else None
 

@@ -58,6 +58,10 @@ class DataOptions:
     sizes: Mapping[str, int] = field(default_factory=dict)
     allow_nonfinite: bool = False
 
+    def class_count(self, name: str) -> int | None:
+        """How many classes the label input of this name has; None where that is not said."""
+        return self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
+
     def is_label(self, name: str) -> bool:
         """Whether the input of this name is a label."""
         if self.label_names is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.types import DType, TensorType
 from netruntime.io.arrays import Array, cast, numpy_dtype
 
-KEEP, LENGTH = "keep", "length"
+KEEP, LENGTH, SEGMENT = "keep", "length", "segment"
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Filler:
 
     A `keep` mask, bool `[B, T]` (or with axes of one between), is true where an element is real; a `length`
     is an integer `[B]`. They are called `X_keep` and `X_length` for the sequence `X`, or `keep` and `length`.
+    A `segment` is 0 in an integer `[B, T]`: all of a text is its first part.
     """
 
     kind: str
@@ -29,6 +30,8 @@ class Filler:
         """The values for rows of `lengths` (i64 `[n]`) padded to `width`."""
         if self.kind == LENGTH:
             return cast(lengths, self.type.dtype)
+        if self.kind == SEGMENT:
+            return np.zeros((len(lengths), width), numpy_dtype(self.type.dtype.value))
         keep = np.arange(width) < lengths[:, None]
         ones = (1,) * (self.type.rank - 2)
         return keep.reshape(len(lengths), *ones, width)
@@ -41,6 +44,8 @@ def filler_kind(name: str, type: TensorType) -> tuple[str, str] | None:
         return KEEP, stem
     if last == LENGTH and type.dtype.is_int and type.rank == 1:
         return LENGTH, stem
+    if last == SEGMENT and type.dtype.is_int and type.rank == 2:
+        return SEGMENT, stem
     return None
 
 

@@ -14,27 +14,34 @@ from netruntime.io.arrays import Array
 def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:
     """The data set in two: for training, and `fraction` of it held out, chosen by `seed`.
 
-    Where there is a label with one class for each row, every class is split in this proportion, and a class
-    of two or more rows is in both parts. Raises `DataInputError` E1023 where a part would be empty.
+    Where a label with one class for each row is at hand, every class is split in this proportion, and a class
+    of two or more rows is in both parts. Windows of a text are held out from its end, and none that overlaps
+    with them stays for training. Raises `DataInputError` E1023 where a part would be empty.
     """
-    count = len(dataset)
     if not 0 < fraction < 1:
         message = f"{fraction:g} of the rows cannot be held out"
         raise DataInputError.make("E1023", message, help="give a number between 0 and 1, such as 0.2")
-    order = generator(seed).permutation(count)
-    labels = _class_of_rows(dataset)
-    held = _held(order, fraction) if labels is None else _held_by_class(order, labels, fraction)
-    if not 0 < held.sum() < count:
-        message = (
-            f"{fraction:g} of {count} rows leaves nothing {'held out' if not held.any() else 'to train on'}"
-        )
+    count = len(dataset)
+    if dataset.overlap is not None:
+        start = count - round(count * fraction)
+        kept, held = np.arange(max(0, start - dataset.overlap)), np.arange(start, count)
+    else:
+        is_held = _chosen(dataset, fraction, generator(seed).permutation(count))
+        kept, held = np.flatnonzero(~is_held), np.flatnonzero(is_held)
+    if not len(kept) or not len(held):
+        message = f"{fraction:g} of {count} rows leaves none {'held out' if len(kept) else 'to train on'}"
         raise DataInputError.make("E1023", message, help="give more data, or another fraction")
-    return Subset(dataset, np.flatnonzero(~held)), Subset(dataset, np.flatnonzero(held))
+    return Subset(dataset, kept), Subset(dataset, held)
+
+
+def _chosen(dataset: Dataset, fraction: float, order: Array) -> Array:
+    labels = _class_of_rows(dataset)
+    return _held(order, fraction) if labels is None else _held_by_class(order, labels, fraction)
 
 
 def _class_of_rows(dataset: Dataset) -> Array | None:
     for name in dataset.labels:
-        if dataset.columns[name].shape == ():
+        if dataset.columns[name].shape == () and name in dataset.ready:
             return label_values(dataset, name)
     return None
 

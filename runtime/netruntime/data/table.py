@@ -18,6 +18,10 @@ Role = Literal["input", "label", "extra", ""]
 """What a reader knows a column to be for; an `extra` one is only given to an input of its own name."""
 
 
+MAX_CHECKED_BYTES = 2**28
+"""Larger columns are checked batch by batch as they are read, and not beforehand."""
+
+
 @dataclass(frozen=True)
 class ColumnInfo:
     """What a column holds; prints as `u8[N, 28, 28]`.
@@ -52,6 +56,8 @@ class Column(Protocol):
 
     @property
     def info(self) -> ColumnInfo: ...
+    @property
+    def is_ready(self) -> bool: ...
 
     def __len__(self) -> int: ...
 
@@ -59,8 +65,8 @@ class Column(Protocol):
         """The rows at `indices` (i64 `[n]`)."""
         ...
 
-    def lengths(self) -> Array:
-        """How long each row of a ragged column is, i64 `[N]`."""
+    def lengths(self) -> Array | None:
+        """How long each row of a ragged column is, i64 `[N]`; None where only reading would tell."""
         ...
 
     def place(self, row: int) -> str:
@@ -72,7 +78,10 @@ class Table(Protocol):
     """What a reader gives: columns of equally many rows.
 
     `classes` names the classes of label columns, `vocabulary` the characters of a text, and `notes` says in
-    words what the reader had to decide.
+    words what the reader had to decide. Where rows follow one another, as windows of a text do, `overlap` is
+    how many of the next rows share something with a row; None where rows are independent. The columns in
+    `ready` can be read from end to end at little cost, and are checked before use; bytes of pictures need no
+    check.
     """
 
     @property
@@ -83,12 +92,16 @@ class Table(Protocol):
     def vocabulary(self) -> tuple[str, ...] | None: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def overlap(self) -> int | None: ...
+    @property
+    def ready(self) -> frozenset[str]: ...
 
     def __len__(self) -> int: ...
 
     def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]: ...
 
-    def lengths(self, name: str) -> Array: ...
+    def lengths(self, name: str) -> Array | None: ...
 
     def place(self, name: str, row: int) -> str: ...
 
@@ -106,6 +119,11 @@ class ArrayColumn:
         dtype = short_name(self.array.dtype) or str(self.array.dtype)
         return ColumnInfo(dtype, self.array.shape[1:], self.source, role=self.role)
 
+    @property
+    def is_ready(self) -> bool:
+        is_bytes = self.array.dtype == np.uint8 and self.array.ndim > 1
+        return self.array.nbytes <= MAX_CHECKED_BYTES and not is_bytes
+
     def __len__(self) -> int:
         return len(self.array)
 
@@ -121,30 +139,36 @@ class ArrayColumn:
 
 @dataclass(frozen=True)
 class RaggedColumn:
-    """Sequences of different lengths, end to end in `flat`; row n is `flat[offsets[n]:offsets[n + 1]]`."""
+    """Sequences of different lengths, end to end in `flat`; row n is `flat[offsets[n]:offsets[n + 1]]`.
+
+    `lines` (i64 `[N]`) is each row's line, where they come from a text file.
+    """
 
     flat: Array
     offsets: Array
     source: str
-    unit: str = "row"
-    first: int = 0
     role: Role = ""
+    lines: Array | None = None
 
     @classmethod
     def of(
-        cls, rows: Sequence[Any], dtype: Any, source: str, unit: str = "row", first: int = 0, role: Role = ""
+        cls, rows: Sequence[Any], dtype: Any, source: str, role: Role = "", lines: Array | None = None
     ) -> RaggedColumn:
-        """From sequences; messages call row n `unit` n + `first`."""
+        """From n sequences."""
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         parts = [np.asarray(row, dtype) for row in rows if len(row)]
         flat = np.concatenate(parts) if parts else np.zeros(0, dtype)
-        return cls(flat, offsets, source, unit, first, role)
+        return cls(flat, offsets, source, role, lines)
 
     @property
     def info(self) -> ColumnInfo:
         dtype = short_name(self.flat.dtype) or str(self.flat.dtype)
         return ColumnInfo(dtype, (None, *self.flat.shape[1:]), self.source, role=self.role)
+
+    @property
+    def is_ready(self) -> bool:
+        return True
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -153,10 +177,15 @@ class RaggedColumn:
         return [self.flat[self.offsets[n] : self.offsets[n + 1]] for n in indices]
 
     def lengths(self) -> Array:
-        return np.diff(self.offsets)
+        result: Array = np.diff(self.offsets)
+        return result
 
     def place(self, row: int) -> str:
-        return f"{self.unit} {row + self.first} of {self.source}"
+        return (
+            f"row {row} of {self.source}"
+            if self.lines is None
+            else f"line {self.lines[row]} of {self.source}"
+        )
 
 
 @dataclass(frozen=True)
@@ -167,6 +196,11 @@ class ColumnTable:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vocabulary: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    overlap: int | None = None
+
+    @property
+    def ready(self) -> frozenset[str]:
+        return frozenset(name for name, column in self.held.items() if column.is_ready)
 
     @property
     def columns(self) -> Mapping[str, ColumnInfo]:
@@ -178,7 +212,7 @@ class ColumnTable:
     def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]:
         return {name: self.held[name].take(indices) for name in names}
 
-    def lengths(self, name: str) -> Array:
+    def lengths(self, name: str) -> Array | None:
         return self.held[name].lengths()
 
     def place(self, name: str, row: int) -> str:
@@ -192,6 +226,7 @@ def table_of(
     classes: Mapping[str, tuple[str, ...]] | None = None,
     vocabulary: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
+    overlap: int | None = None,
 ) -> ColumnTable:
     """A table, checked: raises `DataInputError` E1005 for columns of different lengths, E1006 for no rows."""
     if not columns:
@@ -203,7 +238,7 @@ def table_of(
             raise DataInputError.make("E1005", message, help="every row needs all of them, in one order")
     if not count:
         raise DataInputError.make("E1006", f"{where} holds no rows")
-    return ColumnTable(columns, classes or {}, vocabulary, notes)
+    return ColumnTable(columns, classes or {}, vocabulary, notes, overlap)
 
 
 def array_table(arrays: Mapping[str, Array], where: str, source: str = "{name}") -> ColumnTable:

@@ -35,7 +35,7 @@ def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | No
     """
     if not sentences:
         raise DataInputError.make("E0816", "there are no sentences to split into tokens")
-    tokenizer = _load(options.tokenizer)
+    tokenizer = load_tokenizer(options.tokenizer)
     padding = tokenizer.padding
     tokenizer.no_padding()  # it would hide which tokens are real
     limit = length if length is not None else options.max_length
@@ -73,7 +73,8 @@ def read_sentences(path: Path, wanted: InputSpec) -> list[str]:
     return sentences
 
 
-def _load(path: str | os.PathLike[str] | None) -> Any:
+def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
+    """The tokenizer of a `tokenizer.json`. Raises `DataInputError` E0815 and `MissingExtraError`."""
     if path is None:
         help = "name the model's tokenizer.json"
         raise DataInputError.make("E0815", "text needs a tokenizer, and none is given", help=help)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from netruntime.data.table import Table, array_table
+from netruntime.data.table import ColumnTable, array_table
 from netruntime.errors import DataInputError, shown
 from netruntime.io.arrays import Array
 from netruntime.io.numpy_files import ArrayFileError, npy_layout, npz_members, read_npz_array
@@ -18,7 +18,7 @@ from netruntime.io.numpy_files import ArrayFileError, npy_layout, npz_members, r
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
-def read_array_file(path: Path) -> Table:
+def read_array_file(path: Path) -> ColumnTable:
     """The arrays of a `.npz` file by name, or the one of a `.npy` file under the file's own name.
 
     Raises `DataInputError` E1010 for a damaged file, and `OSError`.

@@ -1,0 +1,150 @@
+"""A table whose columns are matched to a model's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite, refuse_values
+from netruntime.data.matching import Bound, Match
+from netruntime.data.options import IGNORED_LABEL, DataOptions
+from netruntime.data.padding import pad_rows
+from netruntime.data.table import ColumnInfo, Table, Values
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array, CastError
+
+
+@dataclass(frozen=True)
+class FittedDataset:
+    """The `Dataset` of a table."""
+
+    table: Table
+    match: Match
+    options: DataOptions
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnInfo]:
+        return {
+            name: ColumnInfo(b.fit.dtype.value, b.fit.shape, b.info.source, b.fit.picture)
+            for name, b in self.match.bound.items()
+        }
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        found = self.table.classes
+        return {n: found[b.columns[0]] for n, b in self.match.bound.items() if b.columns[0] in found}
+
+    @property
+    def vocabulary(self) -> tuple[str, ...] | None:
+        return self.table.vocabulary
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.table.notes, *self.match.notes)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        is_label = self.options.is_label
+        return tuple(n for n, b in self.match.bound.items() if is_label(n) and b.wanted.type.dtype.is_int)
+
+    @cached_property
+    def ready(self) -> frozenset[str]:
+        held = self.table.ready
+        return frozenset(n for n, b in self.match.bound.items() if held.issuperset(b.columns))
+
+    @property
+    def overlap(self) -> int | None:
+        return self.table.overlap
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, indices: Array | Sequence[int], names: Collection[str] | None = None) -> dict[str, Array]:
+        chosen = np.asarray(indices, np.int64)
+        bound = {n: b for n, b in self.match.bound.items() if names is None or n in names}
+        raw = self._raw(bound, chosen)
+        widths = self._widths(bound, raw)
+        result = {name: self._values(b, raw[name], chosen, widths) for name, b in bound.items()}
+        for name, filler in self.match.fillers.items():
+            if filler.of in raw:
+                width = widths[filler.of]
+                result[name] = filler.fill(_lengths(raw[filler.of], width), width)
+        return result
+
+    def lengths(self) -> Array | None:
+        ragged = [b.columns[0] for b in self.match.bound.values() if b.info.is_ragged]
+        found = [lengths for name in ragged if (lengths := self.table.lengths(name)) is not None]
+        return np.max(found, axis=0) if found else None
+
+    def place(self, name: str, row: int) -> str:
+        return self.table.place(self.match.bound[name].columns[0], row)
+
+    # -- one batch ----------------------------------------------------------------------------------
+
+    def _raw(self, bound: Mapping[str, Bound], indices: Array) -> dict[str, Values]:
+        """The rows that each input is made from."""
+        columns = list(dict.fromkeys(column for b in bound.values() for column in b.columns))
+        held = self.table.take(columns, indices)
+        return {name: _joined([held[column] for column in b.columns]) for name, b in bound.items()}
+
+    def _widths(self, bound: Mapping[str, Bound], raw: Mapping[str, Values]) -> dict[str, int]:
+        """To what each sequence is padded: inputs whose axis is of one free size get one width."""
+        axes: dict[str, int] = {}
+        for name, b in bound.items():
+            if b.wanted.item:
+                dim = b.wanted.item[0]
+                axes[str(dim)] = (
+                    dim.value if dim.is_fixed else max(self._longest(raw[name], b), axes.get(str(dim), 0))
+                )
+        return {name: axes[str(b.wanted.item[0])] for name, b in bound.items() if b.wanted.item}
+
+    def _longest(self, rows: Values, bound: Bound) -> int:
+        if isinstance(rows, np.ndarray):
+            return bound.fit.shape[0] or 0
+        longest = max(map(len, rows), default=0)
+        limit = self.options.max_length
+        return longest if limit is None else min(longest, limit)
+
+    def _values(self, bound: Bound, rows: Values, indices: Array, widths: Mapping[str, int]) -> Array:
+        name, dtype = bound.wanted.name, bound.wanted.type.dtype
+        try:
+            if isinstance(rows, np.ndarray):
+                values = bound.fit.apply(rows)
+            else:
+                pad = IGNORED_LABEL if name in self.labels else self.options.pad if dtype.is_int else 0
+                values = pad_rows(self._cut(name, rows, indices, widths[name]), widths[name], pad, dtype)
+        except CastError as lost:
+            raise refuse_values(self, name, indices, bound.wanted.type, lost) from lost
+        if dtype.is_float and not self.options.allow_nonfinite:
+            refuse_nonfinite(values, name, indices, self)
+        count = self.options.class_count(name) if name in self.labels else None
+        if count is not None:
+            refuse_bad_labels(values, name, indices, count, self)
+        return values
+
+    def _cut(self, name: str, rows: Sequence[Array], indices: Array, width: int) -> list[Array]:
+        too_long = next((n for n, row in enumerate(rows) if len(row) > width), None)
+        if too_long is None:
+            return list(rows)
+        if self.options.cut:
+            return [row[:width] for row in rows]
+        raise DataInputError.make(
+            "E1025",
+            f"{self.place(name, int(indices[too_long]))} is a sequence of {len(rows[too_long])}, "
+            f"and {shown(name)} takes {width} at most",
+            help="cut longer sequences (`--cut`), or leave them out of the data",
+        )
+
+
+def _joined(parts: Sequence[Values]) -> Values:
+    """One column as it is; several columns of numbers side by side."""
+    return parts[0] if len(parts) == 1 else np.stack([np.asarray(part) for part in parts], axis=1)
+
+
+def _lengths(rows: Values, width: int) -> Array:
+    if isinstance(rows, np.ndarray):
+        return np.full(len(rows), width, np.int64)
+    return np.minimum([len(row) for row in rows], width).astype(np.int64)

@@ -1,0 +1,152 @@
+"""`.csv` files, and `.tsv` ones with tabs: one column of numbers or words for each name in the first row."""
+
+from __future__ import annotations
+
+import csv
+from array import array as packed_array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from netruntime.data.formats.tables import LineColumn, word_column
+from netruntime.data.options import DataOptions
+from netruntime.data.table import Column, ColumnTable, table_of
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array
+
+MAX_EXACT = 2**53
+"""Integers beyond are not all held by the f64 that cells are read as."""
+
+
+def read_csv_table(path: Path, options: DataOptions) -> ColumnTable:
+    """The columns of a table, i64 or f64; columns of words as `tables.word_column` says.
+
+    The first row names the columns, unless one of its cells is a number: then they are `0`, `1`, ... A column
+    is of numbers where its first cell is one. Raises `DataInputError`: E1013 for rows of different lengths
+    and what is no table, E1014 for a cell that is no number; and `OSError`.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        content = _Content(path)
+        try:
+            for row in reader:
+                if row:
+                    content.add(reader.line_num, row)
+        except csv.Error as wrong:
+            message = f"line {reader.line_num} of {shown(path)} cannot be read: {wrong}"
+            raise DataInputError.make("E1013", message) from wrong
+        except UnicodeDecodeError as wrong:
+            message = f"{shown(path)} is not UTF-8 text after line {reader.line_num}: {wrong.reason}"
+            raise DataInputError.make("E1013", message) from wrong
+    return content.table(options)
+
+
+@dataclass
+class _Content:
+    """What has been read: numbers row by row, words column by column."""
+
+    path: Path
+    names: list[str] = field(default_factory=list)
+    is_number: list[bool] = field(default_factory=list)
+    is_whole: Array = field(default_factory=lambda: np.zeros(0, np.bool_))
+    numbers: packed_array[float] = field(default_factory=lambda: packed_array("d"))
+    words: dict[int, list[str]] = field(default_factory=dict)
+    lines: packed_array[int] = field(default_factory=lambda: packed_array("q"))
+
+    def add(self, line: int, row: Sequence[str]) -> None:
+        if not self.names and self._begin(line, row):
+            return
+        if len(row) != len(self.names):
+            message = (
+                f"line {line} of {shown(self.path)} has {len(row)} cells, and the first has {len(self.names)}"
+            )
+            raise DataInputError.make("E1013", message, help="quote a cell that holds the separator")
+        if not self.is_number:
+            self._sort(row)
+        cells = [cell for cell, is_number in zip(row, self.is_number, strict=True) if is_number]
+        try:
+            self.numbers.extend(map(_number, cells))
+        except ValueError as wrong:
+            raise self._bad_cell(line, row) from wrong
+        self.is_whole &= np.fromiter(map(_is_whole, cells), np.bool_, len(cells))
+        for column, kept in self.words.items():
+            kept.append(row[column])
+        self.lines.append(line)
+
+    def table(self, options: DataOptions) -> ColumnTable:
+        if not self.lines:
+            raise DataInputError.make("E1006", f"{shown(self.path)} holds no rows of data")
+        columns: dict[str, Column] = {}
+        classes: dict[str, tuple[str, ...]] = {}
+        lines = np.array(self.lines)
+        values = np.array(self.numbers).reshape(len(lines), -1)
+        where = iter(range(values.shape[1]))
+        for n, name in enumerate(self.names):
+            source = f"{shown(self.path)}, column {shown(name)}"
+            if self.is_number[n]:
+                columns[name] = LineColumn(self._numbers(values, next(where)), source, "", lines)
+            else:
+                place = _LinePlace(lines, source)
+                columns[name], names = word_column(name, self.words[n], source, place, options)
+                classes |= {name: names} if names else {}
+        return table_of(columns, shown(self.path), classes=classes)
+
+    def _numbers(self, values: Array, column: int) -> Array:
+        numbers = values[:, column]
+        is_exact = self.is_whole[column] and np.abs(numbers).max() < MAX_EXACT
+        return numbers.astype(np.int64) if is_exact else numbers
+
+    def _begin(self, line: int, row: Sequence[str]) -> bool:
+        """Whether the first row is names."""
+        if any(map(_is_number, row)):
+            self.names = [str(n) for n in range(len(row))]
+            return False
+        self.names = [cell.strip() for cell in row]
+        twice = next((name for name in self.names if self.names.count(name) > 1), None)
+        if twice is not None:
+            message = f"line {line} of {shown(self.path)} names two columns {shown(twice)}"
+            raise DataInputError.make("E1013", message)
+        return True
+
+    def _sort(self, row: Sequence[str]) -> None:
+        self.is_number = list(map(_is_number, row))
+        self.is_whole = np.ones(sum(self.is_number), np.bool_)
+        self.words = {n: [] for n, is_number in enumerate(self.is_number) if not is_number}
+
+    def _bad_cell(self, line: int, row: Sequence[str]) -> DataInputError:
+        column = next(n for n, cell in enumerate(row) if self.is_number[n] and not _is_number(cell))
+        cell = shown(row[column]) if row[column] else "empty"
+        message = (
+            f"line {line}, column {column + 1} ({shown(self.names[column])}) of {shown(self.path)} is {cell}"
+        )
+        help = "its other cells are numbers; fill it, or leave the row out"
+        return DataInputError.make("E1014", f"{message}, which is not a number", help=help)
+
+
+@dataclass(frozen=True)
+class _LinePlace:
+    lines: Array
+    source: str
+
+    def __call__(self, row: int) -> str:
+        return f"line {self.lines[row]} of {self.source}"
+
+
+def _number(cell: str) -> float:
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(cell: str) -> bool:
+    return not any(c in ".eEnN" for c in cell)

@@ -1,0 +1,208 @@
+"""Data from Python itself: a mapping of arrays, rows that can be indexed, and rows that come one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from netruntime.data.table import ArrayColumn, Column, ColumnInfo, ColumnTable, RaggedColumn, Values, table_of
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array, short_name, to_host
+
+_SAMPLE = 8
+"""How many rows are looked at to tell whether rows differ in length."""
+
+
+class Rows(Protocol):
+    """What a torch-style dataset has."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+def read_mapping(data: Mapping[str, Any]) -> ColumnTable:
+    """A table of arrays by name: NumPy, CuPy, PyTorch, or lists; lists of different lengths are sequences.
+
+    Raises `DataInputError`: E1019 for what is no array of numbers, E1005 for different counts, E1006 for
+    none.
+    """
+    return table_of({name: _column(name, values) for name, values in data.items()}, "the data")
+
+
+def _column(name: str, values: Any) -> Column:
+    source = f"the data's {shown(name)}"
+    if (
+        isinstance(values, Sequence)
+        and values
+        and all(isinstance(row, (Sequence, np.ndarray)) for row in values)
+    ):
+        rows = [_array(row, f"row {n} of {source}") for n, row in enumerate(values)]
+        if len({row.shape for row in rows}) > 1:
+            return _ragged(rows, source)
+        return ArrayColumn(np.stack(rows), source)
+    array = _array(values, source)
+    if not array.ndim:
+        raise DataInputError.make("E1019", f"{source} is a single number, and data has an axis of rows")
+    return ArrayColumn(array, source)
+
+
+def _ragged(rows: Sequence[Array], source: str) -> Column:
+    if len({row.shape[1:] for row in rows}) > 1 or not all(row.ndim for row in rows):
+        row = next(n for n, row in enumerate(rows) if row.shape[1:] != rows[0].shape[1:] or not row.ndim)
+        message = (
+            f"row {row} of {source} has the shape {list(rows[row].shape)}, and row 0 {list(rows[0].shape)}"
+        )
+        raise DataInputError.make("E1019", message, help="only the first axis of rows may differ")
+    return RaggedColumn.of(rows, np.result_type(*rows), source)
+
+
+def _array(values: Any, where: str) -> Array:
+    try:
+        array = to_host(values)
+    except (ValueError, TypeError, RuntimeError) as wrong:
+        reason = str(wrong).partition("\n")[0]
+        raise DataInputError.make("E1019", f"{where} is no array of numbers: {reason}") from wrong
+    if short_name(array.dtype) is None:
+        help = "give arrays of numbers or truth values"
+        raise DataInputError.make(
+            "E1019", f"{where} holds {array.dtype}, which is not a number type", help=help
+        )
+    return array
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Turns a user's row into arrays: a mapping by name, a tuple in the order of `inputs`, or one value."""
+
+    inputs: tuple[str, ...]
+
+    def __call__(self, row: Any, where: str) -> dict[str, Array]:
+        if isinstance(row, Mapping):
+            return {str(name): _array(value, f"{shown(name)} of {where}") for name, value in row.items()}
+        parts = tuple(row) if isinstance(row, (tuple, list)) else (row,)
+        names = self.inputs if len(parts) == len(self.inputs) else tuple(str(n) for n in range(len(parts)))
+        return {
+            name: _array(part, f"{shown(name)} of {where}") for name, part in zip(names, parts, strict=True)
+        }
+
+
+def row_columns(rows: Sequence[Mapping[str, Array]], source: str) -> dict[str, ColumnInfo]:
+    """What columns some rows have; vectors of integers, and what differs in its first axis, are ragged."""
+    found = {}
+    for name, first in rows[0].items():
+        shapes = {row[name].shape for row in rows if name in row}
+        is_ragged = first.ndim > 0 and (len(shapes) > 1 or (first.ndim == 1 and first.dtype.kind in "iu"))
+        shape = (None, *first.shape[1:]) if is_ragged else first.shape
+        found[name] = ColumnInfo(short_name(first.dtype) or "", shape, source)
+    return found
+
+
+def stack_rows(
+    rows: Sequence[Mapping[str, Array]],
+    columns: Mapping[str, ColumnInfo],
+    names: Sequence[str],
+    places: Sequence[str],
+) -> dict[str, Values]:
+    """The columns of some rows. Raises `DataInputError` E1019 where a row is unlike the first."""
+    for row, place in zip(rows, places, strict=True):
+        for name in names:
+            _check_row(row, name, columns[name], place)
+    result: dict[str, Values] = {}
+    for name in names:
+        values = [row[name] for row in rows]
+        result[name] = values if columns[name].is_ragged else np.stack(values)
+    return result
+
+
+def _check_row(row: Mapping[str, Array], name: str, info: ColumnInfo, place: str) -> None:
+    if name not in row:
+        held = ", ".join(map(shown, row)) or "nothing"
+        raise DataInputError.make("E1019", f"{place} has no {shown(name)}; it has {held}")
+    shape = row[name].shape
+    same = shape[1:] == info.shape[1:] and len(shape) > 0 if info.is_ragged else shape == info.shape
+    if not same:
+        found = f"{shown(name)} of shape {list(shape)}"
+        message = f"{place} has {found}, and the first row {list(info.shape)}".replace("None", "*")
+        raise DataInputError.make("E1019", message, help="make all rows alike, or batch them yourself")
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """The table of a torch-style dataset: each row is asked for by its number."""
+
+    data: Rows
+    reader: RowReader
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vocabulary: None = None
+    notes: tuple[str, ...] = ()
+    overlap: None = None
+    ready: frozenset[str] = frozenset()
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnInfo]:
+        if not len(self.data):
+            raise DataInputError.make("E1006", "the data set holds no rows")
+        sample = [self._row(n) for n in range(min(_SAMPLE, len(self.data)))]
+        return row_columns(sample, "the data set")
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]:
+        rows = [self._row(int(n)) for n in indices]
+        return stack_rows(rows, self.columns, names, [self.place("", int(n)) for n in indices])
+
+    def lengths(self, name: str) -> None:
+        return None
+
+    def place(self, name: str, row: int) -> str:
+        return f"row {row} of the data set"
+
+    def _row(self, index: int) -> dict[str, Array]:
+        return self.reader(self.data[index], self.place("", index))
+
+
+@dataclass
+class RowStream:
+    """The rows of an iterable; a generator can be gone through once, its first rows having been looked at."""
+
+    data: Iterable[Any]
+    peeked: list[Any] = field(default_factory=list)
+    _rest: Iterator[Any] | None = None
+
+    def __post_init__(self) -> None:
+        iterator = iter(self.data)
+        for row in iterator:
+            self.peeked.append(row)
+            if len(self.peeked) == _SAMPLE:
+                break
+        if iterator is self.data:
+            self._rest = iterator
+        if not self.peeked:
+            raise DataInputError.make("E1006", "the iterable gives no rows")
+
+    @property
+    def is_once(self) -> bool:
+        """Whether the data is an iterator, which cannot start again."""
+        return iter(self.data) is self.data
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.is_once:
+            yield from self.data
+            return
+        if self._rest is None:
+            help = "give a list, or an object whose __iter__ starts again, for more than one epoch"
+            raise DataInputError.make(
+                "E1027", "the iterator has been gone through, and cannot start again", help=help
+            )
+        rest, self._rest = self._rest, None
+        yield from self.peeked
+        yield from rest

@@ -1,0 +1,31 @@
+"""What the readers share: opening files, plain or gzipped, and what goes wrong there."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from netruntime.errors import DataInputError, shown
+
+ZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def read_text_file(path: Path) -> str:
+    """A file of UTF-8 text, with `\\n` at the ends of lines. Raises `DataInputError` E1017 and `OSError`."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = data[: wrong.start].count(b"\n") + 1
+        message = f"line {line} of {shown(path)} is not UTF-8 text: {wrong.reason}"
+        raise DataInputError.make("E1017", message) from wrong
+    return text.replace("\r\n", "\n")
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """A file to be read, unpacked as it is read where its name ends in `.gz`. Raises `OSError`."""
+    if path.suffix.lower() == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")

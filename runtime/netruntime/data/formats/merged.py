@@ -1,0 +1,103 @@
+"""Several sources as one: files whose rows follow one another, and columns from different files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from netruntime.data.table import Column, ColumnInfo, ColumnTable, Values, table_of
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array
+
+
+def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnTable:
+    """One table whose column `name` is that of a table: the one named, the only one, or the one called
+    `name`.
+
+    Raises `DataInputError` E1002 where there is no such column, E1005 for different counts.
+    """
+    columns: dict[str, Column] = {}
+    classes: dict[str, tuple[str, ...]] = {}
+    notes: list[str] = []
+    for name, (table, key) in parts.items():
+        chosen = key or (next(iter(table.held)) if len(table.held) == 1 else name)
+        if chosen not in table.held:
+            held = ", ".join(map(shown, list(table.held)[:8]))
+            message = f"what is given for {shown(name)} has no column {shown(chosen)}; it has {held}"
+            raise DataInputError.make(
+                "E1002", message, help=f"say which: {name}=FILE:{next(iter(table.held))}"
+            )
+        columns[name] = table.held[chosen]
+        classes |= {name: table.classes[chosen]} if chosen in table.classes else {}
+        notes += table.notes
+    return table_of(columns, "the data", classes=classes, notes=tuple(dict.fromkeys(notes)))
+
+
+def end_to_end(tables: Sequence[ColumnTable], where: str) -> ColumnTable:
+    """The rows of several tables with the same columns, in this order.
+
+    Raises `DataInputError` E1026 where a table has other columns, or other classes, than the first.
+    """
+    first, *others = tables
+    for table in others:
+        if table.columns.keys() != first.columns.keys():
+            names = [", ".join(map(shown, t.columns)) for t in (first, table)]
+            message = f"the files of {where} do not go together: one has {names[0]}, another {names[1]}"
+            raise DataInputError.make("E1026", message, help="files given together need the same columns")
+        if table.classes != first.classes:
+            message = f"the files of {where} name different classes"
+            help = "give `class_names`, which fixes the number of each"
+            raise DataInputError.make("E1026", message, help=help)
+    columns = {name: _joined(name, [table.held[name] for table in tables]) for name in first.held}
+    return table_of(columns, where, classes=first.classes, notes=first.notes)
+
+
+def _joined(name: str, parts: Sequence[Column]) -> Column:
+    infos = [part.info for part in parts]
+    for info in infos[1:]:
+        if (info.shape, info.dtype) != (infos[0].shape, infos[0].dtype):
+            message = f"{info.source} holds {info}, and {infos[0].source} {infos[0]}"
+            raise DataInputError.make("E1026", message, help="files given together need columns of one type")
+    return _JoinedColumn(tuple(parts))
+
+
+@dataclass(frozen=True)
+class _JoinedColumn:
+    parts: tuple[Column, ...]
+
+    @cached_property
+    def starts(self) -> Array:
+        return np.cumsum([0, *map(len, self.parts)])
+
+    @property
+    def info(self) -> ColumnInfo:
+        return self.parts[0].info
+
+    @property
+    def is_ready(self) -> bool:
+        return all(part.is_ready for part in self.parts)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def take(self, indices: Array) -> Values:
+        which = np.searchsorted(self.starts, indices, side="right") - 1
+        rows: list[Array] = [np.empty(0)] * len(indices)
+        for n in np.unique(which):
+            places = np.flatnonzero(which == n)
+            for place, row in zip(places, self.parts[n].take(indices[places] - self.starts[n]), strict=True):
+                rows[place] = row
+        return rows if self.info.is_ragged or not rows else np.stack(rows)
+
+    def lengths(self) -> Array | None:
+        found = [part.lengths() for part in self.parts]
+        return (
+            np.concatenate([f for f in found if f is not None]) if all(f is not None for f in found) else None
+        )
+
+    def place(self, row: int) -> str:
+        n = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return self.parts[n].place(row - int(self.starts[n]))

@@ -1,0 +1,100 @@
+"""Parallel text for translation: two files of as many lines, or one with a tab in each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netruntime.data.formats.files import read_text_file
+from netruntime.data.options import DataOptions
+from netruntime.data.table import Column, ColumnTable, RaggedColumn, Role, table_of
+from netruntime.data.vocabulary import Codec, make_codec
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array
+
+Pair = tuple[int, str, str]
+"""A line's number, the source sentence and the target sentence."""
+
+
+def read_parallel(paths: Sequence[Path], options: DataOptions) -> ColumnTable:
+    """The columns `src`, `tgt` and `label`, sequences of ids: `tgt` is the begin id and the target's tokens,
+    `label` the tokens and the end id, so that each element of `label` comes next after that of `tgt`.
+
+    Without a tokenizer, ids are characters, both languages in one vocabulary: 0 pads, 1 begins and 2 ends.
+    Raises `DataInputError`: E1018 for lines that are no pairs, E1006 for none at all, E1024 for a character
+    that the vocabulary lacks; and `OSError`.
+    """
+    pairs = _one_file(paths[0]) if len(paths) == 1 else _two_files(paths[0], paths[1])
+    if not pairs:
+        raise DataInputError.make("E1006", f"{shown(paths[0])} holds no pairs of sentences")
+    codec = make_codec(options, [text for _, *texts in pairs for text in texts], special=True)
+    begin, end = _marks(codec, options)
+    where = [shown(paths[0]), shown(paths[-1])]
+    src = [codec.encode(text, f"line {line} of {where[0]}") for line, text, _ in pairs]
+    tgt = [codec.encode(text, f"line {line} of {where[1]}") for line, _, text in pairs]
+    lines = np.array([line for line, _, _ in pairs])
+
+    def sequences(rows: Sequence[Sequence[int] | Array], where: str, role: Role) -> Column:
+        return RaggedColumn.of(rows, np.int64, where, role, lines)
+
+    columns: dict[str, Column] = {
+        "src": sequences(src, where[0], "input"),
+        "tgt": sequences([[begin, *row] for row in tgt], where[1], "input"),
+        "label": sequences([[*row, end] for row in tgt], where[1], "label"),
+    }
+    return table_of(columns, " and ".join(dict.fromkeys(where)), vocabulary=codec.vocabulary)
+
+
+def is_parallel(path: Path) -> bool:
+    """Whether every one of the first lines of a text has two parts with a tab between."""
+    with path.open("rb") as stream:
+        lines = [line for line in stream.read(4096).split(b"\n")[:-1] if line.strip()]
+    return bool(lines) and all(line.count(b"\t") == 1 for line in lines)
+
+
+def _two_files(source: Path, target: Path) -> list[Pair]:
+    left, right = (read_text_file(path).removesuffix("\n").split("\n") for path in (source, target))
+    if len(left) != len(right):
+        message = f"{shown(source)} has {len(left)} lines, and {shown(target)} has {len(right)}"
+        raise DataInputError.make(
+            "E1018", message, help="line n of one is the translation of line n of the other"
+        )
+    pairs = [(n, a.strip(), b.strip()) for n, (a, b) in enumerate(zip(left, right, strict=True), 1)]
+    for line, a, b in pairs:
+        if bool(a) != bool(b):
+            empty, other = (source, target) if not a else (target, source)
+            message = f"line {line} of {shown(empty)} is empty, and that of {shown(other)} is not"
+            raise DataInputError.make("E1018", message)
+    return [pair for pair in pairs if pair[1]]
+
+
+def _one_file(path: Path) -> list[Pair]:
+    pairs = []
+    for line, text in enumerate(read_text_file(path).split("\n"), 1):
+        if not text.strip():
+            continue
+        parts = [part.strip() for part in text.split("\t")]
+        if len(parts) != 2 or not all(parts):
+            message = (
+                f"line {line} of {shown(path)} has {len(parts)} parts{'' if all(parts) else ', one empty'}"
+            )
+            help = "each line is a sentence, one tab, and its translation"
+            raise DataInputError.make("E1018", message, help=help)
+        pairs.append((line, parts[0], parts[1]))
+    return pairs
+
+
+def _marks(codec: Codec, options: DataOptions) -> tuple[int, int]:
+    """The ids that begin and end a translation."""
+    begin = codec.begin if options.begin is None else options.begin
+    end = codec.end if options.end is None else options.end
+    if begin is None or end is None:
+        what = "begins" if begin is None else "ends"
+        raise DataInputError.make(
+            "E1018",
+            f"nothing says which token {what} a translation",
+            help="give the ids (`--begin`, `--end`), or a vocabulary with <begin> and <end>",
+        )
+    return begin, end

@@ -1,0 +1,66 @@
+"""What columns of words become: numbered classes, or the ids of their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netruntime.data.options import DataOptions
+from netruntime.data.table import ArrayColumn, Column, RaggedColumn
+from netruntime.errors import DataInputError, shown
+from netruntime.io.arrays import Array
+from netruntime.io.input_spec import TextOptions
+from netruntime.io.text import load_tokenizer
+
+Place = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class LineColumn(ArrayColumn):
+    """Numbers from the lines of a text file; `lines` has each row's."""
+
+    lines: Array | None = None
+
+    def place(self, row: int) -> str:
+        return super().place(row) if self.lines is None else f"line {self.lines[row]} of {self.source}"
+
+
+def word_column(
+    name: str, words: Sequence[str], source: str, place: Place, options: DataOptions
+) -> tuple[Column, tuple[str, ...]]:
+    """A column of words, and the names of its classes.
+
+    With a tokenizer, a column that is no label becomes the ids of its tokens, with those that the tokenizer
+    adds. Else each different word is a class, in alphabetical order, or in that of `class_names`, where a
+    word that is none of them raises `DataInputError` E1008.
+    """
+    if options.tokenizer is not None and not options.is_label(name):
+        return _token_column(words, source, options), ()
+    classes = options.class_names or tuple(sorted(set(words)))
+    numbers = {word: n for n, word in enumerate(classes)}
+    for row, word in enumerate(words):
+        if word not in numbers:
+            message = f"{place(row)} has the class {shown(word)}, which is none of the {len(classes)} known"
+            raise DataInputError.make("E1008", message, help="known classes are those of the training data")
+    return WordColumn(np.array([numbers[w] for w in words], np.int64), source, "label", place), classes
+
+
+@dataclass(frozen=True)
+class WordColumn(ArrayColumn):
+    """Numbered classes; `find` says where a row is."""
+
+    find: Place | None = None
+
+    def place(self, row: int) -> str:
+        return self.find(row) if self.find else super().place(row)
+
+
+def _token_column(texts: Sequence[str], source: str, options: DataOptions) -> Column:
+    tokenizer = load_tokenizer(TextOptions(options.tokenizer).tokenizer)
+    tokenizer.no_padding()
+    if options.max_length is not None and options.cut:
+        tokenizer.enable_truncation(options.max_length)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    return RaggedColumn.of(rows, np.int64, source, role="input")

@@ -1,0 +1,73 @@
+"""Data that comes row by row from an iterable: batches in its own order, without knowing how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from netdsl.types import TensorType
+from netruntime.data.fitted import FittedDataset
+from netruntime.data.formats.embedded import RowReader, RowStream, RowTable
+from netruntime.data.matching import Match, match_columns
+from netruntime.data.options import DataOptions
+from netruntime.data.table import ColumnInfo
+from netruntime.io.arrays import Array
+
+
+@dataclass(frozen=True)
+class _Piece(RowTable):
+    """Some rows of the stream, the first of which has the number `first`."""
+
+    first: int = 0
+    known: Mapping[str, ColumnInfo] | None = None
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnInfo]:
+        return self.known if self.known is not None else super().columns
+
+    def place(self, name: str, row: int) -> str:
+        return f"row {row + self.first} of the iterable"
+
+
+@dataclass(frozen=True)
+class FittedStream:
+    """The `StreamDataset` of an iterable."""
+
+    rows: RowStream
+    reader: RowReader
+    match: Match
+    options: DataOptions
+    known: Mapping[str, ColumnInfo]
+
+    @cached_property
+    def columns(self) -> Mapping[str, ColumnInfo]:
+        return self._fitted([], 0).columns
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._fitted([], 0).labels
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.match.notes
+
+    def stream(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def collate(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
+        return self._fitted(rows, first).rows(range(len(rows)))
+
+    def _fitted(self, rows: Sequence[Any], first: int) -> FittedDataset:
+        return FittedDataset(
+            _Piece(rows, self.reader, first=first, known=self.known), self.match, self.options
+        )
+
+
+def fit_stream(
+    rows: RowStream, reader: RowReader, wanted: Mapping[str, TensorType], options: DataOptions
+) -> FittedStream:
+    """The stream matched to the model's inputs by its first rows. Raises as `match_columns`."""
+    sample = _Piece(rows.peeked, reader)
+    return FittedStream(rows, reader, match_columns(sample, wanted, options), options, sample.columns)
