@@ -171,7 +171,7 @@ class Minimum(Binary):
     function = "minimum"
 
     def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
-        return _shared(dy, a < b, a.equals(b), a, b)
+        return _shared(dy, a < b, a, b)
 
 
 @operator("maximum", "a", "b")
@@ -187,12 +187,12 @@ class Maximum(Binary):
     function = "maximum"
 
     def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
-        return _shared(dy, a > b, a.equals(b), a, b)
+        return _shared(dy, a > b, a, b)
 
 
-def _shared(dy: Value, wins: Value, ties: Value, a: Value, b: Value) -> tuple[Value, Value]:
+def _shared(dy: Value, wins: Value, a: Value, b: Value) -> tuple[Value, Value]:
     """What flows into `a`, where it wins, and into `b`; half to each at a tie."""
-    da = ties.select(dy * 0.5, wins.select(dy, 0))
+    da = dy * (wins.cast(dy.dtype) + 0.5 * a.equals(b).cast(dy.dtype))
     return da.sum_to(a.shape), (dy - da).sum_to(b.shape)
 
 

@@ -215,8 +215,10 @@ class Mean(_MaskedReduction):
         if where is None:
             count = flow.constant(product(x.shape[axis] for axis in axes))
             return (flow / count).cast(x.dtype).expand(x.shape), None
-        kept = where.expand(x.shape).cast(flow.dtype).sum(axes, keepdims=True)
-        share = (flow / kept.apply(Maximum(), flow.constant(1))).cast(x.dtype)
+        aligned = where.reshape([*[1] * (x.rank - where.rank), *where.shape]).cast(flow.dtype)
+        counted = [x.shape[axis] if axis in axes else n for axis, n in enumerate(aligned.shape)]
+        kept = aligned.expand(counted).sum(axes, keepdims=True)
+        share = (flow / kept.apply(Maximum(), kept.constant(1))).cast(x.dtype)
         return where.select(share, 0).expand(x.shape), None
 
     @classmethod
