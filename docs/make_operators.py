@@ -16,6 +16,12 @@ Called by name in a `.net` file: tensors first, then static arguments, `softmax(
 `x -> softmax(over=-1)`. `x?` may be left out; `*xs` takes any number. Written by
 `docs/make_operators.py` from the operators' own documentation.
 
+## Gradients
+
+Training differentiates through every operator that is marked "Gradient: yes". Nothing flows back into
+integers and truth values. These operators take floats and have no gradient. Through one that gives truth
+values or positions, nothing flows back; that a gradient reaches one that is a step function is an error.
+
 """
 
 
@@ -36,10 +42,25 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def gradient(op: type[Op]) -> str:
+    """Whether gradients pass, as a line of the page; nothing for an operator that they never reach."""
+    if op.no_gradient:
+        return f"Gradient: none, it {op.no_gradient}.\n\n"
+    passes = op.gradient is not Op.gradient or op.in_parts is not Op.in_parts
+    if op.name == "stop_gradient":
+        return "Gradient: none flows back.\n\n"
+    return "Gradient: yes.\n\n" if passes else ""
+
+
 def page() -> str:
     text = [HEAD]
     for name, op in sorted(REGISTRY.items()):
-        text.append(f"## `{name}`\n\n```\n{signature(op)}\n```\n\n{inspect.getdoc(op)}\n\n")
+        if op.no_gradient:
+            text.append(f"- `{name}` {op.no_gradient}\n")
+    text.append("\nTo train around a step function, put it in `stop_gradient(..)`.\n\n")
+    for name, op in sorted(REGISTRY.items()):
+        about = f"```\n{signature(op)}\n```\n\n{inspect.getdoc(op)}"
+        text.append(f"## `{name}`\n\n{about}\n\n{gradient(op)}")
     return "".join(text).rstrip() + "\n"
 
 
