@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 Array = Any
 """An array of NumPy or CuPy."""
 
@@ -74,7 +76,11 @@ def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
     Squares of 16- and 32-bit values fit f64; where those of f64 values do not, it starts again with all
     values divided by the largest.
     """
-    listed = list(arrays)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return _norm(xp, list(arrays))
+
+
+def _norm(xp: ModuleType, listed: list[Array]) -> float:
     total = float(sum(sum_squares(xp, array) for array in listed))
     if 1e-280 < total < math.inf:
         return math.sqrt(total)

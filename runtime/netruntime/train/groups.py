@@ -93,11 +93,16 @@ def trained_labels(
     frozen = set(match_labels(freeze, labels, span))
     left = [label for label in chosen if label not in frozen]
     if not left:
-        message = "no weight is left to train" + (
-            f": {' and '.join(map(shown, freeze))} freeze all" * bool(freeze)
-        )
-        raise TrainingError.make("E1082", message, span, help="freeze fewer weights")
+        raise _nothing_left(freeze, span)
     return left
+
+
+def _nothing_left(freeze: Sequence[str], span: Span | None) -> TrainingError:
+    if not freeze:
+        return TrainingError.make("E1082", "the model has no weights to train", span)
+    by = ", ".join(map(shown, freeze))
+    message = f"no weight is left to train: all are frozen by {by}"
+    return TrainingError.make("E1082", message, span, help="freeze fewer weights")
 
 
 def make_group(call: Call) -> Group:
