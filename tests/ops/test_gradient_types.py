@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.ops.base import INTERNAL, BadExample, Op, OpError
-from netdsl.types import DType
+from netdsl.dims import symbol
+from netdsl.ops.base import INTERNAL, BadExample, Draw, Op, OpError
+from netdsl.ops.value import Value
+from netdsl.types import DType, TensorType, tensor
 from ops.finite_differences import EagerTape, as_tuple, forward, value
 from ops.harness import sample
 from ops.test_gradients import DIFFERENTIABLE, EVERY
@@ -66,6 +68,56 @@ def test_is_close_to_that_in_f64(name: str, dtype: DType) -> None:
             largest = max(1.0, float(np.max(np.abs(theirs), initial=0.0)))
             worst = np.max(np.abs(mine.astype(np.float64) - theirs), initial=0.0) / largest
             assert worst <= LIMITS[dtype], f"{item.op} in {dtype}: {worst}"
+
+
+class TypeTape:
+    """Infers the types of a formula and runs nothing."""
+
+    def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Any]:
+        return types
+
+
+def freed(draws: Sequence[Draw | None], axis: int, size: int) -> list[TensorType | None]:
+    """The types of a sample with a free size in place of this one on one axis of all inputs."""
+    return [
+        d and tensor(d.dtype, *(symbol("B") if (n, m) == (axis, size) else m for n, m in enumerate(d.shape)))
+        for d in draws
+    ]
+
+
+def free_cases(cls: type[Op]) -> list[tuple[Op, list[TensorType | None], Any]]:
+    """Samples of an operator that it also takes with a free size on one axis."""
+    found = []
+    for item in cls.examples():
+        axes = {(axis, n) for d in item.inputs if d for axis, n in enumerate(d.shape) if n > 1}
+        for axis, size in sorted(axes):
+            types = freed(item.inputs, axis, size)
+            try:
+                found.append((item.op, types, item.op.shape(*types)))
+            except OpError:
+                continue
+    return found
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_formulas_take_free_sizes(name: str) -> None:
+    """Each gradient is of the type of its input, whatever the free size will be."""
+    for op, types, outputs in free_cases(EVERY[name]):
+        tape = TypeTape()
+        y = [Value(tape, None, t) for t in as_tuple(outputs)]
+        dy = [v if v.dtype.is_float else None for v in y]
+        xs = [t and Value(tape, None, t) for t in types]
+        xs += [None] * (0 if op.inputs[0].startswith("*") else len(op.inputs) - len(xs))
+        if not any(dy):
+            continue
+        found = op.gradient(dy[0], y[0], *xs) if len(y) == 1 else op.gradient(tuple(dy), tuple(y), *xs)
+        for x, gradient in zip(types, as_tuple(found), strict=False):
+            assert gradient is None or gradient.type == x, f"{op}: {gradient} for {x}"
+
+
+def test_most_formulas_are_tried_with_free_sizes() -> None:
+    tried = [name for name in DIFFERENTIABLE if free_cases(EVERY[name])]
+    assert len(tried) >= 0.9 * len(DIFFERENTIABLE)
 
 
 @pytest.mark.parametrize("item", BAD)

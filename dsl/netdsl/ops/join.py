@@ -211,7 +211,8 @@ class Split(Op):
     def gradient(self, dy: Any, y: Any, x: Value) -> Value | None:
         parts = zip(dy, y, strict=True) if isinstance(dy, tuple) else [(dy, y)]
         flows: list[Value] = [part.zeros() if flow is None else flow for flow, part in parts]
-        return flows[0].apply(Concat(self.axis), *flows[1:]) if len(flows) > 1 else flows[0]
+        whole = flows[0].apply(Concat(self.axis), *flows[1:]) if len(flows) > 1 else flows[0]
+        return whole.reshape(x.shape)  # the same sizes, where `n // parts * parts` stands for `n`
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
