@@ -114,7 +114,7 @@ class Network:
         """
         arrays, sizes = bind_inputs(self.model, inputs, self.device)
         plan = self.plan(sizes)
-        weights = self._store.on(self.device)
+        weights = self.device_weights
         results = execute(
             plan,
             self.graph,
@@ -232,6 +232,11 @@ class Network:
     def weights(self) -> Mapping[str, Any]:
         """The weights as NumPy arrays by label path; change none of them in place."""
         return self._store.on_host()
+
+    @property
+    def device_weights(self) -> Mapping[str, Any]:
+        """The weights as arrays of the network's device by label path; change none of them in place."""
+        return self._store.on(self.device)
 
     def with_weights(self, weights: Mapping[str, Any]) -> Network:
         """This network with other weights: arrays by label path, of the declared shapes and types.

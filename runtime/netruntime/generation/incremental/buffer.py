@@ -1,0 +1,51 @@
+"""The memory of a cache: an array that has room for more positions than it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+LEAST_ROOM = 16
+"""Positions of the smallest buffer."""
+
+
+class Buffer:
+    """An array with a growing axis. Room is doubled when it runs out, so that growing costs O(1) a position.
+
+    Args:
+        xp: The array module.
+        shape: The other sizes; that of the growing axis is of no account.
+        axis: The axis that grows.
+    """
+
+    def __init__(self, xp: Any, shape: Sequence[int], dtype: str, axis: int) -> None:
+        self._xp = xp
+        self._axis = axis
+        self.length = 0
+        self._array = xp.empty(self._with_room(shape, LEAST_ROOM), dtype=dtype)
+
+    def grow(self, count: int) -> Any:
+        """A view of all positions with `count` free places behind them, which the caller fills."""
+        length = self.length + count
+        if length > self._array.shape[self._axis]:
+            room = max(length, 2 * self._array.shape[self._axis])
+            larger = self._xp.empty(self._with_room(self._array.shape, room), dtype=self._array.dtype)
+            held = self._run(self.length)
+            larger[held] = self._array[held]
+            self._array = larger
+        self.length = length
+        return self._array[self._run(length)]
+
+    def take(self, rows: Any, axis: int) -> None:
+        """Let the rows along `axis` be those that `rows` names, each as often as it is named."""
+        held = self._array[self._run(self.length)]
+        taken = self._xp.take(held, rows, axis=axis)
+        larger = self._with_room(taken.shape, self._array.shape[self._axis])
+        self._array = self._xp.empty(larger, dtype=taken.dtype)
+        self._array[self._run(self.length)] = taken
+
+    def _run(self, length: int) -> tuple[slice, ...]:
+        return (slice(None),) * self._axis + (slice(length),)
+
+    def _with_room(self, shape: Sequence[int], room: int) -> tuple[int, ...]:
+        return (*shape[: self._axis], room, *shape[self._axis + 1 :])
