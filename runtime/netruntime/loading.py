@@ -10,7 +10,7 @@ from netdsl.checker import check
 from netdsl.diagnostics import error, suggest
 from netdsl.graph import build
 from netdsl.model import Checked
-from netdsl.modules import load_module, read_source
+from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
 from netruntime.backends import open_device
 from netruntime.errors import shown
@@ -55,15 +55,20 @@ def load(
 
 def load_checked(source: str | PathLike[str], **config: Any) -> Checked:
     """The checked file, from a path or from text. Raises `NetError` with all errors found."""
+    return check(open_module(source), config)
+
+
+def open_module(source: str | PathLike[str]) -> Module:
+    """The file with its imports, not checked yet. Raises `NetError` E0613 where there is none, and E01xx."""
     if isinstance(source, str) and "\n" in source:
-        return check(load_module(Source("<text>", source)), config)
+        return load_module(Source("<text>", source))
     path = Path(source)
     if not _exists(path):
         near = (
             suggest(path.name, [p.name for p in path.parent.glob("*.net")]) if _exists(path.parent) else None
         )
         raise error("E0613", f"there is no file {shown(path)}", help=near)
-    return check(load_module(read_source(path), path.parent), config)
+    return load_module(read_source(path), path.parent)
 
 
 def _exists(path: Path) -> bool:

@@ -116,7 +116,7 @@ def open_weights(
         for path, (_, type_) in parameters(graph).items()
     }
     file = read_weights(given)
-    chosen = _choose_map(file, expected, maps, names)
+    chosen = choose_map(file, expected, maps, names)
     text = file.source if isinstance(given, Mapping) else str(given)
     if chosen is None:
         return WeightStore(graph, match_weights(expected, file).arrays, Origin(text))
@@ -124,9 +124,10 @@ def open_weights(
     return WeightStore(graph, match_weights(expected, renamed).arrays, Origin(text, map=chosen))
 
 
-def _choose_map(
+def choose_map(
     file: WeightFile, expected: Mapping[str, Any], maps: Mapping[str, Weights], names: str | None
 ) -> str | None:
+    """The map to read a file by: the one named, else the one that finds most weights; None for our names."""
     if names is not None:
         if names not in maps:
             help = f"it has {', '.join(maps)}" if maps else "it has no `weights` section"

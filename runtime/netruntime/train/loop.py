@@ -1,0 +1,220 @@
+"""The loop of a run: epochs of batches, validation, the best weights, and checkpoints along the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from typing import Any, Protocol
+
+from netruntime.data import Augment, Dataset, batch_count, batches
+from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
+from netruntime.train.early_stopping import EarlyStopping
+from netruntime.train.evaluation import Evaluator
+from netruntime.train.events import EpochEvent, StepEvent, Watcher
+from netruntime.train.metrics import monitored
+from netruntime.train.phase import Length, Update
+from netruntime.train.settings import Settings
+from netruntime.train.step import LOSS
+from netruntime.train.totals import Totals
+from netruntime.train.trainer import Trainer
+
+PROGRESS = "progress"
+"""The sections of a checkpoint with what the unfinished epoch measured, one for each phase."""
+
+
+class OnBest(Protocol):
+    """Is given the trainer when its weights are the best so far."""
+
+    def __call__(self, trainer: Trainer, event: EpochEvent) -> None: ...
+
+
+class Loop:
+    """Runs a trainer over data, from wherever the run stands.
+
+    Args:
+        trainer: What is trained.
+        evaluator: Measures the weights on the rows `valid`.
+        data: The rows to train on.
+        valid: The rows to validate on; without them the figures of the training itself decide.
+        settings: How long and in what portions.
+        checkpoints: Where the run is saved; None saves nothing.
+        watchers: Are told of every step and epoch.
+        on_best: Is called when an epoch was the best so far.
+        facts: Fingerprints that a checkpoint keeps beside the state of the run.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        evaluator: Evaluator,
+        data: Dataset,
+        valid: Dataset | None,
+        settings: Settings,
+        *,
+        augment: Augment | None = None,
+        checkpoints: CheckpointFolder | None = None,
+        watchers: Sequence[Watcher] = (),
+        on_best: OnBest | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.trainer = trainer
+        self.evaluator = evaluator
+        self.data = data
+        self.valid = valid
+        self.settings = settings
+        self.augment = augment
+        self.checkpoints = checkpoints
+        self.watchers = watchers
+        self.on_best = on_best
+        self.facts = dict(facts or {})
+        self.monitor, mode = monitored(trainer.phases[0].phase)
+        self.watch = EarlyStopping(patience=settings.patience, mode=mode).start()
+        self.epoch = 0
+        self.batch = 0
+        self.totals = self._fresh()
+        self.history: list[EpochEvent] = []
+        self.stop_asked = False
+        self._began = time.perf_counter()
+
+    @property
+    def length(self) -> Length:
+        """The length of the whole run, in updates."""
+        settings = self.settings
+        count = batch_count(self.data, settings.batch_size, drop_last=settings.drop_last)
+        per_epoch = max(math.ceil(count / settings.accumulate), 1)
+        total = per_epoch * settings.epochs
+        return Length(total if settings.steps is None else min(total, settings.steps), per_epoch)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.epoch >= self.settings.epochs or self._steps_are_done or self.watch.stop
+
+    @property
+    def _steps_are_done(self) -> bool:
+        return self.settings.steps is not None and self.trainer.step >= self.settings.steps
+
+    def run(self) -> None:
+        """Train until the epochs, the steps or the patience are over, or `stop_asked` is set.
+
+        What is saved stays, whatever happens; a run that was asked to stop saves where it is.
+
+        Raises:
+            TrainingError: E1071 where the loss or a gradient is not finite, E105x where a checkpoint cannot
+                be saved.
+            DataInputError: for data that cannot be read or does not fit.
+        """
+        length = self.length
+        self._began = time.perf_counter()
+        while not self.is_over and not self.stop_asked:
+            self._train_epoch(length)
+            if self.stop_asked and not self._epoch_is_done(length):
+                break
+            self._end_epoch()
+            self.save()
+        if self.stop_asked:
+            self.save()
+
+    def _epoch_is_done(self, length: Length) -> bool:
+        done = math.ceil(self.batch / self.settings.accumulate) >= length.steps_per_epoch
+        return done or self._steps_are_done
+
+    # -- one epoch ---------------------------------------------------------------------------------
+
+    def _train_epoch(self, length: Length) -> None:
+        settings = self.settings
+        made = batches(
+            self.data,
+            settings.batch_size,
+            epoch=self.epoch,
+            seed=settings.seed,
+            drop_last=settings.drop_last,
+            start_batch=self.batch,
+            augment=self.augment,
+            prefetch=settings.prefetch,
+        )
+        with closing(made):  # type: ignore[type-var]
+            while not self.stop_asked and not self._steps_are_done:
+                parts = list(islice(made, settings.accumulate))
+                if not parts:
+                    break
+                self._advance(parts, length)
+
+    def _advance(self, parts: Sequence[Mapping[str, Any]], length: Length) -> None:
+        updates = self.trainer.advance(parts, length)
+        self.batch += len(parts)
+        for name, update in updates.items():
+            for outcome in update.outcomes:
+                self.totals[name].add(outcome)
+            if self.watchers:
+                event = self._step_event(name, update)
+                for watcher in self.watchers:
+                    watcher.on_step(event)
+        every = self.settings.save_every
+        if every and self.trainer.step % every == 0:
+            self.save()
+
+    def _step_event(self, name: str, update: Update) -> StepEvent:
+        totals = Totals(self.totals[name].phase)
+        for outcome in update.outcomes:
+            totals.add(outcome)
+        seconds = time.perf_counter() - self._began
+        return StepEvent(
+            self.trainer.step,
+            self.epoch,
+            name,
+            totals.loss,
+            totals.metrics(),
+            update.lr,
+            update.grad_norm,
+            seconds,
+            totals.rows,
+        )
+
+    def _end_epoch(self) -> None:
+        train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
+        valid = self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
+        measured = valid or train
+        first = measured[self.trainer.phases[0].name]
+        best = self.watch.observe(float(first[self.monitor]))
+        for phase in self.trainer.phases:
+            phase.schedule.observe(float(measured[phase.name][LOSS]))
+        seconds = time.perf_counter() - self._began
+        event = EpochEvent(self.epoch, self.trainer.step, train, valid, self.monitor, best, seconds)
+        self.history.append(event)
+        if best and self.on_best is not None:
+            self.on_best(self.trainer, event)
+        for watcher in self.watchers:
+            watcher.on_epoch(event)
+        self.epoch, self.batch, self.totals = self.epoch + 1, 0, self._fresh()
+
+    def _fresh(self) -> dict[str, Totals]:
+        return {phase.name: Totals(phase.phase) for phase in self.trainer.phases}
+
+    # -- saving ------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Save a checkpoint of this moment, where the run keeps any."""
+        if self.checkpoints is not None:
+            self.checkpoints.save(self.checkpoint())
+
+    def checkpoint(self) -> Checkpoint:
+        """All that is needed to go on from here bit for bit."""
+        arrays = self.trainer.arrays()
+        for name, totals in self.totals.items():
+            arrays[f"{PROGRESS}/{name}"] = totals.to_arrays()
+        state = {**self.trainer.state(), "watch": self.watch.state(), "facts": self.facts}
+        return Checkpoint(self.trainer.step, self.epoch, self.batch, arrays, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint. Raises `TrainingError` E1074, E1083 where it is not of this run."""
+        self.trainer.restore(checkpoint)
+        self.watch.restore(checkpoint.state.get("watch", {}))
+        self.epoch, self.batch = checkpoint.epoch, checkpoint.batch
+        for name, totals in self.totals.items():
+            arrays = checkpoint.arrays.get(f"{PROGRESS}/{name}")
+            if arrays:
+                totals.restore(arrays)

@@ -1,0 +1,134 @@
+"""A phase that trains: its step, its optimizer with what that remembers, and one update of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netdsl.graph import build
+from netdsl.model import Call, Phase
+from netdsl.source import Span
+from netruntime.backends import Device
+from netruntime.errors import TrainingError
+from netruntime.train.accumulate import GradientMean
+from netruntime.train.clipping import clip, make_clips
+from netruntime.train.groups import make_group, members, resolve_groups, trained_labels
+from netruntime.train.optimizers import make_optimizer
+from netruntime.train.regularisers import make_regularisers, regularise
+from netruntime.train.schedules import make_schedule
+from netruntime.train.state import OptimizerState
+from netruntime.train.step import Outcome, PhaseStep
+from netruntime.weights import parameters
+
+Array = Any
+DEFAULT_OPTIMIZER = "adam"
+DEFAULT_SCHEDULE = "constant"
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is, in updates; schedules ask for it."""
+
+    total_steps: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update did: the outcome of each of its batches, the rate, and the norm before clipping."""
+
+    outcomes: tuple[Outcome, ...]
+    lr: float
+    grad_norm: float
+
+
+class TrainingPhase:
+    """A phase with its optimizer. It changes the weights it is given in place.
+
+    Args:
+        phase: As the checker gives it, checked for training.
+        weights: All weights by label path, arrays of the device that the caller owns.
+
+    Raises:
+        TrainingError: E1070, and E108x for settings out of range and patterns that match nothing.
+        NetError: where the loss cannot be differentiated.
+    """
+
+    def __init__(self, phase: Phase, weights: Mapping[str, Array], device: Device) -> None:
+        self.phase = phase
+        self.name = phase.name
+        self.device = device
+        labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
+        self.step = PhaseStep(phase, device, labels)
+        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
+        self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
+        own = {label: weights[label] for label in self.step.trained}
+        labels = list(own)
+        self.rates = resolve_groups(self.optimizer, [make_group(call) for call in phase.groups], own)
+        self.members = members(self.rates)
+        self.clips = make_clips(phase.clips, labels)
+        self.regularisers = make_regularisers(phase.regularisers, labels)
+        self.state = OptimizerState.init(device.xp, self.optimizer, own)
+
+    def update(
+        self,
+        batches: Sequence[Mapping[str, Any]],
+        weights: Mapping[str, Array],
+        seeds: Sequence[int],
+        length: Length,
+    ) -> Update:
+        """One update from these batches, whose gradients are averaged.
+
+        Args:
+            batches: Arrays by input name; several where gradients are accumulated.
+            weights: All weights; those that the phase trains, and the buffers it keeps, are changed.
+            seeds: One for each batch, for what is random in the model.
+
+        Raises:
+            TrainingError: E1071 where the loss or a gradient is not finite; the trained weights are then
+                as they were.
+        """
+        xp = self.device.xp
+        mean = GradientMean()
+        outcomes = []
+        with self.device.active():
+            for batch, seed in zip(batches, seeds, strict=True):
+                outcome = self.step.run(batch, weights, seed)
+                self._check(outcome.loss, "loss")
+                mean.add(xp, outcome.gradients, outcome.size)
+                for path, value in outcome.updates.items():
+                    weights[path][...] = value
+                outcomes.append(replace(outcome, gradients={}, updates={}))
+            gradients = mean.take()
+            regularise(xp, weights, gradients, self.regularisers)
+            norms = clip(xp, gradients, self.clips, self.members)
+            self._check(norms.total, "norm of the gradients")
+            factor = self.schedule.factor(self.state.step, length.total_steps, length.steps_per_epoch)
+            self.state.apply(xp, self.optimizer, weights, gradients, self.rates, factor)
+        return Update(tuple(outcomes), self.optimizer.lr * factor, norms.total)
+
+    def _check(self, value: float, what: str) -> None:
+        if math.isfinite(value):
+            return
+        name = f" of `{self.name}`" if self.name else ""
+        raise TrainingError.make(
+            "E1071",
+            f"the {what}{name} is {value} at step {self.state.step + 1}",
+            self.phase.span,
+            help="lower the learning rate, or set `clip = norm(1.0)`; --check-finite finds the operator",
+        )
+
+
+def trainable(phase: Phase) -> list[str]:
+    """The label paths of the phase's parameters of float types; buffers are not trained."""
+    return [
+        label
+        for label, (op, type_) in parameters(build(phase.model)).items()
+        if op.role == "param" and type_.dtype.is_float
+    ]
+
+
+def _recipe(call: Call | None, default: str) -> tuple[str, Mapping[str, float | bool], Span | None]:
+    return (call.name, call.arguments, call.span) if call else (default, {}, None)

@@ -1,0 +1,224 @@
+"""`train`: from a `.net` file and data to trained weights, in a folder of their own if one is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdsl.checker import check
+from netdsl.model import Checked, Phase
+from netruntime.backends import Device, open_device
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data, split
+from netruntime.data.augment import parse_augment
+from netruntime.errors import TrainingError, shown
+from netruntime.loading import open_module
+from netruntime.train.checkpoint import CheckpointFolder, save_weights
+from netruntime.train.evaluation import Evaluator
+from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.loop import Loop
+from netruntime.train.settings import Settings, settings_of
+from netruntime.train.start import FirstWeights, first_weights
+from netruntime.train.trainer import Trainer
+from netruntime.weights import Given
+
+Note = Callable[[str], None]
+CHECKPOINTS = "checkpoints"
+BEST, LAST = "best.safetensors", "last.safetensors"
+VOCABULARY = "vocab.json"
+KEPT = ("batch_size", "accumulate", "seed", "drop_last")
+"""Settings that a resumed run must share with what it resumes, or its data would come in another order."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train, on what, and how.
+
+    Args:
+        source: The path of a `.net` file, or its text.
+        data: What to train on; see `netruntime.data.open_data`.
+        valid: What to validate on.
+        holdout: Without `valid`, the share of the data that is held out for it.
+        out: The folder of the run; without one nothing is written.
+        resume: Go on from the newest checkpoint in `out`, bit for bit as if never stopped.
+        weights: Where the weights start; drawn from the seed by default. `names` is the map to read by.
+        settings: Numbers of the run by name, in place of the file's; None means not given.
+        overrides: Texts in place of lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
+        config: Values for entries of the file's `config`.
+        augment: What is done to training pictures, such as `flip,shift=1`.
+        keep: How many checkpoints stay.
+    """
+
+    source: str | PathLike[str]
+    data: DataSpec
+    valid: DataSpec | None = None
+    holdout: float = 0.0
+    out: Path | None = None
+    resume: bool = False
+    weights: Given | None = None
+    names: str | None = None
+    device: str = "cpu"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    options: DataOptions = field(default_factory=DataOptions)
+    augment: str | None = None
+    keep: int = 2
+
+
+@dataclass
+class Run:
+    """A run that is ready to go: `run.loop.run()` trains."""
+
+    request: Request
+    checked: Checked
+    settings: Settings
+    trainer: Trainer
+    evaluator: Evaluator
+    train: Dataset
+    valid: Dataset | None
+    loop: Loop
+    notes: tuple[str, ...]
+
+
+def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
+    """Everything that can go wrong before the first step: the file, the device, the weights, the data.
+
+    Raises:
+        NetError: errors in the file. TrainingError: E107x, E108x for what cannot be trained, E105x for
+        checkpoints. DataInputError: for data. WeightsError: for weights. DeviceError: for a device.
+    """
+    module = open_module(request.source)
+    checked = check(module, request.config, training=True, train=request.overrides)
+    phases = checked.phases
+    plain = check(module, request.config, train=request.overrides).phases
+    settings = settings_of(phases, request.settings)
+    device = open_device(request.device)
+    first = first_weights(phases, settings.seed, request.weights, checked.weights, request.names)
+    trainer = Trainer(phases, first.arrays, device, seed=settings.seed, ema=settings.ema)
+    train, valid, augment = open_both(phases, request, settings.seed)
+    evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
+    facts = {"file": fingerprint(request), "rows": len(train), **{n: getattr(settings, n) for n in KEPT}}
+    checkpoints = None
+    if request.out is not None:
+        checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
+    loop = Loop(
+        trainer,
+        evaluator,
+        train,
+        valid,
+        settings,
+        augment=augment,
+        checkpoints=checkpoints,
+        watchers=watchers,
+        on_best=None if request.out is None else _saving_best(request.out),
+        facts=facts,
+    )
+    notes = (*first.notes, *train.notes)
+    run = Run(request, checked, settings, trainer, evaluator, train, valid, loop, notes)
+    if request.out is not None:
+        _open_folder(run, request.out, checkpoints)
+    return run
+
+
+def open_both(
+    phases: Sequence[Phase], request: Request, seed: int
+) -> tuple[Dataset, Dataset | None, Augment | None]:
+    """The rows to train on, those to validate on, and what is done to pictures."""
+    wanted: dict[str, TensorType] = {}
+    for phase in phases:
+        wanted.update(phase.model.inputs)
+    options = request.options
+    if options.classes is None:
+        options = replace(options, classes=class_counts(phases))
+    data = open_data(request.data, wanted, options)
+    if not isinstance(data, Dataset):
+        help = "give a list, or an object with __len__ and __getitem__"
+        raise TrainingError.make("E1075", "a stream of rows has no length to plan a run by", help=help)
+    valid: Dataset | None = None
+    if request.valid is not None:
+        names = next(iter(data.classes.values()), None)
+        held = open_data(
+            request.valid,
+            wanted,
+            replace(
+                options,
+                class_names=options.class_names or names,
+                vocabulary=options.vocabulary or data.vocabulary,
+            ),
+        )
+        assert isinstance(held, Dataset)
+        valid = held
+    elif request.holdout:
+        data, valid = split(data, request.holdout, seed)
+    augment = parse_augment(request.augment).fitted(data) if request.augment else None
+    return data, valid, augment
+
+
+def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
+    """For each label, how many classes the model's scores have: `label[B]` beside `logits[B, 10]`."""
+    counts: dict[str, int] = {}
+    for phase in phases:
+        outputs = [type_ for step in phase.model.body.steps for type_ in _output_types(step)]
+        for name, type_ in phase.model.inputs.items():
+            sizes = {
+                o.shape[-1].value
+                for o in outputs
+                if o.dtype.is_float and o.shape[:-1] == type_.shape and o.rank and o.shape[-1].is_fixed
+            }
+            if type_.dtype.is_int and len(sizes) == 1:
+                counts[name] = sizes.pop()
+    return counts
+
+
+def _output_types(step: Step) -> Sequence[TensorType]:
+    return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()
+
+
+def fingerprint(source: str | PathLike[str]) -> str:
+    """A checksum of the text of a `.net` file."""
+    text = source if isinstance(source, str) and "\n" in source else Path(source).read_text("utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _saving_best(out: Path) -> Callable[[Trainer, EpochEvent], None]:
+    def save(trainer: Trainer, event: EpochEvent) -> None:
+        save_weights(out / BEST, trainer.host_weights(), {"epoch": str(event.epoch + 1)})
+
+    return save
+
+
+def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
+    """Take the folder of a run, and stand where its newest checkpoint stands if it is resumed."""
+    checkpoints.open()
+    found = checkpoints.newest()
+    if run.request.resume:
+        if found is None:
+            help = "leave out --resume to start, or name the folder of the run"
+            raise TrainingError.make(
+                "E1076", f"there is no checkpoint in {shown(out)} to go on from", help=help
+            )
+        _check_facts(found.state.get("facts", {}), run.loop.facts)
+        run.loop.restore(found)
+    elif found is not None:
+        help = "go on with --resume, or name another folder with --out"
+        raise TrainingError.make(
+            "E1076", f"{shown(out)} holds a run already, at step {found.step}", help=help
+        )
+    if run.train.vocabulary is not None:
+        write_text(out / VOCABULARY, json.dumps(list(run.train.vocabulary), ensure_ascii=False) + "\n")
+
+
+def _check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    for name, value in own.items():
+        if name in saved and saved[name] != value:
+            what = {"file": "the `.net` file", "rows": "the number of training rows"}.get(name, f"`{name}`")
+            message = f"{what} is not that of the run: {saved[name]} then, {value} now"
+            help = "resume with what the run was started with, or start anew in another folder"
+            raise TrainingError.make("E1077", message, help=help)

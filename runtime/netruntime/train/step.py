@@ -1,0 +1,128 @@
+"""One phase's computation of a batch: the loss, the metrics, the gradients, and new values of buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from netdsl.graph import Port, build
+from netdsl.model import Parameter, Phase
+from netruntime.autodiff import differentiate
+from netruntime.backends import Device
+from netruntime.binding import bind_inputs
+from netruntime.errors import TrainingError
+from netruntime.executor import execute
+from netruntime.network import MAX_PLANS
+from netruntime.plan import Plan, make_plan
+
+Array = Any
+LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch gave: host values of the loss and of the metrics' statistics, arrays of the device.
+
+    `size` is the number of rows of the batch.
+    """
+
+    loss: float
+    statistics: Mapping[str, Any]
+    gradients: dict[str, Array]
+    updates: Mapping[str, Array]
+    size: int
+
+
+class PhaseStep:
+    """A phase of training as a graph, planned for each size of batch that comes along.
+
+    Args:
+        phase: As the checker gives it.
+        device: Where it runs.
+        trained: The label paths of the weights whose gradients are wanted; none for evaluation.
+
+    Raises:
+        NetError: E1130 to E1133 where the loss cannot be differentiated; E1070 where it depends on none of
+            the trained weights.
+    """
+
+    def __init__(self, phase: Phase, device: Device, trained: Sequence[str] = ()) -> None:
+        self.phase = phase
+        self.device = device
+        graph = build(phase.model)
+        self.names = tuple(graph.graph["outputs"])
+        ports: dict[str, Port] = {name: (node, 0) for name, node in graph.graph["outputs"].items()}
+        updates: Mapping[str, Port] = graph.graph.get("updates", {}) if trained else {}
+        gradients: dict[str, Port] = {}
+        if trained:
+            nodes = parameter_nodes(graph)
+            found = differentiate(
+                graph, ports[LOSS], [(nodes[path], 0) for path in trained], recompute=phase.recompute
+            )
+            gradients = {p: g for p, g in zip(trained, found.gradients, strict=True) if g is not None}
+            ports = {name: found.moved[port] for name, port in ports.items()}
+            updates = {path: found.moved[port] for path, port in updates.items()}
+            graph = found.graph
+            if not gradients:
+                _no_gradients(phase)
+        self.graph = graph
+        self.trained = tuple(gradients)
+        self.updated = tuple(updates)
+        self._wanted = [*ports.values(), *gradients.values(), *updates.values()]
+        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
+
+    def run(
+        self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
+    ) -> Outcome:
+        """The outcome of one batch.
+
+        Args:
+            batch: Arrays by the phase's input names; others are left out.
+            weights: Arrays of the device by label path.
+            seed: Seeds what is random in the model.
+
+        Raises:
+            DataInputError: a batch that does not fit the inputs.
+        """
+        given = {name: batch[name] for name in self.phase.model.inputs if name in batch}
+        arrays, sizes = bind_inputs(self.phase.model, given, self.device)
+        values = execute(
+            self._plan(sizes), self.graph, arrays, weights, self.device, seed=seed, check_finite=check_finite
+        )
+        count, ends = len(self.names), len(self.names) + len(self.trained)
+        host = {name: self.device.numpy(v) for name, v in zip(self.names, values[:count], strict=True)}
+        return Outcome(
+            float(host.pop(LOSS)),
+            host,
+            dict(zip(self.trained, values[count:ends], strict=True)),
+            dict(zip(self.updated, values[ends:], strict=True)),
+            _rows(arrays),
+        )
+
+    def _plan(self, sizes: Mapping[str, int]) -> Plan:
+        key = tuple(sorted(sizes.items()))
+        if key not in self._plans:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = make_plan(self.graph, self._wanted, sizes, self.device)
+        return self._plans[key]
+
+
+def parameter_nodes(graph: nx.MultiDiGraph) -> dict[str, int]:
+    """The parameters and buffers of a graph: their nodes by label path."""
+    return {data["label"]: node for node, data in graph.nodes(data=True) if isinstance(data["op"], Parameter)}
+
+
+def _rows(arrays: Mapping[str, Array]) -> int:
+    return next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
+
+
+def _no_gradients(phase: Phase) -> None:
+    name = f"`train {phase.name}`" if phase.name else "`train`"
+    help = "use an output of the model in the loss, or let `over` and `freeze` leave some weights to train"
+    raise TrainingError.make(
+        "E1070", f"the loss of {name} depends on no weight that it trains", phase.span, help=help
+    )

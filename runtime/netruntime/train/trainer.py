@@ -1,0 +1,149 @@
+"""All phases of a file over one set of weights: what a run trains, step by step, and can save and restore."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import build
+from netdsl.model import Parameter, Phase
+from netdsl.types import TensorType
+from netruntime.backends import Device
+from netruntime.errors import TrainingError
+from netruntime.train.average import WeightAverage
+from netruntime.train.checkpoint import Checkpoint
+from netruntime.train.phase import Length, TrainingPhase, Update
+from netruntime.train.state import OptimizerState
+from netruntime.weights import parameters
+
+Array = Any
+WEIGHTS, AVERAGE, OPTIMIZER = "weights", "average", "optimizer"
+
+
+class Trainer:
+    """The weights of a file and the phases that train them, in the order of the file.
+
+    Args:
+        phases: As `check(.., training=True)` gives them.
+        weights: First values by label path, NumPy arrays; see `start.first_weights`.
+        device: Where it runs.
+        seed: Seeds what is random in the models, together with the count of steps.
+        ema: The decay of the running average of the weights; None keeps no average.
+
+    Raises:
+        TrainingError: E1073 where there is no phase; E1070 and E108x for phases that cannot train.
+    """
+
+    def __init__(
+        self,
+        phases: Sequence[Phase],
+        weights: Mapping[str, np.ndarray[Any, Any]],
+        device: Device,
+        *,
+        seed: int = 0,
+        ema: float | None = None,
+    ) -> None:
+        if not phases:
+            help = "add `train { loss = cross_entropy(logits, label) .. }`"
+            raise TrainingError.make("E1073", "the file has no `train` section", help=help)
+        self.device = device
+        self.seed = seed
+        self.step = 0
+        with device.active():
+            self.weights: dict[str, Array] = {n: device.xp.array(a) for n, a in weights.items()}
+            self.phases = [TrainingPhase(phase, self.weights, device) for phase in phases]
+            self.average = None if ema is None else WeightAverage(device.xp, self.weights, ema)
+
+    def advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
+        """One update of each phase from these batches (several where gradients are accumulated).
+
+        Raises:
+            TrainingError: E1071 where the loss or a gradient is not finite.
+            DataInputError: for a batch that does not fit.
+        """
+        updates = {}
+        for phase in self.phases:
+            seeds = [_seed(self.seed, phase.name, self.step, n) for n in range(len(batches))]
+            updates[phase.name] = phase.update(batches, self.weights, seeds, length)
+        self.step += 1
+        if self.average is not None:
+            with self.device.active():
+                self.average.update(self.device.xp, self.weights)
+        return updates
+
+    @property
+    def final_weights(self) -> Mapping[str, Array]:
+        """The weights to use: their running average where one is kept, on the device."""
+        return self.weights if self.average is None else self.average.weights(self.weights)
+
+    def host_weights(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The weights to use, as NumPy arrays of their own."""
+        return {name: np.array(self.device.numpy(array)) for name, array in self.final_weights.items()}
+
+    # -- saving and restoring ----------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Mapping[str, np.ndarray[Any, Any]]]:
+        """What a checkpoint keeps in arrays, by section."""
+        found: dict[str, Mapping[str, np.ndarray[Any, Any]]] = {
+            WEIGHTS: {name: self.device.numpy(array) for name, array in self.weights.items()}
+        }
+        for phase in self.phases:
+            found[f"{OPTIMIZER}/{phase.name}"] = phase.state.to_arrays()
+        if self.average is not None:
+            found[AVERAGE] = self.average.to_arrays()
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps in words and numbers."""
+        return {"seed": self.seed, "schedules": {p.name: p.schedule.state() for p in self.phases}}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of this run.
+
+        Raises:
+            TrainingError: E1074 where its weights are not those of this file, E1083 where its optimizer,
+                schedule or average is not that of this run.
+        """
+        saved = checkpoint.arrays.get(WEIGHTS, {})
+        _check_same(saved, self.weights)
+        with self.device.active():
+            for name, array in saved.items():
+                self.weights[name][...] = self.device.xp.asarray(array)
+            for phase in self.phases:
+                own = {label: self.weights[label] for label in phase.step.trained}
+                arrays = checkpoint.arrays.get(f"{OPTIMIZER}/{phase.name}", {})
+                phase.state = OptimizerState.from_arrays(self.device.xp, phase.optimizer, own, arrays)
+                phase.schedule.restore(checkpoint.state.get("schedules", {}).get(phase.name, {}))
+            if self.average is not None:
+                self.average.restore(self.device.xp, checkpoint.arrays.get(AVERAGE, {}))
+        self.step = checkpoint.step
+
+
+def all_parameters(phases: Sequence[Phase]) -> dict[str, tuple[Parameter, TensorType]]:
+    """The parameters and buffers of all phases by label path."""
+    found: dict[str, tuple[Parameter, TensorType]] = {}
+    for phase in phases:
+        found.update(parameters(build(phase.model)))
+    return found
+
+
+def _seed(seed: int, phase: str, step: int, part: int) -> int:
+    """The seed of one batch's random operators: a function of the run's seed and of the place in it."""
+    return zlib.crc32(f"{seed}/{phase}/{step}/{part}".encode())
+
+
+def _check_same(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    odd = sorted(saved.keys() ^ own.keys())
+    odd += sorted(n for n in saved.keys() & own.keys() if tuple(saved[n].shape) != tuple(own[n].shape))
+    if not odd:
+        return
+    name = odd[0]
+    shapes = [list(w[name].shape) if name in w else "not there" for w in (saved, own)]
+    message = (
+        f"the checkpoint is of another model: `{name}` is {shapes[0]} in it, and {shapes[1]} in the file"
+    )
+    help = "train with the file and the --set values of the run, or start anew in another folder"
+    raise TrainingError.make("E1074", message, help=help)
