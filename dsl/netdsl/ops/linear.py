@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, product
 from netdsl.ops import numerics
@@ -23,6 +24,9 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.rules import broadcast, need_float, need_number, need_rank, same_dtype
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("matmul", "a", "b")
@@ -61,6 +65,13 @@ class MatMul(Op):
 
     def cost(self, a: TensorType, b: TensorType) -> Dim:
         return self.shape(a, b).size * a.shape[-1]
+
+    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        rows, columns = _matrix(a, 0), _matrix(b, 1)
+        wide = dy.reshape(self.shape(rows.type, columns.type).shape)
+        da = wide.apply(MatMul(), _turned(columns))
+        db = _turned(rows).apply(MatMul(), wide) if columns.rank > 2 else _flat_product(rows, wide)
+        return da.sum_to(rows.shape).reshape(a.shape), db.sum_to(columns.shape).reshape(b.shape)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -124,6 +135,13 @@ class Linear(Op):
             y += bias
         return y.reshape(*x.shape[:-1], weight.shape[1])
 
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None = None
+    ) -> tuple[Value, Value, Value | None]:
+        dx = dy.apply(Linear(), weight.transpose([1, 0]))
+        dw = _flat_product(_matrix(x, 0), _matrix(dy, 0))
+        return dx, dw, None if bias is None else dy.sum(range(dy.rank - 1))
+
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return product(x.shape) * weight.shape[1]
 
@@ -146,3 +164,21 @@ class Linear(Op):
         yield bad("[inputs, outputs]", cls(), x, tensor("f32", 5, 4, 1))
         yield bad("gets 5 features, and its weight f32[4, 5] takes 4", cls(), x, tensor("f32", 4, 5))
         yield bad("gives 4 features, and `bias` is f32[5]", cls(), x, weight, tensor("f32", 5))
+
+
+def _matrix(x: Value, axis: int) -> Value:
+    """A vector as a matrix of one row (axis 0) or of one column (axis 1); others as they are."""
+    if x.rank > 1:
+        return x
+    return x.reshape([1, *x.shape] if axis == 0 else [*x.shape, 1])
+
+
+def _turned(x: Value) -> Value:
+    """The matrices in the last two axes transposed."""
+    return x.transpose([*range(x.rank - 2), x.rank - 1, x.rank - 2])
+
+
+def _flat_product(a: Value, b: Value) -> Value:
+    """`a^T @ b` with all axes but the last folded into rows: one product, not one for each matrix."""
+    rows = product(a.shape[:-1])
+    return a.reshape([rows, a.shape[-1]]).transpose([1, 0]).apply(MatMul(), b.reshape([rows, b.shape[-1]]))
