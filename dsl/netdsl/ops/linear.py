@@ -63,19 +63,6 @@ class MatMul(Op):
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         return numerics.matmul(xp, a, b)
 
-    def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
-        left = a if a.rank > 1 else a.reshape((1, *a.shape))
-        right = b if b.rank > 1 else b.reshape((*b.shape, 1))
-        rows, columns = left.shape[-2:-1], right.shape[-1:]
-        stacks = dy.shape[: dy.rank - (a.rank > 1) - (b.rank > 1)]
-        flow = dy.reshape((*stacks, *rows, *columns))
-        if right.rank == 2:
-            da, db, _ = Linear().gradient(flow, flow, left, right, None)  # one product, not one per stack
-        else:
-            da = flow.apply(MatMul(), _transposed(right)).sum_to(left.shape)
-            db = _transposed(left).apply(MatMul(), flow).sum_to(right.shape)
-        return da.reshape(a.shape), db.reshape(b.shape)
-
     def cost(self, a: TensorType, b: TensorType) -> Dim:
         return self.shape(a, b).size * a.shape[-1]
 
@@ -195,8 +182,3 @@ def _flat_product(a: Value, b: Value) -> Value:
     """`a^T @ b` with all axes but the last folded into rows: one product, not one for each matrix."""
     rows = product(a.shape[:-1])
     return a.reshape([rows, a.shape[-1]]).transpose([1, 0]).apply(MatMul(), b.reshape([rows, b.shape[-1]]))
-
-
-def _transposed(x: Value) -> Value:
-    """The matrices in the last two axes with rows and columns exchanged."""
-    return x.transpose((*range(x.rank - 2), x.rank - 1, x.rank - 2))
