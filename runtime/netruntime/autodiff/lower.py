@@ -67,7 +67,7 @@ def _add(
     tape.origin = origin
     if isinstance(op, Scan):
         op, inputs = _lean(tape, op, inputs)
-    elif type(op).in_parts is not Op.in_parts:
+    else:
         parts = op.in_parts(*(None if port is None else tape.value(port) for port in inputs))
         if parts is not None:
             return [part.ref for part in (parts if isinstance(parts, tuple) else (parts,))]
@@ -138,6 +138,10 @@ class _Lean:
             return
         self.inner.label, self.inner.span = step.label, step.span
         inputs = [None if n is None else self.values[n] for n in step.inputs]
+        parts = step.op.in_parts(*inputs)
+        if parts is not None:
+            self.values += parts if isinstance(parts, tuple) else (parts,)
+            return
         refs = self.inner.emit(step.op, inputs, step.types)
         self.values += [Value(self.inner, ref, type_) for ref, type_ in zip(refs, step.types, strict=True)]
 

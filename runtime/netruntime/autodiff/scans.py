@@ -270,7 +270,8 @@ class _ScanGradient:
     ) -> list[Value | None]:
         pairs = _unique([value for later in self.later for value in (later.left, later.product)])
         given = {value.ref for value in dx.values()}
-        extra = [value for value in pairs if value.ref[0] != "input" and value.ref not in given]
+        known = {*given, *self.sequences, *self.kept}
+        extra = [value for value in pairs if value.ref not in known]
         outputs = [*dx.values(), *carried, *dheld.values(), *extra]
         sequences, held = self._read(outputs, pairs)
         inside = self.inner.used(outputs)

@@ -149,7 +149,10 @@ cell Grow(x: [B, I]) -> [B, I] {
   return sum(K', over=1)
 }
 
-model M(x: f64[B, T, 2]) -> loss: f64[] { return sum(x -> scan Grow) }"""
+model M(x: f64[B, T, 2]) -> loss: f64[] {
+  y = x -> grow: scan Grow
+  return sum(y)
+}"""
     )
     with pytest.raises(NetError) as caught:
         net.grad("loss", ["x"])
