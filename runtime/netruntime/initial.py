@@ -99,8 +99,9 @@ def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float = 
 
 
 def _identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Ones where the first two axes have equal places; there are at least two."""
     values = np.zeros(shape)
-    diagonal = np.arange(min(shape[:2])) if len(shape) > 1 else np.arange(0)
+    diagonal = np.arange(min(shape[:2]))
     values[diagonal, diagonal] = 1.0
     return values
 

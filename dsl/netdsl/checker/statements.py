@@ -146,6 +146,9 @@ def _declaration(scope: Scope, statement: s.Declaration) -> None:
         return
     type_ = _parameter_type(scope, statement)
     init = inits.read(scope, statement.value, statement.kind)
+    if init.kind == "identity" and type_.rank < 2:
+        at = (statement.value or statement).span
+        scope.fail("E0410", f"`identity` needs two axes, and `{statement.name}` is {type_}", at)
     tensor = add_parameter(scope, statement, Parameter(statement.kind, init), type_)
     scope.bind_new(statement.name, tensor, statement.kind)
 
