@@ -8,7 +8,7 @@ from typing import Any
 
 from netdsl.model import Phase
 from netruntime.backends import Device
-from netruntime.data import Dataset, batches
+from netruntime.data import Augment, Dataset, batches
 from netruntime.train.step import LOSS, PhaseStep
 from netruntime.train.totals import Totals
 
@@ -17,9 +17,14 @@ SEED = 0
 
 
 class Evaluator:
-    """The phases of a file, checked without training, so that dropout keeps all and so on."""
+    """The phases of a file, checked without training, so that dropout keeps all and so on.
 
-    def __init__(self, phases: Sequence[Phase], device: Device) -> None:
+    Args:
+        augment: What is done to pictures at evaluation too, such as `normalise`.
+    """
+
+    def __init__(self, phases: Sequence[Phase], device: Device, augment: Augment | None = None) -> None:
+        self.augment = augment
         self.steps = [PhaseStep(phase, device) for phase in phases]
 
     def figures(
@@ -33,7 +38,7 @@ class Evaluator:
         if data is None:
             return {}
         totals = {step.phase.name: Totals(step.phase) for step in self.steps}
-        made = batches(data, batch_size, shuffle=False)
+        made = batches(data, batch_size, shuffle=False, augment=self.augment)
         with closing(made):  # type: ignore[type-var]
             for number, batch in enumerate(made):
                 for step in self.steps:

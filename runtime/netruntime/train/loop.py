@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from netruntime.data import Augment, Dataset, batch_count, batches
 from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
@@ -25,10 +25,8 @@ PROGRESS = "progress"
 """The sections of a checkpoint with what the unfinished epoch measured, one for each phase."""
 
 
-class OnBest(Protocol):
-    """Is given the trainer when its weights are the best so far."""
-
-    def __call__(self, trainer: Trainer, event: EpochEvent) -> None: ...
+OnBest = Callable[[Trainer, EpochEvent], None]
+"""Is given the trainer when its weights are the best so far."""
 
 
 class Loop:

@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, BinaryIO
 
 from netdsl.checker import check
-from netdsl.model import Checked, Phase
-from netruntime.backends import Device, open_device
-from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data, split
-from netruntime.data.augment import parse_augment
+from netdsl.model import CallStep, Checked, Phase, Step
+from netdsl.types import TensorType
+from netruntime.backends import open_device
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data, parse_augment, split
 from netruntime.errors import TrainingError, shown
+from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
+from netruntime.train.checkpoint.writing import writing
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.loop import Loop
 from netruntime.train.settings import Settings, settings_of
-from netruntime.train.start import FirstWeights, first_weights
+from netruntime.train.start import first_weights
 from netruntime.train.trainer import Trainer
 from netruntime.weights import Given
 
@@ -104,7 +104,11 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     trainer = Trainer(phases, first.arrays, device, seed=settings.seed, ema=settings.ema)
     train, valid, augment = open_both(phases, request, settings.seed)
     evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
-    facts = {"file": fingerprint(request), "rows": len(train), **{n: getattr(settings, n) for n in KEPT}}
+    facts = {
+        "file": fingerprint(request.source),
+        "rows": len(train),
+        **{n: getattr(settings, n) for n in KEPT},
+    }
     checkpoints = None
     if request.out is not None:
         checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
@@ -122,7 +126,7 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     )
     notes = (*first.notes, *train.notes)
     run = Run(request, checked, settings, trainer, evaluator, train, valid, loop, notes)
-    if request.out is not None:
+    if request.out is not None and checkpoints is not None:
         _open_folder(run, request.out, checkpoints)
     return run
 
@@ -212,7 +216,18 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             "E1076", f"{shown(out)} holds a run already, at step {found.step}", help=help
         )
     if run.train.vocabulary is not None:
-        write_text(out / VOCABULARY, json.dumps(list(run.train.vocabulary), ensure_ascii=False) + "\n")
+        text = json.dumps(list(run.train.vocabulary), ensure_ascii=False) + "\n"
+        write_text(out / VOCABULARY, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all. Raises `TrainingError` E1052 where the system refuses."""
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(text.encode())
+
+    with writing(path, len(text)):
+        write_atomically(path, fill)
 
 
 def _check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
