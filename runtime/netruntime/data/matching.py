@@ -52,7 +52,7 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     for name in inputs.keys() - chosen.keys():
         members = [c for c in table.columns if re.fullmatch(_MEMBER.format(re.escape(name)), c)]
         if len(members) > 1:
-            chosen[name] = tuple(members)
+            chosen[name] = tuple(sorted(members, key=_number_of))
     fillers = _fillers(inputs, chosen)
     missing = [name for name in inputs if name not in chosen and name not in fillers]
     notes: list[str] = []
@@ -205,6 +205,11 @@ def _no_match(
         f"the model wants {wanted}, and the data has {held}{more}: {why}",
         help=near or f"name the columns as the inputs, or say which is which: {name}=FILE:{column}",
     )
+
+
+def _number_of(column: str) -> int:
+    """The number in `x12` or `x[12]`."""
+    return int(re.findall(r"\d+", column)[-1])
 
 
 def _columns_text(columns: Sequence[str]) -> str:

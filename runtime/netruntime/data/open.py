@@ -21,7 +21,7 @@ from netruntime.data.formats.idx import is_idx, read_idx
 from netruntime.data.formats.image_folder import find_pictures, read_image_folder
 from netruntime.data.formats.language import read_language
 from netruntime.data.formats.merged import end_to_end, side_by_side
-from netruntime.data.formats.parallel import is_parallel, read_parallel
+from netruntime.data.formats.parallel import read_parallel
 from netruntime.data.formats.parquet import read_parquet
 from netruntime.data.matching import match_columns
 from netruntime.data.options import DEFAULT_OPTIONS, DataOptions
@@ -164,7 +164,7 @@ def _read_one(path: Path, wanted: Mapping[str, TensorType], options: DataOptions
         return read_parquet(path, options)
     if suffix == ".bin":
         return read_cifar([path])
-    if suffix in (".tsv", ".txt") and _wants_translation(wanted) and is_parallel(path):
+    if suffix in (".tsv", ".txt") and _wants_translation(wanted):
         return read_parallel([path], options)
     if suffix in (".csv", ".tsv"):
         return read_csv_table(path, options)
@@ -190,7 +190,7 @@ def _read_folder(folder: Path, wanted: Mapping[str, TensorType], options: DataOp
 
 
 def _wants_translation(wanted: Mapping[str, TensorType]) -> bool:
-    """Whether there are two sequences of ids that are no masks or labels by their names."""
+    """Whether the inputs are those of a translation: `src` and `tgt`, or three sequences of ids."""
     found = [n for n, t in wanted.items() if t.rank == 2 and t.dtype.is_int and filler_kind(n, t) is None]
     return len(found) >= 3 or {"src", "tgt"} <= set(found)
 

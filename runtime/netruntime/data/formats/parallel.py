@@ -47,13 +47,6 @@ def read_parallel(paths: Sequence[Path], options: DataOptions) -> ColumnTable:
     return table_of(columns, " and ".join(dict.fromkeys(where)), vocabulary=codec.vocabulary)
 
 
-def is_parallel(path: Path) -> bool:
-    """Whether every one of the first lines of a text has two parts with a tab between."""
-    with path.open("rb") as stream:
-        lines = [line for line in stream.read(4096).split(b"\n")[:-1] if line.strip()]
-    return bool(lines) and all(line.count(b"\t") == 1 for line in lines)
-
-
 def _two_files(source: Path, target: Path) -> list[Pair]:
     left, right = (read_text_file(path).removesuffix("\n").split("\n") for path in (source, target))
     if len(left) != len(right):
