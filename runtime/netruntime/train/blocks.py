@@ -12,7 +12,7 @@ import numpy as np
 Array = Any
 """An array of NumPy or CuPy."""
 
-_CPU_BLOCK = 16384
+_CPU_BLOCK = 32768
 _DEVICE_BLOCK = 1 << 22
 
 

@@ -249,3 +249,12 @@ def in_f32(weights: dict[str, Array]) -> dict[str, Array]:
 def test_single_gradients_of_double_weights() -> None:
     path = trajectory(make_optimizer("adam", {}), 3, in_f32)
     assert all(weight.dtype == np.float64 for weight in path[-1].values())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lion_steps_by_the_sign_of_any_number(dtype: Any) -> None:
+    least = np.nextafter(dtype(0), dtype(1))
+    grad = np.array([0.0, -0.0, 1e-30, -1e30, 2 * least, -2 * least, np.finfo(dtype).max], dtype)
+    weight = np.zeros_like(grad)
+    Lion(beta1=0.0).update(np, weight, grad, Lion().init(np, weight), 1, 0.5, 0.0)
+    np.testing.assert_array_equal(weight, -0.5 * np.sign(grad))

@@ -11,6 +11,9 @@ from netruntime.train.arguments import NOT_NEGATIVE, SHARE, number
 from netruntime.train.blocks import Array
 from netruntime.train.optimizers.base import Optimizer, blend, subtract_scaled
 
+_LEAST = {4: 2.0**-149, 8: 2.0**-1074}
+"""The smallest positive numbers of f32 and f64, by their size in bytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lion(Optimizer):
@@ -40,6 +43,9 @@ class Lion(Optimizer):
         xp.multiply(m, self.beta1, out=a)
         xp.multiply(g, 1 - self.beta1, out=b)
         a += b
-        xp.sign(a, out=a)
+        # x / max(|x|, least) is the sign of x; NumPy's own branches, which a CPU cannot predict here.
+        xp.abs(a, out=b)
+        xp.maximum(b, _LEAST[a.dtype.itemsize], out=b)
+        a /= b
         subtract_scaled(xp, w, a, lr, a)
         blend(xp, m, g, self.beta2, b)
