@@ -29,7 +29,7 @@ class WeightAverage:
     - `first`: `d = decay` from the values it was made with, as PyTorch's `AveragedModel` with
       `get_ema_avg_fn` after its first update.
 
-    Averages are f64 for f64 weights, else f32.
+    Averages are f64 for f64 weights, else f32. Integers and booleans are not averaged.
 
     Raises `TrainingError` E1080 for a decay out of [0, 1).
     """
@@ -44,7 +44,11 @@ class WeightAverage:
         self.decay = decay
         self.start = start
         self.updates = 0
-        self.arrays = {label: w.astype(compute_type(xp, w), copy=True) for label, w in weights.items()}
+        self.arrays = {
+            label: weight.astype(compute_type(xp, weight), copy=True)
+            for label, weight in weights.items()
+            if weight.dtype.kind not in "iub"
+        }
 
     def rate(self) -> float:
         """The share of the new weights in the next update but for those before: 1 - d."""
@@ -64,8 +68,12 @@ class WeightAverage:
                 _approach(xp, average, weights[label], rate)
 
     def weights(self, like: Mapping[str, Array]) -> dict[str, Array]:
-        """The averages as weights, in the element types of `like`; those of equal type are no copies."""
-        return {label: array.astype(like[label].dtype, copy=False) for label, array in self.arrays.items()}
+        """`like` with the averages in place of the values, in its element types.
+
+        Those of equal type are no copies: the next update changes them.
+        """
+        means = {label: a.astype(like[label].dtype, copy=False) for label, a in self.arrays.items()}
+        return {**like, **means}
 
     def to_arrays(self) -> dict[str, Array]:
         """All there is to save: each average by its label, and `step` (i64), the count of updates."""

@@ -96,6 +96,14 @@ def test_the_weights_given_are_not_changed_and_short_floats_are_averaged_in_f32(
     assert (weights["w"] == 1).all() and (weights["big"] == 1).all()
 
 
+def test_counts_are_not_averaged() -> None:
+    weights = {"w": np.zeros(2), "count": np.array(3)}
+    average = WeightAverage(np, weights, 0.5)
+    average.update(np, {"w": np.ones(2), "count": np.array(4)})
+    now = {"w": np.ones(2), "count": np.array(9)}
+    assert list(average.arrays) == ["w"] and average.weights(now)["count"] == 9
+
+
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_decay_out_of_range(decay: float) -> None:
     with pytest.raises(TrainingError, match=r"ema is .*, and must be in \[0, 1\)") as caught:
