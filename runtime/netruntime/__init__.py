@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import NetError
-    from netruntime.errors import DataInputError, DeviceError, MissingExtraError, WeightsError
+    from netruntime.errors import (
+        DataInputError,
+        DeviceError,
+        GenerationError,
+        MissingExtraError,
+        WeightsError,
+    )
+    from netruntime.generation import Generated, generate
     from netruntime.io.weights import read_weights, write_weights
     from netruntime.loading import load
     from netruntime.network import Network
@@ -20,18 +27,23 @@ if TYPE_CHECKING:
 __all__ = [
     "DataInputError",
     "DeviceError",
+    "Generated",
+    "GenerationError",
     "MissingExtraError",
     "NetError",
     "Network",
     "WeightsError",
+    "generate",
     "load",
     "read_weights",
     "write_weights",
 ]
 
 _HOMES = {
+    "Generated": "netruntime.generation",
     "NetError": "netdsl.diagnostics",
     "Network": "netruntime.network",
+    "generate": "netruntime.generation",
     "load": "netruntime.loading",
     "read_weights": "netruntime.io.weights",
     "write_weights": "netruntime.io.weights",

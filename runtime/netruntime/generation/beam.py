@@ -1,0 +1,137 @@
+"""Beam search: the likeliest sequences, found by keeping the best few beginnings of each length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from netruntime.generation.sampling import Array, ban, check_logits, log_softmax, penalise_repeats
+
+
+class Continues(Protocol):
+    """What gives the logits of the next token; see `decoder.Decoder`."""
+
+    def next(self, tokens: Array) -> Array: ...
+    def take(self, rows: Sequence[int]) -> None: ...
+
+
+@dataclass(frozen=True)
+class BeamSearch:
+    """How to search. `width` beginnings are kept; a stop token ends a sequence, after `min_new` tokens.
+
+    Sequences are compared by their log-probability over `((5 + n) / 6) ** length_penalty`, where n counts
+    the new tokens, the stop token included: 0 prefers short sequences, 0.6 to 1 is usual for translation
+    (Wu et al. 2016, section 7).
+    """
+
+    width: int
+    max_new: int
+    stop: frozenset[int] = frozenset()
+    length_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    min_new: int = 0
+
+    def score(self, log_prob: float, length: int) -> float:
+        """What sequences are compared by."""
+        return float(log_prob / ((5 + length) / 6) ** self.length_penalty)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sequence of new tokens, with its log-probability, its score, and whether a stop token ended it."""
+
+    tokens: tuple[int, ...]
+    log_prob: float
+    score: float
+    stopped: bool
+
+
+@dataclass
+class _Row:
+    """One prompt's search: the log-probabilities and tokens of its beginnings, and what has ended."""
+
+    search: BeamSearch
+    log_probs: list[float]
+    tokens: list[tuple[int, ...]]
+    ended: list[Hypothesis] = field(default_factory=list)
+
+    def advance(self, log_probs: Array, last: bool) -> list[tuple[int, int]]:
+        """Go on by one token, with those of the likeliest continuations `[width, V]`.
+
+        Returns the beginning that each new one continues, and the token that it continues with.
+        """
+        kept: list[tuple[int, int, float]] = []
+        for beam, token, total in self._candidates(log_probs):
+            if token in self.search.stop:
+                self._end((*self.tokens[beam], token), total, stopped=True)
+            elif len(kept) < self.search.width:
+                kept.append((beam, token, total))
+        if last:
+            for beam, token, total in kept:
+                self._end((*self.tokens[beam], token), total, stopped=False)
+        missing = self.search.width - len(kept)
+        kept += [(0, 0, -np.inf)] * missing
+        self.tokens = [(*self.tokens[beam], token) for beam, token, _ in kept]
+        self.log_probs = [total for _, _, total in kept]
+        return [(beam, token) for beam, token, _ in kept]
+
+    def _candidates(self, log_probs: Array) -> list[tuple[int, int, float]]:
+        """The likeliest continuations, best first: enough that `width` of them do not stop."""
+        size = log_probs.shape[1]
+        totals = (np.array(self.log_probs)[:, None] + log_probs).reshape(-1)
+        count = min(self.search.width * (1 + len(self.search.stop)), len(totals))
+        best = np.argpartition(-totals, count - 1)[:count]
+        ordered = best[np.lexsort((best, -totals[best]))]
+        return [(int(n) // size, int(n) % size, float(totals[n])) for n in ordered if np.isfinite(totals[n])]
+
+    def _end(self, tokens: tuple[int, ...], log_prob: float, stopped: bool) -> None:
+        found = Hypothesis(tokens, log_prob, self.search.score(log_prob, len(tokens)), stopped)
+        self.ended = sorted([*self.ended, found], key=lambda h: -h.score)[: self.search.width]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing that goes on can be better than what has ended."""
+        best = max(self.log_probs)
+        if best == -np.inf:
+            return True
+        lengths = (len(self.tokens[0]) + 1, self.search.max_new)
+        hope = max(self.search.score(best, length) for length in lengths)
+        return len(self.ended) == self.search.width and hope <= self.ended[-1].score
+
+
+def beam_search(model: Continues, prompts: Array, search: BeamSearch) -> list[list[Hypothesis]]:
+    """The best sequences after each prompt, best first, at most `width` of them.
+
+    Args:
+        prompts: i64 `[B, L]`.
+
+    Raises:
+        GenerationError: E1107 where the logits are not finite.
+    """
+    width, count = search.width, len(prompts)
+    logits = np.repeat(model.next(prompts), width, axis=0)
+    model.take([row for row in range(count) for _ in range(width)])
+    rows = [_Row(search, [0.0] + [-np.inf] * (width - 1), [()] * width) for _ in range(count)]
+    for step in range(1, search.max_new + 1):
+        check_logits(logits)
+        seen = _seen(prompts, rows)
+        changed = penalise_repeats(logits, seen, search.repetition_penalty)
+        if step <= search.min_new:
+            changed = ban(changed, sorted(search.stop))
+        log_probs = log_softmax(changed).reshape(count, width, -1)
+        chosen = [row.advance(log_probs[n], step == search.max_new) for n, row in enumerate(rows)]
+        if step == search.max_new or all(row.done for row in rows):
+            break
+        model.take([n * width + beam for n, beams in enumerate(chosen) for beam, _ in beams])
+        logits = model.next(np.array([[token] for beams in chosen for _, token in beams], np.int64))
+    return [row.ended for row in rows]
+
+
+def _seen(prompts: Array, rows: Sequence[_Row]) -> Array:
+    """The prompt and the new tokens of every beginning."""
+    width = len(rows[0].tokens)
+    new = np.array([tokens for row in rows for tokens in row.tokens], np.int64).reshape(len(rows) * width, -1)
+    return np.concatenate([np.repeat(prompts, width, axis=0), new], axis=1)

@@ -1,0 +1,209 @@
+"""`generate`: new tokens after a prompt, sampled one after another or found by beam search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netruntime.errors import GenerationError
+from netruntime.generation.beam import BeamSearch, beam_search
+from netruntime.generation.decoder import Decoder, complete_given
+from netruntime.generation.roles import Roles, find_roles
+from netruntime.generation.sampling import (
+    Array,
+    Sampling,
+    ban,
+    check_logits,
+    choose,
+    log_softmax,
+    penalise_repeats,
+)
+from netruntime.generation.verify import verify
+from netruntime.network import Network
+
+Stream = Callable[[list[int | None]], None]
+"""Is given the next token of each row, or None for a row that has ended."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What was generated after each prompt.
+
+    `ids` are the new tokens of each row, without the stop token; `stopped` says whether one came. `log_prob`
+    is the sum of the logarithms of the probabilities that the model itself gave to the new tokens, the stop
+    token included. `cached` says whether past positions were kept instead of computed again; `notices` say
+    what went otherwise than asked.
+    """
+
+    ids: tuple[Array, ...]
+    stopped: tuple[bool, ...]
+    log_prob: tuple[float, ...]
+    cached: bool
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+def generate(
+    network: Network,
+    prompt: Any,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    max_new: int = 100,
+    min_new: int = 0,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    stop: Collection[int] = (),
+    beams: int = 1,
+    length_penalty: float = 0.0,
+    seed: int = 0,
+    cached: bool = True,
+    token_input: str | None = None,
+    logits_output: str | None = None,
+    stream: Stream | None = None,
+) -> Generated:
+    """New tokens after a prompt, from a causal or an encoder-decoder model.
+
+    Args:
+        prompt: Ids of tokens, `[L]`, or `[B, L]` for several prompts of one length; at least one token.
+        inputs: The model's other inputs, such as `src`, with as many rows as there are prompts. Keep-masks
+            and lengths of such an input may be left out where all of it is real.
+        max_new, min_new: The most and the fewest tokens to generate; no stop token comes before.
+        temperature, top_k, top_p, repetition_penalty: How tokens are drawn; see `Sampling`. A
+            temperature of 0 always takes the likeliest token.
+        stop: Tokens of which each ends a sequence.
+        beams: More than 1 for beam search, which draws nothing.
+        length_penalty: See `BeamSearch`.
+        seed: Equal seeds draw equal tokens.
+        cached: False to run the whole text through the model for every token.
+        token_input, logits_output: Names, where the model leaves a choice.
+        stream: Called with each step's tokens; with beams, once they are all known.
+
+    Raises:
+        GenerationError: E1100 to E1103 for a model that cannot generate, or that looks ahead; E1104 for a
+            prompt that does not fit; E1105 for options out of range; E1107 for logits that are not finite.
+        DataInputError: for inputs that do not fit the model.
+    """
+    started = time.perf_counter()
+    sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_new)
+    roles = find_roles(network.model, network.graph, token_input, logits_output)
+    given = complete_given(network, roles, inputs or {})
+    prompts = _prompts(prompt, roles)
+    _check_counts(max_new, beams, len(prompts), stop, roles)
+    allowed, notices = _within_limit(prompts, max_new, roles)
+    decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)
+    verify(decoder, len(prompts), prompts.shape[1] + allowed - 1)
+    if beams > 1:
+        _check_drawn(sampling)
+        search = BeamSearch(beams, allowed, frozenset(stop), length_penalty, repetition_penalty, min_new)
+        found = _search(decoder, prompts, search, stream)
+    else:
+        found = _sample(decoder, prompts, sampling, allowed, frozenset(stop), seed, stream)
+    told = [*notices, *([decoder.notice] if decoder.notice else [])]
+    return replace(found, cached=decoder.cached, seconds=time.perf_counter() - started, notices=tuple(told))
+
+
+def _sample(
+    decoder: Decoder,
+    prompts: Array,
+    sampling: Sampling,
+    max_new: int,
+    stop: frozenset[int],
+    seed: int,
+    stream: Stream | None,
+) -> Generated:
+    rng = np.random.default_rng(seed)
+    seen, chunk = prompts, prompts
+    going = np.ones(len(prompts), np.bool_)
+    total = np.zeros(len(prompts))
+    rows: list[list[int]] = [[] for _ in prompts]
+    for step in range(max_new):
+        logits = decoder.next(chunk)
+        check_logits(logits)
+        changed = penalise_repeats(logits, seen, sampling.repetition_penalty)
+        if step < sampling.min_new:
+            changed = ban(changed, sorted(stop))
+        tokens = choose(changed, sampling, rng)
+        gained = np.take_along_axis(log_softmax(logits), tokens[:, None], axis=1)[:, 0]
+        total += np.where(going, gained, 0.0)
+        going = going & ~np.isin(tokens, sorted(stop))
+        for row, token, goes_on in zip(rows, tokens, going, strict=True):
+            row += [int(token)] if goes_on else []
+        if stream:
+            stream([int(token) if goes_on else None for token, goes_on in zip(tokens, going, strict=True)])
+        if not going.any():
+            break
+        chunk = tokens[:, None]
+        seen = np.concatenate([seen, chunk], axis=1)
+    ids = tuple(np.array(row, np.int64) for row in rows)
+    return Generated(ids, tuple((~going).tolist()), tuple(total.tolist()), True, 0.0)
+
+
+def _search(decoder: Decoder, prompts: Array, search: BeamSearch, stream: Stream | None) -> Generated:
+    best = [hypotheses[0] for hypotheses in beam_search(decoder, prompts, search)]
+    ids = tuple(np.array(h.tokens[: len(h.tokens) - h.stopped], np.int64) for h in best)
+    if stream:
+        for step in range(max(map(len, ids))):
+            stream([int(row[step]) if step < len(row) else None for row in ids])
+    return Generated(ids, tuple(h.stopped for h in best), tuple(h.log_prob for h in best), True, 0.0)
+
+
+def _prompts(prompt: Any, roles: Roles) -> Array:
+    """The prompts as i64 `[B, L]`. Raises `GenerationError` E1104."""
+    ids = np.asarray(prompt.get() if hasattr(prompt, "get") else prompt)
+    ids = ids[None] if ids.ndim == 1 else ids
+    if ids.ndim != 2 or ids.size == 0:
+        shape = list(ids.shape)
+        help = "begin with a token that stands for the beginning, or with some text"
+        raise GenerationError.make("E1104", f"the prompt has no tokens: its shape is {shape}", help=help)
+    if ids.dtype.kind not in "iu":
+        message = f"the prompt is {ids.dtype}, and ids are integers"
+        raise GenerationError.make("E1104", message, help="turn text into ids first")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= roles.vocabulary:
+        wrong = low if low < 0 else high
+        message = f"the prompt has the id {wrong}, and the model has the ids 0 to {roles.vocabulary - 1}"
+        help = "the tokenizer or the vocabulary is not the one that the model was trained with"
+        raise GenerationError.make("E1104", message, help=help)
+    return ids.astype(np.int64)
+
+
+def _check_counts(max_new: int, beams: int, rows: int, stop: Collection[int], roles: Roles) -> None:
+    for name, value in {"max_new": max_new, "beams": beams}.items():
+        if value < 1:
+            raise GenerationError.make("E1105", f"`{name}` is {value}, and it is 1 or more")
+    for token in stop:
+        if not 0 <= token < roles.vocabulary:
+            message = f"the stop token {token} is not one of the model's {roles.vocabulary} tokens"
+            raise GenerationError.make("E1105", message)
+    if beams > 1 and roles.course.batch is None:
+        help = "give the input a free batch axis, as in `ids: i32[B, T]`"
+        raise GenerationError.make("E1105", "beam search needs a model with a free batch", help=help)
+
+
+def _check_drawn(sampling: Sampling) -> None:
+    """Raise E1105 where tokens are to be drawn and searched for at once."""
+    drawn = [name for name in ("top_k", "top_p") if getattr(sampling, name) is not None]
+    drawn += ["temperature"] if sampling.temperature not in (0, 1) else []
+    if drawn:
+        message = f"beam search draws nothing, and `{drawn[0]}` says how to draw"
+        raise GenerationError.make("E1105", message, help="leave one of the two out")
+
+
+def _within_limit(prompts: Array, max_new: int, roles: Roles) -> tuple[int, list[str]]:
+    """How many tokens the model has positions for; a word about it where they are fewer than asked."""
+    length = prompts.shape[1]
+    if roles.limit is None:
+        return max_new, []
+    if length > roles.limit:
+        message = f"the prompt has {length} tokens, and the model has positions for {roles.limit}"
+        raise GenerationError.make("E1104", message, help="shorten the prompt")
+    room = roles.limit - length + 1
+    if room >= max_new:
+        return max_new, []
+    return room, [f"the text ends after {room} new tokens: the model has {roles.limit} positions"]

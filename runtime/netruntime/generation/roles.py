@@ -1,0 +1,199 @@
+"""Which input of a model takes the tokens, which output scores the next one, what other inputs are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from netdsl.diagnostics import error, suggest
+from netdsl.dims import Dim, symbol
+from netdsl.model import Model
+from netdsl.ops.create import Range
+from netdsl.ops.index import Gather
+from netdsl.ops.scan import Scan
+from netdsl.ops.softmax import Softmax
+from netdsl.source import Span
+from netdsl.types import DType, TensorType
+from netruntime.errors import GenerationError
+from netruntime.generation.incremental import Course
+from netruntime.generation.incremental.demands import ports_of
+
+USUAL_OUTPUT = "logits"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The parts that a model's inputs and outputs have in generation.
+
+    `keeps` are inputs of truth values over the tokens, which are true throughout; `lengths` hold the number
+    of tokens; `given` are the other inputs, such as the source of a translation. `limit` is the most tokens
+    that the model has positions for, where that is fixed. `normalised` says that the output holds
+    probabilities, and not their logits.
+    """
+
+    course: Course
+    tokens: str
+    logits: str
+    vocabulary: int
+    keeps: tuple[str, ...]
+    given: tuple[str, ...]
+    limit: int | None
+    normalised: bool
+
+
+def find_roles(
+    model: Model, graph: nx.MultiDiGraph, tokens: str | None = None, logits: str | None = None
+) -> Roles:
+    """The roles of a model's inputs and outputs.
+
+    The tokens are integers `[B, T]`, where `T` is free. The logits are floats `[B, T, V]` with a fixed `V`,
+    or `[B, V]` for the next token alone; an output of the name `logits` goes before others.
+
+    Args:
+        tokens, logits: The names, where the model leaves a choice.
+
+    Raises:
+        GenerationError: E1100 where the model has no such input or output; E1101 where there are several, or
+            where a name that is given does not fit; E1103 for an input that nothing can fill in.
+    """
+    inputs, outputs = model.inputs, model.outputs
+    _check_name(tokens, inputs, "input", model)
+    _check_name(logits, outputs, "output", model)
+    pairs = [
+        (source, target)
+        for source, taken in inputs.items()
+        for target, made in outputs.items()
+        if _fits(taken, made) and tokens in (None, source) and logits in (None, target)
+    ]
+    pairs = _preferred(pairs, outputs)
+    if not pairs:
+        raise _none(model, tokens, logits)
+    if len(pairs) > 1:
+        raise _several(model, pairs)
+    return _roles(model, graph, *pairs[0])
+
+
+def _check_name(name: str | None, known: Mapping[str, TensorType], what: str, model: Model) -> None:
+    if name is not None and name not in known:
+        help = suggest(name, known) or f"the {what}s are {', '.join(known)}"
+        raise GenerationError.make("E1101", f"`{model.name}` has no {what} `{name}`", help=help)
+
+
+def _fits(taken: TensorType, made: TensorType) -> bool:
+    if not (taken.dtype.is_int and taken.rank == 2 and _is_free(taken.shape[1])):
+        return False
+    if not (made.dtype.is_float and made.rank in (2, 3) and made.shape[-1].is_fixed):
+        return False
+    return made.shape[:-1] in (taken.shape, taken.shape[:1])
+
+
+def _is_free(size: Dim) -> bool:
+    return len(size.symbols) == 1 and size == symbol(next(iter(size.symbols)))
+
+
+def _preferred(pairs: list[tuple[str, str]], outputs: Mapping[str, TensorType]) -> list[tuple[str, str]]:
+    """The pairs whose output scores every position, if any; of those, the ones named `logits`, if any."""
+    for better in (lambda target: outputs[target].rank == 3, lambda target: target == USUAL_OUTPUT):
+        pairs = [pair for pair in pairs if better(pair[1])] or pairs
+    return pairs
+
+
+def _none(model: Model, tokens: str | None, logits: str | None) -> GenerationError:
+    inputs = ", ".join(f"{name}: {type_}" for name, type_ in model.inputs.items())
+    outputs = ", ".join(f"{name}: {type_}" for name, type_ in model.outputs.items())
+    chosen = " ".join(f"`{name}`" for name in (tokens, logits) if name)
+    help = "tokens are integers [B, T] with a free T, and logits are floats [B, T, V] with a fixed V"
+    message = f"`{model.name}` cannot generate: it takes {inputs} and gives {outputs}"
+    if chosen:
+        message = f"`{model.name}` cannot generate with {chosen}: it takes {inputs} and gives {outputs}"
+    return GenerationError(
+        error("E1101" if chosen else "E1100", message, _span(model), help=help).diagnostics
+    )
+
+
+def _several(model: Model, pairs: list[tuple[str, str]]) -> GenerationError:
+    sources, targets = dict.fromkeys(pair[0] for pair in pairs), dict.fromkeys(pair[1] for pair in pairs)
+    if len(sources) > 1:
+        message = f"`{model.name}` has several inputs that could be the tokens: {', '.join(sources)}"
+        help = "say which: `--token-input NAME`, or `generate(.., token_input=NAME)`"
+    else:
+        message = f"`{model.name}` has several outputs that could be the logits: {', '.join(targets)}"
+        help = "say which: `--logits-output NAME`, or `generate(.., logits_output=NAME)`"
+    return GenerationError(error("E1101", message, _span(model), help=help).diagnostics)
+
+
+def _span(model: Model) -> Span | None:
+    return model.body.inputs[0].span if model.body.inputs else None
+
+
+def _roles(model: Model, graph: nx.MultiDiGraph, tokens: str, logits: str) -> Roles:
+    rows, time = model.inputs[tokens].shape
+    name = next(iter(time.symbols))
+    keeps, given = [], []
+    lengths = lengths_over(graph, model, rows, time)
+    for slot in model.body.inputs:
+        if slot.name == tokens or slot.name in lengths:
+            continue
+        over_time = any(name in size.symbols for size in slot.type.shape)
+        if not over_time:
+            given.append(slot.name)
+        elif slot.type.dtype is DType.BOOL and slot.type.shape == (rows, time):
+            keeps.append(slot.name)
+        else:
+            message = f"the input `{slot.name}` is {slot.type}, and nothing says what it is at a new token"
+            help = f"what comes with each token can be truth values [{rows}, {time}]"
+            raise GenerationError(error("E1103", message, slot.span, help=help).diagnostics)
+    batch = str(rows) if _is_free(rows) else None
+    node = graph.graph["outputs"][logits]
+    return Roles(
+        Course(name, (logits,), frozenset(lengths), batch),
+        tokens,
+        logits,
+        model.outputs[logits].shape[-1].value,
+        tuple(keeps),
+        tuple(given),
+        _limit(graph, time),
+        _is_normalised(graph, node),
+    )
+
+
+def lengths_over(graph: nx.MultiDiGraph, model: Model, rows: Dim, time: Dim) -> list[str]:
+    """The inputs that are nothing but the lengths of sequences `[rows, time, ...]` that scans run over."""
+    found = []
+    for name, type_ in model.inputs.items():
+        if type_.dtype.is_int and type_.shape == (rows,):
+            edges = list(graph.out_edges(graph.graph["inputs"][name], data=True))
+            if edges and all(_is_length(graph, target, data["slot"], time) for _, target, data in edges):
+                found.append(name)
+    return found
+
+
+def _is_length(graph: nx.MultiDiGraph, node: int, slot: int, time: Dim) -> bool:
+    op = graph.nodes[node]["op"]
+    if not isinstance(op, Scan) or slot != op.sequences:
+        return False
+    source, output = ports_of(graph, node)[0]
+    return bool(graph.nodes[source]["types"][output].shape[1] == time)
+
+
+def _limit(graph: nx.MultiDiGraph, time: Dim) -> int | None:
+    """How many positions the smallest table of positions has."""
+    return min(_table_sizes(graph, time), default=None)
+
+
+def _table_sizes(graph: nx.MultiDiGraph, time: Dim) -> Iterable[int]:
+    for node, data in graph.nodes(data=True):
+        if not isinstance(data["op"], Gather):
+            continue
+        (table, output), (indices, _) = ports_of(graph, node).values()
+        counted = graph.nodes[indices]["op"]
+        size = graph.nodes[table]["types"][output].shape[data["op"].axis]
+        if isinstance(counted, Range) and counted.stop == time and counted.start == 0 and size.is_fixed:
+            yield size.value
+
+
+def _is_normalised(graph: nx.MultiDiGraph, node: int) -> bool:
+    """Whether an output is a softmax."""
+    return isinstance(graph.nodes[ports_of(graph, node)[0][0]]["op"], Softmax)
