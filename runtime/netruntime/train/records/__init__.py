@@ -1,0 +1,1 @@
+"""What a run leaves to be read: its log, curves and model card."""

@@ -1,0 +1,125 @@
+"""The log of a run: one JSON object to a line, for each update and each epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from netruntime.train.checkpoint.writing import writing
+from netruntime.train.events import EpochEvent, StepEvent
+
+JSON: TypeAlias = Any
+
+
+class MetricsLog:
+    """Appends to a `.jsonl` file; each line is handed to the system at once.
+
+    `{"kind": "step", ..}` has the fields of `StepEvent`, `{"kind": "epoch", ..}` those of `EpochEvent`.
+    Numbers that are not finite become null, and tables lists of lists.
+
+    Args:
+        path: The file.
+        step, epoch: Where the run stands that goes on, as in its checkpoint. Lines of later steps, and of
+            epochs from `epoch` on, are removed, and so is a line that was cut short: the log is as if the
+            run had never stopped. By default it begins anew.
+
+    Raises:
+        TrainingError: E1052 where the system refuses to write, also in the other methods.
+    """
+
+    def __init__(self, path: Path, *, step: int = 0, epoch: int = 0) -> None:
+        self.path = path
+        with writing(path, 0):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = path.open("ab", buffering=0)
+            self._stream.truncate(_kept_bytes(path.read_bytes(), step, epoch))
+
+    def on_step(self, event: StepEvent) -> None:
+        self._append(
+            {
+                "kind": "step",
+                "step": event.step,
+                "epoch": event.epoch,
+                "phase": event.phase,
+                "loss": event.loss,
+                "metrics": event.metrics,
+                "lr": event.lr,
+                "grad_norm": event.grad_norm,
+                "seconds": round(event.seconds, 4),
+                "samples": event.samples,
+            }
+        )
+
+    def on_epoch(self, event: EpochEvent) -> None:
+        self._append(
+            {
+                "kind": "epoch",
+                "epoch": event.epoch,
+                "step": event.step,
+                "train": event.train,
+                "valid": event.valid,
+                "monitor": event.monitor,
+                "best": event.best,
+                "seconds": round(event.seconds, 4),
+            }
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        text = json.dumps(plain(line), ensure_ascii=False, allow_nan=False) + "\n"
+        raw = text.encode()
+        with writing(self.path, len(raw)):
+            while raw:  # a disk that is nearly full takes a part, and refuses the rest
+                raw = raw[self._stream.write(raw) :]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log. One that is cut short is left out. Raises `OSError`."""
+    lines = path.read_bytes().split(b"\n")
+    return [line for line in map(_parsed, lines) if line is not None]
+
+
+def plain(value: Any) -> JSON:
+    """A value of metrics as JSON: arrays as lists, and null for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _kept_bytes(raw: bytes, step: int, epoch: int) -> int:
+    """How many bytes of a log come before the first line that a run at this place has yet to write."""
+    kept = 0
+    for line in raw.splitlines(keepends=True):
+        if not line.endswith(b"\n") or _is_later(_parsed(line), step, epoch):
+            break
+        kept += len(line)
+    return kept
+
+
+def _is_later(line: dict[str, Any] | None, step: int, epoch: int) -> bool:
+    """A line that cannot be read is not: it is left as it is."""
+    if line is None:
+        return False
+    if line.get("kind") == "epoch":
+        return bool(line["epoch"] >= epoch)
+    return bool(line.get("step", 0) > step)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
