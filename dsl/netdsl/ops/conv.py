@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, product, symbol
 from netdsl.ops import numerics
@@ -24,6 +25,9 @@ from netdsl.ops.base import (
 from netdsl.ops.rules import need_float, need_rank, same_dtype, share
 from netdsl.ops.windows import LAYOUT, Windows, windows
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 COPY_LIMIT = 2**28
 """Bytes that copied windows may take at a time, where one row of outputs does not need more."""
@@ -125,12 +129,8 @@ class Conv(Op):
         x = x[(slice(None), slice(None), *(slice(None, None, step) for step in found.stride))]
         batch, channels, *space = x.shape
         columns = x.reshape(batch, self.groups, channels // self.groups, prod(space))
-        y = numerics.matmul(xp, self._matrices(weight), columns)
+        y = numerics.matmul(xp, matrices(weight, self.groups), columns)
         return y.reshape(batch, weight.shape[0], *space)
-
-    def _matrices(self, weight: Array) -> Array:
-        rows, *columns = weight.shape
-        return weight.reshape(self.groups, rows // self.groups, prod(columns))
 
     def _windowed(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
         counts = found.fixed_counts(x.shape[2:])
@@ -138,23 +138,23 @@ class Conv(Op):
         if y.size == 0:
             return y
         patches = found.view(xp, found.padded(xp, x, 0), counts)
-        matrices = self._matrices(weight)
         column = x.shape[1] * prod(weight.shape[2:]) * x.dtype.itemsize
-        for images, rows in _blocks(len(x), counts, _copied_bytes(xp, column) // max(column, 1)):
+        for images, rows in blocks(xp, len(x), counts, column):
             part = patches[images, :, rows]
-            products = numerics.matmul(xp, matrices, self._columns(part, len(counts)))
+            products = numerics.matmul(xp, matrices(weight, self.groups), columns(part, self.groups))
             sizes = (weight.shape[0], part.shape[0], *part.shape[2 : 2 + len(counts)])
             y[images, :, rows] = products.reshape(sizes).swapaxes(0, 1)
         return y
 
-    def _columns(self, patches: Array, rank: int) -> Array:
-        """`[groups, C / groups * window, B * counts]` from `[B, C, *counts, *window]`: one column each."""
-        batch, channels, *rest = patches.shape
-        split = patches.reshape(batch, self.groups, channels // self.groups, *rest)
-        counts, window = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
-        ordered = split.transpose(1, 2, *window, 0, *counts)
-        columns = batch * prod(rest[:rank])
-        return ordered.reshape(self.groups, channels // self.groups * prod(rest[rank:]), columns)
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None
+    ) -> tuple[Value, Value, Value | None]:
+        from netdsl.ops.conv_gradient import ConvInputGradient, ConvWeightGradient
+
+        where = (self.stride, self.pad, self.dilation, self.groups)
+        dx = dy.apply(ConvInputGradient(x.shape, *where), weight)
+        dweight = dy.apply(ConvWeightGradient(weight.shape, *where), x)
+        return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return self.shape(x, weight, bias).size * product(weight.shape[1:])
@@ -219,16 +219,28 @@ class Conv(Op):
         yield bad("gets C channels", cls(), tensor("f32", 2, symbol("C"), 7, 7), weight)
 
 
-def _copied_bytes(xp: Module, column: int) -> int:
-    """How many bytes of windows to copy at a time, for columns of `column` bytes."""
-    if xp.__name__ != "numpy":
-        return COPY_LIMIT
-    return min(max(_CPU_COPY, _CPU_COLUMNS * column), COPY_LIMIT)
+def matrices(weight: Array, groups: int) -> Array:
+    """`[groups, O / groups, C / groups * window]` from a weight `[O, C / groups, *window]`."""
+    rows, *rest = weight.shape
+    return weight.reshape(groups, rows // groups, prod(rest))
 
 
-def _blocks(batch: int, counts: Sequence[int], columns: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of the batch and of the first spatial axis with about `columns` windows in each."""
-    rows = columns // prod(counts[1:])
+def columns(patches: Array, groups: int) -> Array:
+    """`[groups, C / groups * window, B * counts]` from `[B, C, *counts, *window]`: one column each."""
+    batch, channels, *rest = patches.shape
+    rank = len(rest) // 2
+    split = patches.reshape(batch, groups, channels // groups, *rest)
+    counts, window = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
+    ordered = split.transpose(1, 2, *window, 0, *counts)
+    return ordered.reshape(groups, channels // groups * prod(rest[rank:]), batch * prod(rest[:rank]))
+
+
+def blocks(xp: Module, batch: int, counts: Sequence[int], column: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the batch and of the first spatial axis, so that windows of `column` bytes fit a copy."""
+    limit = COPY_LIMIT
+    if xp.__name__ == "numpy":
+        limit = min(max(_CPU_COPY, _CPU_COLUMNS * column), COPY_LIMIT)
+    rows = limit // max(column, 1) // prod(counts[1:])
     whole = rows // counts[0]
     if whole:
         for first in range(0, batch, whole):
