@@ -188,12 +188,16 @@ def _define(module: Module) -> Iterator[Diagnostic]:
         module.blocks.setdefault(name, item)
 
 
+METRICS_FILE = "metrics.net"
+"""The blocks of the standard library that only a `metric` line of a `train` section knows."""
+
+
 @lru_cache(maxsize=1)
 def std_index() -> dict[str, str]:
-    """Which file of the standard library defines each standard block."""
+    """Which file of the standard library defines each standard block that is known everywhere."""
     index = {}
     for entry in files("netdsl.std").iterdir():
-        if entry.name.endswith(".net"):
+        if entry.name.endswith(".net") and entry.name != METRICS_FILE:
             for name in re.findall(r"^(?:block|cell) (\w+)", entry.read_text("utf-8"), re.MULTILINE):
                 index[name] = entry.name
     return index

@@ -411,22 +411,28 @@ class Metric(Node):
 
 @dataclass(frozen=True)
 class Setting(Node):
+    """`optimizer = adam(lr=1e-3)`; a name that is no setting is a value that other lines use."""
+
     name: Ident
     value: Expr
 
 
 @dataclass(frozen=True)
 class Patterns(Node):
-    """`over "D.*"`, `freeze "encoder.*"`."""
+    """`over "D.*"`, or `clip "decoder.*" = norm(0.5)`, which gives the weights of the patterns a value."""
 
     word: Ident
     patterns: tuple[Text, ...]
+    value: Expr | None = None
+
+
+TrainLine = TrainInput | Metric | Setting | Bind | Patterns | Let | Assert
 
 
 @dataclass(frozen=True)
 class Train(Node):
     name: Ident | None
-    lines: tuple[TrainInput | Metric | Setting | Patterns | Let | Assert, ...]
+    lines: tuple[TrainLine, ...]
 
 
 @dataclass(frozen=True)

@@ -136,11 +136,13 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def metric(self, meta: Any, c: Sequence[Any]) -> s.Metric:
         return s.Metric(self._span(meta), self._name(c[1]), c[2])
 
-    def setting(self, meta: Any, c: Sequence[Any]) -> s.Setting:
-        return s.Setting(self._span(meta), self._name(c[0]), c[1])
+    def setting(self, meta: Any, c: Sequence[Any]) -> s.Setting | s.Bind:
+        span, names = self._span(meta), tuple(map(self._name, c[:-1]))
+        return s.Setting(span, names[0], c[-1]) if len(names) == 1 else s.Bind(span, names, c[-1])
 
     def patterns(self, meta: Any, c: Sequence[Any]) -> s.Patterns:
-        return s.Patterns(self._span(meta), self._name(c[0]), tuple(map(self._string, c[1:])))
+        word, *texts, value = c
+        return s.Patterns(self._span(meta), self._name(word), tuple(map(self._string, texts)), value)
 
     def test(self, meta: Any, c: Sequence[Any]) -> s.Test:
         return s.Test(self._span(meta), self._string(c[1]), c[2])

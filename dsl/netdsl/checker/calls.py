@@ -28,7 +28,7 @@ from netdsl.checker.values import (
 )
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim
-from netdsl.model import Body, CallStep, Init, Parameter
+from netdsl.model import Body, CallStep, Init, Parameter, join
 from netdsl.source import Span
 from netdsl.types import DType
 
@@ -128,23 +128,32 @@ def apply_function(
 
     Without any tensor it is constructed only, as other blocks are.
     """
+    made, tensors, named = construct_function(scope, function, piped, expr)
+    if not tensors and not named:
+        return made
+    return apply_block(scope, made, tensors, named, expr, label, sole)
+
+
+def construct_function(
+    scope: Scope, function: BlockValue, piped: list[Tensor], expr: s.Call
+) -> tuple[BlockValue, list[Tensor], list[s.Argument]]:
+    """A function with the static ones of a call's arguments, its tensors in order, and those by name."""
     inputs = input_names(function.block)
-    tensors, named, statics_ = list(piped), [], []
+    tensors = list(piped)
+    named: list[s.Argument] = []
+    static: list[s.Argument] = []
     for argument in expr.arguments:
-        if argument.name is not None and argument.name.text in inputs:
-            named.append(argument)
+        if argument.name is not None:
+            (named if argument.name.text in inputs else static).append(argument)
             continue
-        value = scope.evaluate(argument.value) if argument.name is None else None
+        value = scope.evaluate(argument.value)
         if isinstance(value, Tensor):
             tensors.append(value)
         elif is_bundle(value):
             tensors += value
         else:
-            statics_.append(argument)
-    made = construct_block(scope, function, statics_, expr.span)
-    if not tensors and not named:
-        return made
-    return apply_block(scope, made, tensors, named, expr, label, sole)
+            static.append(argument)
+    return construct_block(scope, function, static, expr.span), tensors, named
 
 
 # -- blocks --------------------------------------------------------------------------------------
@@ -333,7 +342,7 @@ def parameter_types(body: Body) -> dict[str, str]:
     found = {}
     for step in body.steps:
         if isinstance(step, CallStep):
-            found.update({f"{step.label}.{p}": t for p, t in parameter_types(step.body).items()})
+            found.update({join(step.label, p): t for p, t in parameter_types(step.body).items()})
         elif isinstance(step.op, Parameter):
             found[step.label] = str(step.types[0])
     return found

@@ -17,32 +17,46 @@ from netdsl.model import Call
 
 Table = Mapping[str, tuple[str, ...]]
 
+_DECAY = ("weight_decay", "decoupled", "decay_vectors")
+_ADAM = ("lr", "beta1", "beta2", "eps")
 OPTIMIZERS: Table = {
-    "sgd": ("lr", "momentum", "nesterov", "weight_decay"),
-    "adagrad": ("lr", "eps", "weight_decay"),
-    "rmsprop": ("lr", "decay", "eps", "momentum", "weight_decay"),
-    "adadelta": ("lr", "decay", "eps", "weight_decay"),
-    "adam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
-    "adamw": ("lr", "beta1", "beta2", "eps", "weight_decay"),
-    "nadam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
-    "lamb": ("lr", "beta1", "beta2", "eps", "weight_decay"),
-    "lion": ("lr", "beta1", "beta2", "weight_decay"),
+    "sgd": ("lr", "momentum", "nesterov", *_DECAY),
+    "adagrad": ("lr", "eps", *_DECAY),
+    "rmsprop": ("lr", "decay", "eps", "momentum", *_DECAY),
+    "adadelta": ("lr", "decay", "eps", *_DECAY),
+    "adam": (*_ADAM, *_DECAY),
+    "adamw": (*_ADAM, "weight_decay", "decay_vectors"),
+    "nadam": (*_ADAM, *_DECAY),
+    "lamb": (*_ADAM, "weight_decay", "decay_vectors"),
+    "lion": ("lr", "beta1", "beta2", "weight_decay", "decay_vectors"),
 }
 SCHEDULES: Table = {
     "constant": ("warmup",),
     "step": ("every", "factor", "warmup"),
-    "exponential": ("factor", "warmup"),
+    "exponential": ("factor", "every", "warmup"),
     "cosine": ("warmup", "final"),
     "linear": ("warmup", "final"),
     "one_cycle": ("warmup", "final"),
     "noam": ("warmup", "size"),
-    "plateau": ("factor", "patience"),
+    "plateau": ("factor", "patience", "threshold", "final", "warmup"),
 }
 CLIPS: Table = {"norm": ("limit",), "value": ("limit",)}
-RECIPES: Mapping[str, Table] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "clip": CLIPS}
+REGULARISERS: Table = {"l1": ("strength",), "l2": ("strength",)}
+GROUPS: Table = {"adjust": ("lr", "weight_decay")}
+RECIPES: Mapping[str, Table] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "clip": CLIPS,
+    "regularise": REGULARISERS,
+    "group": GROUPS,
+}
 """The settings that name a recipe, and the recipes of each."""
-NUMBERS = ("accumulate", "ema", "epochs", "batch_size", "seed", "patience")
+SEVERAL = ("clip", "regularise", "group")
+"""The settings that can be given several times, and for the weights of patterns alone."""
+NUMBERS = ("epochs", "batch_size", "accumulate", "ema", "patience", "steps", "seed")
 """The settings that are one number."""
+PATTERNS = ("over", "freeze", "recompute")
+"""The settings that are patterns and nothing else."""
 SETTINGS = ("loss", *RECIPES, *NUMBERS)
 
 
@@ -61,25 +75,27 @@ def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
     return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
 
 
-def read_call(scope: Scope, word: s.Ident, expr: s.Expr, known: Table) -> Call:
-    """`adamw(lr=1e-3)`: a known recipe with known arguments that are numbers.
+def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ...] = ()) -> Call:
+    """`adamw(lr=1e-3)`: a known recipe with known arguments that are numbers, or true or false.
 
     Raises:
         NetError: E0219 for an unknown recipe, E0406 or E0411 for arguments it does not take, E0403 for
             what is no number, E0412 for an argument that is given twice.
     """
+    known = RECIPES[word.text]
     function = expr.function if isinstance(expr, s.Call) else expr
     if not isinstance(function, s.Name):
         help = f"write `{word} = {next(iter(known))}(...)`"
         scope.fail("E0219", f"`{word}` is one of {', '.join(known)}", expr.span, help=help)
-    one_of(scope, s.Ident(function.span, function.text), tuple(known), word.text)
+    what = "regulariser" if word.text == "regularise" else word.text
+    one_of(scope, s.Ident(function.span, function.text), tuple(known), what)
     arguments: dict[str, float | bool] = {}
     for n, argument in enumerate(expr.arguments if isinstance(expr, s.Call) else ()):
         name = _argument_name(scope, function, argument, n, known[function.text])
         if name in arguments:
             scope.fail("E0412", f"`{name}` of `{function.text}` is given twice", argument.span)
         arguments[name] = _argument_value(scope, function, name, argument.value)
-    return Call(function.text, arguments, expr.span)
+    return Call(function.text, arguments, expr.span, patterns)
 
 
 def _argument_name(

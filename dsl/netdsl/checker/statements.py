@@ -296,7 +296,8 @@ def worth(scope: Scope, condition: s.Node) -> str:
 
 
 def _short(value: Value) -> str:
-    return str(value) if isinstance(value, (int, float, Dim)) else describe(value)
+    number = isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
+    return str(value) if number else describe(value)
 
 
 def _expect(scope: Scope, statement: s.Expect) -> None:
