@@ -5,7 +5,7 @@ A convolution is linear in either operand, so that these two and `conv` itself a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
@@ -103,9 +103,10 @@ class ConvInputGradient(_ConvGradient):
             (int(found.reach(axis)) - 1 - begin, int(found.reach(axis)) - 1 - end)
             for axis, (begin, end) in enumerate(padding)
         ]
-        if max(found.stride) == 1 and min(map(min, back)) >= 0:
+        few = weight.shape[0] <= 2 * shape[1]  # of many outputs, windows would be more to copy
+        if max(found.stride) == 1 and min(map(min, back)) >= 0 and few:
             pad = tuple(pair[side] for side in (0, 1) for pair in back)
-            return Conv((1,), pad, self.dilation, self.groups).forward(xp, dy, self._reversed(weight))
+            return Conv((1,), pad, self.dilation, self.groups).forward(xp, dy, self._reversed(xp, weight))
         return self._added_up(xp, dy, weight, found)
 
     def _pointwise(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
@@ -119,12 +120,13 @@ class ConvInputGradient(_ConvGradient):
         dx[(..., *(slice(None, None, step) for step in found.stride))] = products
         return dx
 
-    def _reversed(self, weight: Array) -> Array:
+    def _reversed(self, xp: Module, weight: Array) -> Array:
         """The weight with windows reversed and the parts of inputs and outputs exchanged."""
         outputs, inner, *window = weight.shape
         grouped = weight.reshape(self.groups, outputs // self.groups, inner, *window).swapaxes(1, 2)
         flipped = grouped[(..., *[slice(None, None, -1)] * len(window))]
-        return flipped.reshape(self.groups * inner, outputs // self.groups, *window)
+        shape = (self.groups * inner, outputs // self.groups, *window)
+        return xp.ascontiguousarray(flipped.reshape(shape))  # BLAS takes no reversed axes
 
     def _added_up(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
         shape, counts = self._fixed, dy.shape[2:]
@@ -137,19 +139,26 @@ class ConvInputGradient(_ConvGradient):
         ]
         full = xp.zeros((*shape[:2], *reached), dtype=kind)
         view = found.view(xp, full, counts)
-        turned = numerics.widen(xp, matrices(weight, self.groups).swapaxes(1, 2))
         column = shape[1] * prod(weight.shape[2:]) * full.itemsize
         for images, rows in blocks(xp, len(dy) if dy.size else 0, counts, column):
             part = numerics.widen(xp, dy[images, :, rows])
-            flow = _as_columns(part, self.groups)
-            products = xp.matmul(turned, flow).reshape(
-                shape[1], *weight.shape[2:], part.shape[0], *part.shape[2:]
-            )
+            products = self._products(xp, part, numerics.widen(xp, weight))
             target = view[images, :, rows]
             for place in combinations(*map(range, weight.shape[2:])):
-                target[(..., *place)] += products[(slice(None), *place)].swapaxes(0, 1)
+                target[(..., *place)] += products(place)
         inner = (slice(b, b + n) for (b, _), n in zip(found.padding(shape[2:]), shape[2:], strict=True))
         return full[(..., *inner)].astype(dy.dtype, copy=False)
+
+    def _products(self, xp: Module, dy: Array, weight: Array) -> Callable[[tuple[int, ...]], Array]:
+        """The products `[B, C, *counts]` of `dy` with the weight at one position of the window."""
+        if weight.shape[:2] == (self.groups, 1):  # depthwise: nothing to sum
+            factors = weight.reshape(self.groups, *[1] * (dy.ndim - 2), *weight.shape[2:])
+            return lambda place: dy * factors[(..., *place)]
+        turned = matrices(weight, self.groups).swapaxes(1, 2)
+        batch, _, *counts = dy.shape
+        made = xp.matmul(turned, _as_columns(dy, self.groups))
+        every = made.reshape(self._fixed[1], *weight.shape[2:], batch, *counts)
+        return lambda place: every[(slice(None), *place)].swapaxes(0, 1)
 
     def gradient(self, dy: Value, y: Value, inner: Value, weight: Value) -> tuple[Value, Value]:
         where = (self.stride, self.pad, self.dilation, self.groups)
