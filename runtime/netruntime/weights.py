@@ -119,9 +119,18 @@ def open_weights(
     chosen = choose_map(file, expected, maps, names)
     text = file.source if isinstance(given, Mapping) else str(given)
     if chosen is None:
-        return WeightStore(graph, match_weights(expected, file).arrays, Origin(text))
+        ours = _of_model(file, expected, graph.graph["name"])
+        return WeightStore(graph, match_weights(expected, ours).arrays, Origin(text))
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
     return WeightStore(graph, match_weights(expected, renamed).arrays, Origin(text, map=chosen))
+
+
+def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:
+    """The weights of one model in a file of several, where they stand under its name: `Generator.fc.bias`."""
+    if any(name in file for name in expected) or not any(f"{model}.{name}" in file for name in expected):
+        return file
+    own = {name: file[f"{model}.{name}"] for name in expected if f"{model}.{name}" in file}
+    return read_weights(own)
 
 
 def choose_map(

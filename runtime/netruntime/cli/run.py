@@ -35,7 +35,13 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     metavar="NAME=SPEC",
     help="Data for an input; SPEC is told above.",
 )
-@click.option("--weights", "-w", metavar="PATH", help="A .safetensors or .npz file, or a folder of shards.")
+@click.option(
+    "--weights",
+    "-w",
+    metavar="PATH",
+    help="A .safetensors or .npz file, a folder of shards, or `random`.  "
+    "[default: the .safetensors file beside the model's]",
+)
 @click.option("--names", metavar="MAP", help="The `weights` map of the file to read the weights by.")
 @set_option
 @device_option

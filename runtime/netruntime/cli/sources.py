@@ -52,6 +52,17 @@ def pick_model(checked: Checked, name: str | None) -> Model:
     return checked.models[choose_model(checked, name)]
 
 
+def weights_for(file: Path, given: str | None) -> str | None:
+    """The weights a command reads: those it is given, else those beside the file, `lenet5.safetensors`.
+
+    `random` means none: they are drawn from the seed.
+    """
+    if given == "random":
+        return None
+    beside = file.with_suffix(".safetensors")
+    return str(beside) if given is None and beside.is_file() else given
+
+
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:
     """Raises `CommandLineError` E0924 for a size that the model has not."""
     known = sorted({symbol for type_ in model.inputs.values() for d in type_.shape for symbol in d.symbols})

@@ -21,7 +21,7 @@ from netruntime.cli.running.reading import Items, batch_axis, count_files, read_
 from netruntime.cli.running.results import Array, TopClasses, read_labels, top_classes, with_classes
 from netruntime.cli.running.saving import Item, check_target, save_items, save_outputs
 from netruntime.cli.running.telling import outputs_json, print_items, print_outputs, print_top
-from netruntime.cli.sources import check_size_names, open_checked, pick_model
+from netruntime.cli.sources import check_size_names, open_checked, pick_model, weights_for
 from netruntime.io.input_spec import ImageOptions, InputOptions, TextOptions
 from netruntime.network import Network
 from netruntime.weights import open_weights, parameters
@@ -88,15 +88,18 @@ def _open(request: Request) -> tuple[Network, list[Feed]]:
     check_size_names(model, request.sizes)
     feeds = parse_feeds(model, request.file, request.inputs)
     device = open_quietly(request.device)
-    store = open_weights(build(model), request.weights, checked.weights, request.names, request.seed)
+    weights = weights_for(request.file, request.weights)
+    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
     network = Network(checked, model, store, device, request.seed)
     return network.tap(*request.taps, keep_outputs=True) if request.taps else network, feeds
 
 
-def _tell_weights(network: Network) -> None:
+def _tell_weights(network: Network, named: bool) -> None:
     origin = network.weights_from
     if origin.map:
         note(f"the weights are read by the names of `{origin.map}`")
+    elif origin.seed is None and not named:
+        note(f"the weights are those beside the file, {origin.text}")
     elif origin.seed is not None and parameters(network.graph):
         note(f"{origin.text}; --weights FILE gives trained ones")
 
@@ -115,7 +118,7 @@ def _run_once(
     request: Request, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
     arrays = read_once(feeds, request.input_options)
-    _tell_weights(network)
+    _tell_weights(network, request.weights is not None)
     started = time.perf_counter()
     outputs = _run(request, network, arrays)
     seconds = time.perf_counter() - started
@@ -140,7 +143,7 @@ def _run_many(
     many: Sequence[Feed],
     labels: Sequence[str] | None,
 ) -> None:
-    _tell_weights(network)
+    _tell_weights(network, request.weights is not None)
     found: list[Item] = []
     with Progress(count_files(many), hidden=request.as_json) as progress:
         for batch in read_many(feeds, many, request.batch_size, request.input_options):
