@@ -1,0 +1,121 @@
+"""The display of a run: live with `rich`, or lines."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from netruntime.train.events import EpochEvent, StepEvent
+from netruntime.train.progress.figures import (
+    History,
+    Pace,
+    epoch_line,
+    measured_text,
+    pace_texts,
+    sparkline,
+    step_line,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.live import Live
+
+CURVE = 60
+"""The most columns the curve of the loss takes."""
+
+
+class TrainingProgress:
+    """Shows a run as it goes; it is told of it as one of the run's watchers.
+
+    In a terminal: the bar of epochs and steps, the latest figures, speed, time left and a curve of the loss,
+    with a line for each epoch above. Elsewhere, and with `plain`: a line for each epoch, and one every few
+    seconds. With `quiet`: nothing.
+
+    Args:
+        console: Where to; standard output by default.
+        plain: Lines also in a terminal.
+        quiet: Nothing at all.
+        every: Seconds between lines that tell of steps, where there are lines.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        plain: bool = False,
+        quiet: bool = False,
+        every: float = 10.0,
+    ) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(highlight=False)
+        self.quiet = quiet
+        self.is_live = self.console.is_terminal and not plain and not quiet
+        self.every = every
+        self.epochs = 0
+        self.pace = Pace(0)
+        self._latest: dict[str, StepEvent] = {}
+        self._history = History()
+        self._told = 0.0
+        self._live: Live | None = None
+
+    def start(self, total_steps: int, epochs: int, done: int = 0) -> None:
+        """Begin to show a run of `total_steps` updates over `epochs` epochs; `done` updates are made."""
+        self.epochs = epochs
+        self.pace = Pace(total_steps, done)
+        if self.is_live:
+            from rich.live import Live
+
+            self._live = Live(console=self.console, get_renderable=self._display, refresh_per_second=8)
+            self._live.start()
+
+    def on_step(self, event: StepEvent) -> None:
+        """Show an update."""
+        if not self._latest or event.phase == next(iter(self._latest)):
+            self._history.add(event.loss)
+            if not self.is_live and event.seconds - self._told >= self.every and self._latest:
+                self._told = event.seconds
+                self.note(step_line(self._latest, self.pace, self.epochs))
+        self._latest[event.phase] = event
+        self.pace.add(event)
+
+    def on_epoch(self, event: EpochEvent) -> None:
+        """Show an epoch, which stays."""
+        self._told = event.seconds
+        self.note(epoch_line(event, self.epochs))
+
+    def note(self, text: str) -> None:
+        """Show a line, which stays."""
+        if not self.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """End the display; what it showed last stays."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _display(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        bar = Table.grid(padding=(0, 2))
+        latest = list(self._latest.values())
+        epoch = latest[-1].epoch + 1 if latest else 1
+        steps = f"{self.pace.step:,}/{self.pace.total:,}"
+        length = ProgressBar(total=max(self.pace.total, 1), completed=self.pace.step, width=32)
+        where = f"epoch {min(epoch, self.epochs)}/{self.epochs}"
+        bar.add_row(Text(where, "bold"), length, Text(steps), *map(Text, pace_texts(self.pace)))
+        lines = [Text(measured_text(event), overflow="ellipsis", no_wrap=True) for event in latest]
+        curve = sparkline(self._history.means, min(CURVE, self.console.width - 8))
+        return Group(bar, *lines, Text.assemble("loss ", (curve, "cyan")))
