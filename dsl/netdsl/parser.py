@@ -33,8 +33,11 @@ class Syntax:
     tokens: tuple[Token, ...]
 
 
-def parse(source: Source) -> Syntax:
+def parse(source: Source, *, is_file: bool = True) -> Syntax:
     """The syntax tree of a source.
+
+    Args:
+        is_file: Whether the text is a file, which says first which version it is written in.
 
     Raises:
         NetError: with one diagnostic for each item that does not parse.
@@ -50,7 +53,7 @@ def parse(source: Source) -> Syntax:
             found.append(result)
         else:
             items.append(result)
-    found += _check_header(source, items) if not found else []
+    found += _check_header(source, items) if is_file and not found else []
     if found:
         raise NetError(cap(sorted(found, key=lambda d: d.span.start if d.span else 0)))
     return Syntax(source, File(source.span(0, len(source.text)), tuple(items)), tuple(tokens))

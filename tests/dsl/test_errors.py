@@ -21,6 +21,7 @@ CASES = sorted((ROOT / "tests" / "cases" / "invalid").glob("*.net"))
 UPDATE = os.environ.get("NETDSL_UPDATE") == "1"
 
 COVERED_ELSEWHERE = {
+    "E0227": "test_overrides.py: a setting from outside",
     "E0250": "test_hints.py: a hint is no error",
     "E0251": "test_hints.py: a hint is no error",
     "E0414": "test_config_errors.py: a value from outside",

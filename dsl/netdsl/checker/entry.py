@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl import syntax as s
-from netdsl.checker import resolve, signatures, stages, tests, trains
+from netdsl.checker import overrides, resolve, signatures, stages, tests, trains
 from netdsl.checker.blocks import declare_model_inputs, finish, root_names
 from netdsl.checker.configs import configure
 from netdsl.checker.hints import hints, unused_names
@@ -19,25 +19,33 @@ from netdsl.modules import Module
 __all__ = ["check", "stages"]
 
 
-def check(module: Module, config: Mapping[str, Any] | None = None, *, training: bool = False) -> Checked:
+def check(
+    module: Module,
+    config: Mapping[str, Any] | None = None,
+    *,
+    training: bool = False,
+    train: Mapping[str, str] | None = None,
+) -> Checked:
     """Check a file and build its models.
 
     Args:
         module: The file, loaded with its imports.
         config: Values for entries of its `config`.
         training: What the word `training` means in the file: whether dropout drops, and so on.
+        train: Lines of the `train` sections given from outside, by setting: `{"optimizer.lr": "0.1"}`; see
+            `overrides`.
 
     Raises:
         NetError: with every error that was found; hints and warnings are in the result.
     """
     try:
-        return _check(module, config or {}, training)
+        return _check(module, config or {}, training, train or {})
     except RecursionError:
         help = "give inner parts names with `let`, or put them into blocks of their own"
         raise error("E0602", "the file nests too deep to be checked", module.file.span, help=help) from None
 
 
-def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked:
+def _check(module: Module, config: Mapping[str, Any], training: bool, train: Mapping[str, str]) -> Checked:
     checker = Checker(module, training=training)
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []
@@ -52,7 +60,8 @@ def _check(module: Module, config: Mapping[str, Any], training: bool) -> Checked
             if isinstance(item, s.Test):
                 test = tests.check_test(checker, module, item)
                 checks += [test] if test is not None else []
-        phases = trains.check_sections(checker, module, models)
+        sections = overrides.override([x for x in module.file.items if isinstance(x, s.Train)], train)
+        phases = trains.check_sections(checker, module, models, sections)
         signatures.check_signatures(checker, module)
         resolve.check_names(checker, module)
     except TooManyErrors:

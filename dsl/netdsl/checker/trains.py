@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,13 +33,13 @@ OPS_PATH = "train"
 """The label path of the operators that a section adds to its models."""
 
 
-def check_sections(checker: Checker, module: Module, models: Mapping[str, Model]) -> list[Phase]:
-    """Check every `train` section against the models of the file; errors are collected line by line."""
+def check_sections(
+    checker: Checker, module: Module, models: Mapping[str, Model], sections: Sequence[s.Train]
+) -> list[Phase]:
+    """Check `train` sections against the models of the file; errors are collected line by line."""
     seen: dict[str, s.Train] = {}
     phases: list[Phase] = []
-    for item in module.file.items:
-        if not isinstance(item, s.Train):
-            continue
+    for item in sections:
         scope = Scope(checker, module)
         scope.names.update(root_names(scope))
         name = item.name.text if item.name else ""

@@ -1,0 +1,109 @@
+"""Metrics from the statistics of batches: the built-in ones, made of sums that were added up.
+
+The statistics are those of the blocks in `netdsl/std/metrics.net`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from netdsl.model import MetricSpec, Phase
+
+Array = Any
+Mode = Literal["min", "max"]
+
+_HIGHER = frozenset({"accuracy", "top_k", "f1", "r2"})
+_LOWER = frozenset({"perplexity", "mse"})
+
+
+def finish(spec: MetricSpec, statistics: Array) -> float | Array:
+    """The metric, from the sums of its statistics over all batches; NaN where there is nothing to measure.
+
+    Args:
+        statistics: In f64, of the shape of the phase's output for the metric.
+
+    Returns:
+        A number; for `confusion_matrix` the counts themselves, [classes, classes], rows the labels.
+    """
+    sums = np.asarray(statistics, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _FINISH[spec.kind](sums, spec.arguments)
+
+
+def higher_is_better(spec: MetricSpec) -> bool | None:
+    """Whether a larger value is better; None where that is not known.
+
+    A free expression is known by its name: that of a built-in metric, or one that ends like it.
+    """
+    name = spec.kind if spec.kind in _FINISH else spec.name
+    for known, better in ((_HIGHER, True), (_LOWER, False)):
+        if any(name == word or name.endswith(f"_{word}") for word in known):
+            return better
+    return None
+
+
+def monitored(phase: Phase) -> tuple[str, Mode]:
+    """What tells the best weights of a phase: its first metric whose better side is known, else the loss."""
+    for spec in phase.metrics:
+        better = higher_is_better(spec)
+        if better is not None:
+            return spec.name, "max" if better else "min"
+    return "loss", "min"
+
+
+# -- the formulas --------------------------------------------------------------------------------
+
+
+def _ratio(sums: Array, arguments: Mapping[str, Any]) -> float:
+    return float(np.divide(sums[0], sums[1]))
+
+
+def _perplexity(sums: Array, arguments: Mapping[str, Any]) -> float:
+    """The exponential of the mean of minus the logarithms of the chances."""
+    return float(np.exp(_ratio(sums, arguments)))
+
+
+def _matrix(sums: Array, arguments: Mapping[str, Any]) -> Array:
+    return sums
+
+
+def _f1(counts: Array, arguments: Mapping[str, Any]) -> float:
+    """The harmonic mean of precision and recall (van Rijsbergen 1979), averaged over classes.
+
+    `macro` and `weighted` are over the classes that were met as a label or predicted; a class without a right
+    prediction has 0. `binary` is that of class 1.
+    """
+    right = np.diagonal(counts)
+    labels, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    average = arguments["average"]
+    if average == "micro":
+        return float(right.sum() / counts.sum())
+    scores = np.where(labels + predicted > 0, 2 * right / np.maximum(labels + predicted, 1), np.nan)
+    if average == "binary":
+        return float(scores[1]) if len(scores) > 1 else float("nan")
+    met = labels + predicted > 0
+    weight = labels[met] if average == "weighted" else np.ones(int(met.sum()))
+    return float(np.sum(scores[met] * weight) / np.sum(weight))
+
+
+def _r2(sums: Array, arguments: Mapping[str, Any]) -> float:
+    """The share of the variance that is explained, the mean over outputs; NaN where all targets are equal."""
+    count, total, squares, missed = sums
+    variance = squares - total**2 / count
+    scores = np.where(variance > 0, 1 - missed / variance, np.nan)
+    return float(np.mean(scores)) if scores.size else float("nan")
+
+
+_FINISH: dict[str, Callable[[Array, Mapping[str, Any]], float | Array]] = {
+    "mean": lambda sums, arguments: float(sums),
+    "accuracy": _ratio,
+    "top_k": _ratio,
+    "perplexity": _perplexity,
+    "confusion_matrix": _matrix,
+    "f1": _f1,
+    "mse": _ratio,
+    "r2": _r2,
+}
