@@ -27,8 +27,8 @@ from netdsl.ops.base import (
     example,
     operator,
 )
-from netdsl.ops.conv import Conv, blocks, check_operands, columns, matrices
-from netdsl.ops.rules import same_dtype, sizes
+from netdsl.ops.conv import Conv, blocks, columns, matrices
+from netdsl.ops.rules import could_equal, same_dtype, sizes
 from netdsl.ops.windows import Windows, windows
 from netdsl.types import TensorType, shape_text, tensor
 
@@ -46,8 +46,11 @@ class _ConvGradient(Op):
     dilation: Ints = (1,)
     groups: int = 1
 
-    def _conv(self) -> Conv:
-        return Conv(self.stride, self.pad, self.dilation, self.groups)
+    def _check(self, dy: TensorType, x: TensorType, weight: TensorType) -> None:
+        """Raise `OpError` where the convolution of `x` with `weight` is not shaped as `dy`."""
+        made = Conv(self.stride, self.pad, self.dilation, self.groups).shape(x, weight)
+        if made.rank != dy.rank or not all(map(could_equal, made.shape, dy.shape)):
+            raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, and gets {dy}", at=["dy"])
 
     @property
     def _fixed(self) -> tuple[int, ...]:
@@ -86,11 +89,9 @@ class ConvInputGradient(_ConvGradient):
     """
 
     def shape(self, dy: TensorType, weight: TensorType) -> TensorType:
+        same_dtype(dy, weight, ("dy", "weight"))
         x = dy.with_shape(self.sizes)
-        check_operands(x, weight, self.groups)
-        made = self._conv().shape(x, weight)
-        if made.shape != dy.shape:
-            raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, and gets {dy}", at=["dy"])
+        self._check(dy, x, weight)
         return x
 
     def forward(self, xp: Module, dy: Array, weight: Array) -> Array:
@@ -162,7 +163,8 @@ class ConvInputGradient(_ConvGradient):
 
     def gradient(self, dy: Value, y: Value, inner: Value, weight: Value) -> tuple[Value, Value]:
         where = (self.stride, self.pad, self.dilation, self.groups)
-        return dy.apply(Conv(*where), weight), inner.apply(ConvWeightGradient(weight.shape, *where), dy)
+        dinner = dy.apply(Conv(*where), weight).reshape(inner.shape)
+        return dinner, inner.apply(ConvWeightGradient(weight.shape, *where), dy)
 
     def cost(self, dy: TensorType, weight: TensorType) -> Dim:
         return dy.size * product(weight.shape[1:])
@@ -197,9 +199,7 @@ class ConvWeightGradient(_ConvGradient):
     def shape(self, dy: TensorType, x: TensorType) -> TensorType:
         same_dtype(dy, x, ("dy", "x"))
         weight = x.with_shape(self.sizes)
-        check_operands(x, weight, self.groups)
-        if dy.rank != x.rank or dy.shape[:2] != (x.shape[0], weight.shape[0]):
-            raise OpError(f"needs `dy` [batch, outputs, *counts], and gets {dy} for {x}", at=["dy", "x"])
+        self._check(dy, x, weight)
         return weight
 
     def forward(self, xp: Module, dy: Array, x: Array) -> Array:
@@ -220,7 +220,8 @@ class ConvWeightGradient(_ConvGradient):
 
     def gradient(self, dy: Value, y: Value, inner: Value, x: Value) -> tuple[Value, Value]:
         where = (self.stride, self.pad, self.dilation, self.groups)
-        return x.apply(Conv(*where), dy), inner.apply(ConvInputGradient(x.shape, *where), dy)
+        dinner = x.apply(Conv(*where), dy).reshape(inner.shape)
+        return dinner, inner.apply(ConvInputGradient(x.shape, *where), dy)
 
     def cost(self, dy: TensorType, x: TensorType) -> Dim:
         return dy.size * product(self.sizes[1:])
@@ -234,7 +235,7 @@ class ConvWeightGradient(_ConvGradient):
     def bad_examples(cls) -> Iterable[BadExample]:
         dy, x = tensor("f32", 2, 4, 3, 3), tensor("f32", 2, 3, 5, 5)
         yield bad("f32 and f64", cls(sizes(4, 3, 3, 3)), dy, tensor("f64", 2, 3, 5, 5))
-        yield bad("[batch, outputs, *counts]", cls(sizes(5, 3, 3, 3)), dy, x)
+        yield bad("`dy` of shape [2, 5, 3, 3]", cls(sizes(5, 3, 3, 3)), dy, x)
 
 
 def _as_columns(x: Array, groups: int) -> Array:

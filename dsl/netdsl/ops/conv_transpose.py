@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim, product
 from netdsl.ops import numerics
@@ -23,10 +24,15 @@ from netdsl.ops.base import (
     example,
     operator,
 )
-from netdsl.ops.conv import COPY_LIMIT, add_bias, check_bias, check_groups, check_operands
+from netdsl.ops.conv import COPY_LIMIT, Conv, add_bias, check_bias, check_groups, check_operands
+from netdsl.ops.conv_gradient import ConvWeightGradient
 from netdsl.ops.rules import spread
+from netdsl.ops.slice import Slice
 from netdsl.ops.windows import Windows, windows
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("conv_transpose", "x", "weight", "bias?")
@@ -141,6 +147,23 @@ class ConvTranspose(Op):
             target += products[(slice(None), slice(None), *place)]
         begins = [begin for begin, _ in found.padding(counts)]
         return full[(..., *(slice(b, b + n) for b, n in zip(begins, space, strict=True)))]
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None
+    ) -> tuple[Value, Value, Value | None]:
+        found = self._windows(weight.shape[2:])
+        flow, begins, ends = dy, [], []
+        for axis, (extra, (begin, end)) in enumerate(
+            zip(self._output_pad(found), found.padding(()), strict=True), start=2
+        ):
+            begins.append(begin)
+            ends.append(max(end - extra, 0))
+            if extra > end:  # no window reaches the rest of `output_pad`
+                flow = flow.apply(Slice(axis, stop=dim(end - extra)))
+        where = (self.stride, (*begins, *ends), self.dilation, self.groups)
+        dx = flow.apply(Conv(*where), weight).reshape(x.shape)
+        dweight = x.apply(ConvWeightGradient(weight.shape, *where), flow)
+        return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return x.size * product(weight.shape[1:])
