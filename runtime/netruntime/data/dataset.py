@@ -80,6 +80,10 @@ class StreamDataset(Protocol):
         """A batch of such rows as the model's inputs; `first` is the first one's number. Raises as `rows`."""
         ...
 
+    def gather(self) -> Dataset:
+        """All rows, read now and held in memory: what has an end can be shuffled, split and read again."""
+        ...
+
 
 @dataclass(frozen=True)
 class Subset:

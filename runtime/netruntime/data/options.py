@@ -11,7 +11,7 @@ from netruntime.io.input_spec import Resize
 IGNORED_LABEL = -1
 """The label of padding; `cross_entropy(..., ignore_index=-1)` leaves it out."""
 
-LABEL_WORDS = frozenset({"label", "target", "next", "tag"})
+LABEL_WORDS = frozenset({"label", "target", "next", "tag", "class", "y"})
 
 DEFAULT_WINDOW = 64
 
@@ -29,7 +29,7 @@ class DataOptions:
     is numbered as the training data was. `strict` makes a class that is missing in validation an error.
 
     `label_names` are the inputs that are labels (those of a `train` section); by default those called
-    `label`, `target`, `next`, `tag`, their plurals, or ending in `_label` and so on.
+    `label`, `target`, `next`, `tag`, `class` or `y`, their plurals, or ending in `_label` and so on.
 
     Sequences: rows longer than `max_length` are refused, or cut to it where `cut` is set. `pad` fills the ids
     of shorter ones. Text is read as characters of `vocabulary` (by default those of the text, sorted), or as
@@ -66,7 +66,8 @@ class DataOptions:
         """Whether the input of this name is a label."""
         if self.label_names is not None:
             return name in self.label_names
-        return name.rpartition("_")[2].removesuffix("s") in LABEL_WORDS
+        word = name.rpartition("_")[2]
+        return word in LABEL_WORDS or word.removesuffix("s") in LABEL_WORDS
 
 
 DEFAULT_OPTIONS = DataOptions()

@@ -59,6 +59,9 @@ class FittedStream:
     def collate(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
         return self._fitted(rows, first).rows(range(len(rows)))
 
+    def gather(self) -> FittedDataset:
+        return FittedDataset(RowTable(list(self.rows), self.reader), self.match, self.options)
+
     def _fitted(self, rows: Sequence[Any], first: int) -> FittedDataset:
         return FittedDataset(
             _Piece(rows, self.reader, first=first, known=self.known), self.match, self.options

@@ -35,6 +35,15 @@ def test_flip(text: str, axis: int) -> None:
     assert all(f != s for f, s in zip(flipped, same, strict=True)) and 16 < sum(flipped) < 48
 
 
+def test_steps_draw_by_themselves() -> None:
+    made = augmented("flip,vflip")
+    ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-1, -2)]
+    kinds = [
+        [np.array_equal(made[n], np.flip(PICTURES[n], axes)) for axes in ways].index(True) for n in INDICES
+    ]
+    assert min(np.bincount(kinds, minlength=4)) > 4
+
+
 @pytest.mark.parametrize(("text", "mode"), [("crop=2", "constant"), ("shift=2", "edge")])
 def test_crop_and_shift(text: str, mode: Any) -> None:
     made = augmented(text)

@@ -74,6 +74,13 @@ def test_a_generator_is_gone_through_once() -> None:
         list(batches(stream, 4, epoch=1))
 
 
+def test_a_stream_with_an_end_can_be_gathered() -> None:
+    dataset = open_data(iter(Endless()), WANTED, PLAIN).gather()  # type: ignore[union-attr]
+    assert len(dataset) == 10
+    seen = [np.concatenate([b["label"] for b in batches(dataset, 4, epoch=e)]).tolist() for e in (0, 1)]
+    assert seen[0] != seen[1] and sorted(seen[0]) == sorted(seen[1])
+
+
 def test_sequences_of_a_stream_are_padded_batch_by_batch() -> None:
     rows = ({"ids": list(range(1, n + 1))} for n in (1, 3, 2, 5))
     stream = open_data(rows, wants(ids="i32[B, T]", length="i32[B]"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_every_row_once(epoch: int) -> None:
 def test_order_is_a_function_of_seed_and_epoch() -> None:
     assert values(epoch=2, seed=5) == values(epoch=2, seed=5)
     orders = [values(epoch=epoch, seed=seed) for epoch in (0, 1) for seed in (0, 1, -1)]
-    assert all(a != b for a, b in pairwise(orders))
+    assert all(a != b for a, b in combinations(orders, 2))
     assert values(shuffle=False) == [list(map(float, range(n, min(n + 10, 103)))) for n in range(0, 103, 10)]
 
 
@@ -67,6 +67,15 @@ def test_rows_of_similar_length_share_a_batch() -> None:
     ]
     widths = [b["ids"].shape[1] for b in made]
     assert widths != sorted(widths), "batches are in no order of length"
+
+
+def test_who_shares_a_batch_changes_with_the_epoch() -> None:
+    data = {"ids": [[7] * n for n in LENGTHS], "n": np.arange(1000)}
+    dataset = open_data(data, wants(ids="i32[B, T]", n="i32[B]"))
+    first, second = (
+        {frozenset(b["n"].tolist()) for b in batches(dataset, 8, epoch=epoch)} for epoch in (0, 1)
+    )
+    assert len(first & second) < 10
 
 
 def test_padding_is_not_kept() -> None:
@@ -120,6 +129,10 @@ def test_classes_that_one_part_lacks() -> None:
     )
     with pytest.raises(DataInputError, match="E1009"):
         compare_classes(train, valid, strict=True)  # type: ignore[arg-type]
+    (missing,) = compare_classes(train, labelled(3, 3))  # type: ignore[arg-type]
+    assert missing == "`label`: no row of the validation data is of class 2"
+    (new,) = compare_classes(train, labelled(1, 1, 1, 1))  # type: ignore[arg-type]
+    assert new == "`label`: no row of the training data is of class 3"
     assert compare_classes(train, labelled(1, 1, 1), strict=True) == ()  # type: ignore[arg-type]
 
 
