@@ -66,12 +66,17 @@ def draw_doubles(item: Example, seed: int) -> list[Any]:
 
 
 def weights_for(outputs: Sequence[Any]) -> list[Any]:
-    """A random number for each element of the float outputs: the gradient is of their weighted sum."""
+    """A random number for each element of the float outputs: the gradient is of their weighted sum.
+
+    What is infinite, such as the logarithm of a masked chance, does not count.
+    """
     rng = np.random.default_rng(7)
-    return [
-        rng.uniform(0.5, 1.5, o.shape) * rng.choice([-1, 1], o.shape) if is_float(o) else None
-        for o in outputs
-    ]
+    return [_weights(rng, o) if is_float(o) else None for o in outputs]
+
+
+def _weights(rng: np.random.Generator, output: Any) -> Any:
+    weights = rng.uniform(0.5, 1.5, output.shape) * rng.choice([-1, 1], output.shape)
+    return np.where(np.isfinite(output), weights, 0.0)
 
 
 def analytic(op: Op, arrays: Sequence[Any]) -> list[Any]:
@@ -97,7 +102,8 @@ def check_gradient(op: Op, arrays: Sequence[Any], given: Sequence[Any]) -> None:
 
     def loss(inputs: Sequence[Any]) -> float:
         results = forward(op, inputs)
-        return float(sum(np.sum(w * r) for w, r in zip(weights, results, strict=True) if w is not None))
+        pairs = [(w, r) for w, r in zip(weights, results, strict=True) if w is not None]
+        return float(sum(np.sum(w * np.where(w == 0, 0.0, r)) for w, r in pairs))
 
     for slot, array in enumerate(arrays):
         if not is_float(array):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import (
     Array,
@@ -18,9 +19,13 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.elementary import Exp
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_mask, normal_axes
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:
@@ -92,6 +97,10 @@ class Softmax(_Normalisation):
         axes = normal_axes(self.over, x.ndim)
         return normalised_weights(xp, _masked(xp, x, where), axes).astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None = None) -> tuple[Value, None]:
+        weighted = dy * y
+        return weighted - y * weighted.sum(normal_axes(self.over, x.rank), keepdims=True), None
+
 
 @operator("log_softmax", "x", "where?")
 @dataclass(frozen=True)
@@ -113,3 +122,8 @@ class LogSoftmax(_Normalisation):
         total = xp.sum(xp.exp(shifted), axis=axes, keepdims=True)
         shifted -= xp.log(xp.where(total == 0, total.dtype.type(1), total))
         return shifted.astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None = None) -> tuple[Value, None]:
+        kept = dy if where is None else where.select(dy, 0)
+        total = kept.sum(normal_axes(self.over, x.rank), keepdims=True)
+        return kept - y.apply(Exp()) * total, None
