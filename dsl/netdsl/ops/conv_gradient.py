@@ -132,13 +132,7 @@ class ConvInputGradient(_ConvGradient):
     def _added_up(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
         shape, counts = self._fixed, dy.shape[2:]
         kind = xp.float32 if dy.dtype.itemsize == 2 else dy.dtype
-        reached = [
-            max((count - 1) * found.stride[axis] + int(found.reach(axis)), begin + length)
-            for axis, (count, (begin, _), length) in enumerate(
-                zip(counts, found.padding(shape[2:]), shape[2:], strict=True)
-            )
-        ]
-        full = xp.zeros((*shape[:2], *reached), dtype=kind)
+        full = xp.zeros((*shape[:2], *found.extents(shape[2:])), dtype=kind)
         view = found.view(xp, full, counts)
         column = shape[1] * prod(weight.shape[2:]) * full.itemsize
         for images, rows in blocks(xp, len(dy) if dy.size else 0, counts, column):
@@ -147,8 +141,7 @@ class ConvInputGradient(_ConvGradient):
             target = view[images, :, rows]
             for place in combinations(*map(range, weight.shape[2:])):
                 target[(..., *place)] += products(place)
-        inner = (slice(b, b + n) for (b, _), n in zip(found.padding(shape[2:]), shape[2:], strict=True))
-        return full[(..., *inner)].astype(dy.dtype, copy=False)
+        return full[(..., *found.inside(shape[2:]))].astype(dy.dtype, copy=False)
 
     def _products(self, xp: Module, dy: Array, weight: Array) -> Callable[[tuple[int, ...]], Array]:
         """The products `[B, C, *counts]` of `dy` with the weight at one position of the window."""

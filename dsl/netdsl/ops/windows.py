@@ -77,19 +77,28 @@ class Windows:
             pairs.append((short, long) if self.pad == "same" else (long, short))
         return tuple(pairs)
 
+    def extents(self, space: Sequence[int]) -> tuple[int, ...]:
+        """The sizes of the axes with as much of their padding as windows reach."""
+        pairs = zip(space, self.fixed_counts(space), self.padding(space), strict=True)
+        return tuple(
+            max(begin + length, (count - 1) * self.stride[axis] + int(self.reach(axis)))
+            for axis, (length, count, (begin, _)) in enumerate(pairs)
+        )
+
+    def inside(self, space: Sequence[int]) -> tuple[slice, ...]:
+        """Where the elements of an array lie between its padding."""
+        return tuple(
+            slice(begin, begin + n) for n, (begin, _) in zip(space, self.padding(space), strict=True)
+        )
+
     def padded(self, xp: Module, x: Array, fill: float) -> Array:
         """`x` with as much of `fill` around it as its windows reach; `x` itself where that is none."""
         space = x.shape[2:]
-        inner, shape = [slice(None)] * 2, list(x.shape[:2])
-        pairs = zip(space, self.fixed_counts(space), self.padding(space), strict=True)
-        for axis, (length, count, (begin, _)) in enumerate(pairs):
-            reached = (count - 1) * self.stride[axis] + int(self.reach(axis))
-            inner.append(slice(begin, begin + length))
-            shape.append(max(begin + length, reached))
-        if shape == list(x.shape):
+        shape = (*x.shape[:2], *self.extents(space))
+        if shape == x.shape:
             return x
         wide = xp.full(shape, fill, dtype=x.dtype)
-        wide[tuple(inner)] = x
+        wide[(..., *self.inside(space))] = x
         return wide
 
     def view(self, xp: Module, x: Array, counts: Sequence[int]) -> Array:
