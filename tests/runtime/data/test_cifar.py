@@ -51,6 +51,8 @@ def test_cifar_100(tmp_path: Path) -> None:
     dataset = open_data(tmp_path, wants(x="f32[B, 3, 32, 32]", y="i32[B]"), DataOptions(scale=1))
     assert dataset.rows([0])["y"] == 99
     np.testing.assert_array_equal(dataset.rows([0])["x"][0], first[1])
+    other = open_data(tmp_path, wants(x="f32[B, 3, 32, 32]", kind="i32[B]"))
+    assert other.rows([0])["kind"] == 99, "the coarse label is only given by its name"
     coarse = open_data(tmp_path, wants(image="f32[B, 3, 32, 32]", coarse="i32[B]"))
     assert coarse.rows([0])["coarse"] == 19
 

@@ -83,6 +83,16 @@ def test_padding_is_not_kept() -> None:
     np.testing.assert_array_equal(batch["ids"], np.where(batch["keep"], 7, 0))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [([[7, 7, 7], [7]], [[8], [8, 8]]), ([[7], [7, 7]], [[8, 8, 8], [8]])]
+)
+def test_inputs_of_one_axis_are_padded_alike(first: list[list[int]], second: list[list[int]]) -> None:
+    dataset = open_data({"a": first, "b": second}, wants(a="i32[B, T]", b="i32[B, T]", b_length="i32[B]"))
+    rows = dataset.rows([0])
+    assert rows["a"].shape == rows["b"].shape == (1, 3)
+    assert rows["b_length"] == [len(second[0])]
+
+
 def test_sampler_without_rows() -> None:
     assert Sampler(0).batches(0, 4) == []
 
