@@ -17,6 +17,7 @@ from netruntime.cli.init import init
 from netruntime.cli.run import run
 from netruntime.cli.show import show
 from netruntime.cli.test import test
+from netruntime.cli.train import train
 
 EXIT_HELP = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words}" for code, words in EXIT_CODES.items())
 
@@ -91,5 +92,5 @@ def cli() -> None:
     """
 
 
-for _command in (init, check, show, run, test, fmt, explain, completion):
+for _command in (init, check, show, run, train, test, fmt, explain, completion):
     cli.add_command(_command)

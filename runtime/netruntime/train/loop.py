@@ -9,6 +9,8 @@ from contextlib import closing
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from netruntime.data import Augment, Dataset, batch_count, batches
 from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
 from netruntime.train.early_stopping import EarlyStopping
@@ -165,7 +167,7 @@ class Loop:
             self.epoch,
             name,
             totals.loss,
-            totals.metrics(),
+            {name: value for name, value in totals.metrics().items() if np.ndim(value) == 0},
             update.lr,
             update.grad_norm,
             seconds,

@@ -1,0 +1,116 @@
+"""Training from Python: `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from netruntime.data import DataOptions, DataSpec
+from netruntime.loading import load
+from netruntime.network import Network
+from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.run import Request, prepare
+from netruntime.weights import Given
+
+_SETTINGS = frozenset(
+    {"epochs", "batch_size", "accumulate", "steps", "save_every", "patience", "ema", "seed"}
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gave.
+
+    Args:
+        weights: The final weights by label path, NumPy arrays.
+        history: The figures of each epoch.
+        step: How many updates were made.
+    """
+
+    source: str | PathLike[str]
+    weights: Mapping[str, Any]
+    history: tuple[EpochEvent, ...]
+    step: int
+    device: str
+    config: Mapping[str, Any]
+
+    def network(self, model: str | None = None) -> Network:
+        """A network with the final weights. Raises as `netruntime.load`."""
+        return load(self.source, self.weights, self.device, model=model, **self.config)
+
+
+def fit(
+    source: str | PathLike[str],
+    data: DataSpec,
+    valid: DataSpec | None = None,
+    *,
+    holdout: float = 0.0,
+    out: str | PathLike[str] | None = None,
+    resume: bool = False,
+    weights: Given | None = None,
+    names: str | None = None,
+    device: str = "cpu",
+    train: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    options: DataOptions | None = None,
+    augment: str | None = None,
+    watchers: Sequence[Watcher] = (),
+    note: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> Trained:
+    """Train a model by the `train` section of its file.
+
+        result = nr.fit("lenet5.net", {"image": x, "label": y}, holdout=0.2, epochs=10)
+        net = result.network()
+
+    Args:
+        source: The path of a `.net` file, or its text.
+        data: Arrays by input name, a file, or rows; see `netruntime.data.open_data`.
+        valid: What to validate on; or `holdout`, the share of the data that is held out for it.
+        out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
+        resume: Go on from the newest checkpoint there, bit for bit as if never stopped.
+        weights: Weights to start from; those it lacks are drawn from the seed.
+        train: Texts in place of lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
+        config: Values for entries of the file's `config`.
+        watchers: Are told of every step and every epoch.
+        note: Is told in words what a user should know, such as how data were made to fit.
+        **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
+            `patience`, `ema`, `seed`.
+
+    Raises:
+        TrainingError: what cannot be trained (E1070 to E1089), checkpoints (E1050 to E1059).
+        DataInputError: data that cannot be read or does not fit (E1000 to E1049, E0850 to E0852).
+        NetError, WeightsError, DeviceError: as `netruntime.load`.
+    """
+    unknown = sorted(settings.keys() - _SETTINGS)
+    if unknown:
+        raise TypeError(
+            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(_SETTINGS))}"
+        )
+    request = Request(
+        source,
+        data,
+        valid,
+        holdout,
+        None if out is None else Path(out),
+        resume,
+        weights,
+        names,
+        device,
+        settings,
+        train or {},
+        config or {},
+        options or DataOptions(),
+        augment,
+    )
+    run = prepare(request, watchers, note)
+    for text in run.notes:
+        note(text)
+    with run:
+        run.loop.run()
+        run.finish()
+    host = run.trainer.host_weights()
+    return Trained(source, host, tuple(run.loop.history), run.trainer.step, device, request.config)
