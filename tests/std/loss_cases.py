@@ -203,10 +203,10 @@ CASES = [
     ),
     LossCase(
         "triplet",
-        "triplet(a, b, c, margin=0.6)",
+        "triplet(a, b, c, margin=4.0)",
         PAIR_TYPES | {"c": "f64[B, 6]"},
         PAIR | {"c": wave(4, 6, phase=0.8)},
-        lambda t, v: t.nn.functional.triplet_margin_loss(v["a"], v["b"], v["c"], margin=0.6),
+        lambda t, v: t.nn.functional.triplet_margin_loss(v["a"], v["b"], v["c"], margin=4.0),
     ),
     LossCase(
         "contrastive",

@@ -38,7 +38,7 @@ def higher_is_better(spec: MetricSpec) -> bool | None:
 
     A free expression is known by its name: that of a built-in metric, or one that ends like it.
     """
-    name = spec.kind if spec.kind in _FINISH else spec.name
+    name = spec.name if spec.kind == "mean" else spec.kind
     for known, better in ((_HIGHER, True), (_LOWER, False)):
         if any(name == word or name.endswith(f"_{word}") for word in known):
             return better
