@@ -88,6 +88,6 @@ def _marks(codec: Codec, options: DataOptions) -> tuple[int, int]:
         raise DataInputError.make(
             "E1018",
             f"nothing says which token {what} a translation",
-            help="give the ids (`--begin`, `--end`), or a vocabulary with <begin> and <end>",
+            help="take a tokenizer that has [BOS] and [EOS], or give the ids `begin` and `end` in Python",
         )
     return begin, end
