@@ -8,6 +8,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from netdsl.ops.create import CausalMask, Constant, Range
+from netdsl.ops.vector import Vector
 from ops.harness import reference, run_onnx
 
 
@@ -15,6 +16,12 @@ from ops.harness import reference, run_onnx
 def constant(op: Constant) -> Any:
     value = numpy_helper.from_array(np.array([op.value], op.dtype.numpy_name))
     return run_onnx("ConstantOfShape", np.array([int(n) for n in op.sizes], np.int64), value=value)
+
+
+@reference(Vector)
+def vector(op: Vector) -> Any:
+    value = numpy_helper.from_array(np.array(op.values, op.dtype.numpy_name))
+    return run_onnx("Constant", value=value)
 
 
 @reference(Range)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from std.phases import phase_of, run_phase
 
 from netdsl.model import MetricSpec, Phase
 from netdsl.source import Source
 from netruntime.train.metrics import finish, higher_is_better, monitored
+from std.phases import phase_of, run_phase
 
 SPAN = Source("model.net", "").span(0, 0)
 ROWS, CLASSES = 23, 4
