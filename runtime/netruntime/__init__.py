@@ -3,6 +3,7 @@
     import netruntime as nr
     net = nr.load("lenet5.net", weights="lenet5.safetensors")
     logits = net(image=x)
+    result = nr.fit("lenet5.net", {"image": x, "label": y}, holdout=0.2, epochs=10)
 
 Names are imported when first used, so that the command line starts without NumPy.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from netruntime.io.weights import read_weights, write_weights
     from netruntime.loading import load
     from netruntime.network import Network
+    from netruntime.train.api import Trained, fit
 
 __all__ = [
     "DataInputError",
@@ -32,7 +34,10 @@ __all__ = [
     "MissingExtraError",
     "NetError",
     "Network",
+    "Trained",
+    "TrainingError",
     "WeightsError",
+    "fit",
     "generate",
     "load",
     "read_weights",
@@ -43,6 +48,8 @@ _HOMES = {
     "Generated": "netruntime.generation",
     "NetError": "netdsl.diagnostics",
     "Network": "netruntime.network",
+    "Trained": "netruntime.train.api",
+    "fit": "netruntime.train.api",
     "generate": "netruntime.generation",
     "load": "netruntime.loading",
     "read_weights": "netruntime.io.weights",

@@ -11,7 +11,7 @@ import click
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netruntime.cli.output import print_diagnostics, print_json
-from netruntime.errors import DataInputError, DeviceError, MissingExtraError, WeightsError
+from netruntime.errors import DataInputError, DeviceError, MissingExtraError, TrainingError, WeightsError
 
 OK, BAD_FILE, USAGE, BAD_DATA, SYSTEM, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 70, 130, 141
 
@@ -19,7 +19,7 @@ EXIT_CODES = {
     OK: "all is well",
     BAD_FILE: "errors in the .net file, a test that fails, or a file that `fmt --check` would change",
     USAGE: "the command line is not understood",
-    BAD_DATA: "input data or weights do not fit the model",
+    BAD_DATA: "data, weights or a checkpoint do not fit the model, or training went astray",
     SYSTEM: "the device, an optional package, the memory, or a file is not to be had",
     BUG: "netrun itself failed",
     INTERRUPTED: "interrupted",
@@ -27,6 +27,9 @@ EXIT_CODES = {
 
 OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
 """The codes of weights and of values that do not fit in memory."""
+
+NOT_WRITTEN = frozenset({"E1052", "E1053"})
+"""The codes of checkpoints that the system does not let us write."""
 
 TRACEBACK_VARIABLE = "NETRUN_TRACEBACK"
 
@@ -75,6 +78,8 @@ def exit_code(failed: NetError) -> int:
         return BAD_DATA
     if isinstance(failed, (DeviceError, MissingExtraError, FileAccessError)):
         return SYSTEM
+    if isinstance(failed, TrainingError) and failed.diagnostics[0].span is None:
+        return SYSTEM if failed.code in NOT_WRITTEN else BAD_DATA
     codes = {diagnostic.code for diagnostic in failed.diagnostics if diagnostic.span is None}
     if isinstance(failed, CommandLineError) or codes & {"E0861", "E0871", "E0872"}:
         return USAGE

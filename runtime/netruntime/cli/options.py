@@ -11,12 +11,12 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _settings(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """`key=value` texts as a dictionary. Raises `click.BadParameter`."""
     found: dict[str, str] = {}
     for text in values:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip().isidentifier():
+        if not equals or not all(part.isidentifier() for part in key.strip().split(".")):
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE")
         if key.strip() in found:
             raise click.BadParameter(f"'{key.strip()}' is given twice")
@@ -26,7 +26,7 @@ def _settings(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
 
 def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     sizes = {}
-    for name, value in _settings(ctx, parameter, values).items():
+    for name, value in assignments(ctx, parameter, values).items():
         if not (value.isascii() and value.isdigit() and len(value) < 16):
             raise click.BadParameter(f"the size {name} is '{value}', and a size is a whole number from 0 up")
         sizes[name] = int(value)
@@ -42,7 +42,7 @@ def set_option(function: Command) -> Command:
     """`--set NAME=VALUE`, as a dictionary `settings`."""
     words = "A value for an entry of the file's `config`; may be repeated."
     return click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help=words
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=assignments, help=words
     )(function)
 
 

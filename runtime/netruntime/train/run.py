@@ -86,6 +86,18 @@ class Run:
     loop: Loop
     notes: tuple[str, ...]
 
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self.loop.checkpoints is not None:
+            self.loop.checkpoints.close()
+
+    def finish(self) -> None:
+        """Write what a run leaves beside its checkpoints: the last weights. Raises `TrainingError` E1052."""
+        if self.request.out is not None:
+            save_weights(self.request.out / LAST, self.trainer.host_weights())
+
 
 def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
     """Everything that can go wrong before the first step: the file, the device, the weights, the data.
