@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from netruntime.io.input_spec import Resize
 
 IGNORED_LABEL = -1
-"""The label of padding; `cross_entropy(..., ignore_index=-1)` leaves it out."""
+"""The label of padding; `cross_entropy(..., ignore=-1)` leaves it out."""
 
 LABEL_WORDS = frozenset({"label", "target", "next", "tag", "class", "y"})
 
