@@ -13,6 +13,7 @@ from netruntime.cli.completion import completion
 from netruntime.cli.explain import explain
 from netruntime.cli.failures import EXIT_CODES, PipeClosedError, guarded
 from netruntime.cli.fmt import fmt
+from netruntime.cli.generate import generate
 from netruntime.cli.init import init
 from netruntime.cli.run import run
 from netruntime.cli.show import show
@@ -92,5 +93,5 @@ def cli() -> None:
     """
 
 
-for _command in (init, check, show, run, train, test, fmt, explain, completion):
+for _command in (init, check, show, run, train, test, generate, fmt, explain, completion):
     cli.add_command(_command)

@@ -94,7 +94,8 @@ def _open(request: Request) -> tuple[Network, list[Feed]]:
     return network.tap(*request.taps, keep_outputs=True) if request.taps else network, feeds
 
 
-def _tell_weights(network: Network, named: bool) -> None:
+def tell_weights(network: Network, named: bool) -> None:
+    """Say where the weights are from, unless they are `named` on the command line."""
     origin = network.weights_from
     if origin.map:
         note(f"the weights are read by the names of `{origin.map}`")
@@ -118,7 +119,7 @@ def _run_once(
     request: Request, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
     arrays = read_once(feeds, request.input_options)
-    _tell_weights(network, request.weights is not None)
+    tell_weights(network, request.weights is not None)
     started = time.perf_counter()
     outputs = _run(request, network, arrays)
     seconds = time.perf_counter() - started
@@ -143,7 +144,7 @@ def _run_many(
     many: Sequence[Feed],
     labels: Sequence[str] | None,
 ) -> None:
-    _tell_weights(network, request.weights is not None)
+    tell_weights(network, request.weights is not None)
     found: list[Item] = []
     with Progress(count_files(many), hidden=request.as_json) as progress:
         for batch in read_many(feeds, many, request.batch_size, request.input_options):
