@@ -81,12 +81,9 @@ def refuse_bad_labels(labels: Array, name: str, indices: Array, count: int, data
     )
 
 
-def refuse_values(
-    dataset: Dataset, name: str, indices: Array, type: TensorType, lost: CastError
-) -> DataInputError:
-    """The error E1004 for values that an input's element type cannot hold."""
-    first = int(indices[0]) if len(indices) else 0
-    message = f"{shown(name)} is {type}; what is read from {dataset.place(name, first)} on {lost}"
+def refuse_values(dataset: Dataset, name: str, row: int, type: TensorType, lost: CastError) -> DataInputError:
+    """The error E1004 for a row that an input's element type cannot hold."""
+    message = f"{dataset.place(name, row)}, read for {shown(name)} ({type}), {lost}"
     return DataInputError.make("E1004", message, help=lost.help)
 
 

@@ -11,14 +11,13 @@ import numpy as np
 from netdsl.dims import Dim
 from netdsl.types import DType, TensorType
 from netruntime.data.options import DataOptions
-from netruntime.data.resize import resize_pictures
+from netruntime.data.pictures import Picture, PictureFit, channels_first, picture_of, three
 from netruntime.data.table import ColumnInfo
 from netruntime.errors import DataInputError, shown
 from netruntime.io.arrays import Array, cast
 from netruntime.sizes import SizeClashError, bind_sizes
 
 Step = Callable[[Array], Array]
-Picture = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def conform(info: ColumnInfo, wanted: Wanted, options: DataOptions, sizes: Mappi
         bound = _bind(layout.shape, wanted, sizes)
         if bound is not None:
             return _finish(layout, info, wanted, options, bound)
-    resized = _resized(layouts[0], info, wanted, options)
+    resized = _resized(info, wanted, options)
     bound = _bind(resized.shape, wanted, sizes) if resized else None
     if resized is None or bound is None:
         raise _does_not_fit(info, wanted, sizes)
@@ -97,17 +96,12 @@ def could_fit(info: ColumnInfo, wanted: Wanted, options: DataOptions, sizes: Map
 
 def _check_kind(info: ColumnInfo, wanted: Wanted) -> None:
     dtype = wanted.type.dtype
-    is_float = info.dtype in ("f16", "bf16", "f32", "f64")
-    is_bool = info.dtype == "bool"
-    if dtype.is_float and not is_bool:
-        return
-    if not is_float and not (is_bool and dtype.is_int):
-        return
-    raise DataInputError.make(
-        "E1004",
-        f"{wanted} cannot take {info.source}, which holds {info}",
-        help=f"convert it first: array.astype({dtype.numpy_name!r})",
-    )
+    is_float, is_bool = info.dtype in ("f16", "bf16", "f32", "f64"), info.dtype == "bool"
+    fits = not is_bool if dtype.is_float else not is_float and (dtype is DType.BOOL or not is_bool)
+    if not fits:
+        message = f"{wanted} cannot take {info.source}, which holds {info}"
+        help = f"convert it first: array.astype({dtype.numpy_name!r})"
+        raise DataInputError.make("E1004", message, help=help)
 
 
 def _sequence_fit(info: ColumnInfo, wanted: Wanted, sizes: Mapping[str, int]) -> Fit:
@@ -126,10 +120,10 @@ def _sequence_fit(info: ColumnInfo, wanted: Wanted, sizes: Mapping[str, int]) ->
 def _layouts(info: ColumnInfo, wanted: Wanted) -> Iterator[_Layout]:
     """The ways to read a row, the likeliest first."""
     item, dims = info.item, wanted.item
-    picture = _picture_of(info)
+    picture = picture_of(info)
     if len(item) == 3 and item[-1] in (1, 3) and len(dims) == 3 and not _is_size(dims[-1], item[-1]):
         shape = (item[2], item[0], item[1])
-        yield _Layout(_channels_first, shape, shape, "the channels are moved from last to first")
+        yield _Layout(channels_first, shape, shape, "the channels are moved from last to first")
     yield _Layout(None, item, picture)
     if len(item) == 2 and len(dims) == 3:
         yield _Layout(lambda rows: rows[:, None], (1, *item), picture, "an axis of one channel is added")
@@ -139,7 +133,7 @@ def _layouts(info: ColumnInfo, wanted: Wanted) -> Iterator[_Layout]:
 
 def _reshaped(item: tuple[int, ...], shape: tuple[int, ...], picture: Picture | None) -> _Layout:
     if len(shape) >= 2:
-        picture = (1, *shape) if len(shape) == 2 else _three(shape)
+        picture = (1, *shape) if len(shape) == 2 else three(shape)
     same = [size for size in item if size != 1] == [size for size in shape if size != 1]
     note = "" if same else f"{list(item)} is reshaped to {list(shape)}"
     return _Layout(lambda rows: rows.reshape(len(rows), *shape), shape, picture, note)
@@ -151,48 +145,12 @@ def _may_reshape(item: tuple[int, ...], dims: tuple[Dim, ...]) -> bool:
     return ones or len(dims) == 1 or len(item) == 1
 
 
-def _picture_of(info: ColumnInfo) -> Picture | None:
-    """`(C, H, W)` of rows that look like pictures."""
-    item = info.item
-    if info.picture:
-        return info.picture
-    if len(item) == 2:
-        return (1, item[0], item[1])
-    if len(item) == 3:
-        return (item[2], item[0], item[1]) if item[-1] in (1, 3) and item[0] not in (1, 3) else _three(item)
-    return None
-
-
-def _resized(layout: _Layout, info: ColumnInfo, wanted: Wanted, options: DataOptions) -> _Layout | None:
-    picture = _picture_of(info)
-    target = target_picture(wanted, picture[0]) if picture else None
-    if options.resize is None or picture is None or target is None:
+def _resized(info: ColumnInfo, wanted: Wanted, options: DataOptions) -> _Layout | None:
+    """Pictures of another size, where the options allow that."""
+    found = PictureFit.of(info, wanted.item, options.resize or "stretch")
+    if options.resize is None or found is None:
         return None
-    channels, height, width = picture
-    how = options.resize
-    is_last = len(info.item) == 3 and info.item == (height, width, channels) and channels in (1, 3)
-    shape = tuple(dim.value for dim in wanted.item)
-
-    def step(rows: Array) -> Array:
-        planes = _channels_first(rows) if is_last else rows.reshape(-1, channels, height, width)
-        return resize_pictures(planes, target[1], target[2], how).reshape(len(rows), *shape)
-
-    note = f"pictures of {height}x{width} are resized to {target[1]}x{target[2]} ({how})"
-    return _Layout(step, shape, target, note)
-
-
-def target_picture(wanted: Wanted, channels: int) -> Picture | None:
-    """`(C, H, W)` of the pictures an input of fixed size takes; a flat one is taken as square."""
-    size = _fixed_size(wanted.item)
-    if size is None or size % channels or not size:
-        return None
-    shape = tuple(dim.value for dim in wanted.item)
-    side = math.isqrt(size // channels)
-    if len(shape) == 1:
-        return (channels, side, side) if side * side * channels == size else None
-    if len(shape) == 2:
-        return (1, *shape) if channels == 1 else None
-    return _three(shape) if len(shape) == 3 and shape[0] == channels else None
+    return _Layout(found, tuple(dim.value for dim in wanted.item), found.target, found.note)
 
 
 def _finish(
@@ -235,14 +193,6 @@ def _is_size(dim: Dim, size: int) -> bool:
     return dim.is_fixed and dim.value == size
 
 
-def _channels_first(rows: Array) -> Array:
-    return rows.transpose(0, 3, 1, 2)
-
-
-def _three(shape: tuple[int, ...]) -> Picture:
-    return (shape[0], shape[1], shape[2])
-
-
 def _scale_text(scale: float) -> str:
     return f"1/{1 / scale:.6g}" if 0 < scale < 1 else f"{scale:.6g}"
 
@@ -253,8 +203,8 @@ def _does_not_fit(info: ColumnInfo, wanted: Wanted, sizes: Mapping[str, int]) ->
     if known:
         message += f" ({', '.join(dict.fromkeys(known))})"
     help = "each row needs the shape of the input without its first axis"
-    picture = None if info.is_ragged else _picture_of(info)
-    target = target_picture(wanted, picture[0]) if picture else None
-    if target and picture:
-        help = f"`--resize stretch` makes pictures of {target[1]}x{target[2]} from {picture[1]}x{picture[2]}"
+    found = None if info.is_ragged else PictureFit.of(info, wanted.item, "stretch")
+    if found:
+        (_, height, width), (_, new_height, new_width) = found.picture, found.target
+        help = f"`--resize stretch` makes pictures of {new_height}x{new_width} from {height}x{width}"
     return DataInputError.make("E1003", message, help=help)

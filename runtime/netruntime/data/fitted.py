@@ -14,7 +14,7 @@ from netruntime.data.options import IGNORED_LABEL, DataOptions
 from netruntime.data.padding import pad_rows
 from netruntime.data.table import ColumnInfo, Table, Values
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, CastError
+from netruntime.io.arrays import Array, CastError, cast
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class FittedDataset:
                 pad = IGNORED_LABEL if name in self.labels else self.options.pad if dtype.is_int else 0
                 values = pad_rows(self._cut(name, rows, indices, widths[name]), widths[name], pad, dtype)
         except CastError as lost:
-            raise refuse_values(self, name, indices, bound.wanted.type, lost) from lost
+            row, first = _first_lost(bound, rows, lost)
+            raise refuse_values(self, name, int(indices[row]), bound.wanted.type, first) from lost
         if dtype.is_float and not self.options.allow_nonfinite:
             refuse_nonfinite(values, name, indices, self)
         count = self.options.class_count(name) if name in self.labels else None
@@ -142,6 +143,19 @@ class FittedDataset:
 def _joined(parts: Sequence[Values]) -> Values:
     """One column as it is; several columns of numbers side by side."""
     return parts[0] if len(parts) == 1 else np.stack([np.asarray(part) for part in parts], axis=1)
+
+
+def _first_lost(bound: Bound, rows: Values, lost: CastError) -> tuple[int, CastError]:
+    """The first row that the element type cannot hold, and what is wrong with it."""
+    for n in range(len(rows)):
+        try:
+            if isinstance(rows, np.ndarray):
+                bound.fit.apply(rows[n : n + 1])
+            else:
+                cast(rows[n], bound.wanted.type.dtype)
+        except CastError as first:
+            return n, first
+    return 0, lost
 
 
 def _lengths(rows: Values, width: int) -> Array:

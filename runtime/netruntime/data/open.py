@@ -63,7 +63,8 @@ def open_data(
     """The data that `spec` names, matched to the inputs `wanted` (the batch axis first) by name.
 
     `spec` is a file or a folder; several, whose rows follow one another (two texts are a translation); pairs
-    `name=FILE` or `name=FILE:column`, in one string or several; a mapping of arrays; rows that can be indexed
+    `name=FILE` or `name=FILE:column`, in one string or several; a mapping of arrays,
+    or a tuple of one array for each input; rows that can be indexed
     (a list, a torch-style dataset) of mappings, or of tuples in the order of the inputs; or an iterable of
     such rows, which gives a `StreamDataset`. What was done to make the data fit is told in `notes`.
 
@@ -74,6 +75,8 @@ def open_data(
         table: Table = read_mapping(spec)
     elif (paths := _paths(spec)) is not None:
         table = _read_paths(paths, wanted, options)
+    elif isinstance(spec, tuple) and len(spec) == len(inputs) and all(getattr(x, "shape", ()) for x in spec):
+        table = read_mapping(dict(zip(inputs, spec, strict=True)))
     elif hasattr(spec, "__len__") and hasattr(spec, "__getitem__"):
         table = RowTable(cast(Rows, spec), RowReader(inputs))
     elif hasattr(spec, "__iter__"):
@@ -96,6 +99,8 @@ def _paths(spec: DataSpec) -> list[str] | None:
         return None
     if not all(isinstance(part, (str, os.PathLike)) for part in spec):
         return None
+    if not all(os.fspath(part).strip() for part in spec):
+        raise DataInputError.make("E1000", "the data is named by an empty text", help=_KINDS)
     return [path for part in spec for path in _split_pairs(os.fspath(part))]
 
 
@@ -116,8 +121,8 @@ def _read_paths(paths: Sequence[str], wanted: Mapping[str, TensorType], options:
                 "E1026", "some of the data's files are named, and others are not", help=help
             )
         return _read_named([(match[1], match[2]) for match in named], wanted, options)
-    except OSError as reason:
-        raise _cannot_read(reason) from reason
+    except (OSError, ValueError) as reason:  # ValueError for a name with a null byte
+        raise _cannot_read(reason, paths[0]) from reason
 
 
 def _read_named(
@@ -211,11 +216,11 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _cannot_read(reason: OSError) -> DataInputError:
-    path = Path(reason.filename or "the data")
+def _cannot_read(reason: OSError | ValueError, first: str) -> DataInputError:
+    path = Path(getattr(reason, "filename", None) or first)
     help = None
     if isinstance(reason, FileNotFoundError):
         known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         help = suggest(path.name, known) or _KINDS
-    message = f"cannot read {shown(path)}: {reason.strerror or reason}"
+    message = f"cannot read {shown(path)}: {getattr(reason, 'strerror', None) or reason}"
     return DataInputError.make("E1000", message, help=help)

@@ -72,6 +72,20 @@ def test_resizing_is_only_done_when_asked() -> None:
     assert flat.columns["x"].picture == (1, 8, 8)
 
 
+def test_grey_for_three_channels() -> None:
+    dataset = open_data({"x": GREY}, wants(x="f32[B, 3, 4, 4]"), DataOptions(resize="fit", scale=1))
+    np.testing.assert_allclose(dataset.rows([1])["x"], np.stack([GREY[1:]] * 3, 1), atol=1e-5)
+    assert dataset.notes[0].endswith("resized to 4x4 (fit), and grey is repeated for 3 channels")
+    last = open_data({"x": np.stack([GREY] * 3, -1)}, wants(x="f32[B, 3, 8, 8]"), DataOptions(resize="fit"))
+    first = open_data({"x": np.stack([GREY] * 3, 1)}, wants(x="f32[B, 3, 8, 8]"), DataOptions(resize="fit"))
+    np.testing.assert_array_equal(last.rows([0, 1])["x"], first.rows([0, 1])["x"])
+
+
+def test_a_tuple_of_arrays_in_the_order_of_the_inputs() -> None:
+    rows = open_data((GREY, LABEL), wants(x="f32[B, 4, 4]", y="i32[B]"), PLAIN).rows([1])
+    np.testing.assert_array_equal(rows["x"], GREY[1:])
+
+
 def test_a_shape_that_clashes_with_another_input() -> None:
     data = {"a": np.zeros((3, 4), np.float32), "b": np.zeros((3, 5), np.float32)}
     assert "(T is 4)" in fails("E1003", data, wants(a="f32[B, T]", b="f32[B, T]"))
@@ -80,8 +94,12 @@ def test_a_shape_that_clashes_with_another_input() -> None:
 def test_wrong_kinds() -> None:
     message = fails("E1004", {"label": np.array([0.0, 1.0])}, wants(label="i32[B]"))
     assert "f64[N]" in message and "astype('int32')" in message
+    fails("E1004", {"x": np.array([True])}, wants(x="f32[B]"))
+    fails("E1004", {"x": np.array([0.5])}, wants(x="bool[B]"))
+    fails("E1004", {"x": np.array([True])}, wants(x="i32[B]"))
     message = fails("E1004", {"label": np.array([0, 2**40])}, wants(label="i32[B]"))
-    assert "1099511627776" in message and "row 0 of the data's `label`" in message
+    assert "1099511627776" in message and "row 1 of the data's `label`" in message
+    fails("E1004", {"ids": [[1], [2, 2**40]]}, wants(ids="i32[B, T]"))
 
 
 def test_nan_is_told_with_its_row_and_place() -> None:
@@ -214,3 +232,5 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     fails("E1001", tmp_path / "empty", wants(x="f32[B]"))
     fails("E1001", 3, wants(x="f32[B]"))
+    for name in ("", " ", "a\0b", "a" * 5000):
+        fails("E1000", name, wants(x="f32[B]"))

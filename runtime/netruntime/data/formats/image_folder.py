@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from netdsl.types import DType, TensorType, tensor
-from netruntime.data.conforming import Picture, Wanted, target_picture
 from netruntime.data.options import DataOptions
+from netruntime.data.pictures import Picture, target_picture
 from netruntime.data.table import ArrayColumn, Column, ColumnInfo, ColumnTable, table_of
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.io.arrays import Array
@@ -101,10 +101,10 @@ def _wanted_picture(wanted: Mapping[str, TensorType]) -> Picture | None:
     """The size of the one input that takes pictures, where it is fixed."""
     found = [
         picture
-        for name, type in wanted.items()
+        for type in wanted.values()
         if type.dtype.is_float or type.dtype is DType.U8
         for channels in (1, 3)
-        if (picture := target_picture(Wanted(name, type), channels))
+        if (picture := target_picture(type.shape[1:], channels))
     ]
     return found[0] if len(found) == 1 else None
 

@@ -1,0 +1,90 @@
+"""Rows that are pictures: how they lie, and how they come to the size of an input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from netdsl.dims import Dim
+from netruntime.data.resize import resize_pictures
+from netruntime.data.table import ColumnInfo
+from netruntime.io.arrays import Array
+from netruntime.io.input_spec import Resize
+
+Picture = tuple[int, int, int]
+"""Channels, height and width."""
+
+
+def picture_of(info: ColumnInfo) -> Picture | None:
+    """The picture that a row looks like: `[H, W]`, `[C, H, W]`, or `[H, W, C]` of 1 or 3 channels."""
+    item = info.item
+    if info.picture:
+        return info.picture
+    if len(item) == 2:
+        return (1, item[0], item[1])
+    if len(item) == 3:
+        return (item[2], item[0], item[1]) if item[-1] in (1, 3) and item[0] not in (1, 3) else three(item)
+    return None
+
+
+def target_picture(dims: tuple[Dim, ...], channels: int) -> Picture | None:
+    """The picture of `channels` that a row of fixed sizes holds; a flat one is taken as square."""
+    if not dims or not all(dim.is_fixed for dim in dims):
+        return None
+    shape = tuple(dim.value for dim in dims)
+    if len(shape) == 1:
+        side = math.isqrt(shape[0] // channels)
+        return (channels, side, side) if side and side * side * channels == shape[0] else None
+    if len(shape) == 2:
+        return (1, shape[0], shape[1]) if channels == 1 else None
+    return three(shape) if len(shape) == 3 and shape[0] == channels else None
+
+
+@dataclass(frozen=True)
+class PictureFit:
+    """Brings pictures `[n, ...]` to another size; grey ones are repeated where 3 channels are wanted."""
+
+    picture: Picture
+    target: Picture
+    shape: tuple[int, ...]
+    is_last: bool
+    how: Resize
+
+    @classmethod
+    def of(cls, info: ColumnInfo, dims: tuple[Dim, ...], how: Resize) -> PictureFit | None:
+        """From a column to an input whose rows are `dims`; None where either holds no such pictures."""
+        picture = picture_of(info)
+        if picture is None:
+            return None
+        target = target_picture(dims, picture[0])
+        if target is None and picture[0] == 1 and len(dims) == 3:
+            target = target_picture(dims, 3)
+        if target is None:
+            return None
+        is_last = len(info.item) == 3 and info.item != picture
+        return cls(picture, target, tuple(dim.value for dim in dims), is_last, how)
+
+    @property
+    def note(self) -> str:
+        (channels, height, width), (wanted, new_height, new_width) = self.picture, self.target
+        grey = ", and grey is repeated for 3 channels" if channels != wanted else ""
+        return f"pictures of {height}x{width} are resized to {new_height}x{new_width} ({self.how}){grey}"
+
+    def __call__(self, rows: Array) -> Array:
+        planes = channels_first(rows) if self.is_last else rows.reshape(-1, *self.picture)
+        resized = resize_pictures(planes, self.target[1], self.target[2], self.how)
+        if self.target[0] != self.picture[0]:
+            resized = np.repeat(resized, self.target[0], axis=1)
+        return resized.reshape(len(rows), *self.shape)
+
+
+def channels_first(rows: Array) -> Array:
+    """`[N, H, W, C]` as `[N, C, H, W]`."""
+    return rows.transpose(0, 3, 1, 2)
+
+
+def three(shape: tuple[int, ...]) -> Picture:
+    """A shape of three sizes as a picture."""
+    return (shape[0], shape[1], shape[2])
