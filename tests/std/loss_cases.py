@@ -231,4 +231,28 @@ CASES = [
             t.nn.functional.normalize(v["a"]) @ t.nn.functional.normalize(v["b"]).T / 0.5, t.arange(4)
         ),
     ),
+    LossCase(
+        "ctc",
+        "ctc(x, label)",
+        {"x": "f64[B, T, 4]", "label": "i64[B, S]"},
+        {"x": wave(2, 6, 4), "label": np.array([[1, 1, 3], [2, 3, 1]])},
+        lambda t, v: ctc(t, v, [6, 6], [3, 3], 0),
+    ),
+    LossCase(
+        "ctc_of_lengths",
+        "ctc(x, label, steps, count, blank=3)",
+        {"x": "f64[B, T, 4]", "label": "i64[B, S]", "steps": "i32[B]", "count": "i32[B]"},
+        {
+            "x": wave(3, 6, 4),
+            "label": np.array([[1, 1, 0], [2, -1, -1], [0, -1, -1]]),
+            "steps": np.array([6, 4, 5], np.int32),
+            "count": np.array([3, 1, 0], np.int32),
+        },
+        lambda t, v: ctc(t, v, [6, 4, 5], [3, 1, 0], 3),
+    ),
 ]
+
+
+def ctc(torch: Any, v: Any, lengths: list[int], counts: list[int], blank: int) -> Any:
+    chance = v["x"].log_softmax(-1).transpose(0, 1)
+    return torch.nn.functional.ctc_loss(chance, v["label"].clamp(min=0), lengths, counts, blank=blank)
