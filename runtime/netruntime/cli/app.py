@@ -10,11 +10,13 @@ import click
 
 from netruntime.cli.check import check
 from netruntime.cli.completion import completion
+from netruntime.cli.eval import evaluate
 from netruntime.cli.explain import explain
 from netruntime.cli.failures import EXIT_CODES, PipeClosedError, guarded
 from netruntime.cli.fmt import fmt
 from netruntime.cli.generate import generate
 from netruntime.cli.init import init
+from netruntime.cli.predict import predict
 from netruntime.cli.run import run
 from netruntime.cli.show import show
 from netruntime.cli.test import test
@@ -88,10 +90,11 @@ def cli() -> None:
       netrun check digits.net                    find every mistake in it
       netrun show digits.net                     its layers, shapes and sizes
       netrun run digits.net --input random       run it
+      netrun train digits.net --data digits.npz  train it on data
 
     `netrun COMMAND --help` has examples for each command.
     """
 
 
-for _command in (init, check, show, run, train, test, generate, fmt, explain, completion):
+for _command in (init, check, show, run, train, evaluate, predict, test, generate, fmt, explain, completion):
     cli.add_command(_command)

@@ -11,7 +11,14 @@ import click
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netruntime.cli.output import print_diagnostics, print_json
-from netruntime.errors import DataInputError, DeviceError, MissingExtraError, TrainingError, WeightsError
+from netruntime.errors import (
+    DataInputError,
+    DeviceError,
+    GenerationError,
+    MissingExtraError,
+    TrainingError,
+    WeightsError,
+)
 
 OK, BAD_FILE, USAGE, BAD_DATA, SYSTEM, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 70, 130, 141
 
@@ -30,6 +37,9 @@ OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
 
 NOT_WRITTEN = frozenset({"E1052", "E1053"})
 """The codes of checkpoints that the system does not let us write."""
+
+GENERATION_CODES = {"E1100": BAD_FILE, "E1101": USAGE, "E1102": BAD_FILE, "E1105": USAGE, "E1108": USAGE}
+"""Exit codes of errors in generation that are not about data."""
 
 TRACEBACK_VARIABLE = "NETRUN_TRACEBACK"
 
@@ -78,6 +88,8 @@ def exit_code(failed: NetError) -> int:
         return BAD_DATA
     if isinstance(failed, (DeviceError, MissingExtraError, FileAccessError)):
         return SYSTEM
+    if isinstance(failed, GenerationError):
+        return GENERATION_CODES.get(failed.code, BAD_DATA)
     if isinstance(failed, TrainingError) and failed.diagnostics[0].span is None:
         return SYSTEM if failed.code in NOT_WRITTEN else BAD_DATA
     codes = {diagnostic.code for diagnostic in failed.diagnostics if diagnostic.span is None}

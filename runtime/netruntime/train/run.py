@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from netdsl.checker import check
-from netdsl.model import CallStep, Checked, Phase, Step
-from netdsl.types import TensorType
+from netdsl.model import Checked, Phase
 from netruntime.backends import open_device
-from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data, parse_augment, split
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, parse_augment, split
 from netruntime.errors import TrainingError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import writing
+from netruntime.train.data import open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.loop import Loop
@@ -147,54 +147,21 @@ def open_both(
     phases: Sequence[Phase], request: Request, seed: int
 ) -> tuple[Dataset, Dataset | None, Augment | None]:
     """The rows to train on, those to validate on, and what is done to pictures."""
-    wanted: dict[str, TensorType] = {}
-    for phase in phases:
-        wanted.update(phase.model.inputs)
     options = request.options
-    if options.classes is None:
-        options = replace(options, classes=class_counts(phases))
-    data = open_data(request.data, wanted, options)
-    if not isinstance(data, Dataset):
-        help = "give a list, or an object with __len__ and __getitem__"
-        raise TrainingError.make("E1075", "a stream of rows has no length to plan a run by", help=help)
+    data = open_rows(phases, request.data, options)
     valid: Dataset | None = None
     if request.valid is not None:
         names = next(iter(data.classes.values()), None)
-        held = open_data(
-            request.valid,
-            wanted,
-            replace(
-                options,
-                class_names=options.class_names or names,
-                vocabulary=options.vocabulary or data.vocabulary,
-            ),
+        alike = replace(
+            options,
+            class_names=options.class_names or names,
+            vocabulary=options.vocabulary or data.vocabulary,
         )
-        assert isinstance(held, Dataset)
-        valid = held
+        valid = open_rows(phases, request.valid, alike)
     elif request.holdout:
         data, valid = split(data, request.holdout, seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None
     return data, valid, augment
-
-
-def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
-    """For each label, how many classes the model's scores have: `label[B]` beside `logits[B, 10]`."""
-    counts: dict[str, int] = {}
-    for phase in phases:
-        outputs = [type_ for step in phase.model.body.steps for type_ in _output_types(step)]
-        for name, type_ in phase.model.inputs.items():
-            sizes = {
-                o.shape[-1].value
-                for o in outputs
-                if o.dtype.is_float and o.shape[:-1] == type_.shape and o.rank and o.shape[-1].is_fixed
-            }
-            if type_.dtype.is_int and len(sizes) == 1:
-                counts[name] = sizes.pop()
-    return counts
-
-
-def _output_types(step: Step) -> Sequence[TensorType]:
-    return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()
 
 
 def fingerprint(source: str | PathLike[str]) -> str:

@@ -47,8 +47,7 @@ class Trainer:
         ema: float | None = None,
     ) -> None:
         if not phases:
-            help = "add `train { loss = cross_entropy(logits, label) .. }`"
-            raise TrainingError.make("E1073", "the file has no `train` section", help=help)
+            raise no_section()
         self.device = device
         self.seed = seed
         self.step = 0
@@ -120,6 +119,12 @@ class Trainer:
             if self.average is not None:
                 self.average.restore(self.device.xp, checkpoint.arrays.get(AVERAGE, {}))
         self.step = checkpoint.step
+
+
+def no_section() -> TrainingError:
+    """E1073: a file that does not say how it is trained."""
+    help = "add `train { loss = cross_entropy(logits, label) .. }`"
+    return TrainingError.make("E1073", "the file has no `train` section", help=help)
 
 
 def all_parameters(phases: Sequence[Phase]) -> dict[str, tuple[Parameter, TensorType]]:

@@ -1,0 +1,1 @@
+"""The steps of `netrun train`, `netrun eval` and `netrun predict`."""

@@ -1,0 +1,192 @@
+"""The steps of `netrun predict`: the outputs of a model for every row of a data set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import build
+from netruntime.backends import open_device
+from netruntime.cli.failures import OK, file_error, usage_error
+from netruntime.cli.output import note, plural, print_json
+from netruntime.cli.running.results import nested, plain, top_classes, with_classes
+from netruntime.cli.sources import open_checked, pick_model, weights_for
+from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
+from netruntime.errors import DataInputError, TrainingError, shown
+from netruntime.io.atomic import write_atomically
+from netruntime.io.numpy_files import write_npz
+from netruntime.network import Network
+from netruntime.weights import open_weights
+
+KINDS = (".npz", ".npy", ".csv", ".jsonl")
+Array = np.ndarray[Any, Any]
+Rows = Sequence[Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `netrun predict`, read."""
+
+    file: Path
+    as_json: bool
+    data: tuple[str, ...]
+    out: Path
+    top: int | None
+    weights: str | None
+    names: str | None
+    model_name: str | None
+    settings: Mapping[str, str]
+    batch_size: int
+    seed: int
+    augment: str | None
+    device: str
+    reading: Mapping[str, Any]
+
+
+def carry_out(request: Request) -> int:
+    """Predict, save and tell. Returns the exit code; raises `NetError`."""
+    kind = _kind(request.out)
+    network, weights = _open(request)
+    data = open_data(list(request.data), network.inputs, DataOptions(**request.reading))
+    if not isinstance(data, Dataset):
+        raise TrainingError.make("E1075", "a stream of rows has no length to plan by")
+    if not request.as_json:
+        for text in (*_weights_note(weights), *data.notes):
+            note(text)
+    labels = next(iter(data.classes.values()), None)
+    found = list(_predicted(request, network, data))
+    if kind in (".npz", ".npy"):
+        _save_arrays(request.out, kind, found)
+    else:
+        _save_rows(request, kind, found, labels)
+    rows = len(data)
+    if request.as_json:
+        print_json({"ok": True, "rows": rows, "out": str(request.out)})
+    else:
+        note(f"saved {request.out} for {plural(rows, 'row')}")
+    return OK
+
+
+def _kind(out: Path) -> str:
+    kind = out.suffix.lower()
+    if kind not in KINDS:
+        help = f"name a {', '.join(KINDS)} file"
+        raise usage_error("E0925", f"cannot save predictions to {shown(out)}", help)
+    if not out.parent.is_dir():
+        raise file_error("E0941", f"there is no folder {shown(out.parent)} to save {shown(out.name)} in")
+    return kind
+
+
+def _open(request: Request) -> tuple[Network, str | None]:
+    checked = open_checked(request.file, request.settings)
+    model = pick_model(checked, request.model_name)
+    weights = weights_for(request.file, request.weights)
+    device = open_device(request.device)
+    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
+    return Network(checked, model, store, device, request.seed), weights
+
+
+def _weights_note(weights: str | None) -> list[str]:
+    return ["the weights are random; --weights FILE gives trained ones"] if weights is None else []
+
+
+def _predicted(request: Request, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
+    """The outputs of each batch, on the host."""
+    augment = parse_augment(request.augment).for_evaluation() if request.augment else None
+    made = batches(data, request.batch_size, shuffle=False, augment=augment, prefetch=2)
+    with closing(made):  # type: ignore[type-var]
+        for batch in made:
+            results = network.run({name: batch[name] for name in network.inputs})
+            yield {name: plain(network.device.numpy(array)) for name, array in results.items()}
+
+
+# -- saving --------------------------------------------------------------------------------------
+
+
+def _save_arrays(out: Path, kind: str, found: Rows) -> None:
+    """All rows of each output as one array, `[N, ..]`."""
+    joined = {name: _joined(name, [batch[name] for batch in found]) for name in (found[0] if found else {})}
+    if kind == ".npz":
+        _write(out, lambda stream: write_npz(stream, joined))
+        return
+    if len(joined) != 1:
+        message = f"{shown(out)} holds one array, and there are {len(joined)}: {', '.join(joined)}"
+        raise usage_error("E0925", message, "use .npz")
+    (array,) = joined.values()
+    _write(out, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False))
+
+
+def _joined(name: str, parts: Sequence[Array]) -> Array:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        sizes = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        message = f"the rows of `{name}` are of different sizes: {sizes}"
+        raise DataInputError.make("E0852", message, help="save them as .jsonl, row by row")
+    return np.concatenate(parts)
+
+
+def _save_rows(request: Request, kind: str, found: Rows, labels: Sequence[str] | None) -> None:
+    """A line for each row: of JSON with the outputs, or of a table with the largest classes."""
+    if kind == ".jsonl":
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(request, found, labels)]
+        text = "".join(f"{line}\n" for line in lines)
+    else:
+        text = _table(request, found, labels)
+    _write(request.out, lambda stream: stream.write(text.encode()))
+
+
+def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    number = 0
+    for batch in found:
+        tops = _tops(request.top, batch, labels)
+        for n in range(len(next(iter(batch.values())))):
+            row: dict[str, Any] = {"row": number, "outputs": {k: nested(v[n]) for k, v in batch.items()}}
+            if tops:
+                row["top"] = [{"class": c, "label": w, "chance": p} for c, w, p in tops[n]]
+            yield row
+            number += 1
+
+
+def _table(request: Request, found: Rows, labels: Sequence[str] | None) -> str:
+    """CSV: the number of the row, then the largest classes, each with its chance."""
+    count = request.top or 1
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]
+    writer.writerow(["row", *head])
+    number = 0
+    for batch in found:
+        for best in _tops(count, batch, labels):
+            cells = [cell for index, label, chance in best for cell in (label or index, f"{chance:.6g}")]
+            writer.writerow([number, *cells])
+            number += 1
+    return stream.getvalue()
+
+
+def _tops(
+    count: int | None, batch: Mapping[str, Array], labels: Sequence[str] | None
+) -> list[list[tuple[int, str, float]]]:
+    """For each row of a batch its largest classes: number, name, chance."""
+    if count is None:
+        return []
+    name = with_classes(batch)[0]
+    if batch[name].ndim != 2:
+        message = f"`{name}` has classes at several places of a row: {list(batch[name].shape)}"
+        raise usage_error("E0923", message, "save the outputs as .jsonl or .npz, without --top")
+    top = top_classes(name, batch[name], min(count, batch[name].shape[-1]), labels)
+    return [[(c.index, c.label, c.probability) for c in best] for _, best in top.positions]
+
+
+def _write(path: Path, write: Any) -> None:
+    try:
+        write_atomically(path, write)
+    except OSError as reason:
+        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None

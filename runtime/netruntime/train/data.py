@@ -1,0 +1,49 @@
+"""Data for the phases of a file: the inputs they want, and how many classes their labels have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netdsl.model import CallStep, Phase, Step
+from netdsl.types import TensorType
+from netruntime.data import DataOptions, Dataset, DataSpec, open_data
+from netruntime.errors import TrainingError
+
+
+def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
+    """The rows that `spec` names, with every input of the phases.
+
+    Raises:
+        DataInputError: E1000 to E1049. TrainingError: E1075 for rows whose number is not known.
+    """
+    wanted: dict[str, TensorType] = {}
+    for phase in phases:
+        wanted.update(phase.model.inputs)
+    if options.classes is None:
+        options = replace(options, classes=class_counts(phases))
+    found = open_data(spec, wanted, options)
+    if not isinstance(found, Dataset):
+        help = "give a list, or an object with __len__ and __getitem__"
+        raise TrainingError.make("E1075", "a stream of rows has no length to plan by", help=help)
+    return found
+
+
+def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
+    """For each label, how many classes the model's scores have: `label[B]` beside `logits[B, 10]`."""
+    counts: dict[str, int] = {}
+    for phase in phases:
+        outputs = [type_ for step in phase.model.body.steps for type_ in _output_types(step)]
+        for name, type_ in phase.model.inputs.items():
+            sizes = {
+                o.shape[-1].value
+                for o in outputs
+                if o.dtype.is_float and o.rank and o.shape[:-1] == type_.shape and o.shape[-1].is_fixed
+            }
+            if type_.dtype.is_int and len(sizes) == 1:
+                counts[name] = sizes.pop()
+    return counts
+
+
+def _output_types(step: Step) -> Sequence[TensorType]:
+    return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()
