@@ -10,7 +10,7 @@ from netdsl.checker import reports
 from netdsl.checker.reports import CallSite
 from netdsl.checker.scope import MAX_BODIES, MAX_CALL_DEPTH, Binding, Built, Scope, TooManyErrors
 from netdsl.checker.shapes import TypePattern, declare, match, type_pattern, unbound_names
-from netdsl.checker.statements import input_names, run_body
+from netdsl.checker.statements import input_names, is_function, run_body
 from netdsl.checker.values import POISON, BlockValue, PoisonedError, Tensor
 from netdsl.diagnostics import Label
 from netdsl.model import Body, Slot
@@ -168,7 +168,8 @@ def _default_input(scope: Scope, block: s.Block, param: s.Param, call: Span) -> 
         scope.bind(param.name.text, POISON, param.name.span, "input")
         if param.type is not None:
             poison_sizes(scope, param.type)
-        help = f"give it by name: `{block.name}(..)({param.name}=...)`"
+        before = ".., " if is_function(block) else "..)("
+        help = f"give it by name: `{block.name}({before}{param.name}=...)`"
         with scope.recover():
             also = [Label(param.name.span, "declared here")]
             scope.fail(

@@ -11,7 +11,7 @@ from netdsl.checker.attributes import Given
 from netdsl.checker.blocks import instantiate, root_names
 from netdsl.checker.operators import apply_op, count
 from netdsl.checker.scope import Scope, evaluates
-from netdsl.checker.statements import input_names
+from netdsl.checker.statements import input_names, is_function
 from netdsl.checker.values import (
     BlockValue,
     LayerUse,
@@ -114,11 +114,6 @@ def apply(
     what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
     help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
     scope.fail("E0402", f"{what}, and this is {describe(function)}", s.callee(expr).span, help=help)
-
-
-def is_function(block: s.Block) -> bool:
-    """Whether a block is called as operators are: its name begins with a small letter."""
-    return block.name.text[0].islower()
 
 
 def apply_function(
@@ -399,9 +394,12 @@ def _tensor_or_none(scope: Scope, block: s.Block, value: Value, argument: s.Argu
     if value is None or isinstance(value, Tensor):
         return value
     help = f"`{block.name}` has its static arguments already; this would be a second set"
-    scope.fail(
-        "E0403", f"`{block.name}` is applied to tensors, and gets {describe(value)}", argument.span, help=help
-    )
+    if is_function(block):
+        help = (
+            f"make a tensor of it: `constant({argument.value.span.text}, [..])`" if is_number(value) else None
+        )
+    message = f"`{block.name}` is applied to tensors, and gets {describe(value)}"
+    scope.fail("E0403", message, argument.span, help=help)
 
 
 def snake(name: str) -> str:

@@ -33,6 +33,11 @@ def input_names(block: s.Block) -> list[str]:
     return [p.name.text for p in block.inputs]
 
 
+def is_function(block: s.Block) -> bool:
+    """Whether a block is called as operators are: its name begins with a small letter."""
+    return block.name.text[0].islower()
+
+
 def run_body(scope: Scope) -> None:
     """Run the statements, or the chain of a short block; errors are collected statement by statement."""
     block = scope.block
