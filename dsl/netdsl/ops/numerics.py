@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from netdsl.ops.base import Array, Module
 
 _BLOCK = 16384
 """Elements per pass on the CPU: a few temporaries of this size stay in the second-level cache."""
+_CACHED_BYTES = 2**18
+"""Bytes of whole rows per pass on the CPU."""
 
 
 def widen(xp: Module, x: Array) -> Array:
@@ -30,6 +32,13 @@ def by_blocks(xp: Module, function: Callable[..., Array], *xs: Array) -> Array:
     for start in range(0, out.size, _BLOCK):
         out[start : start + _BLOCK] = function(*(x[start : start + _BLOCK] for x in flat))
     return out.reshape(xs[0].shape)
+
+
+def row_blocks(xp: Module, rows: int, row_bytes: int) -> Iterator[slice]:
+    """Slices of `rows` rows that fit the cache of a CPU with a few temporaries; a GPU takes all at once."""
+    step = max(_CACHED_BYTES // max(row_bytes, 1), 1) if xp.__name__ == "numpy" else max(rows, 1)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def matmul(xp: Module, a: Array, b: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.dims import DimLike, symbol
 from netdsl.ops import numerics
@@ -22,9 +22,13 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.elementary import Abs, Sign
 from netdsl.ops.rules import need_float, need_number, need_rank, spread
 from netdsl.ops.windows import LAYOUT, Windows, windows
-from netdsl.types import TensorType, tensor
+from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def reduce_windows(xp: Module, combine: Callable[..., Array], x: Array, found: Windows, fill: float) -> Array:
@@ -57,13 +61,29 @@ def root(xp: Module, x: Array, p: float) -> Array:
     return xp.sqrt(x) if p == 2 else x if p == 1 else x ** (1 / p)
 
 
+def norm_slope(dy: Value, y: Value, p: float) -> Value:
+    """`dy * y ** (1 - p)`, in f32 at least; 0 where the norm is, as its slopes there are opposite."""
+    kind = DType.F32 if dy.dtype.itemsize == 2 else dy.dtype
+    flow, norm = dy.cast(kind), y.cast(kind)
+    return flow if p == 1 else norm.equals(0).select(0, flow * norm ** (1 - p))
+
+
+def power_slope(x: Value, p: float) -> Value:
+    """`sign(x) * |x| ** (p - 1)`, in f32 at least; 0 where `x` is."""
+    wide = x.cast(DType.F32 if x.dtype.itemsize == 2 else x.dtype)
+    if p == 2:
+        return wide
+    sign = wide.apply(Sign())
+    return sign if p == 1 else wide.equals(0).select(0, sign * wide.apply(Abs()) ** (p - 1))
+
+
 def check_power(p: float) -> None:
     if not p > 0:
         raise OpError(f"needs `p` above 0, and gets {p}", attribute="p")
 
 
 @dataclass(frozen=True)
-class _Pool(Op):
+class Pool(Op):
     """What the pools share: where the windows lie."""
 
     size: Ints
@@ -77,9 +97,10 @@ class _Pool(Op):
     def shape(self, x: TensorType) -> TensorType:
         (need_number if self.takes_integers else need_float)(x)
         need_rank(x, 3, layout=LAYOUT)
-        return x.with_shape((*x.shape[:2], *self._windows(x.shape[2:]).counts(x.shape[2:])))
+        return x.with_shape((*x.shape[:2], *self.windows(x.shape[2:]).counts(x.shape[2:])))
 
-    def _windows(self, space: Sequence[DimLike]) -> Windows:
+    def windows(self, space: Sequence[DimLike]) -> Windows:
+        """The windows over these spatial axes. Raises `OpError` for attributes that do not fit them."""
         size = spread(self.size, len(space), "size")
         stride = size if self.stride is None else self.stride
         found = windows(size, stride, self.pad, self.dilation, self.ceil_mode)
@@ -145,7 +166,7 @@ class _Pool(Op):
 
 @operator("max_pool", "x")
 @dataclass(frozen=True)
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The largest element of each window, per channel.
 
     Args:
@@ -164,7 +185,12 @@ class MaxPool(_Pool):
     takes_integers: ClassVar[bool] = True
 
     def forward(self, xp: Module, x: Array) -> Array:
-        return reduce_windows(xp, xp.maximum, x, self._windows(x.shape[2:]), lowest(xp, x))
+        return reduce_windows(xp, xp.maximum, x, self.windows(x.shape[2:]), lowest(xp, x))
+
+    def gradient(self, dy: Value | None, y: Value, x: Value) -> Value | None:
+        from netdsl.ops.pool_gradient import MaxPoolGradient
+
+        return None if dy is None else dy.apply(MaxPoolGradient(self), x)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -176,7 +202,7 @@ class MaxPool(_Pool):
 
 @operator("avg_pool", "x")
 @dataclass(frozen=True)
-class AvgPool(_Pool):
+class AvgPool(Pool):
     """The mean of each window, per channel.
 
     Args:
@@ -192,11 +218,16 @@ class AvgPool(_Pool):
     count_pad: bool = False
 
     def forward(self, xp: Module, x: Array) -> Array:
-        found = self._windows(x.shape[2:])
+        found = self.windows(x.shape[2:])
         total = reduce_windows(xp, xp.add, numerics.widen(xp, x), found, 0)
-        return (total / self._numbers(xp, x.shape[2:], found, total)).astype(x.dtype, copy=False)
+        return (total / self.numbers(xp, x.shape[2:], found, total)).astype(x.dtype, copy=False)
 
-    def _numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.pool_gradient import PoolSpread
+
+        return dy.apply(PoolSpread(self, x.shape))
+
+    def numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
         """How many elements each window counts, as an array that broadcasts to `total`."""
         numbers = xp.ones((), dtype=total.dtype)
         for axis, (length, (begin, end)) in enumerate(zip(space, found.padding(space), strict=True)):
@@ -220,7 +251,7 @@ class AvgPool(_Pool):
 
 @operator("lp_pool", "x")
 @dataclass(frozen=True)
-class LpPool(_Pool):
+class LpPool(Pool):
     """The norm of each window, per channel: `sum(|x| ** p) ** (1 / p)`.
 
     Args:
@@ -239,9 +270,16 @@ class LpPool(_Pool):
         return super().shape(x)
 
     def forward(self, xp: Module, x: Array) -> Array:
-        found = self._windows(x.shape[2:])
+        found = self.windows(x.shape[2:])
         total = reduce_windows(xp, xp.add, power(xp, numerics.widen(xp, x), self.p), found, 0)
         return root(xp, total, self.p).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.pool_gradient import PoolSpread, WindowSum
+
+        total = WindowSum(self.size, self.stride, self.pad, self.dilation, self.ceil_mode)
+        flow = norm_slope(dy, y, self.p).apply(PoolSpread(total, x.shape))
+        return (flow * power_slope(x, self.p)).cast(x.dtype)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from netdsl.dims import Dim, DimLike, dim, minimum
 from netdsl.ops.base import Array, DataError, Ints, Module, OpError
@@ -60,7 +61,7 @@ class Windows:
     def fixed_counts(self, space: Sequence[int]) -> tuple[int, ...]:
         """`counts` of an array. Raises `DataError` where no window fits."""
         try:
-            return tuple(map(int, self.counts(space)))
+            return _fixed_counts(self, tuple(space))
         except OpError as error:
             raise DataError(error.message) from None
 
@@ -107,6 +108,11 @@ class Windows:
         inner = [stride * gap for stride, gap in zip(x.strides[2:], self.dilation, strict=True)]
         shape = (*x.shape[:2], *counts, *map(int, self.size))
         return xp.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *outer, *inner))
+
+
+@lru_cache(maxsize=256)
+def _fixed_counts(found: Windows, space: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(int, found.counts(space)))
 
 
 def windows(
