@@ -92,3 +92,9 @@ def css() -> str:
     colours = (f".nd .{name}{{fill:var(--{name});stroke:var(--{name}-e)}}" for name in _COLOURS)
     dark = f"@media(prefers-color-scheme:dark){{.nd{{{_DARK}}}}}"
     return "\n".join([f".nd{{{_LIGHT}}}", dark, *colours, _RULES.replace("FONT", FONT)])
+
+
+def light_colours() -> dict[str, str]:
+    """The colours of a drawing on a light page, by name: `{"ink": "#1f2430", ..}`."""
+    entries = (entry.strip().partition(":") for entry in _LIGHT.split(";"))
+    return {name.removeprefix("--"): colour for name, _, colour in entries}
