@@ -16,6 +16,8 @@ from netruntime.data.table import Column, ColumnTable, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.io.arrays import Array
 
+_NOT_WHOLE = frozenset(".eEnN")
+
 MAX_EXACT = 2**53
 """Integers beyond are not all held by the f64 that cells are read as."""
 
@@ -65,12 +67,16 @@ class _Content:
             raise DataInputError.make("E1013", message, help="quote a cell that holds the separator")
         if not self.is_number:
             self._sort(row)
-        cells = [cell for cell, is_number in zip(row, self.is_number, strict=True) if is_number]
+        cells: Sequence[str] = row
+        if self.words:
+            cells = [cell for cell, is_number in zip(row, self.is_number, strict=True) if is_number]
+        text = "".join(cells)
         try:
-            self.numbers.extend(map(_number, cells))
+            self.numbers.extend(map(_number if "_" in text else float, cells))
         except ValueError as wrong:
             raise self._bad_cell(line, row) from wrong
-        self.is_whole &= np.fromiter(map(_is_whole, cells), np.bool_, len(cells))
+        if not _is_whole(text):
+            self.is_whole &= np.fromiter(map(_is_whole, cells), np.bool_, len(cells))
         for column, kept in self.words.items():
             kept.append(row[column])
         self.lines.append(line)
@@ -149,4 +155,4 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_whole(cell: str) -> bool:
-    return not any(c in ".eEnN" for c in cell)
+    return _NOT_WHOLE.isdisjoint(cell)
