@@ -53,7 +53,7 @@ RECIPES: Mapping[str, Table] = {
 """The settings that name a recipe, and the recipes of each."""
 SEVERAL = ("clip", "regularise", "group")
 """The settings that can be given several times, and for the weights of patterns alone."""
-NUMBERS = ("epochs", "batch_size", "accumulate", "ema", "patience", "steps", "seed")
+NUMBERS = ("epochs", "batch_size", "accumulate", "ema", "patience", "steps", "every", "seed")
 """The settings that are one number."""
 PATTERNS = ("over", "freeze", "recompute")
 """The settings that are patterns and nothing else."""
