@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netdsl.ops.base import (
     Array,
@@ -23,6 +23,9 @@ from netdsl.ops.base import (
 from netdsl.ops.create import check_sizes, check_value
 from netdsl.ops.rules import need_float, sizes
 from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 Generator = Any
 """`numpy.random.Generator` or `cupy.random.Generator`."""
@@ -218,6 +221,15 @@ class Dropout(Op):
         keep = drawn(xp, rng.random, x.shape) >= self.p
         kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
         return kept.astype(x.dtype, copy=False)
+
+    def in_parts(self, x: Value) -> Value:
+        """`x` times a mask that the backward pass uses again."""
+        if self.p == 0:
+            return x
+        if self.p == 1:
+            return x.zeros()
+        keep = x.make(Bernoulli(x.shape, 1 - self.p)).cast(x.dtype)
+        return x * (keep * (1 / (1 - self.p)))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
