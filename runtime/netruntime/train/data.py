@@ -8,25 +8,35 @@ from dataclasses import replace
 from netdsl.model import CallStep, Phase, Step
 from netdsl.types import TensorType
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data
-from netruntime.errors import TrainingError
 
 
 def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
-    """The rows that `spec` names, with every input of the phases.
+    """The rows that `spec` names, with every input of the phases. A stream of rows is read whole.
 
-    Raises:
-        DataInputError: E1000 to E1049. TrainingError: E1075 for rows whose number is not known.
+    Raises `DataInputError` E1000 to E1049.
     """
     wanted: dict[str, TensorType] = {}
     for phase in phases:
         wanted.update(phase.model.inputs)
     if options.classes is None:
         options = replace(options, classes=class_counts(phases))
+    if options.label_names is None:
+        options = replace(options, label_names=own_inputs(phases))
     found = open_data(spec, wanted, options)
-    if not isinstance(found, Dataset):
-        help = "give a list, or an object with __len__ and __getitem__"
-        raise TrainingError.make("E1075", "a stream of rows has no length to plan by", help=help)
-    return found
+    return found if isinstance(found, Dataset) else found.gather()
+
+
+def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
+    """The inputs that only the `train` sections have: what the outputs of the models are compared with."""
+    names = {name for phase in phases for name in phase.model.inputs}
+    of_models = {
+        slot.name
+        for phase in phases
+        for step in phase.model.body.steps
+        if isinstance(step, CallStep)
+        for slot in step.body.inputs
+    }
+    return frozenset(names - of_models)
 
 
 def class_counts(phases: Sequence[Phase]) -> dict[str, int]:

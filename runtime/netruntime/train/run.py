@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from netdsl.checker import check
 from netdsl.model import Checked, Phase
 from netruntime.backends import open_device
-from netruntime.data import Augment, DataOptions, Dataset, DataSpec, parse_augment, split
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
 from netruntime.errors import TrainingError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
@@ -114,7 +114,7 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     device = open_device(request.device)
     first = first_weights(phases, settings.seed, request.weights, checked.weights, request.names)
     trainer = Trainer(phases, first.arrays, device, seed=settings.seed, ema=settings.ema)
-    train, valid, augment = open_both(phases, request, settings.seed)
+    train, valid, augment = open_both(phases, request, settings.seed, note)
     evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
     facts = {
         "file": fingerprint(request.source),
@@ -144,7 +144,7 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
 
 
 def open_both(
-    phases: Sequence[Phase], request: Request, seed: int
+    phases: Sequence[Phase], request: Request, seed: int, note: Note
 ) -> tuple[Dataset, Dataset | None, Augment | None]:
     """The rows to train on, those to validate on, and what is done to pictures."""
     options = request.options
@@ -158,6 +158,8 @@ def open_both(
             vocabulary=options.vocabulary or data.vocabulary,
         )
         valid = open_rows(phases, request.valid, alike)
+        for text in compare_classes(data, valid, strict=options.strict):
+            note(text)
     elif request.holdout:
         data, valid = split(data, request.holdout, seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None

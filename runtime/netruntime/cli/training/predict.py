@@ -20,7 +20,7 @@ from netruntime.cli.output import note, plural, print_json
 from netruntime.cli.running.results import nested, plain, top_classes, with_classes
 from netruntime.cli.sources import open_checked, pick_model, weights_for
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
-from netruntime.errors import DataInputError, TrainingError, shown
+from netruntime.errors import DataInputError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.io.numpy_files import write_npz
 from netruntime.network import Network
@@ -56,8 +56,7 @@ def carry_out(request: Request) -> int:
     kind = _kind(request.out)
     network, weights = _open(request)
     data = open_data(list(request.data), network.inputs, DataOptions(**request.reading))
-    if not isinstance(data, Dataset):
-        raise TrainingError.make("E1075", "a stream of rows has no length to plan by")
+    assert isinstance(data, Dataset)  # files always are
     if not request.as_json:
         for text in (*_weights_note(weights), *data.notes):
             note(text)
