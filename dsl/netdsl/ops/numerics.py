@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 
 from netdsl.ops.base import Array, Module
 
@@ -39,6 +40,29 @@ def row_blocks(xp: Module, rows: int, row_bytes: int) -> Iterator[slice]:
     step = max(_CACHED_BYTES // max(row_bytes, 1), 1) if xp.__name__ == "numpy" else max(rows, 1)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
+
+
+def by_rows(xp: Module, function: Callable[..., Array], axes: tuple[int, ...], *xs: Array) -> Array:
+    """`function(axes, *xs)` for one that folds `axes`; where those are the last ones, in cached rows.
+
+    The arrays are of one shape, and the result has it too, with the element type of the first.
+    """
+    rank = xs[0].ndim
+    if xp.__name__ != "numpy" or axes != tuple(range(rank - len(axes), rank)) or xs[0].size == 0:
+        return xp.asarray(function(axes, *xs))
+    size = prod(xs[0].shape[rank - len(axes) :])
+    flat = [x.reshape(-1, size) for x in xs]
+    out = xp.empty(flat[0].shape, dtype=xs[0].dtype)
+    for rows in row_blocks(xp, len(out), size * widen(xp, out[:0]).itemsize):
+        out[rows] = function((1,), *(x[rows] for x in flat))
+    return out.reshape(xs[0].shape)
+
+
+def dots(xp: Module, a: Array, b: Array) -> Array:
+    """`sum(a * b)` over the last axis, without an array of products where NumPy runs."""
+    if xp.__name__ == "numpy":
+        return xp.vecdot(a, b)
+    return xp.sum(a * b, axis=-1)
 
 
 def matmul(xp: Module, a: Array, b: Array) -> Array:

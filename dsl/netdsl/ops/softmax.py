@@ -19,9 +19,9 @@ from netdsl.ops.base import (
     example,
     operator,
 )
-from netdsl.ops.elementary import Exp
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_mask, normal_axes
+from netdsl.ops.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
 from netdsl.types import TensorType, tensor
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ class Softmax(_Normalisation):
         axes = normal_axes(self.over, x.ndim)
         return normalised_weights(xp, _masked(xp, x, where), axes).astype(x.dtype, copy=False)
 
-    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None = None) -> tuple[Value, None]:
-        weighted = dy * y
-        return weighted - y * weighted.sum(normal_axes(self.over, x.rank), keepdims=True), None
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
+        return _kept(dy, where).apply(SoftmaxGradient(self.over), y), None
 
 
 @operator("log_softmax", "x", "where?")
@@ -123,7 +122,10 @@ class LogSoftmax(_Normalisation):
         shifted -= xp.log(xp.where(total == 0, total.dtype.type(1), total))
         return shifted.astype(x.dtype, copy=False)
 
-    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None = None) -> tuple[Value, None]:
-        kept = dy if where is None else where.select(dy, 0)
-        total = kept.sum(normal_axes(self.over, x.rank), keepdims=True)
-        return kept - y.apply(Exp()) * total, None
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
+        return _kept(dy, where).apply(LogSoftmaxGradient(self.over), y), None
+
+
+def _kept(dy: Value, where: Value | None) -> Value:
+    """`dy` where positions are kept: the others are constants, whatever flows into them."""
+    return dy if where is None else where.select(dy, 0)
