@@ -21,8 +21,8 @@ _MOST_BYTES = 4
 def find_codec(vocabulary: Path | None, tokenizer: Path | None, weights: str | Path | None) -> Codec | None:
     """The codec of a model; None where there is none.
 
-    It is that of the vocabulary or the tokenizer that is named, or what lies beside the weights: `vocab.json`,
-    `tokenizer.json`, or `NAME.vocab.json` for weights `NAME.safetensors`, which goes first.
+    It is that of the vocabulary or the tokenizer that is named, or what lies beside the weights:
+    `NAME.vocab.json` for weights `NAME.safetensors`, or `vocab.json`, or `tokenizer.json`.
 
     Raises:
         GenerationError: E1106 for a vocabulary that cannot be read.

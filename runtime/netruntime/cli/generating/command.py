@@ -131,7 +131,7 @@ def _open(request: Request) -> tuple[Network, Roles, Codec | None]:
 
 
 def _prompt(request: Request, roles: Roles, codec: Codec | None) -> list[int]:
-    """The ids to go on from: a token that begins texts, where the model needs one, and those of the prompt."""
+    """The ids to go on from: those of the prompt, after a token that begins texts where one is needed."""
     text = sys.stdin.read() if request.prompt == "-" else request.prompt or ""
     ids = encode(text, codec, "the prompt") if text else []
     if request.prompt_ids is not None:
