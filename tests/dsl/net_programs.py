@@ -228,8 +228,12 @@ class ProgramWriter:
         return self.one(
             lambda: ["input", self.name(), ":", *self.type()],
             lambda: ["metric", self.name(), "=", *self.pipeline()],
-            lambda: [self.name(), "=", *self.pipeline()],
-            lambda: ["freeze", *self.many(lambda: ['"a.*"'], ",", least=1)],
+            lambda: [*self.many(lambda: [self.name()], ",", least=1), "=", *self.pipeline()],
+            lambda: [
+                "clip",
+                *self.many(lambda: ['"a.*"'], ",", least=1),
+                *self.maybe(lambda: ["=", *self.pipeline()]),
+            ],
             lambda: ["let", self.name(), "=", *self.expr()],
             self.assertion,
         )
