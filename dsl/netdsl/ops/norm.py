@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from netdsl.dims import symbol
+from netdsl.dims import DimLike, symbol
 from netdsl.ops.base import (
     Array,
     Axes,
@@ -20,9 +21,13 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.moments import AxisSet, axis_set, centred
+from netdsl.ops.norm_gradient import LayerNormGradient, widened
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_rank, normal_axes, same_dtype
 from netdsl.types import TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def check_eps(eps: float) -> None:
@@ -69,6 +74,24 @@ def standardised(xp: Module, x: Array, axes: AxisSet, eps: float) -> Array:
     return deviations
 
 
+def gradient_over(
+    axes: tuple[int, ...],
+    eps: float,
+    centred: bool,
+    dy: Value,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+) -> tuple[Value | None, ...]:
+    """The gradients of `x`, `weight` and `bias` of a normalisation over any axes, moved to the end."""
+    order = (*(axis for axis in range(x.rank) if axis not in axes), *axes)
+    back = tuple(order.index(axis) for axis in range(x.rank))
+    op = LayerNormGradient(len(axes), eps, centred, bias is not None)
+    dx, *others = dy.transpose(order).apply_all(op, x.transpose(order), weight)
+    dweight = None if weight is None else others[0]
+    return dx.transpose(back), dweight, None if bias is None else others[-1]
+
+
 @operator("batch_norm", "x", "mean", "var", "weight?", "bias?")
 @dataclass(frozen=True)
 class BatchNorm(Op):
@@ -113,6 +136,24 @@ class BatchNorm(Op):
             scale = scale * weight
         y = (widen(xp, x) - along(mean, (1,), x)) * along(scale, (1,), x)
         return affine(xp, y, (1,), None, bias).astype(x.dtype, copy=False)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, mean: Value, var: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        kind, others = x.dtype, (0, *range(2, x.rank))
+        channels: list[DimLike] = [x.shape[1], *[1] * (x.rank - 2)]
+        flow, gain = widened(dy), None if weight is None else widened(weight)
+        deviation = (widened(var) + self.eps) ** -0.5
+        scale = deviation if gain is None else deviation * gain
+        total = flow.sum(others)
+        product = (flow * (widened(x) - widened(mean).reshape(channels))).sum(others)
+        return (
+            (flow * scale.reshape(channels)).cast(kind),
+            (-total * scale).cast(kind),
+            (product * scale * deviation * deviation * -0.5).cast(kind),
+            None if weight is None else (product * deviation).cast(kind),
+            None if bias is None else total.cast(kind),
+        )
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -167,6 +208,12 @@ class LayerNorm(Op):
         axes = normal_axes(self.over, x.ndim)
         y = standardised(xp, x, axis_set(axes, x.ndim), self.eps)
         return affine(xp, y, axes, weight, bias).astype(x.dtype, copy=False)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        axes = normal_axes(self.over, x.rank)
+        return gradient_over(axes, self.eps, True, dy, x, weight, bias)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from netdsl.dims import Dim, symbol
+from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.base import (
     Array,
     BadExample,
@@ -20,9 +21,13 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.norm import affine, check_affine, check_eps, standardised
+from netdsl.ops.norm_gradient import GroupNormGradient
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_rank, share
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def normalised_groups(
@@ -33,6 +38,13 @@ def normalised_groups(
         return x
     y = standardised(xp, x.reshape((x.shape[0], groups, -1)), (2,), eps).reshape(x.shape)
     return affine(xp, y, (1,), weight, bias).astype(x.dtype, copy=False)
+
+
+def _gradient(
+    groups: Dim, eps: float, dy: Value, x: Value, weight: Value | None, bias: Value | None
+) -> tuple[Value | None, ...]:
+    dx, *others = dy.apply_all(GroupNormGradient(groups, eps, bias is not None), x, weight)
+    return dx, None if weight is None else others[0], None if bias is None else others[-1]
 
 
 @operator("group_norm", "x", "weight?", "bias?")
@@ -74,6 +86,11 @@ class GroupNorm(Op):
         if x.shape[1] % self.groups:
             raise DataError(f"cannot part {x.shape[1]} channels into {self.groups} equal groups")
         return normalised_groups(xp, x, self.groups, self.eps, weight, bias)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        return _gradient(dim(self.groups), self.eps, dy, x, weight, bias)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -124,6 +141,11 @@ class InstanceNorm(Op):
 
     def forward(self, xp: Module, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
         return normalised_groups(xp, x, x.shape[1], self.eps, weight, bias)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        return _gradient(x.shape[1], self.eps, dy, x, weight, bias)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import Array, Axes, BadExample, Example, Module, Op, bad, draw, example, operator
 from netdsl.ops.moments import axis_set
-from netdsl.ops.norm import affine, check_affine, check_eps
+from netdsl.ops.norm import affine, check_affine, check_eps, gradient_over
+from netdsl.ops.norm_gradient import widened
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, normal_axes
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("rms_norm", "x", "weight?")
@@ -46,6 +51,9 @@ class RMSNorm(Op):
         square = xp.mean(xp.square(wide), axis=axis_set(axes, x.ndim), keepdims=True)
         y = xp.asarray(wide / xp.sqrt(square + self.eps))
         return affine(xp, y, axes, weight, None).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value, weight: Value | None) -> tuple[Value | None, ...]:
+        return gradient_over(normal_axes(self.over, x.rank), self.eps, False, dy, x, weight, None)[:2]
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -94,6 +102,15 @@ class L2Normalize(Op):
         wide = widen(xp, x)
         length = xp.sqrt(xp.sum(xp.square(wide), axis=axes, keepdims=True))
         return xp.asarray(wide / xp.maximum(length, length.dtype.type(self.eps))).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        axes, flow, wide = normal_axes(self.over, x.rank), widened(dy), widened(x)
+        length = (wide * wide).sum(axes, keepdims=True) ** 0.5
+        long = length > self.eps  # a shorter vector is only divided by `eps`
+        inverse = 1 / long.select(length, self.eps)
+        direction = wide * long.select(inverse, 0)
+        along = (flow * direction).sum(axes, keepdims=True)
+        return ((flow - direction * along) * inverse).cast(x.dtype)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
