@@ -139,7 +139,11 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     notes = (*first.notes, *train.notes)
     run = Run(request, checked, settings, trainer, evaluator, train, valid, loop, notes)
     if request.out is not None and checkpoints is not None:
-        _open_folder(run, request.out, checkpoints)
+        try:
+            _open_folder(run, request.out, checkpoints)
+        except BaseException:
+            checkpoints.close()
+            raise
     return run
 
 
