@@ -91,7 +91,7 @@ def test_what_every_option_says(model: Path) -> None:
     for options, arguments in expected.items():
         found: Any = nr.generate(net, [0], max_new=9, **arguments)
         assert ids(*options) == found.ids[0].tolist(), options
-    assert netrun_json("generate", model, "-p", "a", "--no-cache")["cached"] is False
+    assert netrun_json("generate", model, "-p", "a", "--max", 2, "--no-cache")["cached"] is False
 
 
 def test_ids_in_place_of_text(model: Path) -> None:
