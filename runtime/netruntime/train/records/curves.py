@@ -1,0 +1,106 @@
+"""The curves of a run, drawn from its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.train.checkpoint.writing import writing
+from netruntime.train.records.jsonl import read_log
+
+TRAINING, VALIDATION = "training", "validation"
+SMOOTH = 40
+"""A smoothed line is the mean over one of so many parts of the run."""
+WIDE = 50.0
+"""Losses whose largest is more than so many times the smallest are drawn on a logarithmic axis."""
+LOSS = "loss"
+
+Line = Mapping[str, Any]
+
+
+def write_curves(log: Path, path: Path, title: str = "") -> tuple[Path, ...]:
+    """Draw the curves of a log into `path`, as SVG and, with Pillow, as PNG; what was written.
+
+    Raises `TrainingError`: E1052 where the log cannot be read, E1055 where the curves cannot be written.
+    """
+    with writing(log, 0):
+        lines = read_log(log)
+    return line_charts(curves(lines), path, columns=2, title=title)
+
+
+def curves(lines: Iterable[Line]) -> list[Chart]:
+    """The charts for the lines of a log: losses, metrics, learning rate, gradient norm; phases apart."""
+    lines = list(lines)
+    steps = [line for line in lines if line.get("kind") == "step"]
+    epochs = [line for line in lines if line.get("kind") == "epoch"]
+    phases = list(dict.fromkeys(line["phase"] for line in steps))
+    charts = []
+    for phase in phases:
+        own = [line for line in steps if line["phase"] == phase]
+        charts += _phase_charts(phase, own, epochs)
+    return charts
+
+
+def smoothed(values: Sequence[float], width: int) -> list[float]:
+    """The mean of each value with those around it, `width` in all, fewer at the ends; NaN is left out."""
+    array = np.asarray(values, np.float64)
+    known = np.isfinite(array)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, array, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    places = np.arange(len(array))
+    low = np.maximum(places - width // 2, 0)
+    high = np.minimum(places + (width + 1) // 2, len(array))
+    found = counts[high] - counts[low]
+    means = (sums[high] - sums[low]) / np.maximum(found, 1)
+    return list(np.where(known & (found > 0), means, np.nan))
+
+
+def _phase_charts(phase: str, steps: Sequence[Line], epochs: Sequence[Line]) -> list[Chart]:
+    head = f"{phase}: " if phase else ""
+    x = [line["step"] for line in steps]
+    loss = _column(line["loss"] for line in steps)
+    held = _epochs(epochs, "valid", phase, LOSS, VALIDATION)
+    series = (*_smooth(TRAINING, x, loss), *held)
+    charts = [Chart(f"{head}loss", series, "step", log_y=_is_wide(series))]
+    names = [name for name, value in steps[-1]["metrics"].items() if not isinstance(value, list)]
+    for name in names:
+        over = _epochs(epochs, "train", phase, name, TRAINING)
+        if not over or len(over[0].x) < 2:
+            over = _smooth(TRAINING, x, _column(line["metrics"].get(name) for line in steps))
+        held = _epochs(epochs, "valid", phase, name, VALIDATION)
+        charts.append(Chart(head + name, (*over, *held), "step"))
+    lr = Series("", x, _column(line["lr"] for line in steps))
+    charts.append(Chart(f"{head}learning rate", (lr,), "step"))
+    norms = _smooth("", x, _column(line["grad_norm"] for line in steps))
+    charts.append(Chart(f"{head}gradient norm", norms, "step", log_y=_is_wide(norms)))
+    return charts
+
+
+def _smooth(name: str, x: Sequence[float], y: Sequence[float]) -> tuple[Series, ...]:
+    """A faint line through all values, and one through their running means."""
+    width = max(len(y) // SMOOTH, 1)
+    if width == 1:
+        return (Series(name, x, y),)
+    return (Series(name, x, y, faint=True), Series(name, x, smoothed(y, width)))
+
+
+def _epochs(epochs: Sequence[Line], part: str, phase: str, name: str, shown: str) -> tuple[Series, ...]:
+    found = [(line["step"], line[part][phase].get(name)) for line in epochs if phase in line[part]]
+    if not found:
+        return ()
+    return (Series(shown, [step for step, _ in found], _column(value for _, value in found)),)
+
+
+def _column(values: Iterable[float | None]) -> list[float]:
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def _is_wide(series: Sequence[Series]) -> bool:
+    """Whether the values, faint ones aside, are positive and of very different sizes."""
+    values = np.concatenate([np.asarray(s.y, np.float64) for s in series if not s.faint])
+    values = values[np.isfinite(values)]
+    return bool(values.size and values.min() > 0 and values.max() > WIDE * values.min())

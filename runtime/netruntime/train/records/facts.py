@@ -1,0 +1,133 @@
+"""What the card of a run tells, gathered from the run, its log and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netruntime.backends import Device
+from netruntime.data import Dataset
+from netruntime.train.checkpoint.writing import file_record
+from netruntime.train.records.card import CardFacts, DataFacts
+
+if TYPE_CHECKING:
+    from netruntime.train.run import Run
+
+SAMPLED = 256
+"""Rows that a fingerprint looks at."""
+Line = Mapping[str, Any]
+
+
+def facts_of(run: Run, log: Iterable[Line], weights: Path, command: str, use: tuple[str, ...]) -> CardFacts:
+    """The facts of a run that has ended.
+
+    Args:
+        log: The lines of its log, which know of what came before a resumption.
+        weights: The weights to use.
+        command: The command line that made them.
+        use: Command lines that use them.
+
+    Raises:
+        OSError: where the weights cannot be read.
+        DataInputError: where the data cannot be read any more.
+    """
+    lines = list(log)
+    epochs = [line for line in lines if line.get("kind") == "epoch"]
+    last = epochs[-1] if epochs else {}
+    best = next((line for line in reversed(epochs) if line["best"]), None)
+    source = run.checked.phases[0].span.source
+    return CardFacts(
+        model=", ".join(run.checked.models),
+        file=source.name,
+        file_sha256=hashlib.sha256(source.text.encode()).hexdigest(),
+        weights=str(weights),
+        weights_sha256=file_record(weights).sha256,
+        parameters=sum(array.size for array in run.trainer.weights.values()),
+        arrays=len(run.trainer.weights),
+        data=_data(run),
+        sections=tuple(dict.fromkeys(phase.span.text for phase in run.checked.phases)),
+        settings=asdict(run.settings),
+        command=command,
+        device=_device(run.trainer.device.name),
+        versions=_versions(run.trainer.device),
+        steps=run.trainer.step,
+        epochs=len(epochs),
+        seconds=total_seconds(lines),
+        config=run.checked.config,
+        split=_split(run),
+        notes=run.notes,
+        overrides=run.request.overrides,
+        monitor=run.loop.monitor,
+        best_epoch=best["epoch"] if best else None,
+        train=last.get("train", {}),
+        valid=last.get("valid", {}),
+        best=(best["valid"] or best["train"]) if best else {},
+        classes=next(iter(run.train.classes.values()), ()),
+        use=use,
+    )
+
+
+def total_seconds(lines: Iterable[Line]) -> float:
+    """The time of all parts of a run; each resumption counts its seconds anew."""
+    total = before = 0.0
+    for line in lines:
+        seconds = float(line.get("seconds") or 0.0)
+        if seconds < before:
+            total += before
+        before = seconds
+    return total + before
+
+
+def data_fingerprint(data: Dataset) -> str:
+    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model gets them."""
+    digest = hashlib.sha256(str(len(data)).encode())
+    places = np.unique(np.linspace(0, len(data) - 1, SAMPLED).round().astype(np.int64))
+    for name, array in sorted(data.rows(places).items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _data(run: Run) -> tuple[DataFacts, ...]:
+    given, held = run.request.data, run.request.valid
+    found = [DataFacts("training", _sources(given), len(run.train), data_fingerprint(run.train))]
+    if run.valid is not None:
+        named = _sources(given if held is None else held)
+        found.append(DataFacts("validation", named, len(run.valid), data_fingerprint(run.valid)))
+    return tuple(found)
+
+
+def _split(run: Run) -> str:
+    if run.request.valid is not None or not run.request.holdout:
+        return ""
+    share, seed = run.request.holdout, run.settings.seed
+    return f"A share of {share:g} of the rows, drawn with the seed {seed}, was held out for validation."
+
+
+def _sources(spec: Any) -> tuple[str, ...]:
+    """What was named; data given in memory have no name."""
+    if isinstance(spec, str | os.PathLike):
+        return (str(spec),)
+    if isinstance(spec, list | tuple) and all(isinstance(part, str | os.PathLike) for part in spec):
+        return tuple(map(str, spec))
+    return (f"a {type(spec).__name__} in memory",)
+
+
+def _device(name: str) -> str:
+    return f"{name} ({platform.machine()}, {os.cpu_count()} cores)" if name == "cpu" else name
+
+
+def _versions(device: Device) -> dict[str, str]:
+    found = {"Python": platform.python_version(), "NumPy": np.__version__}
+    with suppress(PackageNotFoundError):  # run from its sources
+        found = {"netdsl": version("netdsl"), **found}
+    return found if device.xp is np else {**found, "CuPy": device.xp.__version__}
