@@ -66,3 +66,33 @@ def test_agrees_with_the_recorded_values(case: LossCase) -> None:
 
 def test_every_record_has_its_case() -> None:
     assert set(json.loads(RECORD.read_text())) == {case.name for case in CASES}
+
+
+def test_labels_of_unsigned_integers() -> None:
+    """A label of u8 is never -1, the label that does not count."""
+    text = """net 1.0
+model M(x_: f64[B, 4]) -> x: f64[B, 4] { return x_ }
+train {
+  input label: u8[B]
+  loss = cross_entropy(x, label, smoothing=0.1)
+  metric right = accuracy(x, label)
+}
+"""
+    case = next(case for case in CASES if case.name == "cross_entropy")
+    x, label = case.arrays["x"], case.arrays["label"]
+    result = run_phase(phase_of(text), {"x_": x, "label": label.astype(np.uint8)})
+    np.testing.assert_allclose(result.outputs["right"], [np.sum(x.argmax(axis=1) == label), len(label)])
+
+
+def test_a_batch_without_a_label_that_counts_has_no_loss() -> None:
+    text = """net 1.0
+model M(x_: f64[B, 4]) -> x: f64[B, 4] { return x_ }
+train {
+  input label: i32[B]
+  loss = cross_entropy(x, label, smoothing=0.1)
+}
+"""
+    inputs = {"x_": np.ones((2, 4)), "label": np.full(2, -1, np.int32)}
+    result = run_phase(phase_of(text), inputs, ["x_"])
+    assert result.outputs["loss"] == 0
+    assert not np.any(result.gradients["x_"])
