@@ -58,6 +58,7 @@ _COUNT = click.IntRange(min=1)
 @seed_option
 @device_option
 @data_options
+@click.option("--check-finite", is_flag=True, help="Stop at the line that makes NaN or infinity.")
 @click.option("--tensorboard", is_flag=True, help="Write files for TensorBoard too.")
 @click.option("--plain", is_flag=True, help="Lines in place of the live display.")
 @json_option

@@ -78,6 +78,8 @@ class TrainingPhase:
         weights: Mapping[str, Array],
         seeds: Sequence[int],
         length: Length,
+        *,
+        check_finite: bool = False,
     ) -> Update:
         """One update from these batches, whose gradients are averaged.
 
@@ -85,6 +87,7 @@ class TrainingPhase:
             batches: Arrays by input name; several where gradients are accumulated.
             weights: All weights; those that the phase trains, and the buffers it keeps, are changed.
             seeds: One for each batch, for what is random in the model.
+            check_finite: Stop at the first operator that makes NaN or infinity (E0821).
 
         Raises:
             TrainingError: E1071 where the loss or a gradient is not finite; the trained weights are then
@@ -95,7 +98,7 @@ class TrainingPhase:
         outcomes = []
         with self.device.active():
             for batch, seed in zip(batches, seeds, strict=True):
-                outcome = self.step.run(batch, weights, seed)
+                outcome = self.step.run(batch, weights, seed, check_finite=check_finite)
                 self._check(outcome.loss, "loss")
                 mean.add(xp, outcome.gradients, outcome.size)
                 for path, value in outcome.updates.items():

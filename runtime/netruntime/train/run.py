@@ -53,6 +53,7 @@ class Request:
         config: Values for entries of the file's `config`.
         augment: What is done to training pictures, such as `flip,shift=1`.
         keep: How many checkpoints stay.
+        check_finite: Stop at the first operator that makes NaN or infinity.
     """
 
     source: str | PathLike[str]
@@ -70,6 +71,7 @@ class Request:
     options: DataOptions = field(default_factory=DataOptions)
     augment: str | None = None
     keep: int = 2
+    check_finite: bool = False
 
 
 @dataclass
@@ -113,7 +115,14 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     settings = settings_of(phases, request.settings)
     device = open_device(request.device)
     first = first_weights(phases, settings.seed, request.weights, checked.weights, request.names)
-    trainer = Trainer(phases, first.arrays, device, seed=settings.seed, ema=settings.ema)
+    trainer = Trainer(
+        phases,
+        first.arrays,
+        device,
+        seed=settings.seed,
+        ema=settings.ema,
+        check_finite=request.check_finite,
+    )
     train, valid, augment = open_both(phases, request, settings.seed, note)
     evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
     facts = {

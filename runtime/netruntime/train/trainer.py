@@ -32,6 +32,7 @@ class Trainer:
         device: Where it runs.
         seed: Seeds what is random in the models, together with the count of steps.
         ema: The decay of the running average of the weights; None keeps no average.
+        check_finite: Stop at the first operator that makes NaN or infinity (E0821).
 
     Raises:
         TrainingError: E1073 where there is no phase; E1070 and E108x for phases that cannot train.
@@ -45,11 +46,13 @@ class Trainer:
         *,
         seed: int = 0,
         ema: float | None = None,
+        check_finite: bool = False,
     ) -> None:
         if not phases:
             raise no_section()
         self.device = device
         self.seed = seed
+        self.check_finite = check_finite
         self.step = 0
         with device.active():
             self.weights: dict[str, Array] = {n: device.xp.array(a) for n, a in weights.items()}
@@ -66,7 +69,9 @@ class Trainer:
         updates = {}
         for phase in self.phases:
             seeds = [_seed(self.seed, phase.name, self.step, n) for n in range(len(batches))]
-            updates[phase.name] = phase.update(batches, self.weights, seeds, length)
+            updates[phase.name] = phase.update(
+                batches, self.weights, seeds, length, check_finite=self.check_finite
+            )
         self.step += 1
         if self.average is not None:
             with self.device.active():

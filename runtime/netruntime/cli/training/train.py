@@ -57,6 +57,7 @@ class Request:
     seed: int | None
     device: str
     reading: Mapping[str, Any]
+    check_finite: bool
     tensorboard: bool
     plain: bool
 
@@ -90,6 +91,7 @@ class Request:
             DataOptions(**self.reading),
             self.augment,
             self.keep,
+            self.check_finite,
         )
 
 
