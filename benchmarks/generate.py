@@ -50,7 +50,7 @@ def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
 
 
 def measure(network: nr.Network, length: int, runs: int) -> dict[str, float]:
-    """Processor time of one more token, in ms: with caches the least and the median, for the whole the least."""
+    """Processor time of one more token, in ms: with caches, and for the whole run again."""
     roles = find_roles(network.model, network.graph)
     tokens = np.random.default_rng(0).integers(0, VOCABULARY, (1, length))
     cached = Decoder(network, roles, {})
