@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim
 from netdsl.ops import numerics
+from netdsl.ops.attention_gradient import AttentionGradient
+from netdsl.ops.attention_scores import Scores, grouped, score_blocks, score_factor
 from netdsl.ops.base import (
     Array,
     BadExample,
@@ -23,8 +25,10 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.positions import need_four_axes
 from netdsl.ops.rules import broadcast, need_bool, need_float, same_dtype
-from netdsl.ops.softmax import normalised_weights
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def _same_size(left: TensorType, right: TensorType, names: tuple[str, str], axis: int, what: str) -> None:
@@ -115,28 +119,21 @@ class Attention(Op):
     def forward(
         self, xp: Module, q: Array, k: Array, v: Array, keep: Array | None = None, bias: Array | None = None
     ) -> Array:
-        batch, heads, queries, size = q.shape
-        groups, keys = k.shape[1:3]
-        rows = heads // groups * queries
-        scale = self.scale if self.scale is not None else 1 / math.sqrt(max(size, 1))
-        grouped = (numerics.widen(xp, q) * scale).astype(q.dtype, copy=False)
-        scores = numerics.matmul(xp, grouped.reshape(batch, groups, rows, size), k.swapaxes(2, 3))
-        scores = scores.reshape(batch, heads, queries, keys)
-        if bias is not None:
-            scores = numerics.widen(xp, scores) + numerics.widen(xp, bias)
-        scores = self._hide(xp, scores, keep)
-        weights = normalised_weights(xp, scores, (3,)).astype(q.dtype, copy=False)
-        y = numerics.matmul(xp, weights.reshape(batch, groups, rows, keys), v)
-        return y.reshape(batch, heads, queries, v.shape[3])
+        batch, heads, queries = q.shape[:3]
+        factor = score_factor(self.scale, q.shape[3])
+        scores = Scores(xp, factor, self.causal, keep, bias, (*q.shape[:3], k.shape[2]))
+        y = xp.empty((batch, heads, queries, v.shape[3]), dtype=q.dtype)
+        for block in score_blocks(xp, q, k, self.causal):
+            weights = scores.weights(scores.scaled(q, block), k, block).astype(q.dtype, copy=False)
+            found = numerics.matmul(xp, grouped(weights, block), v[block.of_keys])
+            y[block.of_queries] = found.reshape(y[block.of_queries].shape)
+        return y
 
-    def _hide(self, xp: Module, scores: Array, keep: Array | None) -> Array:
-        """The scores with `-inf` where a query may not attend."""
-        queries, keys = scores.shape[2:]
-        if self.causal and queries > 1:
-            last = xp.arange(queries)[:, None] + (keys - queries)
-            past = xp.arange(keys) <= last
-            keep = past if keep is None else keep & past
-        return scores if keep is None else xp.where(keep, scores, scores.dtype.type(-xp.inf))
+    def gradient(
+        self, dy: Value, y: Value, q: Value, k: Value, v: Value, keep: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        dq, dk, dv, *dbias = dy.apply_all(AttentionGradient(self.scale, self.causal), q, k, v, keep, bias)
+        return dq, dk, dv, None, dbias[0] if dbias else None
 
     def cost(
         self,
