@@ -33,7 +33,7 @@ def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
         slot.name
         for phase in phases
         for step in phase.model.body.steps
-        if isinstance(step, CallStep)
+        if isinstance(step, CallStep) and step.body.kind == "model"
         for slot in step.body.inputs
     }
     return frozenset(names - of_models)

@@ -45,6 +45,18 @@ def test_it_learns() -> None:
     assert logits.shape == (120, 3)
 
 
+def test_labels_are_those_of_the_section_and_every_class_is_held_out() -> None:
+    """Also where a loss has an input of the same name, as `cross_entropy` has."""
+    data = rows(200)
+    data["label"] = np.array([0] * 190 + [1] * 5 + [2] * 5, np.int32)
+    for seed in range(3):
+        with prepare(Request(SOURCE, data, holdout=0.2, settings={"seed": seed})) as run:
+            assert run.train.labels == ("label",)
+            assert run.valid is not None
+            held = data["label"][run.valid.indices]
+            assert np.bincount(held).tolist() == [38, 1, 1]
+
+
 def test_equal_seeds_give_equal_weights() -> None:
     first, second = (nr.fit(SOURCE, rows(), epochs=1, seed=5).weights for _ in range(2))
     assert same(first, second)
@@ -172,9 +184,9 @@ def run_with_stops(folder: Path, stops: list[int], **settings: Any) -> Any:
             if stop is not None:
                 stopper = StopAt(stop)
                 stopper.loop = run.loop
-                run.loop.watchers = [stopper]
+                run.loop.watchers.append(stopper)
             run.loop.run()
-            run.finish()
+            run.finish("test")
     return run
 
 
