@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
 from netdsl.checker.blocks import bind_inputs, call_site, check_outputs, entered, root_names, updates_of
-from netdsl.checker.calls import bind_tensors, construct_block, snake
+from netdsl.checker.calls import construct_block, snake
 from netdsl.checker.scope import Scope
 from netdsl.checker.statements import input_names, run_body
+from netdsl.checker.tensor_arguments import bind_tensors
 from netdsl.checker.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
