@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +44,16 @@ def note(message: str, severity: str = "note") -> None:
     """One line beside the results, on standard error."""
     head = click.style(severity, fg=_COLOURS[severity], bold=True)
     click.echo(f"{head}: {visible(message)}", err=True, color=colour_wanted())
+
+
+@contextmanager
+def told_warnings(say: Callable[[str], None]) -> Iterator[None]:
+    """Hand the warnings of what is done inside to `say`, in place of Python's own lines."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        say(str(warning.message))
 
 
 def visible(text: str) -> str:

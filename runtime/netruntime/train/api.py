@@ -111,6 +111,6 @@ def fit(
         note(text)
     with run:
         run.loop.run()
-        run.finish()
+        run.finish("netruntime.fit(..)")
     host = run.trainer.host_weights()
     return Trained(source, host, tuple(run.loop.history), run.trainer.step, device, request.config)

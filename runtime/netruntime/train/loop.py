@@ -67,7 +67,7 @@ class Loop:
         self.settings = settings
         self.augment = augment
         self.checkpoints = checkpoints
-        self.watchers = watchers
+        self.watchers = list(watchers)
         self.on_best = on_best
         self.facts = dict(facts or {})
         self.monitor, mode = monitored(trainer.phases[0].phase)
@@ -92,6 +92,11 @@ class Loop:
     def is_over(self) -> bool:
         """Whether nothing is left to train."""
         return self.epoch >= self.settings.epochs or self._steps_are_done or self.watch.stop
+
+    @property
+    def has_ended_an_epoch(self) -> bool:
+        """Whether there are figures of an epoch, of this part of the run or of one before."""
+        return bool(self.history) or self.epoch > 0
 
     @property
     def _steps_are_done(self) -> bool:

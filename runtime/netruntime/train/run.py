@@ -23,6 +23,8 @@ from netruntime.train.data import open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.loop import Loop
+from netruntime.train.records.finish import write_records
+from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.settings import Settings, settings_of
 from netruntime.train.start import first_weights
 from netruntime.train.trainer import Trainer
@@ -32,6 +34,7 @@ Note = Callable[[str], None]
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
 VOCABULARY = "vocab.json"
+LOG = "metrics.jsonl"
 KEPT = ("batch_size", "accumulate", "seed", "drop_last")
 """Settings that a resumed run must share with what it resumes, or its data would come in another order."""
 
@@ -88,17 +91,32 @@ class Run:
     loop: Loop
     notes: tuple[str, ...]
 
+    log: MetricsLog | None = None
+
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if self.log is not None:
+            self.log.close()
         if self.loop.checkpoints is not None:
             self.loop.checkpoints.close()
 
-    def finish(self) -> None:
-        """Write what a run leaves beside its checkpoints: the last weights. Raises `TrainingError` E1052."""
-        if self.request.out is not None:
-            save_weights(self.request.out / LAST, self.trainer.host_weights())
+    def finish(self, command: str) -> None:
+        """Write what a run leaves to be used and read: the last weights, the curves, the card.
+
+        Args:
+            command: What was typed, for the card.
+
+        Raises:
+            TrainingError: E1052, E1055 where the system refuses.
+        """
+        out = self.request.out
+        if out is None or self.log is None:
+            return
+        save_weights(out / LAST, self.trainer.host_weights())
+        if self.loop.has_ended_an_epoch:
+            write_records(self, self.log.path, out / BEST, command)
 
 
 def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
@@ -209,6 +227,8 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
         raise TrainingError.make(
             "E1076", f"{shown(out)} holds a run already, at step {found.step}", help=help
         )
+    run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
+    run.loop.watchers.append(run.log)
     if run.train.vocabulary is not None:
         text = json.dumps(list(run.train.vocabulary), ensure_ascii=False) + "\n"
         write_text(out / VOCABULARY, text)

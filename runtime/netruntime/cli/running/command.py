@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from netdsl.graph import build
 from netdsl.model import Model
 from netruntime.backends import Device, open_device
 from netruntime.cli.failures import OK
-from netruntime.cli.output import note, plural, print_json
+from netruntime.cli.output import note, plural, print_json, told_warnings
 from netruntime.cli.running.feeds import Feed, parse_feeds
 from netruntime.cli.running.progress import Progress
 from netruntime.cli.running.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
@@ -107,12 +106,8 @@ def tell_weights(network: Network, named: bool) -> None:
 
 def open_quietly(name: str) -> Device:
     """The device; where `auto` falls back, a line on standard error says so. Raises `DeviceError`."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        device = open_device(name)
-    for warning in caught:
-        note(str(warning.message))
-    return device
+    with told_warnings(note):
+        return open_device(name)
 
 
 def _run_once(

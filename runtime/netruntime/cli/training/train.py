@@ -13,18 +13,17 @@ from types import FrameType
 from typing import Any
 
 from netruntime.cli.failures import INTERRUPTED, OK, usage_error
-from netruntime.cli.output import note, print_json
+from netruntime.cli.output import note, print_json, told_warnings
 from netruntime.cli.sources import open_source
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.progress import TrainingProgress
-from netruntime.train.records.jsonl import MetricsLog, plain
+from netruntime.train.records.jsonl import plain
 from netruntime.train.records.tensorboard import TensorBoardLog
 from netruntime.train.run import BEST, LAST, Run, prepare
 from netruntime.train.run import Request as RunRequest
 
 RUNS = Path("runs")
-LOG = "metrics.jsonl"
 NUMBERS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "save_every", "seed")
 
 
@@ -107,10 +106,12 @@ def carry_out(request: Request) -> int:
     with prepare(request.run(out), note=say) as run, ExitStack() as stack:
         for text in run.notes:
             say(text)
-        run.loop.watchers = [stack.enter_context(w) for w in _watchers(request, run, out)]
+        run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
         with _stopping(run):
             run.loop.run()
-        run.finish()
+        stack.close()
+        with told_warnings(say):
+            run.finish(shlex.join(["netrun", *sys.argv[1:]]))
     return _tell(request, run, out)
 
 
@@ -120,8 +121,6 @@ def _watchers(request: Request, run: Run, out: Path | None) -> Iterator[Any]:
         progress = TrainingProgress(plain=request.plain)
         progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step)
         yield progress
-    if out is not None:
-        yield _closing(MetricsLog(out / LOG, step=run.trainer.step, epoch=loop.epoch))
     if out is not None and request.tensorboard:
         yield _closing(TensorBoardLog(out / "tensorboard", step=run.trainer.step))
 
