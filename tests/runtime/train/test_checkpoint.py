@@ -86,10 +86,15 @@ def test_state_that_json_cannot_hold_is_refused_before_anything_is_written(folde
     assert list(folder.folder.iterdir()) == []
 
 
-def flip(path: Path) -> None:
+def flip(path: Path, place: float = 0.5) -> None:
     raw = bytearray(path.read_bytes())
-    raw[len(raw) // 2] ^= 0x04
+    raw[int(len(raw) * place)] ^= 0x04
     path.write_bytes(raw)
+
+
+def flip_near_the_end(path: Path) -> None:
+    """Where arrays lie, of which any bits are possible."""
+    flip(path, 0.95)
 
 
 def truncate(path: Path) -> None:
@@ -100,7 +105,7 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, empty, Path.unlink])
+@pytest.mark.parametrize("damage", [flip, flip_near_the_end, truncate, empty, Path.unlink])
 @pytest.mark.parametrize("name", FILES)
 def test_damage_is_seen_and_the_one_before_is_used(tmp_path: Path, name: str, damage) -> None:
     told: list[str] = []

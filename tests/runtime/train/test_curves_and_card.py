@@ -16,8 +16,6 @@ from netruntime.errors import TrainingError
 from netruntime.train.records.card import CardFacts, DataFacts, card_text
 from netruntime.train.records.curves import curves, smoothed, write_curves
 from netruntime.train.records.facts import data_fingerprint, total_seconds
-from netruntime.train.records.finish import write_records
-from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.run import Request, Run, prepare
 
 
@@ -203,20 +201,16 @@ def run_of(folder: Path, name: str = "run") -> Run:
 
 
 def test_what_a_run_leaves_to_be_read(tmp_path: Path) -> None:
-    log = tmp_path / "run" / "metrics.jsonl"
+    best = tmp_path / "run" / "best.safetensors"
     with run_of(tmp_path) as run:
-        lines = MetricsLog(log)
-        run.loop.watchers = [lines]
         run.loop.run()
-        run.finish()
-        lines.close()
-        best = tmp_path / "run" / "best.safetensors"
-        written = write_records(run, log, best, "netrun train small.net")
-    assert {path.name for path in written} >= {"curves.svg", "card.md"}
+        run.finish("netrun train small.net")
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"curves.svg", "card.md", "metrics.jsonl"}
     card = (tmp_path / "run" / "card.md").read_text()
     count = sum(array.size for array in read_weights(best).values())
     for part in (
         "# Small\n",
+        "```sh\nnetrun train small.net\n```\n",
         f"SHA-256 `{hashlib.sha256(NET.encode()).hexdigest()}`",
         f"SHA-256 `{hashlib.sha256(best.read_bytes()).hexdigest()}`",
         f"- Parameters: {count:,} in 4 arrays\n",
