@@ -218,7 +218,7 @@ class Dropout(Op):
     def forward(self, xp: Module, x: Array, *, rng: Generator) -> Array:
         if self.p == 1:
             return xp.zeros_like(x)
-        keep = drawn(xp, rng.random, x.shape) >= self.p
+        keep = drawn(xp, rng.random, x.shape) < 1 - self.p  # as `bernoulli`, so that its parts draw the same
         kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
         return kept.astype(x.dtype, copy=False)
 
