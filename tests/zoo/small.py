@@ -42,9 +42,9 @@ class Case:
     labels: Mapping[str, Callable[[np.random.Generator], Array]] = field(default_factory=dict)
 
     def text(self, dtype: str = "f32") -> str:
-        """The text of the file, without its tests, in this float type."""
+        """The text of the file, without its tests and training, in this float type."""
         text = (EXAMPLES / f"{self.file}.net").read_text("utf-8")
-        text = re.sub(r'^test ".*?^}\n', "", text, flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"^(test|train)\b.*?^}\n", "", text, flags=re.DOTALL | re.MULTILINE)
         for old, new in self.replaced.items():
             assert old in text, f"{self.file}.net has no {old!r}"
             text = text.replace(old, new)

@@ -2,12 +2,12 @@
 
 In f64, from the same weights, batches and random numbers; PyTorch's optimizers update its weights by its own
 gradients. The changes of the weights are compared, relative to the largest of each tensor. Adam divides each
-gradient by its own size, and with it the rounding of those that are nearly 0: hence 1e-6.
+gradient by its own size, and with it the rounding of those that are nearly 0: hence its tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "adam(0.01)": lambda params: torch.optim.Adam(params, 0.01),
     "adamw(0.01, weight_decay=0.1)": lambda params: torch.optim.AdamW(params, 0.01, weight_decay=0.1),
 }
+TOLERANCES = {"sgd": 1e-9, "adam": 1e-5, "adamw": 1e-5}
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
@@ -70,12 +71,15 @@ def theirs(case: Case, phase: Any, weights: Arrays, make: Callable[[Any], Any]) 
     return {name: tensor.detach().numpy() for name, tensor in tensors.items()}, losses
 
 
-def assert_same_change(before: Arrays, after: Arrays, expected: Arrays, names: Sequence[str]) -> None:
-    for name in names:
-        change = expected[name] - before[name]
-        scale = np.abs(change).max() or 1.0
-        difference = np.abs(after[name] - expected[name]).max() / scale
-        assert difference <= 1e-6, f"{name} differs by {difference:.1e} of its largest change {scale:.3g}"
+def assert_same_change(before: Arrays, after: Arrays, expected: Arrays, tolerance: float) -> None:
+    """Equal relative to the largest change of each tensor, or to a hundredth of the largest of all."""
+    changes = {name: np.abs(expected[name] - before[name]).max() for name in before}
+    least = 1e-2 * max(changes.values())
+    for name, change in changes.items():
+        difference = np.abs(after[name] - expected[name]).max() / max(change, least)
+        assert difference <= tolerance, (
+            f"{name} differs by {difference:.1e} of its largest change {change:.3g}"
+        )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adam", "adamw"])
@@ -85,6 +89,6 @@ def test_steps_agree(case: Case, optimizer: str) -> None:
     expected, expected_losses = theirs(case, phase, weights, OPTIMIZERS[optimizer])
     after = {name: array.copy() for name, array in weights.items()}
     np.testing.assert_allclose(train(after), expected_losses, rtol=1e-9)
-    changed = [name for name in weights if np.any(expected[name] != weights[name])]
-    assert set(trainable(phase)) <= set(changed)
-    assert_same_change(weights, after, expected, list(weights))
+    unchanged = [name for name in trainable(phase) if np.all(expected[name] == weights[name])]
+    assert all(name.endswith("wk.bias") for name in unchanged)  # it moves all scores of a softmax alike
+    assert_same_change(weights, after, expected, TOLERANCES[optimizer.partition("(")[0]])
