@@ -9,7 +9,7 @@ from netdsl.ops.base import Array, Module
 
 _BLOCK = 16384
 """Elements per pass on the CPU: a few temporaries of this size stay in the second-level cache."""
-_CACHED_BYTES = 2**18
+_CACHED_BYTES = 2**19
 """Bytes of whole rows per pass on the CPU."""
 
 

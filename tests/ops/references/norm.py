@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.ops.norm import BatchNorm, LayerNorm
+from netdsl.ops.norm_batch import BatchNormTraining
 from netdsl.ops.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
 from netdsl.ops.norm_scale import L2Normalize, RMSNorm
 from ops.harness import reference, run_onnx
@@ -53,6 +54,16 @@ def batch_norm(op: BatchNorm, x: Any, mean: Any, var: Any, weight: Any = None, b
         return run_onnx("BatchNormalization", x, weight, bias, mean, var, epsilon=op.eps)
     mean, var, weight, bias = (per_channel(x, p) for p in (mean, var, weight, bias))
     return affine(scaled(run_onnx("Sub", x, mean), var, op.eps), weight, bias)
+
+
+@reference(BatchNormTraining)
+def batch_norm_training(op: BatchNormTraining, x: Any, weight: Any = None, bias: Any = None) -> Any:
+    weight, bias = parameters(x, weight, bias, (x.shape[1],))
+    rows = x.swapaxes(0, 1).reshape(x.shape[1], -1)
+    mean = run_onnx("ReduceMean", rows, np.array([1]), keepdims=0)
+    square = run_onnx("ReduceSumSquare", run_onnx("Sub", rows, mean[:, None]), np.array([1]), keepdims=0)
+    var = run_onnx("Div", square, np.asarray(rows.shape[1], x.dtype))
+    return batch_norm(BatchNorm(op.eps), x, mean, var, weight, bias), mean, var
 
 
 @reference(LayerNorm)
