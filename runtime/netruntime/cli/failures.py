@@ -35,7 +35,10 @@ EXIT_CODES = {
 OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
 """The codes of weights and of values that do not fit in memory."""
 
-NOT_WRITTEN = frozenset({"E1052", "E1053"})
+ASTRAY = "E1071"
+"""The code of a loss or a gradient that is no longer finite."""
+
+NOT_WRITTEN = frozenset({"E1052", "E1053", "E1055"})
 """The codes of checkpoints that the system does not let us write."""
 
 GENERATION_CODES = {"E1100": BAD_FILE, "E1101": USAGE, "E1102": BAD_FILE, "E1105": USAGE, "E1108": USAGE}
@@ -90,7 +93,7 @@ def exit_code(failed: NetError) -> int:
         return SYSTEM
     if isinstance(failed, GenerationError):
         return GENERATION_CODES.get(failed.code, BAD_DATA)
-    if isinstance(failed, TrainingError) and failed.diagnostics[0].span is None:
+    if isinstance(failed, TrainingError) and (failed.diagnostics[0].span is None or failed.code == ASTRAY):
         return SYSTEM if failed.code in NOT_WRITTEN else BAD_DATA
     codes = {diagnostic.code for diagnostic in failed.diagnostics if diagnostic.span is None}
     if isinstance(failed, CommandLineError) or codes & {"E0861", "E0871", "E0872"}:

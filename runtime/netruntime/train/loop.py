@@ -118,8 +118,7 @@ class Loop:
             self._train_epoch(length)
             if self.stop_asked and not self._epoch_is_done(length):
                 break
-            self._end_epoch()
-            self.save()
+            self.save(best=self._end_epoch())
         if self.stop_asked:
             self.save()
 
@@ -179,7 +178,8 @@ class Loop:
             totals.rows,
         )
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> bool:
+        """Measure and tell; whether the epoch was the best so far."""
         train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
         valid = self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
         measured = valid or train
@@ -195,16 +195,17 @@ class Loop:
         for watcher in self.watchers:
             watcher.on_epoch(event)
         self.epoch, self.batch, self.totals = self.epoch + 1, 0, self._fresh()
+        return best
 
     def _fresh(self) -> dict[str, Totals]:
         return {phase.name: Totals(phase.phase) for phase in self.trainer.phases}
 
     # -- saving ------------------------------------------------------------------------------------
 
-    def save(self) -> None:
-        """Save a checkpoint of this moment, where the run keeps any."""
+    def save(self, *, best: bool = False) -> None:
+        """Save a checkpoint of this moment, where the run keeps any; `best` protects it from being dropped."""
         if self.checkpoints is not None:
-            self.checkpoints.save(self.checkpoint())
+            self.checkpoints.save(self.checkpoint(), best)
 
     def checkpoint(self) -> Checkpoint:
         """All that is needed to go on from here bit for bit."""

@@ -85,7 +85,7 @@ class Request:
             self.names,
             self.device,
             {name: getattr(self, name) for name in NUMBERS},
-            {**lr, **self.overrides},
+            {**self.overrides, **lr},
             self.settings,
             DataOptions(**self.reading),
             self.augment,
