@@ -113,3 +113,21 @@ train { loss = mean(y) }
     phase_of(text)
     with pytest.raises(NetError, match="E0224"):
         phase_of(text, training=True)
+
+
+def test_a_metric_looks_at_what_was_computed_for_the_loss() -> None:
+    """A second call on the same inputs would move the running statistics once more."""
+    text = """net 1.0
+
+model M(x: f64[B, 2]) -> y: f64[B, 2] { return x -> bn: BatchNorm }
+
+train {
+  input other: f64[B, 2]
+  metric spread = mean(square(M(other)))
+  loss = mean(M(other)) + mean(M(other))
+}
+"""
+    other = np.array([[1.0, 4.0], [3.0, 8.0]])
+    result = run_phase(phase_of(text, training=True), {"other": other})
+    expected = other.mean(axis=0) * (1 - 0.9**2)
+    np.testing.assert_allclose(result.updates["bn.running_mean"], expected, rtol=1e-12)

@@ -316,9 +316,12 @@ def apply_layer(
     else:
         _same_weights(scope, layer.name, use, body, span)
     values = tuple(i.value for i in inputs if i is not None)
+    if scope.reuses_calls and values in use.results:
+        return use.results[values]
     step = CallStep(body, values, layer.path, span, use.count)
     use.count += 1
-    return list(scope.add_call(step, moved))
+    use.results[values] = list(scope.add_call(step, moved))
+    return use.results[values]
 
 
 def _same_weights(scope: Scope, name: str, use: LayerUse, body: Body, span: Span) -> None:

@@ -97,6 +97,8 @@ class Scope:
     next_values: dict[str, Tensor] = field(default_factory=dict)
     next_places: dict[str, Span] = field(default_factory=dict)
     updates: dict[str, Tensor] = field(default_factory=dict)
+    reuses_calls: bool = False
+    """Whether a layer that is called on what it was called on before gives what it gave then."""
     result: list[Value] | None = None
     result_place: Span | None = None
 

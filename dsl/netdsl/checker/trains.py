@@ -82,7 +82,8 @@ class _Section:
         scope.checker.symbol_origins = {}
         with scope.recover():
             self.inputs = bind_models(scope, self.item.lines, self.models)
-            for line in without_types(self.item.lines):
+            lines = without_types(self.item.lines)
+            for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
                 self._line(line)
             if "loss" not in self.given:
                 help = "write `loss = cross_entropy(..)`"
@@ -205,6 +206,7 @@ class _Section:
             help = "give one of them another name"
             message = f"`{name}` is measured twice" if old else "`loss` is measured already"
             self.scope.fail("E0203", message, line.name.span, also=also, help=help)
+        self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
         with self._under(name):
             kind, arguments, value = measure(self.scope, line.value)
         if kind == "mean" and not is_scalar(value):

@@ -85,12 +85,13 @@ class LayerValue:
 
 @dataclass
 class LayerUse:
-    """How often a layer was applied, and to what it was applied first."""
+    """How often a layer was applied, to what it was applied first, and what each inputs gave."""
 
     count: int = 0
     body: Body | None = None
     types: tuple[TensorType | None, ...] = ()
     span: Span | None = None
+    results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 
 class Poison:
