@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.dims import Dim, dim, product
 from netdsl.ops import numerics
@@ -22,8 +22,12 @@ from netdsl.ops.base import (
     example,
     operator,
 )
+from netdsl.ops.create import Range
 from netdsl.ops.rules import need_number, same_dtype
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("einsum", "*xs")
@@ -101,6 +105,10 @@ class Einsum(Op):
             later = result + "".join(terms[index + 1 :])
             done = _contract(xp, done, _Operand(terms[index], xs[index]), later)
         return _reduce(xp, done, result, ordered=True).array
+
+    def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
+        terms, result = self._letters(len(xs))
+        return tuple(_gradient(dy, result, terms, xs, index) for index in range(len(xs)))
 
     def cost(self, *xs: TensorType) -> Dim:
         terms, result = self._letters(len(xs))
@@ -212,3 +220,31 @@ def _contract(xp: Module, a: _Operand, b: _Operand, later: str) -> _Operand:
     value = numerics.matmul(xp, left, right) if summed else left * right
     sizes = [a.size(c) for c in stack + rows] + [b.size(c) for c in columns]
     return _Operand(stack + rows + columns, value.reshape(tuple(sizes)))
+
+
+def _gradient(dy: Value, result: str, terms: Sequence[str], xs: Sequence[Value], index: int) -> Value:
+    """With respect to one input: the product of `dy` with the other inputs, by the letters they share."""
+    others = [n for n in range(len(xs)) if n != index]
+    elsewhere = [result, *(terms[n] for n in others)]
+    letters = _unique(terms[index])
+    found = _kept(letters, "".join(elsewhere))
+    product = dy.apply(Einsum(f"{','.join(elsewhere)}->{found}"), *(xs[n] for n in others))
+    sizes = dict(zip(terms[index], xs[index].shape, strict=True))
+    product = product.reshape([sizes[letter] if letter in found else 1 for letter in letters])
+    product = product.expand([sizes[letter] for letter in letters])
+    return _on_diagonal(product, letters, terms[index]) if letters != terms[index] else product
+
+
+def _on_diagonal(x: Value, letters: str, term: str) -> Value:
+    """`x` where the axes of each repeated letter in `term` agree, 0 elsewhere."""
+    first = [term.index(letter) for letter in letters]
+    shape = [x.shape[letters.index(letter)] for letter in term]
+    spread = x.reshape([shape[axis] if axis in first else 1 for axis in range(len(term))]).expand(shape)
+    for axis, letter in enumerate(term):
+        if axis in first:
+            continue
+        places = x.make(Range(shape[axis]))
+        row = places.reshape([size if n == axis else 1 for n, size in enumerate(shape)])
+        column = places.reshape([size if n == term.index(letter) else 1 for n, size in enumerate(shape)])
+        spread = row.equals(column).select(spread, 0)
+    return spread

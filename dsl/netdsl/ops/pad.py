@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.base import (
@@ -15,6 +16,7 @@ from netdsl.ops.base import (
     Module,
     Op,
     OpError,
+    Sizes,
     bad,
     draw,
     draw_bools,
@@ -23,7 +25,12 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.create import check_value
+from netdsl.ops.numerics import widen
+from netdsl.ops.rules import need_float, sizes
 from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 _MODES = ("constant", "reflect", "edge", "wrap")
 
@@ -57,7 +64,7 @@ class Pad(Op):
             raise OpError(f'gets mode "{self.mode}"', attribute="mode", help=f"the modes are {names}")
         check_value(self._number(x.dtype), x.dtype)
         grown = list(x.shape)
-        for axis, begin, end in self._pads(x.rank):
+        for axis, begin, end in self.pads(x.rank):
             self._check_room(x.shape[axis], axis, begin, end)
             grown[axis] = x.shape[axis] + (begin + end)
         return x.with_shape(grown)
@@ -69,7 +76,7 @@ class Pad(Op):
         whole = dtype.is_int and float(self.value).is_integer()
         return int(self.value) if whole else self.value
 
-    def _pads(self, rank: int) -> Sequence[tuple[int, int, int]]:
+    def pads(self, rank: int) -> Sequence[tuple[int, int, int]]:
         """Axis, elements in front and elements behind, for each axis to pad."""
         ends = self.begins if self.ends is None else self.ends
         if len(ends) != len(self.begins):
@@ -99,7 +106,7 @@ class Pad(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         pairs = [(0, 0)] * x.ndim
-        for axis, begin, end in self._pads(x.ndim):
+        for axis, begin, end in self.pads(x.ndim):
             pairs[axis] = (begin, end)
             try:
                 self._check_room(dim(x.shape[axis]), axis, begin, end)
@@ -111,6 +118,9 @@ class Pad(Op):
         y = xp.full(shape, self._fill(x), dtype=x.dtype)
         y[tuple(slice(b, b + n) for n, (b, _) in zip(x.shape, pairs, strict=True))] = x
         return y
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(PadGradient(x.shape, self.begins, self.ends, self.mode))
 
     def _fill(self, x: Array) -> float | int:
         return int(self.value) if x.dtype.kind in "iub" else self.value
@@ -157,3 +167,72 @@ class Pad(Op):
             cls((1,), mode="edge"),
             tensor("f32", 0),
         )
+
+
+@operator("pad_gradient", "dy", internal=True)
+@dataclass(frozen=True)
+class PadGradient(Op):
+    """For each element of what was padded the sum of `dy` over its copies.
+
+    Args:
+        sizes: The sizes of what was padded.
+        begins, ends, mode: As in `pad`.
+
+    Inputs: `dy`, floats, shaped as the result of `pad`.
+    """
+
+    sizes: Sizes
+    begins: Ints
+    ends: Ints | None = None
+    mode: str = "constant"
+
+    @property
+    def _pad(self) -> Pad:
+        return Pad(self.begins, self.ends, self.mode)
+
+    def shape(self, dy: TensorType) -> TensorType:
+        need_float(dy, "dy")
+        x = dy.with_shape(self.sizes)
+        made = self._pad.shape(x)
+        if made != dy:
+            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+        return x
+
+    def forward(self, xp: Module, dy: Array) -> Array:
+        dx = widen(xp, dy)
+        for axis, begin, end in self._pad.pads(dy.ndim):
+            dx = xp.moveaxis(self._folded(xp, xp.moveaxis(dx, axis, 0), begin, end), 0, axis)
+        return dx.astype(dy.dtype, copy=False)
+
+    def _folded(self, xp: Module, x: Array, begin: int, end: int) -> Array:
+        """`x` without what was padded along its first axis, which is added to what it copies."""
+        size = len(x) - begin - end
+        front, core, behind = x[:begin], x[begin : begin + size], x[begin + size :]
+        if self.mode == "constant" or begin + end == 0:
+            return core
+        core = core.copy()
+        if self.mode == "edge":
+            core[:1] += xp.sum(front, axis=0, keepdims=True)
+            core[-1:] += xp.sum(behind, axis=0, keepdims=True)
+        elif self.mode == "wrap":
+            core[size - begin :] += front
+            core[:end] += behind
+        else:
+            core[1 : begin + 1] += front[::-1]
+            core[size - 1 - end : size - 1] += behind[::-1]
+        return core
+
+    def gradient(self, dy: Value, y: Value, inner: Value) -> Value:
+        return dy.apply(self._pad)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        for mode in _MODES:
+            yield example(cls(sizes(2, 3, 4), (2, 1), mode=mode), draw(2, 7, 6))
+            yield example(cls(sizes(2, 4), (0, 3), (1, 0), mode), draw(3, 7))
+        yield example(cls(sizes(0, 3), (1,)), draw(0, 5))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("needs `dy` f32[4]", cls(sizes(2), (1,)), tensor("f32", 5))
+        yield bad("floating-point", cls(sizes(2), (1,)), tensor("i32", 4))

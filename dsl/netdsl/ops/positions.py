@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.ops import numerics
 from netdsl.ops.base import (
@@ -21,6 +22,9 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.rules import need_float, need_int
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def need_four_axes(x: TensorType, name: str, layout: str) -> None:
@@ -95,6 +99,9 @@ class Rotary(Op):
         y[..., odd] = a * sin + b * cos
         return y
 
+    def gradient(self, dy: Value, y: Value, x: Value, positions: Value | None) -> tuple[Value, None]:
+        return dy.apply(RotaryGradient(self.base, self.interleaved, self.rotated), positions), None
+
     def _pairs(self, size: int) -> tuple[slice, slice]:
         if self.interleaved:
             return slice(0, size, 2), slice(1, size, 2)
@@ -139,6 +146,25 @@ class Rotary(Op):
         yield bad("`positions` is i64[2, 4]", cls(), x, tensor("i64", 2, 4))
 
 
+@operator("rotary_gradient", "dy", "positions?", internal=True)
+@dataclass(frozen=True)
+class RotaryGradient(Rotary):
+    """Turns pairs of features back by the angles that `rotary` turns them by.
+
+    Args:
+        base, interleaved, rotated: As in `rotary`.
+
+    Inputs: `dy` `[B, heads, T, D]`, floats; `positions` as in `rotary`.
+    """
+
+    def _turns(self, xp: Module, x: Array, positions: Array | None, size: int) -> tuple[Array, Array]:
+        cos, sin = super()._turns(xp, x, positions, size)
+        return cos, -sin
+
+    def gradient(self, dy: Value, y: Value, x: Value, positions: Value | None) -> tuple[Value, None]:
+        return dy.apply(Rotary(self.base, self.interleaved, self.rotated), positions), None
+
+
 @operator("alibi", "scores")
 @dataclass(frozen=True)
 class Alibi(Op):
@@ -165,6 +191,9 @@ class Alibi(Op):
         slopes = xp.asarray(alibi_slopes(heads), dtype=wide.dtype)
         distance = xp.arange(keys) - (xp.arange(queries)[:, None] + (keys - queries))
         return (wide + slopes[:, None, None] * distance.astype(wide.dtype)).astype(scores.dtype)
+
+    def gradient(self, dy: Value, y: Value, scores: Value) -> Value:
+        return dy
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
