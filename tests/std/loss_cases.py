@@ -94,6 +94,13 @@ CASES = [
         lambda t, v: t.nn.functional.cross_entropy(*flat(v), ignore_index=-1),
     ),
     LossCase(
+        "cross_entropy_ignoring_no_class",
+        "cross_entropy(x, label, ignore=100)",
+        CLASS_TYPES,
+        LOGITS | {"label": np.array([3, 100, 2, 100, 1])},
+        lambda t, v: t.nn.functional.cross_entropy(v["x"], v["label"], ignore_index=100),
+    ),
+    LossCase(
         "cross_entropy_all",
         "cross_entropy(x, label, smoothing=0.1, ignore=-1, weights=[0.5, 2, 1, 3, 4])",
         TEXT_TYPES,
