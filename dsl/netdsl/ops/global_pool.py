@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ops import numerics
 from netdsl.ops.base import (
@@ -23,10 +23,14 @@ from netdsl.ops.base import (
     example,
     operator,
 )
-from netdsl.ops.pool import check_power, power, root
+from netdsl.ops.pool import check_power, norm_slope, power, power_slope, root
+from netdsl.ops.reduce import Max, Mean
 from netdsl.ops.rules import need_float, need_number, need_rank, spread
 from netdsl.ops.windows import LAYOUT
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 def _check(x: TensorType, takes_integers: bool) -> None:
@@ -108,6 +112,11 @@ class GlobalAvgPool(_GlobalPool):
     def _reduce(self, xp: Module, x: Array, axis: tuple[int, ...]) -> Array:
         return xp.mean(numerics.widen(xp, x), axis=axis, keepdims=self.keepdims)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        dx, _ = Mean(tuple(range(2, x.rank)), self.keepdims).gradient(dy, y, x, None)
+        assert dx is not None
+        return dx
+
 
 @operator("global_max_pool", "x")
 @dataclass(frozen=True)
@@ -126,6 +135,10 @@ class GlobalMaxPool(_GlobalPool):
 
     def _reduce(self, xp: Module, x: Array, axis: tuple[int, ...]) -> Array:
         return xp.max(x, axis=axis, keepdims=self.keepdims)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        """Shared equally among the elements that tie."""
+        return Max(tuple(range(2, x.rank)), self.keepdims).gradient(dy, y, x)
 
 
 @operator("global_lp_pool", "x")
@@ -152,6 +165,11 @@ class GlobalLpPool(_GlobalPool):
         total = xp.sum(power(xp, numerics.widen(xp, x), self.p), axis=axis, keepdims=self.keepdims)
         return root(xp, total, self.p)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        axes = range(2, x.rank)
+        flow, norm = (v if self.keepdims else v.unfold(axes, x) for v in (dy, y))
+        return (norm_slope(flow, norm, self.p) * power_slope(x, self.p)).cast(x.dtype)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield from super().examples()
@@ -164,8 +182,14 @@ class GlobalLpPool(_GlobalPool):
         yield bad("above 0, and gets -1.0", cls(p=-1.0), tensor("f32", 2, 3, 5))
 
 
+def bins(length: int, axis: int, parts: int) -> list[tuple[slice, ...]]:
+    """Places of the `parts` bins along an axis; each bin takes every element that it touches."""
+    before = (slice(None),) * axis
+    return [(*before, slice(n * length // parts, -(-(n + 1) * length // parts))) for n in range(parts)]
+
+
 @dataclass(frozen=True)
-class _AdaptivePool(Op):
+class AdaptivePool(Op):
     """What the adaptive pools share: the bins. They are rectangles, so each axis is pooled by itself."""
 
     size: Ints
@@ -184,10 +208,9 @@ class _AdaptivePool(Op):
         return y.astype(x.dtype, copy=False)
 
     def _share(self, xp: Module, x: Array, axis: int, parts: int) -> Array:
-        """Reduce `axis` to `parts` bins; each takes every element that it touches."""
-        length, before = x.shape[axis], (slice(None),) * axis
-        bins = [slice(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
-        return xp.concatenate([self._reduce(xp, x[(*before, b)], axis) for b in bins], axis=axis)
+        """Reduce `axis` to `parts` bins."""
+        pieces = [self._reduce(xp, x[place], axis) for place in bins(x.shape[axis], axis, parts)]
+        return xp.concatenate(pieces, axis=axis)
 
     def _reduce(self, xp: Module, x: Array, axis: int) -> Array:
         raise NotImplementedError
@@ -210,7 +233,7 @@ class _AdaptivePool(Op):
 
 @operator("adaptive_avg_pool", "x")
 @dataclass(frozen=True)
-class AdaptiveAvgPool(_AdaptivePool):
+class AdaptiveAvgPool(AdaptivePool):
     """The mean of each of `size` bins: bin `i` is `floor(i * n / size)` to `ceil((i + 1) * n / size)`.
 
     Args:
@@ -224,10 +247,15 @@ class AdaptiveAvgPool(_AdaptivePool):
     def _reduce(self, xp: Module, x: Array, axis: int) -> Array:
         return xp.mean(x, axis=axis, keepdims=True)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.adaptive_gradient import AdaptiveAvgPoolGradient
+
+        return dy.apply(AdaptiveAvgPoolGradient(self.size, x.shape))
+
 
 @operator("adaptive_max_pool", "x")
 @dataclass(frozen=True)
-class AdaptiveMaxPool(_AdaptivePool):
+class AdaptiveMaxPool(AdaptivePool):
     """The largest element of each of `size` bins, which are those of `adaptive_avg_pool`.
 
     Args:
@@ -242,3 +270,8 @@ class AdaptiveMaxPool(_AdaptivePool):
 
     def _reduce(self, xp: Module, x: Array, axis: int) -> Array:
         return xp.max(x, axis=axis, keepdims=True)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.adaptive_gradient import AdaptiveMaxPoolGradient
+
+        return dy.apply(AdaptiveMaxPoolGradient(self.size), x)

@@ -187,10 +187,10 @@ class MaxPool(Pool):
     def forward(self, xp: Module, x: Array) -> Array:
         return reduce_windows(xp, xp.maximum, x, self.windows(x.shape[2:]), lowest(xp, x))
 
-    def gradient(self, dy: Value | None, y: Value, x: Value) -> Value | None:
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         from netdsl.ops.pool_gradient import MaxPoolGradient
 
-        return None if dy is None else dy.apply(MaxPoolGradient(self), x)
+        return dy.apply(MaxPoolGradient(self), x)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

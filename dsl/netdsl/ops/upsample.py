@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim
 from netdsl.ops import numerics
@@ -27,6 +29,9 @@ from netdsl.ops.base import (
 from netdsl.ops.rules import need_float, need_rank, sizes, spread
 from netdsl.ops.windows import LAYOUT
 from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.value import Value
 
 
 @operator("upsample", "x")
@@ -103,21 +108,29 @@ class Upsample(Op):
                 y = resample(xp, y, axis, new)
         return y.astype(x.dtype, copy=False)
 
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(UpsampleGradient(x.shape, self.scale, self.size, self.mode, self.align_corners))
+
     def _nearest(self, xp: Module, x: Array, axis: int, new: int) -> Array:
-        return xp.take(x, xp.arange(new) * x.shape[axis] // max(new, 1), axis=axis)
+        return xp.take(x, self.between(xp, x.shape[axis], new)[0], axis=axis)
 
     def _linear(self, xp: Module, x: Array, axis: int, new: int) -> Array:
-        last = x.shape[axis] - 1
-        places = xp.arange(new, dtype=xp.float64)
+        index, share = self.between(xp, x.shape[axis], new)
+        share = share.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
+        low = xp.take(x, index, axis=axis)
+        return low + (xp.take(x, xp.minimum(index + 1, x.shape[axis] - 1), axis=axis) - low) * share
+
+    def between(self, xp: Module, old: int, new: int) -> tuple[Array, Array]:
+        """For each new place along an axis the element before it, and the share of the one behind it."""
+        last, places = old - 1, xp.arange(new, dtype=xp.float64)
+        if self.mode == "nearest":
+            return xp.arange(new) * old // max(new, 1), xp.zeros(new)
         if self.align_corners:
             places = places * (last / max(new - 1, 1))
         else:
             places = xp.clip((places + 0.5) * ((last + 1) / new) - 0.5, 0, last)
         lower = xp.minimum(xp.floor(places), max(last - 1, 0))
-        share = (places - lower).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
-        index = lower.astype(xp.int64)
-        low = xp.take(x, index, axis=axis)
-        return low + (xp.take(x, xp.minimum(index + 1, last), axis=axis) - low) * share
+        return lower.astype(xp.int64), places - lower
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -156,3 +169,82 @@ class Upsample(Op):
         yield bad("3 values for `size`, but there are 2", cls(size=sizes(2, 2, 2)), x)
         yield bad("`size` of at least 1, and gets 0", cls(size=sizes(0)), x)
         yield bad("3 elements from axis 2 of size 0", cls(size=sizes(3)), tensor("f32", 2, 3, 0))
+
+
+@operator("upsample_gradient", "dy", internal=True)
+@dataclass(frozen=True)
+class UpsampleGradient(Op):
+    """For each element of what was resampled the sum of `dy` by its share in each place.
+
+    Args:
+        sizes: The sizes of what was resampled.
+        scale, size, mode, align_corners: As in `upsample`.
+
+    Inputs: `dy` `[B, C, *space]`, floats. Along each axis it is a product with the matrix of shares, or a
+    sum where each element was repeated alike.
+    """
+
+    sizes: Sizes
+    scale: Ints | None = None
+    size: Sizes | None = None
+    mode: str = "nearest"
+    align_corners: bool = False
+
+    @property
+    def _upsample(self) -> Upsample:
+        return Upsample(self.scale, self.size, self.mode, self.align_corners)
+
+    def shape(self, dy: TensorType) -> TensorType:
+        need_float(dy, "dy")
+        x = dy.with_shape(self.sizes)
+        made = self._upsample.shape(x)
+        if made != dy:
+            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+        return x
+
+    def forward(self, xp: Module, dy: Array) -> Array:
+        dx = numerics.widen(xp, dy)
+        for axis, old in enumerate(map(int, self.sizes[2:]), start=2):
+            if old != dx.shape[axis]:
+                dx = self._gathered(xp, dx, axis, old)
+        return dx.astype(dy.dtype, copy=False)
+
+    def _gathered(self, xp: Module, dy: Array, axis: int, old: int) -> Array:
+        new = dy.shape[axis]
+        before, after = dy.shape[:axis], dy.shape[axis + 1 :]
+        if old and self.mode == "nearest" and new % old == 0:
+            parts = dy.reshape(prod(before), old, new // old, prod(after))
+            total = parts[:, :, 0].copy()
+            for n in range(1, new // old):
+                total += parts[:, :, n]
+            return total.reshape(*before, old, *after)
+        shares = self._shares(xp, old, new).astype(dy.dtype)
+        if not after:
+            return xp.matmul(dy, shares.T)
+        return xp.matmul(shares, dy.reshape(prod(before), new, prod(after))).reshape(*before, old, *after)
+
+    def _shares(self, xp: Module, old: int, new: int) -> Array:
+        """`[old, new]`: the share of each old element in each new place."""
+        index, share = self._upsample.between(xp, old, new)
+        places = xp.arange(old)[:, None]
+        behind = xp.minimum(index + 1, old - 1)
+        return (places == index) * (1 - share) + (places == behind) * share
+
+    def gradient(self, dy: Value, y: Value, inner: Value) -> Value:
+        return dy.apply(self._upsample)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        x = sizes(2, 2, 3, 4)
+        yield example(cls(x, (2,)), draw(2, 2, 6, 8))
+        yield example(cls(x, None, sizes(5, 2)), draw(2, 2, 5, 2))
+        for corners in (False, True):
+            yield example(cls(x, (2, 1), None, "bilinear", corners), draw(2, 2, 6, 4))
+            yield example(cls(x, None, sizes(2, 7), "bilinear", corners), draw(2, 2, 2, 7))
+            yield example(cls(sizes(1, 2, 1), (3,), None, "bilinear", corners), draw(1, 2, 3))
+        yield example(cls(sizes(0, 2, 3), (2,)), draw(0, 2, 6))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("needs `dy` f32[1, 2, 6]", cls(sizes(1, 2, 3), (2,)), tensor("f32", 1, 2, 5))
+        yield bad("floating-point", cls(sizes(1, 2, 3), (2,)), tensor("i32", 1, 2, 6))
