@@ -70,6 +70,21 @@ ATTEND = {
   return einsum(q[B, T, K], kv[B, T, K, D] => [B, T, D]) / (1.0 + sum(q * z, over=-1, keepdims=true))""",
 }
 
+# `Look` looks a few positions back
+TURN, BACK = "x -> [B, T, D] => [B, D, T]", "[B, D, T] => [B, T, D]"
+LOOK = {
+    "convolution": f"  return {TURN} -> c: Conv(16, 3, pad=[2, 0]) -> {BACK}",
+    "dilated": f"  return {TURN} -> c: Conv(16, 3, pad=[4, 0], dilation=2) -> {BACK}",
+    "depthwise": f"  return {TURN} -> pad([3], [0]) -> c: DepthwiseConv(4) -> {BACK}",
+    "two in one padding": f"  return {TURN} -> pad([4], [0]) -> c: Conv(16, 3) -> tanh -> d: Conv(16, 3)"
+    f" -> {BACK}",
+    "mean of three": f"  return {TURN} -> pad([2], [0]) -> avg_pool(3, stride=1) -> {BACK}",
+    "shift": "  return x + 0.5 * pad(x, [1, 0], [0, 0])[:, :-1]",
+    "shift to a size": "  return x + 0.5 * pad(x, [2, 0], [0, 0])[:, :T]",
+    "shift behind a start": "  param first: [1, 2, D] = normal(1.0)\n"
+    "  return x + concat(expand(first, [B, 2, D]), x, axis=1)[:, 1:-1]",
+}
+
 STAGES = {
     "rnn": "r: Recurrent(RNN(8), layers=2)",
     "lstm": "r: Recurrent(LSTM(8, peepholes=true), layers=2)",
@@ -114,6 +129,11 @@ def text_of(stage: str, blocks: str = "") -> str:
 def attend_text(body: str) -> str:
     """The text of a language model of two layers of self-attention, written out."""
     return text_of("a: Attend(4) * 2", f"block Attend(heads)(x: [B, T, D]) -> [B, T, D] {{\n{body}\n}}")
+
+
+def look_text(body: str) -> str:
+    """The text of a language model of two layers that look a few positions back."""
+    return text_of("l: Look * 2", f"block Look(x: [B, T, D]) -> [B, T, D] {{\n{body}\n}}")
 
 
 def load_lively(source: Any, gain: float = 1.5, **config: Any) -> nr.Network:

@@ -80,6 +80,11 @@ def test_rows_of_a_batch_are_alike() -> None:
     found = nr.generate(net, [[1], [2]], max_new=10, temperature=0, stop=[stop], stream=seen.append)
     assert [row.tolist() for row in found.ids] == cut
     assert found.stopped == tuple(stop in row for row in alone)
+    for start, row, told, stopped in zip((1, 2), cut, found.log_prob, found.stopped, strict=True):
+        tokens = [*row, stop] if stopped else row
+        whole = log_softmax(net(ids=[[start, *tokens]])[0])
+        expected = sum(whole[n, token] for n, token in enumerate(tokens))
+        assert told == pytest.approx(expected, rel=1e-5)
     streamed = [[token for token in column if token is not None] for column in zip(*seen, strict=True)]
     assert streamed == cut
 
@@ -177,14 +182,14 @@ def test_a_model_that_looks_ahead_is_refused() -> None:
         nr.generate(load_lively(REVERSED), [1])
 
 
-CONVOLUTION = """block Shift(x: [B, T, D]) -> [B, T, D] {
-  return x -> [B, T, D] => [B, D, T] -> pad([2], [0]) -> c: Conv(16, 3) -> [B, D, T] => [B, T, D]
+TRANSPOSED = """block Turned(x: [B, T, D]) -> [B, T, D] {
+  return x -> [B, T, D] => [B, D, T] -> c: ConvTranspose(16, 1) -> [B, D, T] => [B, T, D]
 }"""
 
 
 def test_without_a_rule_the_whole_is_run_again() -> None:
     """A causal model that no rule covers still generates, and says that it takes longer."""
-    net = load_lively(text_of("s: Shift", CONVOLUTION))
+    net = load_lively(text_of("s: Turned", TRANSPOSED))
     found = nr.generate(net, [1, 2], max_new=8, temperature=0)
     assert not found.cached
     assert "the whole text is computed again for every token" in found.notices[0]

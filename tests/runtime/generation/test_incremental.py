@@ -12,12 +12,14 @@ from small_models import (
     ATTEND,
     GROWING,
     LAST_POSITION,
+    LOOK,
     NEXT_TOKEN,
     STAGES,
     attend_text,
     data_over_time,
     feed_chunks,
     load_lively,
+    look_text,
     steppers,
     text_of,
 )
@@ -71,6 +73,11 @@ def test_language_models(name: str) -> None:
 @pytest.mark.parametrize("name", ATTEND)
 def test_attention_written_out(name: str) -> None:
     check(load_lively(attend_text(ATTEND[name])), "logits")
+
+
+@pytest.mark.parametrize("name", LOOK)
+def test_looking_back(name: str) -> None:
+    check(load_lively(look_text(LOOK[name])), "logits")
 
 
 def test_gpt2() -> None:
@@ -136,7 +143,8 @@ model Small(ids: i32[B, T]) -> logits: f64[B, T, 11] {
         ("x: Scaled", "number of positions", "x.constant"),
         ("x: Centred", "folds all positions", "x.mean"),
         ("x: Noisy", "drawn anew", "x.normal"),
-        ("x: Strange", "no rule for `conv`", "x.c.conv"),
+        ("x: Centre", "look at one another", "x.c.conv"),
+        ("x: Strange", "no rule for `conv_transpose`", "x.c.conv_transpose"),
     ],
 )
 def test_what_cannot_be_stepped(stage: str, words: str, label: str) -> None:
@@ -145,8 +153,11 @@ block Scaled(x: [B, T, D]) -> [B, T, D] { return x / T }
 block Centred(x: [B, T, D]) -> [B, T, D] { return x - mean(x, over=1, keepdims=true) }
 block Noisy(x: [B, T, D]) -> [B, T, D] { return x + normal([B, T, D]) }
 block Merged(x: [B, T, D]) -> [B, T, D] { return x -> [B, T, D] => [B, T*D] -> reshape([B, T, D]) }
-block Strange(x: [B, T, D]) -> [B, T, D] {
+block Centre(x: [B, T, D]) -> [B, T, D] {
   return x -> [B, T, D] => [B, D, T] -> c: Conv(16, 3, pad=1) -> [B, D, T] => [B, T, D]
+}
+block Strange(x: [B, T, D]) -> [B, T, D] {
+  return x -> [B, T, D] => [B, D, T] -> c: ConvTranspose(16, 1) -> [B, D, T] => [B, T, D]
 }
 """
     net = nr.load(text_of(stage, blocks))

@@ -13,12 +13,14 @@ from typing import Any
 
 import networkx as nx
 
+from netdsl.dims import dim
 from netdsl.graph import Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.arithmetic import Add
 from netdsl.ops.arrange import Transpose
 from netdsl.ops.base import Array, Module, Op, OpError
 from netdsl.ops.create import Range
+from netdsl.ops.join import Concat
 from netdsl.ops.positions import Rotary
 from netdsl.ops.reduce import Sum
 from netdsl.ops.reduce_axis import CumSum
@@ -30,6 +32,7 @@ from netruntime.generation.incremental.demands import Demands, input_types, port
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
 from netruntime.generation.incremental.links import links
 from netruntime.generation.incremental.placing import placed
+from netruntime.generation.incremental.windows import Front, front_of
 
 _VIEWS = (Transpose, Reshape, Slice, Squeeze, Unsqueeze)
 """Operators that only look at a weight in another way: their results are not kept."""
@@ -192,7 +195,10 @@ class _Building:
         if isinstance(op, Scan):
             self._place_scan(node, op, data, inputs)
             return
-        if isinstance(op, Input):
+        front = front_of(op, input_types(self.demands.graph, node), self.demands.time)
+        if front is not None and form[front.axis] is Part.NEW:
+            found = self._place_front(front, node, data, inputs)
+        elif isinstance(op, Input):
             found = self.add_input(op.slot, data["types"][0], data)
         elif isinstance(op, CumSum) and form[op.axis] is Part.NEW:
             found = self._place_sums(op, data, inputs)
@@ -256,6 +262,24 @@ class _Building:
         self.carries.append(Carry(name, one, after, None))
         sums = (self.add(op, inputs, data), 0)
         return self.add(Add(), (sums, before), data), 0
+
+    def _place_front(
+        self, front: Front, node: int, data: Mapping[str, Any], inputs: list[Port | None]
+    ) -> Port:
+        """The positions that came last, in front of the new ones, and what the operator does to them all."""
+        new = inputs[front.slot]
+        assert new is not None
+        shape = list(self.type_of(new).shape)
+        shape[front.axis] = dim(front.count)
+        name = f"carry {len(self.carries)}"
+        type_ = self.type_of(new).with_shape(shape)
+        window = (self.add(Concat(front.axis), (self.add_input(name, type_, data), new), data), 0)
+        last = (self.add(Slice(front.axis, dim(-front.count)), (window,), data), 0)
+        start = None if front.start is None else ports_of(self.demands.graph, node)[front.start]
+        self.carries.append(Carry(name, type_, last, start))
+        if front.rest is None:
+            return window
+        return self.add(front.rest, (window, *inputs[1:]), data), 0
 
     def _with_positions(
         self, form: Form, data: Mapping[str, Any], inputs: list[Port | None]

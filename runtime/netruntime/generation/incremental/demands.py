@@ -6,7 +6,7 @@ not depend on time at all, such as an encoder's output, is computed once and kep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -22,7 +22,8 @@ from netdsl.ops.reduce_axis import CumSum
 from netdsl.ops.scan import Scan
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
-from netruntime.generation.incremental.links import Links, links
+from netruntime.generation.incremental.links import links
+from netruntime.generation.incremental.windows import Front, front_of, slides
 
 Needs = dict[int, Form]
 """The form in which an operator needs each of its inputs, by slot."""
@@ -77,7 +78,10 @@ class Demands:
         if port[0] not in self.moving:
             self.fixed[port] = None
             return
-        axes = self.time.axes(self.type_of(port))
+        type_ = self.type_of(port)
+        axes = self.time.axes(type_)
+        if any(form[axis] is Part.ALL and not self.time.is_axis(type_.shape[axis]) for axis in axes):
+            raise UnsupportedError(f"all positions are needed of {type_}", port[0])
         if port[0] in self.of_tokens:
             if len(axes) > 1 and [form[axis] for axis in axes].count(Part.NEW) != 1:
                 raise UnsupportedError("a value of two positions is needed for all pairs", port[0])
@@ -95,11 +99,16 @@ class Demands:
             raise UnsupportedError("it is drawn anew for each sequence")
         types = input_types(self.graph, node)
         _check_aligned(op, types, self.time)
-        found = links(op, types, self.graph.nodes[node]["types"][0])
-        if not isinstance(op, CumSum):
-            _check_mixed(found, form)
-        elif op.reverse and form[op.axis] is not None:
-            raise UnsupportedError("it runs over time from the end")
+        front = front_of(op, types, self.time)
+        if front is not None and form[front.axis] is Part.NEW:
+            return self._front_inputs(front, ports)
+        y = self.graph.nodes[node]["types"][0]
+        found = links(op, types, y)
+        if isinstance(op, CumSum):
+            self._check_sums(op, form, y)
+        else:
+            mixed = {axis for axis in found.mixed if form[axis] and not slides(op, types, axis)}
+            _check_mixed(mixed, form)
         if self._takes_last(op, ports):
             return {slot: self.time.all_new(self.type_of(port)) for slot, port in ports.items()}
         return {slot: self._input_form(port, found.inputs[slot], form) for slot, port in ports.items()}
@@ -108,7 +117,7 @@ class Demands:
         parts: list[Part | None] = []
         for axis, size in enumerate(self.type_of(port).shape):
             along = map_[axis]
-            if not self.time.is_axis(size):
+            if not self.time.is_window(size):
                 parts.append(None)
             elif along is None:
                 parts.append(Part.ALL)
@@ -118,6 +127,15 @@ class Demands:
         if folds and Part.NEW not in form:
             raise UnsupportedError("it folds all positions into one value")
         return tuple(parts)
+
+    def _front_inputs(self, front: Front, ports: dict[int, Port]) -> Needs:
+        if front.start is not None and ports[front.start][0] in self.moving:
+            raise UnsupportedError("what stands before the first position depends on time")
+        return {slot: self.time.all_new(self.type_of(port)) for slot, port in ports.items()}
+
+    def _check_sums(self, op: CumSum, form: Form, y: TensorType) -> None:
+        if form[op.axis] is not None and (op.reverse or not self.time.is_axis(y.shape[op.axis])):
+            raise UnsupportedError("it runs over time from the end")
 
     def _takes_last(self, op: Op, ports: dict[int, Port]) -> bool:
         """Whether it is `x[:, -1]` of an axis of time: the last of all positions is the last new one."""
@@ -138,7 +156,7 @@ class Demands:
         for slot, port in ports.items():
             type_ = self.type_of(port)
             if slot < scan.sequences:
-                if self.time.axes(type_) != (1,):
+                if self.time.axes(type_) != (1,) or not self.time.is_axis(type_.shape[1]):
                     raise UnsupportedError("a scan over something else depends on time")
                 needs[slot] = self.time.all_new(type_)
             elif slot == scan.sequences:
@@ -184,8 +202,8 @@ def _dependence(graph: nx.MultiDiGraph, time: Time) -> tuple[set[int], set[int]]
     return moving, of_tokens
 
 
-def _check_mixed(found: Links, form: Form) -> None:
-    for axis in found.mixed:
+def _check_mixed(mixed: Iterable[int], form: Form) -> None:
+    for axis in mixed:
         if form[axis] is Part.NEW or (form[axis] is Part.ALL and Part.NEW not in form):
             raise UnsupportedError("its positions look at one another")
 

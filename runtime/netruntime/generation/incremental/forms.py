@@ -67,16 +67,21 @@ class Time:
     def is_axis(self, size: Dim) -> bool:
         return size == self.new
 
+    def is_window(self, size: Dim) -> bool:
+        """Whether an axis holds the positions, with a few before them or none; see `windows`."""
+        before = size - self.new
+        return before.is_fixed and before.value >= 0
+
     def axes(self, type_: TensorType) -> tuple[int, ...]:
         """The axes of time. Raises `UnsupportedError` where time is a part of an axis."""
         for size in type_.shape:
-            if self.name in size.symbols and not self.is_axis(size):
+            if self.name in size.symbols and not self.is_window(size):
                 raise UnsupportedError(f"time is a part of an axis of {type_}")
-        return tuple(axis for axis, size in enumerate(type_.shape) if self.is_axis(size))
+        return tuple(axis for axis, size in enumerate(type_.shape) if self.is_window(size))
 
     def all_new(self, type_: TensorType) -> Form:
         """The form of a value at the new positions."""
-        return tuple(Part.NEW if self.is_axis(size) else None for size in type_.shape)
+        return tuple(Part.NEW if self.is_window(size) else None for size in type_.shape)
 
     def in_attributes(self, op: Any) -> bool:
         """Whether an operator's attributes depend on the number of positions."""

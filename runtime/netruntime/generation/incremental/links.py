@@ -19,6 +19,7 @@ from netdsl.ops.arrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
 from netdsl.ops.comparison import Where
+from netdsl.ops.conv import Conv
 from netdsl.ops.create import CausalMask, Constant, Range
 from netdsl.ops.einsum import Einsum
 from netdsl.ops.elementary import Cast, Clip
@@ -31,6 +32,7 @@ from netdsl.ops.norm import BatchNorm, LayerNorm
 from netdsl.ops.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
 from netdsl.ops.norm_scale import L2Normalize, RMSNorm
 from netdsl.ops.pad import Pad
+from netdsl.ops.pool import Pool
 from netdsl.ops.positions import Alibi, Rotary
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.reduce_axis import ArgMax, ArgMin, CumSum
@@ -135,6 +137,12 @@ def _reduction(op: Any, xs: Types, y: TensorType) -> Links:
         here = tuple(kept.index(axis) if axis in kept else None for axis in range(x.rank))
     masks = [tuple(here[axis + x.rank - m.rank] for axis in range(m.rank)) if m else () for m in xs[1:]]
     return Links((here, *masks))
+
+
+@_rule(Conv, Pool)
+def _windowed(op: Op, xs: Types, y: TensorType) -> Links:
+    space = range(2, y.rank)
+    return Links(((0, 1 if isinstance(op, Pool) else None, *space), *_beside(xs)), frozenset(space))
 
 
 @_rule(Linear)

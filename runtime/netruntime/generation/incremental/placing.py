@@ -14,6 +14,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.create import CausalMask, Constant, Range
 from netdsl.ops.fill import Ones, Zeros
 from netdsl.ops.reshape import Reshape
+from netdsl.ops.slice import Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
 from netruntime.generation.incremental.links import Map
@@ -67,9 +68,16 @@ def _sized(op: Reshape | Expand, time: Time, y: TensorType, form: Form, first: M
 
 
 @placed.register
+def _slice(op: Slice, time: Time, y: TensorType, form: Form, first: Map) -> Op:
+    if time.in_attributes(op) and form[op.axis] is not Part.NEW:
+        raise UnsupportedError("where it cuts depends on the number of positions")
+    return op  # of a chunk, the number of positions is that of the new ones
+
+
+@placed.register
 def _rearrange(op: Rearrange, time: Time, y: TensorType, form: Form, first: Map) -> Op:
     order = [axis % len(op.split) for axis in op.order]
     merge = op.merge or (1,) * len(order)
     owner = [axis for axis, count in enumerate(merge) for _ in range(count)]
-    parts = [form[owner[order.index(n)]] if time.is_axis(size) else None for n, size in enumerate(op.split)]
+    parts = [form[owner[order.index(n)]] if time.is_window(size) else None for n, size in enumerate(op.split)]
     return replace(op, split=time.with_parts(op.split, tuple(parts)))
