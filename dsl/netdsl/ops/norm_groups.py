@@ -21,11 +21,10 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.norm import affine, check_affine, check_eps, standardised
-from netdsl.ops.norm_gradient import GroupNormGradient, widened
+from netdsl.ops.norm_gradient import GroupNormGradient
+from netdsl.ops.norm_local import LocalResponseNormGradient, neighbour_sums
 from netdsl.ops.numerics import widen
-from netdsl.ops.pad import Pad
 from netdsl.ops.rules import need_float, need_rank, share
-from netdsl.ops.slice import Slice
 from netdsl.types import TensorType, tensor
 
 if TYPE_CHECKING:
@@ -207,24 +206,12 @@ class LocalResponseNorm(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         wide = widen(xp, x)
-        squares = xp.square(wide)
-        total = squares.copy()
-        after = min(self.size // 2, x.shape[1] - 1)
-        before = min((self.size - 1) // 2, x.shape[1] - 1)
-        for step in range(1, after + 1):
-            total[:, :-step] += squares[:, step:]
-        for step in range(1, before + 1):
-            total[:, step:] += squares[:, :-step]
+        total = neighbour_sums(xp, xp.square(wide), (self.size - 1) // 2, self.size // 2)
         scale = (self.k + self.alpha / self.size * total) ** self.beta
         return xp.asarray(wide / scale).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        flow, wide = widened(dy), widened(x)
-        square = wide * wide
-        base = _neighbours(square, self.size, (self.size - 1) // 2) * (self.alpha / self.size) + self.k
-        shrunk = base**-self.beta
-        spread = _neighbours(flow * wide * shrunk / base, self.size, self.size // 2)
-        return (flow * shrunk - wide * spread * (2 * self.alpha * self.beta / self.size)).cast(x.dtype)
+        return dy.apply(LocalResponseNormGradient(self.size, self.alpha, self.beta, self.k), x)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -243,15 +230,3 @@ class LocalResponseNorm(Op):
         yield bad("at least 1, and gets 0", cls(0), x)
         yield bad("`k` above 0", cls(k=0.0), x)
         yield bad("`alpha` of at least 0", cls(alpha=-1.0), x)
-
-
-def _neighbours(x: Value, size: int, before: int) -> Value:
-    """The sum of `size` neighbouring channels of `[N, C, ...]`, from `before` in front of each one on."""
-    last = x.rank - 1
-    order = (0, *range(2, x.rank), 1)
-    padded = x.transpose(order).apply(Pad((before,), (size - 1 - before,)))
-    total = x.zeros()
-    for step in range(size):
-        part = padded.apply(Slice(last, dim(step), x.shape[1] + step))
-        total = total + part.transpose((0, last, *range(1, last)))
-    return total

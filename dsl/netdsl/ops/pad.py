@@ -210,7 +210,7 @@ class PadGradient(Op):
         front, core, behind = x[:begin], x[begin : begin + size], x[begin + size :]
         if self.mode == "constant" or begin + end == 0:
             return core
-        core = core.copy()
+        core = core.copy(order="K")
         if self.mode == "edge":
             core[:1] += xp.sum(front, axis=0, keepdims=True)
             core[-1:] += xp.sum(behind, axis=0, keepdims=True)
