@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, TypeVar
 
-from netdsl.dims import Dim, dim, product, symbol
+from netdsl.dims import Dim, product, symbol
 from netdsl.ops.base import (
     Array,
     BadExample,
@@ -29,6 +30,8 @@ from netdsl.types import TensorType, shape_text, tensor
 
 if TYPE_CHECKING:
     from netdsl.ops.value import Value
+
+_Size = TypeVar("_Size", Dim, int)
 
 
 def check_order(order: Sequence[int], rank: int) -> None:
@@ -129,14 +132,14 @@ class Rearrange(Op):
     def _merge(self) -> Ints:
         return (1,) * len(self.split) if self.merge is None else self.merge
 
-    def _runs(self, ordered: Sequence[Dim]) -> list[Sequence[Dim]]:
+    def _runs(self, ordered: Sequence[_Size]) -> list[Sequence[_Size]]:
         ends = [sum(self._merge[: n + 1]) for n in range(len(self._merge))]
         return [ordered[end - count : end] for end, count in zip(ends, self._merge, strict=True)]
 
     def forward(self, xp: Module, x: Array) -> Array:
         whole = with_shape(x, [int(size) for size in self.split])
         ordered = xp.transpose(whole, self.order)
-        return ordered.reshape([int(product(run)) for run in self._runs([dim(n) for n in ordered.shape])])
+        return ordered.reshape([prod(run) for run in self._runs(ordered.shape)])
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         ordered = dy.reshape([self.split[axis] for axis in self.order])
