@@ -62,3 +62,17 @@ def _add_scaled(xp: ModuleType, total: Array, gradient: Array, weight: float) ->
         scaled = fit(buffer, part)
         xp.multiply(g, weight, out=scaled)
         part += scaled
+
+
+def owned(gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradients of one part as arrays that may be changed in place, copied only where they must be.
+
+    Two weights can have one array for their gradients, and an array can be a view of another.
+    """
+    seen: set[int] = set()
+    found = {}
+    for label, gradient in gradients.items():
+        is_own = gradient.base is None and id(gradient) not in seen and gradient.flags.c_contiguous
+        seen.add(id(gradient))
+        found[label] = gradient if is_own else gradient.copy()
+    return found

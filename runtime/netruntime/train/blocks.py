@@ -14,6 +14,8 @@ Array = Any
 
 _CPU_BLOCK = 32768
 _DEVICE_BLOCK = 1 << 22
+SMALL = 1e-20
+"""Sums of squares in f32 below this may have lost some that were too small."""
 
 
 def block_size(xp: ModuleType) -> int:
@@ -70,6 +72,17 @@ def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
     return total
 
 
+def quick_sum_squares(xp: ModuleType, array: Array) -> float:
+    """The sum of squares by products of blocks with themselves, which are added up in f64.
+
+    Many times faster than `sum_squares` on a CPU, and right to six digits for f32; infinite, or too small,
+    where squares do not fit the element type.
+    """
+    if xp.__name__ != "numpy" or array.dtype.itemsize == 2:
+        return float(sum_squares(xp, array))
+    return math.fsum(float(np.vdot(part, part)) for (part,) in blocks(xp, array) if part.size)
+
+
 def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
     """The Euclidean norm of all elements together; infinite or not-a-number only where an element is.
 
@@ -81,6 +94,9 @@ def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
 
 
 def _norm(xp: ModuleType, listed: list[Array]) -> float:
+    quick = sum(quick_sum_squares(xp, array) for array in listed)
+    if SMALL < quick < math.inf:
+        return math.sqrt(quick)
     total = float(sum(sum_squares(xp, array) for array in listed))
     if 1e-280 < total < math.inf:
         return math.sqrt(total)

@@ -203,7 +203,7 @@ class Loop:
     # -- saving ------------------------------------------------------------------------------------
 
     def save(self, *, best: bool = False) -> None:
-        """Save a checkpoint of this moment, where the run keeps any; `best` protects it from being dropped."""
+        """Save a checkpoint of this moment, where the run keeps any; a `best` one is not dropped later."""
         if self.checkpoints is not None:
             self.checkpoints.save(self.checkpoint(), best)
 

@@ -12,7 +12,7 @@ from netdsl.model import Call, Phase
 from netdsl.source import Span
 from netruntime.backends import Device
 from netruntime.errors import TrainingError
-from netruntime.train.accumulate import GradientMean
+from netruntime.train.accumulate import GradientMean, owned
 from netruntime.train.clipping import clip, make_clips
 from netruntime.train.groups import make_group, members, resolve_groups, trained_labels
 from netruntime.train.optimizers import make_optimizer
@@ -33,6 +33,10 @@ class Length:
 
     total_steps: int
     steps_per_epoch: int
+
+    def of_every(self, every: int) -> Length:
+        """The length for a phase that takes part in each n-th step."""
+        return Length(-(-self.total_steps // every), -(-self.steps_per_epoch // every))
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class TrainingPhase:
     def __init__(self, phase: Phase, weights: Mapping[str, Array], device: Device) -> None:
         self.phase = phase
         self.name = phase.name
+        self.every = _every(phase)
         self.device = device
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
         self.step = PhaseStep(phase, device, labels)
@@ -100,17 +105,20 @@ class TrainingPhase:
             for batch, seed in zip(batches, seeds, strict=True):
                 outcome = self.step.run(batch, weights, seed, check_finite=check_finite)
                 self._check(outcome.loss, "loss")
-                mean.add(xp, outcome.gradients, outcome.size)
+                if len(batches) > 1:
+                    mean.add(xp, outcome.gradients, outcome.size)
                 for path, value in outcome.updates.items():
                     weights[path][...] = value
-                outcomes.append(replace(outcome, gradients={}, updates={}))
-            gradients = mean.take()
+                outcomes.append(outcome)
+            gradients = mean.take() if len(batches) > 1 else owned(outcomes[0].gradients)
             regularise(xp, weights, gradients, self.regularisers)
             norms = clip(xp, gradients, self.clips, self.members)
             self._check(norms.total, "norm of the gradients")
-            factor = self.schedule.factor(self.state.step, length.total_steps, length.steps_per_epoch)
+            own = length.of_every(self.every)
+            factor = self.schedule.factor(self.state.step, own.total_steps, own.steps_per_epoch)
             self.state.apply(xp, self.optimizer, weights, gradients, self.rates, factor)
-        return Update(tuple(outcomes), self.optimizer.lr * factor, norms.total)
+        told = tuple(replace(outcome, gradients={}, updates={}) for outcome in outcomes)
+        return Update(told, self.optimizer.lr * factor, norms.total)
 
     def _check(self, value: float, what: str) -> None:
         if math.isfinite(value):
@@ -131,6 +139,15 @@ def trainable(phase: Phase) -> list[str]:
         for label, (op, type_) in parameters(build(phase.model)).items()
         if op.role == "param" and type_.dtype.is_float
     ]
+
+
+def _every(phase: Phase) -> int:
+    """Each how many steps the phase takes part. Raises `TrainingError` E1072."""
+    every = phase.numbers.get("every", 1)
+    if every != int(every) or every < 1:
+        message = f"`every` is {every:g}, and must be a whole number of 1 or more"
+        raise TrainingError.make("E1072", message, phase.span, help="`every = 2` updates at each second step")
+    return int(every)
 
 
 def _recipe(call: Call | None, default: str) -> tuple[str, Mapping[str, float | bool], Span | None]:

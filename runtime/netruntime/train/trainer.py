@@ -62,12 +62,16 @@ class Trainer:
     def advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
         """One update of each phase from these batches (several where gradients are accumulated).
 
+        A phase with `every = n` takes part in each n-th step only.
+
         Raises:
             TrainingError: E1071 where the loss or a gradient is not finite.
             DataInputError: for a batch that does not fit.
         """
         updates = {}
         for phase in self.phases:
+            if self.step % phase.every:
+                continue
             seeds = [_seed(self.seed, phase.name, self.step, n) for n in range(len(batches))]
             updates[phase.name] = phase.update(
                 batches, self.weights, seeds, length, check_finite=self.check_finite

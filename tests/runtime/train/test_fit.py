@@ -154,6 +154,16 @@ def test_phases_alternate_each_over_its_own_weights() -> None:
     assert {label.split(".")[0] for label in make.state.slots} == {"Make"}
 
 
+def test_a_phase_can_take_part_in_each_second_step() -> None:
+    points = {"point": np.random.default_rng(0).normal(2, 1, size=(64, 2)).astype(np.float32)}
+    source = TWO.replace('over "Make.*"', 'every = 2\n  over "Make.*"')
+    told = Recorder()
+    run = prepare(Request(source, points, settings={"epochs": 1, "batch_size": 16}), [told])
+    run.loop.run()
+    assert [event.phase for event in told.steps] == ["judge", "make", "judge"] * 2
+    assert failure(source.replace("every = 2", "every = 0"), points).code == "E1072"
+
+
 def test_early_stopping_ends_the_run() -> None:
     source = SOURCE.replace("adam(lr=0.01)", "sgd(lr=0)").replace("epochs = 4", "epochs = 50\n  patience = 3")
     assert len(nr.fit(source, rows(), holdout=0.25).history) == 4
