@@ -97,6 +97,29 @@ def test_a_clip_takes_the_place_of_all_that_hold_for_all_weights() -> None:
     assert clips == [("norm", 9.0, ()), ("norm", 3.0, ("fc.bias",))]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({'clip "fc.bias"': "norm(9.0)"}, [(1.0, ()), (2.0, ()), (9.0, ("fc.bias",))]),
+        ({'clip "fc.bias"': "none"}, [(1.0, ()), (2.0, ())]),
+        (
+            {'clip "fc.weight", "fc.b*"': "norm(9.0)"},
+            [(1.0, ()), (2.0, ()), (3.0, ("fc.bias",)), (9.0, ("fc.weight", "fc.b*"))],
+        ),
+    ],
+)
+def test_a_line_for_some_weights_takes_the_place_of_that_for_the_same(
+    given: Mapping[str, str], expected: list[tuple[float, tuple[str, ...]]]
+) -> None:
+    (phase,) = phases(ONE, given)
+    assert [(call.arguments["limit"], call.patterns) for call in phase.clips] == expected
+
+
+def test_a_group_of_one_section() -> None:
+    found = phases(TWO, {'second.group "fc.bias"': "adjust(lr=0.5)"})
+    assert [[call.arguments for call in phase.groups] for phase in found] == [[], [{"lr": 0.5}]]
+
+
 def test_an_argument_of_several_lines_is_set_in_all_for_all_weights() -> None:
     limits = [call.arguments["limit"] for call in one(clip__limit="9.0").clips]
     assert limits == [9.0, 9.0, 3.0]
@@ -185,6 +208,15 @@ def test_a_file_without_a_section_gets_one_by_a_loss() -> None:
  1 | epochs = 3
    | ^^^^^^
    = help: give one value, as in the file""",
+        ),
+        (
+            ONE,
+            {'optimizer "fc.*"': "sgd(0.1)"},
+            """error[E0227]: `optimizer` has no patterns before its value
+  --> <command line>:1:1
+ 1 | optimizer "fc.*" = sgd(0.1)
+   | ^^^^^^^^^^^^^^^^
+   = help: write `optimizer`""",
         ),
         (
             ONE,

@@ -1,9 +1,9 @@
 """Lines of `train` sections given from outside, as by a command line, in place of those of the file.
 
 A key names a setting, and its value is written as in the file: `optimizer` and `sgd(lr=0.1)`. `optimizer.lr`
-sets one argument; `metric.NAME` and `input.NAME` add a line or take the place of one; before a key may stand
-the name of a section, `generator.optimizer.lr`, and without it a key holds for all sections. `none` takes a
-line away.
+sets one argument; `metric.NAME` and `input.NAME` add a line or take the place of one, and so does
+`group "head.*"` of the line for just these patterns; before a key may stand the name of a section,
+`generator.optimizer.lr`, and without it a key holds for all sections. `none` takes a line away.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.checker.settings import PATTERNS, RECIPES, SETTINGS
+from netdsl.checker.settings import PATTERNS, RECIPES, SETTINGS, SEVERAL
 from netdsl.diagnostics import error, suggest
 from netdsl.parser import parse
 from netdsl.source import Source, Span
@@ -54,9 +54,11 @@ class _Given:
     sections: set[str]
 
     def __post_init__(self) -> None:
-        first, _, rest = self.key.partition(".")
+        name, quote, patterns = self.key.partition('"')
+        self.patterns = f"{quote}{patterns}"
+        first, _, rest = name.strip().partition(".")
         self.section = first if first in self.sections and rest else None
-        word, _, self.part = (rest if self.section is not None else self.key).partition(".")
+        word, _, self.part = (rest if self.section is not None else name.strip()).partition(".")
         self.word = word
         known = (*SETTINGS, *PATTERNS, *NAMED)
         if word not in known:
@@ -71,6 +73,8 @@ class _Given:
         """The lines of a section with this one."""
         if self.word in NAMED:
             return self._named(lines)
+        if self.patterns:
+            return self._for_patterns(lines)
         if self.part:
             return self._argument(lines)
         text = (
@@ -87,6 +91,16 @@ class _Given:
         kept = [line for line in lines if not (isinstance(line, kind) and line.name.text == self.part)]
         line = None if self.value == NONE else self._line(f"{self.word} {self.part} {sign} {self.value}")
         return _inserted(kept, lines, line)
+
+    def _for_patterns(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
+        """The lines with one that holds for the weights of some patterns."""
+        if self.word not in SEVERAL or self.part:
+            self.fail("E0227", f"`{self.word}` has no patterns before its value", f"write `{self.word}`")
+        value = "0" if self.value == NONE else self.value  # a line that goes needs only its patterns
+        line = self._line(f"{self.word} {self.patterns} = {value}")
+        assert isinstance(line, s.Patterns)
+        kept = [other for other in lines if not _has_same_patterns(other, line)]
+        return _inserted(kept, lines, None if self.value == NONE else line)
 
     def _argument(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
         """The lines with one argument of a recipe set."""
@@ -128,6 +142,16 @@ def _is_setting(line: s.TrainLine, word: str) -> bool:
     if isinstance(line, s.Patterns):
         return line.word.text == word and line.value is None
     return isinstance(line, s.Setting) and line.name.text == word
+
+
+def _has_same_patterns(line: s.TrainLine, other: s.Patterns) -> bool:
+    """Whether a line is the same setting for the weights of the same patterns."""
+    return (
+        isinstance(line, s.Patterns)
+        and line.value is not None
+        and line.word.text == other.word.text
+        and [text.value for text in line.patterns] == [text.value for text in other.patterns]
+    )
 
 
 def _inserted(

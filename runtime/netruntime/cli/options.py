@@ -13,10 +13,20 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """`key=value` texts as a dictionary. Raises `click.BadParameter`."""
+    return _pairs(values)
+
+
+def training_lines(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """As `assignments`; quoted patterns may follow the name: `group "head.*"=adjust(lr=0.01)`."""
+    return _pairs(values, '"')
+
+
+def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
+    """`key=value` texts as a dictionary; what follows the mark `end` in a key is left to who reads it."""
     found: dict[str, str] = {}
     for text in values:
         key, equals, value = text.partition("=")
-        if not equals or not all(part.isidentifier() for part in key.strip().split(".")):
+        if not equals or not all(part.isidentifier() for part in key.partition(end)[0].strip().split(".")):
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE")
         if key.strip() in found:
             raise click.BadParameter(f"'{key.strip()}' is given twice")

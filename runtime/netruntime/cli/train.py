@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netruntime.cli.options import assignments, device_option, file_argument, json_option, set_option
+from netruntime.cli.options import device_option, file_argument, json_option, set_option, training_lines
 from netruntime.cli.training.options import data_options, seed_option, take_data_options
 
 _COUNT = click.IntRange(min=1)
@@ -34,7 +34,7 @@ _COUNT = click.IntRange(min=1)
     "overrides",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=assignments,
+    callback=training_lines,
     help='In place of a line of the `train` section: --train "optimizer=sgd(0.1, momentum=0.9)", '
     "--train optimizer.lr=0.01, --train judge.clip=norm(1); may be repeated.",
 )

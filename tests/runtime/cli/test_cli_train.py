@@ -146,6 +146,12 @@ def test_everything_can_be_said_on_the_command_line(here: Path) -> None:
     assert "sgd(0.1, momentum=0.9)" in card and "`ema=0.9`" in card
 
 
+def test_a_group_of_weights_gets_a_rate_on_the_command_line(here: Path) -> None:
+    result = trained("--train", 'group "fc*"=adjust(lr=0)', "--epochs", "2", "--no-save", "--json")
+    first, second = (epoch["valid"][""]["loss"] for epoch in json.loads(result.stdout)["epochs"])
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
