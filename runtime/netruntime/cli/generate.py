@@ -63,6 +63,7 @@ _NONE = click.IntRange(min=0)
     help="For drawing.",
 )
 @click.option("--no-cache", is_flag=True, help="Run the whole text through the model for every token.")
+@click.option("--slide", is_flag=True, help="Go on past the model's positions, from the last half of them.")
 @click.option("--token-input", metavar="NAME", help="Which input takes the tokens, where that is not clear.")
 @click.option("--logits-output", metavar="NAME", help="Which output scores the next token.")
 @set_option

@@ -48,6 +48,11 @@ class Decoder:
         """Whether past positions are kept instead of computed again."""
         return self._cached
 
+    @property
+    def length(self) -> int:
+        """How many tokens have been fed."""
+        return self._stepper.length
+
     def restart(self, *, cached: bool | None = None) -> None:
         """Forget all tokens."""
         self._cached = self._cached if cached is None else cached

@@ -9,10 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.errors import GenerationError
 from netruntime.generation.beam import BeamSearch, beam_search
+from netruntime.generation.checks import (
+    check_counts,
+    check_drawn,
+    check_slide,
+    read_prompts,
+    within_limit,
+)
 from netruntime.generation.decoder import Decoder, complete_given
-from netruntime.generation.roles import Roles, find_roles
+from netruntime.generation.roles import find_roles
 from netruntime.generation.sampling import (
     Array,
     Sampling,
@@ -63,6 +69,7 @@ def generate(
     length_penalty: float = 0.0,
     seed: int = 0,
     cached: bool = True,
+    slide: bool = False,
     token_input: str | None = None,
     logits_output: str | None = None,
     stream: Stream | None = None,
@@ -81,6 +88,8 @@ def generate(
         length_penalty: See `BeamSearch`.
         seed: Equal seeds draw equal tokens.
         cached: False to run the whole text through the model for every token.
+        slide: Go on where the model has no more positions: it then sees the last half of them alone, as the
+            beginning of a text.
         token_input, logits_output: Names, where the model leaves a choice.
         stream: Called with each step's tokens; with beams, once they are all known.
 
@@ -93,13 +102,14 @@ def generate(
     sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_new)
     roles = find_roles(network.model, network.graph, token_input, logits_output)
     given = complete_given(network, roles, inputs or {})
-    prompts = _prompts(prompt, roles)
-    _check_counts(max_new, beams, len(prompts), stop, roles)
-    allowed, notices = _within_limit(prompts, max_new, roles)
+    prompts = read_prompts(prompt, roles)
+    check_counts(max_new, beams, stop, roles)
+    check_slide(slide, beams, roles)
+    allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
     decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)
     verify(decoder, len(prompts), prompts.shape[1] + allowed - 1)
     if beams > 1:
-        _check_drawn(sampling)
+        check_drawn(sampling)
         search = BeamSearch(beams, allowed, frozenset(stop), length_penalty, repetition_penalty, min_new)
         found = _search(decoder, prompts, search, stream)
     else:
@@ -118,17 +128,16 @@ def _sample(
     stream: Stream | None,
 ) -> Generated:
     rng = np.random.default_rng(seed)
-    seen, chunk = prompts, prompts
+    limit = decoder.roles.limit
+    seen = prompts
+    chunk = prompts if limit is None else prompts[:, -limit:]
     going = np.ones(len(prompts), np.bool_)
     total = np.zeros(len(prompts))
     rows: list[list[int]] = [[] for _ in prompts]
     for step in range(max_new):
         logits = decoder.next(chunk)
         check_logits(logits)
-        changed = penalise_repeats(logits, seen, sampling.repetition_penalty)
-        if step < sampling.min_new:
-            changed = ban(changed, sorted(stop))
-        tokens = choose(changed, sampling, rng)
+        tokens = _choose(logits, seen, sampling, stop if step < sampling.min_new else frozenset(), rng)
         gained = np.take_along_axis(log_softmax(logits), tokens[:, None], axis=1)[:, 0]
         total += np.where(going, gained, 0.0)
         going = going & ~np.isin(tokens, sorted(stop))
@@ -140,8 +149,18 @@ def _sample(
             break
         chunk = tokens[:, None]
         seen = np.concatenate([seen, chunk], axis=1)
+        if decoder.length == limit and step + 1 < max_new:
+            decoder.restart()
+            chunk = seen[:, -max(limit // 2, 1) :]
     ids = tuple(np.array(row, np.int64) for row in rows)
     return Generated(ids, tuple((~going).tolist()), tuple(total.tolist()), True, 0.0)
+
+
+def _choose(
+    logits: Array, seen: Array, sampling: Sampling, banned: frozenset[int], rng: np.random.Generator
+) -> Array:
+    changed = penalise_repeats(logits, seen, sampling.repetition_penalty)
+    return choose(ban(changed, sorted(banned)), sampling, rng)
 
 
 def _search(decoder: Decoder, prompts: Array, search: BeamSearch, stream: Stream | None) -> Generated:
@@ -151,59 +170,3 @@ def _search(decoder: Decoder, prompts: Array, search: BeamSearch, stream: Stream
         for step in range(max(map(len, ids))):
             stream([int(row[step]) if step < len(row) else None for row in ids])
     return Generated(ids, tuple(h.stopped for h in best), tuple(h.log_prob for h in best), True, 0.0)
-
-
-def _prompts(prompt: Any, roles: Roles) -> Array:
-    """The prompts as i64 `[B, L]`. Raises `GenerationError` E1104."""
-    ids = np.asarray(prompt.get() if hasattr(prompt, "get") else prompt)
-    ids = ids[None] if ids.ndim == 1 else ids
-    if ids.ndim != 2 or ids.size == 0:
-        shape = list(ids.shape)
-        help = "begin with a token that stands for the beginning, or with some text"
-        raise GenerationError.make("E1104", f"the prompt has no tokens: its shape is {shape}", help=help)
-    if ids.dtype.kind not in "iu":
-        message = f"the prompt is {ids.dtype}, and ids are integers"
-        raise GenerationError.make("E1104", message, help="turn text into ids first")
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= roles.vocabulary:
-        wrong = low if low < 0 else high
-        message = f"the prompt has the id {wrong}, and the model has the ids 0 to {roles.vocabulary - 1}"
-        help = "the tokenizer or the vocabulary is not the one that the model was trained with"
-        raise GenerationError.make("E1104", message, help=help)
-    return ids.astype(np.int64)
-
-
-def _check_counts(max_new: int, beams: int, rows: int, stop: Collection[int], roles: Roles) -> None:
-    for name, value in {"max_new": max_new, "beams": beams}.items():
-        if value < 1:
-            raise GenerationError.make("E1105", f"`{name}` is {value}, and it is 1 or more")
-    for token in stop:
-        if not 0 <= token < roles.vocabulary:
-            message = f"the stop token {token} is not one of the model's {roles.vocabulary} tokens"
-            raise GenerationError.make("E1105", message)
-    if beams > 1 and roles.course.batch is None:
-        help = "give the input a free batch axis, as in `ids: i32[B, T]`"
-        raise GenerationError.make("E1105", "beam search needs a model with a free batch", help=help)
-
-
-def _check_drawn(sampling: Sampling) -> None:
-    """Raise E1105 where tokens are to be drawn and searched for at once."""
-    drawn = [name for name in ("top_k", "top_p") if getattr(sampling, name) is not None]
-    drawn += ["temperature"] if sampling.temperature not in (0, 1) else []
-    if drawn:
-        message = f"beam search draws nothing, and `{drawn[0]}` says how to draw"
-        raise GenerationError.make("E1105", message, help="leave one of the two out")
-
-
-def _within_limit(prompts: Array, max_new: int, roles: Roles) -> tuple[int, list[str]]:
-    """How many tokens the model has positions for; a word about it where they are fewer than asked."""
-    length = prompts.shape[1]
-    if roles.limit is None:
-        return max_new, []
-    if length > roles.limit:
-        message = f"the prompt has {length} tokens, and the model has positions for {roles.limit}"
-        raise GenerationError.make("E1104", message, help="shorten the prompt")
-    room = roles.limit - length + 1
-    if room >= max_new:
-        return max_new, []
-    return room, [f"the text ends after {room} new tokens: the model has {roles.limit} positions"]

@@ -30,7 +30,7 @@ def verify(decoder: Decoder, rows: int, length: int) -> None:
     Raises:
         GenerationError: E1102 for a model that looks ahead.
     """
-    length = min(length, LENGTH)
+    length = min(length, LENGTH, decoder.roles.limit or LENGTH)
     if length < 2:
         return
     rng = np.random.default_rng(0)

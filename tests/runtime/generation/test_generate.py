@@ -166,9 +166,27 @@ def test_it_ends_where_the_positions_do() -> None:
     net = gpt2()
     found = nr.generate(net, [1, 2, 3], max_new=50, temperature=0)
     assert len(found.ids[0]) == 22  # 24 positions take 3 tokens and 21 new ones, and give one more
-    assert found.notices == ("the text ends after 22 new tokens: the model has 24 positions",)
+    assert "the text ends after 22 new tokens, as the model has 24 positions" in found.notices[0]
     with pytest.raises(nr.GenerationError, match=r"E1104.*25 tokens.*positions for 24"):
         nr.generate(net, list(range(25)), max_new=1)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_it_slides_past_the_positions(cached: bool) -> None:
+    """At 24 positions, the last 12 tokens are the beginning of a text; and again when that has 24."""
+    net = gpt2()
+    found = nr.generate(net, [1, 2, 3], max_new=50, temperature=0, slide=True, cached=cached)
+    tokens, window = [1, 2, 3], [1, 2, 3]
+    for _ in range(50):
+        token = int(np.argmax(net(ids=[window])[0, -1]))
+        tokens.append(token)
+        window = tokens[-12:] if len(window) == 24 else [*window, token]
+    assert found.ids[0].tolist() == tokens[3:]
+    assert found.notices == ()
+    long = nr.generate(net, tokens[:40], max_new=2, temperature=0, slide=True)
+    assert long.ids[0][0] == np.argmax(net(ids=[tokens[16:40]])[0, -1])
+    with pytest.raises(nr.GenerationError, match="E1105"):
+        nr.generate(net, [1], beams=2, slide=True)
 
 
 def test_a_model_that_looks_ahead_is_refused() -> None:

@@ -52,6 +52,7 @@ class Request:
     length_penalty: float
     seed: int
     no_cache: bool
+    slide: bool
     token_input: str | None
     logits_output: str | None
     settings: Mapping[str, str]
@@ -105,6 +106,7 @@ def carry_out(request: Request) -> int:
         length_penalty=request.length_penalty,
         seed=request.seed,
         cached=not request.no_cache,
+        slide=request.slide,
         token_input=request.token_input,
         logits_output=request.logits_output,
         stream=printer,
