@@ -14,6 +14,7 @@ import netruntime as nr
 from netruntime.cli.running.results import is_probability
 
 LENET = ROOT / "examples" / "lenet5.net"
+PERCEPTRON = ROOT / "examples" / "mlp.net"
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ class TestOutputs:
     def test_values_are_those_of_the_library(self, tmp_path: Path) -> None:
         image = np.random.default_rng(1).random((2, 1, 28, 28), dtype=np.float32)
         np.save(tmp_path / "image.npy", image)
-        document = netrun_json("run", LENET, "--input", tmp_path / "image.npy", "--seed", 3)
+        document = netrun_json("run", LENET, "--input", tmp_path / "image.npy", "-w", "random", "--seed", 3)
         expected = nr.load(LENET, seed=3)(image=image)
         assert np.allclose(document["outputs"]["logits"]["values"], expected, rtol=0, atol=1e-7)
 
@@ -223,8 +224,16 @@ class TestInputs:
 
 class TestWeights:
     def test_random_weights_are_said_to_be_so(self) -> None:
-        result = netrun("run", LENET, "-i", "random", "--seed", 7)
-        assert "note: random weights, seed 7" in result.stderr
+        for arguments in (("run", PERCEPTRON), ("run", LENET, "-w", "random")):
+            result = netrun(*arguments, "-i", "random", "--seed", 7)
+            assert "note: random weights, seed 7" in result.stderr
+
+    def test_the_weights_beside_the_example_name_digits(self) -> None:
+        for digit in (0, 7):
+            picture = ROOT / "examples" / "data" / f"digit-{digit}.png"
+            document = netrun_json("run", LENET, "-i", picture, "--top", 1)
+            (best,) = document["outputs"]["logits"]["top"][0]["classes"]
+            assert best["index"] == digit and best["probability"] > 0.9
 
     def test_a_model_without_weights_says_nothing_of_them(self, scores: Path) -> None:
         assert netrun("run", scores, "-i", "random").stderr == ""
