@@ -325,3 +325,10 @@ def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "checkpoints").glob("step-*")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["step"] == 8
+
+
+def test_each_device_learns_the_same(device: str) -> None:
+    result = nr.fit(PLAIN, plain_rows(), epochs=2, batch_size=16, device=device)
+    expected = nr.fit(PLAIN, plain_rows(), epochs=2, batch_size=16)
+    for name, array in expected.weights.items():
+        np.testing.assert_allclose(result.weights[name], array, rtol=1e-6, atol=1e-9)
