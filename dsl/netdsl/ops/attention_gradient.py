@@ -26,7 +26,6 @@ from netdsl.ops.comparison import LogicalAnd
 from netdsl.ops.create import Range
 from netdsl.ops.linear import MatMul
 from netdsl.ops.norm_gradient import widened
-from netdsl.ops.rules import need_float, same_dtype
 from netdsl.ops.softmax import Softmax
 from netdsl.ops.softmax_gradient import SoftmaxGradient
 from netdsl.types import DType, TensorType, tensor
@@ -63,10 +62,11 @@ class AttentionGradient(Op):
         keep: TensorType | None = None,
         bias: TensorType | None = None,
     ) -> tuple[TensorType, ...]:
-        need_float(dy, "dy")
-        same_dtype(dy, q, ("dy", "q"))
-        if dy.shape != (*q.shape[:3], v.shape[3]):
-            raise OpError(f"needs `dy` shaped as the result of {q} and {v}, and gets {dy}", at=["dy"])
+        from netdsl.ops.attention import Attention
+
+        made = Attention(self.scale, self.causal).shape(q, k, v, keep, bias)
+        if made != dy:
+            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
         return (q, k, v) if bias is None else (q, k, v, bias)
 
     def forward(
@@ -160,9 +160,11 @@ class AttentionGradient(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        q, v = tensor("f32", 2, 4, 3, 8), tensor("f32", 2, 4, 5, 6)
-        yield bad("f64 and f32", cls(1.0), tensor("f64", 2, 4, 3, 6), q, v, v)
-        yield bad("shaped as the result", cls(1.0), q, q, v, v)
+        q, v = tensor("f32", 2, 4, 3, 8), tensor("f32", 2, 4, 5, 8)
+        yield bad("needs `dy` f32[2, 4, 3, 8]", cls(1.0), tensor("f64", 2, 4, 3, 8), q, v, v)
+        yield bad("needs `dy` f32[2, 4, 3, 8]", cls(1.0), v, q, v, v)
+        few = tensor("f32", 2, 3, 5, 8)
+        yield bad("3 key heads among 4 query heads", cls(1.0), q, q, few, few)
 
 
 def _add_bias(xp: Module, total: Array, flow: Array, block: ScoreBlock) -> None:

@@ -24,6 +24,7 @@ from netdsl.ops.base import (
 )
 from netdsl.ops.elementary import Abs, Sign
 from netdsl.ops.rules import need_float, need_number, need_rank, spread
+from netdsl.ops.stop_gradient import StopGradient
 from netdsl.ops.windows import LAYOUT, Windows, windows
 from netdsl.types import DType, TensorType, tensor
 
@@ -65,7 +66,10 @@ def norm_slope(dy: Value, y: Value, p: float) -> Value:
     """`dy * y ** (1 - p)`, in f32 at least; 0 where the norm is, as its slopes there are opposite."""
     kind = DType.F32 if dy.dtype.itemsize == 2 else dy.dtype
     flow, norm = dy.cast(kind), y.cast(kind)
-    return flow if p == 1 else norm.equals(0).select(0, flow * norm ** (1 - p))
+    if p == 1:
+        return flow
+    none = norm.equals(0)
+    return none.select(0, flow * none.select(1, norm) ** (1 - p))
 
 
 def power_slope(x: Value, p: float) -> Value:
@@ -73,8 +77,11 @@ def power_slope(x: Value, p: float) -> Value:
     wide = x.cast(DType.F32 if x.dtype.itemsize == 2 else x.dtype)
     if p == 2:
         return wide
-    sign = wide.apply(Sign())
-    return sign if p == 1 else wide.equals(0).select(0, sign * wide.apply(Abs()) ** (p - 1))
+    if p == 1:
+        return wide.apply(Sign()).apply(StopGradient())
+    none = wide.equals(0)
+    other = none.select(1, wide)
+    return none.select(0, other * other.apply(Abs()) ** (p - 2))
 
 
 def check_power(p: float) -> None:
