@@ -55,7 +55,7 @@ def _agree(decoder: Decoder, tokens: Array, whole: Array) -> bool:
     found = [decoder.feed(tokens[:, :half])]
     found += [decoder.feed(tokens[:, n : n + 1]) for n in range(half, tokens.shape[1])]
     stepped = np.concatenate(found, axis=1)[:, -whole.shape[1] :]
-    is_short = decoder.network.outputs[decoder.roles.logits].dtype.itemsize == 2
+    is_short = decoder.network.model.outputs[decoder.roles.logits].dtype.itemsize == 2
     allowed = AGREEMENT * (200 if is_short else 1) * _scale(whole)
     return bool(np.allclose(stepped, whole, rtol=0, atol=allowed, equal_nan=True))
 

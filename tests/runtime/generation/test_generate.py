@@ -64,6 +64,25 @@ def test_caches_change_nothing(options: dict[str, Any]) -> None:
         np.testing.assert_allclose(found.log_prob, whole.log_prob, rtol=1e-4)
 
 
+def test_on_each_device(device: str) -> None:
+    for net, inputs in ((gpt2(), {}), (transformer(), {"src": SRC})):
+        for options in ({"temperature": 0}, {"beams": 3}, {"temperature": 0, "cached": False}):
+            here, there = (
+                nr.generate(each, [[1, 2], [3, 4]], inputs=inputs, max_new=8, **options)
+                for each in (net, net.to(device))
+            )
+            assert here.cached == there.cached
+            assert [row.tolist() for row in here.ids] == [row.tolist() for row in there.ids]
+
+
+def test_a_label_of_the_output_s_name_is_not_the_output() -> None:
+    text = text_of("r: scan GRU(16) -> logits: Linear(16) -> tanh")
+    net = load_lively(text)
+    for cached in (True, False):
+        found = nr.generate(net.tap("r"), [1, 2], max_new=6, temperature=0, cached=cached)
+        assert found.ids[0].tolist() == greedy(net, [1, 2], 6)
+
+
 def test_seeds() -> None:
     net = gpt2()
     drawn = [nr.generate(net, [1], max_new=15, seed=seed).ids[0].tolist() for seed in (1, 1, 2)]

@@ -106,14 +106,16 @@ class FullStepper:
 
     def __init__(self, network: Network, course: Course, fixed: Mapping[str, Any]) -> None:
         self.length = 0
-        self._network = network.tap(*course.outputs)
+        self._network = network
+        self._ports = {name: (network.graph.graph["outputs"][name], 0) for name in course.outputs}
         self._course = course
         self._time = Time(course.time)
         self._fixed = _Fixed(network, course, fixed)
         self._seen: dict[str, Any] = {}
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
-        types = self._network.inputs
+        network = self._network
+        types = network.inputs
         count = 0
         for name, array in chunk.items():
             axis = self._time.axes(types[name])[0]
@@ -122,8 +124,13 @@ class FullStepper:
             self._seen[name] = np.concatenate([*before, np.asarray(array)], axis=axis)
         self.length += count
         inputs = {**self._fixed.arrays, **self._seen, **_lengths(self._course, chunk, self.length)}
-        results = self._network.run(inputs)
-        return {name: self._newest(name, result, count) for name, result in results.items()}
+        arrays, sizes = bind_inputs(network.model, inputs, network.device)
+        plan = make_plan(network.graph, list(self._ports.values()), sizes, network.device)
+        results = execute(
+            plan, network.graph, arrays, network.device_weights, network.device, seed=network.seed
+        )
+        named = zip(self._ports, results, strict=True)
+        return {name: self._newest(name, result, count) for name, result in named}
 
     def take(self, rows: Sequence[int]) -> None:
         self._fixed.take(rows)
@@ -133,7 +140,8 @@ class FullStepper:
                 self._seen[name] = np.take(array, rows, axis=axis)
 
     def _newest(self, name: str, result: Any, count: int) -> Any:
-        axes = self._time.axes(self._network.outputs[name])
+        node, output = self._ports[name]
+        axes = self._time.axes(self._network.graph.nodes[node]["types"][output])
         if not axes:
             return result
         return result[(slice(None),) * axes[0] + (slice(self.length - count, None),)]
@@ -160,7 +168,8 @@ class CachedStepper:
         sizes[PAST] = self.length
         if not self.length:
             self._start(arrays, sizes)
-        rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
+        with device.active():
+            rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
         results = execute(
             self._plan(sizes),
             self.made.graph,
