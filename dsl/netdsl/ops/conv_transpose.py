@@ -176,6 +176,7 @@ class ConvTranspose(Op):
         yield example(cls((2, 3), (1, 0), (1, 2)), x, weight, draw(3))
         yield example(cls((2,), (0, 1, 2, 0)), x, weight)
         yield example(cls(dilation=(2, 3), output_pad=(1, 2)), x, weight)
+        yield example(cls(pad=(1,), output_pad=(1,), dilation=(2,)), x, weight)
         yield example(cls((2,), (1,), (1,), groups=2), x, draw(4, 3, 3, 3), draw(6))
         yield example(cls((2,), groups=4), x, draw(4, 1, 2, 2), draw(4))
         yield example(cls((3,)), x, draw(4, 2, 1, 1))
