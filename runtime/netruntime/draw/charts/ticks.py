@@ -49,7 +49,7 @@ def log_axis(values: Sequence[float]) -> Axis:
     low, high = math.log10(min(positive)), math.log10(max(positive))
     parts = (1, 2, 5) if high - low < 2 else (1,)
     every = max(math.ceil((high - low) / 8), 1)
-    decades = range(math.floor(low) - 1, math.ceil(high) + 2)
+    decades = range(math.floor(low) - every, math.ceil(high) + every + 1)
     marks = [part * 10.0**n for n in decades if n % every == 0 for part in parts]
     first = max((mark for mark in marks if mark <= min(positive) * (1 + 1e-9)), default=marks[0])
     last = min((mark for mark in marks if mark >= max(positive) * (1 - 1e-9)), default=marks[-1])
