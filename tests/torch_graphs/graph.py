@@ -16,9 +16,8 @@ from torch import Tensor
 from netdsl.graph import Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.base import Op
-from netdsl.ops.norm import BatchNorm
+from netdsl.ops.norm_batch import BatchNormTraining
 from netdsl.ops.random import Dropout, Normal
-from netdsl.ops.reduce import Mean, Variance
 from netdsl.ops.scan import Program, Scan
 from torch_graphs.layers import LAYERS
 from torch_graphs.simple import DTYPES, SIMPLE, ints, unknown
@@ -45,8 +44,7 @@ class TorchGraph:
     """A graph of `netdsl.graph.build`, for some sizes, as PyTorch runs it.
 
     Args:
-        graph: The graph; in one built for training, batch normalisation takes the statistics of the batch,
-            and PyTorch keeps the running ones.
+        graph: The graph; in one built for training, PyTorch keeps the running statistics.
         sizes: Values of the free sizes.
         seed: Draws the random numbers that our runtime draws for this seed; None lets PyTorch draw.
     """
@@ -57,30 +55,8 @@ class TorchGraph:
         self.outputs: dict[str, int] = graph.graph["outputs"]
         self.inputs = {node: _inputs(graph, node) for node in graph}
         self.ops: dict[int, Op] = {node: graph.nodes[node]["op"].bind(sizes) for node in graph}
-        self.needed = self._needed()
-
-    def _needed(self) -> list[int]:
-        """The nodes that the outputs depend on; training batch normalisation makes its own statistics."""
-        found: set[int] = set()
-        waiting = list(self.outputs.values())
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                ports = self.inputs[node]
-                if self._trains(node):
-                    ports = [ports[0], *ports[3:]]
-                waiting += [port[0] for port in ports if port is not None]
-        return sorted(found)
-
-    def _trains(self, node: int) -> bool:
-        """Whether a batch normalisation takes its mean and variance from its own input."""
-        if not isinstance(self.ops[node], BatchNorm):
-            return False
-        x, mean, var = self.inputs[node][:3]
-        assert mean is not None and var is not None
-        made_by = [type(self.ops[port[0]]) for port in (mean, var)]
-        return made_by == [Mean, Variance] and self.inputs[mean[0]] == self.inputs[var[0]] == [x]
+        ends = set(self.outputs.values())
+        self.needed = sorted(ends.union(*(nx.ancestors(graph, node) for node in ends)))
 
     def run(self, inputs: Arrays, weights: Mapping[str, Tensor]) -> Ran:
         """Everything that the outputs depend on.
@@ -99,7 +75,7 @@ class TorchGraph:
                 result: Any = torch.as_tensor(inputs[op.slot])
             elif isinstance(op, Parameter):
                 result = weights[self.graph.nodes[node]["label"]]
-            elif self._trains(node):
+            elif isinstance(op, BatchNormTraining):
                 result = self._batch_norm(node, ran, weights)
             else:
                 args = [None if port is None else ran.values[port] for port in self.inputs[node]]
@@ -124,12 +100,10 @@ class TorchGraph:
         return np.random.default_rng(np.random.SeedSequence(key))
 
     def _batch_norm(self, node: int, ran: Ran, weights: Mapping[str, Tensor]) -> Tensor:
-        x, _, _, weight, bias = self.inputs[node]
-        assert x is not None and weight is not None and bias is not None
         layer = self.graph.nodes[node]["chain"][-1].label
         labels = [f"{layer}.running_mean", f"{layer}.running_var"]
         mean, var = (weights[label].detach().clone() for label in labels)
-        values = [ran.values[port] for port in (x, weight, bias)]
+        values = [ran.values[port] for port in self.inputs[node] if port is not None]
         eps = self.ops[node].eps  # type: ignore[attr-defined]
         y = F.batch_norm(values[0], mean, var, *values[1:], training=True, momentum=MOMENTUM, eps=eps)
         ran.buffers |= dict(zip(labels, (mean, var), strict=True))
