@@ -16,12 +16,12 @@ from netruntime.cli.output import print_json, visible
 from netruntime.errors import shown
 
 KINDS = {
-    "mlp": ("Digits", "row=random"),
-    "cnn": ("Pictures", "image=photo.png"),
-    "transformer": ("Sentences", "tokens=random:0..1000 --size T=12"),
-    "rnn": ("Signals", "signal=random --size T=20"),
+    "mlp": ("Digits", "row=random", "data.npz"),
+    "cnn": ("Pictures", "image=photo.png", "photos/"),
+    "transformer": ("Sentences", "tokens=random:0..1000 --size T=12", "data.npz"),
+    "rnn": ("Signals", "signal=random --size T=20", "data.npz"),
 }
-"""For each kind: the name of the model in its template, and an input that fits it."""
+"""For each kind: the name of the model in its template, an input that fits it, and data to train on."""
 
 
 @click.command()
@@ -60,6 +60,7 @@ def next_steps(path: str, kind: str) -> list[tuple[str, str]]:
         (f"netrun show {path}", "see its layers and sizes"),
         (f"netrun test {path}", "run the tests at its end"),
         (f"netrun run {path} --input {KINDS[kind][1]}", "run it"),
+        (f"netrun train {path} --data {KINDS[kind][2]} --holdout 0.2", "train it"),
     ]
 
 

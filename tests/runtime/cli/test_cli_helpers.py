@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import ROOT, netrun, netrun_json, start, write
 
@@ -103,6 +104,23 @@ class TestExplain:
         assert ours - {"E0850", "E0861", "E0871", "E0872"} <= explanations(read_texts()).keys()
 
 
+def write_data(kind: str) -> None:
+    """What the commands for a starter of this kind read."""
+    label = np.arange(20) % 2
+    if kind == "cnn":
+        image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install netdsl[image]")
+        image.new("RGB", (32, 32)).save("photo.png")
+        for name in ("cat", "dog"):
+            Path("photos", name).mkdir(parents=True)
+            for n in range(5):
+                image.new("RGB", (40, 32), (n, 0, 0)).save(Path("photos", name, f"{n}.png"))
+    elif kind == "transformer":
+        np.savez("data.npz", tokens=np.ones((20, 12), np.int64), label=label)
+    else:
+        name, shape = ("row", (20, 784)) if kind == "mlp" else ("signal", (20, 15, 8))
+        np.savez("data.npz", label=label, **{name: np.ones(shape, np.float32)})
+
+
 class TestInit:
     @pytest.mark.parametrize("kind", list(KINDS))
     def test_each_kind_is_checked_tested_formatted_and_runs(
@@ -111,10 +129,10 @@ class TestInit:
         monkeypatch.chdir(tmp_path)
         assert netrun("init", "my-first", "--kind", kind).exit_code == 0
         assert "model MyFirst(" in Path("my-first.net").read_text()
-        image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install netdsl[image]")
-        image.new("RGB", (32, 32)).save("photo.png")
+        write_data(kind)
         for command, _ in next_steps("my-first.net", kind):
-            result = netrun(*command.split()[1:])
+            short = ["--epochs", "1", "--no-save"] if command.startswith("netrun train") else []
+            result = netrun(*command.split()[1:], *short)
             assert result.exit_code == 0, (command, result.output)
         assert netrun("fmt", "--check", "my-first.net").exit_code == 0
         assert netrun("check", "--strict", "my-first.net").stderr == ""
@@ -123,7 +141,7 @@ class TestInit:
         monkeypatch.chdir(tmp_path)
         lines = netrun("init").stdout.splitlines()
         assert lines[0] == "wrote model.net"
-        assert lines[3] == "  netrun check model.net                   find mistakes"
+        assert lines[3] == "  netrun check model.net                                find mistakes"
 
     def test_nothing_is_overwritten_unless_forced(self, tmp_path: Path) -> None:
         path = write(tmp_path, "mine.net", "mine")
