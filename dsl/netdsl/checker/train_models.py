@@ -80,6 +80,7 @@ class _Models:
     scope: Scope
     models: Mapping[str, Model]
     slots: list[Slot] = field(default_factory=list)
+    layers: dict[str, LayerValue] = field(default_factory=dict)
 
     def called(self, used: Mapping[str, Span]) -> list[Model]:
         """The models with an output that is used by name. Raises E0221 where a name could be of two."""
@@ -132,20 +133,23 @@ class _Models:
         self.declare(line.name.text, type_, line.name.span, None)
 
     def bind(self, name: str, model: Model) -> None:
-        """A model by its name is a layer of the section; the only model has no label of its own."""
+        """A model by its name, unless a tensor has it, is a layer of the section.
+
+        The only model has no label of its own.
+        """
         scope = self.scope
-        if name in scope.names:
-            return
         block = scope.module.blocks[name]
         made = construct_block(scope, BlockValue(block, scope.module), (), block.name.span)
         label = "" if len(self.models) == 1 else name
         scope.layers[name] = LayerUse()
-        scope.bind(name, LayerValue(name, made, block.name.span, label), block.name.span, "layer")
+        self.layers[name] = LayerValue(name, made, block.name.span, label)
+        if name not in scope.names:
+            scope.bind(name, self.layers[name], block.name.span, "layer")
 
     def call(self, model: Model, at: Span) -> None:
         """Call a model on the inputs of its own names, and bind its outputs by theirs."""
         scope = self.scope
-        layer = scope.names[model.name].value
+        layer = self.layers[model.name]
         piped = [scope.names[slot.name].value for slot in model.body.inputs]
         results = apply_layer(scope, layer, piped, (), s.Name(at, model.name))
         for slot, value in zip(model.body.outputs, results, strict=True):
