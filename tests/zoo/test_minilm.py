@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netruntime.demo import model_folder
+from netruntime.demo.sentences import model_folder
 from netruntime.io.input_spec import TextOptions
 from netruntime.io.text import Tokens, tokenize
 from zoo.examples import (
