@@ -15,6 +15,7 @@ from netruntime.backends import Device
 from netruntime.errors import TrainingError
 from netruntime.train.average import WeightAverage
 from netruntime.train.checkpoint import Checkpoint
+from netruntime.train.memory import keep_freed_memory
 from netruntime.train.phase import Length, TrainingPhase, Update
 from netruntime.train.state import OptimizerState
 from netruntime.weights import parameters
@@ -50,6 +51,7 @@ class Trainer:
     ) -> None:
         if not phases:
             raise no_section()
+        keep_freed_memory()
         self.device = device
         self.seed = seed
         self.check_finite = check_finite
