@@ -10,7 +10,7 @@ translation. The files depend on the seed alone.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -26,6 +26,8 @@ ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
     "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
 ).split()
+Pair = tuple[str, str]
+"""A spelling of a date, and its ISO form."""
 SUFFIXES = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
 
 
@@ -92,25 +94,26 @@ def with_slashes(day: date) -> str:
     return f"{day.month}/{day.day}/{day.year}"
 
 
-SPELLINGS: tuple[Callable[[date], str], ...] = (
-    of_month,
-    month_first,
-    in_figures,
-    with_suffix,
-    abbreviated,
-    with_dots,
-    with_slashes,
-)
+SPELLINGS: dict[str, Callable[[date], str]] = {
+    "of month": of_month,
+    "month first": month_first,
+    "in figures": in_figures,
+    "with suffix": with_suffix,
+    "abbreviated": abbreviated,
+    "with dots": with_dots,
+    "with slashes": with_slashes,
+}
 
 
-def make_pairs(count: int, seed: int) -> list[tuple[str, str]]:
+def make_pairs(count: int, seed: int) -> list[Pair]:
     """Pairs of a spelling and its ISO form, of `count` different dates in an order drawn from the seed."""
     rng = random.Random(seed)
     days = [FIRST + timedelta(number) for number in rng.sample(range(DAYS), count)]
-    return [(rng.choice(SPELLINGS)(day), day.isoformat()) for day in days]
+    spellings = list(SPELLINGS.values())
+    return [(rng.choice(spellings)(day), day.isoformat()) for day in days]
 
 
-def write_pairs(pairs: list[tuple[str, str]], folder: Path, name: str) -> tuple[Path, Path]:
+def write_pairs(pairs: Sequence[Pair], folder: Path, name: str) -> tuple[Path, Path]:
     """Write `NAME.words.txt` and `NAME.iso.txt`; their paths."""
     paths = folder / f"{name}.words.txt", folder / f"{name}.iso.txt"
     for side, path in enumerate(paths):
@@ -122,7 +125,7 @@ def write_pairs(pairs: list[tuple[str, str]], folder: Path, name: str) -> tuple[
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
 @click.option("--train", default=12000, show_default=True, help="Pairs to train on.")
 @click.option("--test", default=1000, show_default=True, help="Pairs of other dates.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=1, show_default=True)
 def main(out: Path, train: int, test: int, seed: int) -> None:
     """Write `train` and `test` pairs of dates into a folder."""
     pairs = make_pairs(train + test, seed)
