@@ -18,25 +18,28 @@ if TYPE_CHECKING:
         DeviceError,
         GenerationError,
         MissingExtraError,
+        TrainingError,
         WeightsError,
     )
     from netruntime.generation import Generated, generate
     from netruntime.io.weights import read_weights, write_weights
     from netruntime.loading import load
     from netruntime.network import Network
-    from netruntime.train.api import Trained, fit
+    from netruntime.train.api import Measured, Trained, evaluate, fit
 
 __all__ = [
     "DataInputError",
     "DeviceError",
     "Generated",
     "GenerationError",
+    "Measured",
     "MissingExtraError",
     "NetError",
     "Network",
     "Trained",
     "TrainingError",
     "WeightsError",
+    "evaluate",
     "fit",
     "generate",
     "load",
@@ -46,9 +49,11 @@ __all__ = [
 
 _HOMES = {
     "Generated": "netruntime.generation",
+    "Measured": "netruntime.train.api",
     "NetError": "netdsl.diagnostics",
     "Network": "netruntime.network",
     "Trained": "netruntime.train.api",
+    "evaluate": "netruntime.train.api",
     "fit": "netruntime.train.api",
     "generate": "netruntime.generation",
     "load": "netruntime.loading",

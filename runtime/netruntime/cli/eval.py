@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netruntime.cli.options import assignments, device_option, file_argument, json_option, set_option
+from netruntime.cli.options import device_option, file_argument, json_option, set_option, training_lines
 from netruntime.cli.training.options import data_options, take_data_options
 
 
@@ -28,7 +28,7 @@ from netruntime.cli.training.options import data_options, take_data_options
     "overrides",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=assignments,
+    callback=training_lines,
     help="In place of a line of the `train` section.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")

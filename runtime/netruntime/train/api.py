@@ -1,4 +1,4 @@
-"""Training from Python: `fit`."""
+"""Training and measuring from Python: `fit` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from netruntime.data import DataOptions, DataSpec
-from netruntime.loading import load
+from netdsl.checker import check
+from netruntime.backends import open_device
+from netruntime.data import DataOptions, DataSpec, parse_augment, split
+from netruntime.loading import load, open_module
 from netruntime.network import Network
+from netruntime.train.data import open_rows
+from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.run import Request, prepare
+from netruntime.train.start import first_weights
+from netruntime.train.trainer import no_section
 from netruntime.weights import Given
+
+Note = Callable[[str], None]
+"""Is told in words what a user should know, such as how data were made to fit."""
 
 _SETTINGS = frozenset(
     {"epochs", "batch_size", "accumulate", "steps", "save_every", "patience", "ema", "seed"}
@@ -58,7 +67,7 @@ def fit(
     options: DataOptions | None = None,
     augment: str | None = None,
     watchers: Sequence[Watcher] = (),
-    note: Callable[[str], None] = lambda text: None,
+    note: Note = lambda text: None,
     **settings: Any,
 ) -> Trained:
     """Train a model by the `train` section of its file.
@@ -114,3 +123,68 @@ def fit(
         run.finish("netruntime.fit(..)")
     host = run.trainer.host_weights()
     return Trained(source, host, tuple(run.loop.history), run.trainer.step, device, request.config)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What weights gave on data.
+
+    Args:
+        figures: For each phase by its name (`""` where it has none) its loss, under `loss`, and its metrics.
+        rows: How many rows were measured.
+        classes: The names of the classes of labels, where they are known.
+    """
+
+    figures: Mapping[str, Mapping[str, Any]]
+    rows: int
+    classes: Mapping[str, Sequence[str]]
+
+
+def evaluate(
+    source: str | PathLike[str],
+    data: DataSpec,
+    weights: Given | None = None,
+    *,
+    holdout: float = 0.0,
+    names: str | None = None,
+    device: str = "cpu",
+    train: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    options: DataOptions | None = None,
+    augment: str | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    note: Note = lambda text: None,
+) -> Measured:
+    """The loss and the metrics of the `train` sections of a file, on data and without training.
+
+        figures = nr.evaluate("lenet5.net", "test.npz", "lenet5.safetensors").figures[""]
+
+    Args:
+        source: The path of a `.net` file, or its text.
+        data: As `fit` takes it.
+        weights: A file or arrays by name; those it lacks are drawn from the seed, all of them without it.
+        holdout: Measure only the share of the rows that `fit` holds out with this seed.
+        augment: What was done to training pictures; only `normalise` is done here.
+        batch_size: Rows that are computed together.
+        note: Is told in words what a user should know.
+
+    Raises:
+        TrainingError: E1073 where the file has no `train` section.
+        NetError, DataInputError, WeightsError, DeviceError: as `fit`.
+    """
+    checked = check(open_module(source), config or {}, train=train or {})
+    if not checked.phases:
+        raise no_section()
+    opened = open_device(device)
+    first = first_weights(checked.phases, seed, weights, checked.weights, names)
+    rows = open_rows(checked.phases, data, options or DataOptions())
+    if holdout:
+        _, rows = split(rows, holdout, seed)
+    for text in (*first.notes, *rows.notes):
+        note(text)
+    with opened.active():
+        arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
+    kept = parse_augment(augment).for_evaluation() if augment else None
+    figures = Evaluator(checked.phases, opened, kept).figures(arrays, rows, batch_size)
+    return Measured(figures, len(rows), rows.classes)

@@ -332,3 +332,22 @@ def test_each_device_learns_the_same(device: str) -> None:
     expected = nr.fit(PLAIN, plain_rows(), epochs=2, batch_size=16)
     for name, array in expected.weights.items():
         np.testing.assert_allclose(result.weights[name], array, rtol=1e-6, atol=1e-9)
+
+
+def test_measuring_gives_what_the_training_measured() -> None:
+    result = nr.fit(SOURCE, rows(120), holdout=0.25, epochs=3, seed=4)
+    told: list[str] = []
+    found = nr.evaluate(
+        SOURCE, rows(120), result.weights, holdout=0.25, seed=4, batch_size=7, note=told.append
+    )
+    expected = result.history[-1].valid[""]
+    assert found.rows == 31  # a quarter of each class, rounded
+    assert found.figures[""]["accuracy"] == expected["accuracy"]
+    assert found.figures[""]["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert any("weights are read" in text for text in told)
+
+
+def test_nothing_can_be_measured_without_a_section() -> None:
+    with pytest.raises(nr.TrainingError) as failed:
+        nr.evaluate("net 1.0\nmodel M(x: f32[B, 2]) { return x -> fc: Linear(1) }\n", {"x": np.ones((2, 2))})
+    assert failed.value.code == "E1073"

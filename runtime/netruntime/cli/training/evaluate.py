@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netdsl.checker import check
-from netruntime.backends import open_device
 from netruntime.cli.failures import OK
 from netruntime.cli.output import note, print_json
 from netruntime.cli.sources import open_source, weights_for
 from netruntime.cli.training.figures import print_figures
-from netruntime.data import DataOptions, Dataset, parse_augment, split
-from netruntime.loading import open_module
-from netruntime.train.data import open_rows
-from netruntime.train.evaluation import Evaluator
+from netruntime.data import DataOptions
+from netruntime.train.api import evaluate
 from netruntime.train.records.jsonl import plain
-from netruntime.train.start import first_weights
-from netruntime.train.trainer import no_section
 
 
 @dataclass(frozen=True)
@@ -44,30 +38,27 @@ class Request:
 def carry_out(request: Request) -> int:
     """Measure and tell. Returns the exit code; raises `NetError`."""
     open_source(request.file)
-    checked = check(open_module(request.file), request.settings, train=request.overrides)
-    if not checked.phases:
-        raise no_section()
-    device = open_device(request.device)
+    say = (lambda text: None) if request.as_json else note
     weights = weights_for(request.file, request.weights)
-    first = first_weights(checked.phases, request.seed, weights, checked.weights, request.names)
-    data = open_rows(checked.phases, list(request.data), DataOptions(**request.reading))
-    if request.holdout:
-        _, data = split(data, request.holdout, request.seed)
-    augment = parse_augment(request.augment).for_evaluation() if request.augment else None
-    if not request.as_json:
-        _tell(first.notes, data, weights)
-    with device.active():
-        arrays = {name: device.xp.asarray(array) for name, array in first.arrays.items()}
-    measured = Evaluator(checked.phases, device, augment).figures(arrays, data, request.batch_size)
-    if request.as_json:
-        print_json({"ok": True, "rows": len(data), "figures": plain(measured)})
-    else:
-        print_figures(measured, data.classes, len(data))
-    return OK
-
-
-def _tell(notes: tuple[str, ...], data: Dataset, weights: str | None) -> None:
     if weights is None:
-        note("the weights are random; --weights FILE gives trained ones")
-    for text in (*notes, *data.notes):
-        note(text)
+        say("the weights are random; --weights FILE gives trained ones")
+    measured = evaluate(
+        request.file,
+        list(request.data),
+        weights,
+        holdout=request.holdout or 0.0,
+        names=request.names,
+        device=request.device,
+        train=request.overrides,
+        config=request.settings,
+        options=DataOptions(**request.reading),
+        augment=request.augment,
+        batch_size=request.batch_size,
+        seed=request.seed,
+        note=say,
+    )
+    if request.as_json:
+        print_json({"ok": True, "rows": measured.rows, "figures": plain(measured.figures)})
+    else:
+        print_figures(measured.figures, measured.classes, measured.rows)
+    return OK
