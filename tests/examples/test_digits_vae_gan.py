@@ -1,4 +1,4 @@
-"""The autoencoder and the adversarial pair for digits: short runs learn, each section trains its own model."""
+"""The autoencoder and the adversarial pair for digits: short runs learn, each section its own model."""
 
 from __future__ import annotations
 
