@@ -119,11 +119,17 @@ def windows(
     size: Sequence[DimLike], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool = False
 ) -> Windows:
     """Windows of `size` from an operator's attributes; raises `OpError` for values that are none."""
+    sizes = tuple(n.value if isinstance(n, Dim) and n.is_fixed else n for n in size)
+    return _windows(sizes, stride, pad, dilation, ceil)
+
+
+@lru_cache(maxsize=256)
+def _windows(size: tuple[DimLike, ...], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool) -> Windows:
     rank = len(size)
     if any(dim(n).compare(1) == -1 for n in size):
         raise OpError(f"needs a window of at least 1 element, and gets {shape_text(size)}", at=["weight"])
     return Windows(
-        tuple(size),
+        size,
         spread(stride, rank, "stride"),
         spread(dilation, rank, "dilation"),
         _pad_pairs(pad, rank),
