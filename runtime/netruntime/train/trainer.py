@@ -12,10 +12,10 @@ from netdsl.graph import build
 from netdsl.model import Parameter, Phase
 from netdsl.types import TensorType
 from netruntime.backends import Device
+from netruntime.backends.memory import keep_freed_memory
 from netruntime.errors import TrainingError
 from netruntime.train.average import WeightAverage
 from netruntime.train.checkpoint import Checkpoint
-from netruntime.train.memory import keep_freed_memory
 from netruntime.train.phase import Length, TrainingPhase, Update
 from netruntime.train.state import OptimizerState
 from netruntime.weights import parameters
@@ -51,11 +51,12 @@ class Trainer:
     ) -> None:
         if not phases:
             raise no_section()
-        keep_freed_memory()
         self.device = device
         self.seed = seed
         self.check_finite = check_finite
         self.step = 0
+        if device.xp is np:
+            keep_freed_memory()
         with device.active():
             self.weights: dict[str, Array] = {n: device.xp.array(a) for n, a in weights.items()}
             self.phases = [TrainingPhase(phase, self.weights, device) for phase in phases]
