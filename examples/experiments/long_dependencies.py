@@ -1,0 +1,211 @@
+"""A plain recurrent network, an LSTM and a GRU on tasks whose answer depends on what was read long ago.
+
+    python examples/experiments/long_dependencies.py train adding-100 lstm
+    python examples/experiments/long_dependencies.py report
+
+`train` runs one cell on one task and keeps its figures in examples/runs/long_dependencies/; `report` makes
+examples/runs/long_dependencies.md and its charts of all the runs that are there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import click
+import numpy as np
+from recording import EXAMPLES, RUNS, machine, table
+from sequence_tasks import Array, adding, copying, gradient_norms
+
+import netruntime as nr
+from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.train.events import EpochEvent, StepEvent
+
+FOLDER = RUNS / "long_dependencies"
+CELLS = {"rnn": "plain (tanh)", "lstm": "LSTM", "gru": "GRU"}
+BATCH = 32
+HELD = 1000
+SMOOTH = 20
+"""The curves show means over so many updates."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt.
+
+    `steps` is the length of the sequence, or of the blank in it; `baseline` the loss of the best answer that
+    remembers nothing; `solved` the loss below which the task counts as solved.
+    """
+
+    title: str
+    file: str
+    make: Callable[[int, int, np.random.Generator], dict[str, Array]]
+    steps: int
+    updates: int
+    baseline: float
+    solved: float
+
+
+TASKS = {
+    "adding-100": Task("Adding, 100 steps", "adding.net", adding, 100, 1200, 1 / 6, 0.01),
+    "adding-200": Task("Adding, 200 steps", "adding.net", adding, 200, 2000, 1 / 6, 0.01),
+    "copying-50": Task("Copying over 50 steps", "copying.net", copying, 50, 3000, math.log(8), 0.05),
+    "copying-100": Task("Copying over 100 steps", "copying.net", copying, 100, 3000, math.log(8), 0.05),
+}
+
+
+class Curve:
+    """Keeps the loss of every update."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_step(self, event: StepEvent) -> None:
+        self.losses.append(event.loss)
+
+    def on_epoch(self, event: EpochEvent) -> None:
+        click.echo(f"update {event.step}: {event.train} held out: {event.valid}")
+
+    def smooth(self) -> list[float]:
+        """Means over stretches of updates."""
+        whole = len(self.losses) // SMOOTH * SMOOTH
+        means: list[float] = np.mean(np.reshape(self.losses[:whole], (-1, SMOOTH)), axis=1).tolist()
+        return means
+
+
+@click.group()
+def main() -> None:
+    """Long dependencies, and the cells that bridge them."""
+
+
+@main.command()
+@click.argument("name", type=click.Choice(list(TASKS)), metavar="TASK")
+@click.argument("cell", type=click.Choice(list(CELLS)))
+@click.option("--lr", default="5e-3", show_default=True, help="The rate of Adam.")
+@click.option("--seed", default=0, show_default=True, help="Of the data and the first weights.")
+@click.option("--updates", type=int, help="In place of the task's own number.")
+def train(name: str, cell: str, lr: str, seed: int, updates: int | None) -> None:
+    """Train one cell on one task."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    result = learn(TASKS[name], cell, lr, seed, updates or TASKS[name].updates)
+    path = FOLDER / f"{name}-{cell}-{lr}-{seed}.json"
+    path.write_text(json.dumps({"task": name, **result}) + "\n", "utf-8")
+    click.echo(f"{path}: the loss held out is {result['loss']:.4f}")
+
+
+def learn(task: Task, cell: str, lr: str, seed: int, updates: int) -> dict[str, Any]:
+    """Train, and give the figures of the run."""
+    rng = np.random.default_rng(seed)
+    rows = min(updates, 500) * BATCH
+    data, held = task.make(rows, task.steps, rng), task.make(HELD, task.steps, rng)
+    config = {"kind": cell, "horizon": float(task.steps)}
+    curve = Curve()
+    wall, cpu = perf_counter(), process_time()
+    trained = nr.fit(
+        EXAMPLES / task.file,
+        data,
+        held,
+        config=config,
+        train={"optimizer.lr": lr},
+        watchers=[curve],
+        epochs=math.ceil(updates / 500),
+        steps=updates,
+        seed=seed,
+    )
+    times = {"wall": perf_counter() - wall, "cpu": process_time() - cpu}
+    figures = trained.history[-1].valid[""]
+    flows = {}
+    if task.make is adding:
+        batch = {name: array[:BATCH] for name, array in held.items()}
+        flows["trained"] = gradient_norms(batch, trained.weights, **config)
+    return {
+        "cell": cell,
+        "lr": lr,
+        "seed": seed,
+        "updates": updates,
+        **{name: float(figure) for name, figure in figures.items()},
+        "curve": [float(f"{loss:.4g}") for loss in curve.smooth()],
+        "flow": {name: [float(f"{norm:.4g}") for norm in norms] for name, norms in flows.items()},
+        **times,
+    }
+
+
+@main.command()
+def report() -> None:
+    """Write the record of the runs that are kept."""
+    runs = [json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))]
+    charts = [chart(task, [run for run in runs if run["task"] == name]) for name, task in TASKS.items()]
+    charts.append(flow_chart(runs))
+    line_charts(charts, FOLDER.with_suffix(".svg"))
+    page = PAGE.format(table=table(HEADINGS, [row(run) for run in runs]), machine=machine())
+    FOLDER.with_suffix(".md").write_text(page, "utf-8")
+
+
+def chart(task: Task, runs: Sequence[Mapping[str, Any]]) -> Chart:
+    """The losses of the cells on a task, by the update."""
+    last = max(run["updates"] for run in runs)
+    series = [Series(label(run), updates_of(run), run["curve"]) for run in runs]
+    series.append(Series("remembers nothing", [0, last], [task.baseline] * 2, dashed=True))
+    return Chart(task.title, tuple(series), "update", "loss while training", log_y=True)
+
+
+def flow_chart(runs: Sequence[Mapping[str, Any]]) -> Chart:
+    """How the gradient of the error flows through the trained cells."""
+    flows = [(run, run["flow"]["trained"]) for run in runs if run["task"] == "adding-200"]
+    series = [Series(label(run), range(1, len(norms) + 1), norms) for run, norms in flows]
+    title = "Adding, 200 steps: the gradient of the error after training"
+    return Chart(title, tuple(series), "step of the input", "norm of the gradient", log_y=True)
+
+
+def label(run: Mapping[str, Any]) -> str:
+    """What a line is called."""
+    return f"{CELLS[run['cell']]}, rate {run['lr']}"
+
+
+def updates_of(run: Mapping[str, Any]) -> list[int]:
+    """The updates in whose middle the means of a curve stand."""
+    return [n * SMOOTH + SMOOTH // 2 for n in range(len(run["curve"]))]
+
+
+def row(run: Mapping[str, Any]) -> list[str]:
+    """A run as a row of the table."""
+    task = TASKS[run["task"]]
+    solved = "yes" if run["loss"] < task.solved else "no"
+    seconds = [f"{run['cpu']:.0f} s", f"{run['wall']:.0f} s"]
+    figures = [f"{run['loss']:.4f}", f"{task.baseline:.4f}", solved, *seconds]
+    return [task.title, CELLS[run["cell"]], run["lr"], str(run["seed"]), str(run["updates"]), *figures]
+
+
+HEADINGS = (
+    "task",
+    "cell",
+    "rate",
+    "seed",
+    "updates",
+    "loss held out",
+    "baseline",
+    "solved",
+    "CPU time",
+    "wall time",
+)
+
+PAGE = """# Long dependencies
+
+{table}
+
+{machine}
+"""
+
+
+def at_home(path: Path) -> str:
+    """A path as the record names it."""
+    return str(path.relative_to(EXAMPLES.parent))
+
+
+if __name__ == "__main__":
+    main()
