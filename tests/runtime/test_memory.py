@@ -18,7 +18,7 @@ if {keep}:
 
 def arrays():
     for _ in range(12):
-        np.ones(4_000_000)  # 32 MB: 8,000 pages of 4 KB
+        np.ones(10_000_000)  # 80 MB: 20,000 pages of 4 KB
 
 arrays()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

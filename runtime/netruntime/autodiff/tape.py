@@ -9,7 +9,9 @@ from typing import Any
 import networkx as nx
 
 from netdsl.graph import Frame, Port, program_graph
+from netdsl.ops.arrange import Transpose
 from netdsl.ops.base import Op
+from netdsl.ops.linear import MatMul
 from netdsl.ops.scan import Program, ProgramStep, Scan
 from netdsl.ops.value import Value
 from netdsl.source import Span
@@ -37,6 +39,10 @@ class GraphTape:
     known: dict[tuple[Op, tuple[Port | None, ...]], int] = field(default_factory=dict)
 
     def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Port]:
+        if op == Transpose((1, 0)) and inputs[0] is not None:
+            turned = self._turned_product(inputs[0])
+            if turned is not None:
+                return [turned.ref]
         ports = tuple(None if value is None else value.ref for value in inputs)
         node = None if op.is_random else self.known.get((op, ports))
         if node is None:
@@ -60,6 +66,18 @@ class GraphTape:
 
     def value(self, port: Port) -> Value:
         return Value(self, port, self.graph.nodes[port[0]]["types"][port[1]])
+
+    def _turned_product(self, value: Value) -> Value | None:
+        """`(a b)ᵀ` as `bᵀ aᵀ`, whose rows lie in memory in order; None where `value` is no such product.
+
+        It is the gradient of a table of embeddings that serves as the last layer too.
+        """
+        node = value.ref[0]
+        if not isinstance(self.graph.nodes[node]["op"], MatMul):
+            return None
+        edges = sorted(self.graph.in_edges(node, data=True), key=lambda edge: edge[2]["slot"])
+        a, b = (self.value((source, edge["output"])) for source, _, edge in edges)
+        return b.transpose([1, 0]).apply(MatMul(), a.transpose([1, 0])) if a.rank == b.rank == 2 else None
 
 
 Key = tuple[Any, ...]
