@@ -1,16 +1,42 @@
-"""What the records of experiments have in common: where and with what a run was made, and tables."""
+"""What the records of experiments have in common: runs that are kept, on what they were made, and tables."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from netruntime.draw.charts import Canvas
 
 EXAMPLES = Path(__file__).resolve().parents[1]
 RUNS = EXAMPLES / "runs"
+
+
+def remembered(name: str, key: Mapping[str, Any], run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a run: those that runs/NAME.jsonl keeps for `key`, else those of `run`, then kept.
+
+    `key` says what is run. Beside the figures stand `seconds`, `cpu_seconds` (those of the processor) and the
+    `machine`. Delete a line of the file to run anew.
+    """
+    path = RUNS / f"{name}.jsonl"
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        kept: dict[str, Any] = json.loads(line)
+        if kept["run"] == dict(key):
+            return kept
+    began, used = perf_counter(), process_time()
+    result = run()
+    seconds = {"seconds": round(perf_counter() - began, 1), "cpu_seconds": round(process_time() - used, 1)}
+    made = {"run": dict(key), **result, **seconds, "machine": machine()}
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(made) + "\n")
+    return made
 
 
 def machine() -> str:
@@ -19,6 +45,12 @@ def machine() -> str:
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     python = f"Python {platform.python_version()}"
     return f"{_processor()}, OMP_NUM_THREADS={threads}; {versions}, {python}; {datetime.now(UTC):%Y-%m-%d}"
+
+
+def save_svg(canvas: Canvas, name: str) -> None:
+    """Write a chart to runs/NAME.svg."""
+    RUNS.mkdir(exist_ok=True)
+    (RUNS / f"{name}.svg").write_text(canvas.svg(), "utf-8")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -10,118 +10,72 @@ fits even those less well, which is not overfitting.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from time import perf_counter
 
 import click
 import numpy as np
-from recording import EXAMPLES, RUNS, machine, table
+from digit_runs import Run, learn
+from recording import RUNS, save_svg, table
 
-import netruntime as nr
-from netruntime.data import DataOptions
-from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.draw.charts import Chart, Series, draw_line_charts
 
 NAME = "why_add_matters"
 EPOCHS = 10
 
 
-@dataclass(frozen=True)
-class Result:
-    """A run: for each epoch the losses on the rows trained on and held out, and the accuracy on these."""
-
-    layers: int
-    shortcuts: bool
-    seed: int
-    trained_loss: tuple[float, ...]
-    held_loss: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    seconds: float
-
-
-def learn(layers: int, shortcuts: bool, seed: int) -> Result:
+def learn_deep(layers: int, shortcuts: bool, seed: int) -> Run:
     """Train the network of so many layers with weights: two for each block of three stages, and two more."""
-    began = perf_counter()
-    history = nr.fit(
-        EXAMPLES / "digits_resnet.net",
-        EXAMPLES / "data" / "digits.npz",
-        holdout=0.2,
-        options=DataOptions(resize="stretch"),
-        augment="shift=2",
-        seed=seed,
-        epochs=EPOCHS,
-        config={"depth": (layers - 2) // 6, "shortcuts": shortcuts},
-    ).history
-    seconds = perf_counter() - began
-    held = [next(iter(event.valid.values())) for event in history]
-    return Result(
-        layers,
-        shortcuts,
-        seed,
-        tuple(float(next(iter(event.train.values()))["loss"]) for event in history),
-        tuple(float(figures["loss"]) for figures in held),
-        tuple(float(figures["accuracy"]) for figures in held),
-        seconds,
-    )
+    config = {"depth": (layers - 2) // 6, "shortcuts": shortcuts}
+    run = learn(NAME, "digits_resnet", seed, epochs=EPOCHS, config=config)
+    return {**run, "layers": layers, "kind": "with Add" if shortcuts else "without Add", "seed": seed}
 
 
-def chart(results: Sequence[Result], layers: int) -> Chart:
+def chart(runs: Sequence[Run], layers: int) -> Chart:
     """Both losses with and without Adds; the first seed in full, the others faint."""
-    found = [result for result in results if result.layers == layers]
+    found = [run for run in runs if run["layers"] == layers]
     epochs = range(1, EPOCHS + 1)
     series = []
-    for result in sorted(found, key=lambda result: result.seed, reverse=True):
-        faint = result.seed != min(other.seed for other in found)
-        name = _kind(result)
-        series.append(Series(f"{name}, trained on", epochs, result.trained_loss, faint=faint))
-        series.append(Series(f"{name}, held out", epochs, result.held_loss, dashed=True, faint=faint))
+    for run in sorted(found, key=lambda run: int(run["seed"])):
+        faint = run["seed"] != found[0]["seed"]
+        kind = run["kind"]
+        series.append(Series(f"{kind}, trained on", epochs, run["trained_loss"], faint=faint))
+        series.append(Series(f"{kind}, held out", epochs, run["held_loss"], dashed=True, faint=faint))
     return Chart(f"{layers} layers", tuple(series), "epoch", "cross-entropy", log_y=True)
 
 
-def write_record(results: Sequence[Result]) -> None:
+def write_record(runs: Sequence[Run]) -> None:
     """The page of figures."""
     rows = [
         [
-            result.layers,
-            _kind(result),
-            result.seed,
-            f"{result.trained_loss[-1]:.3f}",
-            f"{result.held_loss[-1]:.3f}",
-            f"{result.accuracy[-1]:.2%}",
-            f"{result.seconds:.0f} s",
+            run["layers"],
+            run["kind"],
+            run["seed"],
+            f"{run['trained_loss'][-1]:.3f}",
+            f"{run['held_loss'][-1]:.3f}",
+            f"{run['accuracy'][-1]:.2%}",
+            f"{run['cpu_seconds']:.0f} s",
         ]
-        for result in results
+        for run in runs
     ]
-    headings = [
-        "layers",
-        "network",
-        "seed",
-        "loss, trained on",
-        "loss, held out",
-        "accuracy, held out",
-        "time",
-    ]
+    headings = ["layers", "network", "seed", "loss, trained on", "loss, held out", "accuracy", "time"]
+    figures = table(headings, rows)
     text = PAGE.format(
-        table=table(headings, rows), summary=summary(results), machine=machine(), epochs=EPOCHS, name=NAME
+        table=figures, summary=summary(runs), machine=runs[0]["machine"], epochs=EPOCHS, name=NAME
     )
     (RUNS / f"{NAME}.md").write_text(text, "utf-8")
 
 
-def summary(results: Sequence[Result]) -> str:
-    """The means over seeds, a sentence for each depth."""
+def summary(runs: Sequence[Run]) -> str:
+    """The means over seeds, a line for each depth."""
     lines = []
-    for layers in sorted({result.layers for result in results}):
+    for layers in sorted({run["layers"] for run in runs}):
         means = []
-        for shortcuts in (True, False):
-            found = [r for r in results if r.layers == layers and r.shortcuts is shortcuts]
-            loss = np.mean([r.trained_loss[-1] for r in found])
-            accuracy = np.mean([r.accuracy[-1] for r in found])
-            means.append(f"{_kind(found[0])} {loss:.3f} and {accuracy:.2%}")
+        for kind in ("with Add", "without Add"):
+            found = [run for run in runs if run["layers"] == layers and run["kind"] == kind]
+            loss = np.mean([run["trained_loss"][-1] for run in found])
+            accuracy = np.mean([run["accuracy"][-1] for run in found])
+            means.append(f"{kind} {loss:.3f} and {accuracy:.2%}")
         lines.append(f"- {layers} layers: {'; '.join(means)}.")
     return "\n".join(lines)
-
-
-def _kind(result: Result) -> str:
-    return "with Add" if result.shortcuts else "without Add"
 
 
 PAGE = """# Why Add matters
@@ -132,7 +86,7 @@ that change the size). Everything else is equal: {epochs} epochs, the recipe of 
 the seed with its split. The recipe was chosen for 8 layers with shortcuts.
 
 Means over the seeds after the last epoch, of the loss on the rows trained on and of the accuracy on the rows
-held out:
+held out. Times are those of the processor, on one thread.
 
 {summary}
 
@@ -152,19 +106,20 @@ Made by `python examples/experiments/{name}.py`. A run by hand:
 @click.command()
 @click.option("--layers", default="8,32", show_default=True, help="Depths: 6n + 2 each.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of the runs.")
-def main(layers: str, seeds: str) -> None:
+@click.option("--only-train", is_flag=True, help="Keep the runs, and write no record.")
+def main(layers: str, seeds: str, only_train: bool) -> None:
     """Train at each depth with and without Adds, and write the record."""
-    results = []
+    runs = []
     for depth in map(int, layers.split(",")):
         for shortcuts in (True, False):
             for seed in map(int, seeds.split(",")):
-                result = learn(depth, shortcuts, seed)
-                click.echo(f"{depth} layers {_kind(result)}, seed {seed}: {result.trained_loss[-1]:.3f}")
-                results.append(result)
-    line_charts(
-        [chart(results, depth) for depth in sorted({r.layers for r in results})], RUNS / f"{NAME}.svg"
-    )
-    write_record(results)
+                run = learn_deep(depth, shortcuts, seed)
+                click.echo(f"{depth} layers {run['kind']}, seed {seed}: {run['trained_loss'][-1]:.3f}")
+                runs.append(run)
+    if not only_train:
+        charts = [chart(runs, depth) for depth in sorted({run["layers"] for run in runs})]
+        save_svg(draw_line_charts(charts), NAME)
+        write_record(runs)
 
 
 if __name__ == "__main__":
