@@ -182,7 +182,7 @@ class Network:
             direction: The name of the new input.
 
         Raises:
-            DataInputError, NetError: as `grad`.
+            DataInputError, NetError: as `grad`; E1135 where the model has an input named as the direction.
         """
         from netruntime.autodiff import along
 
@@ -196,6 +196,7 @@ class Network:
     ) -> Network:
         from netruntime.autodiff import differentiate
 
+        wrt = [wrt] if isinstance(wrt, str) else wrt
         targets = [self._port(label) for label in wrt]
         found = differentiate(graph, loss, targets, recompute=recompute)
         ports = [found.required(graph, loss, port) for port in targets]

@@ -164,6 +164,10 @@ class BackwardProgram:
             help = "leave its gradient out with `stop_gradient(..)`, or use a smooth function"
             message = f"`{step.op.name}` has no gradient: it {step.op.no_gradient}"
             raise error("E1132", message, step.span, path=step.label, help=help)
+        if isinstance(step.op, Scan):
+            help = "scan outside of the cell, with the rows of both axes in one: [B, S, T, D] => [B*S, T, D]"
+            message = "a scan inside a cell has no gradient: only the outer scan can be trained through"
+            raise error("E1132", message, step.span, path=step.label, help=help)
         y = [self._forward(position + n) for n in range(len(grads))]
         xs = [None if n is None else self._forward(n) for n in step.inputs]
         slots = 0 if any(name.startswith("*") for name in step.op.inputs) else len(step.op.inputs)
