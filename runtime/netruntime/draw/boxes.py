@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from netruntime.draw.layout import HEADER, Size
 from netruntime.draw.scene import Item
 from netruntime.draw.style import DETAIL, TITLE, shorten, text_width
-from netruntime.draw.texts import number_text, xml_text
+from netruntime.draw.texts import xml_text
+from netruntime.quantities import number_text
 
 BOX, PILL, JOIN = 42.0, 28.0, 24.0
 """Heights."""

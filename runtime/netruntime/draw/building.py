@@ -22,7 +22,7 @@ from netruntime.draw.hierarchy import Group, assign_weights, group_tree, is_hidd
 from netruntime.draw.repeats import find_repeats
 from netruntime.draw.scene import Edge, Item, Scene, Value
 from netruntime.draw.style import category
-from netruntime.draw.texts import number_text
+from netruntime.quantities import number_text
 
 MAX_LINE = 120
 """Longer source lines are cut in tooltips."""

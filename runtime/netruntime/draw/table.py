@@ -13,7 +13,7 @@ from netdsl.dims import MAX_SIZE, Dim, SizeOverflowError, dim
 from netdsl.model import Input, Output
 from netdsl.types import TensorType
 from netruntime.draw.hierarchy import Group, Weights, assign_weights, group_tree, is_hidden
-from netruntime.draw.texts import bytes_text, number_text
+from netruntime.quantities import bytes_text, number_text
 
 if TYPE_CHECKING:
     from rich.table import Table

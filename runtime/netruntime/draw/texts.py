@@ -1,11 +1,9 @@
-"""Numbers for people to read, and text for XML."""
+"""Text to stand in XML and HTML."""
 
 from __future__ import annotations
 
 import re
-from xml.sax.saxutils import escape
-
-from netdsl.dims import Dim
+from html import escape
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML has no way to write."""
@@ -13,27 +11,4 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def xml_text(text: str) -> str:
     """Text to stand between XML tags."""
-    return escape(_FORBIDDEN.sub("", text))
-
-
-def number_text(value: Dim | int, short: bool = False) -> str:
-    """`61,706`, or `416.5k` where `short` and long; an expression as it is written."""
-    if isinstance(value, Dim) and not value.is_fixed:
-        return re.sub(r"\b\d+\b", lambda digits: f"{int(digits[0]):,}", str(value))
-    number = int(value)
-    if short and number >= 100_000:
-        for unit, scale in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
-            if number >= scale:
-                return f"{number / scale:.1f}{unit}"
-    return f"{number:,}"
-
-
-def bytes_text(value: Dim | int) -> str:
-    """`241.0 KiB`; an expression as it is written, with ` B` behind."""
-    if isinstance(value, Dim) and not value.is_fixed:
-        return f"{number_text(value)} B"
-    number = int(value)
-    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= scale:
-            return f"{number / scale:.1f} {unit}"
-    return f"{number} B"
+    return escape(_FORBIDDEN.sub("", text), quote=False)

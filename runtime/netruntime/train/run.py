@@ -14,6 +14,7 @@ from netdsl.checker import check
 from netdsl.model import Checked, Phase
 from netruntime.backends import open_device
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
+from netruntime.data.beside import CLASSES, VOCABULARY
 from netruntime.errors import TrainingError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
@@ -23,7 +24,7 @@ from netruntime.train.data import open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.loop import Loop
-from netruntime.train.records.finish import write_records
+from netruntime.train.metrics import monitored
 from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.settings import Settings, settings_of
 from netruntime.train.start import first_weights
@@ -33,10 +34,20 @@ from netruntime.weights import Given
 Note = Callable[[str], None]
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
-VOCABULARY = "vocab.json"
 LOG = "metrics.jsonl"
 KEPT = ("batch_size", "accumulate", "seed", "drop_last")
 """Settings that a resumed run must share with what it resumes, or its data would come in another order."""
+
+
+WORDS = {
+    "file": "the `.net` file",
+    "rows": "the number of training rows",
+    "valid": "the number of validation rows",
+    "monitor": "the figure that tells the best epoch",
+    "vocabulary": "the list of characters",
+    "classes": "the list of classes",
+}
+"""What messages call the facts of a run that have no name of their own."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,6 @@ class Run:
     valid: Dataset | None
     loop: Loop
     notes: tuple[str, ...]
-
     log: MetricsLog | None = None
 
     def __enter__(self) -> Run:
@@ -111,12 +121,18 @@ class Run:
         Raises:
             TrainingError: E1052, E1055 where the system refuses.
         """
+        from netruntime.train.records.finish import write_records  # draws, which takes long to import
+
         out = self.request.out
         if out is None or self.log is None:
             return
         save_weights(out / LAST, self.trainer.host_weights())
         if self.loop.has_ended_an_epoch:
-            write_records(self, self.log.path, out / BEST, command)
+            write_records(self, self.log.path, self.weights_file(out), command)
+
+    def weights_file(self, out: Path) -> Path:
+        """The weights to use: the best ones, or the last where no epoch had a figure to be the best by."""
+        return out / BEST if (out / BEST).is_file() else out / LAST
 
 
 def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
@@ -146,6 +162,10 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     facts = {
         "file": fingerprint(request.source),
         "rows": len(train),
+        "valid": 0 if valid is None else len(valid),
+        "monitor": monitored(phases[0])[0],
+        "vocabulary": fingerprint_of(train.vocabulary),
+        "classes": fingerprint_of(only_classes(train)),
         **{n: getattr(settings, n) for n in KEPT},
     }
     checkpoints = None
@@ -182,7 +202,7 @@ def open_both(
     data = open_rows(phases, request.data, options)
     valid: Dataset | None = None
     if request.valid is not None:
-        names = next(iter(data.classes.values()), None)
+        names = only_classes(data)
         alike = replace(
             options,
             class_names=options.class_names or names,
@@ -197,10 +217,21 @@ def open_both(
     return data, valid, augment
 
 
+def only_classes(data: Dataset) -> tuple[str, ...] | None:
+    """The names of the classes, where the data names those of one column."""
+    found = list(data.classes.values())
+    return found[0] if len(found) == 1 else None
+
+
 def fingerprint(source: str | PathLike[str]) -> str:
     """A checksum of the text of a `.net` file."""
     text = source if isinstance(source, str) and "\n" in source else Path(source).read_text("utf-8")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint_of(names: Sequence[str] | None) -> str:
+    """A checksum of the names of characters or classes; empty where there are none."""
+    return "" if names is None else hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:16]
 
 
 def _saving_best(out: Path) -> Callable[[Trainer, EpochEvent], None]:
@@ -229,9 +260,9 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
         )
     run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
     run.loop.watchers.append(run.log)
-    if run.train.vocabulary is not None:
-        text = json.dumps(list(run.train.vocabulary), ensure_ascii=False) + "\n"
-        write_text(out / VOCABULARY, text)
+    for name, numbered in ((VOCABULARY, run.train.vocabulary), (CLASSES, only_classes(run.train))):
+        if numbered is not None:
+            write_text(out / name, json.dumps(list(numbered), ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -247,7 +278,7 @@ def write_text(path: Path, text: str) -> None:
 def _check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     for name, value in own.items():
         if name in saved and saved[name] != value:
-            what = {"file": "the `.net` file", "rows": "the number of training rows"}.get(name, f"`{name}`")
+            what = WORDS.get(name, f"`{name}`")
             message = f"{what} is not that of the run: {saved[name]} then, {value} now"
             help = "resume with what the run was started with, or start anew in another folder"
             raise TrainingError.make("E1077", message, help=help)

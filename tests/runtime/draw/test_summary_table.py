@@ -14,7 +14,7 @@ from netdsl.graph import build
 from netdsl.modules import load_module
 from netdsl.source import Source
 from netruntime.draw.table import render_summary, summary
-from netruntime.draw.texts import bytes_text, number_text
+from netruntime.quantities import bytes_text, number_text
 
 SIAMESE = """net 1.0
 block Tower(n)(x: [B, D]) -> [B, n] {

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from netruntime.draw.texts import bytes_text
 from netruntime.errors import TrainingError, WeightsError, shown
 from netruntime.io.atomic import sync_folder
 from netruntime.io.weights import write_weights
+from netruntime.quantities import bytes_text
 from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
 from netruntime.train.checkpoint.manifest import (
     MANIFEST,
