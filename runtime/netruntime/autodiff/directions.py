@@ -15,8 +15,8 @@ from netruntime.errors import DataInputError
 def along(graph: nx.MultiDiGraph, model: Model, port: Port, name: str) -> tuple[nx.MultiDiGraph, Model, Port]:
     """A copy of the graph with the sum of `value * direction`, its model with the new input, and that sum.
 
-    Its gradient is the direction times the Jacobian of the value. Raises `DataInputError` E1135 where the model
-    has an input of that name.
+    Its gradient is the direction times the Jacobian of the value. Raises `DataInputError` E1135 where the
+    model has an input of that name.
     """
     if name in graph.graph["inputs"]:
         help = "give the direction a name of its own"

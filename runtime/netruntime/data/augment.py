@@ -154,7 +154,14 @@ class Augment:
         return Augment(tuple(steps))
 
     def for_evaluation(self) -> Augment:
-        """Only what evaluation needs too: `normalise`."""
+        """Only what evaluation needs too: `normalise`, whose mean must be known.
+
+        Raises `DataInputError` E1022 where it is not.
+        """
+        if any(isinstance(step, Normalise) and not step.mean for step in self.steps):
+            help = "give the numbers of the training, which its card.md says: normalise=MEAN/DEVIATION"
+            message = "`normalise` without numbers measures the training data, and here are none"
+            raise DataInputError.make("E1022", message, help=help)
         return Augment(tuple(step for step in self.steps if not step.only_training))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from netruntime.data.beside import TOKENIZER, beside, read_names, vocabulary_beside
 from netruntime.data.options import DataOptions
 from netruntime.data.vocabulary import Characters, Codec, make_codec
-from netruntime.errors import GenerationError, shown
+from netruntime.errors import DataInputError, GenerationError, shown
 
-_VOCABULARY, _TOKENIZER = "vocab.json", "tokenizer.json"
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a tokenizer gives for a character of which bytes are missing."""
 
@@ -22,26 +21,23 @@ def find_codec(vocabulary: Path | None, tokenizer: Path | None, weights: str | P
     """The codec of a model; None where there is none.
 
     It is that of the vocabulary or the tokenizer that is named, or what lies beside the weights:
-    `NAME.vocab.json` for weights `NAME.safetensors`, or `vocab.json`, or `tokenizer.json`.
+    `NAME.vocab.json` for weights `NAME.safetensors`, or `tokenizer.json`, or `vocab.json`.
 
     Raises:
         GenerationError: E1106 for a vocabulary that cannot be read.
-        DataInputError: E0815 for such a tokenizer.
+        DataInputError: E0815 for such a tokenizer, E1028 for a vocabulary beside the weights.
     """
     if tokenizer is not None:
         return _tokenizer(tokenizer)
-    for path in [vocabulary] if vocabulary else _beside(weights):
-        return _tokenizer(path) if path.name == _TOKENIZER else read_vocabulary(path)
-    return None
-
-
-def _beside(weights: str | Path | None) -> list[Path]:
+    if vocabulary is not None:
+        return _tokenizer(vocabulary) if vocabulary.name == TOKENIZER else read_vocabulary(vocabulary)
     if weights is None:
-        return []
-    path = Path(weights)
-    folder = path if path.is_dir() else path.parent
-    names = [path.with_suffix("").name + f".{_VOCABULARY}", _VOCABULARY, _TOKENIZER]
-    return [folder / name for name in names if (folder / name).is_file()]
+        return None
+    characters = vocabulary_beside(weights)
+    if characters is not None:
+        return Characters(characters)
+    found = beside(weights, TOKENIZER)
+    return _tokenizer(found[-1]) if found else None
 
 
 def _tokenizer(path: Path) -> Codec:
@@ -51,22 +47,10 @@ def _tokenizer(path: Path) -> Codec:
 def read_vocabulary(path: Path) -> Codec:
     """A vocabulary: a JSON list of its entries, in the order of their ids. Raises `GenerationError` E1106."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as reason:
-        raise _bad(path, f"cannot be read: {reason.strerror or reason}") from None
-    except ValueError as wrong:
-        raise _bad(path, f"is not JSON: {wrong}") from None
-    if not isinstance(entries, list) or not all(isinstance(entry, str) and entry for entry in entries):
-        raise _bad(path, "is not a list of texts")
-    if len(set(entries)) != len(entries):
-        twice = next(entry for n, entry in enumerate(entries) if entry in entries[:n])
-        raise _bad(path, f"has the entry {shown(twice)} twice")
-    return Characters(tuple(entries))
-
-
-def _bad(path: Path, what: str) -> GenerationError:
-    help = 'a vocabulary is a JSON list such as ["a", "b"], in the order of the ids'
-    return GenerationError.make("E1106", f"the vocabulary {shown(path)} {what}", help=help)
+        return Characters(read_names(path, "the vocabulary"))
+    except DataInputError as wrong:
+        found = wrong.diagnostics[0]
+        raise GenerationError.make("E1106", found.message, help=found.help) from None
 
 
 def token_id(name: str, codec: Codec | None, size: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from netdsl.checker import check
 from netruntime.backends import open_device
 from netruntime.data import DataOptions, DataSpec, parse_augment, split
+from netruntime.data.beside import as_trained
 from netruntime.loading import load, open_module
 from netruntime.network import Network
 from netruntime.train.data import open_rows
@@ -164,6 +165,7 @@ def evaluate(
         source: The path of a `.net` file, or its text.
         data: As `fit` takes it.
         weights: A file or arrays by name; those it lacks are drawn from the seed, all of them without it.
+            Characters and classes are numbered as `vocab.json` and `classes.json` beside the file say.
         holdout: Measure only the share of the rows that `fit` holds out with this seed.
         augment: What was done to training pictures; only `normalise` is done here.
         batch_size: Rows that are computed together.
@@ -178,7 +180,7 @@ def evaluate(
         raise no_section()
     opened = open_device(device)
     first = first_weights(checked.phases, seed, weights, checked.weights, names)
-    rows = open_rows(checked.phases, data, options or DataOptions())
+    rows = open_rows(checked.phases, data, as_trained(options or DataOptions(), weights))
     if holdout:
         _, rows = split(rows, holdout, seed)
     for text in (*first.notes, *rows.notes):

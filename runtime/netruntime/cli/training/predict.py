@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from netruntime.cli.output import note, plural, print_json
 from netruntime.cli.running.results import nested, plain, top_classes, with_classes
 from netruntime.cli.sources import open_checked, pick_model, weights_for
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
+from netruntime.data.beside import classes_beside, vocabulary_beside
 from netruntime.errors import DataInputError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.io.numpy_files import write_npz
@@ -55,12 +56,15 @@ def carry_out(request: Request) -> int:
     """Predict, save and tell. Returns the exit code; raises `NetError`."""
     kind = _kind(request.out)
     network, weights = _open(request)
-    data = open_data(list(request.data), network.inputs, DataOptions(**request.reading))
+    reading = DataOptions(**request.reading)
+    if reading.tokenizer is None:
+        reading = replace(reading, vocabulary=vocabulary_beside(weights))
+    data = open_data(list(request.data), network.inputs, reading)
     assert isinstance(data, Dataset)  # files always are
     if not request.as_json:
         for text in (*_weights_note(weights), *data.notes):
             note(text)
-    labels = next(iter(data.classes.values()), None)
+    labels = classes_beside(weights) or next(iter(data.classes.values()), None)
     found = list(_predicted(request, network, data))
     if kind in (".npz", ".npy"):
         _save_arrays(request.out, kind, found)

@@ -167,7 +167,9 @@ def _tell(request: Request, run: Run, out: Path | None) -> int:
         again = words if request.resume else f"{words} --resume"
         note(f"stopped and saved at step {run.trainer.step}; go on with: {again}" if out else "stopped")
     elif out is not None:
-        note(f"{out / BEST} and {out / LAST} hold the weights; {out / 'card.md'} says how they came about")
+        files = [str(path) for path in (out / BEST, out / LAST) if path.is_file()]
+        hold = f"{' and '.join(files)} hold{'' if len(files) > 1 else 's'} the weights"
+        note(f"{hold}; {out / 'card.md'} says how they came about")
     return code
 
 

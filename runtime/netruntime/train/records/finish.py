@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from netruntime.data.augment import Normalise
 from netruntime.data.options import DEFAULT_OPTIONS
 from netruntime.io.atomic import write_atomically
 from netruntime.train.checkpoint.writing import writing
@@ -64,12 +65,22 @@ def use_of(run: Run, weights: Path) -> tuple[str, ...]:
     measure = [part for source in _paths(run) for part in ("--data", source)] + _options(run, EVAL_OPTIONS)
     if request.valid is None and request.holdout:
         measure += ["--holdout", f"{request.holdout:g}", "--seed", str(run.settings.seed)]
-    if request.augment:
-        measure += ["--augment", request.augment]
+    if run.loop.augment is not None:
+        measure += ["--augment", str(run.loop.augment)]
     model = next(iter(run.checked.models.values()))
     inputs = [part for name in model.inputs for part in ("--input", f"{name}=FILE")]
-    lines = (["eval", *common, *measure], ["run", *common, *inputs, *_options(run, RUN_OPTIONS)])
+    look = [*inputs, *_options(run, RUN_OPTIONS), *_normalised(run)]
+    lines = (["eval", *common, *measure], ["run", *common, *look])
     return tuple(shlex.join(["netrun", *line]) for line in lines)
+
+
+def _normalised(run: Run) -> list[str]:
+    """How `netrun run` normalises pictures as the training did."""
+    steps = run.loop.augment.steps if run.loop.augment is not None else ()
+    for step in steps:
+        if isinstance(step, Normalise):
+            return ["--mean", ",".join(map(repr, step.mean)), "--std", ",".join(map(repr, step.std))]
+    return []
 
 
 def _options(run: Run, names: Sequence[str]) -> list[str]:

@@ -1,0 +1,143 @@
+"""Weights are measured and used on data that is numbered and scaled as the training's was."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netruntime as nr
+from netruntime.cli.app import cli
+from netruntime.data import DataOptions
+
+pytest.importorskip("PIL", reason="Pillow is not installed: pip install netdsl[image]")
+
+from click.testing import CliRunner, Result
+from PIL import Image
+
+PICTURES = """net 1.0
+model Colours(image: f32[B, 3, 4, 4]) -> logits: f32[B, 3] { return image -> flatten -> fc: Linear(3) }
+train {
+  input label: i32[B]
+  loss = cross_entropy(logits, label)
+  metric accuracy = accuracy(logits, label)
+  optimizer = adam(lr=0.1)
+  epochs = 6
+}
+"""
+
+TEXT = """net 1.0
+model Letters(ids: i32[B, T]) -> logits: f32[B, T, 4] { return ids -> e: Embedding(4, 8) -> o: Linear(4) }
+train {
+  input next: i32[B, T]
+  loss = cross_entropy(logits, next)
+  optimizer = adam(lr=0.1)
+  epochs = 10
+}
+"""
+
+CHANNELS = {"ant": 0, "bee": 1, "cat": 2}
+
+
+def _photos(folder: Path, classes: str) -> Path:
+    rng = np.random.default_rng(0)
+    for name in classes.split():
+        (folder / name).mkdir(parents=True)
+        for n in range(6):
+            picture = np.zeros((4, 4, 3), np.uint8)
+            picture[..., CHANNELS.get(name, 0)] = rng.integers(180, 250)
+            Image.fromarray(picture).save(folder / name / f"{n}.png")
+    return folder
+
+
+def _netrun(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.net").write_text(PICTURES)
+    (tmp_path / "t.net").write_text(TEXT)
+    return tmp_path
+
+
+def test_a_folder_with_fewer_classes_has_their_numbers(here: Path) -> None:
+    nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
+    assert json.loads((here / "r/classes.json").read_text()) == ["ant", "bee", "cat"]
+    found = nr.evaluate("p.net", _photos(here / "some", "bee cat"), "r/best.safetensors")
+    assert found.figures[""]["accuracy"] == 1.0  # 0 where bee were class 0
+
+
+def test_a_class_that_the_training_had_not_is_refused(here: Path) -> None:
+    nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
+    with pytest.raises(nr.DataInputError, match=r"`dog`.*`ant`, `bee`, `cat`"):
+        nr.evaluate("p.net", _photos(here / "some", "bee cat dog"), "r/best.safetensors")
+
+
+def test_predictions_name_the_classes_of_the_training(here: Path) -> None:
+    nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
+    _photos(here / "some", "cat")
+    done = _netrun("predict", "p.net", "--data", "some", "--weights", "r/best.safetensors", "--out", "a.csv")
+    assert done.exit_code == 0, done.output
+    assert (here / "a.csv").read_text().splitlines()[1].startswith("0,cat,")
+
+
+def test_words_of_a_table_keep_their_numbers(here: Path) -> None:
+    source = PICTURES.replace("f32[B, 3, 4, 4]", "f32[B, 2]").replace("image -> flatten", "image")
+    (here / "w.net").write_text(source)
+    rows = [(2, 0, "ant"), (0, 2, "bee"), (-2, -2, "cat")] * 20
+    (here / "all.csv").write_text("image0,image1,label\n" + "".join(f"{a},{b},{w}\n" for a, b, w in rows))
+    (here / "some.csv").write_text("image0,image1,label\n0,2,bee\n-2,-2,cat\n")
+    nr.fit("w.net", "all.csv", out="r", epochs=20)
+    assert nr.evaluate("w.net", "some.csv", "r/best.safetensors").figures[""]["accuracy"] == 1.0
+
+
+def test_characters_keep_their_numbers(here: Path) -> None:
+    (here / "all.txt").write_text("abcd" * 100)
+    (here / "some.txt").write_text("bcd")
+    nr.fit("t.net", "all.txt", out="r", options=DataOptions(window=2), epochs=20)
+    found = nr.evaluate("t.net", "some.txt", "r/best.safetensors", options=DataOptions(window=2))
+    assert found.figures[""]["loss"] < 0.1  # above 1 where b were character 0
+    (here / "other.txt").write_text("bcx")
+    with pytest.raises(nr.DataInputError, match="E1024"):
+        nr.evaluate("t.net", "other.txt", "r/best.safetensors", options=DataOptions(window=2))
+
+
+def test_the_vocab_of_a_tokenizer_is_left_alone(here: Path) -> None:
+    nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
+    (here / "r/vocab.json").write_text('{"hello": 0}')
+    (here / "r/tokenizer.json").write_text("{}")
+    assert nr.evaluate("p.net", here / "all", "r/best.safetensors").rows == 18
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", '["a", "a"]'])
+def test_a_damaged_list_of_classes_is_told(here: Path, text: str) -> None:
+    nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
+    (here / "r/classes.json").write_text(text)
+    with pytest.raises(nr.DataInputError, match=r"E1028.*classes.json"):
+        nr.evaluate("p.net", here / "all", "r/best.safetensors")
+
+
+def test_the_commands_of_the_card_work_where_pictures_were_normalised(here: Path) -> None:
+    _photos(here / "all", "ant bee cat")
+    trained = _netrun("train", "p.net", "--data", "all", "--holdout", "0.3", "--augment", "flip,normalise",
+                      "--out", "r", "--json")  # fmt: skip
+    best = max(json.loads(trained.stdout)["epochs"], key=lambda epoch: epoch["valid"][""]["accuracy"])
+    measure, look = re.findall(r"^netrun (eval .*|run .*)$", (here / "r/card.md").read_text(), re.MULTILINE)
+    measured = _netrun(*shlex.split(measure), "--json")
+    assert measured.exit_code == 0, measured.output
+    assert json.loads(measured.stdout)["figures"][""] == pytest.approx(best["valid"][""])
+    shown = _netrun(*shlex.split(look.replace("FILE", "all/cat/0.png")))
+    assert shown.exit_code == 0, shown.output
+    assert "--mean" in look and "--std" in look
+
+
+def test_normalise_without_numbers_says_what_to_give(here: Path) -> None:
+    with pytest.raises(nr.DataInputError, match="E1022") as failed:
+        nr.evaluate("p.net", _photos(here / "all", "ant bee cat"), augment="normalise")
+    assert "card.md" in str(failed.value)
