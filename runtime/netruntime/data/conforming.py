@@ -71,6 +71,8 @@ class _Layout:
 def conform(info: ColumnInfo, wanted: Wanted, options: DataOptions, sizes: Mapping[str, int]) -> Fit:
     """How a column fits an input. Raises `DataInputError` E1003 for another shape, E1004 for another kind."""
     _check_kind(info, wanted)
+    if info.role == "label" and wanted.type.dtype.is_float and not options.is_label(wanted.name):
+        raise holds_classes(info.source, wanted)
     if info.is_ragged:
         return _sequence_fit(info, wanted, sizes)
     layouts = list(_layouts(info, wanted))
@@ -92,6 +94,15 @@ def could_fit(info: ColumnInfo, wanted: Wanted, options: DataOptions, sizes: Map
     except DataInputError:
         return False
     return True
+
+
+def holds_classes(source: str, wanted: Wanted) -> DataInputError:
+    """E1004: numbers of classes, which say nothing of size, where a quantity is wanted."""
+    message = f"{wanted} cannot take {source}, which holds classes or words"
+    help = (
+        "write numbers in its place, a column of 0 and 1 for each class, or give the classes to an i32 input"
+    )
+    return DataInputError.make("E1004", message, help=help)
 
 
 def _check_kind(info: ColumnInfo, wanted: Wanted) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from netdsl.diagnostics import suggest
 from netdsl.types import TensorType
-from netruntime.data.conforming import Fit, Wanted, conform, could_fit
+from netruntime.data.conforming import Fit, Wanted, conform, could_fit, holds_classes
 from netruntime.data.options import DataOptions
 from netruntime.data.padding import LENGTH, Filler, filler_kind
 from netruntime.data.table import ColumnInfo, Table
@@ -83,6 +83,9 @@ def _conform_all(
     for name, want in inputs.items():
         if name in chosen:
             info = joined_info(chosen[name], table.columns)
+            words = [c for c in chosen[name] if table.columns[c].role == "label"]
+            if words and want.type.dtype.is_float and len(chosen[name]) > 1:
+                raise holds_classes(table.columns[words[0]].source, want)
             fit = conform(info, want, options, sizes)
             sizes |= fit.sizes
             bound[name] = Bound(chosen[name], info, want, fit)

@@ -94,10 +94,20 @@ class _Content:
             if self.is_number[n]:
                 columns[name] = LineColumn(self._numbers(values, next(where)), source, "", lines)
             else:
+                self._check_words(n)
                 place = _LinePlace(lines, source)
                 columns[name], names = word_column(name, self.words[n], source, place, options)
                 classes |= {name: names} if names else {}
         return table_of(columns, shown(self.path), classes=classes)
+
+    def _check_words(self, column: int) -> None:
+        """Raises `DataInputError` E1014 for a column that begins with a word and is mostly numbers."""
+        words = self.words[column]
+        if sum(map(_is_number, words)) * 2 > len(words):
+            row = ["0"] * len(self.names)
+            row[column] = words[0]
+            self.is_number[column] = True
+            raise self._bad_cell(self.lines[0], row)
 
     def _numbers(self, values: Array, column: int) -> Array:
         numbers = values[:, column]

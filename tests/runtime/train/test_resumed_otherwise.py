@@ -1,0 +1,30 @@
+"""Runs whose figures could not be compared are not resumed; runs without a best epoch end all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import SOURCE, rows
+
+import netruntime as nr
+
+
+def test_another_figure_for_the_best_epoch_cannot_be_resumed(tmp_path: Path) -> None:
+    nr.fit(SOURCE, rows(), out=tmp_path, epochs=1)
+    with pytest.raises(nr.TrainingError, match=r"E1077.*the best epoch.*accuracy then, loss now"):
+        nr.fit(SOURCE, rows(), out=tmp_path, epochs=2, resume=True, train={"metric.accuracy": "none"})
+
+
+def test_other_validation_cannot_be_resumed(tmp_path: Path) -> None:
+    nr.fit(SOURCE, rows(), rows(30, seed=1), out=tmp_path, epochs=1)
+    with pytest.raises(nr.TrainingError, match=r"E1077.*validation rows.*30 then, 0 now"):
+        nr.fit(SOURCE, rows(), out=tmp_path, epochs=2, resume=True)
+
+
+def test_a_run_without_a_best_epoch_leaves_its_last_weights_and_a_card(tmp_path: Path) -> None:
+    unlabelled = rows() | {"label": np.full(120, -1, np.int32)}  # none counts: the accuracy is 0/0
+    nr.fit(SOURCE, unlabelled, out=tmp_path, epochs=1)
+    assert not (tmp_path / "best.safetensors").exists()
+    assert "last.safetensors" in (tmp_path / "card.md").read_text()
