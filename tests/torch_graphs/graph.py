@@ -47,12 +47,20 @@ class TorchGraph:
         graph: The graph; in one built for training, PyTorch keeps the running statistics.
         sizes: Values of the free sizes.
         seed: Draws the random numbers that our runtime draws for this seed; None lets PyTorch draw.
+        outputs: Those wanted; all by default.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph, sizes: Mapping[str, int], seed: int | None = 0) -> None:
+    def __init__(
+        self,
+        graph: nx.MultiDiGraph,
+        sizes: Mapping[str, int],
+        seed: int | None = 0,
+        outputs: Sequence[str] | None = None,
+    ) -> None:
         self.graph = graph
         self.seed = seed
-        self.outputs: dict[str, int] = graph.graph["outputs"]
+        found: dict[str, int] = graph.graph["outputs"]
+        self.outputs = {name: node for name, node in found.items() if outputs is None or name in outputs}
         self.inputs = {node: _inputs(graph, node) for node in graph}
         self.ops: dict[int, Op] = {node: graph.nodes[node]["op"].bind(sizes) for node in graph}
         ends = set(self.outputs.values())

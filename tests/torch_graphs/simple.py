@@ -72,6 +72,10 @@ def gather_elements(op: Any, x: Tensor, indices: Tensor) -> Tensor:
     return x.gather(op.axis, indices.long() % x.shape[op.axis])
 
 
+def one_hot(op: Any, indices: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(indices.long() % op.depth, op.depth).to(DTYPES[op.dtype])
+
+
 # -- shapes --------------------------------------------------------------------------------------
 
 
@@ -132,6 +136,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "sqrt": lambda op, x: x.sqrt(),
     "square": lambda op, x: x.square(),
     "abs": lambda op, x: x.abs(),
+    "round": lambda op, x: x.round(),
     "sin": lambda op, x: x.sin(),
     "cos": lambda op, x: x.cos(),
     "equal": lambda op, a, b: a == b,
@@ -149,6 +154,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "variance": variance,
     "gather": gather,
     "gather_elements": gather_elements,
+    "one_hot": one_hot,
     "matmul": lambda op, a, b: a @ b,
     "linear": lambda op, x, weight, bias=None: torch.nn.functional.linear(x, weight.T, bias),
     "einsum": lambda op, *xs: torch.einsum(op.equation, *xs),
