@@ -154,7 +154,7 @@ def report() -> None:
     charts.append(flow_chart(runs))
     line_charts(charts, FOLDER.with_suffix(".svg"))
     rows = [row(run) for run in runs]
-    page = PAGE.format(table=table(HEADINGS, rows), findings=FINDINGS, machine=machine())
+    page = PAGE.format(table=table(HEADINGS, rows), machine=machine())
     FOLDER.with_suffix(".md").write_text(page, "utf-8")
 
 
@@ -211,8 +211,6 @@ HEADINGS = (
     "wall time",
 )
 
-FINDINGS = ""
-
 PAGE = """# Long dependencies
 
 Tasks whose answer depends on what was read long ago, and three recurrent cells of 64 units:
@@ -220,8 +218,8 @@ Tasks whose answer depends on what was read long ago, and three recurrent cells 
 that are marked, one in each half of the sequence; always answering 1 costs 0.167) and
 `examples/copying.net` (five of eight symbols, a blank, and then the five again; guessing costs ln 8 =
 2.079 a symbol). All are trained by Adam at the rate given, in batches of 32, with `clip = norm(1.0)`.
-Each run sees at most 16,000 sequences, again and again, and is measured on 1,000 others. A task counts as
-solved below a loss of 0.01 (adding) or 0.05 (copying).
+Each run sees 16,000 sequences, again and again, and is measured on 1,000 others. A task counts as solved
+below a loss of 0.01 (adding) or 0.05 (copying).
 
 {table}
 
@@ -232,17 +230,22 @@ The curves are means over 20 updates, of the runs with seed 0.
 The LSTM and the GRU start with a long memory: a learnt vector, drawn evenly between 0 and the logarithm
 of the length, opens the forget gates (in the GRU, the update gates) and shuts the input gates (Tallec and
 Ollivier 2018). "Biases 0" are the same cells without it, as the standard block `LSTM` starts. The plain
-network starts with an orthogonal recurrent matrix, which is the best start it has: no eigenvalue is above
-or below 1.
+network starts with an orthogonal recurrent matrix, all of whose eigenvalues have the absolute value 1.
 
-{findings}
+The LSTM and the GRU solve all four tasks. The plain network stays at the price of guessing on the adding
+problem, at both rates and both lengths. It solves neither form of copying within the updates given,
+though over 50 steps it gets part of the way, which its orthogonal start allows. Of the cells with biases
+0, on adding over 100 steps, the GRU solves the task too, and the LSTM comes later: its loss was falling
+when the run ended.
 
 The last chart shows, after training on 200 steps, how large the gradient of the error is with respect to
-each step of the input, as in [gradient_flow.md](gradient_flow.md).
+each step of the input, as in [gradient_flow.md](gradient_flow.md). That of the plain network at the
+higher rate falls below the smallest f32 number on its way back, where its line ends.
 
 Made by `python examples/experiments/long_dependencies.py`: `train TASK CELL` for each row, then `report`.
 The figures of each run are in `long_dependencies/`. The rate of 5e-3 was chosen by short runs on adding
-over 100 steps, and taken for all.
+over 100 steps, and taken for all; the plain network has a second chance at 1e-3. The processor was shared
+with other work, so that wall times are long; CPU times are those of the process.
 
 {machine}
 """
