@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +40,25 @@ def open_source(path: Path) -> Source:
 
 def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
     """A file, checked, with values for its `config`. Raises `NetError`."""
-    source = open_source(path)
-    from netdsl.checker import check
-    from netdsl.modules import load_module
+    with _uncollected():
+        source = open_source(path)
+        from netdsl.checker import check
+        from netdsl.modules import load_module
 
-    return check(load_module(source, path.parent), settings)
+        return check(load_module(source, path.parent), settings)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is looked for meanwhile, nor ever among what was made: trees and tables, which are kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.freeze()
+            gc.enable()
 
 
 def pick_model(checked: Checked, name: str | None) -> Model:
