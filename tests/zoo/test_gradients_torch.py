@@ -6,6 +6,7 @@ that a tolerance of 1e-9 leaves room for deep networks and none for a wrong term
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -110,3 +111,34 @@ def test_gradients_agree(case: Case, training: bool) -> None:
         assert any(np.abs(grad).max() > 0 for grad in theirs.values())
         assert_agree(ours, theirs, TOLERANCE)
     assert compared == set(sides.leaves)
+
+
+def full_size(file: str, *shape: int) -> Case:
+    """An example as the file has it, on images of this shape or token numbers."""
+    case = next(case for case in CASES if case.file == file)
+
+    def inputs(rng: np.random.Generator, dtype: str) -> dict[str, np.ndarray[Any, Any]]:
+        if len(shape) == 2:
+            return {"ids": rng.integers(0, 50_257, shape).astype(np.int32)}
+        return {"image": rng.normal(size=shape).astype(dtype)}
+
+    return replace(case, config={}, replaced={}, inputs=inputs)
+
+
+FULL_SIZE = [
+    full_size("resnet50", 2, 3, 224, 224),
+    full_size("googlenet", 2, 3, 224, 224),
+    full_size("vit", 1, 3, 224, 224),
+    full_size("gpt2", 1, 32),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FULL_SIZE, ids=[case.file for case in FULL_SIZE])
+def test_gradients_agree_at_full_size(case: Case) -> None:
+    """Deep sums of many more terms than in the small networks: room for rounding, none for a wrong term."""
+    sides = Sides(case, True)
+    value = sides.ran.outputs["logits"]
+    direction = np.random.default_rng(8).normal(size=tuple(value.shape))
+    ours, theirs = sides.gradients("logits", direction)
+    assert_agree(ours, theirs, 10 * TOLERANCE)
