@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.checker.settings import PATTERNS, RECIPES, SETTINGS, SEVERAL
+from netdsl.checker.settings import DEFAULTS, PATTERNS, RECIPES, SETTINGS, SEVERAL
 from netdsl.diagnostics import error, suggest
 from netdsl.parser import parse
 from netdsl.source import Source, Span
@@ -110,6 +110,8 @@ class _Given:
         assert isinstance(line, s.Setting) and isinstance(line.value, s.Call)
         (argument,) = line.value.arguments
         found = [other for other in lines if _is_setting(other, self.word)]
+        if not found and self.word in DEFAULTS:
+            return (*lines, self._line(f"{self.word} = {DEFAULTS[self.word]}({self.part}={self.value})"))
         if not found:
             help = f"give the whole of it: `{self.word}`"
             self.fail("E0227", f"the section has no `{self.word}` whose `{self.part}` could be set", help)

@@ -43,6 +43,9 @@ SCHEDULES: Table = {
 CLIPS: Table = {"norm": ("limit",), "value": ("limit",)}
 REGULARISERS: Table = {"l1": ("strength",), "l2": ("strength",)}
 GROUPS: Table = {"adjust": ("lr", "weight_decay")}
+DEFAULTS = {"optimizer": "adam"}
+"""The recipes of sections that do not name one, where it takes arguments that a caller may want to set."""
+
 RECIPES: Mapping[str, Table] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,

@@ -27,7 +27,9 @@ def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
     for text in values:
         key, equals, value = text.partition("=")
         if not equals or not all(part.isidentifier() for part in key.partition(end)[0].strip().split(".")):
-            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE")
+            kind, _, name = key.strip().partition(" ")
+            near = f"; write {kind}.{name.strip()}=.." if kind in ("metric", "input") and end != "=" else ""
+            raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE{near}")
         if key.strip() in found:
             raise click.BadParameter(f"'{key.strip()}' is given twice")
         found[key.strip()] = value.strip()

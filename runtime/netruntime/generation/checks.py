@@ -11,6 +11,9 @@ from netruntime.errors import GenerationError
 from netruntime.generation.roles import Roles
 from netruntime.generation.sampling import Array, Sampling
 
+MAX_LENGTH_PENALTY = 20
+"""Beyond, the length alone decides, and its power leaves the range of floats."""
+
 
 def read_prompts(prompt: Any, roles: Roles) -> Array:
     """The prompts as i64 `[B, L]`. Raises `GenerationError` E1104."""
@@ -44,6 +47,15 @@ def check_counts(max_new: int, beams: int, stop: Collection[int], roles: Roles) 
     if beams > 1 and roles.course.batch is None:
         help = "give the input a free batch axis, as in `ids: i32[B, T]`"
         raise GenerationError.make("E1105", "beam search needs a model with a free batch", help=help)
+
+
+def check_length_penalty(value: float) -> None:
+    """Raise E1105 for a length penalty that the score of no sequence can be divided by."""
+    if not abs(value) <= MAX_LENGTH_PENALTY:
+        message = (
+            f"`length_penalty` is {value:g}, and it is from {-MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}"
+        )
+        raise GenerationError.make("E1105", message, help="0 leaves lengths alone, and 1 favours long texts")
 
 
 def check_slide(slide: bool, beams: int, roles: Roles) -> None:

@@ -13,6 +13,7 @@ from netruntime.generation.beam import BeamSearch, beam_search
 from netruntime.generation.checks import (
     check_counts,
     check_drawn,
+    check_length_penalty,
     check_slide,
     read_prompts,
     within_limit,
@@ -104,6 +105,7 @@ def generate(
     given = complete_given(network, roles, inputs or {})
     prompts = read_prompts(prompt, roles)
     check_counts(max_new, beams, stop, roles)
+    check_length_penalty(length_penalty)
     check_slide(slide, beams, roles)
     allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
     decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)

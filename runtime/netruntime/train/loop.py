@@ -119,7 +119,7 @@ class Loop:
             if self.stop_asked and not self._epoch_is_done(length):
                 break
             self.save(best=self._end_epoch())
-        if self.stop_asked:
+        if self.stop_asked and not (self.history and self.batch == 0):
             self.save()
 
     def _epoch_is_done(self, length: Length) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netdsl.checker.settings import DEFAULTS
 from netdsl.graph import build
 from netdsl.model import Call, Phase
 from netdsl.source import Span
@@ -23,7 +24,6 @@ from netruntime.train.step import Outcome, PhaseStep
 from netruntime.weights import parameters
 
 Array = Any
-DEFAULT_OPTIMIZER = "adam"
 DEFAULT_SCHEDULE = "constant"
 
 
@@ -67,7 +67,7 @@ class TrainingPhase:
         self.device = device
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
         self.step = PhaseStep(phase, device, labels)
-        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
+        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULTS["optimizer"]))
         self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
         own = {label: weights[label] for label in self.step.trained}
         labels = list(own)

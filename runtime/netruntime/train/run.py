@@ -142,13 +142,17 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
         NetError: errors in the file. TrainingError: E107x, E108x for what cannot be trained, E105x for
         checkpoints. DataInputError: for data. WeightsError: for weights. DeviceError: for a device.
     """
+    if request.resume and request.out is None:
+        help = "name the folder of the run: out=.."
+        raise TrainingError.make("E1076", "a run is resumed from its folder, and none is named", help=help)
     module = open_module(request.source)
     checked = check(module, request.config, training=True, train=request.overrides)
     phases = checked.phases
     plain = check(module, request.config, train=request.overrides).phases
     settings = settings_of(phases, request.settings)
     device = open_device(request.device)
-    first = first_weights(phases, settings.seed, request.weights, checked.weights, request.names)
+    given = None if request.resume else request.weights  # those of the checkpoint take their place
+    first = first_weights(phases, settings.seed, given, checked.weights, request.names)
     trainer = Trainer(
         phases,
         first.arrays,

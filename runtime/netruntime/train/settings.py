@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -60,15 +62,18 @@ def settings_of(phases: Sequence[Phase], given: Mapping[str, Any]) -> Settings:
     chosen |= {name: value for name, value in given.items() if value is not None}
     for name in WHOLE:
         if chosen.get(name) is not None:
-            chosen[name] = _whole(name, chosen[name], where.get(name))
+            of_file = where.get(name) if given.get(name) is None else None
+            chosen[name] = _whole(name, chosen[name], of_file)
     return replace(Settings(), **chosen)
 
 
 def _whole(name: str, value: Any, phase: Phase | None) -> int:
     least = LEAST.get(name, 0)
-    if value != int(value) or value < least:
+    is_number = isinstance(value, numbers.Real) and math.isfinite(value)
+    if not is_number or value != int(value) or value < least:
         span = phase.span if phase else None
-        message = f"`{name}` is {value:g}, and must be a whole number of {least} or more"
+        told = f"{value:g}" if isinstance(value, numbers.Real) else repr(value)
+        message = f"`{name}` is {told}, and must be a whole number of {least} or more"
         raise TrainingError.make("E1072", message, span, help=f"give another {name}")
     return int(value)
 

@@ -28,3 +28,15 @@ def test_a_run_without_a_best_epoch_leaves_its_last_weights_and_a_card(tmp_path:
     nr.fit(SOURCE, unlabelled, out=tmp_path, epochs=1)
     assert not (tmp_path / "best.safetensors").exists()
     assert "last.safetensors" in (tmp_path / "card.md").read_text()
+
+
+def test_a_run_without_a_folder_cannot_be_resumed() -> None:
+    with pytest.raises(nr.TrainingError, match=r"E1076.*none is named"):
+        nr.fit(SOURCE, rows(), epochs=1, resume=True)
+
+
+@pytest.mark.parametrize("epochs", ["many", float("nan"), float("inf"), 0.5, 0])
+def test_epochs_that_are_no_count_are_refused_without_a_place_in_the_file(epochs: object) -> None:
+    with pytest.raises(nr.TrainingError, match=r"E1072.*`epochs` is .* whole number") as failed:
+        nr.fit(SOURCE, rows(), epochs=epochs)
+    assert failed.value.diagnostics[0].span is None

@@ -104,7 +104,7 @@ def carry_out(request: Request) -> int:
     out = request.folder
     say = (lambda text: None) if request.as_json else note
     with prepare(request.run(out), note=say) as run, ExitStack() as stack:
-        for text in run.notes:
+        for text in (*run.notes, *_already_over(run)):
             say(text)
         run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
         with _stopping(run):
@@ -113,6 +113,14 @@ def carry_out(request: Request) -> int:
         with told_warnings(say):
             run.finish(shlex.join(["netrun", *sys.argv[1:]]))
     return _tell(request, run, out)
+
+
+def _already_over(run: Run) -> list[str]:
+    """What to say of a run that is resumed and has nothing left to train."""
+    if not run.loop.is_over:
+        return []
+    place = f"step {run.trainer.step}, after epoch {run.loop.epoch} of {run.settings.epochs}"
+    return [f"nothing is left to train at {place}; more --epochs, --steps or --patience goes on"]
 
 
 def _watchers(request: Request, run: Run, out: Path | None) -> Iterator[Any]:
