@@ -1,10 +1,10 @@
 """What a step of training costs against a forward pass, for every example, here and in PyTorch.
 
-python benchmarks/training.py [--only mlp,gpt2] [--threads 2] [--seconds 20] [--save]
+python benchmarks/training.py [--only mlp,gpt2] [--threads 2] [--clock wall] [--seconds 20] [--save]
 
-Three times for each engine: the forward pass of the model as it runs, the forward pass with the loss as it trains,
-and a whole step: forward, backward, and the update by Adam. PyTorch runs the same graph eagerly, operator by
-operator, with autograd and `torch.optim.Adam`.
+Three times for each engine: the forward pass of the model as it runs, the forward pass with the loss as it
+trains, and a whole step: forward, backward, and the update by Adam. PyTorch runs the same graph eagerly,
+operator by operator, with autograd and `torch.optim.Adam`. Then what `recompute` saves, and what it costs.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
-ENGINES = ("netdsl", "torch")
-PARTS = ("forward", "training_forward", "step")
-LEAST_ROUNDS, MOST_ROUNDS = 3, 60
+from training_report import CLOCKS as CLOCK_NAMES
+from training_report import ENGINES, about, line, save
+
+RECOMPUTED = {"transformer_encoder.long": "encoder.*", "resnet18": "stage.*"}
+LEAST_ROUNDS, MOST_ROUNDS = 2, 60
+if TYPE_CHECKING:
+    from zoo.small import Case
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Parts = dict[str, Callable[[], Any]]
 
@@ -35,19 +35,16 @@ Parts = dict[str, Callable[[], Any]]
 # -- the engines, each in a process of its own ----------------------------------------------------
 
 
-def netdsl_parts(name: str) -> Parts:
-    from training_cases import BY_NAME
-
+def netdsl_parts(case: Case, settings: str = "  optimizer = adam(1e-4)") -> Parts:
     from netdsl.checker import check
     from netruntime.backends import open_device
     from netruntime.loading import load, open_module
     from netruntime.train.phase import Length
+    from netruntime.train.start import first_weights
     from netruntime.train.step import PhaseStep
     from netruntime.train.trainer import Trainer, all_parameters
-    from netruntime.train.start import first_weights
 
-    case = BY_NAME[name]
-    module = open_module(case.training_text("  optimizer = adam(1e-4)"))
+    module = open_module(case.training_text(settings))
     phases = check(module, case.config, training=True).phases
     device = open_device()
     trainer = Trainer(phases, first_weights(phases, 0).arrays, device)
@@ -63,10 +60,8 @@ def netdsl_parts(name: str) -> Parts:
     }
 
 
-def torch_parts(name: str) -> Parts:
+def torch_parts(case: Case) -> Parts:
     import torch
-    from training_cases import BY_NAME
-    from torch_graphs import TorchGraph
 
     from netdsl.checker import check
     from netdsl.graph import build
@@ -76,9 +71,9 @@ def torch_parts(name: str) -> Parts:
     from netruntime.train.phase import trainable
     from netruntime.train.start import first_weights
     from netruntime.weights import open_weights
+    from torch_graphs import TorchGraph
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    case = BY_NAME[name]
     module = open_module(case.training_text("  optimizer = adam(1e-4)"))
     phases = check(module, case.config, training=True).phases
     batch = case.batch()
@@ -132,28 +127,54 @@ def measured(parts: Parts, seconds: float, clock: Callable[[], float]) -> dict[s
     }
 
 
+def memory_of(name: str, pattern: str, clock: Callable[[], float]) -> dict[str, Any]:
+    """The most bytes of a step of netdsl, as its arrays are asked for, and the least time of five."""
+    from training_cases import FOR_MEMORY
+
+    settings = f'  recompute "{pattern}"\n  optimizer = adam(1e-4)' if pattern else "  optimizer = adam(1e-4)"
+    step = netdsl_parts(FOR_MEMORY[name], settings)["step"]
+    times = []
+    for _ in range(6):
+        before = clock()
+        step()
+        times.append(clock() - before)
+    tracemalloc.start()
+    step()
+    _, peak = tracemalloc.get_traced_memory()
+    found = {
+        "case": name,
+        "recompute": pattern,
+        "shape": list(next(iter(FOR_MEMORY[name].batch().values())).shape),
+    }
+    return {**found, "peak_bytes": peak, "min_s": min(times[1:])}
+
+
 # -- all cases ------------------------------------------------------------------------------------
 
 
-def run_engine(engine: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
+def run_engine(engine: str, name: str, options: argparse.Namespace, pattern: str = "") -> dict[str, Any]:
     threads = {f"{lib}_NUM_THREADS": str(options.threads) for lib in ("OMP", "OPENBLAS", "MKL")}
-    command = [sys.executable, __file__, "--engine", engine, "--only", name]
+    command = [sys.executable, __file__, "--engine", engine, "--only", name, "--recompute", pattern]
     command += ["--seconds", str(options.seconds), "--clock", options.clock]
     done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True)
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1]}
     row: dict[str, Any] = json.loads(done.stdout)
-    row["ratio"] = row["step"]["min_s"] / row["forward"]["min_s"]
-    row["training_ratio"] = row["step"]["min_s"] / row["training_forward"]["min_s"]
+    if "step" in row:
+        row["ratio"] = row["step"]["min_s"] / row["forward"]["min_s"]
+        row["training_ratio"] = row["step"]["min_s"] / row["training_forward"]["min_s"]
     return row
 
 
-def about(options: argparse.Namespace) -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-    found = {"date": date.today().isoformat(), "device": "cpu", "cpu": cpu or platform.processor()}
-    found |= {"cores": os.cpu_count(), "threads": options.threads, "python": platform.python_version()}
-    return found | {name: version(name) for name in ("numpy", "torch")}
+def run_one(options: argparse.Namespace) -> dict[str, Any]:
+    """What a process of one engine measures."""
+    from training_cases import BY_NAME
+
+    clock = CLOCKS[options.clock]
+    if options.engine == "memory":
+        return memory_of(options.only, options.recompute, clock)
+    parts = netdsl_parts if options.engine == "netdsl" else torch_parts
+    return measured(parts(BY_NAME[options.only]), options.seconds, clock)
 
 
 def main() -> None:
@@ -163,32 +184,30 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(BY_NAME), help="names of cases, with commas between")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=20, help="for each case and engine")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu, with one thread, on a busy machine")
+    parser.add_argument(
+        "--clock", choices=CLOCK_NAMES, default="wall", help="cpu: for a busy machine, 1 thread"
+    )
     parser.add_argument("--save", action="store_true", help="write results/training.json and .md")
-    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", choices=(*ENGINES, "memory"), help=argparse.SUPPRESS)
+    parser.add_argument("--recompute", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.engine:
-        parts = netdsl_parts if options.engine == "netdsl" else torch_parts
-        print(json.dumps(measured(parts(options.only), options.seconds, CLOCKS[options.clock])))
+        print(json.dumps(run_one(options)))
         return
     rows: dict[str, dict[str, Any]] = {}
     for name in options.only.split(","):
+        shape = next(iter(BY_NAME[name].batch().values())).shape
         rows[name] = {engine: run_engine(engine, name, options) for engine in ENGINES}
+        rows[name]["shape"] = list(shape)
         print(line(name, rows[name]), flush=True)
+        if options.save:  # a long run that is stopped has its results so far
+            save(rows, [], about(options.threads, options.clock))
+    memory = [
+        run_engine("memory", name, options, p) for name, pattern in RECOMPUTED.items() for p in ("", pattern)
+    ]
+    print(*memory, sep="\n")
     if options.save:
-        save(rows, options)
-
-
-def line(name: str, row: dict[str, Any]) -> str:
-    cells = [f"{name:20}"]
-    for engine in ENGINES:
-        found = row[engine]
-        if "failed" in found:
-            cells.append(f"{engine}: {found['failed'][:60]}")
-            continue
-        times = "  ".join(f"{found[part]['min_s'] * 1e3:9.2f}" for part in PARTS)
-        cells.append(f"{engine} {times} ms  x{found['ratio']:.2f} (x{found['training_ratio']:.2f})")
-    return "  ".join(cells)
+        save(rows, memory, about(options.threads, options.clock))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from zoo.small import Case, Inputs  # noqa: E402
+from zoo.small import Case, Inputs
 
 Array = np.ndarray[Any, Any]
 Draw = Callable[[np.random.Generator], Array]
@@ -41,7 +41,11 @@ def lengths(batch: int, steps: int) -> Draw:
 
 
 def case(
-    file: str, model: str, inputs: Mapping[str, Draw], loss: str = "", labels: Mapping[str, Draw] | None = None
+    file: str,
+    model: str,
+    inputs: Mapping[str, Draw],
+    loss: str = "",
+    labels: Mapping[str, Draw] | None = None,
 ) -> Case:
     def draw(rng: np.random.Generator, dtype: str) -> Inputs:
         return {name: make(rng) for name, make in inputs.items()}
@@ -52,6 +56,16 @@ def case(
 def classifier(file: str, model: str, *shape: int, classes: int = 1000) -> Case:
     labels = {"label: i32[B]": below(classes, shape[0])}
     return case(file, model, {"image": floats(*shape)}, labels=labels)
+
+
+def encoder(batch: int, steps: int) -> Case:
+    return case(
+        "transformer_encoder",
+        "TransformerEncoder",
+        {"x": floats(batch, steps, 512), "keep": kept(batch, steps)},
+        "mse(output, target)",
+        {"target: f32[B, S, dim]": floats(batch, steps, 512)},
+    )
 
 
 CASES = [
@@ -97,13 +111,7 @@ CASES = [
         "mse(output, target)",
         {"target: f32[B, S, dim]": floats(32, 64, 64)},
     ),
-    case(
-        "transformer_encoder",
-        "TransformerEncoder",
-        {"x": floats(8, 64, 512), "keep": kept(8, 64)},
-        "mse(output, target)",
-        {"target: f32[B, S, dim]": floats(8, 64, 512)},
-    ),
+    encoder(8, 64),
     case(
         "transformer",
         "Transformer",
@@ -145,3 +153,4 @@ CASES = [
     ),
 ]
 BY_NAME = {f"{case.file}.{case.model}" if case.file == "gan" else case.file: case for case in CASES}
+FOR_MEMORY = {"transformer_encoder.long": encoder(8, 256), "resnet18": BY_NAME["resnet18"]}
