@@ -169,10 +169,6 @@ class Dim:
     def __rfloordiv__(self, other: int) -> Dim:
         return dim(other) // self
 
-    def ceil_divide(self, other: DimLike) -> Dim:
-        """`self / other`, rounded up; `other` is positive."""
-        return (self + other - 1) // other
-
     def exact_divide(self, other: DimLike) -> Dim | None:
         """`self / other` where that is provably whole, else None."""
         quotient = self // other

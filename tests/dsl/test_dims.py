@@ -98,7 +98,6 @@ def test_a_decided_order_holds_for_all_sizes(left: Tree, right: Tree, sizes: dic
         ((symbol("H") + 4 - 5) // 2 + 1, "(H + 1)//2"),
         (symbol("H") * 16, "H*16"),
         ((symbol("B") * symbol("H") * 2) // symbol("B"), "H*2"),
-        (symbol("H").ceil_divide(2), "(H + 1)//2"),
         (3 - symbol("H"), "-H + 3"),
         (minimum(symbol("H"), 3), "min(3, H)"),
         (symbol("H") // 2 // 2, "H//4"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -194,7 +194,3 @@ def describe(value: Value) -> str:
             shown = value.name if isinstance(value, LayerValue) else value
             return f"{words} `{shown}`"
     return f"`{value}`"
-
-
-def attribute_names(op: type[Op]) -> list[str]:
-    return [f.name for f in fields(op)]
