@@ -9,9 +9,10 @@ import pytest
 
 from netdsl.dims import symbol
 from netdsl.ops.base import DataError, Op, OpError
-from netdsl.ops.reduce import LogSumExp, Max, Mean, Min, Prod, Sum, Variance
+from netdsl.ops.reduce import LogSumExp, Max, Mean, Min, Prod, Sum
 from netdsl.ops.reduce_axis import All, ArgMax, ArgMin, CumSum
 from netdsl.ops.reduce_axis import Any as AnyOf
+from netdsl.ops.variance import Variance
 from netdsl.types import tensor
 from ops.vectors import Vector, check_vector, vectors
 

@@ -25,7 +25,6 @@ from netdsl.ops.base import (
 from netdsl.ops.comparison import LogicalAnd
 from netdsl.ops.create import Range
 from netdsl.ops.linear import MatMul
-from netdsl.ops.norm_gradient import widened
 from netdsl.ops.softmax import Softmax
 from netdsl.ops.softmax_gradient import SoftmaxGradient
 from netdsl.types import DType, TensorType, tensor
@@ -121,15 +120,15 @@ class AttentionGradient(Op):
         share = heads.exact_divide(groups)
         assert share is not None
 
-        scale = widened(q).constant(size) ** -0.5 if self.scale is None else widened(q).constant(self.scale)
+        scale = q.widened().constant(size) ** -0.5 if self.scale is None else q.widened().constant(self.scale)
 
         def rows(x: Value) -> Value:
             return x.reshape((batch, groups, share * queries, x.shape[3]))
 
-        wide_q, wide_k, wide_v, flow = (widened(x) for x in (rows(q), k, v, rows(dy)))
+        wide_q, wide_k, wide_v, flow = (x.widened() for x in (rows(q), k, v, rows(dy)))
         scores = (wide_q * scale).apply(MatMul(), wide_k.transpose((0, 1, 3, 2))).reshape(shape)
         if bias is not None:
-            scores = scores + widened(bias)
+            scores = scores + bias.widened()
         weights = scores.apply(Softmax((3,)), self._kept(q, queries, keys, keep))
         dweights = flow.apply(MatMul(), wide_v.transpose((0, 1, 3, 2))).reshape(shape)
         dscores = dweights.apply(SoftmaxGradient((3,)), weights)

@@ -21,7 +21,7 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.moments import AxisSet, axis_set, centred
-from netdsl.ops.norm_gradient import LayerNormGradient, widened
+from netdsl.ops.norm_gradient import LayerNormGradient
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, need_rank, normal_axes, same_dtype
 from netdsl.types import TensorType, shape_text, tensor
@@ -142,11 +142,11 @@ class BatchNorm(Op):
     ) -> tuple[Value | None, ...]:
         kind, others = x.dtype, (0, *range(2, x.rank))
         channels: list[DimLike] = [x.shape[1], *[1] * (x.rank - 2)]
-        flow, gain = widened(dy), None if weight is None else widened(weight)
-        deviation = (widened(var) + self.eps) ** -0.5
+        flow, gain = dy.widened(), None if weight is None else weight.widened()
+        deviation = (var.widened() + self.eps) ** -0.5
         scale = deviation if gain is None else deviation * gain
         total = flow.sum(others)
-        product = (flow * (widened(x) - widened(mean).reshape(channels))).sum(others)
+        product = (flow * (x.widened() - mean.widened().reshape(channels))).sum(others)
         return (
             (flow * scale.reshape(channels)).cast(kind),
             (-total * scale).cast(kind),

@@ -21,7 +21,7 @@ from netdsl.ops.base import (
     operator,
 )
 from netdsl.ops.norm import check_affine, check_eps
-from netdsl.ops.norm_gradient import flow_in_parts, standardised_in_parts, widened
+from netdsl.ops.norm_gradient import flow_in_parts, standardised_in_parts
 from netdsl.ops.numerics import dots, row_blocks, widen
 from netdsl.ops.rules import need_float, need_rank, same_dtype
 from netdsl.types import TensorType, tensor
@@ -138,14 +138,14 @@ class BatchNormTraining(Op):
     ) -> Value | None:
         """`dx` with what flows into the mean and the variance themselves."""
         others = (0, *range(2, x.rank))
-        count = widened(x).count(others)
+        count = x.widened().count(others)
         along = x.sum(others, keepdims=True).shape[1:]
         for n, flow in enumerate(dy[1:], start=1):
             if flow is None:
                 continue
-            more = widened(flow).reshape(along) / count
+            more = flow.widened().reshape(along) / count
             if n == 2:
-                more = more * 2 * (widened(x) - widened(y[1]).reshape(along))
+                more = more * 2 * (x.widened() - y[1].widened().reshape(along))
             more = more.cast(x.dtype).expand(x.shape)
             dx = more if dx is None else dx + more
         return dx
@@ -215,9 +215,9 @@ class BatchNormTrainingGradient(Op):
         return (dx.reshape(x.shape), *(g.astype(x.dtype, copy=False) for g in others))
 
     def in_parts(self, dy: Value, x: Value, weight: Value | None = None) -> tuple[Value, ...]:
-        axes, flow = (0, *range(2, x.rank)), widened(dy)
-        z, scale = standardised_in_parts(widened(x), axes, self.eps, True)
-        through = flow if weight is None else flow * widened(weight).reshape(scale.shape[1:])
+        axes, flow = (0, *range(2, x.rank)), dy.widened()
+        z, scale = standardised_in_parts(x.widened(), axes, self.eps, True)
+        through = flow if weight is None else flow * weight.widened().reshape(scale.shape[1:])
         dx = flow_in_parts(through, z, scale, axes, True).cast(x.dtype)
         dweight = () if weight is None else ((flow * z).sum(axes).cast(x.dtype),)
         return (dx, *dweight, *((flow.sum(axes).cast(x.dtype),) if self.bias else ()))

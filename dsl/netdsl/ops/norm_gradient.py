@@ -17,7 +17,7 @@ from netdsl.ops.base import Array, BadExample, Example, Module, Op, OpError, bad
 from netdsl.ops.numerics import dots, row_blocks, widen
 from netdsl.ops.reduce import Mean
 from netdsl.ops.rules import need_float, same_dtype, share
-from netdsl.types import DType, TensorType, tensor
+from netdsl.types import TensorType, tensor
 
 if TYPE_CHECKING:
     from netdsl.ops.value import Value
@@ -60,10 +60,6 @@ def flow_in_parts(flow: Value, z: Value, scale: Value, axes: tuple[int, ...], ce
     """The gradient with respect to what `standardised_in_parts` takes, in simple operators."""
     rest = flow - z * (flow * z).apply(Mean(axes, keepdims=True))
     return (rest - flow.apply(Mean(axes, keepdims=True)) if centred else rest) * scale
-
-
-def widened(x: Value) -> Value:
-    return x.cast(DType.F32) if x.dtype.itemsize == 2 else x
 
 
 def _check(dy: TensorType, x: TensorType) -> None:
@@ -123,9 +119,9 @@ class LayerNormGradient(Op):
 
     def in_parts(self, dy: Value, x: Value, weight: Value | None = None) -> tuple[Value, ...]:
         axes, before = tuple(range(x.rank - self.last, x.rank)), tuple(range(x.rank - self.last))
-        flow, kind = widened(dy), x.dtype
-        z, scale = standardised_in_parts(widened(x), axes, self.eps, self.centred)
-        through = flow if weight is None else flow * widened(weight)
+        flow, kind = dy.widened(), x.dtype
+        z, scale = standardised_in_parts(x.widened(), axes, self.eps, self.centred)
+        through = flow if weight is None else flow * weight.widened()
         dx = flow_in_parts(through, z, scale, axes, self.centred).cast(kind)
         dweight = () if weight is None else ((flow * z).sum(before).cast(kind),)
         return (dx, *dweight, *((flow.sum(before).cast(kind),) if self.bias else ()))
@@ -207,9 +203,9 @@ class GroupNormGradient(Op):
         inner = share(channels, self.groups)
         assert inner is not None
         grouped = (batch, self.groups, inner * whole[2])
-        z, scale = standardised_in_parts(widened(x).reshape(grouped), (2,), self.eps, True)
-        flow = widened(dy).reshape(whole)
-        through = flow if weight is None else flow * widened(weight).reshape((channels, 1))
+        z, scale = standardised_in_parts(x.widened().reshape(grouped), (2,), self.eps, True)
+        flow = dy.widened().reshape(whole)
+        through = flow if weight is None else flow * weight.widened().reshape((channels, 1))
         dx = flow_in_parts(through.reshape(grouped), z, scale, (2,), True).reshape(x.shape).cast(kind)
         dweight = () if weight is None else ((flow * z.reshape(whole)).sum((0, 2)).cast(kind),)
         return (dx, *dweight, *((flow.sum((0, 2)).cast(kind),) if self.bias else ()))

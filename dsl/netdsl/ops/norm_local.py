@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.base import Array, BadExample, Example, Module, Op, OpError, bad, draw, example, operator
-from netdsl.ops.norm_gradient import widened
 from netdsl.ops.numerics import widen
 from netdsl.ops.pad import Pad
 from netdsl.ops.rules import need_float, same_dtype
@@ -74,7 +73,7 @@ class LocalResponseNormGradient(Op):
 
     def in_parts(self, dy: Value, x: Value) -> Value:
         before, after = self._sides
-        flow, wide = widened(dy), widened(x)
+        flow, wide = dy.widened(), x.widened()
         base = _neighbours(wide * wide, before, after) * (self.alpha / self.size) + self.k
         dx = flow * base**-self.beta
         spread = _neighbours(dx * wide / base, after, before)

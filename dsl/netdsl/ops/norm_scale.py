@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from netdsl.ops.base import Array, Axes, BadExample, Example, Module, Op, bad, draw, example, operator
 from netdsl.ops.moments import axis_set
 from netdsl.ops.norm import affine, check_affine, check_eps, gradient_over
-from netdsl.ops.norm_gradient import widened
 from netdsl.ops.numerics import widen
 from netdsl.ops.rules import need_float, normal_axes
 from netdsl.types import TensorType, tensor
@@ -104,7 +103,7 @@ class L2Normalize(Op):
         return xp.asarray(wide / xp.maximum(length, length.dtype.type(self.eps))).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        axes, flow, wide = normal_axes(self.over, x.rank), widened(dy), widened(x)
+        axes, flow, wide = normal_axes(self.over, x.rank), dy.widened(), x.widened()
         length = (wide * wide).sum(axes, keepdims=True) ** 0.5
         long = length > self.eps  # a shorter vector is only divided by `eps`
         inverse = 1 / long.select(length, self.eps)

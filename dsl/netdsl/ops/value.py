@@ -149,6 +149,10 @@ class Value:
     def cast(self, dtype: DType) -> Value:
         return self if dtype is self.dtype else self.apply(Cast(dtype))
 
+    def widened(self) -> Value:
+        """In f32 where the elements are 16-bit floats, which cannot hold large counts."""
+        return self.cast(DType.F32) if self.dtype.itemsize == 2 else self
+
     def unfold(self, axes: Sequence[int], like: Value) -> Value:
         """Undo a reduction of `like` over `axes` without `keepdims`: the axes come back with size 1."""
         return self.reshape([1 if axis in axes else size for axis, size in enumerate(like.shape)])
