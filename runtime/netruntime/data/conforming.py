@@ -121,7 +121,9 @@ def _sequence_fit(info: ColumnInfo, wanted: Wanted, sizes: Mapping[str, int]) ->
     if len(dims) == len(info.shape):
         bound = _bind_dims(dims[1:], tuple(size for size in rest if size is not None), sizes)
         if bound is not None:
-            return Fit((), info.shape, wanted.type.dtype, None, bound)
+            size = dims[0]
+            notes = (f"rows shorter than {size} are padded",) if size.is_fixed else ()
+            return Fit((), info.shape, wanted.type.dtype, None, bound, notes)
     raise _does_not_fit(info, wanted, sizes)
 
 

@@ -42,6 +42,7 @@ KEPT = ("batch_size", "accumulate", "seed", "drop_last")
 WORDS = {
     "file": "the `.net` file",
     "rows": "the number of training rows",
+    "data": "what the training data holds",
     "valid": "the number of validation rows",
     "monitor": "the figure that tells the best epoch",
     "vocabulary": "the list of characters",
@@ -163,15 +164,7 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     )
     train, valid, augment = open_both(phases, request, settings.seed, note)
     evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
-    facts = {
-        "file": fingerprint(request.source),
-        "rows": len(train),
-        "valid": 0 if valid is None else len(valid),
-        "monitor": monitored(phases[0])[0],
-        "vocabulary": fingerprint_of(train.vocabulary),
-        "classes": fingerprint_of(only_classes(train)),
-        **{n: getattr(settings, n) for n in KEPT},
-    }
+    facts = _facts(request, phases, settings, train, valid)
     checkpoints = None
     if request.out is not None:
         checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
@@ -231,6 +224,26 @@ def fingerprint(source: str | PathLike[str]) -> str:
     """A checksum of the text of a `.net` file."""
     text = source if isinstance(source, str) and "\n" in source else Path(source).read_text("utf-8")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _facts(
+    request: Request, phases: Sequence[Phase], settings: Settings, train: Dataset, valid: Dataset | None
+) -> dict[str, Any]:
+    """What a run that is resumed must have in common with the one that was stopped."""
+    if request.out is None:
+        return {}
+    from netruntime.train.records.facts import data_fingerprint
+
+    return {
+        "file": fingerprint(request.source),
+        "rows": len(train),
+        "data": data_fingerprint(train),
+        "valid": 0 if valid is None else len(valid),
+        "monitor": monitored(phases[0])[0],
+        "vocabulary": fingerprint_of(train.vocabulary),
+        "classes": fingerprint_of(only_classes(train)),
+        **{name: getattr(settings, name) for name in KEPT},
+    }
 
 
 def fingerprint_of(names: Sequence[str] | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import netrun
+from command_line import environment, netrun
 
 import netruntime as nr
 
@@ -89,3 +91,41 @@ def test_a_stop_at_the_end_of_an_epoch_saves_once(here: Path) -> None:
     with prepare(Request("m.net", "rows.npz", out=Path("r"), settings={"epochs": 3}), [Stops()]) as run:
         run.loop.run()
     assert [path.name for path in Path("r/checkpoints").glob("step-*")] == ["step-00000001"]
+
+
+@pytest.mark.parametrize("data", [["rows.npz"], ["x=rows.npz:x"], ["../{here}/rows.npz"]])
+def test_predictions_never_replace_the_data(here: Path, data: list[str]) -> None:
+    before = Path("rows.npz").read_bytes()
+    words = [word for spec in data for word in ("--data", spec.format(here=here.name))]
+    done = netrun("predict", "m.net", *words, "--out", "rows.npz")
+    assert done.exit_code == 2 and "E0925" in done.stderr
+    assert Path("rows.npz").read_bytes() == before
+
+
+def test_predictions_never_replace_the_weights(here: Path) -> None:
+    nr.load("m.net").save("w.npz")
+    done = netrun("predict", "m.net", "--data", "rows.npz", "--weights", "w.npz", "--out", "w.npz")
+    assert done.exit_code == 2 and "E0925" in done.stderr
+
+
+def test_a_table_has_no_more_columns_than_classes(here: Path) -> None:
+    netrun("predict", "m.net", "--data", "rows.npz", "--top", "9", "--out", "a.csv")
+    lines = Path("a.csv").read_text().splitlines()
+    assert lines[0] == "row,class_1,chance_1,class_2,chance_2"
+    assert {line.count(",") for line in lines} == {4}
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf", "0"])
+def test_an_impossible_scale_is_refused(here: Path, scale: str) -> None:
+    done = netrun("train", "m.net", "--data", "rows.npz", "--scale", scale)
+    assert done.exit_code == 2 and "E0920" in done.stderr
+
+
+def test_a_run_that_nobody_reads_ends_as_other_commands_do(here: Path) -> None:
+    words = ["train", "m.net", "--data", "rows.npz", "--no-save", "--plain"]
+    start = [sys.executable, "-c", "from netruntime.cli import main; main()", *words]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment({})) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        told = run.stderr.read()
+        assert run.wait(60) == 141, told

@@ -56,3 +56,10 @@ def test_words_are_labels_of_floats_and_of_integers(tmp_path: Path) -> None:
 def test_a_column_of_words_that_holds_a_number_stays_classes(tmp_path: Path) -> None:
     found = _open(tmp_path, "x,label\n1,cat\n2,7\n3,dog\n", NUMBER)
     assert found.classes["label"] == ("7", "cat", "dog")
+
+
+def test_padding_to_a_fixed_size_is_told(tmp_path: Path) -> None:
+    rows = {"x": [np.ones(2, np.float32), np.ones(1, np.float32)], "label": np.zeros(2, np.int32)}
+    found = open_data(rows, VECTOR, DataOptions())
+    assert isinstance(found, Dataset)
+    assert "`x`: rows shorter than 2 are padded" in found.notes

@@ -17,6 +17,12 @@ def test_another_figure_for_the_best_epoch_cannot_be_resumed(tmp_path: Path) -> 
         nr.fit(SOURCE, rows(), out=tmp_path, epochs=2, resume=True, train={"metric.accuracy": "none"})
 
 
+def test_other_data_of_as_many_rows_cannot_be_resumed(tmp_path: Path) -> None:
+    nr.fit(SOURCE, rows(), out=tmp_path, epochs=1)
+    with pytest.raises(nr.TrainingError, match=r"E1077.*what the training data holds"):
+        nr.fit(SOURCE, rows(seed=1), out=tmp_path, epochs=2, resume=True)
+
+
 def test_other_validation_cannot_be_resumed(tmp_path: Path) -> None:
     nr.fit(SOURCE, rows(), rows(30, seed=1), out=tmp_path, epochs=1)
     with pytest.raises(nr.TrainingError, match=r"E1077.*validation rows.*30 then, 0 now"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from netruntime.cli.failures import usage_error
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,6 +47,10 @@ def data_options(function: Command) -> Command:
 def take_data_options(options: dict[str, Any]) -> Mapping[str, Any]:
     """Take the data options out of a command's options: those that were given, by name."""
     taken = {name: options.pop(name) for name in NAMES}
+    scale = taken["scale"]
+    if scale is not None and (not math.isfinite(scale) or scale == 0):
+        message = f"--scale is {scale:g}, and pictures are multiplied by a finite number other than 0"
+        raise usage_error("E0920", message, "leave it out for 1/255, or give 1 to keep the bytes")
     return {name: value for name, value in taken.items() if value not in (None, False)}
 
 

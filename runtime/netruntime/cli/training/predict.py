@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def carry_out(request: Request) -> int:
     """Predict, save and tell. Returns the exit code; raises `NetError`."""
     kind = _kind(request.out)
     network, weights = _open(request)
+    _spare_inputs(request, weights)
     reading = DataOptions(**request.reading)
     if reading.tokenizer is None:
         reading = replace(reading, vocabulary=vocabulary_beside(weights))
@@ -86,6 +87,18 @@ def _kind(out: Path) -> str:
     if not out.parent.is_dir():
         raise file_error("E0941", f"there is no folder {shown(out.parent)} to save {shown(out.name)} in")
     return kind
+
+
+def _spare_inputs(request: Request, weights: str | None) -> None:
+    """Raises `CommandLineError` E0925 where the predictions would replace what they are made from."""
+    read = [text.rpartition("=")[2].partition(":")[0] for text in request.data]
+    for path in (request.file, *map(Path, (*request.data, *read, *([weights] if weights else ())))):
+        with suppress(OSError, ValueError):
+            if request.out.samefile(path):
+                message = (
+                    f"{shown(request.out)} is read by this command, and the predictions would replace it"
+                )
+                raise usage_error("E0925", message, "name another file")
 
 
 def _open(request: Request) -> tuple[Network, str | None]:
@@ -160,7 +173,8 @@ def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) ->
 
 def _table(request: Request, found: Rows, labels: Sequence[str] | None) -> str:
     """CSV: the number of the row, then the largest classes, each with its chance."""
-    count = request.top or 1
+    widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in found), default=1)
+    count = min(request.top or 1, widest)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]

@@ -46,9 +46,7 @@ class TrainingProgress:
         quiet: bool = False,
         every: float = 10.0,
     ) -> None:
-        from rich.console import Console
-
-        self.console = console or Console(highlight=False)
+        self.console = console or _console()
         self.quiet = quiet
         self.is_live = self.console.is_terminal and not plain and not quiet
         self.every = every
@@ -119,3 +117,14 @@ class TrainingProgress:
         lines = [Text(measured_text(event), overflow="ellipsis", no_wrap=True) for event in latest]
         curve = sparkline(self._history.means, min(CURVE, self.console.width - 8))
         return Group(bar, *lines, Text.assemble("loss ", (curve, "cyan")))
+
+
+def _console() -> Console:
+    """Standard output. It raises where nobody reads it any more; by itself `rich` ends the process."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Output(highlight=False)
