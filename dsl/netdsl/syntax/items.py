@@ -1,0 +1,133 @@
+"""What a file consists of: its header, imports, blocks, and sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netdsl.syntax.bodies import Assert, Bind, Chain, Expr, Ident, Let, Node, Statement, Text
+
+
+@dataclass(frozen=True)
+class Param(Node):
+    """A static parameter, or a tensor input where `type` is a tensor type."""
+
+    name: Ident
+    type: Expr | None
+    default: Expr | None
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Output(Node):
+    name: Ident | None
+    type: Expr
+
+
+@dataclass(frozen=True)
+class Header(Node):
+    major: int
+    minor: int
+
+
+@dataclass(frozen=True)
+class Import(Node):
+    path: Text
+    alias: Ident | None
+
+
+@dataclass(frozen=True)
+class ConfigEntry(Node):
+    name: Ident
+    type: Expr | None
+    value: Expr
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Config(Node):
+    entries: tuple[ConfigEntry | Assert, ...]
+
+
+@dataclass(frozen=True)
+class Block(Node):
+    """A `block`, `cell` or `model`. A short block has a chain instead of statements."""
+
+    kind: str
+    name: Ident
+    statics: tuple[Param, ...]
+    inputs: tuple[Param, ...] | None
+    outputs: tuple[Output, ...] | None
+    body: tuple[Statement, ...]
+    chain: Chain | None = None
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class WeightRule(Node):
+    """`"theirs" => "ours"`; `ours` is None where a weight of theirs is left out."""
+
+    theirs: Text
+    ours: Text | None
+    modifiers: tuple[Ident, ...]
+
+
+@dataclass(frozen=True)
+class Weights(Node):
+    name: Ident
+    rules: tuple[WeightRule, ...]
+
+
+@dataclass(frozen=True)
+class TrainInput(Node):
+    name: Ident
+    type: Expr
+
+
+@dataclass(frozen=True)
+class Metric(Node):
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Setting(Node):
+    """`optimizer = adam(lr=1e-3)`; a name that is no setting is a value that other lines use."""
+
+    name: Ident
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Patterns(Node):
+    """`over "D.*"`, or `clip "decoder.*" = norm(0.5)`, which gives the weights of the patterns a value."""
+
+    word: Ident
+    patterns: tuple[Text, ...]
+    value: Expr | None = None
+
+
+TrainLine = TrainInput | Metric | Setting | Bind | Patterns | Let | Assert
+
+
+@dataclass(frozen=True)
+class Train(Node):
+    name: Ident | None
+    lines: tuple[TrainLine, ...]
+
+
+@dataclass(frozen=True)
+class Test(Node):
+    name: Text
+    body: tuple[Statement, ...]
+
+
+Item = Header | Import | Config | Block | Weights | Train | Test
+
+
+@dataclass(frozen=True)
+class File(Node):
+    items: tuple[Item, ...]
+
+    def of(self, kind: str) -> list[Block]:
+        """The `block`s, `cell`s or `model`s of the file."""
+        return [item for item in self.items if isinstance(item, Block) and item.kind == kind]
