@@ -83,14 +83,7 @@ class _Expansion:
         span: Span,
         chain: tuple[Frame, ...],
     ) -> int:
-        node = len(self.graph)
-        self.graph.add_node(node, op=op, label=label, span=span, chain=chain, types=types)
-        for slot, port in enumerate(inputs):
-            if port is not None:
-                self.graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
-        if isinstance(op, Scan):
-            self.graph.nodes[node]["body"] = program_graph(op.program, label, span)
-        return node
+        return add_node(self.graph, op, inputs, types, label, span, chain)
 
     def expand(
         self, body: Body, inputs: Sequence[Port | None], path: str, chain: tuple[Frame, ...], uses: str = ""
@@ -127,6 +120,32 @@ class _Expansion:
             message = f"the weight `{path}` is {step.types[0]} here, and {first['types'][0]} before"
             raise error("E0309", message, step.span, also=also, help="give the two layers different labels")
         return node
+
+
+def add_node(
+    graph: nx.MultiDiGraph,
+    op: Op,
+    inputs: Sequence[Port | None],
+    types: Sequence[TensorType],
+    label: str,
+    span: Span,
+    chain: tuple[Frame, ...],
+) -> int:
+    """Add an operator that reads these values, None for inputs left out. Returns its node."""
+    node = len(graph)
+    graph.add_node(node, op=op, label=label, span=span, chain=chain, types=tuple(types))
+    for slot, port in enumerate(inputs):
+        if port is not None:
+            graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
+    if isinstance(op, Scan):
+        graph.nodes[node]["body"] = program_graph(op.program, label, span)
+    return node
+
+
+def inputs_of(graph: nx.MultiDiGraph, node: int) -> list[Port | None]:
+    """The values that a node reads, by slot; None where an input is left out before the last one."""
+    edges = {data["slot"]: (source, data["output"]) for source, _, data in graph.in_edges(node, data=True)}
+    return [edges.get(slot) for slot in range(max(edges, default=-1) + 1)]
 
 
 def program_graph(cell: Program, path: str, span: Span) -> nx.MultiDiGraph:

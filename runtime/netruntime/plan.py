@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from netdsl.dims import SizeOverflowError
-from netdsl.graph import Port
+from netdsl.graph import Port, inputs_of
 from netdsl.model import Input, Parameter
 from netdsl.ops.base import Op
 from netdsl.ops.scan import Program, ProgramStep, Scan
@@ -72,8 +72,7 @@ def make_plan(
         elif isinstance(op, Parameter):
             weights[data["label"]] = outputs[0]
         else:
-            arguments = _arguments(graph, node, places)
-            steps.append(_step(graph, node, _bound(data, sizes), arguments, outputs, device))
+            steps.append(_step(graph, node, _bound(data, sizes), places, outputs, device))
     results = tuple(places[port] for port in wanted)
     return Plan(
         len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
@@ -119,27 +118,17 @@ def _ancestors(graph: nx.MultiDiGraph, nodes: set[int]) -> set[int]:
     return found
 
 
-def _arguments(graph: nx.MultiDiGraph, node: int, places: Mapping[Port, int]) -> tuple[int | None, ...]:
-    edges = [(data["slot"], (source, data["output"])) for source, _, data in graph.in_edges(node, data=True)]
-    if not edges:
-        return ()
-    arguments: list[int | None] = [None] * (max(slot for slot, _ in edges) + 1)
-    for slot, port in edges:
-        arguments[slot] = places[port]
-    return tuple(arguments)
-
-
 def _step(
     graph: nx.MultiDiGraph,
     node: int,
     op: Op,
-    arguments: tuple[int | None, ...],
+    places: Mapping[Port, int],
     outputs: tuple[int, ...],
     device: Device,
 ) -> Step:
-    types = [
-        graph.nodes[source]["types"][data["output"]] for source, _, data in graph.in_edges(node, data=True)
-    ]
+    ports = inputs_of(graph, node)
+    types = [graph.nodes[port[0]]["types"][port[1]] for port in ports if port is not None]
+    arguments = tuple(None if port is None else places[port] for port in ports)
     return Step(node, op, runner(op, types, device), arguments, outputs, ())
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
 from netdsl.diagnostics import NetError, error
-from netdsl.graph import Port
+from netdsl.graph import Port, inputs_of
 from netdsl.ops.base import Op
 from netdsl.ops.scan import Scan
 from netdsl.ops.value import Value
-from netruntime.autodiff.lower import inputs_of, lower
+from netruntime.autodiff.lower import lower
 from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scans import scan_gradient
-from netruntime.autodiff.tape import GraphTape, Origin
+from netruntime.autodiff.tape import GraphTape, origin_of
 from netruntime.errors import user_span
 
 PREFIX = "grad"
@@ -194,5 +194,4 @@ class _Backward:
 
     def _at(self, node: int) -> None:
         """Nodes made from here on come from this one."""
-        data = self.tape.graph.nodes[node]
-        self.tape.origin = Origin(f"{PREFIX}.{data['label']}", data["span"], data["chain"])
+        self.tape.origin = replace(origin_of(self.tape.graph, node).under(PREFIX), stream="")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 
-from netdsl.graph import Port
+from netdsl.graph import Port, inputs_of
 from netdsl.ops.base import Op
 from netdsl.ops.linear import Linear, MatMul
 from netdsl.ops.scan import ProgramStep, Scan
 from netdsl.ops.value import Value, emitted
 from netdsl.types import TensorType
-from netruntime.autodiff.tape import GraphTape, Origin, ProgramTape
+from netruntime.autodiff.tape import GraphTape, Origin, ProgramTape, origin_of
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,11 @@ def lower(graph: nx.MultiDiGraph) -> Lowered:
     for node in sorted(graph):
         data = graph.nodes[node]
         inputs = [None if port is None else moved[port] for port in inputs_of(graph, node)]
-        origin = Origin(data["label"], data["span"], data["chain"])
-        ports = _add(tape, data["op"], inputs, data["types"], origin)
+        ports = _add(tape, data["op"], inputs, data["types"], origin_of(graph, node))
         moved |= {(node, n): port for n, port in enumerate(ports)}
     tape.graph.graph.update(graph.graph)
     _move_names(tape.graph, moved)
     return Lowered(tape, moved)
-
-
-def inputs_of(graph: nx.MultiDiGraph, node: int) -> list[Port | None]:
-    """The ports a node reads, by slot; None where an input is left out before the last one."""
-    edges = {data["slot"]: (source, data["output"]) for source, _, data in graph.in_edges(node, data=True)}
-    return [edges.get(slot) for slot in range(max(edges, default=-1) + 1)]
 
 
 def _move_names(graph: nx.MultiDiGraph, moved: dict[Port, Port]) -> None:

@@ -8,14 +8,16 @@ first ones die as soon as the forward pass is through with them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from netdsl.graph import Port
+from netdsl.graph import Port, inputs_of
 from netdsl.model import Input, Parameter
 from netdsl.ops.value import Value
-from netruntime.autodiff.lower import inputs_of
-from netruntime.autodiff.tape import GraphTape, Origin
+from netruntime.autodiff.tape import GraphTape, origin_of
+
+PREFIX = "again"
+"""Label paths of what is computed a second time begin with this."""
 
 
 @dataclass
@@ -64,5 +66,6 @@ class Recomputed:
             None if port is None else (self.clones.get(port[0], port[0]), port[1])
             for port in inputs_of(self.tape.graph, node)
         ]
-        origin = Origin(data["label"], data["span"], data["chain"])  # the label seeds random operators
-        self.clones[node] = self.tape.add(data["op"], inputs, data["types"], origin)
+        origin = origin_of(self.tape.graph, node)
+        again = replace(origin.under(PREFIX), stream=origin.stream or origin.label)
+        self.clones[node] = self.tape.add(data["op"], inputs, data["types"], again)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx as nx
 
-from netdsl.graph import Frame, Port, program_graph
+from netdsl.graph import Frame, Port, add_node, inputs_of
 from netdsl.ops.arrange import Transpose
 from netdsl.ops.base import Op
 from netdsl.ops.linear import MatMul
-from netdsl.ops.scan import Program, ProgramStep, Scan
+from netdsl.ops.scan import Program, ProgramStep
 from netdsl.ops.value import Value
 from netdsl.source import Span
 from netdsl.types import TensorType
@@ -20,11 +20,26 @@ from netdsl.types import TensorType
 
 @dataclass(frozen=True)
 class Origin:
-    """What a node of the graph came from: its label path, its place, and the block calls around it."""
+    """What a node of the graph came from: its label path, its place, and the block calls around it.
+
+    `stream` is the label path that its random numbers are drawn for, where that is not its own.
+    """
 
     label: str
     span: Span
     chain: tuple[Frame, ...]
+    stream: str = ""
+
+    def under(self, prefix: str) -> Origin:
+        """The same, with this prefix before all label paths."""
+        chain = tuple(replace(frame, label=f"{prefix}.{frame.label}") for frame in self.chain)
+        return Origin(f"{prefix}.{self.label}", self.span, chain, self.stream)
+
+
+def origin_of(graph: nx.MultiDiGraph, node: int) -> Origin:
+    """What a node says of where it came from."""
+    data = graph.nodes[node]
+    return Origin(data["label"], data["span"], data["chain"], data.get("stream", ""))
 
 
 @dataclass
@@ -53,16 +68,7 @@ class GraphTape:
 
     def add(self, op: Op, inputs: Sequence[Port | None], types: Sequence[TensorType], origin: Origin) -> int:
         """Add a node, whether or not there is one like it."""
-        node = len(self.graph)
-        self.graph.add_node(
-            node, op=op, label=origin.label, span=origin.span, chain=origin.chain, types=tuple(types)
-        )
-        for slot, port in enumerate(inputs):
-            if port is not None:
-                self.graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
-        if isinstance(op, Scan):
-            self.graph.nodes[node]["body"] = program_graph(op.program, origin.label, origin.span)
-        return node
+        return add_node(self.graph, op, inputs, types, origin.label, origin.span, origin.chain)
 
     def value(self, port: Port) -> Value:
         return Value(self, port, self.graph.nodes[port[0]]["types"][port[1]])
@@ -75,8 +81,7 @@ class GraphTape:
         node = value.ref[0]
         if not isinstance(self.graph.nodes[node]["op"], MatMul):
             return None
-        edges = sorted(self.graph.in_edges(node, data=True), key=lambda edge: edge[2]["slot"])
-        a, b = (self.value((source, edge["output"])) for source, _, edge in edges)
+        a, b = (self.value(port) for port in inputs_of(self.graph, node) if port is not None)
         return b.transpose([1, 0]).apply(MatMul(), a.transpose([1, 0])) if a.rank == b.rank == 2 else None
 
 

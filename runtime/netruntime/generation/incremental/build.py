@@ -14,7 +14,7 @@ from typing import Any
 import networkx as nx
 
 from netdsl.dims import dim
-from netdsl.graph import Port
+from netdsl.graph import Port, add_node, inputs_of
 from netdsl.model import Input, Parameter
 from netdsl.ops.arithmetic import Add
 from netdsl.ops.arrange import Transpose
@@ -179,10 +179,10 @@ class _Building:
         """Put a node of the model into the new graph, in one of the forms that are needed of it."""
         data = self.demands.graph.nodes[node]
         needs = self.demands.needs[node][form]
-        ports = ports_of(self.demands.graph, node)
-        inputs: list[Port | None] = [None] * (max(ports, default=-1) + 1)
-        for slot, port in ports.items():
-            inputs[slot] = self.port(port, needs[slot]) if slot in needs else None
+        inputs = [
+            None if port is None or slot not in needs else self.port(port, needs[slot])
+            for slot, port in enumerate(inputs_of(self.demands.graph, node))
+        ]
         try:
             self._place(node, form, data, inputs)
         except UnsupportedError as reason:
@@ -310,10 +310,4 @@ class _Building:
         if types is None:
             found = op.shape(*(None if port is None else self.type_of(port) for port in inputs))
             types = found if isinstance(found, tuple) else (found,)
-        node = len(self.graph)
-        told = {key: data[key] for key in ("label", "span", "chain")}
-        self.graph.add_node(node, op=op, types=types, **told)
-        for slot, port in enumerate(inputs):
-            if port is not None:
-                self.graph.add_edge(port[0], node, key=slot, output=port[1], slot=slot)
-        return node
+        return add_node(self.graph, op, inputs, types, data["label"], data["span"], data["chain"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
-from netdsl.graph import Port
+from netdsl.graph import Port, inputs_of
 from netdsl.model import Input
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
@@ -174,18 +174,15 @@ class Demands:
 
 
 def ports_of(graph: nx.MultiDiGraph, node: int) -> dict[int, Port]:
-    """The inputs of a node by slot, in order."""
-    found = {data["slot"]: (source, data["output"]) for source, _, data in graph.in_edges(node, data=True)}
-    return dict(sorted(found.items()))
+    """The inputs of a node by slot, in order, without those left out."""
+    return {slot: port for slot, port in enumerate(inputs_of(graph, node)) if port is not None}
 
 
 def input_types(graph: nx.MultiDiGraph, node: int) -> list[TensorType | None]:
     """The types of a node's inputs in order, None for those left out."""
-    ports = ports_of(graph, node)
-    types: list[TensorType | None] = [None] * (max(ports, default=-1) + 1)
-    for slot, (source, output) in ports.items():
-        types[slot] = graph.nodes[source]["types"][output]
-    return types
+    return [
+        None if port is None else graph.nodes[port[0]]["types"][port[1]] for port in inputs_of(graph, node)
+    ]
 
 
 def _dependence(graph: nx.MultiDiGraph, time: Time) -> tuple[set[int], set[int]]:
