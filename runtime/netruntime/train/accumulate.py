@@ -7,7 +7,6 @@ from types import ModuleType
 
 import numpy as np
 
-from netruntime.errors import TrainingError
 from netruntime.train.blocks import Array, blocks, compute_type, fit, scratch
 
 
@@ -45,10 +44,10 @@ class GradientMean:
     def take(self) -> dict[str, Array]:
         """The mean, in arrays that are the caller's; then it starts anew.
 
-        Raises `TrainingError` E1085 where no part was given.
+        Raises `ValueError` where no part was given.
         """
         if not self.parts:
-            raise TrainingError.make("E1085", "there is no gradient to average: no part of a batch was given")
+            raise ValueError("there is no gradient to average: no part of a batch was given")
         sums, share = self._sums, 1 / self._weight
         for total in sums.values() if share != 1 else ():
             total *= share

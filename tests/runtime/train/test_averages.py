@@ -159,9 +159,8 @@ def test_after_taking_it_starts_anew() -> None:
 
 def test_wrong_parts() -> None:
     mean = GradientMean()
-    with pytest.raises(TrainingError, match="no part of a batch was given") as caught:
+    with pytest.raises(ValueError, match="no part of a batch was given"):
         mean.take()
-    assert caught.value.code == "E1085"
     mean.add(np, {"w": np.ones(2)})
     with pytest.raises(ValueError, match="gradients of the same weights"):
         mean.add(np, {"v": np.ones(2)})

@@ -89,7 +89,7 @@ def no_checkpoint(folder: Path) -> TrainingError:
     return TrainingError.make(
         "E1054",
         f"{shown(folder)} is not a finished checkpoint: it has no {MANIFEST}",
-        help="name the folder of one checkpoint, such as runs/x/checkpoints/step-00001200",
+        help="remove it to go on from the one before, or copy the whole folder again",
     )
 
 
