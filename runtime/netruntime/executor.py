@@ -70,8 +70,9 @@ def _run(step: Step, values: list[Any], graph: nx.MultiDiGraph, device: Device, 
     arguments = [None if place is None else values[place] for place in step.inputs]
     extra = {}
     if step.op.is_random:
-        label = graph.nodes[step.node]["label"]
-        extra["rng"] = device.generator(seed, zlib.crc32(label.encode()))
+        node = graph.nodes[step.node]
+        stream = node.get("stream", node["label"])
+        extra["rng"] = device.generator(seed, zlib.crc32(stream.encode()))
     try:
         result = step.run(*arguments, **extra)
     except DataError as wrong:

@@ -68,7 +68,10 @@ class GraphTape:
 
     def add(self, op: Op, inputs: Sequence[Port | None], types: Sequence[TensorType], origin: Origin) -> int:
         """Add a node, whether or not there is one like it."""
-        return add_node(self.graph, op, inputs, types, origin.label, origin.span, origin.chain)
+        node = add_node(self.graph, op, inputs, types, origin.label, origin.span, origin.chain)
+        if origin.stream:
+            self.graph.nodes[node]["stream"] = origin.stream
+        return node
 
     def value(self, port: Port) -> Value:
         return Value(self, port, self.graph.nodes[port[0]]["types"][port[1]])
