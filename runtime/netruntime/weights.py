@@ -12,6 +12,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from netdsl.checker.trains import OPS_PATH
 from netdsl.model import Parameter
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -21,7 +22,7 @@ from netruntime.initial import initial_value
 from netruntime.io.match import match_weights
 from netruntime.io.namemap import NameMap
 from netruntime.io.renamed import read_renamed, write_renamed
-from netruntime.io.weight_file import WeightFile
+from netruntime.io.weight_file import WeightArrays, WeightFile
 from netruntime.io.weights import read_weights, write_weights
 
 Array = np.ndarray[Any, Any]
@@ -126,11 +127,16 @@ def open_weights(
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:
-    """The weights of one model in a file of several, where they stand under its name: `Generator.fc.bias`."""
+    """The weights of one model in the file of a run, without those that its `train` section made for itself.
+
+    In a file of several models they stand under the model's name: `Generator.fc.bias`.
+    """
+    own = [name for name in file if not name.startswith(f"{OPS_PATH}.") or name in expected]
+    if len(own) < len(file):
+        file = WeightArrays(file.source, {name: file[name] for name in own})
     if any(name in file for name in expected) or not any(f"{model}.{name}" in file for name in expected):
         return file
-    own = {name: file[f"{model}.{name}"] for name in expected if f"{model}.{name}" in file}
-    return read_weights(own)
+    return read_weights({n: file[f"{model}.{n}"] for n in expected if f"{model}.{n}" in file})
 
 
 def choose_map(

@@ -141,3 +141,17 @@ def test_normalise_without_numbers_says_what_to_give(here: Path) -> None:
     with pytest.raises(nr.DataInputError, match="E1022") as failed:
         nr.evaluate("p.net", _photos(here / "all", "ant bee cat"), augment="normalise")
     assert "card.md" in str(failed.value)
+
+
+def test_layers_of_the_section_itself_do_not_keep_its_weights_from_being_used(here: Path) -> None:
+    source = PICTURES.replace(
+        "cross_entropy(logits, label)", "cross_entropy((logits -> head: Linear(3)), label)"
+    )
+    (here / "h.net").write_text(source)
+    trained = nr.fit("h.net", _photos(here / "all", "ant bee cat"), out="r", epochs=1)
+    assert "train.loss.head.weight" in trained.weights
+    image = np.ones((1, 3, 4, 4), np.float32)
+    loaded = nr.load("h.net", "r/best.safetensors")
+    assert (trained.network()(image=image) == loaded(image=image)).all()
+    done = _netrun("predict", "h.net", "--data", "all", "--weights", "r/best.safetensors", "--out", "a.csv")
+    assert done.exit_code == 0, done.output
