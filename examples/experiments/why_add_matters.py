@@ -30,16 +30,16 @@ def learn_deep(layers: int, shortcuts: bool, seed: int) -> Run:
 
 
 def chart(runs: Sequence[Run], layers: int) -> Chart:
-    """Both losses with and without Adds; the first seed in full, the others faint."""
+    """Both losses with and without Adds for the first seed, and faintly that trained on for the others."""
     found = [run for run in runs if run["layers"] == layers]
     epochs = range(1, EPOCHS + 1)
     series = []
     for run in sorted(found, key=lambda run: int(run["seed"])):
-        faint = run["seed"] != found[0]["seed"]
-        kind = run["kind"]
-        series.append(Series(f"{kind}, trained on", epochs, run["trained_loss"], faint=faint))
-        series.append(Series(f"{kind}, held out", epochs, run["held_loss"], dashed=True, faint=faint))
-    return Chart(f"{layers} layers", tuple(series), "epoch", "cross-entropy", log_y=True)
+        is_first = run["seed"] == found[0]["seed"]
+        series.append(Series(run["kind"], epochs, run["trained_loss"], faint=not is_first))
+        if is_first:
+            series.append(Series(f"{run['kind']}, held out", epochs, run["held_loss"], dashed=True))
+    return Chart(f"Loss of {layers} layers", tuple(series), "epoch", "cross-entropy", log_y=True)
 
 
 def write_record(runs: Sequence[Run]) -> None:
@@ -91,6 +91,9 @@ held out. Times are those of the processor, on one thread.
 {summary}
 
 ![Both losses, with and without Add](why_add_matters.svg)
+
+Lines are the losses on the rows trained on, dashed ones those on the rows held out, both of the first seed; the
+faint lines are the other seeds'.
 
 {table}
 
