@@ -92,8 +92,8 @@ held out. Times are those of the processor, on one thread.
 
 ![Both losses, with and without Add](why_add_matters.svg)
 
-Lines are the losses on the rows trained on, dashed ones those on the rows held out, both of the first seed; the
-faint lines are the other seeds'.
+Lines are the losses on the rows trained on, dashed ones those on the rows held out, both of the first seed;
+the faint lines are the other seeds'.
 
 {table}
 

@@ -45,7 +45,7 @@ def accuracy(trained: nr.Trained) -> float:
 
 @pytest.mark.parametrize(
     ("name", "epochs", "least"),
-    [("mlp", 4, 0.92), ("lenet5", 5, 0.9), ("digits_resnet", 3, 0.9), ("digits_googlenet", 4, 0.75)],
+    [("mlp", 4, 0.92), ("lenet5", 5, 0.9), ("digits_resnet", 3, 0.9), ("digits_googlenet", 4, 0.85)],
 )
 def test_a_few_epochs_teach_most_digits(name: str, epochs: int, least: float) -> None:
     assert accuracy(learn(name, epochs=epochs)) >= least
