@@ -55,5 +55,11 @@ def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
     return counts
 
 
+def only_classes(data: Dataset) -> tuple[str, ...] | None:
+    """The names of the classes, where the data names those of one column."""
+    found = list(data.classes.values())
+    return found[0] if len(found) == 1 else None
+
+
 def _output_types(step: Step) -> Sequence[TensorType]:
     return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()

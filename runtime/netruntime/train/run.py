@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,17 +13,17 @@ from netdsl.checker import check
 from netdsl.model import Checked, Phase
 from netruntime.backends import open_device
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
-from netruntime.data.beside import CLASSES, VOCABULARY
+from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
 from netruntime.errors import TrainingError, shown
 from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import writing
-from netruntime.train.data import open_rows
+from netruntime.train.data import only_classes, open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.loop import Loop
-from netruntime.train.metrics import monitored
 from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.settings import Settings, settings_of
 from netruntime.train.start import first_weights
@@ -35,20 +34,6 @@ Note = Callable[[str], None]
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
 LOG = "metrics.jsonl"
-KEPT = ("batch_size", "accumulate", "seed", "drop_last")
-"""Settings that a resumed run must share with what it resumes, or its data would come in another order."""
-
-
-WORDS = {
-    "file": "the `.net` file",
-    "rows": "the number of training rows",
-    "data": "what the training data holds",
-    "valid": "the number of validation rows",
-    "monitor": "the figure that tells the best epoch",
-    "vocabulary": "the list of characters",
-    "classes": "the list of classes",
-}
-"""What messages call the facts of a run that have no name of their own."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +149,7 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
     )
     train, valid, augment = open_both(phases, request, settings.seed, note)
     evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
-    facts = _facts(request, phases, settings, train, valid)
+    facts = {} if request.out is None else run_facts(module.source.text, phases, settings, train, valid)
     checkpoints = None
     if request.out is not None:
         checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
@@ -196,6 +181,9 @@ def open_both(
 ) -> tuple[Dataset, Dataset | None, Augment | None]:
     """The rows to train on, those to validate on, and what is done to pictures."""
     options = request.options
+    if options.vocabulary is None and options.tokenizer is None:  # a text goes on as it was numbered before
+        before = request.out if request.resume else request.weights
+        options = replace(options, vocabulary=vocabulary_beside(before))
     data = open_rows(phases, request.data, options)
     valid: Dataset | None = None
     if request.valid is not None:
@@ -212,43 +200,6 @@ def open_both(
         data, valid = split(data, request.holdout, seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None
     return data, valid, augment
-
-
-def only_classes(data: Dataset) -> tuple[str, ...] | None:
-    """The names of the classes, where the data names those of one column."""
-    found = list(data.classes.values())
-    return found[0] if len(found) == 1 else None
-
-
-def fingerprint(source: str | PathLike[str]) -> str:
-    """A checksum of the text of a `.net` file."""
-    text = source if isinstance(source, str) and "\n" in source else Path(source).read_text("utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _facts(
-    request: Request, phases: Sequence[Phase], settings: Settings, train: Dataset, valid: Dataset | None
-) -> dict[str, Any]:
-    """What a run that is resumed must have in common with the one that was stopped."""
-    if request.out is None:
-        return {}
-    from netruntime.train.records.facts import data_fingerprint
-
-    return {
-        "file": fingerprint(request.source),
-        "rows": len(train),
-        "data": data_fingerprint(train),
-        "valid": 0 if valid is None else len(valid),
-        "monitor": monitored(phases[0])[0],
-        "vocabulary": fingerprint_of(train.vocabulary),
-        "classes": fingerprint_of(only_classes(train)),
-        **{name: getattr(settings, name) for name in KEPT},
-    }
-
-
-def fingerprint_of(names: Sequence[str] | None) -> str:
-    """A checksum of the names of characters or classes; empty where there are none."""
-    return "" if names is None else hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:16]
 
 
 def _saving_best(out: Path) -> Callable[[Trainer, EpochEvent], None]:
@@ -268,7 +219,7 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             raise TrainingError.make(
                 "E1076", f"there is no checkpoint in {shown(out)} to go on from", help=help
             )
-        _check_facts(found.state.get("facts", {}), run.loop.facts)
+        check_facts(found.state.get("facts", {}), run.loop.facts)
         run.loop.restore(found)
     elif found is not None:
         help = "go on with --resume, or name another folder with --out"
@@ -290,12 +241,3 @@ def write_text(path: Path, text: str) -> None:
 
     with writing(path, len(text)):
         write_atomically(path, fill)
-
-
-def _check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    for name, value in own.items():
-        if name in saved and saved[name] != value:
-            what = WORDS.get(name, f"`{name}`")
-            message = f"{what} is not that of the run: {saved[name]} then, {value} now"
-            help = "resume with what the run was started with, or start anew in another folder"
-            raise TrainingError.make("E1077", message, help=help)

@@ -67,7 +67,7 @@ class PhaseStep:
             updates = {path: found.moved[port] for path, port in updates.items()}
             graph = found.graph
             if not gradients:
-                _no_gradients(phase)
+                raise _no_gradients(phase)
         self.graph = graph
         self.trained = tuple(gradients)
         self.updated = tuple(updates)
@@ -120,9 +120,9 @@ def _rows(arrays: Mapping[str, Array]) -> int:
     return next((int(array.shape[0]) for array in arrays.values() if array.ndim), 1)
 
 
-def _no_gradients(phase: Phase) -> None:
+def _no_gradients(phase: Phase) -> TrainingError:
     name = f"`train {phase.name}`" if phase.name else "`train`"
     help = "use an output of the model in the loss, or let `over` and `freeze` leave some weights to train"
-    raise TrainingError.make(
+    return TrainingError.make(
         "E1070", f"the loss of {name} depends on no weight that it trains", phase.span, help=help
     )

@@ -13,9 +13,10 @@ import pytest
 from netruntime import read_weights
 from netruntime.data import DataOptions
 from netruntime.errors import TrainingError
+from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts, card_text
 from netruntime.train.records.curves import curves, smoothed, write_curves
-from netruntime.train.records.facts import data_fingerprint, total_seconds
+from netruntime.train.records.facts import total_seconds
 from netruntime.train.run import Request, Run, prepare
 
 

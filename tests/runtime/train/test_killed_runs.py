@@ -60,7 +60,7 @@ def test_killed_at_random_and_resumed(folder: Path) -> None:
     assert code == 0, told
     chance = random.Random(7)
     kills = 0
-    for _ in range(5):
+    for _ in range(3):
         process = start(folder, "killed", *resume(folder, "killed"))
         await_steps(process, folder / "killed" / "metrics.jsonl")
         time.sleep(chance.random() * 0.2)

@@ -23,7 +23,7 @@ class DataFacts:
         role: `training` or `validation`.
         sources: What was named, a path each.
         rows: How many rows.
-        fingerprint: A checksum of what the model was given; see `facts.data_fingerprint`.
+        fingerprint: A checksum of what the model was given; see `fingerprints.data_fingerprint`.
     """
 
     role: str

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netruntime.backends import Device
-from netruntime.data import Dataset
 from netruntime.train.checkpoint.writing import file_record
+from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts
 
 if TYPE_CHECKING:
     from netruntime.train.run import Run
 
-SAMPLED = 256
-"""Rows that a fingerprint looks at."""
 Line = Mapping[str, Any]
 
 
@@ -85,16 +83,6 @@ def total_seconds(lines: Iterable[Line]) -> float:
             total += before
         before = seconds
     return total + before
-
-
-def data_fingerprint(data: Dataset) -> str:
-    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model gets them."""
-    digest = hashlib.sha256(str(len(data)).encode())
-    places = np.unique(np.linspace(0, len(data) - 1, SAMPLED).round().astype(np.int64))
-    for name, array in sorted(data.rows(places).items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _data(run: Run) -> tuple[DataFacts, ...]:
