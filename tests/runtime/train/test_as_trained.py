@@ -155,3 +155,23 @@ def test_layers_of_the_section_itself_do_not_keep_its_weights_from_being_used(he
     assert (trained.network()(image=image) == loaded(image=image)).all()
     done = _netrun("predict", "h.net", "--data", "all", "--weights", "r/best.safetensors", "--out", "a.csv")
     assert done.exit_code == 0, done.output
+
+
+def test_a_text_is_numbered_as_for_the_weights_it_starts_from(tmp_path: Path) -> None:
+    source = """net 1.0
+model Chars(ids: i32[B, T]) -> logits: f32[B, T, 6] { return ids -> embed: Embedding(6, 4) -> out: Linear(6) }
+train {
+  input next: i32[B, T]
+  loss = cross_entropy(logits, next)
+  epochs = 1
+}
+"""
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("abcdef" * 40)
+    second.write_text("fed" * 60)
+    nr.fit(source, str(first), out=tmp_path / "a", options=DataOptions(window=8))
+    weights = str(tmp_path / "a" / "last.safetensors")
+    nr.fit(source, str(second), out=tmp_path / "b", weights=weights, options=DataOptions(window=8))
+    nr.fit(source, str(second), out=tmp_path / "b", resume=True, epochs=2, options=DataOptions(window=8))
+    names = [(tmp_path / run / "vocab.json").read_text() for run in "ab"]
+    assert names[0] == names[1]
