@@ -35,9 +35,10 @@ class Trained:
     """What a run gave.
 
     Args:
+        source, device, config: What `fit` was given.
         weights: The final weights by label path, NumPy arrays.
-        history: The figures of each epoch.
-        step: How many updates were made.
+        history: The figures of each epoch that this call trained.
+        step: How many updates were made, those before a resumed run went on included.
     """
 
     source: str | PathLike[str]
@@ -79,12 +80,17 @@ def fit(
     Args:
         source: The path of a `.net` file, or its text.
         data: Arrays by input name, a file, or rows; see `netruntime.data.open_data`.
-        valid: What to validate on; or `holdout`, the share of the data that is held out for it.
+        valid: What to validate on.
+        holdout: Without `valid`, the share of the rows, in (0, 1), that is held out for it.
         out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
         resume: Go on from the newest checkpoint there, bit for bit as if never stopped.
-        weights: Weights to start from; those it lacks are drawn from the seed.
+        weights: A file or arrays by name to start from; those it lacks are drawn from the seed.
+        names: Which `weights` map of the file to read them by; found by itself by default.
+        device: As `netruntime.load` takes it.
         train: Texts in place of lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
         config: Values for entries of the file's `config`.
+        options: How the data are read and made to fit.
+        augment: What is done to training pictures: `"flip,shift=2"`.
         watchers: Are told of every step and every epoch.
         note: Is told in words what a user should know, such as how data were made to fit.
         **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
@@ -101,20 +107,20 @@ def fit(
             f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(_SETTINGS))}"
         )
     request = Request(
-        source,
-        data,
-        valid,
-        holdout,
-        None if out is None else Path(out),
-        resume,
-        weights,
-        names,
-        device,
-        settings,
-        train or {},
-        config or {},
-        options or DataOptions(),
-        augment,
+        source=source,
+        data=data,
+        valid=valid,
+        holdout=holdout,
+        out=None if out is None else Path(out),
+        resume=resume,
+        weights=weights,
+        names=names,
+        device=device,
+        settings=settings,
+        overrides=train or {},
+        config=config or {},
+        options=options or DataOptions(),
+        augment=augment,
     )
     run = prepare(request, watchers, note)
     for text in run.notes:
@@ -167,6 +173,7 @@ def evaluate(
         weights: A file or arrays by name; those it lacks are drawn from the seed, all of them without it.
             Characters and classes are numbered as `vocab.json` and `classes.json` beside the file say.
         holdout: Measure only the share of the rows that `fit` holds out with this seed.
+        names, device, train, config, options: As `fit` takes them.
         augment: What was done to training pictures; only `normalise` is done here.
         batch_size: Rows that are computed together.
         note: Is told in words what a user should know.

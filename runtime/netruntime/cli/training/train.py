@@ -75,22 +75,22 @@ class Request:
         """What is asked of the trainer."""
         lr = {} if self.lr is None else {"optimizer.lr": self.lr}
         return RunRequest(
-            self.file,
-            list(self.data),
-            list(self.valid) or None,
-            self.holdout or 0.0,
-            out,
-            self.resume,
-            self.weights,
-            self.names,
-            self.device,
-            {name: getattr(self, name) for name in NUMBERS},
-            {**self.overrides, **lr},
-            self.settings,
-            DataOptions(**self.reading),
-            self.augment,
-            self.keep,
-            self.check_finite,
+            source=self.file,
+            data=list(self.data),
+            valid=list(self.valid) or None,
+            holdout=self.holdout or 0.0,
+            out=out,
+            resume=self.resume,
+            weights=self.weights,
+            names=self.names,
+            device=self.device,
+            settings={name: getattr(self, name) for name in NUMBERS},
+            overrides={**self.overrides, **lr},
+            config=self.settings,
+            options=DataOptions(**self.reading),
+            augment=self.augment,
+            keep=self.keep,
+            check_finite=self.check_finite,
         )
 
 
