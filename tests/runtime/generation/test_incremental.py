@@ -25,6 +25,7 @@ from small_models import (
 )
 
 import netruntime as nr
+from netdsl.ops.scan import Scan
 from netruntime.generation.incremental import (
     CachedStepper,
     Course,
@@ -95,7 +96,10 @@ def test_transformer() -> None:
 
 
 def test_forecaster() -> None:
-    assert len(check(load_lively(EXAMPLES / "gru.net"), "forecast").made.carries) == 2
+    made = check(load_lively(EXAMPLES / "gru.net"), "forecast").made
+    assert len(made.carries) == 2
+    scans = [data for _, data in made.graph.nodes(data=True) if isinstance(data["op"], Scan)]
+    assert scans and all("body" in data for data in scans), "a graph like any other, with its cells"
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
