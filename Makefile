@@ -11,8 +11,9 @@ PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offl
 
 .PHONY: demo test lint types unit slow clean
 
+# One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
-	$(BIN)/python -m netruntime.demo
+	OMP_NUM_THREADS=1 $(BIN)/python -m netruntime.demo
 
 test: lint types unit
 
