@@ -111,7 +111,9 @@ def _open(request: Request) -> tuple[Network, str | None]:
 
 
 def _weights_note(weights: str | None) -> list[str]:
-    return ["the weights are random; --weights FILE gives trained ones"] if weights is None else []
+    if weights is None:
+        return ["the weights are random; --weights FILE gives trained ones"]
+    return [f"the weights are those of {weights}"]
 
 
 def _predicted(request: Request, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:

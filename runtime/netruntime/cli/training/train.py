@@ -103,13 +103,12 @@ def carry_out(request: Request) -> int:
     open_source(request.file)
     out = request.folder
     say = (lambda text: None) if request.as_json else note
-    with prepare(request.run(out), note=say) as run, ExitStack() as stack:
+    with prepare(request.run(out), note=say) as run, _stopping(run):
         for text in (*run.notes, *_already_over(run)):
             say(text)
-        run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
-        with _stopping(run):
+        with ExitStack() as stack:
+            run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
             run.loop.run()
-        stack.close()
         with told_warnings(say):
             run.finish(shlex.join(["netrun", *sys.argv[1:]]))
     return _tell(request, run, out)
