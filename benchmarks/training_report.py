@@ -78,10 +78,15 @@ def line(name: str, row: dict[str, Any]) -> str:
 
 
 def save(rows: dict[str, dict[str, Any]], memory: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    """Write `results/training.json` and `results/training.md`."""
+    """Write `results/training.json` and `results/training.md`; rows taken alike stay there."""
     RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "training.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if before.get("about") == facts:
+        rows = before["rows"] | rows
+        memory = memory or before["memory"]
     whole = {"about": facts, "rows": rows, "memory": memory}
-    (RESULTS / "training.json").write_text(json.dumps(whole, indent=2) + "\n")
+    path.write_text(json.dumps(whole, indent=2) + "\n")
     (RESULTS / "training.md").write_text(_markdown(rows, memory, facts))
 
 
@@ -89,7 +94,7 @@ def _markdown(rows: dict[str, dict[str, Any]], memory: list[dict[str, Any]], fac
     titles = [
         f"{engine} {what}" for engine in ENGINES for what in ("forward", "training forward", "step", "ratio")
     ]
-    ratios = {name: row["netdsl"]["ratio"] for name, row in rows.items()}
+    ratios = {name: row["netdsl"].get("ratio", 0.0) for name, row in rows.items()}
     worst = max(ratios, key=lambda name: ratios[name])
     return TEXT.format(
         **{**facts, "clock": CLOCKS[facts["clock"]]},
@@ -110,6 +115,9 @@ def _markdown(rows: dict[str, dict[str, Any]], memory: list[dict[str, Any]], fac
 def _row(name: str, row: dict[str, Any]) -> str:
     cells = [name, str(row["shape"])]
     for engine in ENGINES:
+        if "failed" in row[engine]:
+            cells += ["-"] * (len(PARTS) + 1)
+            continue
         cells += [f"{row[engine][part]['min_s'] * 1e3:.2f}" for part in PARTS]
         cells.append(f"{row[engine]['ratio']:.2f}")
     return f"| {' | '.join(cells)} |"
