@@ -174,6 +174,10 @@ class ConvInputGradient(_ConvGradient):
         yield bad("`dy` of shape [2, 4, 4, 4]", cls(sizes(2, 3, 6, 6)), dy, weight)
 
 
+_LONG_ROWS = 2048
+"""Sums of so many products are taken faster in the other layout, which pays for turning the weight over."""
+
+
 @operator("conv_weight_gradient", "dy", "x", internal=True)
 @dataclass(frozen=True)
 class ConvWeightGradient(_ConvGradient):
@@ -199,15 +203,19 @@ class ConvWeightGradient(_ConvGradient):
         shape, counts = self._fixed, dy.shape[2:]
         kind = xp.float32 if x.dtype.itemsize == 2 else x.dtype
         outputs, inner, *window = shape
-        total = xp.zeros((self.groups, inner * prod(window), outputs // self.groups), dtype=kind)
+        size = (self.groups, inner * prod(window), outputs // self.groups)
+        turned = len(x) * prod(counts) >= _LONG_ROWS
+        total = xp.zeros(size if turned else (size[0], size[2], size[1]), dtype=kind)
         found = windows(window, self.stride, self.pad, self.dilation)
         patches = found.view(xp, found.padded(xp, x, 0), counts)
         column = x.shape[1] * prod(window) * x.dtype.itemsize
         for images, rows in blocks(xp, len(x), counts, column) if dy.size and total.size else ():
             copied = numerics.widen(xp, columns(patches[images, :, rows], self.groups))
             flow = _as_columns(numerics.widen(xp, dy[images, :, rows]), self.groups)
-            total += xp.matmul(copied, flow.swapaxes(1, 2))  # faster than its transpose: rows are long
-        return total.swapaxes(1, 2).astype(x.dtype).reshape(shape)
+            one, other = (copied, flow) if turned else (flow, copied)
+            total += xp.matmul(one, other.swapaxes(1, 2))
+        whole = total.swapaxes(1, 2) if turned else total
+        return xp.ascontiguousarray(whole.astype(x.dtype, copy=False)).reshape(shape)
 
     def gradient(self, dy: Value, y: Value, inner: Value, x: Value) -> tuple[Value, Value]:
         where = (self.stride, self.pad, self.dilation, self.groups)
