@@ -21,6 +21,8 @@ from netdsl.types import TensorType
 
 MAX_NODES = 1_000_000
 """The largest expanded graph."""
+TRAIN_PATH = "train"
+"""The label path of the operators that a `train` section adds to its models."""
 
 
 @dataclass(frozen=True)

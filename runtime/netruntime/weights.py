@@ -12,8 +12,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from netdsl.checker.trains import OPS_PATH
-from netdsl.model import Parameter
+from netdsl.model import TRAIN_PATH, Parameter
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.backends import Device
@@ -131,7 +130,7 @@ def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> Weig
 
     In a file of several models they stand under the model's name: `Generator.fc.bias`.
     """
-    own = [name for name in file if not name.startswith(f"{OPS_PATH}.") or name in expected]
+    own = [name for name in file if not name.startswith(f"{TRAIN_PATH}.") or name in expected]
     if len(own) < len(file):
         file = WeightArrays(file.source, {name: file[name] for name in own})
     if any(name in file for name in expected) or not any(f"{model}.{name}" in file for name in expected):

@@ -25,12 +25,9 @@ from netdsl.checker.statements import check_assertion, run_statement
 from netdsl.checker.train_models import bind_models, given_by, without_types
 from netdsl.checker.values import Tensor, Value, describe
 from netdsl.diagnostics import Label, suggest
-from netdsl.model import Body, Call, CallStep, MetricSpec, Model, Phase, Slot
+from netdsl.model import TRAIN_PATH, Body, Call, CallStep, MetricSpec, Model, Phase, Slot
 from netdsl.modules import Module
 from netdsl.source import Span
-
-OPS_PATH = "train"
-"""The label path of the operators that a section adds to its models."""
 
 
 def check_sections(
@@ -104,7 +101,7 @@ class _Section:
         scope, item = self.scope, self.item
         name = item.name.text if item.name else ""
         slots = tuple(self.inputs), tuple(self.outputs)
-        body = Body(name or OPS_PATH, "train", *slots, tuple(scope.steps), scope.size, item.span)
+        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), scope.size, item.span)
         check_patterns(scope, body, self.patterns)
         over, freeze, recompute = (tuple(p.value for p in self.patterns.get(w, ())) for w in PATTERNS)
         return Phase(
@@ -217,7 +214,7 @@ class _Section:
     @contextmanager
     def _under(self, label: str) -> Iterator[None]:
         """What operators of the section are made in here stand under a label path of its own."""
-        self.scope.prefix = [OPS_PATH, label]
+        self.scope.prefix = [TRAIN_PATH, label]
         try:
             yield
         finally:

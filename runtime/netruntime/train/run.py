@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from netdsl.checker import check
 from netdsl.model import Checked, Phase
@@ -15,10 +15,9 @@ from netruntime.backends import open_device
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
 from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
 from netruntime.errors import TrainingError, shown
-from netruntime.io.atomic import write_atomically
 from netruntime.loading import open_module
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
-from netruntime.train.checkpoint.writing import writing
+from netruntime.train.checkpoint.writing import write_text
 from netruntime.train.data import only_classes, open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
@@ -231,13 +230,3 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
     for name, numbered in ((VOCABULARY, run.train.vocabulary), (CLASSES, only_classes(run.train))):
         if numbered is not None:
             write_text(out / name, json.dumps(list(numbered), ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all. Raises `TrainingError` E1052 where the system refuses."""
-
-    def fill(stream: BinaryIO) -> None:
-        stream.write(text.encode())
-
-    with writing(path, len(text)):
-        write_atomically(path, fill)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from netdsl.model import Phase
+from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.errors import WeightsError
@@ -51,18 +51,23 @@ def first_weights(
         WeightsError: weights that are damaged, whose shapes do not fit, or of which none is the model's.
     """
     needed = all_parameters(phases)
-    drawn = {path: initial_value(path, op.init, type_, seed) for path, (op, type_) in needed.items()}
     if given is None:
-        return FirstWeights(drawn)
+        return FirstWeights(_drawn(needed, needed, seed))
     types = {path: type_ for path, (_, type_) in needed.items()}
     found, unused = _read(types, given, maps or {}, names)
-    missing = [path for path in drawn if path not in found]
+    missing = [path for path in needed if path not in found]
     notes = [f"{len(found)} weights are read from {given if not isinstance(given, Mapping) else 'arrays'}"]
     if missing:
         notes.append(f"{len(missing)} are new and start from the seed {seed}: {_listed(missing)}")
     if unused:
         notes.append(f"{len(unused)} of the file are not used: {_listed(unused)}")
-    return FirstWeights({**drawn, **found}, tuple(notes))
+    return FirstWeights({**_drawn(needed, missing, seed), **found}, tuple(notes))
+
+
+def _drawn(
+    needed: Mapping[str, tuple[Parameter, TensorType]], paths: Iterable[str], seed: int
+) -> dict[str, Array]:
+    return {path: initial_value(path, needed[path][0].init, needed[path][1], seed) for path in paths}
 
 
 def _read(

@@ -20,10 +20,11 @@ KINDS = (".npz", ".npy", ".json")
 Item = tuple[str, Mapping[str, Array]]
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, kinds: Sequence[str] = KINDS, what: str = "results") -> None:
     """Refuse, before anything runs, what cannot be written. Raises E0925 and E0941."""
-    if path.suffix.lower() not in KINDS:
-        raise usage_error("E0925", f"cannot save results to {shown(path)}", "name a .npz, .npy or .json file")
+    if path.suffix.lower() not in kinds:
+        help = f"name a {', '.join(kinds[:-1])} or {kinds[-1]} file"
+        raise usage_error("E0925", f"cannot save {what} to {shown(path)}", help)
     if not path.parent.is_dir():
         raise file_error("E0941", f"there is no folder {shown(path.parent)} to save {shown(path.name)} in")
 
@@ -74,11 +75,16 @@ def _arrays_json(arrays: Mapping[str, Array]) -> dict[str, Any]:
 
 def _write_json(path: Path, document: Any) -> None:
     text = json.dumps(document, allow_nan=False).encode()
-    _write(path, lambda stream: _write_all(stream, text))
+    write_bytes(path, text)
 
 
-def _write_all(stream: BinaryIO, data: bytes) -> None:
-    stream.write(data)
+def write_bytes(path: Path, data: bytes) -> None:
+    """A file of these bytes, whole or not at all. Raises E0941."""
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    _write(path, fill)
 
 
 def _write(path: Path, write: Any) -> None:

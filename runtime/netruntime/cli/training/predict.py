@@ -15,19 +15,20 @@ import numpy as np
 
 from netdsl.graph import build
 from netruntime.backends import open_device
-from netruntime.cli.failures import OK, file_error, usage_error
+from netruntime.cli.failures import OK, usage_error
 from netruntime.cli.output import note, plural, print_json
 from netruntime.cli.running.results import nested, plain, top_classes, with_classes
+from netruntime.cli.running.saving import check_target, save_outputs, write_bytes
 from netruntime.cli.sources import open_checked, pick_model, weights_for
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
 from netruntime.data.beside import classes_beside, vocabulary_beside
 from netruntime.errors import DataInputError, shown
-from netruntime.io.atomic import write_atomically
-from netruntime.io.numpy_files import write_npz
 from netruntime.network import Network
 from netruntime.weights import open_weights
 
-KINDS = (".npz", ".npy", ".csv", ".jsonl")
+WHOLE = (".npz", ".npy")
+"""Kinds of files that hold each output as one array, `[N, ..]`."""
+KINDS = (*WHOLE, ".csv", ".jsonl")
 Array = np.ndarray[Any, Any]
 Rows = Sequence[Mapping[str, Array]]
 
@@ -54,7 +55,7 @@ class Request:
 
 def carry_out(request: Request) -> int:
     """Predict, save and tell. Returns the exit code; raises `NetError`."""
-    kind = _kind(request.out)
+    check_target(request.out, KINDS, "predictions")
     network, weights = _open(request)
     _spare_inputs(request, weights)
     reading = DataOptions(**request.reading)
@@ -67,26 +68,18 @@ def carry_out(request: Request) -> int:
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
     found = list(_predicted(request, network, data))
-    if kind in (".npz", ".npy"):
-        _save_arrays(request.out, kind, found)
+    if request.out.suffix.lower() in WHOLE:
+        save_outputs(
+            request.out, {name: _joined(name, [batch[name] for batch in found]) for name in found[0]}
+        )
     else:
-        _save_rows(request, kind, found, labels)
+        _save_rows(request, found, labels)
     rows = len(data)
     if request.as_json:
         print_json({"ok": True, "rows": rows, "out": str(request.out)})
     else:
         note(f"saved {request.out} for {plural(rows, 'row')}")
     return OK
-
-
-def _kind(out: Path) -> str:
-    kind = out.suffix.lower()
-    if kind not in KINDS:
-        help = f"name a {', '.join(KINDS)} file"
-        raise usage_error("E0925", f"cannot save predictions to {shown(out)}", help)
-    if not out.parent.is_dir():
-        raise file_error("E0941", f"there is no folder {shown(out.parent)} to save {shown(out.name)} in")
-    return kind
 
 
 def _spare_inputs(request: Request, weights: str | None) -> None:
@@ -129,19 +122,6 @@ def _predicted(request: Request, network: Network, data: Dataset) -> Iterator[Ma
 # -- saving --------------------------------------------------------------------------------------
 
 
-def _save_arrays(out: Path, kind: str, found: Rows) -> None:
-    """All rows of each output as one array, `[N, ..]`."""
-    joined = {name: _joined(name, [batch[name] for batch in found]) for name in (found[0] if found else {})}
-    if kind == ".npz":
-        _write(out, lambda stream: write_npz(stream, joined))
-        return
-    if len(joined) != 1:
-        message = f"{shown(out)} holds one array, and there are {len(joined)}: {', '.join(joined)}"
-        raise usage_error("E0925", message, "use .npz")
-    (array,) = joined.values()
-    _write(out, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False))
-
-
 def _joined(name: str, parts: Sequence[Array]) -> Array:
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
@@ -151,14 +131,14 @@ def _joined(name: str, parts: Sequence[Array]) -> Array:
     return np.concatenate(parts)
 
 
-def _save_rows(request: Request, kind: str, found: Rows, labels: Sequence[str] | None) -> None:
+def _save_rows(request: Request, found: Rows, labels: Sequence[str] | None) -> None:
     """A line for each row: of JSON with the outputs, or of a table with the largest classes."""
-    if kind == ".jsonl":
+    if request.out.suffix.lower() == ".jsonl":
         lines = [json.dumps(row, allow_nan=False) for row in _row_objects(request, found, labels)]
         text = "".join(f"{line}\n" for line in lines)
     else:
         text = _table(request, found, labels)
-    _write(request.out, lambda stream: stream.write(text.encode()))
+    write_bytes(request.out, text.encode())
 
 
 def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -202,10 +182,3 @@ def _tops(
         raise usage_error("E0923", message, "save the outputs as .jsonl or .npz, without --top")
     top = top_classes(name, batch[name], min(count, batch[name].shape[-1]), labels)
     return [[(c.index, c.label, c.probability) for c in best] for _, best in top.positions]
-
-
-def _write(path: Path, write: Any) -> None:
-    try:
-        write_atomically(path, write)
-    except OSError as reason:
-        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from netruntime.errors import TrainingError, WeightsError, shown
-from netruntime.io.atomic import sync_folder
+from netruntime.io.atomic import sync_folder, write_atomically
 from netruntime.io.weights import write_weights
 from netruntime.quantities import bytes_text
 from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
@@ -45,6 +45,17 @@ def save_weights(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, s
     """
     with writing(path, sum(array.nbytes for array in arrays.values())):
         write_weights(path, arrays, metadata)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all. Raises `TrainingError` E1052 where the system refuses."""
+    raw = text.encode()
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(raw)
+
+    with writing(path, len(raw)):
+        write_atomically(path, fill)
 
 
 def write_checkpoint(target: Path, checkpoint: Checkpoint, saved: int, best: bool) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from netruntime.data.augment import Normalise
 from netruntime.data.options import DEFAULT_OPTIONS
-from netruntime.io.atomic import write_atomically
-from netruntime.train.checkpoint.writing import writing
+from netruntime.train.checkpoint.writing import write_text, writing
 from netruntime.train.records.card import card_text
 from netruntime.train.records.curves import write_curves
 from netruntime.train.records.facts import facts_of
@@ -46,13 +45,7 @@ def write_records(run: Run, log: Path, weights: Path, command: str) -> tuple[Pat
     card = log.with_name(CARD)
     with writing(card, 0):
         facts = facts_of(run, read_log(log), weights, command, use_of(run, weights))
-        text = card_text(facts).encode()
-
-    def fill(stream: BinaryIO) -> None:
-        stream.write(text)
-
-    with writing(card, len(text)):
-        write_atomically(card, fill)
+    write_text(card, card_text(facts))
     return (*written, card)
 
 
