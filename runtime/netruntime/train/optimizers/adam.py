@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from netruntime.train.arguments import NOT_NEGATIVE, SHARE, number
 from netruntime.train.blocks import Array, blocks, fit, scratch, sum_squares
-from netruntime.train.optimizers.base import Optimizer, blend, blend_square, subtract_scaled
+from netruntime.train.optimizers.base import Block, Optimizer, blend, blend_square, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +27,8 @@ class Adam(Optimizer):
     eps: float = number(1e-8, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        (m, v), (a, _) = slots, scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m, v), a, _, step, lr = at
         self.moments(xp, g, m, v, a)
         self.divide(xp, m, v, step, a)
         subtract_scaled(xp, w, a, lr / (1 - self.beta1**step), a)
@@ -76,17 +67,8 @@ class NAdam(Adam):
 
     lr: float = number(2e-3, NOT_NEGATIVE)
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        (m, v), (a, b) = slots, scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m, v), a, b, step, lr = at
         self.moments(xp, g, m, v, a)
         now, after = momentum_product(self.beta1, step), momentum_product(self.beta1, step + 1)
         self.divide(xp, g, v, step, a)

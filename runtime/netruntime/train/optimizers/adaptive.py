@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import ClassVar
 
 from netruntime.train.arguments import NOT_NEGATIVE, SHARE, number
-from netruntime.train.blocks import Array
-from netruntime.train.optimizers.base import Optimizer, blend_square, subtract_scaled
+from netruntime.train.optimizers.base import Block, Optimizer, blend_square, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +21,8 @@ class AdaGrad(Optimizer):
     eps: float = number(1e-10, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("sum",)
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        (total,), (a, _) = slots, scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, (total,), a, _, _, lr = at
         xp.multiply(g, g, out=a)
         total += a
         xp.sqrt(total, out=a)
@@ -60,17 +48,8 @@ class RMSProp(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("square", "velocity") if self.momentum else ("square",)
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        a, _ = scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, slots, a, _, _, lr = at
         square = slots[0]
         blend_square(xp, square, g, self.decay, a)
         xp.sqrt(square, out=a)
@@ -98,17 +77,8 @@ class AdaDelta(Optimizer):
     eps: float = number(1e-6, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("square", "delta")
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        (square, delta), (a, b) = slots, scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, (square, delta), a, b, _, lr = at
         blend_square(xp, square, g, self.decay, a)
         xp.add(delta, self.eps, out=a)
         xp.sqrt(a, out=a)

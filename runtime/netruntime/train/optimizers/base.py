@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,22 @@ from netruntime.train.blocks import Array, blocks, compute_type, fit, scratch
 
 MASTER = "master"
 """The slot of a 16-bit weight that holds its value in f32."""
+
+
+class Block(NamedTuple):
+    """A part of a weight at one update: `w` and `slots` are changed, `g` is the gradient.
+
+    `a` and `b` are for intermediate values; `step` counts from 1; `lr` is the rate of this update.
+    """
+
+    xp: ModuleType
+    w: Array
+    g: Array
+    slots: Sequence[Array]
+    a: Array
+    b: Array
+    step: int
+    lr: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,20 +119,11 @@ class Optimizer(Checked, ABC):
                 xp.multiply(w, decay, out=decayed)
                 decayed += g
                 g = decayed
-            self.advance(xp, w, g.astype(w.dtype, copy=False), kept, (a, b), step, lr)
+            self.advance(Block(xp, w, g.astype(w.dtype, copy=False), kept, a, b, step, lr))
 
     @abstractmethod
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        """The rule on one block: `w` and `slots` in place, with two arrays for intermediate values."""
+    def advance(self, at: Block) -> None:
+        """The rule on one block: its weights and slots, in place."""
 
 
 def blend(xp: ModuleType, average: Array, value: Array, beta: float, scratch: Array) -> None:

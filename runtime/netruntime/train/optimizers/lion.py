@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import ClassVar
 
 from netruntime.train.arguments import NOT_NEGATIVE, SHARE, number
-from netruntime.train.blocks import Array
-from netruntime.train.optimizers.base import Optimizer, blend, subtract_scaled
+from netruntime.train.optimizers.base import Block, Optimizer, blend, subtract_scaled
 
 _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
 """The smallest positive numbers of f32 and f64, by their size in bytes."""
@@ -29,17 +26,8 @@ class Lion(Optimizer):
     decoupled: bool = field(default=True, init=False)
     slots: ClassVar[tuple[str, ...]] = ("m",)
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        (m,), (a, b) = slots, scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m,), a, b, _, lr = at
         xp.multiply(m, self.beta1, out=a)
         xp.multiply(g, 1 - self.beta1, out=b)
         a += b

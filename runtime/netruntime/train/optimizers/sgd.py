@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 from netruntime.train.arguments import NOT_NEGATIVE, SHARE, bad_value, number
-from netruntime.train.blocks import Array
-from netruntime.train.optimizers.base import Optimizer, subtract_scaled
+from netruntime.train.optimizers.base import Block, Optimizer, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +29,8 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def advance(
-        self,
-        xp: ModuleType,
-        w: Array,
-        g: Array,
-        slots: Sequence[Array],
-        scratch: tuple[Array, Array],
-        step: int,
-        lr: float,
-    ) -> None:
-        a, _ = scratch
+    def advance(self, at: Block) -> None:
+        xp, w, g, slots, a, _, _, lr = at
         if self.momentum:
             (velocity,) = slots
             velocity *= self.momentum
