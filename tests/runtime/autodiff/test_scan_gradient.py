@@ -95,6 +95,32 @@ model M(x: f64[B, T, 2], side: f64[B, 2]) -> loss: f64[] {
     )
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "tanh(tanh(h @ W + b) @ W + x + b * x)",  # both products are multiplied after the loop
+        "tanh((h + x) @ W + sum(W * sum(h)) + b * h)",  # one use waits until after the loop, and one does not
+    ],
+)
+def test_a_weight_that_a_cell_uses_twice(step: str) -> None:
+    net = loaded(
+        f"""
+cell Twice(x: [B, I]) -> [B, I] {{
+  param W: [I, I] = glorot
+  param b: [I] = normal(1)
+  state h: [B, I] = zeros
+  next h = {step}
+  return h'
+}}
+
+model M(x: f64[B, T, 2]) -> loss: f64[] {{
+  y = x -> cell: scan Twice
+  return sum(y * y * y)
+}}"""
+    )
+    check(net, "loss", ["x", "cell.W", "cell.b"], {"x": numbers(2, 4, 2)})
+
+
 def test_dropout_inside_a_cell_uses_one_mask_both_ways() -> None:
     net = loaded(
         """
