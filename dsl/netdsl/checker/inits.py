@@ -55,7 +55,11 @@ def read(scope: Scope, expr: s.Expr | None, role: str) -> Init:
 
 def _call(scope: Scope, name: s.Name, arguments: tuple[s.Argument, ...]) -> Init:
     least, most = INITIALISERS[name.text]
-    if not least <= len(arguments) <= most or any(a.name for a in arguments):
+    named = next((a for a in arguments if a.name), None)
+    if named is not None:
+        help = "give the numbers alone: `normal(std)`, `normal(mean, std)`, `uniform(low, high)`"
+        scope.fail("E0410", f"`{name.text}` takes its numbers without names", named.span, help=help)
+    if not least <= len(arguments) <= most:
         count = str(most) if least == most else f"{least} to {most}"
         scope.fail("E0410", f"`{name.text}` takes {count} numbers, and gets {len(arguments)}", name.span)
     numbers = []
