@@ -81,7 +81,7 @@ def fit(
         source: The path of a `.net` file, or its text.
         data: Arrays by input name, a file, or rows; see `netruntime.data.open_data`.
         valid: What to validate on.
-        holdout: Without `valid`, the share of the rows, in (0, 1), that is held out for it.
+        holdout: In place of `valid`, the share of the rows, in (0, 1), that is held out for it.
         out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
         resume: Go on from the newest checkpoint there, bit for bit as if never stopped.
         weights: A file or arrays by name to start from; those it lacks are drawn from the seed.
@@ -106,6 +106,8 @@ def fit(
         raise TypeError(
             f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(_SETTINGS))}"
         )
+    if valid is not None and holdout:
+        raise TypeError("fit() takes `valid` or `holdout`: both say what to validate on")
     request = Request(
         source=source,
         data=data,

@@ -308,6 +308,8 @@ def test_numbers_of_the_run_have_ranges() -> None:
     assert failure(SOURCE, rows(), batch_size=2.5).code == "E1072"
     with pytest.raises(TypeError, match="epoch"):
         nr.fit(SOURCE, rows(), epoch=3)
+    with pytest.raises(TypeError, match="both say"):
+        nr.fit(SOURCE, rows(), rows(), holdout=0.25)
 
 
 def test_weights_of_a_body_start_a_new_head(tmp_path: Path) -> None:
