@@ -13,7 +13,7 @@ PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offl
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
-	OMP_NUM_THREADS=1 $(BIN)/python -m netruntime.demo
+	OMP_NUM_THREADS=1 PYTHONPATH=examples $(BIN)/python -m demo
 
 test: lint types unit
 

@@ -37,10 +37,10 @@ Parts = dict[str, Callable[[], Any]]
 
 def netdsl_parts(case: Case, settings: str = "  optimizer = adam(1e-4)") -> Parts:
     from netdsl.checker import check
-    from netruntime.backends import open_device
-    from netruntime.loading import load, open_module
+    from netruntime.engine.backends import open_device
+    from netruntime.engine.loading import load, open_module
+    from netruntime.train.initial_weights import first_weights
     from netruntime.train.phase import Length
-    from netruntime.train.start import first_weights
     from netruntime.train.step import PhaseStep
     from netruntime.train.trainer import Trainer, all_parameters
 
@@ -65,12 +65,12 @@ def torch_parts(case: Case) -> Parts:
 
     from netdsl.checker import check
     from netdsl.graph import build
-    from netruntime.backends import open_device
-    from netruntime.binding import bind_inputs
-    from netruntime.loading import load_checked, open_module
+    from netruntime.engine.backends import open_device
+    from netruntime.engine.binding import bind_inputs
+    from netruntime.engine.loading import load_checked, open_module
+    from netruntime.engine.weights import open_weights
+    from netruntime.train.initial_weights import first_weights
     from netruntime.train.phase import trainable
-    from netruntime.train.start import first_weights
-    from netruntime.weights import open_weights
     from torch_graphs import TorchGraph
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))

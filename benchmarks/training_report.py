@@ -30,7 +30,8 @@ after a warm-up. Each engine has a process of its own.
 - step: forward, backward, and the update of all weights by Adam.
 - ratio: step / forward, of which a step of netdsl may cost at most {limit:g}.
 - PyTorch runs the same graph eagerly, operator by operator, with autograd and `torch.optim.Adam`.
-- Training keeps freed memory in the process (`netruntime.backends.memory`); forward passes gain by it too.
+- Training keeps freed memory in the process (`netruntime.engine.backends.memory`), which helps forward
+  passes too.
 
 Shapes are those of the first input. Weights have their true sizes.
 

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from netdsl.ops import REGISTRY
-from netdsl.ops.base import Op
+from netdsl.ops.contract.base import Op
 from netdsl.types import DType
 
 HEAD = """# The operators

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netdsl.model import Body, CallStep, OpStep, Parameter, State, join
-from netdsl.ops.scan import Program, ProgramStep
+from netdsl.ops.sequence.scan import Program, ProgramStep
 from netdsl.types import TensorType
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Label, error
 from netdsl.model import Body, CallStep, Input, Model, OpStep, Output, Parameter, join
-from netdsl.ops.base import Op
-from netdsl.ops.scan import Program, Scan
+from netdsl.ops.contract.base import Op
+from netdsl.ops.sequence.scan import Program, Scan
 from netdsl.source import Span
 from netdsl.types import TensorType
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.ops.base import Array, Module, Op
+from netdsl.ops.contract.base import Array, Module, Op
 from netdsl.source import Span
 from netdsl.syntax import Weights
 from netdsl.types import TensorType

@@ -15,8 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
-from netdsl.layout import MAX_SOURCE_BYTES
-from netdsl.parser import parse
+from netdsl.parsing.layout import MAX_SOURCE_BYTES
+from netdsl.parsing.parser import parse
 from netdsl.source import Source, Span
 from netdsl.syntax import Block, Config, ConfigEntry, File, Import
 

@@ -26,7 +26,7 @@ import click
 from recording import EXAMPLES, RUNS, machine, table
 
 import netruntime as nr
-from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.charts import Chart, Series, line_charts
 from netruntime.generation.text import read_vocabulary
 
 MODELS = {"char_lstm": "LSTM", "char_gpt": "GPT"}

@@ -24,8 +24,8 @@ from make_dates import SPELLINGS, Pair, make_pairs, write_pairs
 from recording import EXAMPLES, RUNS, machine, table
 
 import netruntime as nr
+from netruntime.charts import Chart, Series, heat_map, line_charts
 from netruntime.data.vocabulary import Characters
-from netruntime.draw.charts import Chart, Series, heat_map, line_charts
 
 Array = np.ndarray[Any, Any]
 SOURCE = EXAMPLES / "dates.net"

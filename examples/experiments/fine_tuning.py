@@ -22,9 +22,9 @@ from typing import Any
 import click
 from recording import EXAMPLES, RUNS, machine, table
 
+from demo.sentences import model_folder
+from netruntime.charts import Chart, Series, line_charts
 from netruntime.data import DataOptions
-from netruntime.demo.sentences import model_folder
-from netruntime.draw.charts import Chart, Series, line_charts
 from netruntime.train.events import EpochEvent, StepEvent
 from netruntime.train.run import Request, prepare
 

@@ -20,8 +20,8 @@ from recording import EXAMPLES, RUNS, machine, table
 import netruntime as nr
 from netdsl.dims import symbol
 from netdsl.types import tensor
+from netruntime.charts import Chart, Series, image_grid, line_charts
 from netruntime.data import open_data, split
-from netruntime.draw.charts import Chart, Series, image_grid, line_charts
 
 Array = np.ndarray[Any, Any]
 SOURCE = EXAMPLES / "digits_gan.net"

@@ -17,7 +17,7 @@ from recording import RUNS, machine, table
 from sequence_tasks import FLOW, adding, gradient_norms
 
 import netruntime as nr
-from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.charts import Chart, Series, line_charts
 from netruntime.train.events import EpochEvent, StepEvent
 
 LENGTH = 100

@@ -22,7 +22,7 @@ from recording import EXAMPLES, RUNS, machine, table
 from sequence_tasks import Array, adding, copying, gradient_norms
 
 import netruntime as nr
-from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.charts import Chart, Series, line_charts
 from netruntime.train.events import EpochEvent, StepEvent
 
 FOLDER = RUNS / "long_dependencies"

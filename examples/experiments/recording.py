@@ -1,10 +1,9 @@
 """What the records of experiments have in common: runs that are kept, on what they were made, and tables."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,9 +11,10 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from netruntime.draw.charts import Canvas
+from netruntime.charts import Canvas
 
 EXAMPLES = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(EXAMPLES))  # for the modules of the demo
 RUNS = EXAMPLES / "runs"
 
 

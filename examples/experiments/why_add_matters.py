@@ -16,7 +16,7 @@ import numpy as np
 from digit_runs import Run, learn
 from recording import RUNS, save_svg, table
 
-from netruntime.draw.charts import Chart, Series, draw_line_charts
+from netruntime.charts import Chart, Series, draw_line_charts
 
 NAME = "why_add_matters"
 EPOCHS = 10

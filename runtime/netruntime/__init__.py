@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import NetError
+    from netruntime.engine.loading import load
+    from netruntime.engine.network import Network
     from netruntime.errors import (
         DataInputError,
         DeviceError,
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from netruntime.generation import Generated, generate
-    from netruntime.io.weights import read_weights, write_weights
-    from netruntime.loading import load
-    from netruntime.network import Network
     from netruntime.train.api import Measured, Trained, evaluate, fit
+    from netruntime.weight_files.weights import read_weights, write_weights
 
 __all__ = [
     "DataInputError",
@@ -51,14 +51,14 @@ _HOMES = {
     "Generated": "netruntime.generation",
     "Measured": "netruntime.train.api",
     "NetError": "netdsl.diagnostics",
-    "Network": "netruntime.network",
+    "Network": "netruntime.engine.network",
     "Trained": "netruntime.train.api",
     "evaluate": "netruntime.train.api",
     "fit": "netruntime.train.api",
     "generate": "netruntime.generation",
-    "load": "netruntime.loading",
-    "read_weights": "netruntime.io.weights",
-    "write_weights": "netruntime.io.weights",
+    "load": "netruntime.engine.loading",
+    "read_weights": "netruntime.weight_files.weights",
+    "write_weights": "netruntime.weight_files.weights",
 }
 
 

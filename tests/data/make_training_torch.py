@@ -18,11 +18,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from netdsl.graph import build
-from netruntime.backends import open_device
-from netruntime.binding import bind_inputs
+from netruntime.engine.backends import open_device
+from netruntime.engine.binding import bind_inputs
 from netruntime.train.phase import trainable
 from torch_graphs import TorchGraph
-from zoo.training_networks import GOLDEN, NETWORKS, STEPS, TrainedNetwork, batches, first_weights
+from zoo.training.training_networks import GOLDEN, NETWORKS, STEPS, TrainedNetwork, batches, first_weights
 
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda params: torch.optim.SGD(params, 0.1, momentum=0.9, nesterov=True),

@@ -14,7 +14,7 @@ from netdsl.diagnostics import NetError
 from netdsl.formatter import diff_text, format_text, is_canonical
 from netdsl.formatter.breaking import MAX_WIDTH
 from netdsl.formatter.gaps import read_gap
-from netdsl.parser import Syntax, parse
+from netdsl.parsing.parser import Syntax, parse
 from netdsl.source import Source
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "format").glob("*.net"))

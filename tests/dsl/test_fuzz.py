@@ -15,8 +15,8 @@ import pytest
 
 from netdsl.checker import check
 from netdsl.diagnostics import NetError
-from netdsl.layout import tokenize
 from netdsl.modules import load_module, read_source
+from netdsl.parsing.layout import tokenize
 from netdsl.source import Source
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from netdsl.checker import check
-from netdsl.checker.scope import MAX_BODIES, MAX_CALL_DEPTH
+from netdsl.checker.context.scope import MAX_BODIES, MAX_CALL_DEPTH
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, NetError
-from netdsl.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
 from netdsl.modules import load_module, read_source
+from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
 from netdsl.source import Source
 
 SECONDS = 5.0

@@ -11,8 +11,8 @@ from net_programs import ProgramWriter
 from netdsl import syntax as s
 from netdsl.diagnostics import NetError
 from netdsl.formatter.code import walk
-from netdsl.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, tokenize
-from netdsl.parser import Syntax, parse
+from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, tokenize
+from netdsl.parsing.parser import Syntax, parse
 from netdsl.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import netruntime as nr
+from demo.sentences import model_folder
 from netruntime.data import DataOptions
-from netruntime.demo.sentences import model_folder
 from netruntime.train.run import Request, Run, prepare
 from zoo.examples import EXAMPLES, Array, load_varied, renamed
 

@@ -17,7 +17,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from netdsl.ops.base import Draw, Op
+from netdsl.ops.contract.base import Draw, Op
 from netdsl.types import DType
 
 Reference = Callable[..., Any]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from netdsl.dims import symbol
-from netdsl.ops.attention import Attention
-from netdsl.ops.base import OpError
-from netdsl.ops.positions import Alibi, Rotary, alibi_slopes
+from netdsl.ops.attention.attention import Attention
+from netdsl.ops.attention.positions import Alibi, Rotary, alibi_slopes
+from netdsl.ops.contract.base import OpError
 from netdsl.types import tensor
 from ops.test_conformance import to_numpy
 from ops.vectors import Vector, check_vector, vectors

@@ -10,7 +10,7 @@ import pytest
 import ops.references  # noqa: F401  (registers the independent implementations)
 from netdsl.dims import Dim
 from netdsl.ops import REGISTRY
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.contract.base import Example, Op, OpError
 from netdsl.types import DType, TensorType, tensor
 from ops.harness import REFERENCES, sample, strided, tolerance
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.ops import REGISTRY, activations, arithmetic, comparison, elementary, smooth_activations
-from netdsl.ops.base import Op
-from netdsl.ops.elementwise import Activation, Binary, Unary
-from netdsl.ops.softmax import LogSoftmax, Softmax
+from netdsl.ops import REGISTRY
+from netdsl.ops.attention.softmax import LogSoftmax, Softmax
+from netdsl.ops.contract.base import Op
+from netdsl.ops.elementwise import activations, arithmetic, comparison, elementary, smooth_activations
+from netdsl.ops.elementwise.kinds import Activation, Binary, Unary
 from netdsl.types import DType
 from ops.test_conformance import draw_all, run, to_numpy
 from ops.vectors import Vector, check_vector, vector

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.ops.base import DataError, Op
-from netdsl.ops.index import Gather, GatherElements, OneHot
-from netdsl.ops.scatter import Scatter
-from netdsl.ops.top_k import TopK
+from netdsl.ops.contract.base import DataError, Op
+from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.scatter import Scatter
+from netdsl.ops.index.top_k import TopK
 from netdsl.types import DType
 from ops.vectors import Vector, check_vector, vectors
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from netdsl.dims import symbol
-from netdsl.ops import numerics
-from netdsl.ops.base import OpError
-from netdsl.ops.einsum import Einsum
-from netdsl.ops.linear import Linear, MatMul
+from netdsl.ops.contract.base import OpError
+from netdsl.ops.linear.einsum import Einsum
+from netdsl.ops.linear.linear import Linear, MatMul
+from netdsl.ops.numerics import functions as numerics
 from netdsl.types import tensor
 from ops.test_conformance import to_numpy
 from ops.vectors import Vector, check_vector, vector, vectors

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from netdsl.dims import symbol
-from netdsl.ops.base import DataError, Op
-from netdsl.ops.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.contract.base import DataError, Op
+from netdsl.ops.norm.norm import BatchNorm, LayerNorm
+from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
+from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
 from netdsl.types import tensor
 from ops.vectors import Vector, check_vector, vectors
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.ops.base import Op
-from netdsl.ops.random import Bernoulli, Dropout, Normal, Uniform
-from netdsl.ops.rules import sizes
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.rules import sizes
+from netdsl.ops.create.random import Bernoulli, Dropout, Normal, Uniform
 from netdsl.types import DType
 
 COUNT = 20_000

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from netdsl.dims import symbol
-from netdsl.ops.base import DataError, Op, OpError
-from netdsl.ops.reduce import LogSumExp, Max, Mean, Min, Prod, Sum
-from netdsl.ops.reduce_axis import All, ArgMax, ArgMin, CumSum
-from netdsl.ops.reduce_axis import Any as AnyOf
-from netdsl.ops.variance import Variance
+from netdsl.ops.contract.base import DataError, Op, OpError
+from netdsl.ops.reduce.reduce import LogSumExp, Max, Mean, Min, Prod, Sum
+from netdsl.ops.reduce.reduce_axis import All, ArgMax, ArgMin, CumSum
+from netdsl.ops.reduce.reduce_axis import Any as AnyOf
+from netdsl.ops.reduce.variance import Variance
 from netdsl.types import tensor
 from ops.vectors import Vector, check_vector, vectors
 

@@ -11,13 +11,13 @@ import pytest
 from onnx import numpy_helper
 
 from netdsl.dims import Dim, dim, symbol
-from netdsl.ops.arrange import Expand, Rearrange, Tile, Transpose
-from netdsl.ops.base import DataError, Op
-from netdsl.ops.create import CausalMask, Constant, Range
-from netdsl.ops.join import Concat, Split
-from netdsl.ops.reshape import Flatten, Reshape, Squeeze, Unsqueeze
-from netdsl.ops.rules import could_equal, share, sizes
-from netdsl.ops.slice import Slice
+from netdsl.ops.contract.base import DataError, Op
+from netdsl.ops.contract.rules import could_equal, share, sizes
+from netdsl.ops.create.create import CausalMask, Constant, Range
+from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
+from netdsl.ops.shape.join import Concat, Split
+from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
+from netdsl.ops.shape.slice import Slice
 from netdsl.types import DType, tensor
 from ops.vectors import Vector, check_vector, vectors
 

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 from netdsl.dims import Dim, dim, symbol
-from netdsl.ops import conv as conv_module
-from netdsl.ops import conv_transpose as conv_transpose_module
-from netdsl.ops.base import DataError, Op
-from netdsl.ops.conv import Conv
-from netdsl.ops.conv_transpose import ConvTranspose
-from netdsl.ops.global_pool import (
+from netdsl.ops.contract.base import DataError, Op
+from netdsl.ops.contract.rules import sizes
+from netdsl.ops.conv import conv as conv_module
+from netdsl.ops.conv import conv_transpose as conv_transpose_module
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.conv.conv_transpose import ConvTranspose
+from netdsl.ops.pool.global_pool import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
     GlobalAvgPool,
     GlobalLpPool,
     GlobalMaxPool,
 )
-from netdsl.ops.pad import Pad
-from netdsl.ops.pool import AvgPool, LpPool, MaxPool
-from netdsl.ops.rules import sizes
-from netdsl.ops.upsample import Upsample
+from netdsl.ops.pool.pool import AvgPool, LpPool, MaxPool
+from netdsl.ops.pool.upsample import Upsample
+from netdsl.ops.shape.pad import Pad
 from netdsl.types import tensor
 from ops.vectors import Vector, check_vector, vectors
 

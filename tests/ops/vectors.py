@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 from onnx.backend.test.loader import load_model_tests
 
-from netdsl.ops.base import Op
+from netdsl.ops.contract.base import Op
 from netdsl.types import DType
 from ops.harness import strided
 

@@ -14,10 +14,10 @@ from netdsl.model import Parameter, Phase
 from netdsl.modules import load_module
 from netdsl.source import Source
 from netruntime.autodiff import differentiate
-from netruntime.backends import open_device
-from netruntime.binding import bind_inputs
-from netruntime.executor import execute
-from netruntime.plan import make_plan
+from netruntime.engine.backends import open_device
+from netruntime.engine.binding import bind_inputs
+from netruntime.engine.executor import execute
+from netruntime.engine.plan import make_plan
 
 STARTS = {"zeros": 0.0, "ones": 1.0}
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from netdsl.graph import Port
 from netdsl.model import Input, Parameter
-from netdsl.ops.base import Op
-from netdsl.ops.norm_batch import BatchNormTraining
-from netdsl.ops.random import Dropout, Normal
-from netdsl.ops.scan import Program, Scan
+from netdsl.ops.contract.base import Op
+from netdsl.ops.create.random import Dropout, Normal
+from netdsl.ops.norm.norm_batch import BatchNormTraining
+from netdsl.ops.sequence.scan import Program, Scan
 from torch_graphs.layers import LAYERS
 from torch_graphs.simple import DTYPES, SIMPLE, ints, unknown
 
@@ -101,7 +101,7 @@ class TorchGraph:
         return OPERATORS.get(op.name, unknown)(op, *args)
 
     def _rng(self, node: int) -> np.random.Generator | None:
-        """Our runtime's generator of a node; see `netruntime.executor`."""
+        """Our runtime's generator of a node; see `netruntime.engine.executor`."""
         if self.seed is None or not self.ops[node].is_random:
             return None
         key = (self.seed, zlib.crc32(self.graph.nodes[node]["label"].encode()))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netdsl.ops.base import Op
+from netdsl.ops.contract.base import Op
 from netdsl.types import DType
 
 DTYPES = {

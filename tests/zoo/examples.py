@@ -10,9 +10,9 @@ import numpy as np
 
 import netruntime as nr
 from netdsl.model import Parameter
-from netruntime.io.renamed import write_renamed
-from netruntime.network import Network
-from netruntime.weights import name_map
+from netruntime.engine.network import Network
+from netruntime.engine.weights import name_map
+from netruntime.weight_files.renamed import write_renamed
 
 Array = np.ndarray[Any, Any]
 

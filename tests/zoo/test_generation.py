@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import netruntime as nr
+from netruntime.engine.loading import load_checked
 from netruntime.errors import GenerationError
 from netruntime.generation import Decoder, find_roles
 from netruntime.generation.decoder import complete_given
 from netruntime.generation.incremental import CachedStepper, Course, open_stepper
-from netruntime.loading import load_checked
 from zoo.examples import EXAMPLES, load_varied
 
 SMALL: dict[str, dict[str, Any]] = {

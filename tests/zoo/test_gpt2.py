@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netruntime.loading import load_checked
-from netruntime.testing import run_tests
+from netruntime.engine.loading import load_checked
+from netruntime.engine.testing import run_tests
 from zoo.examples import (
     EXAMPLES,
     assert_close,

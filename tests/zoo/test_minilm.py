@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netruntime.demo.sentences import model_folder
-from netruntime.io.input_spec import TextOptions
-from netruntime.io.text import Tokens, tokenize
+from demo.sentences import model_folder
+from netruntime.readers.input_spec import TextOptions
+from netruntime.readers.text import Tokens, tokenize
 from zoo.examples import (
     Array,
     assert_close,

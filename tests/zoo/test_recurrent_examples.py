@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from netruntime.network import Network
+from netruntime.engine.network import Network
 from zoo.examples import Array, assert_close, load_example, load_varied, parameter_count, uniform
 from zoo.onnx_recurrent import onnx_recurrent
 

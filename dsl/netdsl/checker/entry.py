@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl import syntax as s
-from netdsl.checker import overrides, resolve, signatures, stages, tests, trains
-from netdsl.checker.blocks import declare_model_inputs, finish, root_names
-from netdsl.checker.configs import configure
+from netdsl.checker import resolve
+from netdsl.checker.calls import stages
+from netdsl.checker.calls.blocks import declare_model_inputs, finish, root_names
+from netdsl.checker.context.scope import Checker, Scope, TooManyErrors
+from netdsl.checker.evaluate.statements import run_body
 from netdsl.checker.hints import hints, unused_names
-from netdsl.checker.scope import Checker, Scope, TooManyErrors
-from netdsl.checker.statements import run_body
+from netdsl.checker.sections import overrides, tests, trains
+from netdsl.checker.sections.configs import configure
+from netdsl.checker.sizes import signatures
 from netdsl.diagnostics import Diagnostic, NetError, cap, error
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from netdsl import syntax as s
-from netdsl.checker.blocks import root_names
-from netdsl.checker.calls import TYPE_FUNCTIONS
-from netdsl.checker.expressions import lookup, unknown_name
-from netdsl.checker.inits import INITIALISERS
-from netdsl.checker.scope import Binding, Checker, Scope
-from netdsl.checker.statements import IMPLICIT_INPUT
-from netdsl.checker.statics import FUNCTIONS
-from netdsl.checker.values import POISON
+from netdsl.checker.calls.blocks import root_names
+from netdsl.checker.calls.calls import TYPE_FUNCTIONS
+from netdsl.checker.context.scope import Binding, Checker, Scope
+from netdsl.checker.context.values import POISON
+from netdsl.checker.evaluate.expressions import lookup, unknown_name
+from netdsl.checker.evaluate.inits import INITIALISERS
+from netdsl.checker.evaluate.statements import IMPLICIT_INPUT
+from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.modules import Module
 
 SPECIAL = frozenset({"einsum", "identity", "_", *TYPE_FUNCTIONS, *FUNCTIONS})

@@ -12,8 +12,8 @@ from difflib import unified_diff
 from netdsl.formatter.code import Code
 from netdsl.formatter.gaps import read_gap
 from netdsl.formatter.writer import Writer
-from netdsl.layout import lay_out
-from netdsl.parser import parse
+from netdsl.parsing.layout import lay_out
+from netdsl.parsing.parser import parse
 from netdsl.source import Source
 
 __all__ = ["diff_text", "format_text", "is_canonical"]

@@ -1,14 +1,14 @@
-"""The operators of the language, one class each; see `base` for what an operator is.
+"""The operators of the language, in families; see `contract.base` for what an operator is.
 
-Every module of this package is imported here, so a new operator is a new file and nothing else.
+Every module below this package is imported here, so a new operator is a new file and nothing else.
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
-from netdsl.ops.base import REGISTRY, Op, OpError
+from netdsl.ops.contract.base import REGISTRY, Op, OpError
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+for _module in walk_packages(__path__, f"{__name__}."):
+    import_module(_module.name)
 
 __all__ = ["REGISTRY", "Op", "OpError"]

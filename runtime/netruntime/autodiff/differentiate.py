@@ -9,9 +9,9 @@ import networkx as nx
 
 from netdsl.diagnostics import NetError, error
 from netdsl.graph import Port, inputs_of
-from netdsl.ops.base import Op
-from netdsl.ops.scan import Scan
-from netdsl.ops.value import Value
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.value import Value
+from netdsl.ops.sequence.scan import Scan
 from netruntime.autodiff.lower import lower
 from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scans import scan_gradient

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import networkx as nx
 
 from netdsl.graph import Port, inputs_of
-from netdsl.ops.base import Op
-from netdsl.ops.linear import Linear, MatMul
-from netdsl.ops.scan import ProgramStep, Scan
-from netdsl.ops.value import Value, emitted
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.value import Value, emitted
+from netdsl.ops.linear.linear import Linear, MatMul
+from netdsl.ops.sequence.scan import ProgramStep, Scan
 from netdsl.types import TensorType
 from netruntime.autodiff.tape import GraphTape, Origin, ProgramTape, origin_of
 

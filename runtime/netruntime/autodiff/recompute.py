@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from netdsl.graph import Port, inputs_of
 from netdsl.model import Input, Parameter
-from netdsl.ops.value import Value
+from netdsl.ops.contract.value import Value
 from netruntime.autodiff.tape import GraphTape, origin_of
 
 PREFIX = "again"

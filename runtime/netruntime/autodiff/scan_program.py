@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from netdsl.diagnostics import error
 from netdsl.dims import dim
-from netdsl.ops.arithmetic import Add
-from netdsl.ops.linear import Linear, MatMul
-from netdsl.ops.scan import Program, ProgramStep, Scan
-from netdsl.ops.value import Value
+from netdsl.ops.contract.value import Value
+from netdsl.ops.elementwise.arithmetic import Add
+from netdsl.ops.linear.linear import Linear, MatMul
+from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.source import Span
 from netdsl.types import TensorType
 from netruntime.autodiff.tape import Key, ProgramTape

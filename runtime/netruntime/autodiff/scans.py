@@ -13,11 +13,11 @@ from dataclasses import replace
 from netdsl.diagnostics import error
 from netdsl.dims import dim
 from netdsl.graph import Port, program_graph
-from netdsl.ops.create import Range
-from netdsl.ops.linear import MatMul
-from netdsl.ops.reshape import Reshape
-from netdsl.ops.scan import Program, ProgramStep, Scan
-from netdsl.ops.value import Value
+from netdsl.ops.contract.value import Value
+from netdsl.ops.create.create import Range
+from netdsl.ops.linear.linear import MatMul
+from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
+from netdsl.ops.shape.reshape import Reshape
 from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scan_program import BackwardProgram, Grads, Later
 from netruntime.autodiff.tape import GraphTape, Key

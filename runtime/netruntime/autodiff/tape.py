@@ -9,11 +9,11 @@ from typing import Any
 import networkx as nx
 
 from netdsl.graph import Frame, Port, add_node, inputs_of
-from netdsl.ops.arrange import Transpose
-from netdsl.ops.base import Op
-from netdsl.ops.linear import MatMul
-from netdsl.ops.scan import Program, ProgramStep
-from netdsl.ops.value import Value
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.value import Value
+from netdsl.ops.linear.linear import MatMul
+from netdsl.ops.sequence.scan import Program, ProgramStep
+from netdsl.ops.shape.arrange import Transpose
 from netdsl.source import Span
 from netdsl.types import TensorType
 

@@ -8,19 +8,19 @@ from typing import Any, NoReturn
 
 import click
 
-from netruntime.cli.check import check
-from netruntime.cli.completion import completion
-from netruntime.cli.eval import evaluate
-from netruntime.cli.explain import explain
-from netruntime.cli.failures import EXIT_CODES, PipeClosedError, guarded
-from netruntime.cli.fmt import fmt
-from netruntime.cli.generate import generate
-from netruntime.cli.init import init
-from netruntime.cli.predict import predict
-from netruntime.cli.run import run
-from netruntime.cli.show import show
-from netruntime.cli.test import test
-from netruntime.cli.train import train
+from netruntime.cli.check.command import check
+from netruntime.cli.common.failures import EXIT_CODES, PipeClosedError, guarded
+from netruntime.cli.completion.command import completion
+from netruntime.cli.eval.options import evaluate
+from netruntime.cli.explain.command import explain
+from netruntime.cli.fmt.command import fmt
+from netruntime.cli.generate.options import generate
+from netruntime.cli.init.command import init
+from netruntime.cli.predict.options import predict
+from netruntime.cli.run.options import run
+from netruntime.cli.show.command import show
+from netruntime.cli.test.command import test
+from netruntime.cli.train.options import train
 
 EXIT_HELP = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words}" for code, words in EXIT_CODES.items())
 

@@ -14,7 +14,7 @@ from netruntime.data.dataset import Dataset
 from netruntime.data.sampler import uniform
 from netruntime.data.table import ColumnInfo
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 _STATISTICS_ROWS = 512
 _SMALLEST_STD = 1e-6

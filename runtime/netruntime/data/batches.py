@@ -12,7 +12,7 @@ from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.prefetch import prefetch as prefetched
 from netruntime.data.sampler import Sampler
 from netruntime.errors import DataInputError
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 def batches(

@@ -10,7 +10,7 @@ from netdsl.types import TensorType
 from netruntime.data.dataset import Dataset
 from netruntime.data.options import IGNORED_LABEL
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, CastError
+from netruntime.files.arrays import Array, CastError
 
 _CHUNK = 4096
 

@@ -14,7 +14,7 @@ from netruntime.data.options import DataOptions
 from netruntime.data.pictures import Picture, PictureFit, channels_first, picture_of, three
 from netruntime.data.table import ColumnInfo
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, cast
+from netruntime.files.arrays import Array, cast
 from netruntime.sizes import SizeClashError, bind_sizes
 
 Step = Callable[[Array], Array]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from netruntime.data.table import ColumnInfo
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from netruntime.data.options import IGNORED_LABEL, DataOptions
 from netruntime.data.padding import pad_rows
 from netruntime.data.table import ColumnInfo, Table, Values
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, CastError, cast
+from netruntime.files.arrays import Array, CastError, cast
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netruntime.io.input_spec import Resize
+from netruntime.readers.input_spec import Resize
 
 IGNORED_LABEL = -1
 """The label of padding; `cross_entropy(..., ignore=-1)` leaves it out."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netdsl.types import DType, TensorType
-from netruntime.io.arrays import Array, cast, numpy_dtype
+from netruntime.files.arrays import Array, cast, numpy_dtype
 
 KEEP, LENGTH, SEGMENT = "keep", "length", "segment"
 

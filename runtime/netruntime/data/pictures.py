@@ -10,8 +10,8 @@ import numpy as np
 from netdsl.dims import Dim
 from netruntime.data.resize import resize_pictures
 from netruntime.data.table import ColumnInfo
-from netruntime.io.arrays import Array
-from netruntime.io.input_spec import Resize
+from netruntime.files.arrays import Array
+from netruntime.readers.input_spec import Resize
 
 Picture = tuple[int, int, int]
 """Channels, height and width."""

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from netruntime.io.arrays import Array
-from netruntime.io.input_spec import Resize
+from netruntime.files.arrays import Array
+from netruntime.readers.input_spec import Resize
 
 
 def resize_pictures(pictures: Array, height: int, width: int, how: Resize) -> Array:

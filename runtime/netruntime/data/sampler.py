@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 POOL = 64
 """How many batches are sorted by length together: more need less padding, fewer are better mixed."""

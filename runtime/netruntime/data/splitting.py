@@ -8,7 +8,7 @@ from netruntime.data.checks import label_values
 from netruntime.data.dataset import Dataset, Subset
 from netruntime.data.sampler import generator
 from netruntime.errors import DataInputError
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:

@@ -13,7 +13,7 @@ from netruntime.data.formats.embedded import RowReader, RowStream, RowTable
 from netruntime.data.matching import Match, match_columns
 from netruntime.data.options import DataOptions
 from netruntime.data.table import ColumnInfo
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, short_name
+from netruntime.files.arrays import Array, short_name
 
 Values = Array | list[Array]
 """Rows of a column: one array `[n, *item]`, or a list of n arrays where they differ in length."""

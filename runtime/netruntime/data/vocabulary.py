@@ -11,8 +11,8 @@ import numpy as np
 
 from netruntime.data.options import DataOptions
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
-from netruntime.io.text import load_tokenizer
+from netruntime.files.arrays import Array
+from netruntime.readers.text import load_tokenizer
 
 SPECIAL = ("<pad>", "<begin>", "<end>")
 """The first entries of a vocabulary of characters for translations."""

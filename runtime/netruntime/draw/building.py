@@ -13,9 +13,9 @@ import networkx as nx
 
 from netdsl.dims import dim
 from netdsl.model import CallStep, Input, Model, Output, Parameter
-from netdsl.ops.arithmetic import Add, Multiply, Subtract
-from netdsl.ops.base import Op
-from netdsl.ops.scan import Scan
+from netdsl.ops.contract.base import Op
+from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
+from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import TensorType, shape_text
 from netruntime.draw.hierarchy import Group, assign_weights, group_tree, is_hidden

@@ -9,8 +9,8 @@ import networkx as nx
 
 from netdsl.graph import Frame
 from netdsl.model import Input, Parameter
-from netdsl.ops.create import Constant
-from netdsl.ops.scan import Scan
+from netdsl.ops.create.create import Constant
+from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import networkx as nx
 
 from netdsl.model import Input, Output
-from netdsl.ops.scan import Scan
+from netdsl.ops.sequence.scan import Scan
 from netruntime.draw.hierarchy import Group, is_hidden
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.ops.base import Op
+from netdsl.ops.contract.base import Op
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','DejaVu Sans',Arial,sans-serif"
 TITLE, DETAIL = 13.0, 11.0

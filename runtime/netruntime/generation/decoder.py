@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from netdsl.types import DType
+from netruntime.engine.network import Network
 from netruntime.errors import GenerationError, shown
 from netruntime.generation.incremental import Stepper, UnsupportedError, open_stepper
 from netruntime.generation.roles import Roles, lengths_over
-from netruntime.network import Network
 
 Array = np.ndarray[Any, Any]
 

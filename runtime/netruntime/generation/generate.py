@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netruntime.engine.network import Network
 from netruntime.generation.beam import BeamSearch, beam_search
 from netruntime.generation.checks import (
     check_counts,
@@ -30,7 +31,6 @@ from netruntime.generation.sampling import (
     penalise_repeats,
 )
 from netruntime.generation.verify import verify
-from netruntime.network import Network
 
 Stream = Callable[[list[int | None]], None]
 """Is given the next token of each row, or None for a row that has ended."""

@@ -10,10 +10,10 @@ import networkx as nx
 from netdsl.diagnostics import error, suggest
 from netdsl.dims import Dim, symbol
 from netdsl.model import Model
-from netdsl.ops.create import Range
-from netdsl.ops.index import Gather
-from netdsl.ops.scan import Scan
-from netdsl.ops.softmax import Softmax
+from netdsl.ops.attention.softmax import Softmax
+from netdsl.ops.create.create import Range
+from netdsl.ops.index.index import Gather
+from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
 from netruntime.errors import GenerationError

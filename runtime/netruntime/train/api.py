@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from netdsl.checker import check
-from netruntime.backends import open_device
 from netruntime.data import DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained
-from netruntime.loading import load, open_module
-from netruntime.network import Network
-from netruntime.train.data import open_rows
+from netruntime.engine.backends import open_device
+from netruntime.engine.loading import load, open_module
+from netruntime.engine.network import Network
+from netruntime.engine.weights import Given
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.initial_weights import first_weights
+from netruntime.train.rows import open_rows
 from netruntime.train.run import Request, prepare
-from netruntime.train.start import first_weights
 from netruntime.train.trainer import no_section
-from netruntime.weights import Given
 
 Note = Callable[[str], None]
 """Is told in words what a user should know, such as how data were made to fit."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netruntime.errors import TrainingError
-from netruntime.train.arguments import COUNT, NOT_NEGATIVE, Checked, bad_value, number
+from netruntime.train.update.bounds import COUNT, NOT_NEGATIVE, Checked, bad_value, number
 
 Mode = Literal["min", "max"]
 State = dict[str, float | None]

@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from netdsl.model import Phase
-from netruntime.backends import Device
 from netruntime.data import Augment, Dataset, batches
+from netruntime.engine.backends import Device
 from netruntime.train.step import LOSS, PhaseStep
 from netruntime.train.totals import Totals
 

@@ -12,8 +12,8 @@ import numpy as np
 from netdsl.model import Phase
 from netruntime.data import Dataset
 from netruntime.errors import TrainingError
-from netruntime.train.data import only_classes
 from netruntime.train.metrics import monitored
+from netruntime.train.rows import only_classes
 from netruntime.train.settings import Settings
 
 SAMPLED = 256

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netdsl.checker.settings import DEFAULTS
+from netdsl.checker.sections.settings import DEFAULTS
 from netdsl.graph import build
 from netdsl.model import Call, Phase
 from netdsl.source import Span
-from netruntime.backends import Device
+from netruntime.engine.backends import Device
+from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
-from netruntime.train.accumulate import GradientMean, owned
-from netruntime.train.clipping import clip, make_clips
-from netruntime.train.groups import make_group, members, resolve_groups, trained_labels
-from netruntime.train.optimizers import make_optimizer
-from netruntime.train.regularisers import make_regularisers, regularise
-from netruntime.train.schedules import make_schedule
-from netruntime.train.state import OptimizerState
 from netruntime.train.step import Outcome, PhaseStep
-from netruntime.weights import parameters
+from netruntime.train.update.accumulate import GradientMean, owned
+from netruntime.train.update.clipping import clip, make_clips
+from netruntime.train.update.groups import make_group, members, resolve_groups, trained_labels
+from netruntime.train.update.optimizer_state import OptimizerState
+from netruntime.train.update.optimizers import make_optimizer
+from netruntime.train.update.regularisers import make_regularisers, regularise
+from netruntime.train.update.schedules import make_schedule
 
 Array = Any
 DEFAULT_SCHEDULE = "constant"

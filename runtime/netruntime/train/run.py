@@ -11,23 +11,23 @@ from typing import Any
 
 from netdsl.checker import check
 from netdsl.model import Checked, Phase
-from netruntime.backends import open_device
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
 from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
+from netruntime.engine.backends import open_device
+from netruntime.engine.loading import open_module
+from netruntime.engine.weights import Given
 from netruntime.errors import TrainingError, shown
-from netruntime.loading import open_module
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text
-from netruntime.train.data import only_classes, open_rows
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.fingerprints import check_facts, run_facts
+from netruntime.train.initial_weights import first_weights
 from netruntime.train.loop import Loop
 from netruntime.train.records.jsonl import MetricsLog
+from netruntime.train.rows import only_classes, open_rows
 from netruntime.train.settings import Settings, settings_of
-from netruntime.train.start import first_weights
 from netruntime.train.trainer import Trainer
-from netruntime.weights import Given
 
 Note = Callable[[str], None]
 CHECKPOINTS = "checkpoints"

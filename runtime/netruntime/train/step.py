@@ -11,12 +11,12 @@ import networkx as nx
 from netdsl.graph import Port, build
 from netdsl.model import Parameter, Phase
 from netruntime.autodiff import differentiate
-from netruntime.backends import Device
-from netruntime.binding import bind_inputs
+from netruntime.engine.backends import Device
+from netruntime.engine.binding import bind_inputs
+from netruntime.engine.executor import execute
+from netruntime.engine.network import MAX_PLANS
+from netruntime.engine.plan import Plan, make_plan
 from netruntime.errors import TrainingError
-from netruntime.executor import execute
-from netruntime.network import MAX_PLANS
-from netruntime.plan import Plan, make_plan
 
 Array = Any
 LOSS = "loss"

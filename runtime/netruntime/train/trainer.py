@@ -11,14 +11,14 @@ import numpy as np
 from netdsl.graph import build
 from netdsl.model import Parameter, Phase
 from netdsl.types import TensorType
-from netruntime.backends import Device
-from netruntime.backends.memory import keep_freed_memory
+from netruntime.engine.backends import Device
+from netruntime.engine.backends.memory import keep_freed_memory
+from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
-from netruntime.train.average import WeightAverage
 from netruntime.train.checkpoint import Checkpoint
 from netruntime.train.phase import Length, TrainingPhase, Update
-from netruntime.train.state import OptimizerState
-from netruntime.weights import parameters
+from netruntime.train.update.average import WeightAverage
+from netruntime.train.update.optimizer_state import OptimizerState
 
 Array = Any
 WEIGHTS, AVERAGE, OPTIMIZER = "weights", "average", "optimizer"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.attention import Attention
-from netdsl.ops.positions import Alibi, Rotary
+from netdsl.ops.attention.attention import Attention
+from netdsl.ops.attention.positions import Alibi, Rotary
 from ops.harness import reference, run_onnx
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper
 
-from netdsl.ops.create import CausalMask, Constant, Range
-from netdsl.ops.vector import Vector
+from netdsl.ops.create.create import CausalMask, Constant, Range
+from netdsl.ops.create.vector import Vector
 from ops.harness import reference, run_onnx
 
 

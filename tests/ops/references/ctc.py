@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.ctc import CtcLoss
+from netdsl.ops.sequence.ctc import CtcLoss
 from ops.harness import reference
 
 

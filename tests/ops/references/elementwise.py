@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops import activations, arithmetic, comparison, elementary, smooth_activations
-from netdsl.ops.base import Op
-from netdsl.ops.stop_gradient import StopGradient
+from netdsl.ops.contract.base import Op
+from netdsl.ops.elementwise import activations, arithmetic, comparison, elementary, smooth_activations
+from netdsl.ops.elementwise.stop_gradient import StopGradient
 from ops.harness import as_tensor_proto, reference, run_onnx
 
 SINGLE_NODES: dict[type[Op], str] = {

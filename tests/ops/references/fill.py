@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from netdsl.ops.fill import Ones, Zeros
+from netdsl.ops.create.fill import Ones, Zeros
 from ops.harness import reference, run_onnx
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.index import Gather, GatherElements, OneHot
-from netdsl.ops.scatter import Scatter
-from netdsl.ops.slice import Flip, Roll, Slice
-from netdsl.ops.top_k import TopK
+from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.scatter import Scatter
+from netdsl.ops.index.top_k import TopK
+from netdsl.ops.shape.slice import Flip, Roll, Slice
 from netdsl.types import DType
 from ops.harness import as_tensor_proto, reference, run_onnx
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.join import Concat, Split, Stack
+from netdsl.ops.shape.join import Concat, Split, Stack
 from ops.harness import reference, run_onnx
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.ops.einsum import Einsum
-from netdsl.ops.linear import Linear, MatMul
+from netdsl.ops.linear.einsum import Einsum
+from netdsl.ops.linear.linear import Linear, MatMul
 from ops.harness import reference, run_onnx
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm_batch import BatchNormTraining
-from netdsl.ops.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.norm.norm import BatchNorm, LayerNorm
+from netdsl.ops.norm.norm_batch import BatchNormTraining
+from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
+from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
 from ops.harness import reference, run_onnx
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.reduce import LogSumExp, Max, Mean, Min, Prod, Reduction, Sum
-from netdsl.ops.reduce_axis import All, ArgMax, ArgMin, CumSum
-from netdsl.ops.reduce_axis import Any as AnyOf
-from netdsl.ops.variance import Variance
+from netdsl.ops.reduce.reduce import LogSumExp, Max, Mean, Min, Prod, Reduction, Sum
+from netdsl.ops.reduce.reduce_axis import All, ArgMax, ArgMin, CumSum
+from netdsl.ops.reduce.reduce_axis import Any as AnyOf
+from netdsl.ops.reduce.variance import Variance
 from ops.harness import as_tensor_proto, reference, run_onnx
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.arrange import Expand, Rearrange, Tile, Transpose
-from netdsl.ops.reshape import Flatten, Reshape, Squeeze, Unsqueeze
+from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
+from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from ops.harness import reference, run_onnx
 
 

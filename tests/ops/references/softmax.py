@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.softmax import LogSoftmax, Softmax
+from netdsl.ops.attention.softmax import LogSoftmax, Softmax
 from ops.harness import reference, run_onnx
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.conv import Conv
-from netdsl.ops.conv_transpose import ConvTranspose
-from netdsl.ops.global_pool import (
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.conv.conv_transpose import ConvTranspose
+from netdsl.ops.pool.global_pool import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
     GlobalAvgPool,
     GlobalLpPool,
     GlobalMaxPool,
 )
-from netdsl.ops.pad import Pad
-from netdsl.ops.pool import AvgPool, LpPool, MaxPool
-from netdsl.ops.upsample import Upsample
+from netdsl.ops.pool.pool import AvgPool, LpPool, MaxPool
+from netdsl.ops.pool.upsample import Upsample
+from netdsl.ops.shape.pad import Pad
 from ops.harness import reference, run_onnx
 
 AUTO_PAD = {"same": "SAME_UPPER", "same_lower": "SAME_LOWER", "valid": "VALID"}

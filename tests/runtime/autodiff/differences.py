@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import netruntime as nr
-from netruntime.network import Network
+from netruntime.engine.network import Network
 
 STEP = 1e-5
 RTOL, ATOL = 1e-5, 1e-7

@@ -8,11 +8,11 @@ import pytest
 import netruntime as nr
 from netdsl.checker import check
 from netdsl.graph import build
-from netruntime.backends import open_device
-from netruntime.loading import open_module
-from netruntime.network import Network
-from netruntime.plan import Plan
-from netruntime.weights import open_weights
+from netruntime.engine.backends import open_device
+from netruntime.engine.loading import open_module
+from netruntime.engine.network import Network
+from netruntime.engine.plan import Plan
+from netruntime.engine.weights import open_weights
 
 DEEP = """net 1.0
 model Deep(x: f32[B, S, 16]) -> loss: f32[] {

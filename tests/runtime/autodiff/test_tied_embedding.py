@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import netruntime as nr
-from netdsl.ops.arrange import Transpose
-from netdsl.ops.linear import MatMul
+from netdsl.ops.linear.linear import MatMul
+from netdsl.ops.shape.arrange import Transpose
 
 TIED = """net 1.0
 model Tied(ids: i32[B, T]) -> loss: f32[] {

@@ -14,7 +14,7 @@ from netdsl.graph import build
 from netdsl.model import Input, Output, Parameter
 from netdsl.modules import load_module
 from netdsl.source import Source
-from netruntime.cli.check import count_operators, count_parameters
+from netruntime.cli.check.command import count_operators, count_parameters
 
 LENET = ROOT / "examples" / "lenet5.net"
 

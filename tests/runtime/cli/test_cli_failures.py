@@ -15,8 +15,8 @@ from command_line import ROOT, SCORES, START, environment, netrun, netrun_json, 
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netruntime import DataInputError, DeviceError, MissingExtraError, WeightsError
-from netruntime.cli.failures import EXIT_CODES, exit_code, file_error, guarded, usage_error
-from netruntime.cli.output import paint, visible
+from netruntime.cli.common.failures import EXIT_CODES, exit_code, file_error, guarded, usage_error
+from netruntime.cli.common.output import paint, visible
 
 LENET = ROOT / "examples" / "lenet5.net"
 

@@ -103,7 +103,7 @@ def test_a_write_that_fails_leaves_the_file(tmp_path: Path, monkeypatch: pytest.
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("netruntime.io.atomic.os.fsync", full)
+    monkeypatch.setattr("netruntime.files.atomic.os.fsync", full)
     result = netrun("fmt", path)
     assert result.exit_code == 4
     assert f"cannot write `{path}`: No space left on device" in result.stderr

@@ -11,7 +11,7 @@ import pytest
 from command_line import netrun, netrun_json
 
 import netruntime as nr
-from netruntime.cli.failures import BAD_DATA, BAD_FILE, OK, USAGE
+from netruntime.cli.common.failures import BAD_DATA, BAD_FILE, OK, USAGE
 
 LETTERS = list("abcdefgh\né!")
 TRANSLATION = ["<pad>", "<begin>", "<end>", *"abcdefgh"]

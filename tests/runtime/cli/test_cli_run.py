@@ -11,7 +11,7 @@ import pytest
 from command_line import PAIR, ROOT, SCORES, netrun, netrun_json, write
 
 import netruntime as nr
-from netruntime.cli.running.results import is_probability
+from netruntime.cli.run.results import is_probability
 
 LENET = ROOT / "examples" / "lenet5.net"
 PERCEPTRON = ROOT / "examples" / "mlp.net"
@@ -314,7 +314,7 @@ class TestOtherOptions:
         def absent(name: str, index: int) -> None:
             raise nr.DeviceError.make("E0911", "there is no GPU in this test")
 
-        monkeypatch.setattr("netruntime.backends.device._open_cuda", absent)
+        monkeypatch.setattr("netruntime.engine.backends.device._open_cuda", absent)
         result = netrun("run", scores, "-i", "ones", "--device", "auto")
         assert result.exit_code == 0
         assert "note: running on the CPU: there is no GPU in this test" in result.stderr

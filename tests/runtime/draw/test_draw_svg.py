@@ -18,7 +18,7 @@ from draw_models import ALL, BIDIRECTIONAL, CHAIN, SIAMESE, STAGES, TRANSFORMER,
 
 from netdsl.graph import build
 from netdsl.model import Parameter
-from netdsl.ops.create import Constant
+from netdsl.ops.create.create import Constant
 from netruntime.draw import block_docs, draw_html, draw_svg
 from netruntime.draw.boxes import measure
 from netruntime.draw.building import build_scene

@@ -25,7 +25,7 @@ from small_models import (
 )
 
 import netruntime as nr
-from netdsl.ops.scan import Scan
+from netdsl.ops.sequence.scan import Scan
 from netruntime.generation.incremental import (
     CachedStepper,
     Course,

@@ -110,7 +110,7 @@ def test_frozen_weights_stay_and_have_no_state() -> None:
 
 def test_what_is_frozen_costs_nothing() -> None:
     """No node of the backward pass computes a gradient of a frozen weight, or of what lies before it."""
-    from netruntime.plan import make_plan
+    from netruntime.engine.plan import make_plan
 
     sizes = {"B": 4}
     counts = []

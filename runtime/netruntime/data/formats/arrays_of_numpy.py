@@ -12,8 +12,8 @@ import numpy as np
 
 from netruntime.data.table import ColumnTable, array_table
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
-from netruntime.io.numpy_files import ArrayFileError, npy_layout, npz_members, read_npz_array
+from netruntime.files.arrays import Array
+from netruntime.files.numpy_files import ArrayFileError, npy_layout, npz_members, read_npz_array
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from netruntime.data.table import Column, ColumnInfo, ColumnTable, Role, table_of
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 PIXELS = 3 * 32 * 32
 _CLASS_FILES = {"label": ("batches.meta.txt", "fine_label_names.txt"), "coarse": ("coarse_label_names.txt",)}

@@ -14,7 +14,7 @@ from netruntime.data.formats.tables import LineColumn, word_column
 from netruntime.data.options import DataOptions
 from netruntime.data.table import Column, ColumnTable, table_of
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 _NOT_WHOLE = frozenset(".eEnN")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from netruntime.data.table import ArrayColumn, Column, ColumnInfo, ColumnTable, RaggedColumn, Values, table_of
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array, short_name, to_host
+from netruntime.files.arrays import Array, short_name, to_host
 
 _SAMPLE = 8
 """How many rows are looked at to tell whether rows differ in length."""

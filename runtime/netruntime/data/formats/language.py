@@ -15,7 +15,7 @@ from netruntime.data.padding import filler_kind
 from netruntime.data.table import Column, ColumnInfo, ColumnTable, Role, table_of
 from netruntime.data.vocabulary import make_codec
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 def read_language(path: Path, wanted: Mapping[str, TensorType], options: DataOptions) -> ColumnTable:

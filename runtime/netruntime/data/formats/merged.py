@@ -10,7 +10,7 @@ import numpy as np
 
 from netruntime.data.table import Column, ColumnInfo, ColumnTable, Values, table_of
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnTable:

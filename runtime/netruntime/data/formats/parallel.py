@@ -12,7 +12,7 @@ from netruntime.data.options import DataOptions
 from netruntime.data.table import Column, ColumnTable, RaggedColumn, Role, table_of
 from netruntime.data.vocabulary import Codec, make_codec
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 Pair = tuple[int, str, str]
 """A line's number, the source sentence and the target sentence."""

@@ -11,7 +11,7 @@ from netruntime.data.formats.tables import word_column
 from netruntime.data.options import DataOptions
 from netruntime.data.table import ArrayColumn, Column, ColumnTable, RaggedColumn, table_of
 from netruntime.errors import DataInputError, need_extra, shown
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 
 def read_parquet(path: Path, options: DataOptions) -> ColumnTable:

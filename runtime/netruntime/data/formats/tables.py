@@ -10,9 +10,9 @@ import numpy as np
 from netruntime.data.options import DataOptions
 from netruntime.data.table import ArrayColumn, Column, RaggedColumn
 from netruntime.errors import DataInputError, shown
-from netruntime.io.arrays import Array
-from netruntime.io.input_spec import TextOptions
-from netruntime.io.text import load_tokenizer
+from netruntime.files.arrays import Array
+from netruntime.readers.input_spec import TextOptions
+from netruntime.readers.text import load_tokenizer
 
 Place = Callable[[int], str]
 

@@ -16,17 +16,17 @@ import networkx as nx
 from netdsl.dims import dim
 from netdsl.graph import Port, add_node, inputs_of
 from netdsl.model import Input, Parameter
-from netdsl.ops.arithmetic import Add
-from netdsl.ops.arrange import Transpose
-from netdsl.ops.base import Array, Module, Op, OpError
-from netdsl.ops.create import Range
-from netdsl.ops.join import Concat
-from netdsl.ops.positions import Rotary
-from netdsl.ops.reduce import Sum
-from netdsl.ops.reduce_axis import CumSum
-from netdsl.ops.reshape import Reshape, Squeeze, Unsqueeze
-from netdsl.ops.scan import Scan
-from netdsl.ops.slice import Slice
+from netdsl.ops.attention.positions import Rotary
+from netdsl.ops.contract.base import Array, Module, Op, OpError
+from netdsl.ops.create.create import Range
+from netdsl.ops.elementwise.arithmetic import Add
+from netdsl.ops.reduce.reduce import Sum
+from netdsl.ops.reduce.reduce_axis import CumSum
+from netdsl.ops.sequence.scan import Scan
+from netdsl.ops.shape.arrange import Transpose
+from netdsl.ops.shape.join import Concat
+from netdsl.ops.shape.reshape import Reshape, Squeeze, Unsqueeze
+from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.demands import Demands, input_types, ports_of
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError

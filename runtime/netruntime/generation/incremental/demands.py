@@ -13,13 +13,13 @@ import networkx as nx
 
 from netdsl.graph import Port, inputs_of
 from netdsl.model import Input
-from netdsl.ops.attention import Attention
-from netdsl.ops.base import Op
-from netdsl.ops.create import Constant
-from netdsl.ops.index import Gather
-from netdsl.ops.positions import Alibi
-from netdsl.ops.reduce_axis import CumSum
-from netdsl.ops.scan import Scan
+from netdsl.ops.attention.attention import Attention
+from netdsl.ops.attention.positions import Alibi
+from netdsl.ops.contract.base import Op
+from netdsl.ops.create.create import Constant
+from netdsl.ops.index.index import Gather
+from netdsl.ops.reduce.reduce_axis import CumSum
+from netdsl.ops.sequence.scan import Scan
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
 from netruntime.generation.incremental.links import links

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 from netdsl.dims import Dim, symbol
-from netdsl.ops.scan import Program
+from netdsl.ops.sequence.scan import Program
 from netdsl.types import TensorType
 
 PAST = "past positions"

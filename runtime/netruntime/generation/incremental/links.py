@@ -14,33 +14,33 @@ from typing import Any
 
 from netdsl.dims import Dim, product
 from netdsl.model import Input, Output
-from netdsl.ops.activations import PRelu
-from netdsl.ops.arrange import Expand, Rearrange, Tile, Transpose
-from netdsl.ops.attention import Attention
-from netdsl.ops.base import Op
-from netdsl.ops.comparison import Where
-from netdsl.ops.conv import Conv
-from netdsl.ops.create import CausalMask, Constant, Range
-from netdsl.ops.einsum import Einsum
-from netdsl.ops.elementary import Cast, Clip
-from netdsl.ops.elementwise import Activation, Binary, Unary
-from netdsl.ops.fill import Ones, Zeros
-from netdsl.ops.index import Gather, GatherElements, OneHot
-from netdsl.ops.join import Concat, Split, Stack
-from netdsl.ops.linear import Linear, MatMul
-from netdsl.ops.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm_scale import L2Normalize, RMSNorm
-from netdsl.ops.pad import Pad
-from netdsl.ops.pool import Pool
-from netdsl.ops.positions import Alibi, Rotary
-from netdsl.ops.reduce import Reduction
-from netdsl.ops.reduce_axis import ArgMax, ArgMin, CumSum
-from netdsl.ops.reshape import Flatten, Reshape, Squeeze, Unsqueeze
-from netdsl.ops.rules import normal_axes
-from netdsl.ops.slice import Flip, Roll, Slice
-from netdsl.ops.softmax import LogSoftmax, Softmax
-from netdsl.ops.top_k import TopK
+from netdsl.ops.attention.attention import Attention
+from netdsl.ops.attention.positions import Alibi, Rotary
+from netdsl.ops.attention.softmax import LogSoftmax, Softmax
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.rules import normal_axes
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.create.create import CausalMask, Constant, Range
+from netdsl.ops.create.fill import Ones, Zeros
+from netdsl.ops.elementwise.activations import PRelu
+from netdsl.ops.elementwise.comparison import Where
+from netdsl.ops.elementwise.elementary import Cast, Clip
+from netdsl.ops.elementwise.kinds import Activation, Binary, Unary
+from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.top_k import TopK
+from netdsl.ops.linear.einsum import Einsum
+from netdsl.ops.linear.linear import Linear, MatMul
+from netdsl.ops.norm.norm import BatchNorm, LayerNorm
+from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
+from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.pool.pool import Pool
+from netdsl.ops.reduce.reduce import Reduction
+from netdsl.ops.reduce.reduce_axis import ArgMax, ArgMin, CumSum
+from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
+from netdsl.ops.shape.join import Concat, Split, Stack
+from netdsl.ops.shape.pad import Pad
+from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
+from netdsl.ops.shape.slice import Flip, Roll, Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import UnsupportedError
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 
-from netdsl.ops.arrange import Expand, Rearrange
-from netdsl.ops.base import Op
-from netdsl.ops.create import CausalMask, Constant, Range
-from netdsl.ops.fill import Ones, Zeros
-from netdsl.ops.reshape import Reshape
-from netdsl.ops.slice import Slice
+from netdsl.ops.contract.base import Op
+from netdsl.ops.create.create import CausalMask, Constant, Range
+from netdsl.ops.create.fill import Ones, Zeros
+from netdsl.ops.shape.arrange import Expand, Rearrange
+from netdsl.ops.shape.reshape import Reshape
+from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
 from netruntime.generation.incremental.links import Map

@@ -10,13 +10,13 @@ import numpy as np
 
 from netdsl.dims import symbol
 from netdsl.types import TensorType
-from netruntime.binding import bind_inputs
-from netruntime.executor import execute
+from netruntime.engine.binding import bind_inputs
+from netruntime.engine.executor import execute
+from netruntime.engine.network import Network
+from netruntime.engine.plan import Plan, Step, make_plan, runner
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental
 from netruntime.generation.incremental.forms import PAST, Time, UnsupportedError
-from netruntime.network import Network
-from netruntime.plan import Plan, Step, make_plan, runner
 
 
 @dataclass(frozen=True)

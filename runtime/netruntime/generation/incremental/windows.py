@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from netdsl.ops.base import Op
-from netdsl.ops.conv import Conv
-from netdsl.ops.join import Concat
-from netdsl.ops.pad import Pad
-from netdsl.ops.pool import Pool
-from netdsl.ops.slice import Slice
-from netdsl.ops.windows import Pair, Windows, windows
+from netdsl.ops.contract.base import Op
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.numerics.windows import Pair, Windows, windows
+from netdsl.ops.pool.pool import Pool
+from netdsl.ops.shape.join import Concat
+from netdsl.ops.shape.pad import Pad
+from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.forms import Time
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from netruntime.io.arrays import Array
+from netruntime.files.arrays import Array
 
 JSON: TypeAlias = Any
 """A value of JSON: None, a truth value, a number, a text, or lists and mappings of them."""

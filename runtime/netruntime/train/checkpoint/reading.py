@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from netruntime.errors import WeightsError
-from netruntime.io.arrays import Array, numpy_dtype
-from netruntime.io.safetensors_file import SafetensorsFile
+from netruntime.files.arrays import Array, numpy_dtype
 from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
 from netruntime.train.checkpoint.manifest import (
     FILES,
@@ -21,6 +20,7 @@ from netruntime.train.checkpoint.manifest import (
     read_manifest,
 )
 from netruntime.train.checkpoint.writing import file_record
+from netruntime.weight_files.safetensors_file import SafetensorsFile
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from netruntime.errors import TrainingError, WeightsError, shown
-from netruntime.io.atomic import sync_folder, write_atomically
-from netruntime.io.weights import write_weights
+from netruntime.files.atomic import sync_folder, write_atomically
 from netruntime.quantities import bytes_text
 from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
 from netruntime.train.checkpoint.manifest import (
@@ -24,6 +23,7 @@ from netruntime.train.checkpoint.manifest import (
     FileRecord,
     Manifest,
 )
+from netruntime.weight_files.weights import write_weights
 
 SAVING, DROPPED = ".saving-", ".dropped-"
 """How the names of folders begin that a killed process may leave behind."""

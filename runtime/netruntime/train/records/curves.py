@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.draw.charts import Chart, Series, line_charts
+from netruntime.charts import Chart, Series, line_charts
 from netruntime.train.checkpoint.writing import writing
 from netruntime.train.records.jsonl import read_log
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netruntime.backends import Device
+from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
 from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts

@@ -1,0 +1,1 @@
+"""Calls of operators and blocks, stages of a pipeline, and scans."""

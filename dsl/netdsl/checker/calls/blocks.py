@@ -1,0 +1,263 @@
+"""Building the body of a block for given static arguments and input types."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from netdsl import syntax as s
+from netdsl.checker.context import reports
+from netdsl.checker.context.reports import CallSite
+from netdsl.checker.context.scope import MAX_BODIES, MAX_CALL_DEPTH, Binding, Built, Scope, TooManyErrors
+from netdsl.checker.context.values import POISON, BlockValue, PoisonedError, Tensor
+from netdsl.checker.evaluate.statements import input_names, is_function, run_body
+from netdsl.checker.sizes.shapes import TypePattern, declare, match, type_pattern, unbound_names
+from netdsl.diagnostics import Label
+from netdsl.model import Body, Slot
+from netdsl.source import Span
+
+Moved = Mapping[Span | None, Span | None]
+"""From the places that the sizes of a shared body name, to those of the call at hand."""
+
+
+def instantiate(
+    scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
+) -> tuple[Body, Moved]:
+    """The body of a constructed block for the types of its inputs; equal calls share one body.
+
+    Raises:
+        PoisonedError: where the body has errors, which have been reported.
+        NetError: E0607 where blocks call each other without end.
+    """
+    checker = scope.checker
+    key = (value.key, tuple(None if i is None else i.type for i in inputs), checker.training)
+    places = _places(scope, value, inputs, call)
+    if key not in checker.bodies:
+        with entered(scope, key, value.block.name.text, call):
+            body = _build(scope, value, inputs, call, label)
+        checker.bodies[key] = None if body is None else Built(body, places)
+    built = checker.bodies[key]
+    if built is None:
+        raise PoisonedError
+    return built.body, dict(zip(built.places, places, strict=True))
+
+
+def _places(
+    scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span
+) -> tuple[Span | None, ...]:
+    """The places of this call that the sizes of its results may name."""
+    sizes = [size.origin for i in inputs if i is not None for size in i.type.shape]
+    return (reports.visible(scope, call), *(at for _, _, at in value.statics or ()), *sizes)
+
+
+@contextmanager
+def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None]:
+    """Build a body inside this one. Raises E0607 where that would never end."""
+    checker = scope.checker
+    route = [*(n for _, n in checker.building), name]
+    help = "a block cannot call itself, directly or through another; repeat it with `* n` or `for`"
+    depth = len(checker.building)
+    same = [n for n, (active, _) in enumerate(checker.building) if active == key]
+    if depth >= MAX_CALL_DEPTH and name in route[:-1]:
+        same = [n for n in range(depth) if route[n] == name]
+    if same:
+        message = f"`{name}` calls itself: {' -> '.join(route[same[-1] :])}"
+        scope.fail("E0607", message, call, help=help)
+    if depth >= MAX_CALL_DEPTH:
+        message = f"blocks call each other more than {MAX_CALL_DEPTH} deep here"
+        scope.fail("E0607", message, call, help="put some of them into one block")
+    if len(checker.bodies) >= MAX_BODIES:
+        message = f"the network needs more than {MAX_BODIES:,} versions of its blocks"
+        with scope.recover():
+            scope.fail("E0605", message, call, help="give fewer calls other arguments or sizes")
+        raise TooManyErrors
+    checker.building.append((key, name))
+    try:
+        yield
+    finally:
+        checker.building.pop()
+
+
+def call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
+    """The record of a call, with the types that it gives."""
+    pairs = zip(input_names(block), inputs, strict=True)
+    given = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
+    return CallSite(block.name.text, call, scope.module.is_std, given)
+
+
+def _build(
+    scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
+) -> Body | None:
+    block = value.block
+    site = call_site(scope, block, inputs, call)
+    path = f"{scope.path}.{label}" if scope.path and label else scope.path or label
+    inner = Scope(scope.checker, value.module, block, path, (*scope.calls, site))
+    inner.names.update(root_names(inner))
+    for name, static, span in value.statics or ():
+        inner.bind(name, static, span, "static")
+    floats = [i.type.dtype for i in inputs if i is not None and i.type.dtype.is_float]
+    inner.float_type = floats[0] if floats else scope.float_type
+    before = scope.checker.errors
+    slots = bind_inputs(inner, block, inputs, call)
+    run_body(inner)
+    if scope.checker.errors > before:
+        return None
+    return finish(inner, block.name.text, slots)
+
+
+def root_names(scope: Scope) -> dict[str, Binding]:
+    """The names that every body of a file sees: its configuration, and `training`."""
+    module = scope.module
+    names: dict[str, Binding] = {"training": Binding(scope.checker.training, module.file.span, "config")}
+    values = scope.checker.config.get(module, {})
+    for entry in module.config:
+        if entry.name.text in values:
+            names[entry.name.text] = Binding(values[entry.name.text], entry.name.span, "config")
+    return names
+
+
+# -- inputs --------------------------------------------------------------------------------------
+
+
+def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> list[Slot]:
+    """Bind the inputs in their order, matching each against its declared type."""
+    slots: list[Slot] = []
+    tensors: list[tuple[s.Param | None, Tensor]] = []
+    for name, param, given in zip(input_names(block), _params(block), inputs, strict=True):
+        if given is None:
+            continue
+        scope.types.append(given.type)
+        tensor = Tensor(len(scope.types) - 1, given.type, (None,) * given.type.rank, given.span)
+        at = param.name.span if param else call
+        slots.append(Slot(name, given.type, tensor.value, at))
+        scope.bind(name, tensor, at, "input")
+        tensors.append((param, tensor))
+    for param, tensor in tensors:
+        if param is not None and param.type is not None:
+            _match_input(scope, block, param, tensor, call)
+    given_names = {slot.name for slot in slots}
+    for param in _params(block):
+        if param is not None and param.name.text not in given_names:
+            _default_input(scope, block, param, call)
+    return slots
+
+
+def _match_input(scope: Scope, block: s.Block, param: s.Param, tensor: Tensor, call: Span) -> None:
+    assert param.type is not None
+    what = f"input `{param.name}` of `{block.name}`"
+    scope.bind(param.name.text, POISON, param.name.span, "input")
+    with scope.recover():
+        value = match(scope, type_pattern(scope, param.type), tensor, what, call)
+        scope.bind(param.name.text, value, param.name.span, "input")
+        return
+    poison_sizes(scope, param.type)
+
+
+def poison_sizes(scope: Scope, type_: s.Expr) -> None:
+    """Let the names that a failed match leaves without a size be no further errors."""
+    for name in unbound_names(scope, type_):
+        scope.bind(name.text, POISON, name.span, "size")
+
+
+def _params(block: s.Block) -> list[s.Param | None]:
+    return [None] if block.inputs is None and block.chain is not None else list(block.inputs or ())
+
+
+def _default_input(scope: Scope, block: s.Block, param: s.Param, call: Span) -> None:
+    if param.default is None:
+        scope.bind(param.name.text, POISON, param.name.span, "input")
+        if param.type is not None:
+            poison_sizes(scope, param.type)
+        before = ".., " if is_function(block) else "..)("
+        help = f"give it by name: `{block.name}({before}{param.name}=...)`"
+        with scope.recover():
+            also = [Label(param.name.span, "declared here")]
+            scope.fail(
+                "E0408", f"input `{param.name}` of `{block.name}` is missing", call, also=also, help=help
+            )
+        return
+    with scope.recover():
+        value = scope.evaluate(param.default)
+        if isinstance(value, Tensor) and param.type is not None:
+            what = f"input `{param.name}` of `{block.name}`"
+            value = match(scope, type_pattern(scope, param.type), value, what, call)
+        scope.bind(param.name.text, value, param.name.span, "input")
+
+
+def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:
+    """The inputs of a model that is run from outside: new names in their types are free sizes."""
+    slots = []
+    for param in block.inputs or ():
+        with scope.recover():
+            if param.type is None:
+                help = f"write `{param.name}: f32[B, ...]`"
+                scope.fail("E0304", f"input `{param.name}` of a model needs a type", param.span, help=help)
+            pattern: TypePattern = type_pattern(scope, param.type)
+            type_ = declare(scope, param.name.text, pattern)
+            scope.types.append(type_)
+            names = tuple(e.text if isinstance(e, s.Name) else None for e in pattern.sizes)
+            tensor = Tensor(len(scope.types) - 1, type_, names, param.name.span)
+            scope.bind(param.name.text, tensor, param.name.span, "input")
+            slots.append(Slot(param.name.text, type_, tensor.value, param.name.span))
+            continue
+        scope.bind(param.name.text, POISON, param.name.span, "input")
+        if param.type is not None:
+            poison_sizes(scope, param.type)
+    return slots
+
+
+# -- outputs -------------------------------------------------------------------------------------
+
+
+def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
+    """The finished body, its outputs checked against the declared ones; None where that fails."""
+    block = scope.block
+    assert block is not None
+    outputs: list[Slot] | None = None
+    with scope.recover():
+        outputs = check_outputs(scope, block)
+    if outputs is None:
+        return None
+    return Body(
+        name,
+        block.kind,
+        tuple(slots),
+        tuple(outputs),
+        tuple(scope.steps),
+        scope.size,
+        block.name.span,
+        block.doc,
+        frozenset(scope.automatic),
+        updates_of(scope),
+    )
+
+
+def updates_of(scope: Scope) -> tuple[tuple[str, int], ...]:
+    """The buffers of a body that get another value than their own."""
+    old = {name: scope.names[name].value for name in scope.updates}
+    return tuple((name, new.value) for name, new in scope.updates.items() if new.value != old[name].value)
+
+
+def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
+    if scope.result is None:
+        raise PoisonedError
+    results = [value for value in scope.result if isinstance(value, Tensor)]
+    declared = block.outputs
+    if declared is None:
+        return [Slot(_output_name(n, len(results)), r.type, r.value, r.span) for n, r in enumerate(results)]
+    if len(declared) != len(results):
+        count = f"{len(declared)} output{'s' if len(declared) != 1 else ''}"
+        message = f"`{block.name}` declares {count}, and returns {len(results)}"
+        also = [Label(declared[0].span.to(declared[-1].span), "declared here")]
+        scope.fail("E0209", message, scope.result_place or block.name.span, also=also)
+    slots = []
+    for n, (output, result) in enumerate(zip(declared, results, strict=True)):
+        what = f"output `{output.name}` of `{block.name}`" if output.name else f"the output of `{block.name}`"
+        match(scope, type_pattern(scope, output.type), result, what, result.span)
+        label = output.name.text if output.name else _output_name(n, len(results))
+        slots.append(Slot(label, result.type, result.value, output.span))
+    return slots
+
+
+def _output_name(index: int, count: int) -> str:
+    return "output" if count == 1 else f"output{index}"

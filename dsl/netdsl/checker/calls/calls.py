@@ -1,0 +1,353 @@
+"""Calls: constructing blocks with static arguments, and applying blocks, layers and operators to tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from netdsl import syntax as s
+from netdsl.checker.calls.attributes import Given
+from netdsl.checker.calls.blocks import instantiate, root_names
+from netdsl.checker.calls.operators import apply_op, count
+from netdsl.checker.calls.tensor_arguments import bind_tensors
+from netdsl.checker.context.scope import Scope, evaluates
+from netdsl.checker.context.values import (
+    BlockValue,
+    LayerUse,
+    LayerValue,
+    OpValue,
+    PoisonedError,
+    Static,
+    Tensor,
+    Value,
+    describe,
+    is_bundle,
+    is_number,
+    is_tensor,
+)
+from netdsl.checker.evaluate import inits, statics
+from netdsl.checker.evaluate.statements import input_names, is_function
+from netdsl.checker.sizes import arrange
+from netdsl.diagnostics import Label, suggest
+from netdsl.dims import Dim
+from netdsl.model import Body, CallStep, Init, Parameter, join
+from netdsl.source import Span
+from netdsl.types import DType
+
+TYPE_FUNCTIONS = ("shape", "rank", "dtype")
+"""What can be asked of a tensor before it exists."""
+
+
+@evaluates(s.Call)
+def call(scope: Scope, expr: s.Call) -> Value:
+    """A call in an expression: of a function, a block, or what a block's construction gave."""
+    result = call_with(scope, expr, [], None, False)
+    return result[0] if isinstance(result, list) and len(result) == 1 else _as_value(result)
+
+
+def _as_value(result: Value | list[Tensor]) -> Value:
+    return tuple(result) if isinstance(result, list) else result
+
+
+def call_with(
+    scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None, sole: bool
+) -> Value | list[Tensor]:
+    """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
+    if not isinstance(expr, s.Call):
+        return apply(scope, scope.evaluate(expr), piped, (), expr, label, sole)
+    if isinstance(expr.function, s.Name) and expr.function.text not in scope.names:
+        word = expr.function.text
+        if word == "einsum":
+            return arrange.einsum(scope, expr, label)
+        if word in TYPE_FUNCTIONS:
+            return _type_of(scope, word, expr)
+        if word in statics.FUNCTIONS and not piped:
+            values = [scope.evaluate(a.value) for a in expr.arguments]
+            if not any(is_tensor(v) for v in values):
+                return _static_call(scope, word, expr, values)
+            operator = scope.evaluate(expr.function)
+            if isinstance(operator, OpValue):
+                return apply_op(scope, operator, [], expr.arguments, expr.span, label, sole, True, values)
+    function = scope.evaluate(expr.function)
+    if isinstance(function, BlockValue) and function.statics is None:
+        if is_function(function.block) and function.block.statics:
+            return apply_function(scope, function, piped, expr, label, sole)
+        if function.block.statics or not expr.arguments:
+            made = construct_block(scope, function, expr.arguments, expr.span)
+            return apply(scope, made, piped, (), expr, label, sole) if piped else made
+        function = construct_block(scope, function, (), expr.span)
+    return apply(scope, function, piped, expr.arguments, expr, label, sole, called=True)
+
+
+def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> Value:
+    named = next((a.name for a in expr.arguments if a.name), None)
+    if named is not None:
+        scope.fail("E0406", f"`{word}` of numbers takes no argument `{named}`", named.span)
+    first = expr.arguments[0].value.span if expr.arguments else expr.span
+    return statics.call(scope, word, values, expr.span, first)
+
+
+def _type_of(scope: Scope, word: str, expr: s.Call) -> Value:
+    value = scope.evaluate(expr.arguments[0].value) if len(expr.arguments) == 1 else None
+    if not isinstance(value, Tensor):
+        scope.fail("E0405", f"`{word}` takes one tensor", expr.span)
+    return {"shape": value.type.shape, "rank": value.type.rank, "dtype": value.type.dtype}[word]
+
+
+def apply(
+    scope: Scope,
+    function: Value,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    expr: s.Expr,
+    label: s.Ident | None,
+    sole: bool,
+    called: bool = False,
+) -> Value | list[Tensor]:
+    """Apply whatever can be applied to the piped tensors and the arguments."""
+    if isinstance(function, OpValue):
+        return apply_op(scope, function, piped, arguments, expr.span, label, sole, called)
+    if isinstance(function, LayerValue):
+        return apply_layer(scope, function, piped, arguments, expr)
+    if isinstance(function, BlockValue):
+        if function.statics is None:
+            function = construct_block(scope, function, (), expr.span)
+        return apply_block(scope, function, piped, arguments, expr, label, sole)
+    what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
+    help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
+    scope.fail("E0402", f"{what}, and this is {describe(function)}", s.callee(expr).span, help=help)
+
+
+def apply_function(
+    scope: Scope, function: BlockValue, piped: list[Tensor], expr: s.Call, label: s.Ident | None, sole: bool
+) -> Value | list[Tensor]:
+    """Call a block whose static arguments and tensors stand in one pair of parentheses.
+
+    Without any tensor it is constructed only, as other blocks are.
+    """
+    made, tensors, named = construct_function(scope, function, piped, expr)
+    if not tensors and not named:
+        return made
+    return apply_block(scope, made, tensors, named, expr, label, sole)
+
+
+def construct_function(
+    scope: Scope, function: BlockValue, piped: list[Tensor], expr: s.Call
+) -> tuple[BlockValue, list[Tensor], list[s.Argument]]:
+    """A function with the static ones of a call's arguments, its tensors in order, and those by name."""
+    inputs = input_names(function.block)
+    tensors = list(piped)
+    named: list[s.Argument] = []
+    static: list[s.Argument] = []
+    for argument in expr.arguments:
+        if argument.name is not None:
+            (named if argument.name.text in inputs else static).append(argument)
+            continue
+        value = scope.evaluate(argument.value)
+        if isinstance(value, Tensor):
+            tensors.append(value)
+        elif is_bundle(value):
+            tensors += value
+        else:
+            static.append(argument)
+    return construct_block(scope, function, static, expr.span), tensors, named
+
+
+# -- blocks --------------------------------------------------------------------------------------
+
+
+def construct_block(
+    scope: Scope, value: BlockValue, arguments: Sequence[s.Argument], span: Span
+) -> BlockValue:
+    """A block with its static arguments, defaults filled in.
+
+    Raises:
+        NetError: E0401 missing, E0403 of a wrong kind, E0406 unknown, E0411 too many, E0412 given twice.
+    """
+    block = value.block
+    names = [p.name.text for p in block.statics]
+    given: dict[str, tuple[Static, Span]] = {}
+    position = 0
+    for argument in arguments:
+        name = argument.name.text if argument.name else None
+        if name is None:
+            if position >= len(names):
+                help = _no_room(block, names)
+                scope.fail(
+                    "E0411",
+                    f"`{block.name}` takes {count(len(names), 'static argument')}",
+                    argument.span,
+                    help=help,
+                )
+            name, position = names[position], position + 1
+        elif name not in names:
+            _unknown_static(scope, block, names, argument)
+        if names.count(name) > 1:
+            raise PoisonedError
+        if name in given:
+            scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
+        param = block.statics[names.index(name)]
+        given[name] = (_static_argument(scope, block, param, argument), argument.value.span)
+    statics_ = _fill_defaults(scope, value, given, span)
+    made = BlockValue(block, value.module, statics_)
+    statics.not_too_long(scope, made, span)
+    return made
+
+
+def _no_room(block: s.Block, names: list[str]) -> str:
+    listed = ", ".join(f"`{n}`" for n in names)
+    takes = f"it takes {listed}; " if names else ""
+    return f"{takes}tensors go in a second pair of parentheses, or come by the arrow"
+
+
+def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.Argument) -> None:
+    assert argument.name is not None
+    word = argument.name.text
+    if word in input_names(block):
+        help = f"tensor inputs go in a second pair of parentheses: `{block.name}(..)({word}=...)`"
+        scope.fail("E0406", f"`{word}` of `{block.name}` is a tensor input", argument.span, help=help)
+    listed = ", ".join(f"`{n}`" for n in names) or "no static arguments"
+    help = suggest(word, names) or f"`{block.name}` takes {listed}"
+    scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)
+
+
+def _static_argument(scope: Scope, block: s.Block, param: s.Param, argument: s.Argument) -> Static:
+    name = param.name.text
+    if _is_init(param):
+        return inits.read(scope, argument.value, "param")
+    value = scope.evaluate(argument.value)
+    if isinstance(value, Tensor) or is_bundle(value):
+        help = f"tensors go in a second pair of parentheses: `{block.name}(..)({argument.value.span.text})`"
+        scope.fail(
+            "E0403",
+            f"`{name}` of `{block.name}` is static, and gets {describe(value)}",
+            argument.span,
+            help=help,
+        )
+    return value
+
+
+def _fill_defaults(
+    scope: Scope, value: BlockValue, given: Given, span: Span
+) -> tuple[tuple[str, Static, Span], ...]:
+    inner = Scope(scope.checker, value.module, value.block, scope.path, scope.calls)
+    inner.names.update(root_names(inner))
+    result = []
+    for param in value.block.statics:
+        name = param.name.text
+        if name in given:
+            static, at = given[name]
+        elif param.default is not None:
+            static, at = _default(inner, param), param.default.span
+        else:
+            help = f"write `{value.block.name}({name}=...)`"
+            also = [] if value.module.is_std else [Label(param.name.span, "declared here")]
+            scope.fail("E0401", f"`{value.block.name}` needs `{name}`", span, also=also, help=help)
+        if param.type is not None:
+            check_kind(scope, f"`{name}` of `{value.block.name}`", param.type, static, at)
+        inner.bind(name, static, at, "static")
+        result.append((name, static, at))
+    return tuple(result)
+
+
+def _default(scope: Scope, param: s.Param) -> Static:
+    assert param.default is not None
+    return inits.read(scope, param.default, "param") if _is_init(param) else scope.evaluate(param.default)
+
+
+def _is_init(param: s.Param) -> bool:
+    """Whether a static parameter is an initialiser: `init: init = glorot`."""
+    return isinstance(param.type, s.Name) and param.type.text == "init"
+
+
+def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span) -> None:
+    """Raise E0403 where a static value is not of the kind that a parameter or a config entry declares."""
+    kind = type_.text if isinstance(type_, s.Name) else ""
+    tests = {
+        "int": isinstance(value, (int, Dim)) and not isinstance(value, bool),
+        "float": is_number(value),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+        "list": isinstance(value, tuple),
+        "dtype": isinstance(value, DType),
+        "block": isinstance(value, BlockValue),
+        "function": isinstance(value, (OpValue, BlockValue)),
+        "init": isinstance(value, Init),
+    }
+    if kind not in tests:
+        help = suggest(kind, tests) or f"static kinds are {', '.join(tests)}"
+        scope.fail("E0413", f"`{type_.span.text}` is not a kind of static value", type_.span, help=help)
+    if not tests[kind]:
+        scope.fail("E0403", f"{what} is declared {kind}, and gets {describe(value)}", span)
+
+
+def apply_block(
+    scope: Scope,
+    value: BlockValue,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    expr: s.Expr,
+    label: s.Ident | None,
+    sole: bool = False,
+) -> list[Tensor]:
+    """Call a constructed block; its outputs."""
+    at = s.callee(expr).span
+    if value.block.kind == "cell":
+        help = f"run it over a sequence: `scan {value.block.name}(..)`"
+        scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", at, help=help)
+    inputs = bind_tensors(scope, value.block, piped, arguments, expr.span)
+    path = scope.place(label, snake(value.block.name.text), sole)
+    body, moved = instantiate(scope, value, inputs, at, path)
+    values = tuple(i.value for i in inputs if i is not None)
+    return list(scope.add_call(CallStep(body, values, path, expr.span), moved))
+
+
+def apply_layer(
+    scope: Scope, layer: LayerValue, piped: list[Tensor], arguments: Sequence[s.Argument], expr: s.Expr
+) -> list[Tensor]:
+    """Apply a shared layer: the same weights at every use. Raises E0309 where their shapes would differ."""
+    value, span = layer.block, expr.span
+    if value.statics is None:
+        value = construct_block(scope, value, (), span)
+    inputs = bind_tensors(scope, value.block, piped, arguments, span)
+    body, moved = instantiate(scope, value, inputs, s.callee(expr).span, layer.path)
+    use = scope.layers[layer.name]
+    if use.body is None:
+        use.body, use.span = body, span
+    else:
+        _same_weights(scope, layer.name, use, body, span)
+    values = tuple(i.value for i in inputs if i is not None)
+    if scope.reuses_calls and values in use.results:
+        return use.results[values]
+    step = CallStep(body, values, layer.path, span, use.count)
+    use.count += 1
+    use.results[values] = list(scope.add_call(step, moved))
+    return use.results[values]
+
+
+def _same_weights(scope: Scope, name: str, use: LayerUse, body: Body, span: Span) -> None:
+    assert use.body is not None
+    first, now = parameter_types(use.body), parameter_types(body)
+    if first == now:
+        return
+    path = next(p for p in (*first, *now) if first.get(p) != now.get(p))
+    message = f"the layer `{name}` would need `{path}` as {now.get(path)} here, and it is {first.get(path)}"
+    also = [Label(use.span or span, "its first use is here")]
+    help = "a shared layer has one set of weights, so every input must have the sizes of the first"
+    scope.fail("E0309", message, span, also=also, help=help)
+
+
+def parameter_types(body: Body) -> dict[str, str]:
+    """The types of all parameters below a body, by label path."""
+    found = {}
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            found.update({join(step.label, p): t for p, t in parameter_types(step.body).items()})
+        elif isinstance(step.op, Parameter):
+            found[step.label] = str(step.types[0])
+    return found
+
+
+def snake(name: str) -> str:
+    """`BatchNorm` as a label: `batch_norm`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

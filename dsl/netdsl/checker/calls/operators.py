@@ -1,0 +1,122 @@
+"""Applying operators: which arguments are tensors, and which are attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from netdsl import syntax as s
+from netdsl.checker.calls.attributes import attribute_name, construct
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import OpValue, Static, Tensor, Value, is_bundle, is_number
+from netdsl.checker.evaluate.expressions import lift
+from netdsl.ops.contract.base import Op
+from netdsl.source import Span
+from netdsl.types import DType
+
+
+def apply_op(
+    scope: Scope,
+    function: OpValue,
+    piped: list[Tensor],
+    arguments: Sequence[s.Argument],
+    span: Span,
+    label: s.Ident | None,
+    sole: bool,
+    called: bool,
+    values: Sequence[Value] | None = None,
+) -> Value | list[Tensor]:
+    """Apply an operator; without any tensor it stays a function with some arguments given.
+
+    Args:
+        values: The values of the arguments where they have been evaluated, which adds their operators.
+    """
+    op = function.op
+    named: dict[s.Ident, tuple[Value, Span]] = {}
+    queue: list[tuple[Value, Span]] = [(tensor, span) for tensor in piped]
+    if values is None:
+        values = [scope.evaluate(argument.value) for argument in arguments]
+    for argument, value in zip(arguments, values, strict=True):
+        if argument.name is not None:
+            if argument.name in named:
+                message = f"`{argument.name}` of `{op.name}` is given twice"
+                scope.fail("E0412", message, argument.span)
+            named[argument.name] = (value, argument.value.span)
+        elif is_bundle(value):
+            queue += [(tensor, argument.span) for tensor in value]
+        else:
+            queue.append((value, argument.value.span))
+    tensors, given = _sort_arguments(scope, op, queue, named, span)
+    attributes = {n: (v, at) for n, v, at in function.arguments} | given
+    if op.inputs and not any(isinstance(t, Tensor) for t in tensors):
+        if piped or not called or any(t is not None for t in tensors):
+            if not called and not piped:
+                return function
+            scope.fail("E0405", f"`{op.name}` needs a tensor", span, help=f"write `x -> {op.name}`")
+        return OpValue(op, tuple((n, v, at) for n, (v, at) in attributes.items()))
+    inputs = _lift_all(scope, op, tensors, span)
+    first = next((t for t in inputs if t is not None), None)
+    made = construct(scope, op, attributes, first, span)
+    places = {name: at for name, (_, at) in attributes.items()}
+    return list(scope.add_op(made, inputs, span, label, sole, places=places))
+
+
+def _sort_arguments(
+    scope: Scope,
+    op: type[Op],
+    queue: list[tuple[Value, Span]],
+    named: dict[s.Ident, tuple[Value, Span]],
+    span: Span,
+) -> tuple[list[Value], dict[str, tuple[Static, Span]]]:
+    """Which arguments are tensor inputs, in slot order, and which are attributes."""
+    slots: list[str] = list(op.inputs)
+    variadic = bool(slots) and slots[-1].startswith("*")
+    names = [slot.rstrip("?").lstrip("*") for slot in slots]
+    inputs: dict[str, Value] = {}
+    given: dict[str, tuple[Static, Span]] = {}
+    for ident, (value, at) in named.items():
+        if ident.text in names and not variadic:
+            inputs[ident.text] = value
+        else:
+            given[attribute_name(scope, op, ident.text, ident.span)] = (value, at)
+    open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
+    open_attributes = [f.name for f in fields(op) if f.name not in given]
+    extra: list[Value] = []
+    for value, at in queue:
+        if variadic and isinstance(value, Tensor):
+            extra.append(value)
+        elif open_slots and not variadic and _fits_slot(open_slots[0], value):
+            inputs[open_slots.pop(0).rstrip("?")] = value
+        elif open_attributes and not isinstance(value, Tensor):
+            given[open_attributes.pop(0)] = (value, at)
+        else:
+            beside = [f"`{f.name}`" for f in fields(op)]
+            takes = count(len(slots), "tensor") + (
+                f", and {', '.join(beside)}" if beside else " and nothing else"
+            )
+            scope.fail("E0411", f"`{op.name}` takes {takes}", at)
+    missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
+    if missing and any(isinstance(v, Tensor) for v in inputs.values()):
+        listed = ", ".join(f"`{name}`" for name in names)
+        message = f"`{op.name}` needs `{missing[0]}` too"
+        scope.fail("E0408", message, span, help=f"its tensors are {listed}")
+    return (extra if variadic else [inputs.get(name) for name in names]), given
+
+
+def _fits_slot(slot: str, value: Value) -> bool:
+    """Tensors fill any slot, `none` an optional one, and numbers a required one (as a constant)."""
+    if isinstance(value, Tensor):
+        return True
+    return value is None if slot.endswith("?") else is_number(value) or isinstance(value, bool)
+
+
+def _lift_all(scope: Scope, op: type[Op], tensors: list[Value], span: Span) -> list[Tensor | None]:
+    like = next((t for t in tensors if isinstance(t, Tensor) and t.type.dtype is not DType.BOOL), None)
+    like = like or next((t for t in tensors if isinstance(t, Tensor)), None)
+    name = op.name
+    return [None if t is None else lift(scope, t, like, span, name) for t in tensors]  # type: ignore[arg-type]
+
+
+def count(n: int, noun: str) -> str:
+    """`1 tensor`, `2 tensors`, `no tensors`."""
+    return f"{n} {noun}{'s' if n != 1 else ''}" if n else f"no {noun}s"

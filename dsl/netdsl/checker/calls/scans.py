@@ -1,0 +1,294 @@
+"""Scans: building a cell for one step, and the operator that runs it over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netdsl import syntax as s
+from netdsl.cells import Cell, flatten_cell
+from netdsl.checker.calls.blocks import bind_inputs, call_site, check_outputs, entered, root_names, updates_of
+from netdsl.checker.calls.calls import construct_block, snake
+from netdsl.checker.calls.tensor_arguments import bind_tensors
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
+from netdsl.checker.evaluate.statements import input_names, run_body
+from netdsl.diagnostics import Label
+from netdsl.dims import dim
+from netdsl.model import Body, OpStep, Slot, State
+from netdsl.ops.create.create import Constant
+from netdsl.ops.sequence.scan import Growth, Scan
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+MODIFIERS = ("reverse", "states")
+
+
+@dataclass
+class _Given:
+    """What an application of a cell hands in."""
+
+    inputs: list[Tensor | None]
+    states: dict[str, tuple[Tensor, Span]]
+    length: Tensor | None
+
+
+def run_scan(
+    scope: Scope, core: s.Scan, piped: list[Tensor], label: s.Ident | None, sole: bool
+) -> list[Tensor]:
+    """`x -> scan Cell(..)(length=.., h=..) reverse states`: the outputs over time, then the last states."""
+    modifiers = _modifiers(scope, core)
+    value, arguments = _cell(scope, core)
+    given = _given(scope, value, piped, arguments, core.span)
+    scanned = [_is_sequence(scope, value.block, n, tensor) for n, tensor in enumerate(given.inputs)]
+    if not any(scanned):
+        help = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`"
+        also = [Label(t.span, f"this is {t.type}") for t in given.inputs[:1] if t is not None]
+        at = s.callee(core.call).span
+        scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
+    path = scope.place(label, snake(value.block.name.text), sole)
+    body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
+    if body.updates_buffers:
+        help = "normalise outside the cell, or by statistics of each sample: `LayerNorm`"
+        message = f"`{value.block.name}` gives a buffer a new value at every step, and a scan keeps none"
+        scope.fail("E0224", message, s.callee(core.call).span, help=help)
+    cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
+    outputs = _add_scan(scope, body, cell, given, scanned, "reverse" in modifiers, core.span, path)
+    count = len(body.outputs) - len(cell.states)
+    return list(outputs if "states" in modifiers else outputs[:count])
+
+
+def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
+    for modifier in core.modifiers:
+        if modifier.text not in MODIFIERS:
+            help = "`reverse` reads the sequence from its end; `states` also gives the last states"
+            scope.fail("E0214", f"`{modifier}` means nothing after a scan", modifier.span, help=help)
+    return [m.text for m in core.modifiers]
+
+
+def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]:
+    """The constructed cell, and the arguments of its application."""
+    expr = core.call
+    value = scope.evaluate(expr.function if isinstance(expr, s.Call) else expr)
+    arguments: Sequence[s.Argument] = expr.arguments if isinstance(expr, s.Call) else ()
+    if not isinstance(value, BlockValue) or value.block.kind != "cell":
+        help = "define it with `cell` instead of `block`" if isinstance(value, BlockValue) else None
+        message = f"`scan` runs a cell, and this is {describe(value)}"
+        scope.fail("E0310", message, s.callee(expr).span, help=help)
+    if value.statics is None:
+        takes = arguments if value.block.statics else ()
+        value = construct_block(scope, value, takes, expr.span)
+        arguments = () if value.block.statics else arguments
+    return value, arguments
+
+
+def _given(
+    scope: Scope, value: BlockValue, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
+) -> _Given:
+    states = {d.name.text for d in value.block.body if isinstance(d, s.Declaration) and d.kind == "state"}
+    names = input_names(value.block)
+    given = _Given([], {}, None)
+    rest = []
+    for argument in arguments:
+        word = argument.name.text if argument.name else ""
+        if word not in names and (word in states or word == "length"):
+            tensor = scope.evaluate(argument.value)
+            if tensor is None and word == "length":
+                continue
+            if not isinstance(tensor, Tensor):
+                help = "give a tensor of integers, one for each sequence: `length: i32[B]`"
+                message = f"`{word}` is a tensor, and gets {describe(tensor)}"
+                scope.fail("E0403", message, argument.value.span, help=help if word == "length" else None)
+            if word == "length":
+                given.length = tensor
+            else:
+                given.states[word] = (tensor, argument.value.span)
+        else:
+            rest.append(argument)
+    given.inputs = bind_tensors(scope, value.block, piped, rest, span)
+    return given
+
+
+def _is_sequence(scope: Scope, block: s.Block, index: int, tensor: Tensor | None) -> bool:
+    """Whether an input is scanned: it has one axis more than the cell declares, or comes first untyped."""
+    if tensor is None or block.inputs is None:
+        return tensor is not None
+    type_ = block.inputs[index].type
+    if type_ is None:
+        return index == 0
+    elements = type_.elements if isinstance(type_, (s.ListExpr, s.Index)) else ()
+    return tensor.type.rank == len(elements) + 1 and not any(isinstance(e, s.Star) for e in elements)
+
+
+def _step_of(tensor: Tensor) -> Tensor:
+    """One step of a sequence: the time axis taken away."""
+    shape = (tensor.type.shape[0], *tensor.type.shape[2:])
+    return Tensor(tensor.value, TensorType(tensor.type.dtype, shape), (None,) * len(shape), tensor.span)
+
+
+def _build_cell(
+    scope: Scope,
+    value: BlockValue,
+    inputs: Sequence[Tensor | None],
+    scanned: Sequence[bool],
+    span: Span,
+    path: str,
+) -> Body:
+    block = value.block
+    scope.checker.scanned.add(id(block))
+    full = f"{scope.path}.{path}" if scope.path else path
+    steps = [_step_of(t) if t and flag else t for t, flag in zip(inputs, scanned, strict=True)]
+    site = call_site(scope, block, steps, span)
+    inner = Scope(scope.checker, value.module, block, full, (*scope.calls, site))
+    inner.names.update(root_names(inner))
+    for name, static, at in value.statics or ():
+        inner.bind(name, static, at, "static")
+    floats = [t.type.dtype for t in steps if t is not None and t.type.dtype.is_float]
+    inner.float_type = floats[0] if floats else scope.float_type
+    before = scope.checker.errors
+    key = ("scan", value.key, tuple(None if t is None else t.type for t in steps))
+    with entered(scope, key, block.name.text, span):
+        slots = bind_inputs(inner, block, steps, span)
+        run_body(inner)
+    if scope.checker.errors > before:
+        raise PoisonedError
+    outputs = check_outputs(inner, block)
+    outputs += _next_slots(inner)
+    return Body(
+        block.name.text,
+        "cell",
+        tuple(slots),
+        tuple(outputs),
+        tuple(inner.steps),
+        inner.size,
+        span,
+        block.doc,
+        updates=updates_of(inner),
+    )
+
+
+def _next_slots(scope: Scope) -> list[Slot]:
+    """The next value of every state, in the order of the states. Raises E0215 where one has none."""
+    slots = []
+    for step in scope.steps:
+        if not isinstance(step, OpStep) or not isinstance(step.op, State):
+            continue
+        name = step.op.slot
+        if name not in scope.next_values:
+            help = f"end the cell with `next {name} = ...`"
+            at = scope.labels.get(name, step.span)
+            scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
+        value = scope.next_values[name]
+        _check_next(scope, step, step.op, value)
+        slots.append(Slot(f"next {name}", value.type, value.value, value.span))
+    return slots
+
+
+def _check_next(scope: Scope, step: OpStep, state: State, value: Tensor) -> None:
+    was, now = step.types[0], value.type
+    same = was.rank == now.rank and was.dtype is now.dtype
+    if same:
+        for axis, (a, b) in enumerate(zip(was.shape, now.shape, strict=True)):
+            grows = axis == state.grows and (b - a).is_fixed and (b - a).value >= 0
+            same = same and (a == b or grows)
+    if not same:
+        help = "a state keeps its shape and element type from step to step"
+        if state.grows is None and was.rank == now.rank:
+            help += "; one that grows is declared `[B, *past, D]`"
+        also = [Label(step.span, f"`{state.slot}` is {was}")]
+        message = f"the state `{state.slot}` is {was}, and its next value is {now}"
+        scope.fail("E0311", message, scope.next_places[state.slot], also=also, help=help)
+
+
+def _add_scan(
+    scope: Scope,
+    body: Body,
+    cell: Cell,
+    given: _Given,
+    scanned: Sequence[bool],
+    reverse: bool,
+    span: Span,
+    path: str,
+) -> tuple[Tensor, ...]:
+    pairs = list(zip(given.inputs, scanned, strict=True))
+    sequences = [t for t, flag in pairs if t is not None and flag]
+    held = [t for t, flag in pairs if t is not None and not flag]
+    next_types = (
+        {slot.name[5:]: slot.type for slot in body.outputs[-len(cell.states) :]} if cell.states else {}
+    )
+    growth = tuple(_growth(step, next_types) for step in cell.states)
+    if any(growth) and given.length is not None:
+        scope.fail(
+            "E0310", "a cell whose state grows cannot take lengths", span, help="mask the positions instead"
+        )
+    _check_free(scope, body, growth, span)
+    starts = [_start(scope, step, given, span) for step in cell.states]
+    minted = [_mint(scope, f"{path}.{below}", step) for below, step in cell.parameters]
+    op = Scan(cell.program, len(sequences), len(cell.states), reverse, growth if any(growth) else ())
+    inputs = [*sequences, given.length, *starts, *held, *minted]
+    outputs = scope.add_op(op, inputs, span, _placed(scope, path, span))
+    return outputs
+
+
+def _placed(scope: Scope, path: str, span: Span) -> s.Ident:
+    """The label that `place` gave, handed on as it is."""
+    name = path.removeprefix(".".join(scope.prefix) + ".") if scope.prefix else path
+    scope.labels.pop(path, None)
+    return s.Ident(span, name)
+
+
+def _growth(step: OpStep, next_types: dict[str, TensorType]) -> Growth | None:
+    assert isinstance(step.op, State)
+    axis = step.op.grows
+    if axis is None:
+        return None
+    size = step.types[0].shape[axis]
+    return Growth(axis, (next_types[step.op.slot].shape[axis] - size).value, next(iter(size.symbols)))
+
+
+def _check_free(scope: Scope, body: Body, growth: Sequence[Growth | None], span: Span) -> None:
+    """The outputs of a cell have one shape for all steps, so they cannot hold a size that grows."""
+    symbols = {g.symbol for g in growth if g is not None}
+    for slot in body.outputs:
+        if slot.name.startswith("next "):
+            continue
+        for size in slot.type.shape:
+            if size.symbols & symbols:
+                help = "sum or attend over the axis that grows before returning"
+                scope.fail(
+                    "E0311",
+                    f"an output of the cell is {slot.type}, which grows from step to step",
+                    slot.span,
+                    help=help,
+                )
+
+
+def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
+    """A state's first value: handed in, or filled as declared; one that grows starts empty."""
+    assert isinstance(step.op, State)
+    type_ = step.types[0]
+    if step.op.slot in given.states:
+        tensor, place = given.states[step.op.slot]
+        expected = [None if axis == step.op.grows else size for axis, size in enumerate(type_.shape)]
+        fits = len(expected) == tensor.type.rank and tensor.type.dtype is type_.dtype
+        fits = fits and all(
+            e is None or e == size for e, size in zip(expected, tensor.type.shape, strict=False)
+        )
+        if not fits:
+            also = [Label(step.span, "declared here")]
+            message = f"the state `{step.op.slot}` is {type_}, and gets {tensor.type}"
+            also.append(Label(tensor.span, f"this is {tensor.type}"))
+            scope.fail("E0302", message, place, also=also)
+        return tensor
+    sizes = tuple(dim(0) if axis == step.op.grows else size for axis, size in enumerate(type_.shape))
+    numbers = {"zeros": 0.0, "ones": 1.0}
+    number = numbers.get(step.op.init.kind, step.op.init.args[0] if step.op.init.args else 0.0)
+    value = number if type_.dtype.is_float else int(number)
+    constant = Constant(bool(value) if type_.dtype.value == "bool" else value, sizes, type_.dtype)
+    return scope.add_op(constant, [], span)[0]
+
+
+def _mint(scope: Scope, label: str, step: OpStep) -> Tensor:
+    """A parameter of the cell, made outside it so that every step uses the same one."""
+    scope.append(OpStep(step.op, (), step.types, label, step.span), 1)
+    return Tensor(len(scope.types) - 1, step.types[0], (None,) * step.types[0].rank, step.span)

@@ -1,0 +1,72 @@
+"""Which tensors go into which inputs of a block that is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl import syntax as s
+from netdsl.checker.calls.operators import count
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Tensor, Value, describe, is_bundle, is_number
+from netdsl.checker.evaluate.statements import input_names, is_function
+from netdsl.diagnostics import suggest
+from netdsl.source import Span
+
+
+def bind_tensors(
+    scope: Scope, block: s.Block, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
+) -> list[Tensor | None]:
+    """The tensor inputs of a block in order: named ones first, then the piped, then the positional."""
+    names = input_names(block)
+    found: dict[str, Tensor | None] = {}
+    queue: list[tuple[Tensor | None, Span]] = [(tensor, span) for tensor in piped]
+    for argument in arguments:
+        value = scope.evaluate(argument.value)
+        if argument.name is not None:
+            _named_tensor(scope, block, names, found, argument, value)
+        elif is_bundle(value):
+            queue += [(tensor, argument.span) for tensor in value]
+        else:
+            queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
+    free = [name for name in names if name not in found]
+    if len(queue) > len(free):
+        help = "what comes by the arrow fills the first input that is not given by name"
+        if len(piped) > 1:
+            help = "join them first: `-> concat(axis=1)`, `-> add`"
+        message = f"`{block.name}` takes {count(len(names), 'tensor')}, and gets {len(queue) + len(found)}"
+        scope.fail("E0411", message, queue[len(free)][1], help=help)
+    found.update({name: tensor for name, (tensor, _) in zip(free, queue, strict=False)})
+    return [found.get(name) for name in names]
+
+
+def _named_tensor(
+    scope: Scope,
+    block: s.Block,
+    names: list[str],
+    found: dict[str, Tensor | None],
+    argument: s.Argument,
+    value: Value,
+) -> None:
+    assert argument.name is not None
+    word = argument.name.text
+    if word not in names:
+        known = [p.name.text for p in block.statics]
+        help = suggest(word, names + known) or f"its inputs are {', '.join(f'`{n}`' for n in names)}"
+        if word in known:
+            help = f"`{word}` is static, and goes in the first parentheses"
+        scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", argument.name.span, help=help)
+    if word in found:
+        scope.fail("E0412", f"`{word}` of `{block.name}` is given twice", argument.span)
+    found[word] = _tensor_or_none(scope, block, value, argument)
+
+
+def _tensor_or_none(scope: Scope, block: s.Block, value: Value, argument: s.Argument) -> Tensor | None:
+    if value is None or isinstance(value, Tensor):
+        return value
+    help: str | None = f"`{block.name}` has its static arguments already; this would be a second set"
+    if is_function(block):
+        help = (
+            f"make a tensor of it: `constant({argument.value.span.text}, [..])`" if is_number(value) else None
+        )
+    message = f"`{block.name}` is applied to tensors, and gets {describe(value)}"
+    scope.fail("E0403", message, argument.span, help=help)

@@ -1,0 +1,1 @@
+"""What the checker carries: values, the scope of a body, and how it reports."""

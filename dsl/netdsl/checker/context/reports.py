@@ -1,0 +1,191 @@
+"""Findings in a body: where they are shown, what the tensors involved are called, and who called.
+
+Nothing inside the standard library is shown to a user: a finding there is shown at the user's call of
+the standard block, with what that call gave it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.checker.context.values import Tensor
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.dims import Dim
+from netdsl.ops.contract.base import Op, OpError
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.checker.context.scope import Scope
+
+_OF_VALUES = ("E0404", "E0405", "E0409")
+"""Codes, beside those of shapes, for which it matters with what a block was called."""
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """A call on the way to the body being built; `given` says what it gave, for a message."""
+
+    block: str
+    span: Span
+    from_std: bool
+    given: str = ""
+
+
+def in_std(span: Span) -> bool:
+    return span.source.name.startswith("std/")
+
+
+def user_call(scope: Scope) -> CallSite | None:
+    """The innermost call that the user wrote."""
+    return next((c for c in reversed(scope.calls) if not c.from_std), None)
+
+
+def visible(scope: Scope, span: Span) -> Span:
+    """The span; or, for one in the standard library, that of the user's call."""
+    call = user_call(scope)
+    return call.span if call and in_std(span) else span
+
+
+def diagnostic(
+    scope: Scope,
+    code: str,
+    message: str,
+    span: Span,
+    text: str = "",
+    also: Sequence[Label] = (),
+    help: str | None = None,
+    path: str | None = None,
+) -> Diagnostic:
+    """A finding in a body, shown where the user can mend it."""
+    call = user_call(scope)
+    labels = [label for label in also if not in_std(label.span)]
+    shown_path = scope.path
+    if call and scope.module.is_std:
+        if not text and not labels:
+            text = call.given
+        span = _static_argument(scope, span) or call.span
+        if scope.calls[-1] is call:
+            shown_path = outer_path(scope)
+    elif call and call.span == span:
+        text = text or call.given
+        shown_path = outer_path(scope)
+    elif call and (code.startswith("E03") or code in _OF_VALUES):
+        labels.append(Label(call.span, f"called here, where {call.given}" if call.given else "called here"))
+    labels = _without_repeats(Label(span, text), labels)
+    return Diagnostic(code, message, tuple(labels), help, shown_path if path is None else path)
+
+
+def outer_path(scope: Scope) -> str:
+    """The label path around the block: `head` for `head.linear`, but `encoder.0` for itself."""
+    outer, _, last = scope.path.rpartition(".")
+    return scope.path if last.isdigit() else outer
+
+
+def _static_argument(scope: Scope, span: Span) -> Span | None:
+    """Where the user gave the static argument that a standard block hands on under its name."""
+    bound = scope.names.get(span.text) if in_std(span) else None
+    return bound.span if bound and bound.kind == "static" and not in_std(bound.span) else None
+
+
+def _without_repeats(first: Label, others: Sequence[Label]) -> list[Label]:
+    """The labels without those at the place of the first, whose text it takes where it has none."""
+    text = first.text or next((o.text for o in others if o.span == first.span), "")
+    return [Label(first.span, text), *(o for o in others if o.span != first.span)]
+
+
+# -- operators -----------------------------------------------------------------------------------
+
+
+def title(scope: Scope, op: str) -> str:
+    """How a message names an operator: inside a standard block, by the block."""
+    if not scope.module.is_std or scope.block is None:
+        return f"`{op}`"
+    block = scope.block.name.text
+    same = op.replace("_", "") == block.lower()
+    return f"`{block}`" if same else f"`{op}` inside `{block}`"
+
+
+def op_failed(
+    scope: Scope,
+    op: Op,
+    slots: Sequence[str],
+    inputs: Sequence[Tensor | None],
+    span: Span,
+    wrong: OpError,
+    places: Mapping[str, Span],
+    shown: str,
+) -> Diagnostic:
+    """What an operator refuses, with the places that made its inputs."""
+    given = {slot: tensor for slot, tensor in zip(slots, inputs, strict=True) if tensor is not None}
+    labels: list[Label] = []
+    for slot, axis in wrong.at:
+        tensor = given.get(slot)
+        if tensor is None:
+            continue
+        origin = tensor.type.shape[axis].origin if axis is not None and axis < tensor.type.rank else None
+        if origin is not None and axis is not None:
+            labels.append(Label(origin, f"{tensor.type.shape[axis]} is set here"))
+        labels.append(Label(tensor.span, f"this is {tensor.type}"))
+    words = {slot: _called(scope, slot, tensor) for slot, tensor in given.items()}
+    message = f"{title(scope, shown)} {_renamed(wrong.message, words)}"
+    at = places.get(wrong.attribute or "", span)
+    return diagnostic(
+        scope, wrong.code, message, at, "", labels, _renamed(wrong.help, words) if wrong.help else None
+    )
+
+
+def _called(scope: Scope, slot: str, tensor: Tensor) -> str:
+    """How a user calls the tensor in a slot: by its name in the body, where it has one."""
+    for name, binding in scope.names.items():
+        if isinstance(binding.value, Tensor) and binding.value.value == tensor.value:
+            return f"`{name}`"
+    return "its input" if slot == "x" else f"`{slot}`"
+
+
+def _renamed(message: str, words: Mapping[str, str]) -> str:
+    return re.sub(r"`([^`]*)`", lambda m: words.get(m[1], m[0]), message)
+
+
+# -- free sizes ----------------------------------------------------------------------------------
+
+
+def free_size(
+    scope: Scope, size: Dim, message: str, span: Span, text: str, help: str | None, path: str | None
+) -> Diagnostic:
+    """E0301: a size must be fixed, and symbols in it are free."""
+    known = scope.checker.symbol_origins
+    origins = [(name, known[name]) for name in sorted(size.symbols) if name in known]
+    also = [Label(origin, f"{name} is left free here") for name, origin in origins]
+    names = " and ".join(name for name, _ in origins)
+    if origins:
+        message += f" where {names} {'are' if len(origins) > 1 else 'is'} still free"
+    given = f"give {names or 'it'} a size" + (f", or {help}" if help else " in the model's inputs")
+    return diagnostic(scope, "E0301", message, span, text, also, given, path)
+
+
+def needs_fixed_axis(scope: Scope, size: Dim, parameter: str, span: Span) -> Diagnostic:
+    """E0301 for a parameter whose shape follows an axis of an input that is left free."""
+    block = scope.block.name.text if scope.block else "this"
+    outer = outer_path(scope)
+    inside = f" inside `{outer}`" if outer else ""
+    what = _axis_of(scope, size) or f"size for `{parameter}`"
+    message = f"`{block}`{inside} needs a fixed {what}, and gets `{size}`"
+    help = "reduce over it first (`global_avg_pool`)"
+    call = user_call(scope)
+    text = call.given + " here" if call and scope.module.is_std and call.given else ""
+    return free_size(scope, size, message, span, text, help, "")
+
+
+def _axis_of(scope: Scope, size: Dim) -> str | None:
+    """Which axis of an input has the size: `last axis`, `axis 1 of `kv``."""
+    inputs = [(n, b.value) for n, b in scope.names.items() if b.kind == "input"]
+    tensors = [(n, v) for n, v in inputs if isinstance(v, Tensor)]
+    for name, tensor in tensors:
+        for axis, found in reversed(list(enumerate(tensor.type.shape))):
+            if found == size:
+                which = "last axis" if axis == tensor.type.rank - 1 else f"axis {axis}"
+                return which if len(tensors) == 1 else f"{which} of `{name}`"
+    return None

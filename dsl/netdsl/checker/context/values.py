@@ -1,0 +1,196 @@
+"""What an expression is worth while checking: a static value, or a tensor known by its type alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from netdsl.dims import Dim
+from netdsl.model import Body
+from netdsl.ops.contract.base import Op
+from netdsl.source import Span
+from netdsl.syntax import Block
+from netdsl.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from netdsl.modules import Module
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the body being built. `names` are the axis names that the block gave, where it did."""
+
+    value: int
+    type: TensorType
+    names: tuple[str | None, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class BlockValue:
+    """A block, cell or model; with its static arguments once it is constructed."""
+
+    block: Block = field(compare=False)
+    module: Module = field(compare=False)
+    statics: tuple[tuple[str, Static, Span], ...] | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> object:
+        statics = None if self.statics is None else tuple((n, key_of(v)) for n, v, _ in self.statics)
+        return id(self.block), statics
+
+    @cached_property
+    def weight(self) -> int:
+        return 1 + sum(weight(value) for _, value, _ in self.statics or ())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BlockValue) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return self.block.name.text
+
+
+@dataclass(frozen=True)
+class OpValue:
+    """An operator, with the static arguments it was given so far."""
+
+    op: type[Op]
+    arguments: tuple[tuple[str, Static, Span], ...] = ()
+
+    @cached_property
+    def weight(self) -> int:
+        return 1 + sum(weight(value) for _, value, _ in self.arguments)
+
+    def __str__(self) -> str:
+        return self.op.name
+
+
+@dataclass(frozen=True)
+class LayerValue:
+    """`layer x = Block(..)`: every use shares the weights under `path`, which is the name unless given."""
+
+    name: str
+    block: BlockValue
+    span: Span
+    label: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.name if self.label is None else self.label
+
+
+@dataclass
+class LayerUse:
+    """How often a layer was applied, to what it was applied first, and what each inputs gave."""
+
+    count: int = 0
+    body: Body | None = None
+    types: tuple[TensorType | None, ...] = ()
+    span: Span | None = None
+    results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
+
+
+class Poison:
+    """The worth of something that already failed; using it is no new error."""
+
+    def __repr__(self) -> str:
+        return "Poison"
+
+
+POISON = Poison()
+
+
+class PoisonedError(Exception):
+    """Raised where a poisoned value is used."""
+
+
+Static = Any
+"""An `int`, `float`, `bool`, `str`, `None`, `Dim`, `DType`, `Init`, `BlockValue`, `OpValue`,
+`LayerValue`, or a tuple of them (a list of the language)."""
+Value = Any
+"""A `Static`, a `Tensor`, a tuple of tensors, or `POISON`."""
+
+
+def is_tensor(value: Value) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor)
+
+
+def is_bundle(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
+    """Whether the value is several tensors: the result of a fork or of several outputs."""
+    return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
+
+
+def is_integer(value: Value) -> TypeGuard[int | Dim]:
+    return isinstance(value, (int, Dim)) and not isinstance(value, bool)
+
+
+def is_number(value: Value) -> TypeGuard[int | float | Dim]:
+    return isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
+
+
+def key_of(value: Static) -> object:
+    """A hashable that tells 1, 1.0 and true apart."""
+    if isinstance(value, tuple):
+        return tuple(map(key_of, value))
+    if isinstance(value, BlockValue):
+        return value.key
+    if isinstance(value, OpValue):
+        return value.op, tuple((n, key_of(v)) for n, v, _ in value.arguments)
+    if isinstance(value, Dim):
+        return value.value if value.is_fixed else value
+    return type(value), value
+
+
+MAX_WEIGHT = 100_000
+"""The most values that a list, a text or the arguments of a block may hold, nested ones counted."""
+
+
+def weight(value: Static) -> int:
+    """How many values a value holds: those of a list, the characters of a text, a block's arguments."""
+    if isinstance(value, tuple):
+        return 1 + sum(map(weight, value))
+    if isinstance(value, (BlockValue, OpValue)):
+        return value.weight
+    return len(value) if isinstance(value, str) else 1
+
+
+def simplify(value: Static) -> Static:
+    """A fixed size as a plain integer."""
+    return value.value if isinstance(value, Dim) and value.is_fixed else value
+
+
+def describe(value: Value) -> str:
+    """What a value is, for a message."""
+    if isinstance(value, Tensor):
+        return f"a tensor {value.type}"
+    if is_bundle(value):
+        return f"{len(value)} tensors"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    if isinstance(value, int):
+        return f"the integer {value}"
+    if isinstance(value, Dim):
+        return f"the size `{value}`"
+    if isinstance(value, float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'the string "{value}"'
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}"
+    kinds = {
+        BlockValue: "the block",
+        OpValue: "the function",
+        LayerValue: "the layer",
+        DType: "the element type",
+    }
+    for kind, words in kinds.items():
+        if isinstance(value, kind):
+            shown = value.name if isinstance(value, LayerValue) else value
+            return f"{words} `{shown}`"
+    return f"`{value}`"

@@ -1,0 +1,324 @@
+"""Running the statements of a body, one by one; errors are collected statement by statement."""
+
+from __future__ import annotations
+
+from netdsl import syntax as s
+from netdsl.checker.context import reports
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import (
+    POISON,
+    BlockValue,
+    LayerUse,
+    LayerValue,
+    PoisonedError,
+    Tensor,
+    Value,
+    describe,
+    is_bundle,
+)
+from netdsl.checker.evaluate import inits, statics
+from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of, type_pattern
+from netdsl.diagnostics import Label, NetError, suggest
+from netdsl.dims import Dim, symbol
+from netdsl.model import OpStep, Parameter, State
+from netdsl.types import TensorType
+
+IMPLICIT_INPUT = "x"
+"""What the one input of a block without an input list is called."""
+
+
+def input_names(block: s.Block) -> list[str]:
+    """The tensor inputs of a block; a short block without a list has one."""
+    if block.inputs is None:
+        return [IMPLICIT_INPUT] if block.chain is not None else []
+    return [p.name.text for p in block.inputs]
+
+
+def is_function(block: s.Block) -> bool:
+    """Whether a block is called as operators are: its name begins with a small letter."""
+    return block.name.text[0].islower()
+
+
+def run_body(scope: Scope) -> None:
+    """Run the statements, or the chain of a short block; errors are collected statement by statement."""
+    block = scope.block
+    assert block is not None
+    if block.chain is not None:
+        with scope.recover():
+            inputs = [scope.names[name].value for name in input_names(block)[:1]]
+            if any(i is POISON for i in inputs):
+                raise PoisonedError
+            piped = [i for i in inputs if isinstance(i, Tensor)]
+            stage = _plain(block.chain)
+            scope.result = list(scope.run(stage.core, piped, stage, False))
+        return
+    for n, statement in enumerate(block.body):
+        holds = run_statement(scope, statement)
+        if isinstance(statement, s.Return):
+            _ends_here(scope, block.body[n + 1 :], statement)
+            break
+        if isinstance(statement, s.Assert) and not holds:
+            return
+    if scope.result is None and not any(isinstance(x, s.Return) for x in block.body):
+        with scope.recover():
+            scope.fail(
+                "E0208", f"`{block.name}` returns nothing", block.name.span, help="end it with `return ...`"
+            )
+
+
+def _ends_here(scope: Scope, after: tuple[s.Statement, ...], last: s.Return) -> None:
+    if after:
+        with scope.recover():
+            also = [Label(last.span, "the body ends here")]
+            help = "move it above the `return`, or remove it"
+            scope.fail("E0213", "nothing after `return` is run", after[0].span, also=also, help=help)
+
+
+def _plain(chain: s.Chain) -> s.Stage:
+    return s.Stage(chain.span, None, s.Group(chain.span, chain), None, None)
+
+
+def run_statement(scope: Scope, statement: s.Statement) -> bool:
+    """Run a statement and report what is wrong with it; False where something was."""
+    with scope.recover():
+        try:
+            _STATEMENTS[type(statement)](scope, statement)  # type: ignore[operator]  # keyed by its own type
+        except (NetError, PoisonedError):
+            for name in _named(statement):
+                scope.bind(name.text, POISON, name.span)
+            raise
+        return True
+    return False
+
+
+def _named(statement: s.Statement) -> list[s.Ident]:
+    if isinstance(statement, s.Bind):
+        return list(statement.names)
+    if isinstance(statement, (s.Let, s.Layer, s.Declaration)):
+        return [statement.name]
+    if isinstance(statement, s.Next):
+        return [s.Ident(statement.name.span, statement.name.text + "'")]
+    return []
+
+
+def _bind(scope: Scope, statement: s.Bind) -> None:
+    value = scope.evaluate(statement.value)
+    if len(statement.names) == 1:
+        name = statement.names[0]
+        scope.bind_new(name, value)
+        if isinstance(statement.value, (s.Pipeline, s.Call, s.Operation, s.Index, s.Negative)):
+            scope.rename_last(value, name)
+        return
+    if not isinstance(value, tuple) or len(value) != len(statement.names):
+        count = len(value) if isinstance(value, tuple) else 1
+        given = f"{len(statement.names)} names are given"
+        message = f"{given} for {count} value{'s' if count != 1 else ''}"
+        help = "`_` stands for a value that is not needed" if count > len(statement.names) else None
+        names = statement.names[0].span.to(statement.names[-1].span)
+        scope.fail("E0209", message, names, help=help)
+    for name, part in zip(statement.names, value, strict=True):
+        if name.text != "_":
+            scope.bind_new(name, part)
+
+
+def _let(scope: Scope, statement: s.Let) -> None:
+    value = scope.evaluate(statement.value)
+    scope.bind_new(statement.name, value, "static" if not isinstance(value, Tensor) else "value")
+
+
+def _layer(scope: Scope, statement: s.Layer) -> None:
+    value = scope.evaluate(statement.value)
+    if not isinstance(value, BlockValue):
+        help = "write `layer embed = Embedding(1000, 64)`"
+        scope.fail(
+            "E0402", f"a layer is a block, and this is {describe(value)}", statement.value.span, help=help
+        )
+    scope.claim(statement.name.text, statement.name.span)
+    scope.layers[statement.name.text] = LayerUse()
+    scope.bind_new(statement.name, LayerValue(statement.name.text, value, statement.span))
+
+
+def _declaration(scope: Scope, statement: s.Declaration) -> None:
+    if statement.when is not None:
+        condition = scope.evaluate(statement.when)
+        if not statics.truth(scope, condition, statement.when.span):
+            scope.bind(statement.name.text, None, statement.name.span)
+            return
+    if statement.kind == "const":
+        _const(scope, statement)
+        return
+    if statement.kind == "state":
+        _state(scope, statement)
+        return
+    type_ = _parameter_type(scope, statement)
+    init = inits.read(scope, statement.value, statement.kind)
+    if init.kind == "identity" and type_.rank < 2:
+        at = (statement.value or statement).span
+        scope.fail("E0410", f"`identity` needs two axes, and `{statement.name}` is {type_}", at)
+    tensor = add_parameter(scope, statement, Parameter(statement.kind, init), type_)
+    scope.bind_new(statement.name, tensor, statement.kind)
+
+
+def _parameter_type(scope: Scope, statement: s.Declaration) -> TensorType:
+    pattern = type_pattern(scope, statement.type)
+    sizes = sizes_of(scope, pattern.sizes)
+    for axis, size in enumerate(sizes):
+        if not size.is_fixed:
+            at = pattern.sizes[axis].span if len(sizes) == len(pattern.sizes) else statement.type.span
+            raise NetError(reports.needs_fixed_axis(scope, size, statement.name.text, at))
+    type_ = TensorType(pattern.dtype or scope.float_type, tuple(sizes))
+    scope._check_limits(type_, statement.span)
+    return type_
+
+
+def add_parameter(scope: Scope, statement: s.Declaration, op: Parameter, type_: TensorType) -> Tensor:
+    """Mint a parameter under the name of its declaration."""
+    scope.claim(statement.name.text, statement.name.span)
+    scope.append(OpStep(op, (), (type_,), statement.name.text, statement.span), 1)
+    return Tensor(len(scope.types) - 1, type_, (None,) * type_.rank, statement.span)
+
+
+def _const(scope: Scope, statement: s.Declaration) -> None:
+    if statement.value is None:
+        help = f"write `const {statement.name}: {statement.type.span.text} = ...`"
+        scope.fail("E0211", f"the const `{statement.name}` needs a value", statement.name.span, help=help)
+    value = scope.evaluate(statement.value)
+    if not isinstance(value, Tensor):
+        help = "a number by itself is a `let`; a tensor of numbers is `constant(3.0, [4])`"
+        scope.fail(
+            "E0402", f"a const is a tensor, and this is {describe(value)}", statement.value.span, help=help
+        )
+    what = f"const `{statement.name}`"
+    value = match(scope, type_pattern(scope, statement.type), value, what, statement.value.span)
+    scope.bind_new(statement.name, value)
+    scope.rename_last(value, statement.name)
+
+
+def _state(scope: Scope, statement: s.Declaration) -> None:
+    """A state is read as an operator without inputs, until the scan around the cell hands it in."""
+    if scope.block is None or scope.block.kind != "cell":
+        help = "use `cell` instead of `block`"
+        scope.fail("E0210", "a `state` belongs in a cell", statement.name.span, help=help)
+    pattern = type_pattern(scope, statement.type)
+    grown = [axis for axis, e in enumerate(pattern.sizes) if isinstance(e, s.Star)]
+    if len(grown) > 1:
+        scope.fail("E0305", "a state can grow along one axis", pattern.sizes[grown[1]].span)
+    type_ = TensorType(pattern.dtype or scope.float_type, tuple(_state_sizes(scope, pattern)))
+    init = inits.read(scope, statement.value, "state")
+    if init.kind not in ("zeros", "ones", "constant"):
+        help = "start it with `zeros`, `ones` or a number, or hand it in: `scan Cell(..)(h=first)`"
+        at = statement.value.span if statement.value else statement.span
+        scope.fail("E0410", f"a state cannot start as `{init}`", at, help=help)
+    name = statement.name.text
+    scope.claim(name, statement.name.span)
+    scope.append(
+        OpStep(State(name, init, grown[0] if grown else None), (), (type_,), name, statement.span), 1
+    )
+    tensor = Tensor(len(scope.types) - 1, type_, axis_names(pattern.sizes, type_.rank), statement.span)
+    scope.bind_new(statement.name, tensor, "state")
+
+
+def _state_sizes(scope: Scope, pattern: TypePattern) -> list[Dim]:
+    """The sizes of a state; `*past` is a size that grows, known only while running."""
+    sizes: list[Dim] = []
+    for element in pattern.sizes:
+        if isinstance(element, s.Star):
+            name = element.value
+            if not isinstance(name, s.Name):
+                scope.fail("E0305", "`*` here takes a name", element.span)
+            if name.text not in scope.names:
+                scope.bind(name.text, symbol(f"*{name.text}", name.span), name.span, "size")
+            element = name
+        sizes += sizes_of(scope, [element])
+    return sizes
+
+
+def _next(scope: Scope, statement: s.Next) -> None:
+    name = statement.name
+    state = scope.names.get(name.text)
+    if state is not None and state.value is POISON:
+        raise PoisonedError
+    if state is None or state.kind not in ("state", "buffer") or not isinstance(state.value, Tensor):
+        known = [n for n, b in scope.names.items() if b.kind in ("state", "buffer")]
+        help = suggest(name.text, known) or f"declare it: `state {name}: [B, ...] = zeros`"
+        scope.fail("E0215", f"`{name}` is not a state of this cell", name.span, help=help)
+    value = scope.evaluate(statement.value)
+    if state.kind == "buffer":
+        _next_buffer(scope, statement, state.value, value)
+        return
+    if not isinstance(value, Tensor):
+        scope.fail("E0402", f"a state holds a tensor, and this is {describe(value)}", statement.value.span)
+    new = s.Ident(name.span, name.text + "'")
+    scope.bind_new(new, value)
+    scope.next_values[name.text] = value
+    scope.next_places[name.text] = statement.value.span
+    scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
+
+
+def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Value) -> None:
+    """A buffer's value after a run. Raises E0223 where it is not of the buffer's type."""
+    name, at = statement.name, statement.value.span
+    if not isinstance(value, Tensor) or value.type != buffer.type:
+        given = value.type if isinstance(value, Tensor) else describe(value)
+        also = [Label(buffer.span, f"`{name}` is {buffer.type}")]
+        help = "a buffer keeps its shape and element type"
+        message = f"the buffer `{name}` is {buffer.type}, and its next value is {given}"
+        scope.fail("E0223", message, at, also=also, help=help)
+    scope.bind_new(s.Ident(name.span, name.text + "'"), value)
+    scope.updates[name.text] = value
+    scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
+
+
+def _return(scope: Scope, statement: s.Return) -> None:
+    result: list[Value] = []
+    for expr in statement.values:
+        value = scope.evaluate(expr)
+        if not isinstance(value, Tensor) and not is_bundle(value):
+            scope.fail("E0402", f"a block returns tensors, and this is {describe(value)}", expr.span)
+        result += list(value) if is_bundle(value) else [value]
+    scope.result = result
+    scope.result_place = statement.values[0].span.to(statement.values[-1].span)
+
+
+def _assert(scope: Scope, statement: s.Assert) -> None:
+    check_assertion(scope, statement)
+
+
+def check_assertion(scope: Scope, statement: s.Assert) -> None:
+    """Raise E0409 where an assertion does not hold, with what the names in it are worth."""
+    value = scope.evaluate(statement.condition)
+    if statics.truth(scope, value, statement.condition.span):
+        return
+    block = f" of `{scope.block.name}`" if scope.block is not None else ""
+    wanted = statement.message or f"`{statement.condition.span.text}`"
+    message = f"an assertion{block} fails: {wanted}"
+    scope.fail("E0409", message, statement.condition.span, worth(scope, statement.condition))
+
+
+def worth(scope: Scope, condition: s.Node) -> str:
+    """What the names in a condition are worth: `D is 30, heads is 4`."""
+    names = dict.fromkeys(n.text for n in s.names_in(condition) if n.text in scope.names)
+    return ", ".join(f"{name} is {_short(scope.names[name].value)}" for name in names)
+
+
+def _short(value: Value) -> str:
+    number = isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
+    return str(value) if number else describe(value)
+
+
+def _expect(scope: Scope, statement: s.Expect) -> None:
+    scope.fail(
+        "E0212", "`expect` belongs in a test", statement.span, help="a block checks itself with `assert`"
+    )
+
+
+_STATEMENTS = {
+    s.Bind: _bind,
+    s.Let: _let,
+    s.Layer: _layer,
+    s.Declaration: _declaration,
+    s.Next: _next,
+    s.Return: _return,
+    s.Assert: _assert,
+    s.Expect: _expect,
+}

@@ -1,0 +1,249 @@
+"""Static arithmetic: numbers, sizes, lists and the functions on them, with every result in range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import (
+    MAX_WEIGHT,
+    Static,
+    Tensor,
+    describe,
+    is_integer,
+    is_number,
+    simplify,
+    weight,
+)
+from netdsl.dims import MAX_SIZE, Dim, FreeSizeError, SizeOverflowError, dim, maximum, minimum, product
+from netdsl.source import Span
+
+
+def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> Static:
+    """`a operator b` on static values. Raises E0402 for kinds that do not go together, E0603 for overflow."""
+    try:
+        if operator in ("==", "!=", "<", "<=", ">", ">="):
+            return _compare(scope, operator, a, b, span)
+        if operator == "+" and isinstance(a, tuple) and isinstance(b, tuple):
+            return not_too_long(scope, a + b, span)
+        if operator == "+" and isinstance(a, str) and isinstance(b, str):
+            return not_too_long(scope, a + b, span)
+        if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
+            if len(a) * max(b, 0) > MAX_WEIGHT:
+                _too_long(scope, f"a list of {len(a) * b:,} elements", span)
+            return not_too_long(scope, a * b, span)
+        if not (is_number(a) and is_number(b)):
+            scope.fail("E0402", f"`{operator}` cannot combine {describe(a)} with {describe(b)}", span)
+        return _in_range(scope, _arithmetic(scope, operator, a, b, span), span)
+    except ZeroDivisionError:
+        scope.fail("E0404", f"`{operator}` divides {describe(a)} by zero", span)
+    except SizeOverflowError as wrong:
+        scope.fail("E0603", f"`{span.text}` is too large: {wrong}", span, help="give smaller sizes")
+    except OverflowError:
+        _overflow(scope, f"`{_show(a)} {operator} {_show(b)}`", span)
+
+
+def _arithmetic(scope: Scope, operator: str, a: Any, b: Any, span: Span) -> Static:
+    if is_integer(a) and is_integer(b) and operator in _ON_SIZES:
+        return simplify(_ON_SIZES[operator](dim(a), dim(b)))
+    if operator == "**" and isinstance(a, int) and isinstance(b, int) and b >= 0:
+        if abs(a) > 1 and b * math.log2(abs(a)) > 64:
+            _overflow(scope, f"`{a} ** {b}`", span)
+        return a**b
+    x, y = fixed(scope, a, span), fixed(scope, b, span)
+    if operator == "@":
+        scope.fail(
+            "E0402", "`@` multiplies tensors, and these are numbers", span, help="numbers multiply with `*`"
+        )
+    if operator == "**" and x < 0 and y != int(y):
+        scope.fail("E0404", f"`{span.text}` is not a real number: {x} to the power of {y}", span)
+    result = _ON_NUMBERS[operator](x, y)
+    return float(result) if operator == "/" else result
+
+
+_ON_SIZES: dict[str, Callable[[Dim, Dim], Dim]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+}
+_ON_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b,
+}
+
+
+def fixed(scope: Scope, value: Any, span: Span) -> Any:
+    """A number from a number or a fixed size. Raises E0301 where symbols are free."""
+    if isinstance(value, Dim):
+        if not value.is_fixed:
+            what = f"gets `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
+            scope.free_size(value, f"a fixed number is needed here, and {what}", span)
+        return value.value
+    return value
+
+
+def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> bool:
+    if is_integer(a) and is_integer(b):
+        order = dim(a).compare(dim(b))
+        if order is None and not (operator in ("==", "!=") and dim(a) == dim(b)):
+            size = dim(a) - dim(b)
+            message = f"a fixed answer is needed here, and gets `{a} {operator} {b}`"
+            scope.free_size(size, message, span)
+        order = order or 0
+    elif is_number(a) and is_number(b):
+        x, y = fixed(scope, a, span), fixed(scope, b, span)
+        order = (x > y) - (x < y)
+    elif operator in ("==", "!="):
+        return bool(a == b) == (operator == "==")
+    else:
+        scope.fail("E0402", f"`{operator}` cannot compare {describe(a)} with {describe(b)}", span)
+    return {
+        "==": order == 0,
+        "!=": order != 0,
+        "<": order < 0,
+        "<=": order <= 0,
+        ">": order > 0,
+        ">=": order >= 0,
+    }[operator]
+
+
+def _in_range(scope: Scope, value: Static, span: Span) -> Static:
+    if isinstance(value, int) and abs(value) > MAX_SIZE:
+        _overflow(scope, f"`{span.text}`", span)
+    if isinstance(value, float) and not math.isfinite(value):
+        scope.fail("E0404", f"`{span.text}` is not a finite number", span)
+    return value
+
+
+def _overflow(scope: Scope, what: str, span: Span) -> Any:
+    scope.fail("E0603", f"{what} does not fit in 64 bits", span, help=f"the largest integer is {MAX_SIZE}")
+
+
+def _show(value: Static) -> str:
+    return str(value) if len(str(value)) < 30 else describe(value)
+
+
+def not_too_long(scope: Scope, value: Static, span: Span) -> Static:
+    """The list, text or block. Raises E0603 where it holds more values than a program needs."""
+    found = weight(value)
+    if found > MAX_WEIGHT:
+        kind = "text" if isinstance(value, str) else "list" if isinstance(value, tuple) else "block"
+        _too_long(scope, f"a {kind} that holds {found:,} values", span)
+    return value
+
+
+def _too_long(scope: Scope, what: str, span: Span) -> NoReturn:
+    help = f"the limit is {MAX_WEIGHT:,}; nested values count"
+    scope.fail("E0603", f"{what} is too long", span, help=help)
+
+
+def negate(scope: Scope, value: Static, span: Span) -> Static:
+    if not is_number(value):
+        scope.fail("E0402", f"`-` needs a number, and gets {describe(value)}", span)
+    return simplify(-value)
+
+
+def truth(scope: Scope, value: Static, span: Span) -> bool:
+    """A condition's value. Raises E0402 where it is not true or false."""
+    if not isinstance(value, bool):
+        help = None
+        if isinstance(value, Tensor):
+            help = "a condition is known before running; choose by elements with `where(condition, a, b)`"
+        elif is_integer(value):
+            help = f"compare it: `{span.text} != 0`"
+        message = f"a condition is true or false, and this is {describe(value)}"
+        scope.fail("E0402", message, span, help=help)
+    return value
+
+
+# -- functions -----------------------------------------------------------------------------------
+
+
+def _extreme(pick: Callable[[Any, Any], Any], sizes: Callable[[Any, Any], Dim]) -> Callable[..., Static]:
+    def function(*args: Static) -> Static:
+        values = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
+        if not values:
+            raise ValueError("needs at least one value")
+        result: Any = values[0]
+        for value in values[1:]:
+            free = isinstance(value, Dim) or isinstance(result, Dim)
+            result = simplify(sizes(result, value)) if free else pick(result, value)
+        return result
+
+    return function
+
+
+def _total(values: Static) -> Static:
+    total: Any = 0
+    for value in _as_list(values):
+        total = dim(total) + value if isinstance(value, Dim) or isinstance(total, Dim) else total + value
+    return simplify(total)
+
+
+def _as_list(value: Static) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise TypeError("needs a list")
+    return value
+
+
+def _spread(value: Static, count: Static) -> Static:
+    values = value if isinstance(value, tuple) else (value,)
+    n = int(count)
+    if len(values) not in (1, n):
+        raise ValueError(f"needs 1 or {n} values, and gets {len(values)}")
+    return values * n if len(values) == 1 else values
+
+
+def _rounded(function: Callable[[float], int]) -> Callable[[Any], Static]:
+    return lambda x: x if isinstance(x, Dim) else function(x)
+
+
+def _real(function: Callable[[float], float]) -> Callable[[Any], Static]:
+    return lambda x: function(float(int(x) if isinstance(x, Dim) else x))
+
+
+FUNCTIONS: dict[str, Callable[..., Static]] = {
+    "min": _extreme(min, minimum),
+    "max": _extreme(max, maximum),
+    "abs": lambda x: abs(int(x)) if is_integer(x) else abs(x),
+    "len": lambda x: len(_as_list(x)),
+    "sum": _total,
+    "prod": lambda x: simplify(product(_as_list(x))) if all(map(is_integer, x)) else math.prod(_as_list(x)),
+    "spread": _spread,
+    "indices": lambda start, stop: tuple(range(int(start), int(stop))),
+    "reverse": lambda x: tuple(reversed(_as_list(x))),
+    "floor": _rounded(math.floor),
+    "ceil": _rounded(math.ceil),
+    "round": _rounded(round),
+    "sqrt": _real(math.sqrt),
+    "exp": _real(math.exp),
+    "log": _real(math.log),
+    "sin": _real(math.sin),
+    "cos": _real(math.cos),
+}
+"""Functions on static values. Where an operator has the same name, tensors go to the operator."""
+
+
+def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Static:
+    """A function on static values; `argument` is where its first one stands. Raises E0405."""
+    try:
+        return _in_range(scope, FUNCTIONS[name](*args), span)
+    except FreeSizeError as free:
+        scope.free_size(free.dim, f"`{name}` needs a fixed number, and gets `{free.dim}`", span)
+    except (SizeOverflowError, OverflowError):
+        _overflow(scope, f"`{span.text}`", span)
+    except (TypeError, ValueError, AttributeError) as wrong:
+        if scope.module.is_std and scope.block is not None and str(wrong).startswith("needs"):
+            scope.fail("E0405", f"`{argument.text}` of `{scope.block.name}` {wrong}", argument)
+        shown = " and ".join(map(describe, args)) or "nothing"
+        detail = f": it {wrong}" if str(wrong).startswith("needs") else ""
+        scope.fail("E0405", f"`{name}` cannot take {shown}{detail}", span)

@@ -1,0 +1,106 @@
+"""The configuration of a file: defaults, what the caller sets, and the assertions on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from netdsl import syntax as s
+from netdsl.checker.calls.calls import check_kind
+from netdsl.checker.context.scope import Binding, Checker, Scope
+from netdsl.checker.context.values import POISON, Static, describe
+from netdsl.checker.evaluate.statements import check_assertion
+from netdsl.diagnostics import Label, error, suggest
+from netdsl.dims import MAX_SIZE
+from netdsl.modules import Module
+from netdsl.types import DType
+
+Overrides = Mapping[str, Any]
+
+
+def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> dict[str, Static]:
+    """The values of a module's configuration, in order; later entries may use earlier ones.
+
+    Reports E0414 for an override that names no entry, and E0403 for one of another kind. An entry with an
+    error has a value that raises no others.
+    """
+    scope = Scope(checker, module)
+    scope.bind("training", checker.training, module.file.span, "config")
+    known = [entry.name.text for entry in module.config]
+    for word in overrides:
+        if word not in known:
+            help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")
+            wrong = error("E0414", f"`{module.source.name}` has no config entry `{word}`", help=help)
+            checker.report(wrong.diagnostics)
+    values: dict[str, Static] = {}
+    for item in module.file.items:
+        if isinstance(item, s.Config):
+            for line in item.entries:
+                with scope.recover():
+                    _line(scope, line, overrides, values)
+    return values
+
+
+def _line(
+    scope: Scope, line: s.ConfigEntry | s.Assert, overrides: Overrides, values: dict[str, Static]
+) -> None:
+    if isinstance(line, s.Assert):
+        check_assertion(scope, line)
+        return
+    name = line.name.text
+    if name in values:
+        also = [Label(scope.names[name].span, "the first is here")]
+        scope.fail("E0203", f"`{name}` is configured twice", line.name.span, also=also, help="keep one")
+    values[name] = POISON
+    scope.names[name] = Binding(POISON, line.name.span, "config")
+    value = scope.evaluate(line.value)
+    if name in overrides:
+        value = _override(name, value, overrides[name], line)
+    if line.type is not None:
+        check_kind(scope, f"`{name}`", line.type, value, line.value.span)
+    values[name] = value
+    scope.bind(name, value, line.name.span, "config")
+
+
+def _override(name: str, default: Static, given: Any, line: s.ConfigEntry) -> Static:
+    """A value from outside, read as the kind of the default. Raises E0403 where it is of another kind."""
+    value = _parse(given) if isinstance(given, str) and not isinstance(default, str) else given
+    value = tuple(value) if isinstance(value, list) else value
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(default, DType) and isinstance(value, str) and value in [d.value for d in DType]:
+        value = DType(value)
+    declared_float = isinstance(line.type, s.Name) and line.type.text == "float"
+    same = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+    if not same and not (declared_float and isinstance(value, float)) and default is not None:
+        also = f"its default is {describe(default)}"
+        raise error("E0403", f"`{name}` is set to {given!r}, and {also}", line.span, "declared here")
+    if isinstance(value, int) and abs(value) > MAX_SIZE:
+        raise error("E0603", f"`{name}` is set to a number that does not fit in 64 bits", line.span)
+    return value
+
+
+def _parse(text: str) -> Any:
+    """A number, a truth value or a list as JSON writes it; anything else is text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def configure(checker: Checker, module: Module, overrides: Overrides) -> None:
+    """Evaluate the configuration of a module and, with their defaults, of all it imports."""
+    config = dict(checker.config)
+    checker.config = config
+    seen: set[int] = set()
+
+    def visit(each: Module, given: Overrides) -> None:
+        if id(each) in seen:
+            return
+        seen.add(id(each))
+        config[each] = evaluate_config(checker, each, given)
+        for target in [m for _, m, _ in each.imported.values()] + list(each.aliases.values()):
+            visit(target, {})
+
+    visit(module, overrides)

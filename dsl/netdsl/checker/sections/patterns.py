@@ -1,0 +1,58 @@
+"""Patterns over label paths, as `over "D.*"` gives them: `*` stands for any text, dots included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from netdsl import syntax as s
+from netdsl.checker.calls.calls import parameter_types
+from netdsl.checker.context.scope import Scope
+from netdsl.diagnostics import suggest
+from netdsl.model import Body, CallStep, join
+
+
+def check_patterns(scope: Scope, body: Body, lines: Mapping[str, Sequence[s.Text]]) -> None:
+    """Report every pattern that fits no weight, or for `recompute` no block (E0226)."""
+    weights = list(parameter_types(body))
+    for word, patterns in lines.items():
+        labels = _blocks(body) if word == "recompute" else weights
+        for pattern in patterns:
+            with scope.recover():
+                if not any(_regex(pattern.value).fullmatch(label) for label in labels):
+                    what = "block" if word == "recompute" else "weight"
+                    message = f'"{pattern.value}" fits the label of no {what}'
+                    scope.fail("E0226", message, pattern.span, help=_near(pattern.value, labels))
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    """`*` is any text, and `{i}` a number."""
+    parts = re.split(r"(\*|\{[^{}]*\})", pattern)
+    written = {"*": ".*"}
+    return re.compile("".join(written.get(p, r"\d+" if p[:1] == "{" else re.escape(p)) for p in parts), re.S)
+
+
+def _near(pattern: str, labels: Sequence[str]) -> str:
+    below = next((label for label in labels if label.startswith(f"{pattern}.")), None)
+    if below is not None:
+        return f'write "{pattern}.*" for all that is below it'
+    for model in dict.fromkeys(label.partition(".")[0] for label in labels):
+        if any(_regex(f"{model}.{pattern}").fullmatch(label) for label in labels):
+            return f'write "{model}.{pattern}": labels stand under the name of their model here'
+    listed = ", ".join(labels[:4]) + (", .." if len(labels) > 4 else "")
+    return suggest(pattern, labels) or (f"there are {listed}" if labels else "there are none")
+
+
+def _blocks(body: Body) -> list[str]:
+    """The labels of all blocks of the models."""
+    calls = [step for step in body.steps if isinstance(step, CallStep) and step.body.kind == "model"]
+    labels = (label for step in calls for label in (step.label, *_block_labels(step.body, step.label)))
+    return [label for label in dict.fromkeys(labels) if label]
+
+
+def _block_labels(body: Body, path: str) -> Iterator[str]:
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            label = join(path, step.label)
+            yield label
+            yield from _block_labels(step.body, label)

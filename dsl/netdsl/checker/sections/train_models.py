@@ -1,0 +1,156 @@
+"""The models that a `train` section uses: what its names mean, its inputs, and the calls.
+
+A name that is an output of a model calls that model on inputs of its own names. A model can also be called
+by name, `Generator(z)`; all calls of it share its weights. Label paths are those of the model itself where
+the file has one model; where it has several, they stand under the model's name: `Generator.out.weight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from netdsl import syntax as s
+from netdsl.checker.calls.calls import apply_layer, construct_block
+from netdsl.checker.context.scope import Binding, Scope
+from netdsl.checker.context.values import BlockValue, LayerUse, LayerValue, Tensor
+from netdsl.checker.sizes.shapes import declare, type_pattern
+from netdsl.diagnostics import Label
+from netdsl.dims import symbol
+from netdsl.model import Model, Slot
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+
+def bind_models(scope: Scope, lines: tuple[s.TrainLine, ...], models: Mapping[str, Model]) -> list[Slot]:
+    """Bind the models by name, the inputs, and the outputs that the lines use; the inputs of the phase.
+
+    Raises:
+        NetError: E0221 where a name may mean tensors of two models, or two models have an input of one
+            name and two types; E0203 for an input of the section that a model has already.
+    """
+    binding = _Models(scope, models)
+    used = _used(lines)
+    called = binding.called(used)
+    for model in models.values():
+        for slot in model.body.inputs:
+            if model in called or slot.name in used:
+                binding.declare(slot.name, slot.type, slot.span, model)
+    binding.own_inputs(lines)
+    for name, model in models.items():
+        binding.bind(name, model)
+    for model in called:
+        binding.call(model, next(used[name] for name in model.outputs if name in used))
+    return binding.slots
+
+
+def _used(lines: tuple[s.TrainLine, ...]) -> dict[str, Span]:
+    """The names that the lines use and do not give themselves, and where each is used first."""
+    own = {name.text for line in lines for name in given_by(line)}
+    used: dict[str, Span] = {}
+    for name in s.names_in(lines):
+        if name.text not in own:
+            used.setdefault(name.text, name.span)
+    return used
+
+
+def given_by(line: s.TrainLine) -> Iterable[s.Ident]:
+    """The names that a line of a `train` section gives."""
+    if isinstance(line, s.Bind):
+        return line.names
+    return (line.name,) if isinstance(line, (s.TrainInput, s.Let, s.Setting)) else ()
+
+
+def without_types(lines: tuple[s.TrainLine, ...]) -> list[s.TrainLine]:
+    """The lines without the inputs and the `let`s of their types, which `bind_models` has bound."""
+    return [
+        line
+        for line in lines
+        if not isinstance(line, s.TrainInput) and not (isinstance(line, s.Let) and _is_in_types(line, lines))
+    ]
+
+
+def _is_in_types(let: s.Let, lines: tuple[s.TrainLine, ...]) -> bool:
+    types = tuple(line.type for line in lines if isinstance(line, s.TrainInput))
+    return any(name.text == let.name.text for name in s.names_in(types))
+
+
+@dataclass
+class _Models:
+    scope: Scope
+    models: Mapping[str, Model]
+    slots: list[Slot] = field(default_factory=list)
+    layers: dict[str, LayerValue] = field(default_factory=dict)
+
+    def called(self, used: Mapping[str, Span]) -> list[Model]:
+        """The models with an output that is used by name. Raises E0221 where a name could be of two."""
+        for name, span in used.items():
+            of = [m for m in self.models.values() if name in m.outputs or name in m.inputs]
+            if len(of) > 1 and any(name in m.outputs for m in of):
+                sides = [f"an {'output' if name in m.outputs else 'input'} of `{m.name}`" for m in of]
+                help = f"call the model that is meant, and name the result: `result = {of[0].name}(..)`"
+                self.scope.fail("E0221", f"`{name}` is {' and '.join(sides)}", span, help=help)
+        return [model for model in self.models.values() if any(name in used for name in model.outputs)]
+
+    def declare(self, name: str, type_: TensorType, span: Span, model: Model | None) -> None:
+        """An input of the phase; one that two models have by name has one type (E0221)."""
+        scope = self.scope
+        old = next((slot for slot in self.slots if slot.name == name), None)
+        if old is not None:
+            if old.type != type_:
+                also = [Label(old.span, f"it is {old.type} here")]
+                message = f"two models have an input `{name}`, and their types differ"
+                help = "call the models by name: `y = Model(x)`"
+                scope.fail("E0221", message, span, f"it is {type_} here", also=also, help=help)
+            return
+        scope.types.append(type_)
+        tensor = Tensor(len(scope.types) - 1, type_, (None,) * type_.rank, span)
+        scope.bind(name, tensor, span, "input")
+        self.slots.append(Slot(name, type_, tensor.value, span))
+        for word in [word for size in type_.shape for word in sorted(size.symbols)] if model else ():
+            scope.checker.symbol_origins.setdefault(word, model.symbols[word] if model else span)
+            if word.isidentifier():
+                scope.names.setdefault(word, Binding(symbol(word), span, "size"))
+
+    def own_inputs(self, lines: tuple[s.TrainLine, ...]) -> None:
+        """The section's own inputs, after what their types need of its `let`s."""
+        scope = self.scope
+        for line in lines:
+            with scope.recover():
+                if isinstance(line, s.Let) and _is_in_types(line, lines):
+                    scope.bind_new(line.name, scope.evaluate(line.value), "static")
+                elif isinstance(line, s.TrainInput):
+                    self._own_input(line)
+
+    def _own_input(self, line: s.TrainInput) -> None:
+        old = next((slot for slot in self.slots if slot.name == line.name.text), None)
+        if old is not None:
+            also = [Label(old.span, "the first is here")]
+            help = "remove the line, or choose another name"
+            message = f"there is an input `{line.name}` already"
+            self.scope.fail("E0203", message, line.name.span, also=also, help=help)
+        type_ = declare(self.scope, line.name.text, type_pattern(self.scope, line.type))
+        self.declare(line.name.text, type_, line.name.span, None)
+
+    def bind(self, name: str, model: Model) -> None:
+        """A model by its name, unless a tensor has it, is a layer of the section.
+
+        The only model has no label of its own.
+        """
+        scope = self.scope
+        block = scope.module.blocks[name]
+        made = construct_block(scope, BlockValue(block, scope.module), (), block.name.span)
+        label = "" if len(self.models) == 1 else name
+        scope.layers[name] = LayerUse()
+        self.layers[name] = LayerValue(name, made, block.name.span, label)
+        if name not in scope.names:
+            scope.bind(name, self.layers[name], block.name.span, "layer")
+
+    def call(self, model: Model, at: Span) -> None:
+        """Call a model on the inputs of its own names, and bind its outputs by theirs."""
+        scope = self.scope
+        layer = self.layers[model.name]
+        piped = [scope.names[slot.name].value for slot in model.body.inputs]
+        results = apply_layer(scope, layer, piped, (), s.Name(at, model.name))
+        for slot, value in zip(model.body.outputs, results, strict=True):
+            scope.bind(slot.name, value, slot.span, "input")

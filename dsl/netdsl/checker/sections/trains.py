@@ -1,0 +1,226 @@
+"""The `train` section: an ordinary model made of the file's models, with the loss and the metrics on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from netdsl import syntax as s
+from netdsl.checker.calls.blocks import root_names
+from netdsl.checker.context.scope import Checker, Scope
+from netdsl.checker.context.values import Tensor, Value, describe
+from netdsl.checker.evaluate.statements import check_assertion, run_statement
+from netdsl.checker.sections.measures import is_scalar, measure
+from netdsl.checker.sections.patterns import check_patterns
+from netdsl.checker.sections.settings import (
+    NUMBERS,
+    PATTERNS,
+    RECIPES,
+    SETTINGS,
+    SEVERAL,
+    one_of,
+    read_call,
+    read_number,
+)
+from netdsl.checker.sections.train_models import bind_models, given_by, without_types
+from netdsl.diagnostics import Label, suggest
+from netdsl.model import TRAIN_PATH, Body, Call, CallStep, MetricSpec, Model, Phase, Slot
+from netdsl.modules import Module
+from netdsl.source import Span
+
+
+def check_sections(
+    checker: Checker, module: Module, models: Mapping[str, Model], sections: Sequence[s.Train]
+) -> list[Phase]:
+    """Check `train` sections against the models of the file; errors are collected line by line."""
+    seen: dict[str, s.Train] = {}
+    phases: list[Phase] = []
+    for item in sections:
+        scope = Scope(checker, module)
+        scope.names.update(root_names(scope))
+        name = item.name.text if item.name else ""
+        if name in seen:
+            with scope.recover():
+                also = [Label(_place(seen[name]), "the first is here")]
+                help = "name the phases: `train generator { .. }`"
+                message = "the file has a second `train` of this name"
+                scope.fail("E0203", message, _place(item), also=also, help=help)
+        seen.setdefault(name, item)
+        if models:
+            phase = _Section(scope, item, models).check()
+            phases += [phase] if phase is not None else []
+    return phases
+
+
+def _place(item: s.Train) -> Span:
+    """The name of a section, or its first word."""
+    return item.name.span if item.name else Span(item.span.source, item.span.start, item.span.start + 5)
+
+
+@dataclass
+class _Section:
+    """One section while it is being checked."""
+
+    scope: Scope
+    item: s.Train
+    models: Mapping[str, Model]
+    inputs: list[Slot] = field(default_factory=list)
+    outputs: list[Slot] = field(default_factory=list)
+    metrics: list[MetricSpec] = field(default_factory=list)
+    given: dict[str, s.Ident] = field(default_factory=dict)
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    patterns: dict[str, list[s.Text]] = field(default_factory=dict)
+
+    def check(self) -> Phase | None:
+        """The section as a phase; None where it has errors, which are reported."""
+        scope, before = self.scope, self.scope.checker.errors
+        scope.checker.symbol_origins = {}
+        with scope.recover():
+            self.inputs = bind_models(scope, self.item.lines, self.models)
+            lines = without_types(self.item.lines)
+            for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
+                self._line(line)
+            if "loss" not in self.given:
+                help = "write `loss = cross_entropy(..)`"
+                scope.fail("E0219", "this `train` has no loss", _place(self.item), help=help)
+            if scope.checker.errors == before and not any(isinstance(x, CallStep) for x in scope.steps):
+                self._uses_no_model()
+        if scope.checker.errors > before:
+            return None
+        phase = self._phase()
+        return phase if scope.checker.errors == before else None
+
+    def _uses_no_model(self) -> None:
+        outputs = [name for model in self.models.values() for name in model.outputs]
+        help = f"a loss compares an output of a model, such as `{outputs[0]}`, with what it should be"
+        self.scope.fail("E0220", "this `train` uses no model", _place(self.item), help=help)
+
+    def _phase(self) -> Phase:
+        scope, item = self.scope, self.item
+        name = item.name.text if item.name else ""
+        slots = tuple(self.inputs), tuple(self.outputs)
+        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), scope.size, item.span)
+        check_patterns(scope, body, self.patterns)
+        over, freeze, recompute = (tuple(p.value for p in self.patterns.get(w, ())) for w in PATTERNS)
+        return Phase(
+            name,
+            Model(body.name, body, dict(scope.checker.symbol_origins)),
+            item.span,
+            tuple(self.metrics),
+            optimizer=next(iter(self.calls.get("optimizer", ())), None),
+            groups=tuple(self.calls.get("group", ())),
+            schedule=next(iter(self.calls.get("schedule", ())), None),
+            clips=tuple(self.calls.get("clip", ())),
+            regularisers=tuple(self.calls.get("regularise", ())),
+            numbers=self.numbers,
+            over=over,
+            freeze=freeze,
+            recompute=recompute,
+        )
+
+    # -- lines ------------------------------------------------------------------------------------
+
+    def _line(self, line: s.TrainLine) -> None:
+        scope = self.scope
+        with scope.recover():
+            if isinstance(line, s.Metric):
+                self._metric(line)
+            elif isinstance(line, s.Setting) and (line.name.text in SETTINGS or not self._is_value(line)):
+                self._setting(line)
+            elif isinstance(line, (s.Setting, s.Bind)):
+                self._value(line)
+            elif isinstance(line, s.Let):
+                run_statement(scope, line)
+            elif isinstance(line, s.Assert):
+                check_assertion(scope, line)
+            elif isinstance(line, s.Patterns):
+                self._pattern_line(line)
+
+    def _is_value(self, line: s.Setting) -> bool:
+        """Whether a name that is no setting is used by another line, and so is a value."""
+        others = tuple(other for other in self.item.lines if other is not line)
+        return any(name.text == line.name.text for name in s.names_in(others))
+
+    def _value(self, line: s.Setting | s.Bind) -> None:
+        names = tuple(given_by(line))
+        with self._under(names[0].text):
+            run_statement(self.scope, s.Bind(line.span, names, line.value))
+
+    def _setting(self, line: s.Setting) -> None:
+        scope, word = self.scope, line.name.text
+        if word not in SETTINGS and not suggest(word, SETTINGS):
+            help = f"the settings are {', '.join(SETTINGS)}"
+            message = f"`{word}` is neither a training setting nor used by another line"
+            scope.fail("E0219", message, line.name.span, help=help)
+        one_of(scope, line.name, SETTINGS, "training setting")
+        if word in self.given and word not in SEVERAL:
+            also = [Label(self.given[word].span, "the first is here")]
+            scope.fail("E0203", f"`{word}` is set twice", line.name.span, also=also, help="keep one")
+        self.given[word] = line.name
+        if word == "group":
+            help = 'write `group "*.bias" = adjust(weight_decay=0)`'
+            scope.fail("E0225", "a `group` needs patterns", line.name.span, help=help)
+        if word in RECIPES:
+            self.calls.setdefault(word, []).append(read_call(scope, line.name, line.value))
+        elif word in NUMBERS:
+            self.numbers[word] = read_number(scope, line.name, line.value)
+        else:
+            self._loss(line)
+
+    def _pattern_line(self, line: s.Patterns) -> None:
+        scope, word = self.scope, line.word.text
+        if line.value is None:
+            one_of(scope, line.word, PATTERNS, "pattern line")
+            self.patterns.setdefault(word, []).extend(line.patterns)
+            return
+        if word not in SEVERAL:
+            one_of(scope, line.word, (*SETTINGS, *PATTERNS), "training setting")
+            help = f"remove the `= ..`, which `{word}` does not take"
+            if word not in PATTERNS:
+                help = 'weights of some labels get rates of their own by `group ".." = adjust(lr=.., ..)`'
+            scope.fail("E0225", f"`{word}` is not set for patterns", line.word.span, help=help)
+        call = read_call(scope, line.word, line.value, tuple(p.value for p in line.patterns))
+        self.calls.setdefault(word, []).append(call)
+        self.patterns.setdefault(word, []).extend(line.patterns)
+
+    # -- the loss and the metrics -----------------------------------------------------------------
+
+    def _loss(self, line: s.Setting) -> None:
+        with self._under("loss"):
+            value = self.scope.evaluate(line.value)
+        if not is_scalar(value):
+            self._no_scalar("loss", value, line.value.span)
+        self.outputs.insert(0, Slot("loss", value.type, value.value, line.name.span))
+        self.scope.bind_new(line.name, value)
+
+    def _metric(self, line: s.Metric) -> None:
+        name = line.name.text
+        old = next((slot for slot in self.outputs if slot.name == name), None)
+        if old is not None or name == "loss":
+            also = [Label(old.span, "the first is here")] if old else []
+            help = "give one of them another name"
+            message = f"`{name}` is measured twice" if old else "`loss` is measured already"
+            self.scope.fail("E0203", message, line.name.span, also=also, help=help)
+        self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
+        with self._under(name):
+            kind, arguments, value = measure(self.scope, line.value)
+        if kind == "mean" and not is_scalar(value):
+            self._no_scalar("metric", value, line.value.span)
+        self.metrics.append(MetricSpec(name, kind, arguments, name, line.span))
+        self.outputs.append(Slot(name, value.type, value.value, line.name.span))
+
+    @contextmanager
+    def _under(self, label: str) -> Iterator[None]:
+        """What operators of the section are made in here stand under a label path of its own."""
+        self.scope.prefix = [TRAIN_PATH, label]
+        try:
+            yield
+        finally:
+            self.scope.prefix = []
+
+    def _no_scalar(self, what: str, value: Value, span: Span) -> None:
+        shown = f"a tensor {value.type}" if isinstance(value, Tensor) else describe(value)
+        help = "take the mean of it: `mean(..)`" if isinstance(value, Tensor) else None
+        self.scope.fail("E0222", f"a {what} is one float without axes, and this is {shown}", span, help=help)

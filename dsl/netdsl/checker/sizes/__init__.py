@@ -1,0 +1,1 @@
+"""Sizes and axis names: type patterns, rearrangements, signatures."""

@@ -1,0 +1,184 @@
+"""Scaled dot-product attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.dims import Dim
+from netdsl.ops.attention.attention_gradient import AttentionGradient
+from netdsl.ops.attention.attention_scores import Scores, grouped, score_blocks, score_factor
+from netdsl.ops.attention.positions import need_four_axes
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    OpError,
+    bad,
+    draw,
+    draw_bools,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import broadcast, need_bool, need_float, same_dtype
+from netdsl.ops.numerics import functions as numerics
+from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+def _same_size(left: TensorType, right: TensorType, names: tuple[str, str], axis: int, what: str) -> None:
+    if left.shape[axis] != right.shape[axis]:
+        raise OpError(
+            f"needs one {what}, and gets {left.shape[axis]} in `{names[0]}`, which is {left}, "
+            f"and {right.shape[axis]} in `{names[1]}`, which is {right}",
+            at=[(names[0], axis), (names[1], axis)],
+        )
+
+
+@operator("attention", "q", "k", "v", "keep?", "bias?")
+@dataclass(frozen=True)
+class Attention(Op):
+    """`softmax(scale * q @ k^T + bias) @ v` for every head: scaled dot-product attention.
+
+    With fewer key heads than query heads, each serves a group of neighbouring query heads. The
+    weights are taken in f32 at least. A query that may attend to nothing gives 0, never NaN.
+
+    Args:
+        scale: The factor on the scores; `1 / sqrt(D)` by default.
+        causal: Query `t` stands at position `t + S - T` and attends only to positions up to that,
+            so that the last query always sees all keys, also those of a cached prefix.
+
+    Inputs: `q` `[B, heads, T, D]`; `k` `[B, kv_heads, S, D]`; `v` `[B, kv_heads, S, E]`, where
+    `kv_heads` divides `heads`; `keep`, truth values that broadcast to `[B, heads, T, S]`, true
+    where a query may attend; `bias`, added to the scores, of the same shape and the type of `q`.
+    The result is `[B, heads, T, E]`.
+
+    Source: Vaswani et al. 2017; groups of heads by Ainslie et al. 2023; ONNX `Attention`.
+    """
+
+    scale: float | None = None
+    causal: bool = False
+
+    def shape(
+        self,
+        q: TensorType,
+        k: TensorType,
+        v: TensorType,
+        keep: TensorType | None = None,
+        bias: TensorType | None = None,
+    ) -> TensorType:
+        need_float(q, "q")
+        for x, name, layout in (
+            (q, "q", "queries [B, heads, T, D]"),
+            (k, "k", "keys [B, kv_heads, S, D]"),
+            (v, "v", "values [B, kv_heads, S, E]"),
+        ):
+            same_dtype(q, x, ("q", name))
+            need_four_axes(x, name, layout)
+        _same_size(q, k, ("q", "k"), 0, "batch size")
+        _same_size(q, k, ("q", "k"), 3, "size of queries and keys")
+        _same_size(k, v, ("k", "v"), 0, "batch size")
+        _same_size(k, v, ("k", "v"), 1, "number of key and value heads")
+        _same_size(k, v, ("k", "v"), 2, "number of keys and values")
+        self._check_groups(q, k)
+        scores = q.with_shape((*q.shape[:3], k.shape[2]))
+        if keep is not None:
+            need_bool(keep, "keep")
+            self._check_spread(keep, "keep", scores)
+        if bias is not None:
+            same_dtype(q, bias, ("q", "bias"))
+            self._check_spread(bias, "bias", scores)
+        return q.with_shape((*q.shape[:3], v.shape[3]))
+
+    def _check_groups(self, q: TensorType, k: TensorType) -> None:
+        if k.shape[1] == 0 or q.shape[1].exact_divide(k.shape[1]) is None:
+            raise OpError(
+                f"cannot share {k.shape[1]} key heads among {q.shape[1]} query heads evenly",
+                at=[("q", 1), ("k", 1)],
+                help="the number of query heads must be a multiple of the number of key heads",
+            )
+
+    def _check_spread(self, x: TensorType, name: str, scores: TensorType) -> None:
+        try:
+            spread, clash = x.rank <= 4 and broadcast(x, scores) == scores.shape, ""
+        except OpError as wrong:
+            spread, clash = False, ": " + wrong.message.rpartition(": ")[2]
+        if not spread:
+            layout = f"the scores [B, heads, T, S], which are {scores}"
+            raise OpError(
+                f"needs `{name}` to broadcast to {layout}, and `{name}` is {x}{clash}",
+                at=[name],
+                help="every axis of it has size 1, or the size there",
+            )
+
+    def forward(
+        self, xp: Module, q: Array, k: Array, v: Array, keep: Array | None = None, bias: Array | None = None
+    ) -> Array:
+        batch, heads, queries = q.shape[:3]
+        factor = score_factor(self.scale, q.shape[3])
+        scores = Scores(xp, factor, self.causal, keep, bias, (*q.shape[:3], k.shape[2]))
+        y = xp.empty((batch, heads, queries, v.shape[3]), dtype=q.dtype)
+        for block in score_blocks(xp, q, k, self.causal):
+            weights = scores.weights(scores.scaled(q, block), k, block).astype(q.dtype, copy=False)
+            found = numerics.matmul(xp, grouped(weights, block), v[block.of_keys])
+            y[block.of_queries] = found.reshape(y[block.of_queries].shape)
+        return y
+
+    def gradient(
+        self, dy: Value, y: Value, q: Value, k: Value, v: Value, keep: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        dq, dk, dv, *dbias = dy.apply_all(AttentionGradient(self.scale, self.causal), q, k, v, keep, bias)
+        return dq, dk, dv, None, dbias[0] if dbias else None
+
+    def cost(
+        self,
+        q: TensorType,
+        k: TensorType,
+        v: TensorType,
+        keep: TensorType | None = None,
+        bias: TensorType | None = None,
+    ) -> Dim:
+        return q.size * k.shape[2] + self.shape(q, k, v).size * k.shape[2]
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        q, k, v = draw(2, 4, 3, 8), draw(2, 4, 5, 8), draw(2, 4, 5, 6)
+        yield example(cls(), q, k, v)
+        yield example(cls(scale=0.5), draw(2, 4, 3, 8, low=-20, high=20), k, v)
+        yield example(cls(causal=True), q, k, v)
+        yield example(cls(causal=True), q, draw(2, 2, 3, 8), draw(2, 2, 3, 8))
+        yield example(cls(causal=True), draw(2, 2, 5, 4), draw(2, 1, 3, 4), draw(2, 1, 3, 4))
+        yield example(cls(causal=True), draw(1, 2, 1, 4), draw(1, 2, 3, 4), draw(1, 2, 3, 4))
+        yield example(cls(), q, k, v, draw_bools(2, 1, 3, 5))
+        yield example(cls(), q, k, v, draw_bools(2, 1, 1, 5), draw(4, 3, 5))
+        yield example(cls(causal=True), q, k, v, draw_bools(3, 5), draw(5))
+        yield example(cls(), q, draw(2, 1, 5, 8), draw(2, 1, 5, 6), None, draw(1, 4, 1, 5))
+        yield example(cls(), draw(0, 4, 3, 8), draw(0, 4, 5, 8), draw(0, 4, 5, 6))
+        yield example(cls(), q, draw(2, 4, 0, 8), draw(2, 4, 0, 6))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        q, k, v = tensor("f32", 2, 4, 3, 8), tensor("f32", 2, 2, 5, 8), tensor("f32", 2, 2, 5, 6)
+        whole = tensor("i32", 2, 4, 3, 8)
+        yield bad("floating-point", cls(), whole, whole, whole)
+        yield bad("f32 and f64", cls(), q, k, tensor("f64", 2, 2, 5, 6))
+        yield bad("queries [B, heads, T, D]", cls(), tensor("f32", 4, 3, 8), k, v)
+        yield bad("keys [B, kv_heads, S, D]", cls(), q, tensor("f32", 2, 5, 8), v)
+        yield bad("values [B, kv_heads, S, E]", cls(), q, k, tensor("f32", 2, 5, 8))
+        yield bad("2 in `q`", cls(), q, tensor("f32", 3, 2, 5, 8), v)
+        yield bad("9 in `k`", cls(), q, tensor("f32", 2, 2, 5, 9), v)
+        yield bad("one batch size, and gets 2 in `k`", cls(), q, k, tensor("f32", 1, 2, 5, 6))
+        yield bad("key and value heads, and gets 2 in `k`", cls(), q, k, tensor("f32", 2, 1, 5, 6))
+        yield bad("keys and values, and gets 5 in `k`", cls(), q, k, tensor("f32", 2, 2, 4, 6))
+        yield bad("3 key heads among 4 query heads", cls(), q, *[tensor("f32", 2, 3, 5, 8)] * 2)
+        yield bad("0 key heads among 4 query heads", cls(), q, *[tensor("f32", 2, 0, 5, 8)] * 2)
+        yield bad("true or false", cls(), q, k, v, tensor("f32", 3, 5))
+        yield bad("`keep` is bool[1, 2, 4, 3, 5]", cls(), q, k, v, tensor("bool", 1, 2, 4, 3, 5))
+        yield bad("4 on the left and 5 on the right", cls(), q, k, v, tensor("bool", 3, 4))
+        yield bad("f32 and f64", cls(), q, k, v, None, tensor("f64", 3, 5))
+        yield bad("`bias` is f32[7, 1, 2, 4, 3, 5]", cls(), q, k, v, None, tensor("f32", 7, 1, 2, 4, 3, 5))

@@ -1,0 +1,131 @@
+"""Softmax and its logarithm, over any axes and over kept positions only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
+from netdsl.ops.contract.base import (
+    Array,
+    Axes,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    bad,
+    draw,
+    draw_bools,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float, need_mask, normal_axes
+from netdsl.ops.numerics.functions import widen
+from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:
+    """`exp(x) / sum(exp(x))` over `axes`, in f32 at least; 0 throughout where all of `x` is `-inf`."""
+    weights = xp.asarray(xp.exp(_shifted(xp, x, axes)))
+    total = xp.sum(weights, axis=tuple(axes), keepdims=True)
+    weights /= xp.where(total == 0, total.dtype.type(1), total)
+    return weights
+
+
+def _shifted(xp: Module, x: Array, axes: Sequence[int]) -> Array:
+    """`x` less its maximum over `axes`, so that `exp` cannot overflow."""
+    x = widen(xp, x)
+    if x.size == 0:
+        return x
+    top = xp.max(x, axis=tuple(axes), keepdims=True)
+    return xp.asarray(x - xp.where(xp.isfinite(top), top, x.dtype.type(0)))
+
+
+def _masked(xp: Module, x: Array, where: Array | None) -> Array:
+    return x if where is None else xp.where(where, x, x.dtype.type(-xp.inf))
+
+
+@dataclass(frozen=True)
+class _Normalisation(Op):
+    """What softmax and its logarithm share: the axes, the keep-mask and their checks."""
+
+    over: Axes = (-1,)
+
+    def shape(self, x: TensorType, where: TensorType | None = None) -> TensorType:
+        need_float(x)
+        normal_axes(self.over, x.rank)
+        if where is not None:
+            need_mask(x, where)
+        return x
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(3, 5))
+        yield example(cls((1,)), draw(2, 3, 4, low=-50, high=50))
+        yield example(cls((1, 2)), draw(2, 3, 4))
+        yield example(cls(), draw(2, 3, 4), draw_bools(2, 1, 4))
+        yield example(cls(), draw(0, 4))
+        yield example(cls(), draw(4, 0))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("floating-point", cls(), tensor("i32", 3))
+        yield bad("axis 2", cls((2,)), tensor("f32", 3, 4))
+        yield bad("true or false", cls(), tensor("f32", 3), tensor("f32", 3))
+        yield bad("`where`", cls(), tensor("f32", 3), tensor("bool", 2, 3))
+
+
+@operator("softmax", "x", "where?")
+@dataclass(frozen=True)
+class Softmax(_Normalisation):
+    """`exp(x) / sum(exp(x))` over the axes `over`, shifted by the maximum so that it cannot overflow.
+
+    Args:
+        over: The axes to normalise together; the last one by default.
+
+    Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
+    false get weight 0, and a row without any kept position is 0 throughout (never NaN).
+
+    Source: Bridle 1990; masking as in Vaswani et al. 2017, section 3.2.3.
+    """
+
+    def forward(self, xp: Module, x: Array, where: Array | None = None) -> Array:
+        axes = normal_axes(self.over, x.ndim)
+        return normalised_weights(xp, _masked(xp, x, where), axes).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
+        return _kept(dy, where).apply(SoftmaxGradient(self.over), y), None
+
+
+@operator("log_softmax", "x", "where?")
+@dataclass(frozen=True)
+class LogSoftmax(_Normalisation):
+    """`x - log(sum(exp(x)))` over the axes `over`: the logarithm of `softmax`, precise for small weights.
+
+    Args:
+        over: The axes to normalise together; the last one by default.
+
+    Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
+    false are `-inf`, and so is all of a row without any kept position (never NaN).
+
+    Source: Bridle 1990; ONNX `LogSoftmax`.
+    """
+
+    def forward(self, xp: Module, x: Array, where: Array | None = None) -> Array:
+        axes = normal_axes(self.over, x.ndim)
+        shifted = _shifted(xp, _masked(xp, x, where), axes)
+        total = xp.sum(xp.exp(shifted), axis=axes, keepdims=True)
+        shifted -= xp.log(xp.where(total == 0, total.dtype.type(1), total))
+        return shifted.astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
+        return _kept(dy, where).apply(LogSoftmaxGradient(self.over), y), None
+
+
+def _kept(dy: Value, where: Value | None) -> Value:
+    """`dy` where positions are kept: the others are constants, whatever flows into them."""
+    return dy if where is None else where.select(dy, 0)

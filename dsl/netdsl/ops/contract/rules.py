@@ -1,0 +1,143 @@
+"""Helpers that shape rules share: axes, broadcasting, and agreement of types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.dims import Apply, Dim, DimLike, dim
+from netdsl.ops.contract.base import OpError, Sizes, TypeMismatch
+from netdsl.types import TensorType, shape_text
+
+
+def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis") -> int:
+    """`axis` counted from the front. Raises `OpError` where `rank` has no such axis."""
+    if not -rank <= axis < rank:
+        has = "no axes" if rank == 0 else f"{rank} axes, so {-rank} to {rank - 1}"
+        raise OpError(f"gets axis {axis}, but `{at}` has {has}", at=[at], attribute=attribute)
+    return axis % rank
+
+
+def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str = "over") -> tuple[int, ...]:
+    """`axes` counted from the front, in order; all of them for an empty list. No axis may come twice."""
+    found = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
+    if len(set(found)) != len(found):
+        raise OpError(f"gets an axis twice in {list(axes)}", at=[at], attribute=attribute)
+    return tuple(found) or tuple(range(rank))
+
+
+def spread(values: Sequence[int], rank: int, attribute: str, *, least: int = 1) -> tuple[int, ...]:
+    """One value per spatial axis from one value for all.
+
+    Raises `OpError` for another count, or for a value below `least`.
+    """
+    if len(values) not in (1, rank):
+        raise OpError(
+            f"gets {len(values)} values for `{attribute}`, but there are {rank} spatial axes",
+            attribute=attribute,
+            help=f"give one value for all axes, or {rank}",
+        )
+    if any(value < least for value in values):
+        raise OpError(f"needs `{attribute}` of at least {least}, and gets {min(values)}", attribute=attribute)
+    return tuple(values) * rank if len(values) == 1 else tuple(values)
+
+
+def broadcast(left: TensorType, right: TensorType, names: tuple[str, str] = ("a", "b")) -> tuple[Dim, ...]:
+    """The shape of two operands after broadcasting: sizes agree from the last axis, or are 1."""
+    shape: list[Dim] = []
+    for back in range(1, max(left.rank, right.rank) + 1):
+        a = left.shape[-back] if back <= left.rank else None
+        b = right.shape[-back] if back <= right.rank else None
+        if a is None or b is None:
+            shape.append(b if a is None else a)  # type: ignore[arg-type]
+        elif a == b or b == 1:
+            shape.append(a)
+        elif a == 1:
+            shape.append(b)
+        else:
+            raise OpError(
+                f"cannot combine {shape_text(left.shape)} with {shape_text(right.shape)}: "
+                f"axis {-back} is {a} on the left and {b} on the right",
+                at=[(names[0], left.rank - back), (names[1], right.rank - back)],
+                help="sizes must agree from the last axis backwards, or be 1",
+            )
+    return tuple(reversed(shape))
+
+
+def same_dtype(left: TensorType, right: TensorType, names: tuple[str, str] = ("a", "b")) -> None:
+    """Raise `OpError` where two operands have different element types."""
+    if left.dtype is not right.dtype:
+        raise TypeMismatch(
+            f"needs one element type, and gets {left.dtype} and {right.dtype}",
+            at=list(names),
+            help=f"convert one side: `cast({right.dtype})` or `cast({left.dtype})`",
+        )
+
+
+def need_float(x: TensorType, name: str = "x") -> None:
+    if not x.dtype.is_float:
+        raise TypeMismatch(
+            f"needs floating-point input, and `{name}` is {x}",
+            at=[name],
+            help="convert it first: `cast(f32)`",
+        )
+
+
+def need_number(x: TensorType, name: str = "x") -> None:
+    if not x.dtype.is_number:
+        raise TypeMismatch(
+            f"needs numbers, and `{name}` is {x}", at=[name], help="convert it first: `cast(f32)`"
+        )
+
+
+def need_int(x: TensorType, name: str = "x") -> None:
+    if not x.dtype.is_int:
+        raise TypeMismatch(
+            f"needs integers, and `{name}` is {x}", at=[name], help="convert it first: `cast(i64)`"
+        )
+
+
+def need_bool(x: TensorType, name: str = "x") -> None:
+    if x.dtype.value != "bool":
+        raise TypeMismatch(
+            f"needs true or false values, and `{name}` is {x}",
+            at=[name],
+            help="compare first, or `cast(bool)`",
+        )
+
+
+def need_mask(x: TensorType, where: TensorType, names: tuple[str, str] = ("x", "where")) -> None:
+    """Raise `OpError` where `where` is not a keep-mask that broadcasts to `x`."""
+    need_bool(where, names[1])
+    if broadcast(x, where, names) != x.shape:
+        message = f"needs `{names[1]}` to broadcast to `{names[0]}`, which is {x}, and it is {where}"
+        raise OpError(message, at=list(names), help="every axis of a mask has size 1, or the size there")
+
+
+def need_rank(x: TensorType, least: int, name: str = "x", *, layout: str | None = None) -> None:
+    """Raise `OpError` where `x` has fewer than `least` axes; `layout` says what they would mean."""
+    if x.rank < least:
+        wanted = f" {layout}" if layout else f" at least {least} axes"
+        raise OpError(f"needs{wanted}, and `{name}` is {x}", at=[name])
+
+
+def sizes(*values: DimLike) -> Sizes:
+    """Shorthand for an attribute of sizes: `sizes(2, 3)`."""
+    return tuple(map(dim, values))
+
+
+def could_equal(a: DimLike, b: DimLike) -> bool:
+    """Whether two sizes are equal, or only run time can tell, because of a `//`, `min` or `max`.
+
+    Different symbols never count as equal: `[B, C]` and `[C, B]` are different shapes.
+    """
+    difference = dim(a) - b
+    if difference == 0:
+        return True
+    rounded = any(isinstance(atom, Apply) for monomial, _ in difference.terms for atom in monomial)
+    return rounded and difference.compare(0) is None
+
+
+def share(size: Dim, parts: DimLike) -> Dim | None:
+    """`size // parts`, or None where that is known to leave a rest; `parts` is not 0."""
+    quotient = size // parts
+    return quotient if could_equal(quotient * parts, size) else None

@@ -1,0 +1,252 @@
+"""Convolution over any number of spatial axes, as one matrix product per block of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from netdsl.dims import Dim, DimLike, product, symbol
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Ints,
+    Module,
+    Op,
+    OpError,
+    bad,
+    draw,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float, need_rank, same_dtype, share
+from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics.windows import LAYOUT, Windows, windows
+from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+COPY_LIMIT = 2**28
+"""Bytes that copied windows may take at a time, where one row of outputs does not need more."""
+_CPU_COPY = 2**20
+_CPU_COLUMNS = 1024
+"""Columns from which a matrix product runs at full speed; copies of more leave the caches of a CPU."""
+
+
+def check_operands(x: TensorType, weight: TensorType, groups: int) -> None:
+    """Raise `OpError` where the types of `x` and `weight`, or `groups`, cannot be convolved."""
+    need_float(x)
+    same_dtype(x, weight, ("x", "weight"))
+    need_rank(x, 3, layout=LAYOUT)
+    if weight.rank != x.rank:
+        raise OpError(
+            f"needs a weight of {x.rank} axes for {x.rank - 2} spatial axes: `x` is {x}, `weight` {weight}",
+            at=["x", "weight"],
+        )
+    if groups < 1:
+        raise OpError(f"needs at least 1 group, and gets {groups}", attribute="groups")
+
+
+def check_groups(channels: Dim, groups: int, axis: tuple[str, int]) -> None:
+    if share(channels, groups) is None:
+        raise OpError(
+            f"cannot share {channels} channels among {groups} groups", at=[axis], attribute="groups"
+        )
+
+
+def check_bias(bias: TensorType | None, x: TensorType, channels: DimLike, axis: int) -> None:
+    """Raise `OpError` where `bias` is not `[channels]`, which axis `axis` of the weight sets."""
+    if bias is None:
+        return
+    same_dtype(x, bias, ("x", "bias"))
+    if bias.shape != (channels,):
+        raise OpError(f"gives {channels} channels, and `bias` is {bias}", at=[("weight", axis), "bias"])
+
+
+def add_bias(y: Array, bias: Array | None) -> Array:
+    """Add `[C]` to `[B, C, *space]` in place."""
+    if bias is not None:
+        y += bias.reshape(-1, *[1] * (y.ndim - 2))
+    return y
+
+
+@operator("conv", "x", "weight", "bias?")
+@dataclass(frozen=True)
+class Conv(Op):
+    """Each output is the sum of products of a window of `x` with the weight, plus a bias.
+
+    `y[b, o, i] = bias[o] + sum over c, k of x[b, c, i * stride + k * dilation - pad] * weight[o, c, k]`,
+    where `i` and `k` have one component per spatial axis, and `c` runs over the group of `o`.
+
+    Args:
+        stride: Elements from one window to the next; one value, or one per spatial axis.
+        pad: Zeros around `x`: one value, one per spatial axis, or all that go in front and then all
+            behind. `"same"` gives `ceil(size / stride)` outputs, with an odd zero behind;
+            `"same_lower"` puts it in front. `"valid"` is 0.
+        dilation: Elements from one weight to the next inside a window.
+        groups: Parts into which the channels are split; each has outputs of its own. As many as
+            there are channels makes the convolution depthwise.
+
+    Inputs: `x` `[B, C, *space]`; `weight` `[O, C / groups, *window]`; `bias` `[O]`; floats of one
+    element type. The result is `[B, O, *space]`.
+
+    Source: LeCun et al. 1989; ONNX `Conv`.
+    """
+
+    stride: Ints = (1,)
+    pad: Ints | str = (0,)
+    dilation: Ints = (1,)
+    groups: int = 1
+
+    def shape(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> TensorType:
+        check_operands(x, weight, self.groups)
+        if x.shape[1] != weight.shape[1] * self.groups:
+            among = f" in each of {self.groups} groups" if self.groups > 1 else ""
+            raise OpError(
+                f"gets {x.shape[1]} channels, and its weight {weight} takes {weight.shape[1]}{among}",
+                at=[("x", 1), ("weight", 1)],
+                help="the second axis of the weight is the channels of `x` divided by `groups`",
+            )
+        check_groups(weight.shape[0], self.groups, ("weight", 0))
+        check_bias(bias, x, weight.shape[0], 0)
+        counts = self._windows(weight.shape[2:]).counts(x.shape[2:])
+        return x.with_shape((x.shape[0], weight.shape[0], *counts))
+
+    def _windows(self, size: Sequence[DimLike]) -> Windows:
+        return windows(size, self.stride, self.pad, self.dilation)
+
+    def forward(self, xp: Module, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        found = self._windows(weight.shape[2:])
+        if prod(weight.shape[2:]) == 1 and not any(map(any, found.padding(x.shape[2:]))):
+            return add_bias(self._pointwise(xp, x, weight, found), bias)
+        return add_bias(self._windowed(xp, x, weight, found), bias)
+
+    def _pointwise(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
+        """Windows of one element need no copy: the product is taken with `x` itself."""
+        x = x[(slice(None), slice(None), *(slice(None, None, step) for step in found.stride))]
+        batch, channels, *space = x.shape
+        columns = x.reshape(batch, self.groups, channels // self.groups, prod(space))
+        y = numerics.matmul(xp, matrices(weight, self.groups), columns)
+        return y.reshape(batch, weight.shape[0], *space)
+
+    def _windowed(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
+        counts = found.fixed_counts(x.shape[2:])
+        y = xp.empty((x.shape[0], weight.shape[0], *counts), dtype=x.dtype)
+        if y.size == 0:
+            return y
+        patches = found.view(xp, found.padded(xp, x, 0), counts)
+        column = x.shape[1] * prod(weight.shape[2:]) * x.dtype.itemsize
+        for images, rows in blocks(xp, len(x), counts, column):
+            part = patches[images, :, rows]
+            products = numerics.matmul(xp, matrices(weight, self.groups), columns(part, self.groups))
+            sizes = (weight.shape[0], part.shape[0], *part.shape[2 : 2 + len(counts)])
+            y[images, :, rows] = products.reshape(sizes).swapaxes(0, 1)
+        return y
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None
+    ) -> tuple[Value, Value, Value | None]:
+        from netdsl.ops.conv.conv_gradient import ConvInputGradient, ConvWeightGradient
+
+        where = (self.stride, self.pad, self.dilation, self.groups)
+        dx = dy.apply(ConvInputGradient(x.shape, *where), weight)
+        dweight = dy.apply(ConvWeightGradient(weight.shape, *where), x)
+        return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
+
+    def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
+        return self.shape(x, weight, bias).size * product(weight.shape[1:])
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        x, weight = draw(2, 3, 7, 6), draw(4, 3, 3, 2)
+        yield example(cls(), x, weight, draw(4))
+        yield example(cls(pad=(1,)), x, weight)
+        yield example(cls((2, 1), (1, 0), (1, 2)), x, weight, draw(4))
+        yield example(cls((3,), (0, 1, 2, 1)), x, weight)
+        yield example(cls((2,), "same"), x, weight, draw(4))
+        yield example(cls((2,), "same_lower"), x, weight)
+        yield example(cls((3,), "same"), x, draw(4, 3, 2, 2))
+        yield example(cls((2, 1), "same", (1, 2)), x, weight)
+        yield example(cls(pad="valid", dilation=(2,)), x, weight)
+        yield example(cls(pad=(1,), groups=2), draw(2, 4, 5, 5), draw(6, 2, 3, 3), draw(6))
+        yield example(cls((2,), (1,), groups=3), x, draw(3, 1, 3, 3), draw(3))
+        yield example(cls(groups=3), x, draw(6, 1, 2, 2))
+        yield example(cls(), x, draw(5, 3, 1, 1), draw(5))
+        yield example(cls((2,)), x, draw(5, 3, 1, 1))
+        yield example(cls((2,), "same"), x, draw(5, 3, 1, 1))
+        yield example(cls(pad=(1,)), x, draw(5, 3, 1, 1))
+        yield example(cls(groups=2), draw(3, 4, 5), draw(2, 2, 1))
+        yield example(cls((2,), (3, 0), (2,)), draw(2, 3, 9), draw(4, 3, 4), draw(4))
+        yield example(cls((1, 2, 1), (1, 0, 1)), draw(2, 2, 4, 5, 3), draw(3, 2, 2, 3, 2), draw(3))
+        yield example(cls(), draw(0, 3, 5, 5), draw(4, 3, 3, 3), draw(4))
+        yield example(cls(), draw(0, 3, 5, 5), draw(4, 3, 1, 1))
+        yield example(cls(), draw(2, 0, 5, 5), draw(4, 0, 3, 3), draw(4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x, weight = tensor("f32", 2, 4, 7, 7), tensor("f32", 6, 4, 3, 3)
+        yield bad("floating-point", cls(), tensor("i32", 2, 4, 7, 7), weight)
+        yield bad("f32 and f16", cls(), x, tensor("f16", 6, 4, 3, 3))
+        yield bad("f32 and f64", cls(), x, weight, tensor("f64", 6))
+        yield bad("at least 1 spatial axis, and `x` is f32[2, 4]", cls(), tensor("f32", 2, 4), weight)
+        yield bad("weight of 4 axes for 2 spatial axes", cls(), x, tensor("f32", 6, 4, 3))
+        yield bad(
+            "gets 4 channels, and its weight f32[6, 3, 3, 3] takes 3", cls(), x, tensor("f32", 6, 3, 3, 3)
+        )
+        yield bad("takes 4 in each of 2 groups", cls(groups=2), x, weight)
+        yield bad("at least 1 group, and gets 0", cls(groups=0), x, weight)
+        yield bad("5 channels among 2 groups", cls(groups=2), x, tensor("f32", 5, 2, 3, 3))
+        yield bad("gives 6 channels, and `bias` is f32[4]", cls(), x, weight, tensor("f32", 4))
+        yield bad("gives 6 channels, and `bias` is f32[1, 6]", cls(), x, weight, tensor("f32", 1, 6))
+        yield bad("spans 9 elements, and axis 2 of `x` has 7", cls(dilation=(4,)), x, weight)
+        yield bad(
+            "spans 13 elements, and axis 3 of `x` has 7 (9 with padding)",
+            cls(pad=(1,), dilation=(1, 6)),
+            x,
+            weight,
+        )
+        yield bad("at least 1 element", cls(), x, tensor("f32", 6, 4, 0, 3))
+        yield bad("2 for the axes, or 4", cls(pad=(1, 1, 1)), x, weight)
+        yield bad("`pad` of at least 0, and gets -1", cls(pad=(1, -1)), x, weight)
+        yield bad("`pad` of at least 0, and gets -1", cls(pad=(1, 1, 1, -1)), x, weight)
+        yield bad('pad "full"', cls(pad="full"), x, weight)
+        yield bad("3 values for `stride`", cls(stride=(1, 1, 1)), x, weight)
+        yield bad("`stride` of at least 1, and gets 0", cls(stride=(0,)), x, weight)
+        yield bad("`dilation` of at least 1, and gets 0", cls(dilation=(0,)), x, weight)
+        yield bad("gets C channels", cls(), tensor("f32", 2, symbol("C"), 7, 7), weight)
+
+
+def matrices(weight: Array, groups: int) -> Array:
+    """`[groups, O / groups, C / groups * window]` from a weight `[O, C / groups, *window]`."""
+    rows, *rest = weight.shape
+    return weight.reshape(groups, rows // groups, prod(rest))
+
+
+def columns(patches: Array, groups: int) -> Array:
+    """`[groups, C / groups * window, B * counts]` from `[B, C, *counts, *window]`: one column each."""
+    batch, channels, *rest = patches.shape
+    rank = len(rest) // 2
+    split = patches.reshape(batch, groups, channels // groups, *rest)
+    counts, window = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
+    ordered = split.transpose(1, 2, *window, 0, *counts)
+    return ordered.reshape(groups, channels // groups * prod(rest[rank:]), batch * prod(rest[:rank]))
+
+
+def blocks(xp: Module, batch: int, counts: Sequence[int], column: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the batch and of the first spatial axis, so that windows of `column` bytes fit a copy."""
+    limit = COPY_LIMIT
+    if xp.__name__ == "numpy":
+        limit = min(max(_CPU_COPY, _CPU_COLUMNS * column), COPY_LIMIT)
+    rows = limit // max(column, 1) // prod(counts[1:])
+    whole = rows // counts[0]
+    if whole:
+        for first in range(0, batch, whole):
+            yield slice(first, first + whole), slice(None)
+        return
+    step = max(rows, 1)
+    for image in range(batch):
+        for row in range(0, counts[0], step):
+            yield slice(image, image + 1), slice(row, row + step)

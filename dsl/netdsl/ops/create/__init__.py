@@ -1,0 +1,1 @@
+"""Operators that make arrays: constants, ranges, masks, random numbers."""

@@ -1,0 +1,203 @@
+"""Operators without inputs: constants, ranges and the causal mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from netdsl.dims import Dim, dim, symbol
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    OpError,
+    Sizes,
+    bad,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import sizes
+from netdsl.ops.shape.slice import count
+from netdsl.types import DType, TensorType, shape_text, tensor
+
+_ZERO = dim(0)
+LIMITS: dict[DType, tuple[float, float]] = {
+    DType.F16: (-65504.0, 65504.0),
+    DType.BF16: (-3.3895313892515355e38, 3.3895313892515355e38),
+    DType.F32: (-3.4028234663852886e38, 3.4028234663852886e38),
+    DType.F64: (-1.7976931348623157e308, 1.7976931348623157e308),
+    DType.I8: (-(2**7), 2**7 - 1),
+    DType.U8: (0, 2**8 - 1),
+    DType.I32: (-(2**31), 2**31 - 1),
+    DType.I64: (-(2**63), 2**63 - 1),
+}
+"""The smallest and the largest number of each element type; the finite ones of floats."""
+
+
+def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
+    """Raise `OpError` where `dtype` has no such number, or is not the type of a truth value."""
+    if isinstance(value, bool) != (dtype is DType.BOOL):
+        raise OpError(f"cannot make {dtype} from {_text(value)}", attribute=attribute)
+    if isinstance(value, bool) or (isinstance(value, Dim) and not value.is_fixed):
+        return
+    number = value.value if isinstance(value, Dim) else value
+    low, high = LIMITS[dtype]
+    if dtype.is_float and isinstance(number, float) and not isfinite(number):
+        return
+    if (dtype.is_int and isinstance(number, float)) or not low <= number <= high:
+        raise OpError(f"cannot hold {number} in {dtype}", attribute=attribute, help="choose another `dtype`")
+
+
+def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
+    if any(size.compare(0) == -1 for size in given):
+        raise OpError(f"needs sizes of at least 0, and gets {shape_text(given)}", attribute=attribute)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@operator("constant")
+@dataclass(frozen=True)
+class Constant(Op):
+    """An array that holds one value everywhere.
+
+    Args:
+        value: A number, a size, or true or false.
+        sizes: The sizes of the result; a scalar by default.
+        dtype: The element type; it must be able to hold the value.
+
+    Source: ONNX ConstantOfShape.
+    """
+
+    value: float | int | bool | Dim
+    sizes: Sizes = ()
+    dtype: DType = DType.F32
+
+    def shape(self) -> TensorType:
+        check_value(self.value, self.dtype)
+        check_sizes(self.sizes)
+        return TensorType(self.dtype, self.sizes)
+
+    def forward(self, xp: Module) -> Array:
+        value = int(self.value) if isinstance(self.value, Dim) else self.value
+        return xp.full(tuple(int(size) for size in self.sizes), value, dtype=self.dtype.numpy_name)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(0.5))
+        yield example(cls(-1, sizes(2, 3)))
+        yield example(cls(7, sizes(2), DType.I64))
+        yield example(cls(dim(5), sizes(2), DType.I32))
+        yield example(cls(True, sizes(1, 2), DType.BOOL))
+        yield example(cls(float("-inf"), sizes(2), DType.F64))
+        yield example(cls(1, sizes(0, 2)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("0.5 in i64", cls(0.5, dtype=DType.I64))
+        yield bad("300 in u8", cls(300, dtype=DType.U8))
+        yield bad("70000 in f16", cls(70000, dtype=DType.F16))
+        yield bad("inf in i32", cls(float("inf"), dtype=DType.I32))
+        yield bad("f32 from true", cls(True))
+        yield bad("bool from 1", cls(1, dtype=DType.BOOL))
+        yield bad("at least 0", cls(1, sizes(2, -1)))
+
+
+@operator("range")
+@dataclass(frozen=True)
+class Range(Op):
+    """`start, start + step, ...` up to but without `stop`, as one axis.
+
+    Args:
+        stop: Where to end.
+        start: The first number.
+        step: The distance between numbers, not 0; negative counts down.
+        dtype: The element type of the result, any but `bool`.
+
+    Source: `range` of Python; ONNX Range.
+    """
+
+    stop: Dim
+    start: Dim = _ZERO
+    step: int = 1
+    dtype: DType = DType.I64
+
+    def shape(self) -> TensorType:
+        if self.step == 0:
+            raise OpError("needs a `step` that is not 0", attribute="step")
+        if not self.dtype.is_number:
+            raise OpError(f"cannot count in {self.dtype}", attribute="dtype")
+        length = self._length
+        if length.compare(0) == 1:
+            check_value(self.start, self.dtype, "start")
+            check_value(self.start + (length - 1) * self.step, self.dtype, "stop")
+        return tensor(self.dtype, length)
+
+    @property
+    def _length(self) -> Dim:
+        if self.step > 0:
+            return count([self.stop], [self.start], self.step)
+        return count([self.start], [self.stop], -self.step)
+
+    def forward(self, xp: Module) -> Array:
+        numbers = xp.arange(int(self.start), int(self.stop), self.step, dtype=xp.int64)
+        return numbers.astype(self.dtype.numpy_name)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(dim(5)))
+        yield example(cls(dim(11), dim(-2), 3))
+        yield example(cls(dim(-2), dim(7), -2, DType.I32))
+        yield example(cls(dim(6), dim(1), dtype=DType.F32))
+        yield example(cls(dim(2), dim(3)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("not 0", cls(dim(3), step=0))
+        yield bad("count in bool", cls(dim(3), dtype=DType.BOOL))
+        yield bad("299 in u8", cls(dim(300), dtype=DType.U8))
+        yield bad("-1 in u8", cls(symbol("B"), dim(-1), dtype=DType.U8))
+
+
+@operator("causal_mask")
+@dataclass(frozen=True)
+class CausalMask(Op):
+    """Which positions each query may look at: true where `column <= row + columns - rows`.
+
+    With as many columns as rows that is the lower triangle. With more columns, the first
+    `columns - rows` of them came earlier, and all rows see them.
+
+    Args:
+        rows: The number of queries.
+        columns: The number of keys.
+
+    Source: Vaswani et al., "Attention is all you need", 2017, section 3.2.3; ONNX Trilu.
+    """
+
+    rows: Dim
+    columns: Dim
+
+    def shape(self) -> TensorType:
+        check_sizes([self.rows], "rows")
+        check_sizes([self.columns], "columns")
+        return tensor(DType.BOOL, self.rows, self.columns)
+
+    def forward(self, xp: Module) -> Array:
+        rows, columns = int(self.rows), int(self.columns)
+        return xp.arange(columns) <= xp.arange(columns - rows, columns)[:, None]
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(dim(4), dim(4)))
+        yield example(cls(dim(2), dim(5)))
+        yield example(cls(dim(5), dim(2)))
+        yield example(cls(dim(0), dim(3)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("at least 0", cls(dim(-1), dim(3)))
+        yield bad("at least 0", cls(dim(3), dim(-1)))

@@ -1,0 +1,51 @@
+"""Tensors of zeros and of ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netdsl.dims import dim
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, Sizes, bad, example, operator
+from netdsl.ops.create.create import check_sizes
+from netdsl.types import DType, TensorType
+
+
+@dataclass(frozen=True)
+class _Filled(Op):
+    """A tensor that holds one number everywhere; `sizes` and `dtype` as in `constant`."""
+
+    sizes: Sizes = ()
+    dtype: DType = DType.F32
+
+    def shape(self) -> TensorType:
+        check_sizes(self.sizes)
+        return TensorType(self.dtype, tuple(map(dim, self.sizes)))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls())
+        yield example(cls((dim(2), dim(3)), DType.I64))
+        yield example(cls((dim(0), dim(3)), DType.F64))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("at least 0", cls((dim(-1),)))
+
+
+@operator("zeros")
+@dataclass(frozen=True)
+class Zeros(_Filled):
+    """Zeros of any sizes: `zeros([B, 10])`, `zeros([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
+
+    def forward(self, xp: Module) -> Array:
+        return xp.zeros([int(size) for size in self.sizes], dtype=self.dtype.numpy_name)
+
+
+@operator("ones")
+@dataclass(frozen=True)
+class Ones(_Filled):
+    """Ones of any sizes: `ones([2, 3, 224, 224])`, `ones([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
+
+    def forward(self, xp: Module) -> Array:
+        return xp.ones([int(size) for size in self.sizes], dtype=self.dtype.numpy_name)

@@ -1,0 +1,247 @@
+"""Operators that draw random numbers from the generator they are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    OpError,
+    Sizes,
+    bad,
+    draw,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float, sizes
+from netdsl.ops.create.create import check_sizes, check_value
+from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+Generator = Any
+"""`numpy.random.Generator` or `cupy.random.Generator`."""
+
+
+@dataclass(frozen=True)
+class _Draws(Op):
+    """Base of the operators that make a new random array of shape `sizes`."""
+
+    is_random: ClassVar[bool] = True
+
+    sizes: Sizes
+
+    def _type(self, dtype: DType, **numbers: float) -> TensorType:
+        check_sizes(self.sizes)
+        if not dtype.is_float:
+            raise OpError(f"draws floating-point numbers, and gets dtype {dtype}", attribute="dtype")
+        for attribute, number in numbers.items():
+            if not isfinite(number):
+                raise OpError(f"needs a finite `{attribute}`, and gets {number}", attribute=attribute)
+            check_value(number, dtype, attribute)
+        return TensorType(dtype, self.sizes)
+
+    @property
+    def _fixed(self) -> tuple[int, ...]:
+        return tuple(int(size) for size in self.sizes)
+
+
+def drawn(xp: Module, draw: Callable[..., Array], shape: tuple[int, ...], dtype: DType = DType.F32) -> Array:
+    """What a generator's `draw` gives, in f32 for 16-bit floats, which generators do not know.
+
+    Drawn as one axis: then a scalar is an array too, whatever the generator makes of an empty shape.
+    """
+    wide = xp.float64 if dtype is DType.F64 else xp.float32
+    return draw(prod(shape), dtype=wide).reshape(shape)
+
+
+def check_chance(p: float) -> None:
+    if not 0 <= p <= 1:
+        raise OpError(f"needs `p` from 0 to 1, and gets {p}", attribute="p")
+
+
+@operator("normal")
+@dataclass(frozen=True)
+class Normal(_Draws):
+    """Numbers from the normal distribution.
+
+    Args:
+        sizes: The sizes of the result.
+        mean: The mean.
+        std: The standard deviation, at least 0.
+        dtype: A float type; 16-bit floats are drawn as f32 and rounded.
+
+    Source: ONNX RandomNormal.
+    """
+
+    mean: float = 0.0
+    std: float = 1.0
+    dtype: DType = DType.F32
+
+    def shape(self) -> TensorType:
+        found = self._type(self.dtype, mean=self.mean, std=self.std)
+        if self.std < 0:
+            raise OpError(f"needs `std` of at least 0, and gets {self.std}", attribute="std")
+        return found
+
+    def forward(self, xp: Module, *, rng: Generator) -> Array:
+        unit = drawn(xp, rng.standard_normal, self._fixed, self.dtype)
+        return xp.asarray(unit * self.std + self.mean).astype(self.dtype.numpy_name)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(sizes(2, 3)))
+        yield example(cls(sizes(4), -1.0, 0.5, DType.F64))
+        yield example(cls((), dtype=DType.F16))
+        yield example(cls(sizes(0, 2)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("`std` of at least 0", cls(sizes(2), 0.0, -1.0))
+        yield bad("finite `mean`", cls(sizes(2), float("nan")))
+        yield bad("70000.0 in f16", cls(sizes(2), 70000.0, dtype=DType.F16))
+        yield bad("dtype i32", cls(sizes(2), dtype=DType.I32))
+        yield bad("at least 0", cls(sizes(-2)))
+
+
+@operator("uniform")
+@dataclass(frozen=True)
+class Uniform(_Draws):
+    """Numbers spread evenly over `[low, high)`; rounding to `dtype` can give `high` itself.
+
+    Args:
+        sizes: The sizes of the result.
+        low: The lower end.
+        high: The upper end, at least `low`.
+        dtype: A float type; 16-bit floats are drawn as f32 and rounded.
+
+    Source: ONNX RandomUniform.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    dtype: DType = DType.F32
+
+    def shape(self) -> TensorType:
+        found = self._type(self.dtype, low=self.low, high=self.high)
+        check_value(self.high - self.low, self.dtype, "high")
+        if self.low > self.high:
+            raise OpError(f"needs `low` up to `high`, and gets {self.low} and {self.high}", attribute="low")
+        return found
+
+    def forward(self, xp: Module, *, rng: Generator) -> Array:
+        unit = drawn(xp, rng.random, self._fixed, self.dtype)
+        return xp.asarray(unit * (self.high - self.low) + self.low).astype(self.dtype.numpy_name)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(sizes(2, 3)))
+        yield example(cls(sizes(4), -1.0, 3.0, DType.F64))
+        yield example(cls((), dtype=DType.F16))
+        yield example(cls(sizes(0, 2)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("2.0 and 1.0", cls(sizes(2), 2.0, 1.0))
+        yield bad("finite `high`", cls(sizes(2), 0.0, float("inf")))
+        yield bad("100000.0 in f16", cls(sizes(2), -50000.0, 50000.0, DType.F16))
+        yield bad("dtype bool", cls(sizes(2), dtype=DType.BOOL))
+        yield bad("at least 0", cls(sizes(-2)))
+
+
+@operator("bernoulli")
+@dataclass(frozen=True)
+class Bernoulli(_Draws):
+    """True with probability `p`, each element by itself.
+
+    Args:
+        sizes: The sizes of the result.
+        p: The probability of true, from 0 to 1.
+
+    The result is `bool`. Source: ONNX Bernoulli, with one probability for all elements.
+    """
+
+    p: float = 0.5
+
+    def shape(self) -> TensorType:
+        check_chance(self.p)
+        check_sizes(self.sizes)
+        return TensorType(DType.BOOL, self.sizes)
+
+    def forward(self, xp: Module, *, rng: Generator) -> Array:
+        below = 2.0 if self.p == 1 else self.p  # CuPy rounds draws to f32, so that they reach 1
+        return xp.asarray(drawn(xp, rng.random, self._fixed) < below)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(sizes(2, 3)))
+        yield example(cls(sizes(4), 0.1))
+        yield example(cls((), 1.0))
+        yield example(cls(sizes(0, 2)))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("from 0 to 1", cls(sizes(2), 1.5))
+        yield bad("at least 0", cls(sizes(-2)))
+
+
+@operator("dropout", "x")
+@dataclass(frozen=True)
+class Dropout(Op):
+    """Each element set to 0 with probability `p`; the others divided by `1 - p`, which keeps the mean.
+
+    Args:
+        p: The probability of dropping an element, from 0 to 1. At 0 the result is `x`, at 1 it is 0.
+
+    Inputs: `x`, any float shape.
+
+    Source: Srivastava et al., "Dropout", JMLR 2014; ONNX Dropout with `training_mode`.
+    """
+
+    is_random: ClassVar[bool] = True
+
+    p: float = 0.5
+
+    def shape(self, x: TensorType) -> TensorType:
+        need_float(x)
+        check_chance(self.p)
+        return x
+
+    def forward(self, xp: Module, x: Array, *, rng: Generator) -> Array:
+        if self.p == 1:
+            return xp.zeros_like(x)
+        keep = drawn(xp, rng.random, x.shape) < 1 - self.p  # as `bernoulli`, so that its parts draw the same
+        kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
+        return kept.astype(x.dtype, copy=False)
+
+    def in_parts(self, x: Value) -> Value:
+        """`x` times a mask that the backward pass uses again."""
+        if self.p == 0:
+            return x
+        if self.p == 1:
+            return x.zeros()
+        keep = x.make(Bernoulli(x.shape, 1 - self.p)).cast(x.dtype)
+        return x * (keep * (1 / (1 - self.p)))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(2, 3))
+        yield example(cls(0.1), draw(2, 3, 4))
+        yield example(cls(0.0), draw(4))
+        yield example(cls(1.0), draw(4))
+        yield example(cls(), draw())
+        yield example(cls(), draw(0, 3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("floating-point", cls(), tensor("i64", 3))
+        yield bad("from 0 to 1, and gets -0.1", cls(-0.1), tensor("f32", 3))
+        yield bad("from 0 to 1, and gets nan", cls(float("nan")), tensor("f32", 3))

@@ -1,0 +1,166 @@
+"""What elementwise operators share: one input or two, a check of the element type, sample inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, draw, draw_ints, example
+from netdsl.ops.contract.rules import broadcast, need_bool, need_float, need_number, same_dtype
+from netdsl.ops.elementwise.activation_gradient import ActivationGradient
+from netdsl.ops.numerics.functions import by_blocks, widen
+from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+_CHECKS = {"float": need_float, "number": need_number, "bool": need_bool}
+
+
+def check_elements(takes: str, x: TensorType, name: str = "x") -> None:
+    """Raise `OpError` where the elements of `x` are not of the kind `takes`; "any" takes all."""
+    if takes != "any":
+        _CHECKS[takes](x, name)
+
+
+@dataclass(frozen=True)
+class Unary(Op):
+    """One array function applied to every element; the element type stays unless `result` says so."""
+
+    function: ClassVar[str]
+    takes: ClassVar[str] = "float"
+    result: ClassVar[DType | None] = None
+    domain: ClassVar[tuple[float, float]] = (-4.0, 4.0)
+
+    def shape(self, x: TensorType) -> TensorType:
+        check_elements(self.takes, x)
+        return x.with_dtype(self.result or x.dtype)
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return xp.asarray(getattr(xp, self.function)(x))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        low, high = cls.domain
+        for shape in [(), (7,), (2, 3, 4), (0, 4)]:
+            yield example(cls(), draw(*shape, low=low, high=high))
+        if cls.takes == "number":
+            yield example(cls(), draw_ints(3, 4, low=-5, high=5))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        if cls.takes == "number":
+            yield bad("needs numbers", cls(), tensor("bool", 3))
+        else:
+            yield bad("floating-point", cls(), tensor("i32", 3))
+
+
+@dataclass(frozen=True)
+class Binary(Op):
+    """One array function applied to two operands of one element type, broadcast against each other."""
+
+    function: ClassVar[str]
+    takes: ClassVar[str] = "number"
+    result: ClassVar[DType | None] = None
+    right: ClassVar[tuple[float, float]] = (-4.0, 4.0)
+
+    def shape(self, a: TensorType, b: TensorType) -> TensorType:
+        check_elements(self.takes, a, "a")
+        check_elements(self.takes, b, "b")
+        self._agree(a, b)
+        return TensorType(self.result or a.dtype, broadcast(a, b))
+
+    def _agree(self, a: TensorType, b: TensorType) -> None:
+        """Raise `OpError` where the element types of the operands do not go together."""
+        same_dtype(a, b)
+
+    def forward(self, xp: Module, a: Array, b: Array) -> Array:
+        return xp.asarray(getattr(xp, self.function)(a, b))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        low, high = cls.right
+        shapes: list[Any] = [
+            ((), ()),
+            ((3, 4), (3, 4)),
+            ((2, 3, 4), (3, 1)),
+            ((4,), (2, 1, 4)),
+            ((0, 4), (4,)),
+        ]
+        for a, b in shapes:
+            yield example(cls(), draw(*a, low=0.1, high=3.0), draw(*b, low=low, high=high))
+        if cls.takes == "number":
+            yield example(cls(), draw_ints(5, 4, low=-6, high=6), draw_ints(4, low=1, high=5))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        f32 = tensor("f32", 3, 4)
+        yield bad("3 on the left and 4 on the right", cls(), tensor("f32", 3), f32)
+        yield bad("f32 and f64", cls(), f32, tensor("f64", 3, 4))
+        words = "needs numbers" if cls.takes == "number" else "floating-point"
+        yield bad(f"{words}, and `b`" if cls.takes == "number" else words, cls(), f32, tensor("bool", 4))
+
+
+@dataclass(frozen=True)
+class Activation(Op):
+    """An elementwise float function in several steps, computed in f32 at least and in cached blocks."""
+
+    derivative_of_result: ClassVar[bool] = False
+    """Whether `derivative` takes the result in place of `x`."""
+
+    def shape(self, x: TensorType) -> TensorType:
+        need_float(x)
+        self.check()
+        return x
+
+    def check(self) -> None:
+        """Raise `OpError` for attribute values that make no sense."""
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return by_blocks(xp, lambda part: self.apply(xp, widen(xp, part)).astype(x.dtype, copy=False), x)
+
+    def apply(self, xp: Module, x: Array) -> Array:
+        """The function on one block, of f32 or f64."""
+        raise NotImplementedError
+
+    def derivative(self, xp: Module, x: Array) -> Array:
+        """The derivative on one block."""
+        raise NotImplementedError
+
+    def second_derivative(self, xp: Module, x: Array) -> Array:
+        """The derivative of `derivative`, on one block; 0 for a function in straight pieces."""
+        return xp.zeros_like(x)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(ActivationGradient(self), y if self.derivative_of_result else x)
+
+    @classmethod
+    def variants(cls) -> Iterable[Op]:
+        """The operator with each attribute exercised."""
+        yield cls()
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        for op in cls.variants():
+            yield example(op, draw(3, 5, low=-8, high=8))
+        yield example(cls(), draw())
+        yield example(cls(), draw(2, 3, 1, 4, low=-100, high=100))
+        yield example(cls(), draw(0, 4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("floating-point", cls(), tensor("i32", 3))
+
+
+@dataclass(frozen=True)
+class Gated(Activation):
+    """`x * gate(x)`, for a gate that is 0 far below 0."""
+
+    def apply(self, xp: Module, x: Array) -> Array:
+        x = xp.maximum(x, x.dtype.type(-1e4))  # the gate is 0 there already, and -inf * 0 would be NaN
+        return x * self.gate(xp, x)
+
+    def gate(self, xp: Module, x: Array) -> Array:
+        """The factor between 0 and 1."""
+        raise NotImplementedError

@@ -1,0 +1,52 @@
+"""The identity that no gradient passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.ops.contract.base import (
+    Array,
+    Example,
+    Module,
+    Op,
+    draw,
+    draw_bools,
+    draw_ints,
+    example,
+    operator,
+)
+from netdsl.types import TensorType
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+@operator("stop_gradient", "x")
+@dataclass(frozen=True)
+class StopGradient(Op):
+    """`x` itself, as a constant for training: nothing flows back into what `x` was made from.
+
+    With it, `x + stop_gradient(round(x) - x)` rounds, and passes gradients on as if it did not.
+
+    Inputs: `x`, of any type and shape. The result may share its memory.
+
+    Source: `stop_gradient` of JAX and TensorFlow; PyTorch's `detach`.
+    """
+
+    def shape(self, x: TensorType) -> TensorType:
+        return x
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return x
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> None:
+        return None
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(3, 4))
+        yield example(cls(), draw_ints(3))
+        yield example(cls(), draw_bools())
+        yield example(cls(), draw(0, 4))

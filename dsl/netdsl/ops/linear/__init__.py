@@ -1,0 +1,1 @@
+"""Products: matrices, dense layers, einsum."""

@@ -1,0 +1,232 @@
+"""Normalisations over the channels of one sample: group, instance, and local response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.dims import Dim, dim, symbol
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    DataError,
+    Example,
+    Module,
+    Op,
+    OpError,
+    bad,
+    draw,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float, need_rank, share
+from netdsl.ops.norm.norm import affine, check_affine, check_eps, standardised
+from netdsl.ops.norm.norm_gradient import GroupNormGradient
+from netdsl.ops.norm.norm_local import LocalResponseNormGradient, neighbour_sums
+from netdsl.ops.numerics.functions import widen
+from netdsl.types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+def normalised_groups(
+    xp: Module, x: Array, groups: int, eps: float, weight: Array | None, bias: Array | None
+) -> Array:
+    """`x` with each of `groups` runs of channels, in each sample, at mean 0 and variance 1; then affine."""
+    if x.size == 0:
+        return x
+    y = standardised(xp, x.reshape((x.shape[0], groups, -1)), (2,), eps).reshape(x.shape)
+    return affine(xp, y, (1,), weight, bias).astype(x.dtype, copy=False)
+
+
+def _gradient(
+    groups: Dim, eps: float, dy: Value, x: Value, weight: Value | None, bias: Value | None
+) -> tuple[Value | None, ...]:
+    dx, *others = dy.apply_all(GroupNormGradient(groups, eps, bias is not None), x, weight)
+    return dx, None if weight is None else others[0], None if bias is None else others[-1]
+
+
+@operator("group_norm", "x", "weight?", "bias?")
+@dataclass(frozen=True)
+class GroupNorm(Op):
+    """`(x - mean) / sqrt(variance + eps) * weight + bias`, the mean and variance per sample and group.
+
+    Args:
+        groups: How many groups of equally many neighbouring channels there are.
+        eps: Added to the variance, above 0.
+
+    Inputs: `x`, floats `[N, C, ...]` with `C` a multiple of `groups`; `weight` and `bias`, `[C]`, one
+    number per channel; without `weight` 1 is used, without `bias` 0. f16 is computed in f32.
+
+    Source: Wu and He, "Group normalization", ECCV 2018; ONNX GroupNormalization.
+    """
+
+    groups: int
+    eps: float = 1e-5
+
+    def shape(
+        self, x: TensorType, weight: TensorType | None = None, bias: TensorType | None = None
+    ) -> TensorType:
+        need_float(x)
+        need_rank(x, 2, layout="[N, C, ...]")
+        check_eps(self.eps)
+        if self.groups < 1:
+            raise OpError(f"needs `groups` of at least 1, and gets {self.groups}", attribute="groups")
+        if share(x.shape[1], self.groups) is None:
+            raise OpError(
+                f"cannot part {x.shape[1]} channels into {self.groups} equal groups",
+                at=[("x", 1)],
+                attribute="groups",
+            )
+        check_affine(x, (1,), weight=weight, bias=bias)
+        return x
+
+    def forward(self, xp: Module, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+        if x.shape[1] % self.groups:
+            raise DataError(f"cannot part {x.shape[1]} channels into {self.groups} equal groups")
+        return normalised_groups(xp, x, self.groups, self.eps, weight, bias)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        return _gradient(dim(self.groups), self.eps, dy, x, weight, bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(2), draw(2, 6, 4, 5), draw(6), draw(6))
+        yield example(cls(3, 0.1), draw(2, 6, 4), draw(6), draw(6))
+        yield example(cls(1), draw(2, 4, 3))
+        yield example(cls(4), draw(2, 8), draw(8), None)
+        yield example(cls(2), draw(2, 4, 2, 3, 2), None, draw(4))
+        yield example(cls(2), draw(0, 4, 3), draw(4), draw(4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x = tensor("f32", 2, 6, 4)
+        yield bad("6 channels into 4 equal groups", cls(4), x)
+        yield bad("at least 1, and gets 0", cls(0), x)
+        yield bad("`weight` of shape [6]", cls(2), x, tensor("f32", 2))
+        yield bad("`bias` of shape [6]", cls(2), x, None, tensor("f32", symbol("C")))
+        yield bad("[N, C, ...]", cls(1), tensor("f32", 6))
+        yield bad("floating-point", cls(1), tensor("i32", 2, 6))
+        yield bad("one element type", cls(2), x, tensor("f64", 6))
+        yield bad("`eps` above 0", cls(2, 0.0), x)
+
+
+@operator("instance_norm", "x", "weight?", "bias?")
+@dataclass(frozen=True)
+class InstanceNorm(Op):
+    """`(x - mean) / sqrt(variance + eps) * weight + bias`, the mean and variance per sample and channel.
+
+    Args:
+        eps: Added to the variance, above 0.
+
+    Inputs: `x`, floats `[N, C, ...]` with at least one axis after the channels; `weight` and `bias`,
+    `[C]`; without `weight` 1 is used, without `bias` 0. f16 is computed in f32.
+
+    Source: Ulyanov, Vedaldi and Lempitsky, "Instance normalization", 2016; ONNX InstanceNormalization.
+    """
+
+    eps: float = 1e-5
+
+    def shape(
+        self, x: TensorType, weight: TensorType | None = None, bias: TensorType | None = None
+    ) -> TensorType:
+        need_float(x)
+        need_rank(x, 3, layout="[N, C, L, ...]")
+        check_eps(self.eps)
+        check_affine(x, (1,), weight=weight, bias=bias)
+        return x
+
+    def forward(self, xp: Module, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
+        return normalised_groups(xp, x, x.shape[1], self.eps, weight, bias)
+
+    def gradient(
+        self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
+    ) -> tuple[Value | None, ...]:
+        return _gradient(x.shape[1], self.eps, dy, x, weight, bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(2, 3, 4, 5), draw(3), draw(3))
+        yield example(cls(0.1), draw(2, 3, 6), draw(3), draw(3))
+        yield example(cls(), draw(2, 3, 6))
+        yield example(cls(), draw(2, 3, 2, 3, 2), draw(3), None)
+        yield example(cls(), draw(0, 3, 4), draw(3), draw(3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x = tensor("f32", 2, 3, 4)
+        yield bad("[N, C, L, ...]", cls(), tensor("f32", 2, 3))
+        yield bad("floating-point", cls(), tensor("i32", 2, 3, 4))
+        yield bad("`weight` of shape [3]", cls(), x, tensor("f32", 4))
+        yield bad("one element type", cls(), x, tensor("f64", 3))
+        yield bad("`eps` above 0", cls(0.0), x)
+
+
+@operator("local_response_norm", "x")
+@dataclass(frozen=True)
+class LocalResponseNorm(Op):
+    """`x / (k + alpha / size * s) ** beta`, where `s` sums `x²` over `size` neighbouring channels.
+
+    The window of channel `c` runs from `c - floor((size - 1) / 2)` to `c + ceil((size - 1) / 2)`, and ends
+    at the first and the last channel.
+
+    Args:
+        size: How many channels a window spans.
+        alpha: The scale of the mean square.
+        beta: The exponent.
+        k: Added to the scaled mean square, above 0.
+
+    Inputs: `x`, floats `[N, C, ...]`. f16 is computed in f32.
+
+    Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification", NIPS 2012; ONNX LRN.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def shape(self, x: TensorType) -> TensorType:
+        need_float(x)
+        need_rank(x, 2, layout="[N, C, ...]")
+        if self.size < 1:
+            raise OpError(f"needs `size` of at least 1, and gets {self.size}", attribute="size")
+        if not self.k > 0:
+            raise OpError(f"needs `k` above 0, and gets {self.k}", attribute="k")
+        if not self.alpha >= 0:
+            raise OpError(f"needs `alpha` of at least 0, and gets {self.alpha}", attribute="alpha")
+        return x
+
+    def cost(self, x: TensorType) -> Dim:
+        return x.size * self.size
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        wide = widen(xp, x)
+        total = neighbour_sums(xp, xp.square(wide), (self.size - 1) // 2, self.size // 2)
+        scale = (self.k + self.alpha / self.size * total) ** self.beta
+        return xp.asarray(wide / scale).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.apply(LocalResponseNormGradient(self.size, self.alpha, self.beta, self.k), x)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(2, 7, 3, 4))
+        yield example(cls(3, 0.5, 0.5, 2.0), draw(2, 5, 3, 4, low=-3, high=3))
+        yield example(cls(4, 0.5), draw(2, 6, 3, 2, low=-3, high=3))
+        yield example(cls(9, 1.0), draw(1, 3, 2, 2))
+        yield example(cls(1, 1.0), draw(1, 3, 2, 2))
+        yield example(cls(), draw(0, 3, 2, 2))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x = tensor("f32", 2, 3, 4)
+        yield bad("[N, C, ...]", cls(), tensor("f32", 3))
+        yield bad("floating-point", cls(), tensor("i32", 2, 3))
+        yield bad("at least 1, and gets 0", cls(0), x)
+        yield bad("`k` above 0", cls(k=0.0), x)
+        yield bad("`alpha` of at least 0", cls(alpha=-1.0), x)

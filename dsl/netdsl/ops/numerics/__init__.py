@@ -1,0 +1,1 @@
+"""Numerical functions that several operators share, on any array module."""

@@ -1,0 +1,64 @@
+"""What operators that index share: positions counted from the front, and sums at positions."""
+
+from __future__ import annotations
+
+from netdsl.ops.contract.base import Array, DataError, Module, OpError
+from netdsl.ops.numerics.functions import widen
+from netdsl.types import TensorType
+
+
+def from_front(xp: Module, indices: Array, size: int, what: str) -> Array:
+    """`indices` as i64, negative ones counted from the end. Raises `DataError` for one out of range."""
+    indices = indices.astype(xp.int64)
+    wrong = (indices < -size) | (indices >= size)
+    if bool(wrong.any()):
+        where = int(xp.argmax(wrong.ravel()))
+        raise DataError(
+            f"index {int(indices.ravel()[where])} at position {_position(where, indices.shape)} "
+            f"is out of range: {what} has size {size}"
+        )
+    return xp.where(indices < 0, indices + size, indices)
+
+
+def _position(flat: int, shape: tuple[int, ...]) -> list[int]:
+    position = []
+    for size in reversed(shape):
+        flat, coordinate = divmod(flat, size)
+        position.append(coordinate)
+    return position[::-1]
+
+
+def need_room(x: TensorType, indices: TensorType, axis: int) -> None:
+    """Raise `OpError` where `indices` has other axes than `x`, or is longer on an axis that is not `axis`."""
+    if indices.rank != x.rank:
+        raise OpError(
+            f"needs `indices` with as many axes as `x`, and gets {indices} for {x}", at=["x", "indices"]
+        )
+    for other, (size, wanted) in enumerate(zip(x.shape, indices.shape, strict=True)):
+        if other != axis and wanted != size and wanted.compare(size) != -1:
+            raise OpError(
+                f"needs `indices` no longer than `x` except on axis {axis}, "
+                f"and axis {other} is {wanted} against {size}",
+                at=[("x", other), ("indices", other)],
+            )
+
+
+def grid(xp: Module, indices: Array, axis: int) -> tuple[Array, ...]:
+    """The positions that `indices` means: its values on `axis`, its own coordinates on the other axes."""
+    coordinates = [
+        xp.arange(n).reshape((-1,) + (1,) * (indices.ndim - other - 1))
+        for other, n in enumerate(indices.shape)
+    ]
+    return (*coordinates[:axis], indices, *coordinates[axis + 1 :])
+
+
+def add_at(xp: Module, values: Array, positions: Array, size: int) -> Array:
+    """`size` zeros in a row, with `values` added at `positions`, which has the same shape.
+
+    16-bit floats are added up in f32. On a GPU the order of a sum is not fixed. On one flat axis NumPy
+    adds several times faster than on rows.
+    """
+    wide = widen(xp, values)
+    out = xp.zeros(size, dtype=wide.dtype)
+    xp.add.at(out, positions.reshape(-1), wide.reshape(-1))
+    return out.astype(values.dtype, copy=False)

@@ -1,0 +1,157 @@
+"""Windows that slide over the spatial axes of `[B, C, *space]`: attributes, padding, sizes and views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from netdsl.dims import Dim, DimLike, dim, minimum
+from netdsl.ops.contract.base import Array, DataError, Ints, Module, OpError
+from netdsl.ops.contract.rules import spread
+from netdsl.types import shape_text
+
+LAYOUT = "[batch, channels, *space] with at least 1 spatial axis"
+
+Pair = tuple[int, int]
+"""Padding before and behind an axis."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows lie, with one value per spatial axis. Build one with `windows`.
+
+    `pad` is a pair per axis, or a mode in which the padding depends on the size: `"same"`, with
+    the odd element behind, or `"same_lower"`, with the odd element in front.
+    """
+
+    size: tuple[DimLike, ...]
+    stride: Ints
+    dilation: Ints
+    pad: tuple[Pair, ...] | str
+    ceil: bool = False
+
+    def reach(self, axis: int) -> DimLike:
+        """How many elements a window spans, gaps included."""
+        return (self.size[axis] - 1) * self.dilation[axis] + 1
+
+    def counts(self, space: Sequence[DimLike]) -> tuple[Dim, ...]:
+        """The number of windows along each axis. Raises `OpError` where not even one fits."""
+        return tuple(self._count(axis, dim(length)) for axis, length in enumerate(space))
+
+    def _count(self, axis: int, length: Dim) -> Dim:
+        stride, reach = self.stride[axis], self.reach(axis)
+        if isinstance(self.pad, str):
+            return (length + (stride - 1)) // stride  # as a padded convolution writes it
+        begin, end = self.pad[axis]
+        last = length + begin + end - reach
+        if self.ceil:  # the last window may hang over the end, but not start behind the elements
+            last = minimum(last + stride - 1, length + begin - 1)
+        count = last // stride + 1
+        if count.compare(1) == -1:
+            padded = f" ({length + begin + end} with padding)" if begin + end else ""
+            raise OpError(
+                f"needs windows that fit: a window spans {reach} elements, and axis {axis + 2} of "
+                f"`x` has {length}{padded}",
+                at=[("x", axis + 2)],
+                help="use a smaller window, or pad",
+            )
+        return count
+
+    def fixed_counts(self, space: Sequence[int]) -> tuple[int, ...]:
+        """`counts` of an array. Raises `DataError` where no window fits."""
+        try:
+            return _fixed_counts(self, tuple(space))
+        except OpError as error:
+            raise DataError(error.message) from None
+
+    def padding(self, space: Sequence[int]) -> tuple[Pair, ...]:
+        """The padding of an array, before and behind each axis."""
+        if not isinstance(self.pad, str):
+            return self.pad
+        pairs = []
+        for axis, length in enumerate(space):
+            stride = self.stride[axis]
+            spanned = (-(-length // stride) - 1) * stride + int(self.reach(axis))
+            total = max(spanned - length, 0)
+            short, long = total // 2, total - total // 2
+            pairs.append((short, long) if self.pad == "same" else (long, short))
+        return tuple(pairs)
+
+    def extents(self, space: Sequence[int]) -> tuple[int, ...]:
+        """The sizes of the axes with as much of their padding as windows reach."""
+        pairs = zip(space, self.fixed_counts(space), self.padding(space), strict=True)
+        return tuple(
+            max(begin + length, (count - 1) * self.stride[axis] + int(self.reach(axis)))
+            for axis, (length, count, (begin, _)) in enumerate(pairs)
+        )
+
+    def inside(self, space: Sequence[int]) -> tuple[slice, ...]:
+        """Where the elements of an array lie between its padding."""
+        return tuple(
+            slice(begin, begin + n) for n, (begin, _) in zip(space, self.padding(space), strict=True)
+        )
+
+    def padded(self, xp: Module, x: Array, fill: float) -> Array:
+        """`x` with as much of `fill` around it as its windows reach; `x` itself where that is none."""
+        space = x.shape[2:]
+        shape = (*x.shape[:2], *self.extents(space))
+        if shape == x.shape:
+            return x
+        wide = xp.full(shape, fill, dtype=x.dtype)
+        wide[(..., *self.inside(space))] = x
+        return wide
+
+    def view(self, xp: Module, x: Array, counts: Sequence[int]) -> Array:
+        """`[B, C, *counts, *size]`: the windows of an array that is padded already, without a copy."""
+        outer = [stride * step for stride, step in zip(x.strides[2:], self.stride, strict=True)]
+        inner = [stride * gap for stride, gap in zip(x.strides[2:], self.dilation, strict=True)]
+        shape = (*x.shape[:2], *counts, *map(int, self.size))
+        return xp.lib.stride_tricks.as_strided(x, shape, (*x.strides[:2], *outer, *inner))
+
+
+@lru_cache(maxsize=256)
+def _fixed_counts(found: Windows, space: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(int, found.counts(space)))
+
+
+def windows(
+    size: Sequence[DimLike], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool = False
+) -> Windows:
+    """Windows of `size` from an operator's attributes; raises `OpError` for values that are none."""
+    sizes = tuple(n.value if isinstance(n, Dim) and n.is_fixed else n for n in size)
+    return _windows(sizes, stride, pad, dilation, ceil)
+
+
+@lru_cache(maxsize=256)
+def _windows(size: tuple[DimLike, ...], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool) -> Windows:
+    rank = len(size)
+    if any(dim(n).compare(1) == -1 for n in size):
+        raise OpError(f"needs a window of at least 1 element, and gets {shape_text(size)}", at=["weight"])
+    return Windows(
+        size,
+        spread(stride, rank, "stride"),
+        spread(dilation, rank, "dilation"),
+        _pad_pairs(pad, rank),
+        ceil,
+    )
+
+
+def _pad_pairs(pad: Ints | str, rank: int) -> tuple[Pair, ...] | str:
+    if isinstance(pad, str):
+        if pad not in ("same", "same_lower", "valid"):
+            raise OpError(
+                f'gets pad "{pad}"',
+                attribute="pad",
+                help='the modes are "same", "same_lower" and "valid"; or give numbers',
+            )
+        return ((0, 0),) * rank if pad == "valid" else pad
+    if len(pad) == 2 * rank and min(pad) >= 0:
+        return tuple(zip(pad[:rank], pad[rank:], strict=True))
+    if len(pad) not in (1, rank, 2 * rank):
+        raise OpError(
+            f"gets {len(pad)} values for `pad`, but there are {rank} spatial axes",
+            attribute="pad",
+            help=f"give 1 value, {rank} for the axes, or {2 * rank}: all that go in front, then all behind",
+        )
+    return tuple((n, n) for n in spread(pad, len(pad), "pad", least=0) * (rank if len(pad) == 1 else 1))

@@ -1,0 +1,300 @@
+"""Pooling: the maximum, the mean or the norm of every window, one axis after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from netdsl.dims import DimLike, symbol
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Ints,
+    Module,
+    Op,
+    OpError,
+    bad,
+    draw,
+    draw_ints,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float, need_number, need_rank, spread
+from netdsl.ops.elementwise.elementary import Abs, Sign
+from netdsl.ops.elementwise.stop_gradient import StopGradient
+from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics.windows import LAYOUT, Windows, windows
+from netdsl.types import DType, TensorType, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+def reduce_windows(xp: Module, combine: Callable[..., Array], x: Array, found: Windows, fill: float) -> Array:
+    """`combine` over all elements of each window, axis by axis: `a + b` steps for a window of `a * b`."""
+    counts = found.fixed_counts(x.shape[2:])
+    x = found.padded(xp, x, fill)
+    for axis, count in enumerate(counts):
+        step, gap = found.stride[axis], found.dilation[axis]
+        before = (slice(None),) * (2 + axis)
+        places = range(0, int(found.size[axis]) * gap, gap)
+        pieces = [x[(*before, slice(place, place + count * step, step))] for place in places]
+        x = pieces[0] if len(pieces) == 1 else combine(pieces[0], pieces[1])
+        for piece in pieces[2:]:
+            combine(x, piece, out=x)
+    return x
+
+
+def lowest(xp: Module, x: Array) -> float:
+    """A value that is never above any element of `x`."""
+    return int(xp.iinfo(x.dtype).min) if x.dtype.kind in "iu" else float("-inf")
+
+
+def power(xp: Module, x: Array, p: float) -> Array:
+    """`|x| ** p`."""
+    return x * x if p == 2 else xp.abs(x) if p == 1 else xp.abs(x) ** p
+
+
+def root(xp: Module, x: Array, p: float) -> Array:
+    """`x ** (1 / p)`."""
+    return xp.sqrt(x) if p == 2 else x if p == 1 else x ** (1 / p)
+
+
+def norm_slope(dy: Value, y: Value, p: float) -> Value:
+    """`dy * y ** (1 - p)`, in f32 at least; 0 where the norm is, as its slopes there are opposite."""
+    kind = DType.F32 if dy.dtype.itemsize == 2 else dy.dtype
+    flow, norm = dy.cast(kind), y.cast(kind)
+    if p == 1:
+        return flow
+    none = norm.equals(0)
+    return none.select(0, flow * none.select(1, norm) ** (1 - p))
+
+
+def power_slope(x: Value, p: float) -> Value:
+    """`sign(x) * |x| ** (p - 1)`, in f32 at least; 0 where `x` is."""
+    wide = x.cast(DType.F32 if x.dtype.itemsize == 2 else x.dtype)
+    if p == 2:
+        return wide
+    if p == 1:
+        return wide.apply(Sign()).apply(StopGradient())
+    none = wide.equals(0)
+    other = none.select(1, wide)
+    return none.select(0, other * other.apply(Abs()) ** (p - 2))
+
+
+def check_power(p: float) -> None:
+    if not p > 0:
+        raise OpError(f"needs `p` above 0, and gets {p}", attribute="p")
+
+
+@dataclass(frozen=True)
+class Pool(Op):
+    """What the pools share: where the windows lie."""
+
+    size: Ints
+    stride: Ints | None = None
+    pad: Ints | str = (0,)
+    dilation: Ints = (1,)
+    ceil_mode: bool = False
+
+    takes_integers: ClassVar[bool] = False
+
+    def shape(self, x: TensorType) -> TensorType:
+        (need_number if self.takes_integers else need_float)(x)
+        need_rank(x, 3, layout=LAYOUT)
+        return x.with_shape((*x.shape[:2], *self.windows(x.shape[2:]).counts(x.shape[2:])))
+
+    def windows(self, space: Sequence[DimLike]) -> Windows:
+        """The windows over these spatial axes. Raises `OpError` for attributes that do not fit them."""
+        size = spread(self.size, len(space), "size")
+        stride = size if self.stride is None else self.stride
+        found = windows(size, stride, self.pad, self.dilation, self.ceil_mode)
+        for axis, pair in enumerate(() if isinstance(found.pad, str) else found.pad):
+            if max(pair) >= int(found.reach(axis)):  # such a window would hold nothing but padding
+                raise OpError(
+                    f"needs `pad` below the {found.reach(axis)} elements that a window spans, "
+                    f"and gets {max(pair)}",
+                    attribute="pad",
+                )
+        return found
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        x = draw(2, 3, 9, 8)
+        yield example(cls((2,)), x)
+        yield example(cls((3,), (2,)), x)
+        yield example(cls((3, 2), (2, 1), (1, 0)), x)
+        yield example(cls((3,), (2,), (0, 1, 2, 1)), x)
+        yield example(cls((3,), (2,), "same"), x)
+        yield example(cls((3,), (2,), "same_lower"), x)
+        yield example(cls((3,), (2,), "same", (2,)), x)
+        yield example(cls((2,), (2,), "valid"), x)
+        yield example(cls((1,), (2,)), x)
+        yield example(cls((3,), (2,), ceil_mode=True), x)
+        yield example(cls((2, 3), (2, 3), (1,), ceil_mode=True), x)
+        yield example(cls((2,), (3,), (1,), ceil_mode=True), x)
+        yield example(cls((2,), (1,), dilation=(2, 3)), x)
+        yield example(cls((3,), (2,), (1,)), draw(2, 3, 7))
+        yield example(cls((2, 1, 3), (1, 2, 2), (1, 0, 1)), draw(2, 2, 4, 3, 5))
+        yield example(cls((2,)), draw(0, 3, 4, 4))
+        yield example(cls((2,)), draw(2, 0, 4, 4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x = tensor("f32", 2, 3, 5, 5)
+        words = "needs numbers" if cls.takes_integers else "floating-point"
+        yield bad(words, cls((2,)), tensor("bool", 2, 3, 5, 5))
+        yield bad("at least 1 spatial axis, and `x` is f32[2, 3]", cls((2,)), tensor("f32", 2, 3))
+        yield bad("3 values for `size`", cls((2, 2, 2)), x)
+        yield bad("`size` of at least 1, and gets 0", cls((2, 0)), x)
+        yield bad("`size` of at least 1, and gets 0", cls((2, 0)), tensor("f32", 2, 3, symbol("H"), 5))
+        yield bad("3 values for `stride`", cls((2,), (1, 1, 1)), x)
+        yield bad("`stride` of at least 1, and gets 0", cls((2,), (0,)), x)
+        yield bad("`dilation` of at least 1, and gets 0", cls((2,), dilation=(0,)), x)
+        yield bad("2 for the axes, or 4", cls((2,), pad=(1, 1, 1)), x)
+        yield bad('pad "full"', cls((2,), pad="full"), x)
+        yield bad(
+            "`pad` below the 2 elements that a window spans, and gets 2", cls((2,), pad=(0, 0, 0, 2)), x
+        )
+        yield bad("spans 6 elements, and axis 2 of `x` has 5", cls((6, 1)), x)
+        yield bad(
+            "spans 6 elements, and axis 3 of `x` has 3 (5 with padding)",
+            cls((6,), pad=(1,)),
+            tensor("f32", 2, 3, 4, 3),
+        )
+        yield bad(
+            "spans 3 elements, and axis 2 of `x` has 0",
+            cls((3,), (1,), ceil_mode=True),
+            tensor("f32", 2, 3, 0, 5),
+        )
+
+
+@operator("max_pool", "x")
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The largest element of each window, per channel.
+
+    Args:
+        size: Elements in a window; one value, or one per spatial axis.
+        stride: Elements from one window to the next; as `size` by default. Smaller ones overlap.
+        pad: How far windows may reach over the ends: one value, one per spatial axis, or all in
+            front and then all behind; or `"same"`, `"same_lower"`, `"valid"` as in `conv`.
+        dilation: Elements from one place to the next inside a window.
+        ceil_mode: Whether a last window may reach over the end, as long as it does not start there.
+
+    Inputs: `x` `[B, C, *space]`, any numbers. Padding never wins; NaN does.
+
+    Source: Riesenhuber and Poggio 1999; ONNX `MaxPool`.
+    """
+
+    takes_integers: ClassVar[bool] = True
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return reduce_windows(xp, xp.maximum, x, self.windows(x.shape[2:]), lowest(xp, x))
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.pool.pool_gradient import MaxPoolGradient
+
+        return dy.apply(MaxPoolGradient(self), x)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield from super().examples()
+        for dtype in ("u8", "i8", "i32", "i64"):
+            low = 0 if dtype == "u8" else -100
+            yield example(cls((3,), (2,), (1,)), draw_ints(1, 2, 5, 5, low=low, high=100, dtype=dtype))
+
+
+@operator("avg_pool", "x")
+@dataclass(frozen=True)
+class AvgPool(Pool):
+    """The mean of each window, per channel.
+
+    Args:
+        size, stride, pad, dilation, ceil_mode: As in `max_pool`.
+        count_pad: Whether padding counts as zeros. If not, the mean is over elements of `x` alone.
+            What only `ceil_mode` lets a window reach never counts.
+
+    Inputs: `x` `[B, C, *space]`, floats. A window that meets no element of `x` gives 0.
+
+    Source: LeCun et al. 1989; ONNX `AveragePool`.
+    """
+
+    count_pad: bool = False
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        found = self.windows(x.shape[2:])
+        total = reduce_windows(xp, xp.add, numerics.widen(xp, x), found, 0)
+        return (total / self.numbers(xp, x.shape[2:], found, total)).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.pool.pool_gradient import PoolSpread
+
+        return dy.apply(PoolSpread(self, x.shape))
+
+    def numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
+        """How many elements each window counts, as an array that broadcasts to `total`."""
+        numbers = xp.ones((), dtype=total.dtype)
+        for axis, (length, (begin, end)) in enumerate(zip(space, found.padding(space), strict=True)):
+            count, size = total.shape[2 + axis], int(found.size[axis])
+            starts = xp.arange(count)[:, None] * found.stride[axis] - begin
+            places = starts + xp.arange(size) * found.dilation[axis]
+            first, stop = (-begin, length + end) if self.count_pad else (0, length)
+            counted = xp.sum((places >= first) & (places < stop), axis=1)
+            numbers = numbers * counted.reshape(count, *[1] * (len(space) - 1 - axis))
+        return xp.maximum(numbers, 1).astype(total.dtype)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield from super().examples()
+        x = draw(2, 3, 9, 8)
+        yield example(cls((3,), (2,), (1,), count_pad=True), x)
+        yield example(cls((3,), (2,), "same", count_pad=True), x)
+        yield example(cls((2, 3), (2, 3), (1,), ceil_mode=True, count_pad=True), x)
+        yield example(cls((3,), (2,), (0, 1, 2, 1), ceil_mode=True, count_pad=True), x)
+
+
+@operator("lp_pool", "x")
+@dataclass(frozen=True)
+class LpPool(Pool):
+    """The norm of each window, per channel: `sum(|x| ** p) ** (1 / p)`.
+
+    Args:
+        size, stride, pad, dilation, ceil_mode: As in `max_pool`; padding counts as zeros.
+        p: The order of the norm, above 0.
+
+    Inputs: `x` `[B, C, *space]`, floats.
+
+    Source: Sermanet et al. 2012; ONNX `LpPool`.
+    """
+
+    p: float = 2.0
+
+    def shape(self, x: TensorType) -> TensorType:
+        check_power(self.p)
+        return super().shape(x)
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        found = self.windows(x.shape[2:])
+        total = reduce_windows(xp, xp.add, power(xp, numerics.widen(xp, x), self.p), found, 0)
+        return root(xp, total, self.p).astype(x.dtype, copy=False)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        from netdsl.ops.pool.pool_gradient import PoolSpread, WindowSum
+
+        total = WindowSum(self.size, self.stride, self.pad, self.dilation, self.ceil_mode)
+        flow = norm_slope(dy, y, self.p).apply(PoolSpread(total, x.shape))
+        return (flow * power_slope(x, self.p)).cast(x.dtype)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield from super().examples()
+        for p in (1.0, 1.5, 3.0):
+            yield example(cls((3,), (2,), (1,), p=p), draw(2, 3, 9, 8))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield from super().bad_examples()
+        yield bad("above 0, and gets 0.0", cls((2,), p=0.0), tensor("f32", 2, 3, 5, 5))

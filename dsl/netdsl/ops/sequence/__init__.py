@@ -1,0 +1,1 @@
+"""Operators along time: scan and CTC."""

@@ -1,0 +1,301 @@
+"""Connectionist temporal classification: the chance of a label sequence under all its alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    DataError,
+    Example,
+    Module,
+    Op,
+    OpError,
+    bad,
+    draw,
+    draw_ints,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import could_equal, need_float, need_int
+from netdsl.ops.numerics.functions import widen
+from netdsl.types import TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+
+@dataclass(frozen=True)
+class _Ctc(Op):
+    """What the loss and its derivative share: their inputs, and the walk over the alignments.
+
+    The states of a sequence are its labels with blanks before, between and after them: `2*S + 1`.
+    """
+
+    blank: int = 0
+
+    def _check(
+        self,
+        chance: TensorType,
+        label: TensorType,
+        length: TensorType | None,
+        label_length: TensorType | None,
+    ) -> None:
+        need_float(chance, "chance")
+        need_int(label, "label")
+        if chance.rank != 3 or label.rank != 2:
+            raise OpError(
+                f"needs `chance` [B, T, C] and `label` [B, S], and gets {chance} and {label}",
+                at=["chance", "label"],
+            )
+        for name, given in (("label", label), ("length", length), ("label_length", label_length)):
+            if given is None:
+                continue
+            need_int(given, name)
+            if name != "label" and given.rank != 1:
+                raise OpError(f"needs `{name}` [B], and gets {given}", at=[name])
+            if not could_equal(given.shape[0], chance.shape[0]):
+                raise OpError(
+                    f"needs `{name}` for {chance.shape[0]} sequences, and gets {shape_text(given.shape)}",
+                    at=[("chance", 0), (name, 0)],
+                )
+        if self.blank < 0 or chance.shape[2].compare(self.blank) in (-1, 0):
+            message = f"needs `blank` among {chance.shape[2]} classes, and gets {self.blank}"
+            raise OpError(message, attribute="blank")
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One batch made ready: scores of the states at every step, and which states follow which.
+
+    Attributes:
+        scores: Logarithms [B, T, N] of the chances of the states' classes.
+        states: The classes [B, N] of the states.
+        skips: Whether a state can follow the one two before it, [B, N].
+        last: The last state of each sequence, the blank at its end: [B].
+        length: The steps of each sequence, [B].
+    """
+
+    scores: Array
+    states: Array
+    skips: Array
+    last: Array
+    length: Array
+
+
+def _walk(
+    xp: Module, blank: int, chance: Array, label: Array, length: Array | None, label_length: Array | None
+) -> _Walk:
+    batch, steps, classes = chance.shape
+    most = label.shape[1]
+    length = _lengths(xp, length, batch, steps, "length")
+    count = _lengths(xp, label_length, batch, most, "label_length")
+    used = xp.arange(most) < count[:, None]
+    wrong = used & ((label < 0) | (label >= classes) | (label == blank))
+    if bool(wrong.any()):
+        row, place = (int(i[0]) for i in xp.nonzero(wrong))
+        raise DataError(
+            f"label {int(label[row, place])} of sequence {row} is no class: there are {classes}, and "
+            f"{blank} is the blank"
+        )
+    states = xp.full((batch, 2 * most + 1), blank, dtype=xp.int64)
+    states[:, 1::2] = xp.where(used, label, blank)
+    skips = xp.zeros(states.shape, dtype=bool)
+    skips[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
+    rows = xp.arange(batch)[:, None, None]
+    scores = chance[rows, xp.arange(steps)[None, :, None], states[:, None, :]]
+    return _Walk(scores, states, skips, 2 * count, length)
+
+
+def _lengths(xp: Module, given: Array | None, batch: int, most: int, name: str) -> Array:
+    if given is None:
+        return xp.full((batch,), most, dtype=xp.int64)
+    wrong = (given < 0) | (given > most)
+    if bool(wrong.any()):
+        row = int(xp.argmax(wrong))
+        raise DataError(f"`{name}` of sequence {row} is {int(given[row])}, and runs from 0 to {most}")
+    return given.astype(xp.int64)
+
+
+def _ends(xp: Module, walk: _Walk) -> Array:
+    """0 for the states that a sequence can end in, its last label and the blank after it; else -inf."""
+    place = xp.arange(walk.states.shape[1])
+    last = walk.last[:, None]
+    return xp.where((place == last) | ((place == last - 1) & (last > 0)), 0.0, -xp.inf)
+
+
+def _forward(xp: Module, walk: _Walk) -> Array:
+    """Logarithms [B, T, N] of the chances to be in a state after a step, with all ways there.
+
+    After its length a sequence stays as it is.
+    """
+    batch, steps, count = walk.scores.shape
+    alpha = xp.full((batch, steps, count), -xp.inf, dtype=walk.scores.dtype)
+    if not steps:
+        return alpha
+    alpha[:, 0, :2] = walk.scores[:, 0, :2]
+    for t in range(1, steps):
+        before = alpha[:, t - 1]
+        total = before.copy()
+        total[:, 1:] = xp.logaddexp(total[:, 1:], before[:, :-1])
+        skipped = xp.where(walk.skips[:, 2:], before[:, :-2], -xp.inf)
+        total[:, 2:] = xp.logaddexp(total[:, 2:], skipped)
+        alpha[:, t] = xp.where(t < walk.length[:, None], total + walk.scores[:, t], before)
+    return alpha
+
+
+def _backward(xp: Module, walk: _Walk) -> Array:
+    """Logarithms [B, T, N] of the chances of all that comes after a state at a step."""
+    batch, steps, count = walk.scores.shape
+    ends = _ends(xp, walk).astype(walk.scores.dtype)
+    beta = xp.empty((batch, steps, count), dtype=walk.scores.dtype)
+    after = ends
+    for t in range(steps - 1, -1, -1):
+        beta[:, t] = xp.where(t >= walk.length[:, None] - 1, ends, after)
+        seen = beta[:, t] + walk.scores[:, t]
+        after = seen.copy()
+        after[:, :-1] = xp.logaddexp(after[:, :-1], seen[:, 1:])
+        skipped = xp.where(walk.skips[:, 2:], seen[:, 2:], -xp.inf)
+        after[:, :-2] = xp.logaddexp(after[:, :-2], skipped)
+    return beta
+
+
+def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
+    """The logarithm [B] of the chance of each label sequence; a sequence of no steps has only empty ones."""
+    steps = alpha.shape[1]
+    empty = xp.where(walk.last == 0, 0.0, -xp.inf)
+    if not steps:
+        return empty.astype(alpha.dtype)
+    final = alpha[:, -1] + _ends(xp, walk)
+    top = xp.max(final, axis=1)
+    shift = xp.where(xp.isfinite(top), top, 0.0)
+    with_steps = xp.log(xp.sum(xp.exp(final - shift[:, None]), axis=1)) + shift
+    return xp.where(walk.length == 0, empty, with_steps).astype(alpha.dtype)
+
+
+@operator("ctc_loss", "chance", "label", "length?", "label_length?")
+@dataclass(frozen=True)
+class CtcLoss(_Ctc):
+    """Minus the logarithm of the chance of each label sequence, whatever step each label falls on.
+
+    Every step gives a label or a blank; repeated labels count once unless a blank stands between them.
+
+    Args:
+        blank: The class that stands for no label.
+
+    Inputs: `chance`, logarithms `[B, T, C]` of the chances of classes, as `log_softmax` gives them;
+    `label`, integers `[B, S]`, classes without the blank; `length` and `label_length`, integers `[B]`: how
+    many steps and labels of each sequence count, all without them. The result is `[B]`: infinite for
+    labels that do not fit into the steps, where the gradient is 0. f16 is computed in f32.
+
+    Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
+    """
+
+    def shape(
+        self,
+        chance: TensorType,
+        label: TensorType,
+        length: TensorType | None = None,
+        label_length: TensorType | None = None,
+    ) -> TensorType:
+        self._check(chance, label, length, label_length)
+        return chance.with_shape(chance.shape[:1])
+
+    def forward(
+        self,
+        xp: Module,
+        chance: Array,
+        label: Array,
+        length: Array | None = None,
+        label_length: Array | None = None,
+    ) -> Array:
+        walk = _walk(xp, self.blank, widen(xp, chance), label, length, label_length)
+        found = _log_likelihood(xp, walk, _forward(xp, walk))
+        return xp.asarray(-found).astype(chance.dtype, copy=False)
+
+    def gradient(
+        self,
+        dy: Value,
+        y: Value,
+        chance: Value,
+        label: Value,
+        length: Value | None,
+        label_length: Value | None,
+    ) -> tuple[Value | None, ...]:
+        posterior = chance.apply(CtcPosterior(self.blank), label, length, label_length)
+        size = dy.shape[0]
+        return -(dy.reshape([size, 1, 1]) * posterior), None, None, None
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(2, 5, 3, low=-2), draw_ints(2, 2, low=1, high=3))
+        yield example(cls(2), draw(3, 4, 3, low=-2), draw_ints(3, 1, low=0, high=2, dtype="i32"))
+        lengths = draw_ints(2, low=3, high=6), draw_ints(2, low=0, high=2)
+        yield example(cls(1), draw(2, 5, 3, low=-2), draw_ints(2, 2, low=2, high=3), *lengths)
+        yield example(cls(), draw(2, 1, 2), draw_ints(2, 0))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        x, label = tensor("f32", 2, 5, 3), tensor("i64", 2, 2)
+        yield bad("floating-point", cls(), tensor("i32", 2, 5, 3), label)
+        yield bad("needs integers", cls(), x, tensor("f32", 2, 2))
+        yield bad("[B, T, C]", cls(), tensor("f32", 2, 5), label)
+        yield bad("for 2 sequences", cls(), x, tensor("i64", 3, 2))
+        yield bad("`length` [B]", cls(), x, label, tensor("i64", 2, 1))
+        yield bad("among 3 classes", cls(3), x, label)
+
+
+@operator("ctc_posterior", "chance", "label", "length?", "label_length?", internal=True)
+@dataclass(frozen=True)
+class CtcPosterior(_Ctc):
+    """The chance of each class at each step, given the labels: minus the derivative of `ctc_loss`.
+
+    Inputs: those of `CtcLoss`. The result is shaped as `chance`: 0 after the length of a sequence, and for
+    labels that do not fit into the steps.
+
+    Source: Graves et al. 2006, equation 15, with respect to the logarithms of the chances.
+    """
+
+    no_gradient = "is known by its values alone"
+
+    def shape(
+        self,
+        chance: TensorType,
+        label: TensorType,
+        length: TensorType | None = None,
+        label_length: TensorType | None = None,
+    ) -> TensorType:
+        self._check(chance, label, length, label_length)
+        return chance
+
+    def forward(
+        self,
+        xp: Module,
+        chance: Array,
+        label: Array,
+        length: Array | None = None,
+        label_length: Array | None = None,
+    ) -> Array:
+        walk = _walk(xp, self.blank, widen(xp, chance), label, length, label_length)
+        alpha = _forward(xp, walk)
+        total = _log_likelihood(xp, walk, alpha)
+        counts = xp.isfinite(total)[:, None] & (xp.arange(chance.shape[1]) < walk.length[:, None])
+        shift = xp.where(xp.isfinite(total), total, 0.0)[:, None, None]
+        posterior = xp.where(counts[:, :, None], xp.exp(alpha + _backward(xp, walk) - shift), 0.0)
+        classes = walk.states[:, :, None] == xp.arange(chance.shape[2])
+        return xp.matmul(posterior, classes.astype(posterior.dtype)).astype(chance.dtype, copy=False)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        return (Example(cls(e.op.blank), e.inputs) for e in CtcLoss.examples() if isinstance(e.op, CtcLoss))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        return (
+            BadExample(cls(b.op.blank), b.inputs, b.words)
+            for b in CtcLoss.bad_examples()
+            if isinstance(b.op, CtcLoss)
+        )

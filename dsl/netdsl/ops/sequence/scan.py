@@ -1,0 +1,236 @@
+"""The scan: a cell run over the steps of a sequence, carrying its states along.
+
+The cell is a `Program`: operators in order, over numbered values. Time is axis 1 of every sequence,
+after the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+from netdsl.dims import Dim, dim
+from netdsl.ops.contract.base import Array, Module, Op, OpError
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class ProgramStep:
+    """One operator of a program; `inputs` are value numbers, `None` where an input is left out."""
+
+    op: Op
+    inputs: tuple[int | None, ...]
+    types: tuple[TensorType, ...]
+    label: str
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Operators in order. Values are numbered: the inputs first, then every step's outputs."""
+
+    inputs: tuple[tuple[str, TensorType], ...]
+    steps: tuple[ProgramStep, ...]
+    outputs: tuple[int, ...]
+
+    def bind(self, sizes: Mapping[str, int]) -> Program:
+        """The program with free sizes in its operators and types replaced by fixed ones."""
+        inputs = tuple((name, type_.substitute(sizes)) for name, type_ in self.inputs)
+        steps = tuple(
+            replace(step, types=tuple(type_.substitute(sizes) for type_ in step.types))
+            for step in self.bind_operators(sizes).steps
+        )
+        return Program(inputs, steps, self.outputs)
+
+    def bind_operators(self, sizes: Mapping[str, int]) -> Program:
+        """The program with free sizes in its operators alone replaced; itself where they have none."""
+        steps = tuple(replace(step, op=step.op.bind(sizes)) for step in self.steps)
+        if all(new.op is old.op for new, old in zip(steps, self.steps, strict=True)):
+            return self
+        return Program(self.inputs, steps, self.outputs)
+
+    @cached_property
+    def types(self) -> tuple[TensorType, ...]:
+        """The type of every value, by number."""
+        types = [type_ for _, type_ in self.inputs]
+        return (*types, *(type_ for step in self.steps for type_ in step.types))
+
+    def type_of(self, value: int) -> TensorType:
+        return self.types[value]
+
+    def run(self, xp: Module, inputs: Sequence[Array], rng: Any = None) -> list[Array]:
+        """The outputs for one set of inputs: the plain meaning, operator by operator."""
+        values = list(inputs)
+        for step in self.steps:
+            args = [None if i is None else values[i] for i in step.inputs]
+            result = step.op.forward(xp, *args, **({"rng": rng} if step.op.is_random else {}))
+            values += result if isinstance(result, tuple) else (result,)
+        return [values[i] for i in self.outputs]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A state that grows along `axis` by `amount` in each step; `symbol` is its size in the program."""
+
+    axis: int
+    amount: int
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Scan(Op):
+    """Runs a cell over time.
+
+    The program's inputs are one step of each sequence, then the states, then what is held constant
+    (parameters and side inputs); its outputs are the cell's outputs, then the next states, then what is
+    summed over the steps, then what is kept of every step.
+
+    Inputs of the operator: the sequences `[B, T, ...]`; `length` `[B]` (integers) or None; the first
+    states; the held inputs. Outputs: one sequence `[B, T, ...]` for each output of the cell, then the
+    last states, the sums, and a sequence for each value that is kept. Steps at or past a sequence's
+    length give 0 and leave its states as they are; with `reverse`, each sequence is read from its last
+    valid step to its first. Lengths do not touch sums and kept values, which gradients use: a gradient
+    with respect to something held is a sum over the steps, and its formulas look at kept values.
+
+    Source: ONNX operators Scan and LSTM (`sequence_lens`).
+    """
+
+    program: Program = field(repr=False)
+    sequences: int
+    states: int
+    reverse: bool = False
+    grows: tuple[Growth | None, ...] = ()
+    """For each state how it grows, or None. Empty where no state grows."""
+    sums: int = 0
+    kept: int = 0
+
+    name = "scan"
+    inputs = ("*xs",)
+    is_random = True
+
+    def shape(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        xs, length = types[: self.sequences], types[self.sequences]
+        steps = self._steps([x for x in xs if x is not None])
+        if length is not None and not (length.dtype.is_int and length.rank == 1):
+            raise OpError(
+                f"needs one whole length for each sequence, and `length` is {length}", at=["length"]
+            )
+        outputs, _, sums, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
+        first = types[self.sequences + 1 : self.sequences + 1 + self.states]
+        last = [
+            s if g is None else _grown(s, g, steps) for s, g in zip(first, self._growth(), strict=True) if s
+        ]
+        return (*(_over(o, steps) for o in outputs), *last, *sums, *(_over(k, steps) for k in kept))
+
+    def shares(self, results: Sequence[_T]) -> tuple[Sequence[_T], ...]:
+        """Outputs of the program, or of the operator, parted: outputs, states, sums, kept values."""
+        kept = len(results) - self.kept
+        sums = kept - self.sums
+        states = sums - self.states
+        return results[:states], results[states:sums], results[sums:kept], results[kept:]
+
+    def _steps(self, xs: Sequence[TensorType]) -> Dim:
+        steps = xs[0].shape[1]
+        for n, x in enumerate(xs):
+            if x.shape[1] != steps:
+                at = [(self.program.inputs[0][0], 1), (self.program.inputs[n][0], 1)]
+                raise OpError(
+                    f"needs sequences of one length, and gets {steps} and {x.shape[1]} steps", at=at
+                )
+        return steps
+
+    def _growth(self) -> tuple[Growth | None, ...]:
+        return self.grows or (None,) * self.states
+
+    def forward(
+        self, xp: Module, *arrays: Array, rng: Any = None, run_program: Any = Program.run
+    ) -> tuple[Array, ...]:
+        xs = arrays[: self.sequences]
+        length = arrays[self.sequences] if len(arrays) > self.sequences else None
+        states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
+        held = arrays[self.sequences + 1 + self.states :]
+        steps = xs[0].shape[1]
+        collected: list[list[Array]] = []
+        sums: list[Array] = []
+        order = range(steps - 1, -1, -1) if self.reverse else range(steps)
+        for t in order:
+            inputs = [x[:, t] for x in xs] + states + list(held)
+            results = run_program(self._program_for(states), xp, inputs, rng)
+            outputs, after, more, kept = self.shares(results)
+            if length is not None:
+                valid = t < length
+                outputs = [_keep(xp, valid, o, xp.zeros_like(o)) for o in outputs]
+                after = [_keep(xp, valid, new, old) for new, old in zip(after, states, strict=True)]
+            states = list(after)
+            sums = _added(xp, sums, more)
+            collected.append([*outputs, *kept])
+        if self.reverse:
+            collected.reverse()
+        sequences = self._sequences(xp, collected, xs[0])
+        count = len(sequences) - self.kept
+        return (*sequences[:count], *states, *(sums or self._no_sums(xp)), *sequences[count:])
+
+    def _program_for(self, states: Sequence[Array]) -> Program:
+        """The program for the sizes that growing states have now."""
+        if not any(self.grows):
+            return self.program
+        return self.program.bind_operators(
+            {g.symbol: s.shape[g.axis] for g, s in zip(self.grows, states, strict=True) if g}
+        )
+
+    def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
+        if collected:
+            return [xp.stack(values, axis=1) for values in zip(*collected, strict=True)]
+        outputs, _, _, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
+        empty = []
+        for type_ in (*outputs, *kept):
+            sizes = [like.shape[0], 0, *(int(size) if size.is_fixed else 0 for size in type_.shape[1:])]
+            empty.append(xp.zeros(sizes, dtype=type_.dtype.numpy_name))
+        return empty
+
+    def _no_sums(self, xp: Module) -> list[Array]:
+        """The sums of no steps."""
+        _, _, sums, _ = self.shares([self.program.type_of(v) for v in self.program.outputs])
+        return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in sums]
+
+    def cost(self, *types: TensorType | None) -> Dim:
+        first = types[0]
+        assert first is not None
+        values: list[TensorType | None] = [type_ for _, type_ in self.program.inputs]
+        total = dim(0)
+        for step in self.program.steps:
+            total = total + step.op.cost(*(None if i is None else values[i] for i in step.inputs))
+            values += step.types
+        return total * first.shape[1]
+
+    def bind(self, sizes: Mapping[str, int]) -> Scan:
+        return replace(self, program=self.program.bind(sizes))
+
+
+def _over(one: TensorType, steps: Dim) -> TensorType:
+    """The type of a sequence whose steps have this type."""
+    return one.with_shape((one.shape[0], steps, *one.shape[1:]))
+
+
+def _added(xp: Module, sums: list[Array], more: Sequence[Array]) -> list[Array]:
+    """The sums with one step more; they are arrays of their own, and added to in place."""
+    if not sums:
+        return [xp.array(array) for array in more]
+    for total, array in zip(sums, more, strict=True):
+        total += array
+    return sums
+
+
+def _grown(state: TensorType, growth: Growth, steps: Dim) -> TensorType:
+    shape = list(state.shape)
+    shape[growth.axis] = shape[growth.axis] + steps * growth.amount
+    return state.with_shape(shape)
+
+
+def _keep(xp: Module, valid: Array, new: Array, old: Array) -> Array:
+    return xp.where(valid.reshape(-1, *(1,) * (new.ndim - 1)), new, old)

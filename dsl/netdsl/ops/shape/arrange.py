@@ -1,0 +1,262 @@
+"""Operators that put axes and elements in another order, or repeat them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, TypeVar
+
+from netdsl.dims import Dim, product, symbol
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Ints,
+    Module,
+    Op,
+    OpError,
+    Sizes,
+    bad,
+    draw,
+    draw_bools,
+    draw_ints,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import normal_axis, sizes
+from netdsl.ops.shape.reshape import need_count, with_shape
+from netdsl.types import TensorType, shape_text, tensor
+
+if TYPE_CHECKING:
+    from netdsl.ops.contract.value import Value
+
+_Size = TypeVar("_Size", Dim, int)
+
+
+def check_order(order: Sequence[int], rank: int) -> None:
+    if sorted(order) != list(range(rank)):
+        raise OpError(
+            f"needs `order` to name each of {rank} axes once, and gets {list(order)}",
+            at=["x"],
+            attribute="order",
+        )
+
+
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes `order`, which counts from the front."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+@operator("transpose", "x")
+@dataclass(frozen=True)
+class Transpose(Op):
+    """The axes of `x` in another order: axis `i` of the result is axis `order[i]` of `x`.
+
+    Args:
+        order: Each axis of `x` once; negative numbers count from the end.
+
+    Inputs: `x`, any shape with as many axes as `order` has entries.
+
+    Source: ONNX Transpose.
+    """
+
+    order: Ints
+
+    def shape(self, x: TensorType) -> TensorType:
+        if len(self.order) != x.rank:
+            raise OpError(
+                f"needs `order` to name each of {x.rank} axes once, and gets {list(self.order)}",
+                at=["x"],
+                attribute="order",
+            )
+        order = [normal_axis(axis, x.rank, attribute="order") for axis in self.order]
+        check_order(order, x.rank)
+        return x.with_shape([x.shape[axis] for axis in order])
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return xp.transpose(x, self.order)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.transpose(_inverse([axis % x.rank for axis in self.order]))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls((1, 0)), draw(2, 3))
+        yield example(cls((0, -1, -2)), draw(2, 3, 4))
+        yield example(cls((3, 0, 2, 1)), draw_bools(2, 3, 4, 5))
+        yield example(cls(()), draw())
+        yield example(cls((1, 0)), draw(0, 3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("each of 3 axes", cls((1, 0)), tensor("f32", 2, 3, 4))
+        yield bad("each of 2 axes", cls((1, -1)), tensor("f32", 2, 3))
+        yield bad("axis 2", cls((0, 2)), tensor("f32", 2, 3))
+
+
+@operator("rearrange", "x")
+@dataclass(frozen=True)
+class Rearrange(Op):
+    """Axes split, reordered and merged: `[B, T, heads*dh] => [B, heads, T, dh]`.
+
+    `reshape(x, split)`, then `transpose` by `order`, then each run of `merge[i]` axes becomes axis `i`
+    of the result.
+
+    Args:
+        split: The sizes after splitting the axes of `x`.
+        order: The order that the split axes are put in.
+        merge: How many of the ordered axes each axis of the result takes, in order; 0 makes a new
+            axis of size 1. The default merges none.
+
+    Inputs: `x`, any shape with as many elements as `split`.
+
+    Source: Rogozhnikov, "Einops", ICLR 2022.
+    """
+
+    split: Sizes
+    order: Ints
+    merge: Ints | None = None
+
+    def shape(self, x: TensorType) -> TensorType:
+        need_count(x, self.split, "split")
+        check_order(self.order, len(self.split))
+        if any(count < 0 for count in self._merge) or sum(self._merge) != len(self.split):
+            raise OpError(
+                f"needs `merge` to share out {len(self.split)} axes, and gets {list(self._merge)}",
+                attribute="merge",
+            )
+        return x.with_shape([product(run) for run in self._runs([self.split[axis] for axis in self.order])])
+
+    @property
+    def _merge(self) -> Ints:
+        return (1,) * len(self.split) if self.merge is None else self.merge
+
+    def _runs(self, ordered: Sequence[_Size]) -> list[Sequence[_Size]]:
+        ends = [sum(self._merge[: n + 1]) for n in range(len(self._merge))]
+        return [ordered[end - count : end] for end, count in zip(ends, self._merge, strict=True)]
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        whole = with_shape(x, [int(size) for size in self.split])
+        ordered = xp.transpose(whole, self.order)
+        return ordered.reshape([prod(run) for run in self._runs(ordered.shape)])
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        ordered = dy.reshape([self.split[axis] for axis in self.order])
+        return ordered.transpose(_inverse(self.order)).reshape(x.shape)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(sizes(2, 3, 2, 4), (0, 2, 1, 3)), draw(2, 3, 8))
+        yield example(cls(sizes(2, 2, 3, 4), (0, 2, 1, 3), (1, 1, 2)), draw(2, 2, 3, 4))
+        yield example(cls(sizes(2, 3, 4), (2, 0, 1), (0, 1, 2, 0)), draw(2, 3, 4))
+        yield example(cls((), (), (0, 0)), draw())
+        yield example(cls(sizes(0, 2, 3), (1, 0, 2), (1, 2)), draw_ints(0, 6))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("6 elements against 8", cls(sizes(2, 4), (0, 1)), tensor("f32", 2, 3))
+        yield bad("`order`", cls(sizes(2, 3), (0, 0)), tensor("f32", 2, 3))
+        yield bad("`merge`", cls(sizes(2, 3), (0, 1), (1,)), tensor("f32", 2, 3))
+        yield bad("`merge`", cls(sizes(2, 3), (0, 1), (3, -1)), tensor("f32", 2, 3))
+
+
+@operator("expand", "x")
+@dataclass(frozen=True)
+class Expand(Op):
+    """`x` repeated along axes of size 1, and along new axes in front, up to `sizes`.
+
+    Args:
+        sizes: The sizes of the result.
+
+    Inputs: `x`, whose sizes from the last axis backwards agree with `sizes` or are 1.
+
+    The result may share the memory of `x`. Source: ONNX Expand, where the sizes are the whole result.
+    """
+
+    sizes: Sizes
+
+    def shape(self, x: TensorType) -> TensorType:
+        if x.rank > len(self.sizes):
+            raise OpError(
+                f"cannot expand {shape_text(x.shape)} to {shape_text(self.sizes)}, which has fewer axes",
+                at=["x"],
+                attribute="sizes",
+            )
+        for axis, (size, wanted) in enumerate(
+            zip(x.shape, self.sizes[len(self.sizes) - x.rank :], strict=True)
+        ):
+            if size != 1 and size != wanted:
+                raise OpError(
+                    f"cannot expand {shape_text(x.shape)} to {shape_text(self.sizes)}: "
+                    f"axis {axis} is {size}, and would be {wanted}",
+                    at=[("x", axis)],
+                    attribute="sizes",
+                    help="sizes must agree from the last axis backwards, or be 1",
+                )
+        return x.with_shape(self.sizes)
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return xp.broadcast_to(x, tuple(int(size) for size in self.sizes))
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        return dy.sum_to(x.shape)
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(sizes(2, 3)), draw(1, 3))
+        yield example(cls(sizes(4, 2, 3)), draw_ints(2, 1))
+        yield example(cls(sizes(2, 3)), draw())
+        yield example(cls(sizes(0, 3)), draw(1, 3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("axis 1 is 3, and would be 4", cls(sizes(2, 4)), tensor("f32", 2, 3))
+        yield bad("fewer axes", cls(sizes(3)), tensor("f32", 1, 3))
+        yield bad("axis 0 is B", cls(sizes(2)), tensor("f32", symbol("B")))
+
+
+@operator("tile", "x")
+@dataclass(frozen=True)
+class Tile(Op):
+    """Copies of `x` side by side: `repeats[i]` of them along axis `i`.
+
+    Args:
+        repeats: One count per axis, at least 0.
+
+    Inputs: `x`, any shape.
+
+    Source: ONNX Tile.
+    """
+
+    repeats: Ints
+
+    def shape(self, x: TensorType) -> TensorType:
+        if len(self.repeats) != x.rank:
+            raise OpError(
+                f"gets {len(self.repeats)} values for `repeats`, but `x` is {x} with {x.rank} axes",
+                at=["x"],
+                attribute="repeats",
+            )
+        if any(count < 0 for count in self.repeats):
+            raise OpError(f"needs `repeats` of at least 0, and gets {min(self.repeats)}", attribute="repeats")
+        return x.with_shape([size * count for size, count in zip(x.shape, self.repeats, strict=True)])
+
+    def forward(self, xp: Module, x: Array) -> Array:
+        return xp.tile(x, self.repeats)
+
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
+        pairs = [size for pair in zip(self.repeats, x.shape, strict=True) for size in pair]
+        return dy.reshape(pairs).sum(range(0, 2 * x.rank, 2))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls((2, 3)), draw(2, 3))
+        yield example(cls((1, 2, 1)), draw_bools(2, 1, 3))
+        yield example(cls((0, 2)), draw(2, 3))
+        yield example(cls((2, 2)), draw(0, 3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("`repeats`", cls((2,)), tensor("f32", 2, 3))
+        yield bad("at least 0, and gets -1", cls((1, -1)), tensor("f32", 2, 3))

@@ -1,0 +1,241 @@
+"""What to say when a token cannot stand where it stands.
+
+The parser knows the set of tokens it would have accepted; people are told in words, by the most
+telling rule that fits. Habits from other languages have rules of their own in `syntax_habits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lark import Token
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.parsing.habits import HABITS
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import OPENERS, Place, shown
+from netdsl.source import Source
+
+_RESERVED = frozenset("""FOR IN IF ELSE WHEN AND OR NOT RESIDUAL VIA SCAN TRUE FALSE NONE AS IS""".split())
+_VALUES = frozenset("NAME INT FLOAT STRING LSQB LPAR TRUE FALSE NONE".split())
+_VALUE_ENDS = frozenset("NAME INT FLOAT STRING RSQB RPAR TRUE FALSE NONE".split())
+_ENDS = frozenset("NEWLINE RBRACE RPAR RSQB VBAR COMMA".split())
+_STATEMENTS = "let, layer, param, buffer, const, state, next, return, assert"
+_WORDS = {
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "EQUAL": "`=`",
+    "ARROW": "`->`",
+    "FATARROW": "`=>`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    "RANGE": "`..`",
+    "IN": "`in`",
+    "ELSE": "`else`",
+    "NEWLINE": "a new line",
+}
+_MISSING = ("FATARROW", "EQUAL", "RANGE", "IN", "LBRACE")
+_BODY_OWNERS = ("MODEL", "BLOCK", "CELL", "CONFIG", "WEIGHTS", "TRAIN", "TEST")
+
+
+def unexpected(
+    source: Source,
+    tokens: Sequence[Token],
+    index: int,
+    accepts: set[str],
+    unclosed: Token | None,
+) -> Diagnostic:
+    """The diagnostic for the token of an item that the grammar refuses.
+
+    Args:
+        tokens: The tokens of the item.
+        index: Which token is refused; their number where the item ends too early.
+        accepts: The types of token that could have stood there.
+        unclosed: A bracket of the item that nothing closes, if there is one.
+    """
+    place = Place(source, tokens, index, frozenset(accepts), unclosed)
+    for rule in _RULES:
+        found = rule(place)
+        if found:
+            return found
+    token = place.token
+    if token is None or token.type == "NEWLINE":
+        return _ends_early(place)
+    where = f" after `{shown(place.previous)}`" if place.previous is not None else ""
+    return place.report("E0107", f"`{token}` cannot stand here{where}", help=_expected(accepts))
+
+
+def _ends_early(place: Place) -> Diagnostic:
+    assert place.previous is not None
+    expected = _expected(set(place.accepts))
+    what = "the line" if place.token is not None else "this"
+    label = (Label(span_of(place.source, place.previous)),)
+    return Diagnostic("E0108", f"{what} ends too early, after `{shown(place.previous)}`", label, expected)
+
+
+def _reserved(place: Place) -> Diagnostic | None:
+    word = place.token
+    if word is not None and word.type == "COLON" and place.previous is not None:
+        word = place.previous
+    elif "NAME" not in place.accepts:
+        return None
+    if word is None or word.type not in _RESERVED:
+        return None
+    message = f"`{word}` is a word of the language and cannot be a name"
+    return Diagnostic("E0106", message, (Label(span_of(place.source, word)),), f"call it `{word}_`, say")
+
+
+def _unclosed_line(place: Place) -> Diagnostic | None:
+    """A new line that begins inside a `(` or `[` which nothing closes."""
+    opener, token, previous = place.opener, place.token, place.previous
+    if opener is None or opener is not place.unclosed or token is None or previous is None:
+        return None
+    if opener.type == "LBRACE" or token.type in ("ARROW", *_ENDS):
+        return None
+    if token.line == previous.line and place.index > 1 and token.type == "EQUAL":
+        token, previous = previous, place.tokens[place.index - 2]
+    if token.line == previous.line:
+        return None
+    closer = OPENERS[opener.type][1]
+    also = Label(span_of(place.source, previous), f"is a `{closer}` missing after this?")
+    label = Label(span_of(place.source, opener))
+    return Diagnostic("E0104", f"this `{opener}` is not closed", (label, also), f"add `{closer}`")
+
+
+def _arrow_in_arguments(place: Place) -> Diagnostic | None:
+    opener, token = place.opener, place.token
+    if token is None or token.type != "ARROW" or opener is None or opener.type == "LBRACE":
+        return None
+    if not place.accepts & {"RPAR", "RSQB"}:
+        return None
+    closer = OPENERS[opener.type][1]
+    also = Label(span_of(place.source, opener), f"this `{opener}` is still open")
+    if opener is place.unclosed:
+        text, help = f"is a `{closer}` missing before this?", f"close the `{opener}` first"
+    else:
+        text, help = "", "a pipeline inside arguments needs its own parentheses: `f((x -> g), y)`"
+    label = Label(span_of(place.source, token), text)
+    return Diagnostic("E0109", f"`->` stands inside `{opener}{closer}`", (label, also), help)
+
+
+def _arrow_without_stage(place: Place) -> Diagnostic | None:
+    """`->` with nothing before or behind it."""
+    token, previous = place.token, place.previous
+    if previous is not None and previous.type == "ARROW" and (token is None or token.type in _ENDS):
+        label = (Label(span_of(place.source, previous)),)
+        help = "name the next stage, or remove the `->`"
+        return Diagnostic("E0108", "nothing comes after this `->`", label, help)
+    if token is None or token.type != "ARROW" or previous is None or "NAME" not in place.accepts:
+        return None
+    if previous.type == "ARROW":
+        return place.report("E0107", "two arrows follow each other", help="one `->` joins two stages")
+    help = "start with a value: `y = x -> ...`, `return x -> ...`"
+    return place.report("E0107", "this `->` has nothing before it", help=help)
+
+
+def _if_without_else(place: Place) -> Diagnostic | None:
+    if "ELSE" not in place.accepts or (place.token is not None and place.token.type not in _ENDS):
+        return None
+    opened = next((t for t in reversed(place.before) if t.type == "IF"), None)
+    if opened is None:
+        return None
+    help = "write `a if c else b`; a stage that may be left out is `stage when c`"
+    label = (Label(span_of(place.source, opened)),)
+    return Diagnostic("E0108", "this `if` has no `else`", label, help)
+
+
+def _single_equal(place: Place) -> Diagnostic | None:
+    if place.token is None or place.token.type != "EQUAL" or "COMPARE" not in place.accepts:
+        return None
+    return place.report("E0107", "`=` cannot stand here", help="equality is written `==`")
+
+
+def _missing_body(place: Place) -> Diagnostic | None:
+    first = place.tokens[0].type
+    if place.token is not None or "LBRACE" not in place.accepts or first not in _BODY_OWNERS:
+        return None
+    assert place.previous is not None
+    label = (Label(span_of(place.source, place.previous), "a `{` is missing after this"),)
+    return Diagnostic("E0108", f"this `{place.tokens[0]}` has no body", label, "write `{ ... }`")
+
+
+def _missing_comma(place: Place) -> Diagnostic | None:
+    token, previous, opener = place.token, place.previous, place.opener
+    if token is None or token.type not in _VALUES or opener is None or opener.type == "LBRACE":
+        return None
+    if previous is None or previous.type not in _VALUE_ENDS or "COMMA" not in place.accepts:
+        return None
+    if previous.type == "NAME" and {"COLON", "EQUAL"} <= place.accepts:
+        message = f"a `:` is missing between `{previous}` and `{token}`"
+        return place.report("E0107", message, help=f"write `{previous}: {token}...`")
+    message = f"a `,` is missing between `{shown(previous)}` and `{token}`"
+    return place.report("E0107", message, help="separate the values with `,`")
+
+
+def _missing_sign(place: Place) -> Diagnostic | None:
+    """A value where one sign alone could have stood: `width: int 64`."""
+    token, previous = place.token, place.previous
+    if token is None or previous is None or token.type not in _VALUES:
+        return None
+    missing = [kind for kind in _MISSING if kind in place.accepts]
+    if len(missing) != 1:
+        return None
+    sign = _WORDS[missing[0]]
+    return place.report("E0107", f"a {sign} is missing between `{shown(previous)}` and `{token}`")
+
+
+def _two_values(place: Place) -> Diagnostic | None:
+    """Two values in a row outside brackets: an operator or an arrow is missing, or a new line."""
+    token, previous = place.token, place.previous
+    if token is None or previous is None or "ARROW" not in place.accepts:
+        return None
+    if token.type not in _VALUES or previous.type not in _VALUE_ENDS:
+        return None
+    if token.type == "NAME" and place.following is not None and place.following.type == "EQUAL":
+        return place.report("E0107", f"a second statement starts at `{token}`", help="give it its own line")
+    help = f"to apply `{token}`, write `-> {token}`; to combine two values, put an operator between them"
+    return place.report("E0107", f"`{token}` cannot stand here after `{shown(previous)}`", help=help)
+
+
+_RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    *HABITS,
+    _unclosed_line,
+    _reserved,
+    _arrow_in_arguments,
+    _arrow_without_stage,
+    _if_without_else,
+    _single_equal,
+    _missing_body,
+    _missing_comma,
+    _missing_sign,
+    _two_values,
+)
+"""In the order in which they are tried."""
+
+
+def _expected(accepts: set[str]) -> str | None:
+    words = _in_words(accepts)
+    return f"expected {words}" if words else None
+
+
+def _in_words(accepts: set[str]) -> str:
+    """The accepted tokens as a person would list them: at most four, values and statements in one word."""
+    if {"RETURN", "LET"} <= accepts:
+        return f"a statement ({_STATEMENTS}, or `name = ...`)"
+    words: list[str] = []
+    if {"NAME", "INT"} <= accepts:
+        words.append("a value")
+    elif "NAME" in accepts:
+        words.append("a name")
+    elif "STRING" in accepts:
+        words.append("a string")
+    words += [word for kind, word in _WORDS.items() if kind in accepts and kind not in _VALUES]
+    if "PLUS" in accepts:
+        words.append("an operator")
+    if not words or len(words) > 5:
+        return ""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,197 @@
+"""Habits from other languages: what people write at first, and what it is called here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netdsl.diagnostics import Diagnostic, Label, suggest
+from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, span_of
+from netdsl.parsing.places import Place
+
+_BLOCKS = "a network is a `model`, and a part of one is a `block`: `block Name(x) { ... }`"
+_ITEM_HELPS = {
+    "def": _BLOCKS,
+    "class": _BLOCKS,
+    "fn": _BLOCKS,
+    "func": _BLOCKS,
+    "function": _BLOCKS,
+    "from": 'write `import "parts.net"`, which brings every block of that file',
+    "//": "a comment starts with `#`",
+    "/": "a comment starts with `#`",
+}
+_CHOICE = "choose between values with `a if c else b`, and leave a stage out with `stage when c`"
+_LOOP = "`for` is a stage of a pipeline: `y = x -> for i in 0..4 { ... }`"
+
+
+def _item(place: Place) -> Diagnostic | None:
+    """A word that starts no item, such as `def`, or `let` outside a block."""
+    if place.previous is not None or place.token is None:
+        return None
+    word = str(place.token)
+    if word in STATEMENT_WORDS:
+        help = "it belongs inside a block or a model; a value for the whole file goes in `config { ... }`"
+    else:
+        help = _ITEM_HELPS.get(word) or suggest(word, ITEM_WORDS - {"net"}) or ""
+    help = (
+        help or "a file is made of `config`, `block`, `cell`, `model`, `weights`, `train`, `test`, `import`"
+    )
+    return place.report("E0105", f"`{word}` does not start anything here", help=help)
+
+
+def _after_item_word(place: Place) -> Diagnostic | None:
+    """`import parts`, `test shapes`, `net 1`: the word right after an item's first."""
+    token, first = place.token, place.tokens[0]
+    if place.index != 1 or token is None:
+        return None
+    if first.type in ("IMPORT", "TEST") and token.type == "NAME":
+        wanted = f'import "{token}.net"' if first.type == "IMPORT" else f'test "{token}"'
+        what = "a file" if first.type == "IMPORT" else "the name of a test"
+        return place.report("E0107", f"{what} is given as a string", help=f"write `{wanted}`")
+    if first.type == "NET" and token.type == "INT":
+        help = f"write `net {token}.0`"
+        return place.report("E0107", "a version has two parts", help=help)
+    return None
+
+
+def _comment(place: Place) -> Diagnostic | None:
+    token = place.token
+    if token is None or place.previous is None or token.type not in ("FLOORDIV", "SLASH"):
+        return None
+    return place.report("E0107", f"`{token}` cannot stand here", help="a comment starts with `#`")
+
+
+def _colon_for_brace(place: Place) -> Diagnostic | None:
+    token = place.token
+    if token is None or token.type != "COLON":
+        return None
+    if "LBRACE" in place.accepts and "NAME" not in place.accepts:
+        return place.report("E0107", "`:` does not start a body", help="bodies stand in braces: `{ ... }`")
+    opener = place.opener
+    if "EQUAL" in place.accepts and opener is not None and opener.type == "LPAR":
+        help = f"write `{place.previous}={place.following or '...'}`"
+        return place.report("E0107", "an argument is given with `=`", help=help)
+    return None
+
+
+def _statement_word(place: Place) -> Diagnostic | None:
+    """`retrun x`, `var y = ..`: two words in a row where a statement starts."""
+    token, word = place.token, place.previous
+    if token is None or word is None or not place.starts_statement or word.type != "NAME":
+        return None
+    if "COMMA" not in place.accepts or token.type not in ("NAME", "INT", "FLOAT", "LPAR", "LSQB"):
+        return None
+    if word in ("var", "val", "auto"):
+        help = f"write `{token} = ...` for a tensor, `let {token} = ...` for a size"
+        return place.report("E0107", f"`{word}` is no word of the language", help=help)
+    near = suggest(str(word), STATEMENT_WORDS)
+    if near is None:
+        return place.report("E0107", f"a `=` is missing between `{word}` and `{token}`")
+    return place.report("E0107", f"`{token}` cannot stand here after `{word}`", help=near)
+
+
+def _control(place: Place) -> Diagnostic | None:
+    """`if` and `for` as statements."""
+    token = place.token
+    if token is None or token.type not in ("IF", "FOR") or not {"RETURN", "LET"} <= place.accepts:
+        return None
+    help = _CHOICE if token.type == "IF" else _LOOP
+    return place.report("E0107", f"`{token}` does not start a statement", help=help)
+
+
+def _for_range(place: Place) -> Diagnostic | None:
+    if place.token is None or place.token.type != "LBRACE" or "RANGE" not in place.accepts:
+        return None
+    message = "a `for` needs a start and a stop"
+    return place.report("E0107", message, help="write `for i in 0..3 { ... }`, which runs i = 0, 1, 2")
+
+
+def _elif(place: Place) -> Diagnostic | None:
+    if place.token not in ("elif", "elsif", "elseif") or "ELSE" not in place.accepts:
+        return None
+    help = "choose among several with `a if p else b if q else c`"
+    return place.report("E0107", f"`{place.token}` is no word of the language", help=help)
+
+
+def _other_arrows(place: Place) -> Diagnostic | None:
+    """`=>`, `<-`, `|>`, `|` and `+=` after a value."""
+    token, after = place.token, place.following
+    if token is None or after is None:
+        return None
+    if token.type == "FATARROW" and "ARROW" in place.accepts:
+        help = "the arrow of a pipeline is `->`; `=>` stands between lists of axes: `[B, T, D] => [T, B, D]`"
+        return place.report("E0107", "`=>` cannot stand here", help=help)
+    joined = after.start_pos == token.end_pos
+    if token == "<" and after.type == "MINUS" and joined:
+        return place.report("E0107", "`<-` is no sign of the language", help="give a value with `=`")
+    if token.type == "VBAR" and joined and after.type in ("VBAR", "COMPARE"):
+        help = "write `or`" if after.type == "VBAR" else "the arrow of a pipeline is `->`"
+        return place.report("E0107", f"`|{after[0]}` is no sign of the language", help=help)
+    if token.type in ("PLUS", "MINUS", "STAR", "SLASH", "AT") and after.type == "EQUAL" and joined:
+        help = f"a name has one value: write `{place.previous}2 = {place.previous} {token} ...`"
+        return place.report("E0107", f"`{token}=` is no sign of the language", help=help)
+    return None
+
+
+def _chained_comparison(place: Place) -> Diagnostic | None:
+    token = place.token
+    if token is None or token.type != "COMPARE" or "AND" not in place.accepts:
+        return None
+    return place.report("E0107", "comparisons do not chain", help="write `a < b and b < c`")
+
+
+def _several_outputs(place: Place) -> Diagnostic | None:
+    token = place.token
+    if token is None or token.type != "COMMA" or "LBRACE" not in place.accepts:
+        return None
+    if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
+        return None
+    help = "several outputs stand in parentheses: `-> (a: [B, 4], b: [B, 4])`"
+    return place.report("E0107", "`,` cannot stand here", help=help)
+
+
+def _bare_point(place: Place) -> Diagnostic | None:
+    """`.5` and `5.`."""
+    token, previous = place.token, place.previous
+    if token is not None and token.type == "DOT" and place.following and place.following.type == "INT":
+        help = f"write `0.{place.following}`"
+        return place.report("E0107", "a number does not start with its point", help=help)
+    before = place.tokens[place.index - 2] if place.index > 1 else None
+    if previous is not None and previous.type == "DOT" and before is not None and before.type == "INT":
+        label = (Label(span_of(place.source, previous)),)
+        return Diagnostic("E0107", "a number does not end with its point", label, f"write `{before}.0`")
+    return None
+
+
+def _lambda(place: Place) -> Diagnostic | None:
+    if place.previous != "lambda" or place.token is None or place.token.type != "NAME":
+        return None
+    label = (Label(span_of(place.source, place.previous)),)
+    help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
+    return Diagnostic("E0107", "there are no functions without a name", label, help)
+
+
+def _dictionary(place: Place) -> Diagnostic | None:
+    token = place.token
+    if token is None or token.type != "LBRACE" or not {"INT", "LSQB"} <= place.accepts:
+        return None
+    if "RETURN" in place.accepts:
+        return None
+    return place.report("E0107", "`{` does not start a value", help="a list is written `[1, 2]`")
+
+
+HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    _item,
+    _after_item_word,
+    _comment,
+    _colon_for_brace,
+    _statement_word,
+    _control,
+    _for_range,
+    _elif,
+    _other_arrows,
+    _chained_comparison,
+    _several_outputs,
+    _bare_point,
+    _lambda,
+    _dictionary,
+)

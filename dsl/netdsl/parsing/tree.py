@@ -1,0 +1,368 @@
+"""From Lark's parse tree to the syntax tree: one method per grammar rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lark import Token, Tree, v_args
+from lark.visitors import Transformer_NonRecursive
+
+from netdsl import syntax as s
+from netdsl.diagnostics import error
+from netdsl.dims import MAX_SIZE
+from netdsl.parsing.layout import MAX_NESTING, span_of
+from netdsl.source import Source, Span
+
+_ESCAPE = re.compile(r'\\(?:(?P<plain>["\\nt])|u(?P<code>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|.)')
+_PLAIN = {"n": "\n", "t": "\t"}
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    plain = escape["plain"]
+    return _PLAIN.get(plain, plain) if plain else chr(int(escape["code"], 16))
+
+
+@v_args(meta=True)
+class TreeBuilder(Transformer_NonRecursive[Token, Any]):
+    """Builds the nodes of one item, bottom up."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(visit_tokens=False)
+        self.source = source
+
+    def build(self, tree: Tree[Token] | Token) -> s.Item:
+        item: s.Item = self.transform(tree)  # type: ignore[arg-type]
+        return item
+
+    def _span(self, meta: Any) -> Span:
+        return Span(self.source, meta.start_pos, meta.end_pos)
+
+    def _ident(self, token: Token | None) -> s.Ident | None:
+        return None if token is None else self._name(token)
+
+    def _name(self, token: Token) -> s.Ident:
+        return s.Ident(span_of(self.source, token), str(token))
+
+    def _string(self, token: Token) -> s.Text:
+        span = span_of(self.source, token)
+        for escape in _ESCAPE.finditer(token):
+            if escape.lastgroup is None:
+                at = Span(self.source, span.start + escape.start(), span.start + escape.end())
+                help = 'the escapes are \\\\, \\", \\n, \\t and \\u followed by four hex digits'
+                raise error("E0102", f"`{at.text}` is no escape", at, help=help)
+        return s.Text(span, _ESCAPE.sub(_unescape, token[1:-1]))
+
+    def _doc(self, meta: Any) -> str:
+        """The `##` lines that stand right above a node that comes first on its line."""
+        number, column = self.source.position(meta.start_pos)
+        if self.source.line(number)[: column - 1].strip():
+            return ""
+        doc: list[str] = []
+        while number > 1 and (line := self.source.line(number - 1).strip()).startswith("##"):
+            doc.insert(0, line[2:].strip())
+            number -= 1
+        return "\n".join(doc)
+
+    # -- items ------------------------------------------------------------------------------------
+
+    def header(self, meta: Any, c: Sequence[Any]) -> s.Header:
+        major, _, minor = str(c[1]).partition(".")
+        if not (major.isdigit() and minor.isdigit()):
+            raise error("E0112", f"`{c[1]}` is no version of the language", span_of(self.source, c[1]))
+        return s.Header(self._span(meta), int(major), int(minor))
+
+    def import_item(self, meta: Any, c: Sequence[Any]) -> s.Import:
+        return s.Import(self._span(meta), self._string(c[1]), self._ident(c[-1]))
+
+    def config(self, meta: Any, c: Sequence[Any]) -> s.Config:
+        return s.Config(self._span(meta), _nodes(c))
+
+    def config_entry(self, meta: Any, c: Sequence[Any]) -> s.ConfigEntry:
+        return s.ConfigEntry(self._span(meta), self._name(c[0]), c[1], c[2], self._doc(meta))
+
+    def block(self, meta: Any, c: Sequence[Any]) -> s.Block:
+        parens = [child for child in c if isinstance(child, Parens)]
+        if len(parens) > 2:
+            help = "blocks take static parameters first, then tensor inputs"
+            raise error("E0113", "a block has at most two parameter lists", parens[2].span, help=help)
+        outputs, body = c[-2], c[-1]
+        statics, inputs = _split_parens(str(c[0]), parens)
+        chain = body if isinstance(body, s.Chain) else None
+        statements = () if chain else body
+        return s.Block(
+            self._span(meta),
+            str(c[0]),
+            self._name(c[1]),
+            statics,
+            inputs,
+            outputs,
+            statements,
+            chain,
+            self._doc(meta),
+        )
+
+    cell = block
+    model = block
+
+    def params(self, meta: Any, c: Sequence[Any]) -> Parens:
+        return Parens(self._span(meta), tuple(p for p in c if p is not None))
+
+    def param(self, meta: Any, c: Sequence[Any]) -> s.Param:
+        return s.Param(self._span(meta), self._name(c[0]), c[1], c[2], self._doc(meta))
+
+    def outputs(self, meta: Any, c: Sequence[Any]) -> tuple[s.Output, ...]:
+        return _nodes(c)
+
+    def output(self, meta: Any, c: Sequence[Any]) -> s.Output:
+        return s.Output(self._span(meta), self._ident(c[0]), c[1])
+
+    def weights(self, meta: Any, c: Sequence[Any]) -> s.Weights:
+        return s.Weights(self._span(meta), self._name(c[1]), _nodes(c))
+
+    def weight_rule(self, meta: Any, c: Sequence[Any]) -> s.WeightRule:
+        theirs, _, ours, *modifiers = c
+        target = self._string(ours) if ours.type == "STRING" else None
+        return s.WeightRule(self._span(meta), self._string(theirs), target, tuple(map(self._name, modifiers)))
+
+    def train(self, meta: Any, c: Sequence[Any]) -> s.Train:
+        return s.Train(self._span(meta), self._ident(c[1]), _nodes(c))
+
+    def train_input(self, meta: Any, c: Sequence[Any]) -> s.TrainInput:
+        return s.TrainInput(self._span(meta), self._name(c[1]), c[2])
+
+    def metric(self, meta: Any, c: Sequence[Any]) -> s.Metric:
+        return s.Metric(self._span(meta), self._name(c[1]), c[2])
+
+    def setting(self, meta: Any, c: Sequence[Any]) -> s.Setting | s.Bind:
+        span, names = self._span(meta), tuple(map(self._name, c[:-1]))
+        return s.Setting(span, names[0], c[-1]) if len(names) == 1 else s.Bind(span, names, c[-1])
+
+    def patterns(self, meta: Any, c: Sequence[Any]) -> s.Patterns:
+        word, *texts, value = c
+        return s.Patterns(self._span(meta), self._name(word), tuple(map(self._string, texts)), value)
+
+    def test(self, meta: Any, c: Sequence[Any]) -> s.Test:
+        return s.Test(self._span(meta), self._string(c[1]), c[2])
+
+    # -- statements -------------------------------------------------------------------------------
+
+    def body(self, meta: Any, c: Sequence[Any]) -> tuple[s.Statement, ...]:
+        return _nodes(c)
+
+    def let(self, meta: Any, c: Sequence[Any]) -> s.Let:
+        return s.Let(self._span(meta), self._name(c[1]), c[2])
+
+    def layer(self, meta: Any, c: Sequence[Any]) -> s.Layer:
+        return s.Layer(self._span(meta), self._name(c[1]), c[2])
+
+    def declaration(self, meta: Any, c: Sequence[Any]) -> s.Declaration:
+        kind, name, type_, value, *when = c
+        condition = when[-1] if when else None
+        return s.Declaration(
+            self._span(meta), str(kind), self._name(name), type_, value, condition, self._doc(meta)
+        )
+
+    def next(self, meta: Any, c: Sequence[Any]) -> s.Next:
+        return s.Next(self._span(meta), self._name(c[1]), c[2])
+
+    def bind(self, meta: Any, c: Sequence[Any]) -> s.Bind:
+        return s.Bind(self._span(meta), tuple(map(self._name, c[:-1])), c[-1])
+
+    def return_(self, meta: Any, c: Sequence[Any]) -> s.Return:
+        return s.Return(self._span(meta), tuple(c[1:]))
+
+    def assertion(self, meta: Any, c: Sequence[Any]) -> s.Assert:
+        message = None if c[2] is None else self._string(c[2]).value
+        return s.Assert(self._span(meta), c[1], message)
+
+    def expect(self, meta: Any, c: Sequence[Any]) -> s.Expect:
+        value, rest = c[1], [child for child in c[2:] if child is not None]
+        span = self._span(meta)
+        if rest and isinstance(rest[0], Token) and rest[0].type == "IS":
+            return s.Expect(span, value, rest[1], None, None, None)
+        if not rest:
+            return s.Expect(span, value, None, None, None, None)
+        modifier = self._name(rest[1]) if len(rest) > 1 else None
+        return s.Expect(span, value, None, rest[0], modifier, rest[2] if len(rest) > 2 else None)
+
+    # -- pipelines --------------------------------------------------------------------------------
+
+    def pipeline(self, meta: Any, c: Sequence[Any]) -> s.Pipeline:
+        source, *stages = _drop(c, "ARROW")
+        return s.Pipeline(self._span(meta), source, tuple(stages))
+
+    def chain(self, meta: Any, c: Sequence[Any]) -> s.Chain:
+        return s.Chain(self._span(meta), tuple(_drop(c, "ARROW")))
+
+    def stage(self, meta: Any, c: Sequence[Any]) -> s.Stage:
+        label, core, repeat, *when = c
+        if isinstance(core, s.Expr):
+            core = s.Apply(core.span, core)
+        return s.Stage(self._span(meta), self._ident(label), core, repeat, when[-1] if when else None)
+
+    def choice(self, meta: Any, c: Sequence[Any]) -> s.Choice:
+        then, _, condition, _, otherwise = c
+        return s.Choice(self._span(meta), then, condition, otherwise)
+
+    def residual(self, meta: Any, c: Sequence[Any]) -> s.Residual:
+        groups = [child for child in c if isinstance(child, s.Group)]
+        via = groups[1].body if len(groups) > 1 else None
+        return s.Residual(self._span(meta), groups[0].body, via)
+
+    def loop(self, meta: Any, c: Sequence[Any]) -> s.Loop:
+        _, variable, _, start, _, stop, group = c
+        return s.Loop(self._span(meta), self._name(variable), start, stop, group.body)
+
+    def scan(self, meta: Any, c: Sequence[Any]) -> s.Scan:
+        return s.Scan(self._span(meta), c[1], tuple(c[2:]))
+
+    def modifier(self, meta: Any, c: Sequence[Any]) -> s.Ident:
+        return self._name(c[0])
+
+    def fork(self, meta: Any, c: Sequence[Any]) -> s.Fork:
+        return s.Fork(self._span(meta), tuple(c))
+
+    def rearrange(self, meta: Any, c: Sequence[Any]) -> s.Rearrange:
+        return s.Rearrange(self._span(meta), c[0], c[-1])
+
+    def group(self, meta: Any, c: Sequence[Any]) -> s.Group:
+        return s.Group(self._span(meta), c[0])
+
+    def repeat(self, meta: Any, c: Sequence[Any]) -> s.Repeat:
+        return s.Repeat(self._span(meta), c[0], self._ident(c[1]))
+
+    # -- expressions ------------------------------------------------------------------------------
+
+    def conditional(self, meta: Any, c: Sequence[Any]) -> s.Conditional:
+        then, _, condition, _, otherwise = c
+        return s.Conditional(self._span(meta), then, condition, otherwise)
+
+    def disjunction(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        return s.Logic(self._span(meta), "or", tuple(_drop(c, "OR")))
+
+    def conjunction(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        return s.Logic(self._span(meta), "and", tuple(_drop(c, "AND")))
+
+    def negation(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        return s.Not(self._span(meta), c[1])
+
+    def _operation(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        first, *rest = (child for child in c if child is not None)
+        if not rest:
+            return first  # type: ignore[no-any-return]
+        pairs = tuple((str(rest[i]), rest[i + 1]) for i in range(0, len(rest), 2))
+        return s.Operation(self._span(meta), first, pairs)
+
+    comparison = _operation
+    sum = _operation
+    term = _operation
+    power = _operation
+
+    def negative(self, meta: Any, c: Sequence[Any]) -> s.Negative:
+        return s.Negative(self._span(meta), c[-1])
+
+    def postfix(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        value: s.Expr = c[0]
+        if len(c) > MAX_NESTING:
+            message = f"this calls or indexes a result more than {MAX_NESTING} times in a row"
+            raise error("E0602", message, c[MAX_NESTING][1], help="give a part of it a name with `let`")
+        for trailer in c[1:]:
+            kind, span, content = trailer
+            whole = value.span.to(span)
+            if kind == "call":
+                value = s.Call(whole, value, content)
+            elif kind == "attribute":
+                value = s.Attribute(whole, value, content)
+            else:
+                value = s.Index(whole, value, content)
+        return value
+
+    def arguments(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "call", self._span(meta), _nodes(c)
+
+    def argument(self, meta: Any, c: Sequence[Any]) -> s.Argument:
+        return s.Argument(self._span(meta), self._ident(c[0]), c[1], c[-1] if len(c) > 2 else None)
+
+    def attribute(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "attribute", self._span(meta), self._name(c[0])
+
+    def index(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "index", self._span(meta), _nodes(c)
+
+    def name(self, meta: Any, c: Sequence[Any]) -> s.Name:
+        return s.Name(self._span(meta), str(c[0]))
+
+    def number(self, meta: Any, c: Sequence[Any]) -> s.Number:
+        text, span = str(c[0]).replace("_", ""), self._span(meta)
+        if c[0].type == "FLOAT":
+            return s.Number(span, float(text))
+        if len(text) > 20 or int(text) > MAX_SIZE:
+            raise error(
+                "E0603",
+                f"{text[:24]} does not fit in 64 bits",
+                span,
+                help=f"the largest integer is {MAX_SIZE}",
+            )
+        return s.Number(span, int(text))
+
+    def string(self, meta: Any, c: Sequence[Any]) -> s.Text:
+        return self._string(c[0])
+
+    def boolean(self, meta: Any, c: Sequence[Any]) -> s.Boolean:
+        return s.Boolean(self._span(meta), c[0].type == "TRUE")
+
+    def none(self, meta: Any, c: Sequence[Any]) -> s.NoneValue:
+        return s.NoneValue(self._span(meta))
+
+    def parenthesised(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+        """The value itself, with the parentheses in its span."""
+        value: s.Expr = c[0]
+        return replace(value, span=self._span(meta))
+
+    def list(self, meta: Any, c: Sequence[Any]) -> s.ListExpr:
+        return s.ListExpr(self._span(meta), _nodes(c))
+
+    def star(self, meta: Any, c: Sequence[Any]) -> s.Star:
+        return s.Star(self._span(meta), c[0])
+
+    def slice(self, meta: Any, c: Sequence[Any]) -> s.Slice:
+        return s.Slice(self._span(meta), *c)
+
+
+class Parens(s.Node):
+    """One parenthesised list of parameters, before it is known which kind they are."""
+
+    def __init__(self, span: Span, params: tuple[s.Param, ...]) -> None:
+        object.__setattr__(self, "span", span)
+        object.__setattr__(self, "params", params)
+
+    params: tuple[s.Param, ...]
+
+
+def _split_parens(
+    kind: str, parens: Sequence[Parens]
+) -> tuple[tuple[s.Param, ...], tuple[s.Param, ...] | None]:
+    """Static parameters and tensor inputs. A lone list is static, unless every type in it is a tensor's."""
+    if len(parens) == 2:
+        return parens[0].params, parens[1].params
+    if not parens:
+        return (), None
+    params = parens[0].params
+    if kind == "model" or (params and all(_is_tensor_type(p.type) for p in params)):
+        return (), params
+    return params, None
+
+
+def _is_tensor_type(type_: s.Expr | None) -> bool:
+    return isinstance(type_, (s.ListExpr, s.Index))
+
+
+def _nodes(children: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(child for child in children if isinstance(child, s.Node))
+
+
+def _drop(children: Sequence[Any], kind: str) -> list[Any]:
+    return [c for c in children if not (isinstance(c, Token) and c.type == kind)]

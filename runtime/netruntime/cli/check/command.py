@@ -1,0 +1,151 @@
+"""`netrun check`: every mistake in a file, before any array exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netruntime.cli.common.failures import BAD_FILE, OK, exit_code
+from netruntime.cli.common.options import json_option, set_option
+from netruntime.cli.common.output import plural, print_diagnostics, print_json, visible
+from netruntime.cli.common.sources import open_checked
+
+if TYPE_CHECKING:
+    from netdsl.model import Body, Model
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@set_option
+@click.option("--strict", is_flag=True, help="Let hints fail the check too.")
+@json_option
+def check(files: tuple[Path, ...], settings: dict[str, str], strict: bool, as_json: bool) -> int:
+    """Find every mistake in .net files: names, shapes, element types, tests of types.
+
+    Nothing is allocated or run. On success, each model is told in one line.
+
+    \b
+    Examples:
+      netrun check lenet5.net
+      netrun check resnet.net --set classes=10
+      netrun check examples/*.net --strict
+      netrun check lenet5.net --json
+    """
+    results = [_check_file(path, settings, strict) for path in files]
+    if as_json:
+        print_json(
+            {
+                "ok": all(result.code == OK for result in results),
+                "diagnostics": [d.as_dict() for result in results for d in result.diagnostics],
+                "files": [result.as_dict() for result in results],
+            }
+        )
+    else:
+        for result in results:
+            _print(result, name_files=len(files) > 1)
+    return max(result.code for result in results)
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What the check of one file found."""
+
+    file: str
+    code: int
+    diagnostics: tuple[Diagnostic, ...]
+    models: tuple[Model, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "ok": self.code == OK,
+            "models": [_model_dict(model) for model in self.models],
+            "diagnostics": [d.as_dict() for d in self.diagnostics],
+        }
+
+
+def _check_file(path: Path, settings: Mapping[str, str], strict: bool) -> FileResult:
+    try:
+        checked = open_checked(path, settings)
+    except NetError as failed:
+        return FileResult(str(path), exit_code(failed), failed.diagnostics)
+    code = BAD_FILE if strict and checked.hints else OK
+    return FileResult(str(path), code, checked.hints, tuple(checked.models.values()))
+
+
+def _print(result: FileResult, name_files: bool) -> None:
+    if result.diagnostics:
+        print_diagnostics(result.diagnostics)
+    errors = sum(d.severity == "error" for d in result.diagnostics)
+    if errors:
+        if errors > 1:
+            click.echo(f"\n{plural(errors, 'error')} in {visible(result.file)}", err=True)
+        return
+    if result.code != OK:
+        click.echo(
+            f"\n{plural(len(result.diagnostics), 'hint')} in {visible(result.file)}, and --strict is on",
+            err=True,
+        )
+    prefix = f"{visible(result.file)}: " if name_files else ""
+    for model in result.models:
+        click.echo(prefix + model_line(model))
+    if not result.models:
+        click.echo(f"{prefix}no models, no errors")
+
+
+def model_line(model: Model) -> str:
+    """`LeNet5(image: f32[B, 1, 28, 28]) -> logits: f32[B, 10]   61,706 parameters, 12 operators`."""
+    parameters = plural(count_parameters(model.body), "parameter")
+    return f"{signature(model)}   {parameters}, {plural(count_operators(model.body), 'operator')}"
+
+
+def signature(model: Model) -> str:
+    """`LeNet5(image: f32[B, 1, 28, 28]) -> logits: f32[B, 10]`."""
+    inputs = ", ".join(f"{name}: {type_}" for name, type_ in model.inputs.items())
+    outputs = ", ".join(f"{name}: {type_}" for name, type_ in model.outputs.items())
+    return f"{model.name}({inputs}) -> {outputs}"
+
+
+def count_parameters(body: Body) -> int:
+    """The numbers that training changes, in all weights of a body; shared weights count once."""
+    return _count(body, {}, "param")
+
+
+def count_operators(body: Body) -> int:
+    """The operators that one run of a body executes, blocks opened."""
+    return _count(body, {}, "operator")
+
+
+def _count(body: Body, known: dict[int, int], what: str) -> int:
+    from netdsl.model import CallStep, Parameter
+
+    if id(body) in known:
+        return known[id(body)]
+    layers = {step.label for step in body.steps if isinstance(step, CallStep)}
+    total = 0
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            again = what == "param" and step.application > 0
+            total += 0 if again else _count(step.body, known, what)
+        elif isinstance(step.op, Parameter):
+            counted = step.label.rpartition(".")[0] in layers  # `embed.weight` is the layer's own
+            total += step.types[0].size.value if what == step.op.role and not counted else 0
+        else:
+            total += what == "operator"
+    known[id(body)] = total
+    return total
+
+
+def _model_dict(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "inputs": {name: str(type_) for name, type_ in model.inputs.items()},
+        "outputs": {name: str(type_) for name, type_ in model.outputs.items()},
+        "parameters": count_parameters(model.body),
+        "operators": count_operators(model.body),
+    }

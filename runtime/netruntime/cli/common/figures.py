@@ -1,0 +1,28 @@
+"""Figures of an evaluation, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import numpy as np
+
+from netruntime.cli.common.output import print_rich, print_table
+from netruntime.train.progress.figures import figure
+from netruntime.train.progress.pictures import confusion_table
+
+
+def print_figures(
+    measured: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]], rows: int
+) -> None:
+    """A table of the loss and the metrics of each phase, then the tables among the metrics."""
+    for phase, figures in measured.items():
+        scalars = {name: value for name, value in figures.items() if np.ndim(value) == 0}
+        head = f"{phase}: {rows:,} rows" if phase else f"{rows:,} rows"
+        click.echo(head)
+        print_table(["figure", "value"], [(name, figure(float(v))) for name, v in scalars.items()], ["value"])
+        for name, value in figures.items():
+            if np.ndim(value) == 2:
+                click.echo(f"\n{name}: rows are the labels, columns what was predicted")
+                print_rich(confusion_table(value, next(iter(classes.values()), None)))

@@ -1,0 +1,98 @@
+"""Opening the `.net` files that a command line names, without NumPy."""
+
+from __future__ import annotations
+
+import gc
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import suggest
+from netdsl.source import Source
+from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.errors import shown
+
+if TYPE_CHECKING:
+    from netdsl.model import Checked, Model
+
+
+def open_source(path: Path) -> Source:
+    """The text of a file. Raises `FileAccessError` E0940 or, for what is not text, `NetError` E0613."""
+    from netdsl.modules import read_source
+
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise file_error("E0940", f"there is no file {shown(path)}", _nearest(path)) from None
+    except (OSError, ValueError) as reason:
+        words = getattr(reason, "strerror", None) or reason
+        raise file_error("E0940", f"{shown(path)} cannot be read: {words}") from None
+    if stat.S_ISDIR(mode):
+        files = sorted(shown(p.name) for p in path.glob("*.net"))
+        help = f"name a file in it: {', '.join(files[:5])}" if files else "give a .net file"
+        raise file_error("E0940", f"{shown(path)} is a folder", help)
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise file_error("E0940", f"{shown(path)} is not a file", "give a .net file")
+    return read_source(path)
+
+
+def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
+    """A file, checked, with values for its `config`. Raises `NetError`."""
+    with _uncollected():
+        source = open_source(path)
+        from netdsl.checker import check
+        from netdsl.modules import load_module
+
+        return check(load_module(source, path.parent), settings)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is looked for meanwhile, nor ever among what was made: trees and tables, which are kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.freeze()
+            gc.enable()
+
+
+def pick_model(checked: Checked, name: str | None) -> Model:
+    """The model of that name, or the only one. Raises `NetError` E0861 where that is not clear."""
+    from netruntime.engine.loading import choose_model
+
+    return checked.models[choose_model(checked, name)]
+
+
+def weights_for(file: Path, given: str | None) -> str | None:
+    """The weights a command reads: those it is given, else those beside the file, `lenet5.safetensors`.
+
+    `random` means none: they are drawn from the seed.
+    """
+    if given == "random":
+        return None
+    beside = file.with_suffix(".safetensors")
+    return str(beside) if given is None and beside.is_file() else given
+
+
+def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:
+    """Raises `CommandLineError` E0924 for a size that the model has not."""
+    known = sorted({symbol for type_ in model.inputs.values() for d in type_.shape for symbol in d.symbols})
+    for name in sizes:
+        if name not in known:
+            help = suggest(name, known) or (
+                f"it has {', '.join(known)}" if known else "all its sizes are fixed"
+            )
+            raise usage_error("E0924", f"`{model.name}` has no free size {shown(name)}", help)
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = [p.name for p in path.parent.glob("*.net")]
+    except OSError:
+        names = []
+    return suggest(path.name, names) or "give a .net file; `netrun init` writes one to start from"

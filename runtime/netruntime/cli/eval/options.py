@@ -1,0 +1,59 @@
+"""`netrun eval`: how good trained weights are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netruntime.cli.common.data_options import data_options, take_data_options
+from netruntime.cli.common.options import (
+    device_option,
+    file_argument,
+    json_option,
+    set_option,
+    training_lines,
+)
+
+
+@click.command(name="eval")
+@file_argument
+@click.option("--data", "-d", multiple=True, required=True, metavar="SPEC", help="As of `netrun train`.")
+@click.option("--holdout", type=float, metavar="SHARE", help="Only the rows that `train --holdout` held out.")
+@click.option(
+    "--weights",
+    "-w",
+    metavar="PATH",
+    help="Trained weights.  [default: the .safetensors file beside the model's]",
+)
+@click.option("--names", metavar="MAP", help="The `weights` map of the file to read them by.")
+@set_option
+@click.option(
+    "--train",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=training_lines,
+    help="In place of a line of the `train` section.",
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="That of the training."
+)
+@click.option("--augment", metavar="STEPS", help="That of the training; only `normalise` counts here.")
+@device_option
+@data_options
+@json_option
+def evaluate(file: Path, as_json: bool, **options: Any) -> int:
+    """Measure trained weights on data: the loss and the metrics of the file's `train` section.
+
+    \b
+    Examples:
+      netrun eval lenet5.net --data digits.npz --holdout 0.2 --resize stretch
+      netrun eval lenet5.net --data test.npz --weights runs/x/best.safetensors --json
+    """
+    from netruntime.cli.eval.command import Request, carry_out
+
+    reading = take_data_options(options)
+    return carry_out(Request(file=file, as_json=as_json, reading=reading, **options))

@@ -1,0 +1,81 @@
+"""`netrun explain`: what an error code means, with an example and its mend."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import click
+
+from netruntime.cli.common.failures import usage_error
+from netruntime.cli.common.options import json_option
+from netruntime.cli.common.output import TEXT_WIDTH, print_json, print_rich
+from netruntime.errors import shown
+
+_HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
+
+
+@click.command()
+@click.argument("code", required=False)
+@json_option
+def explain(code: str | None, as_json: bool) -> None:
+    """Explain an error code; without one, list them all.
+
+    \b
+    Examples:
+      netrun explain E0301
+      netrun explain
+    """
+    known = explanations(read_texts())
+    if code is None:
+        _list(known, as_json)
+        return
+    name = find_code(code, known)
+    title, text = known[name]
+    if as_json:
+        print_json({"ok": True, "code": name, "title": title, "text": text})
+        return
+    from rich.markdown import Markdown
+
+    print_rich(Markdown(f"## {name}: {title}\n\n{text}"), width=TEXT_WIDTH)
+
+
+def read_texts() -> str:
+    """The explanations of the language, as Markdown."""
+    return files("netdsl").joinpath("explanations.md").read_text("utf-8")
+
+
+def explanations(text: str) -> dict[str, tuple[str, str]]:
+    """Title and text by code, from Markdown with a section `## E0301: title` for each."""
+    headings = list(_HEADING.finditer(text))
+    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    return {
+        heading[1]: (heading[2].strip(), text[heading.end() : end].strip())
+        for heading, end in zip(headings, ends, strict=True)
+    }
+
+
+def find_code(given: str, known: dict[str, tuple[str, str]]) -> str:
+    """The code that is meant by `E0301`, `e301` or `301`. Raises `CommandLineError` E0926."""
+    digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", given.strip())
+    if digits and (code := f"E{int(digits[1]):04}") in known:
+        return code
+    near = _nearest(int(digits[1]), known) if digits else None
+    raise usage_error(
+        "E0926", f"there is no explanation of {shown(given)}", near or "`netrun explain` lists all"
+    )
+
+
+def _nearest(number: int, known: dict[str, tuple[str, str]]) -> str | None:
+    """The code next to it among those of its hundred."""
+    family = [code for code in known if int(code[1:]) // 100 == number // 100]
+    near = min(family, key=lambda code: abs(int(code[1:]) - number), default=None)
+    return f"the nearest is `{near}`: {known[near][0]}" if near else None
+
+
+def _list(known: dict[str, tuple[str, str]], as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": True, "codes": {code: title for code, (title, _) in sorted(known.items())}})
+        return
+    for code, (title, _) in sorted(known.items()):
+        click.echo(f"{code}  {title}")

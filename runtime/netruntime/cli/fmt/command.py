@@ -1,0 +1,107 @@
+"""`netrun fmt`: files in their canonical form."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.source import Source
+from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, file_error, usage_error
+from netruntime.cli.common.options import json_option
+from netruntime.cli.common.output import print_diagnostics, print_json, visible
+from netruntime.cli.common.sources import open_source
+from netruntime.errors import shown
+
+STDIN = Path("-")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 where something would change."
+)
+@click.option("--diff", "show_diff", is_flag=True, help="Write nothing; print what would change.")
+@json_option
+def fmt(files: tuple[Path, ...], only_check: bool, show_diff: bool, as_json: bool) -> int:
+    """Rewrite .net files in their canonical form.
+
+    Each file is replaced whole or not at all. `-` reads standard input and writes standard output.
+
+    \b
+    Examples:
+      netrun fmt lenet5.net
+      netrun fmt --check --diff examples/*.net
+      netrun fmt - < draft.net
+    """
+    if STDIN in files and as_json:
+        raise usage_error("E0920", "`-` prints the formatted text, so it cannot also print JSON")
+    code = OK
+    changed: list[str] = []
+    found: list[Diagnostic] = []
+    for path in files:
+        try:
+            if _format(path, only_check, show_diff and not as_json):
+                changed.append(str(path))
+                code = max(code, BAD_FILE if only_check else OK)
+        except NetError as failed:
+            found += failed.diagnostics
+            code = max(code, exit_code(failed))
+    if as_json:
+        print_json({"ok": code == OK, "changed": changed, "diagnostics": [d.as_dict() for d in found]})
+        return code
+    if found:
+        print_diagnostics(found)
+    if STDIN not in files and not show_diff:
+        _tell(changed, len(files), only_check)
+    return code
+
+
+def _format(path: Path, only_check: bool, show_diff: bool) -> bool:
+    """Format one file; whether that changes it."""
+    from netdsl.formatter import diff_text, format_text
+
+    source = _read_stdin() if path == STDIN else open_source(path)
+    text = format_text(source)
+    changes = text != source.text
+    if show_diff:
+        click.echo(visible(diff_text(source)), nl=False)
+    elif path == STDIN and not only_check:
+        click.echo(text, nl=False)
+    elif changes and not only_check:
+        replace_text(path, text)
+    return changes
+
+
+def _read_stdin() -> Source:
+    data = sys.stdin.buffer.read()
+    try:
+        return Source("<stdin>", data.decode("utf-8-sig"))
+    except UnicodeDecodeError as wrong:
+        raise file_error("E0942", f"standard input is not UTF-8 text: byte {wrong.start}") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put a new text in place of a file's, keeping its mode. Raises `FileAccessError` E0941."""
+    from netruntime.files.atomic import write_atomically
+
+    mode = path.stat().st_mode & 0o7777
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(text.encode("utf-8"))
+        Path(stream.name).chmod(mode)
+
+    try:
+        write_atomically(path, write)
+    except OSError as reason:
+        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
+
+
+def _tell(changed: list[str], count: int, only_check: bool) -> None:
+    for name in changed:
+        click.echo(f"{'would reformat' if only_check else 'reformatted'} {visible(name)}", err=True)
+    if not changed and only_check and count > 1:
+        click.echo(f"all {count} files are in canonical form", err=True)

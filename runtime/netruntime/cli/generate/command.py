@@ -1,0 +1,205 @@
+"""The steps of `netrun generate`: open the model and its vocabulary, read the prompt, generate, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netdsl.graph import build
+from netruntime.cli.common.failures import OK, usage_error
+from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
+from netruntime.cli.common.sources import open_checked, pick_model, weights_for
+from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
+from netruntime.cli.run.command import open_quietly, tell_weights
+from netruntime.data.vocabulary import Codec
+from netruntime.engine.network import Network
+from netruntime.engine.weights import open_weights
+from netruntime.errors import GenerationError
+from netruntime.generation import Generated, Roles, find_roles, generate
+from netruntime.generation.text import GrowingText, find_codec, token_id
+
+WEIGHTS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `netrun generate`, read."""
+
+    file: Path
+    as_json: bool
+    prompt: str | None
+    prompt_ids: str | None
+    inputs: tuple[str, ...]
+    weights: str | None
+    names: str | None
+    tokenizer: Path | None
+    vocabulary: Path | None
+    begin: str | None
+    end: str | None
+    max_new: int
+    min_new: int
+    greedy: bool
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float
+    beams: int
+    length_penalty: float
+    seed: int
+    no_cache: bool
+    slide: bool
+    token_input: str | None
+    logits_output: str | None
+    settings: Mapping[str, str]
+    device: str
+    model_name: str | None
+
+    @property
+    def heat(self) -> float:
+        """The temperature, which is 0 for greedy choice."""
+        return 0.0 if self.greedy else 1.0 if self.temperature is None else self.temperature
+
+    def check(self) -> None:
+        """Raises `CommandLineError` E0920 for options that exclude each other."""
+        drawing = {"--temperature": self.temperature, "--top-k": self.top_k, "--top-p": self.top_p}
+        given = [name for name, value in drawing.items() if value is not None]
+        if self.greedy and given:
+            raise usage_error("E0920", f"--greedy draws nothing, and {given[0]} says how to draw")
+        if self.beams > 1 and (given or self.greedy):
+            other = given[0] if given else "--greedy"
+            raise usage_error("E0920", f"--beams searches, and {other} is for one token after another")
+        if self.prompt is not None and self.prompt_ids is not None:
+            raise usage_error("E0920", "--prompt and --prompt-ids both say what to go on from")
+        if self.tokenizer and self.vocabulary:
+            raise usage_error("E0920", "--tokenizer and --vocab both say what the tokens are")
+
+
+def carry_out(request: Request) -> int:
+    """Generate and print. Returns the exit code; raises `NetError`."""
+    request.check()
+    network, roles, codec = _open(request)
+    prompt = _prompt(request, roles, codec)
+    inputs = read_inputs(network, roles, request.inputs, codec)
+    end = token_id(request.end, codec, roles.vocabulary) if request.end else codec.end if codec else None
+    if not request.as_json:
+        tell_weights(network, request.weights is not None)
+    printer = None if request.as_json else _Printer(codec, prompt)
+    if printer and not roles.given:
+        printer.show_prompt()
+    found = generate(
+        network,
+        prompt,
+        inputs=inputs,
+        max_new=request.max_new,
+        min_new=request.min_new,
+        temperature=request.heat,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        repetition_penalty=request.repetition_penalty,
+        stop=() if end is None else (end,),
+        beams=request.beams,
+        length_penalty=request.length_penalty,
+        seed=request.seed,
+        cached=not request.no_cache,
+        slide=request.slide,
+        token_input=request.token_input,
+        logits_output=request.logits_output,
+        stream=printer,
+    )
+    if printer:
+        printer.finish(found)
+    else:
+        print_json(_document(network, codec, prompt, found))
+    return OK
+
+
+def _open(request: Request) -> tuple[Network, Roles, Codec | None]:
+    """The network, its roles, and its codec: mistakes in those are told before weights are read."""
+    checked = open_checked(request.file, request.settings)
+    model = pick_model(checked, request.model_name)
+    graph = build(model)
+    roles = find_roles(model, graph, request.token_input, request.logits_output)
+    device = open_quietly(request.device)
+    weights = weights_for(request.file, request.weights)
+    codec = find_codec(request.vocabulary, request.tokenizer, weights)
+    _check_codec(codec, roles.vocabulary)
+    store = open_weights(graph, weights, checked.weights, request.names, WEIGHTS_SEED)
+    return Network(checked, model, store, device, WEIGHTS_SEED), roles, codec
+
+
+def _prompt(request: Request, roles: Roles, codec: Codec | None) -> list[int]:
+    """The ids to go on from: those of the prompt, after a token that begins texts where one is needed."""
+    text = sys.stdin.read() if request.prompt == "-" else request.prompt or ""
+    ids = encode(text, codec, "the prompt") if text else []
+    if request.prompt_ids is not None:
+        ids = read_ids(request.prompt_ids, "the prompt")
+    if request.begin:
+        return [token_id(request.begin, codec, roles.vocabulary), *ids]
+    begin = codec.begin if codec else None
+    if begin is not None and (not ids or (roles.given and ids[0] != begin)):
+        return [begin, *ids]
+    if not ids:
+        help = "give --prompt TEXT, or --begin TOKEN for the token that texts begin with"
+        raise GenerationError.make("E1104", "there is nothing to go on from: the prompt is empty", help=help)
+    return ids
+
+
+def _check_codec(codec: Codec | None, size: int) -> None:
+    """Raises `GenerationError` E1106 where a vocabulary has more or fewer entries than the model."""
+    if codec is not None and codec.vocabulary is not None and len(codec.vocabulary) != size:
+        message = f"the vocabulary has {len(codec.vocabulary)} entries, and the model scores {size} tokens"
+        help = "the vocabulary is the one saved with the weights; --set may give the model its size"
+        raise GenerationError.make("E1106", message, help=help)
+
+
+class _Printer:
+    """Prints each token as it comes: as text, or as its id where there is no vocabulary."""
+
+    def __init__(self, codec: Codec | None, prompt: list[int]) -> None:
+        self._codec = codec
+        self._text = GrowingText(codec, prompt) if codec else None
+        self._prompt = prompt
+
+    def show_prompt(self) -> None:
+        """Print what the text goes on from, in bold."""
+        text = self._codec.decode(self._prompt) if self._codec else " ".join(map(str, self._prompt)) + " "
+        self._print(click.style(visible(text), bold=True))
+
+    def __call__(self, tokens: list[int | None]) -> None:
+        if tokens[0] is not None:
+            self._print(visible(self._text.add(tokens[0])) if self._text else f"{tokens[0]} ")
+
+    def finish(self, found: Generated) -> None:
+        """End the line, and say on standard error what there is to say."""
+        self._print((visible(self._text.end()) if self._text else "") + "\n")
+        for notice in found.notices:
+            note(notice)
+        count = len(found.ids[0])
+        note(f"{plural(count, 'token')} in {found.seconds:.1f} s")
+
+    def _print(self, text: str) -> None:
+        click.echo(text, nl=False, color=colour_wanted())
+        sys.stdout.flush()
+
+
+def _document(network: Network, codec: Codec | None, prompt: list[int], found: Generated) -> dict[str, Any]:
+    ids = found.ids[0].tolist()
+    return {
+        "ok": True,
+        "model": network.name,
+        "device": network.device.name,
+        "weights": network.weights_from.text,
+        "prompt_ids": prompt,
+        "ids": ids,
+        "text": codec.decode(ids) if codec else None,
+        "stopped": found.stopped[0],
+        "log_prob": json_number(found.log_prob[0]),
+        "cached": found.cached,
+        "seconds": found.seconds,
+        "notices": list(found.notices),
+    }

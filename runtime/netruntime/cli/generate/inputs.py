@@ -1,0 +1,87 @@
+"""What `netrun generate` is given: the prompt and the other inputs, as ids and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdsl.diagnostics import suggest
+from netdsl.model import Slot
+from netruntime.cli.common.failures import usage_error
+from netruntime.cli.run.feeds import input_spec
+from netruntime.data.vocabulary import Codec
+from netruntime.engine.network import Network
+from netruntime.errors import GenerationError, shown
+from netruntime.generation.roles import Roles
+from netruntime.readers.inputs import FILE_SUFFIXES, INLINE_TEXT, read_input
+
+INLINE_IDS = "ids:"
+
+
+def read_ids(text: str, what: str) -> list[int]:
+    """`1,2,3` as numbers. Raises `CommandLineError` E0921."""
+    parts = text.replace(",", " ").split()
+    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
+        raise usage_error("E0921", f"{what} is {shown(text)}, and ids are whole numbers such as 5,12,3")
+    return [int(part) for part in parts]
+
+
+def encode(text: str, codec: Codec | None, what: str) -> list[int]:
+    """The ids of a text. Raises `GenerationError` E1106 where nothing says how to read it."""
+    if codec is None:
+        help = "give --tokenizer tokenizer.json or --vocab vocab.json, or put ids in place of the text"
+        raise GenerationError.make(
+            "E1106", f"{what} is text, and nothing says which tokens it is made of", help=help
+        )
+    return [int(token) for token in codec.encode(text, what)]
+
+
+def read_inputs(network: Network, roles: Roles, specs: Sequence[str], codec: Codec | None) -> dict[str, Any]:
+    """The inputs beside the tokens, by name.
+
+    Raises `CommandLineError` E0921 for a text that names no such input, `DataInputError` for what cannot be
+    read, and `GenerationError` E1106 for text without a vocabulary.
+    """
+    slots = {slot.name: slot for slot in network.model.body.inputs}
+    found: dict[str, Any] = {}
+    for text in specs:
+        name, equals, spec = text.partition("=")
+        if not equals or name not in slots:
+            help = (
+                suggest(name, roles.given)
+                or f"the inputs beside the tokens: {', '.join(roles.given) or 'none'}"
+            )
+            raise usage_error("E0921", f"{shown(text)} names no input of `{network.name}`", help)
+        if name == roles.tokens:
+            help = "give it as --prompt or --prompt-ids"
+            raise usage_error("E0921", f"`{name}` takes the tokens themselves", help)
+        if name in found:
+            raise usage_error("E0921", f"the input {shown(name)} is given twice")
+        found[name] = _read(slots[name], spec, codec)
+    return found
+
+
+def _read(slot: Slot, spec: str, codec: Codec | None) -> Any:
+    """An input: tokens `[1, S]` from text or ids, or what `netrun run` would read."""
+    if not (slot.type.dtype.is_int and slot.type.rank == 2) or _is_file(spec):
+        return read_input(spec, input_spec(slot))
+    if spec.startswith(INLINE_IDS):
+        ids = read_ids(spec.removeprefix(INLINE_IDS), f"the input `{slot.name}`")
+    else:
+        ids = encode(spec.removeprefix(INLINE_TEXT), codec, f"the input `{slot.name}`")
+    if not ids:
+        raise usage_error(
+            "E0921", f"nothing is given for the input `{slot.name}`", "write some text after the ="
+        )
+    return np.array([ids], np.int64)
+
+
+def _is_file(spec: str) -> bool:
+    path = Path(spec.partition(":")[0])
+    try:
+        return path.suffix.lower() in FILE_SUFFIXES - {".txt"} and path.is_file()
+    except (OSError, ValueError):
+        return False

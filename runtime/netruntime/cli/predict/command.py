@@ -1,0 +1,184 @@
+"""The steps of `netrun predict`: the outputs of a model for every row of a data set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import build
+from netruntime.cli.common.failures import OK, usage_error
+from netruntime.cli.common.output import note, plural, print_json
+from netruntime.cli.common.sources import open_checked, pick_model, weights_for
+from netruntime.cli.run.results import nested, plain, top_classes, with_classes
+from netruntime.cli.run.saving import check_target, save_outputs, write_bytes
+from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
+from netruntime.data.beside import classes_beside, vocabulary_beside
+from netruntime.engine.backends import open_device
+from netruntime.engine.network import Network
+from netruntime.engine.weights import open_weights
+from netruntime.errors import DataInputError, shown
+
+WHOLE = (".npz", ".npy")
+"""Kinds of files that hold each output as one array, `[N, ..]`."""
+KINDS = (*WHOLE, ".csv", ".jsonl")
+Array = np.ndarray[Any, Any]
+Rows = Sequence[Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `netrun predict`, read."""
+
+    file: Path
+    as_json: bool
+    data: tuple[str, ...]
+    out: Path
+    top: int | None
+    weights: str | None
+    names: str | None
+    model_name: str | None
+    settings: Mapping[str, str]
+    batch_size: int
+    seed: int
+    augment: str | None
+    device: str
+    reading: Mapping[str, Any]
+
+
+def carry_out(request: Request) -> int:
+    """Predict, save and tell. Returns the exit code; raises `NetError`."""
+    check_target(request.out, KINDS, "predictions")
+    network, weights = _open(request)
+    _spare_inputs(request, weights)
+    reading = DataOptions(**request.reading)
+    if reading.tokenizer is None:
+        reading = replace(reading, vocabulary=vocabulary_beside(weights))
+    data = open_data(list(request.data), network.inputs, reading)
+    assert isinstance(data, Dataset)  # files always are
+    if not request.as_json:
+        for text in (*_weights_note(weights), *data.notes):
+            note(text)
+    labels = classes_beside(weights) or next(iter(data.classes.values()), None)
+    found = list(_predicted(request, network, data))
+    if request.out.suffix.lower() in WHOLE:
+        save_outputs(
+            request.out, {name: _joined(name, [batch[name] for batch in found]) for name in found[0]}
+        )
+    else:
+        _save_rows(request, found, labels)
+    rows = len(data)
+    if request.as_json:
+        print_json({"ok": True, "rows": rows, "out": str(request.out)})
+    else:
+        note(f"saved {request.out} for {plural(rows, 'row')}")
+    return OK
+
+
+def _spare_inputs(request: Request, weights: str | None) -> None:
+    """Raises `CommandLineError` E0925 where the predictions would replace what they are made from."""
+    read = [text.rpartition("=")[2].partition(":")[0] for text in request.data]
+    for path in (request.file, *map(Path, (*request.data, *read, *([weights] if weights else ())))):
+        with suppress(OSError, ValueError):
+            if request.out.samefile(path):
+                message = (
+                    f"{shown(request.out)} is read by this command, and the predictions would replace it"
+                )
+                raise usage_error("E0925", message, "name another file")
+
+
+def _open(request: Request) -> tuple[Network, str | None]:
+    checked = open_checked(request.file, request.settings)
+    model = pick_model(checked, request.model_name)
+    weights = weights_for(request.file, request.weights)
+    device = open_device(request.device)
+    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
+    return Network(checked, model, store, device, request.seed), weights
+
+
+def _weights_note(weights: str | None) -> list[str]:
+    if weights is None:
+        return ["the weights are random; --weights FILE gives trained ones"]
+    return [f"the weights are those of {weights}"]
+
+
+def _predicted(request: Request, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
+    """The outputs of each batch, on the host."""
+    augment = parse_augment(request.augment).for_evaluation() if request.augment else None
+    made = batches(data, request.batch_size, shuffle=False, augment=augment, prefetch=2)
+    with closing(made):  # type: ignore[type-var]
+        for batch in made:
+            results = network.run({name: batch[name] for name in network.inputs})
+            yield {name: plain(network.device.numpy(array)) for name, array in results.items()}
+
+
+# -- saving --------------------------------------------------------------------------------------
+
+
+def _joined(name: str, parts: Sequence[Array]) -> Array:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        sizes = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        message = f"the rows of `{name}` are of different sizes: {sizes}"
+        raise DataInputError.make("E0852", message, help="save them as .jsonl, row by row")
+    return np.concatenate(parts)
+
+
+def _save_rows(request: Request, found: Rows, labels: Sequence[str] | None) -> None:
+    """A line for each row: of JSON with the outputs, or of a table with the largest classes."""
+    if request.out.suffix.lower() == ".jsonl":
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(request, found, labels)]
+        text = "".join(f"{line}\n" for line in lines)
+    else:
+        text = _table(request, found, labels)
+    write_bytes(request.out, text.encode())
+
+
+def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    number = 0
+    for batch in found:
+        tops = _tops(request.top, batch, labels)
+        for n in range(len(next(iter(batch.values())))):
+            row: dict[str, Any] = {"row": number, "outputs": {k: nested(v[n]) for k, v in batch.items()}}
+            if tops:
+                row["top"] = [{"class": c, "label": w, "chance": p} for c, w, p in tops[n]]
+            yield row
+            number += 1
+
+
+def _table(request: Request, found: Rows, labels: Sequence[str] | None) -> str:
+    """CSV: the number of the row, then the largest classes, each with its chance."""
+    widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in found), default=1)
+    count = min(request.top or 1, widest)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]
+    writer.writerow(["row", *head])
+    number = 0
+    for batch in found:
+        for best in _tops(count, batch, labels):
+            cells = [cell for index, label, chance in best for cell in (label or index, f"{chance:.6g}")]
+            writer.writerow([number, *cells])
+            number += 1
+    return stream.getvalue()
+
+
+def _tops(
+    count: int | None, batch: Mapping[str, Array], labels: Sequence[str] | None
+) -> list[list[tuple[int, str, float]]]:
+    """For each row of a batch its largest classes: number, name, chance."""
+    if count is None:
+        return []
+    name = with_classes(batch)[0]
+    if batch[name].ndim != 2:
+        message = f"`{name}` has classes at several places of a row: {list(batch[name].shape)}"
+        raise usage_error("E0923", message, "save the outputs as .jsonl or .npz, without --top")
+    top = top_classes(name, batch[name], min(count, batch[name].shape[-1]), labels)
+    return [[(c.index, c.label, c.probability) for c in best] for _, best in top.positions]

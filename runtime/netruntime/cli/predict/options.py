@@ -1,0 +1,52 @@
+"""`netrun predict`: a model on every row of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netruntime.cli.common.data_options import data_options, take_data_options
+from netruntime.cli.common.options import device_option, file_argument, json_option, model_option, set_option
+
+
+@click.command()
+@file_argument
+@click.option("--data", "-d", multiple=True, required=True, metavar="SPEC", help="As of `netrun train`.")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), help="A .npz, .npy, .csv or .jsonl file."
+)
+@click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K largest classes of each row.")
+@click.option(
+    "--weights",
+    "-w",
+    metavar="PATH",
+    help="Trained weights.  [default: the .safetensors file beside the model's]",
+)
+@click.option("--names", metavar="MAP", help="The `weights` map of the file to read them by.")
+@model_option
+@set_option
+@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N")
+@click.option("--augment", metavar="STEPS", help="That of the training; only `normalise` counts here.")
+@device_option
+@data_options
+@json_option
+def predict(file: Path, as_json: bool, **options: Any) -> int:
+    """Run a model on every row of a data set, and save what comes out.
+
+    \b
+    .npz and .npy hold the outputs as arrays, a row for each row of the data.
+    .csv holds the largest class of each row and its chance, .jsonl the outputs row by row.
+
+    \b
+    Examples:
+      netrun predict lenet5.net --data digits.npz --resize stretch --out answers.csv
+      netrun predict lenet5.net --data photos/ --out answers.jsonl --top 3
+      netrun predict vae.net --data digits.npz --out outputs.npz
+    """
+    from netruntime.cli.predict.command import Request, carry_out
+
+    reading = take_data_options(options)
+    return carry_out(Request(file=file, as_json=as_json, reading=reading, **options))

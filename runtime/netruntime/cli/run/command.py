@@ -1,0 +1,208 @@
+"""The steps of `netrun run`: open the model, read the inputs, run, tell, save."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from netdsl.graph import build
+from netdsl.model import Model
+from netruntime.cli.common.failures import OK
+from netruntime.cli.common.output import note, plural, print_json, told_warnings
+from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
+from netruntime.cli.run.feeds import Feed, parse_feeds
+from netruntime.cli.run.progress import Progress
+from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
+from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
+from netruntime.cli.run.results import Array, TopClasses, read_labels, top_classes, with_classes
+from netruntime.cli.run.saving import Item, check_target, save_items, save_outputs
+from netruntime.engine.backends import Device, open_device
+from netruntime.engine.network import Network
+from netruntime.engine.weights import open_weights, parameters
+from netruntime.readers.input_spec import ImageOptions, InputOptions, TextOptions
+
+DEFAULT_TOP = 5
+"""How many classes are shown where labels are given and --top is not."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `netrun run`, read."""
+
+    file: Path
+    as_json: bool
+    inputs: tuple[str, ...]
+    weights: str | None
+    names: str | None
+    settings: Mapping[str, str]
+    device: str
+    model_name: str | None
+    top: int | None
+    labels: Path | None
+    save: Path | None
+    taps: tuple[str, ...]
+    check_finite: bool
+    seed: int
+    batch_size: int | None
+    sizes: Mapping[str, int]
+    resize: Literal["stretch", "fit", "crop"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float
+    tokenizer: Path | None
+    allow_nonfinite: bool
+
+    @property
+    def input_options(self) -> InputOptions:
+        image = ImageOptions(self.resize, self.scale, self.mean, self.std)
+        return InputOptions(self.sizes, self.seed, self.allow_nonfinite, image, TextOptions(self.tokenizer))
+
+    @property
+    def top_count(self) -> int | None:
+        return self.top or (DEFAULT_TOP if self.labels else None)
+
+
+def carry_out(request: Request) -> int:
+    """Run, tell and save. Returns the exit code; raises `NetError`."""
+    labels = read_labels(request.labels) if request.labels else None
+    if request.save:
+        check_target(request.save)
+    network, feeds = _open(request)
+    many = split_feeds(feeds, request.batch_size)
+    if many:
+        _run_many(request, network, feeds, many, labels)
+    else:
+        _run_once(request, network, feeds, labels)
+    return OK
+
+
+def _open(request: Request) -> tuple[Network, list[Feed]]:
+    """The network, and the feeds of its inputs: mistakes in those are told before weights are read."""
+    checked = open_checked(request.file, request.settings)
+    model = pick_model(checked, request.model_name)
+    check_size_names(model, request.sizes)
+    feeds = parse_feeds(model, request.file, request.inputs)
+    device = open_quietly(request.device)
+    weights = weights_for(request.file, request.weights)
+    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
+    network = Network(checked, model, store, device, request.seed)
+    return network.tap(*request.taps, keep_outputs=True) if request.taps else network, feeds
+
+
+def tell_weights(network: Network, named: bool) -> None:
+    """Say where the weights are from, unless they are `named` on the command line."""
+    origin = network.weights_from
+    if origin.map:
+        note(f"the weights are read by the names of `{origin.map}`")
+    elif origin.seed is None and not named:
+        note(f"the weights are those beside the file, {origin.text}")
+    elif origin.seed is not None and parameters(network.graph):
+        note(f"{origin.text}; --weights FILE gives trained ones")
+
+
+def open_quietly(name: str) -> Device:
+    """The device; where `auto` falls back, a line on standard error says so. Raises `DeviceError`."""
+    with told_warnings(note):
+        return open_device(name)
+
+
+def _run_once(
+    request: Request, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
+) -> None:
+    arrays = read_once(feeds, request.input_options)
+    tell_weights(network, request.weights is not None)
+    started = time.perf_counter()
+    outputs = _run(request, network, arrays)
+    seconds = time.perf_counter() - started
+    tops = _tops(request, network.model, outputs, labels)
+    if request.save:
+        save_outputs(request.save, outputs)
+    if request.as_json:
+        document = {"ok": True, "model": network.name, "device": network.device.name, "seconds": seconds}
+        document["weights"] = network.weights_from.text
+        print_json(document | {"outputs": outputs_json(outputs, tops)})
+        return
+    print_outputs(outputs)
+    for top in tops:
+        print_top(top)
+    _tell_saved(request)
+
+
+def _run_many(
+    request: Request,
+    network: Network,
+    feeds: Sequence[Feed],
+    many: Sequence[Feed],
+    labels: Sequence[str] | None,
+) -> None:
+    tell_weights(network, request.weights is not None)
+    found: list[Item] = []
+    with Progress(count_files(many), hidden=request.as_json) as progress:
+        for batch in read_many(feeds, many, request.batch_size, request.input_options):
+            outputs = _run(request, network, batch.arrays)
+            found += _split(network, many, batch, outputs)
+            progress.advance(len(batch.names))
+    items = _unique(found)
+    tops = [_tops(request, network.model, outputs, labels) for _, outputs in items]
+    if request.save:
+        save_items(request.save, items)
+    if request.as_json:
+        told = [
+            {"name": name, "outputs": outputs_json(o, t)} for (name, o), t in zip(items, tops, strict=True)
+        ]
+        print_json({"ok": True, "model": network.name, "device": network.device.name, "items": told})
+        return
+    print_items(items, [top[0] if top else None for top in tops])
+    _tell_saved(request, f" for {plural(len(items), 'item')}")
+
+
+def _run(request: Request, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """The outputs, and after them the taps, on the host."""
+    results = network.run(arrays, check_finite=request.check_finite)
+    return {name: network.device.numpy(array) for name, array in results.items()}
+
+
+def _tops(
+    request: Request, model: Model, outputs: Mapping[str, Array], labels: Sequence[str] | None
+) -> list[TopClasses]:
+    if request.top_count is None:
+        return []
+    ours = {name: outputs[name] for name in model.outputs if name in outputs}
+    return [top_classes(name, ours[name], request.top_count, labels) for name in with_classes(ours)]
+
+
+def _split(network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]) -> list[Item]:
+    """The outputs item by item; those that do not run over the batch stay whole, under every item."""
+    types = network.outputs
+    over_items = {
+        name
+        for name, array in outputs.items()
+        if array.ndim and len(array) == len(batch.names) and _is_over(types.get(name), many)
+    }
+    return [
+        (item, {name: array[n] if name in over_items else array for name, array in outputs.items()})
+        for n, item in enumerate(batch.names)
+    ]
+
+
+def _is_over(type_: Any, many: Sequence[Feed]) -> bool:
+    return type_ is None or type_.shape[0] == batch_axis(many)
+
+
+def _unique(items: Sequence[Item]) -> list[Item]:
+    """The items with equal names (files of one name in several folders) told apart by a number."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name, outputs in items:
+        seen[name] += 1
+        found.append((name if seen[name] == 1 else f"{name}#{seen[name]}", outputs))
+    return found
+
+
+def _tell_saved(request: Request, what: str = "") -> None:
+    if request.save:
+        note(f"saved {request.save}{what}")

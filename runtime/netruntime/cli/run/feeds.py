@@ -1,0 +1,106 @@
+"""Which data feeds which input, from the `--input` options."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netdsl.diagnostics import Label, NetError, error, suggest
+from netdsl.model import Model, Slot
+from netruntime.cli.common.failures import usage_error
+from netruntime.errors import DataInputError, shown
+from netruntime.readers.generated import is_generated
+from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.inputs import INLINE_TEXT, STDIN
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An input, and the text that says where its data is."""
+
+    wanted: InputSpec
+    spec: str
+
+    @property
+    def is_generated(self) -> bool:
+        return is_generated(self.spec)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether the text names a folder or a pattern of files."""
+        if self.is_generated or self.spec == STDIN or self.spec.startswith(INLINE_TEXT):
+            return False
+        path = Path(self.spec)
+        try:
+            return path.is_dir() or (glob.has_magic(self.spec) and not path.exists())
+        except (OSError, ValueError):
+            return False
+
+
+def parse_feeds(model: Model, file: Path, specs: Sequence[str]) -> list[Feed]:
+    """The feeds of a model's inputs, in the order of the inputs.
+
+    A text is `name=SPEC`, or a bare SPEC where the model has one input. Raises `DataInputError` E0850 for
+    inputs that are unknown, or not given; `CommandLineError` E0921 for those given twice.
+    """
+    slots = {slot.name: slot for slot in model.body.inputs}
+    given: dict[str, str] = {}
+    for text in specs:
+        name, spec = _split(model, slots, text)
+        if name in given:
+            raise usage_error("E0921", f"the input {shown(name)} is given twice")
+        given[name] = spec
+    if list(given.values()).count(STDIN) > 1:
+        raise usage_error("E0921", "standard input can feed one input, and `-` is given for several")
+    missing = [slot for slot in slots.values() if slot.name not in given]
+    if missing:
+        raise _missing(model, file, missing, given)
+    return [Feed(input_spec(slot), given[name]) for name, slot in slots.items()]
+
+
+def input_spec(slot: Slot) -> InputSpec:
+    """What the readers need to know of an input."""
+    return InputSpec(slot.name, slot.type, slot.span)
+
+
+def _split(model: Model, slots: dict[str, Slot], text: str) -> tuple[str, str]:
+    name, equals, spec = text.partition("=")
+    if equals and name in slots:
+        return _filled(name, spec)
+    named = bool(equals) and name.isidentifier() and not Path(text).exists()
+    if named or not slots:
+        help = suggest(name, slots) or (f"its inputs are {', '.join(slots)}" if slots else "it takes none")
+        raise DataInputError.make("E0850", f"`{model.name}` has no input {shown(name)}", help=help)
+    if len(slots) > 1:
+        names = " or ".join(f"{known}={text}" for known in list(slots)[:3])
+        message = f"`{model.name}` has {len(slots)} inputs, and {shown(text)} does not say which it is for"
+        raise usage_error("E0921", message, f"write --input {names}")
+    return _filled(next(iter(slots)), text)
+
+
+def _filled(name: str, spec: str) -> tuple[str, str]:
+    if not spec:
+        raise usage_error("E0921", f"nothing is given for the input {shown(name)}", f"write {name}=FILE")
+    return name, spec
+
+
+def _missing(model: Model, file: Path, missing: Sequence[Slot], given: dict[str, str]) -> NetError:
+    """What is needed, each with its place and type, and a command that would do."""
+    names = " and ".join(f"`{slot.name}`" for slot in missing)
+    parts = [f"--input {slot.name}={given.get(slot.name) or example(slot)}" for slot in model.body.inputs]
+    first, *rest = [Label(slot.span, f"{slot.name} is {slot.type}") for slot in missing]
+    message = f"`{model.name}` needs data for its input{'s' if rest else ''} {names}"
+    help = f"for example: netrun run {file} {' '.join(parts)}"
+    return DataInputError(error("E0850", message, first.span, first.text, also=rest, help=help).diagnostics)
+
+
+def example(slot: Slot) -> str:
+    """A spec that suits an input, for an example command."""
+    shape, dtype = slot.type.shape, slot.type.dtype
+    if len(shape) in (3, 4) and dtype.is_float and shape[-3].is_fixed and shape[-3].value in (1, 3):
+        return f"{slot.name}.png"
+    if dtype.is_int:
+        return "random:0..10"
+    return "random" if dtype.is_float else "ones"

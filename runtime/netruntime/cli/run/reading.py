@@ -1,0 +1,130 @@
+"""The arrays of all inputs: for one run, or batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
+
+from netdsl.dims import Dim
+from netruntime.cli.common.failures import usage_error
+from netruntime.cli.run.feeds import Feed
+from netruntime.errors import DataInputError
+from netruntime.readers.batches import Batch, find_files, read_batches
+from netruntime.readers.input_spec import InputOptions
+from netruntime.readers.inputs import read_input
+from netruntime.sizes import SizeClashError, bind_sizes
+
+DEFAULT_BATCH = 16
+"""Items per run where the model leaves it free."""
+
+DEFAULT_SIZES = {"B": 1}
+"""Made-up inputs are one item, where nothing says otherwise."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The arrays of one run, and the names of the items along their first axis."""
+
+    names: tuple[str, ...]
+    arrays: Mapping[str, Any]
+
+
+def read_once(feeds: Sequence[Feed], options: InputOptions) -> dict[str, Any]:
+    """The arrays by input name. Raises `DataInputError`, and `CommandLineError` E0922 for sizes left open."""
+    arrays = {f.wanted.name: read_input(f.spec, f.wanted, options) for f in feeds if not f.is_generated}
+    return _in_order(feeds, arrays | _made_up(feeds, arrays, options))
+
+
+def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
+    """The feeds to read batch by batch: folders and patterns; with a batch size, also files of many items."""
+    many = [feed for feed in feeds if feed.is_many]
+    if many or batch_size is None:
+        return many
+    files = [f for f in feeds if not f.is_generated and f.wanted.type.shape and f.spec != "-"]
+    return [f for f in files if f.wanted.type.shape[0] == files[0].wanted.type.shape[0]]
+
+
+def count_files(many: Sequence[Feed]) -> int:
+    """How many files the first of the feeds names. Raises `DataInputError` E0817 where it names none."""
+    return len(find_files(many[0].spec, many[0].wanted))
+
+
+def read_many(
+    feeds: Sequence[Feed], many: Sequence[Feed], batch_size: int | None, options: InputOptions
+) -> Iterator[Items]:
+    """The inputs batch by batch: `many` in step with each other, the other feeds the same each time.
+
+    Raises `DataInputError` (E0854 where the feeds hold different numbers of items).
+    """
+    others = [feed for feed in feeds if feed not in many]
+    held = {f.wanted.name: read_input(f.spec, f.wanted, options) for f in others if not f.is_generated}
+    size = batch_size if batch_size is not None else _natural_batch(many, options)
+    readers = [read_batches(feed.spec, feed.wanted, size, options) for feed in many]
+    for batches in zip_longest(*readers):
+        _check_counts(many, batches)
+        arrays = held | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}
+        yield Items(batches[0].names, _in_order(feeds, arrays | _made_up(feeds, arrays, options)))
+
+
+def batch_axis(many: Sequence[Feed]) -> Dim:
+    """The size, as declared, of the axis that runs over the items."""
+    return many[0].wanted.type.shape[0]
+
+
+def _natural_batch(many: Sequence[Feed], options: InputOptions) -> int:
+    """What the model asks for, where the first axis is fixed; else what fits most memories."""
+    shape = many[0].wanted.type.shape
+    if not shape:
+        return 1
+    first = shape[0].substitute(options.sizes)
+    return first.value if first.is_fixed else DEFAULT_BATCH
+
+
+def _check_counts(many: Sequence[Feed], batches: Sequence[Batch | None]) -> None:
+    counts = [0 if batch is None else len(batch.names) for batch in batches]
+    if len(set(counts)) > 1:
+        longest, shortest = many[counts.index(max(counts))], many[counts.index(min(counts))]
+        message = f"{longest.wanted} has more items than {shortest.wanted}"
+        help = "give both the same number of files; they are paired in the order of their names"
+        raise DataInputError.make("E0854", message, help=help)
+
+
+def _made_up(feeds: Sequence[Feed], known: Mapping[str, Any], options: InputOptions) -> dict[str, Any]:
+    generated = [feed for feed in feeds if feed.is_generated]
+    if not generated:
+        return {}
+    sizes = _sizes(feeds, generated, known, options)
+    return {f.wanted.name: read_input(f.spec, f.wanted, replace(options, sizes=sizes)) for f in generated}
+
+
+def _sizes(
+    feeds: Sequence[Feed], generated: Sequence[Feed], known: Mapping[str, Any], options: InputOptions
+) -> dict[str, int]:
+    """The sizes that are given, those that the arrays read so far settle, and the defaults."""
+    sizes = dict(options.sizes)
+    for feed in feeds:
+        if feed.wanted.name in known:
+            with suppress(SizeClashError):  # the runtime tells a clash between inputs, with both of them
+                sizes = bind_sizes(feed.wanted.type.shape, known[feed.wanted.name].shape, sizes)
+    sizes = DEFAULT_SIZES | sizes
+    free = {
+        name: feed
+        for feed in reversed(generated)  # so that the first of them is named in the message
+        for size in feed.wanted.type.shape
+        for name in size.symbols
+        if name not in sizes
+    }
+    if free:
+        names = sorted(free)
+        words = " and ".join(f"`{name}`" for name in names)
+        feed = free[names[0]]
+        message = f"`{feed.spec}` for {feed.wanted} needs to know {words}: it is {feed.wanted.type}"
+        raise usage_error("E0922", message, "add " + " ".join(f"--size {name}=32" for name in names))
+    return sizes
+
+
+def _in_order(feeds: Sequence[Feed], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {feed.wanted.name: arrays[feed.wanted.name] for feed in feeds}

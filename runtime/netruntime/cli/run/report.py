@@ -1,0 +1,120 @@
+"""The results of a run as tables, and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from netruntime.cli.common.output import json_number, plural, print_table
+from netruntime.cli.run.results import Array, Class, Summary, TopClasses, array_json, summarise
+
+MAX_POSITIONS = 8
+"""How many items of a batch a table of classes shows."""
+
+
+def print_outputs(outputs: Mapping[str, Array]) -> None:
+    """A table with one row for each output."""
+    told = {name: summarise(array) for name, array in outputs.items()}
+    headings = ["output", "type", "min", "mean", "max", "first values"]
+    print_table(headings, (_row(name, each) for name, each in told.items()), right=headings[2:5])
+    for name, each in told.items():
+        if each.nonfinite:
+            count = plural(each.nonfinite, "value")
+            click.echo(
+                f"`{name}` holds NaN or infinity: {count}; --check-finite finds the line that makes it"
+            )
+
+
+def print_top(top: TopClasses) -> None:
+    """A table of the largest classes for each position, and how the probabilities were had."""
+    how = (
+        "they are probabilities already"
+        if top.is_probability
+        else "probability is softmax over the last axis"
+    )
+    click.echo(f"\nThe largest of `{top.output}` ({how}):")
+    shown = top.positions[:MAX_POSITIONS]
+    several = len(top.positions) > 1
+    labelled = any(found.label for _, best in shown for found in best)
+    headings = ["item"] * several + ["class"] + ["label"] * labelled + ["value", "probability"]
+    rows = [
+        [_place(place)] * several + _class_row(found, labelled) for place, best in shown for found in best
+    ]
+    print_table(headings, rows, right=["class", "value", "probability"])
+    if len(top.positions) > len(shown):
+        click.echo(f"... and {plural(len(top.positions) - len(shown), 'more item')}")
+
+
+def print_items(items: Sequence[tuple[str, Mapping[str, Array]]], tops: Sequence[TopClasses | None]) -> None:
+    """A table with the largest class of each item; or, where none was asked for, with its first values."""
+    found = [(name, top.positions[0][1][0]) for (name, _), top in zip(items, tops, strict=True) if top]
+    if found:
+        _print_best(found)
+        return
+    rows = []
+    for name, outputs in items:
+        told = ((output, summarise(array)) for output, array in outputs.items())
+        rows += [[name, output, each.type, _numbers(each.first)] for output, each in told]
+    print_table(["item", "output", "type", "first values"], rows)
+
+
+def _print_best(found: Sequence[tuple[str, Class]]) -> None:
+    labelled = any(best.label for _, best in found)
+    headings = ["item", "class"] + ["label"] * labelled + ["value", "probability"]
+    rows = ([name, *_class_row(best, labelled)] for name, best in found)
+    print_table(headings, rows, right=["class", "value", "probability"])
+
+
+def outputs_json(outputs: Mapping[str, Array], tops: Iterable[TopClasses]) -> dict[str, Any]:
+    """The outputs for `--json`, with their largest classes where those were asked for."""
+    document = {name: array_json(array) for name, array in outputs.items()}
+    for top in tops:
+        document[top.output]["top"] = [
+            {"position": list(place), "classes": [_class_json(found) for found in best]}
+            for place, best in top.positions
+        ]
+        document[top.output]["top_is_softmax"] = not top.is_probability
+    return document
+
+
+def _row(name: str, told: Summary) -> list[str]:
+    low, mean, high = (number(value) for value in (told.low, told.mean, told.high))
+    return [name, told.type, low, mean, high, _numbers(told.first)]
+
+
+def _numbers(values: Iterable[float | int | bool]) -> str:
+    return "  ".join(number(value) for value in values)
+
+
+def number(value: float | int | bool | None) -> str:
+    """A number in five digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, (bool, int)):
+        return str(value).lower()
+    return f"{value:.5g}"
+
+
+def percent(chance: float) -> str:
+    """A probability in percent."""
+    return "-" if math.isnan(chance) else f"{chance:.2%}"
+
+
+def _place(place: tuple[int, ...]) -> str:
+    return ", ".join(map(str, place))
+
+
+def _class_row(found: Class, labelled: bool) -> list[str]:
+    return [str(found.index), *([found.label] * labelled), number(found.value), percent(found.probability)]
+
+
+def _class_json(found: Class) -> dict[str, Any]:
+    return {
+        "index": found.index,
+        "label": found.label or None,
+        "value": json_number(found.value),
+        "probability": json_number(found.probability),
+    }

@@ -1,0 +1,151 @@
+"""What can be said of an output: its type, its range, its first values, its largest classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.common.output import json_number
+from netruntime.errors import DataInputError, shown
+from netruntime.files.arrays import info_of
+
+FIRST = 6
+"""How many values a table shows."""
+
+MAX_JSON_VALUES = 10_000
+"""Larger arrays are left out of JSON on standard output; `--save` has no such limit."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An array in a few words. `low`, `mean` and `high` are of finite values, None where there are none."""
+
+    type: str
+    low: float | None
+    mean: float | None
+    high: float | None
+    first: tuple[float | int | bool, ...]
+    nonfinite: int
+
+
+def summarise(array: Array) -> Summary:
+    """The summary of an array of floats, integers or truth values."""
+    numbers = array.astype(np.float64).reshape(-1)
+    finite = numbers[np.isfinite(numbers)]
+    first = tuple(plain(array).reshape(-1)[:FIRST].tolist())
+    nonfinite = numbers.size - finite.size
+    if not finite.size:
+        return Summary(str(info_of(array)), None, None, None, first, nonfinite)
+    low, mean, high = float(finite.min()), float(finite.mean()), float(finite.max())
+    return Summary(str(info_of(array)), low, mean, high, first, nonfinite)
+
+
+def plain(array: Array) -> Array:
+    """The array as a type that every reader knows: bf16 becomes float32, which holds it exactly."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def array_json(array: Array) -> dict[str, Any]:
+    """An output for `--json`. NaN and infinity become null; `values` is null where there are too many."""
+    told = summarise(array)
+    document: dict[str, Any] = {"type": told.type, "shape": list(array.shape), "nonfinite": told.nonfinite}
+    document |= {"min": told.low, "mean": told.mean, "max": told.high}
+    document["values"] = nested(array) if array.size <= MAX_JSON_VALUES else None
+    return document
+
+
+def nested(array: Array) -> Any:
+    """The array as nested lists of JSON numbers, with null for NaN and infinity."""
+    array = plain(array)
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array.tolist()
+    flat = [json_number(value) for value in array.reshape(-1).tolist()]
+    return np.array(flat, dtype=object).reshape(array.shape).tolist()
+
+
+@dataclass(frozen=True)
+class Class:
+    """One of the largest classes: its number, its name, its raw value, and its probability."""
+
+    index: int
+    label: str
+    value: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class TopClasses:
+    """The largest classes of an output, for each position of its other axes.
+
+    `is_probability` says that the values are probabilities already, so that no softmax was applied.
+    """
+
+    output: str
+    is_probability: bool
+    positions: tuple[tuple[tuple[int, ...], tuple[Class, ...]], ...]
+
+
+def top_classes(name: str, array: Array, count: int, labels: Sequence[str] | None) -> TopClasses:
+    """The `count` largest values along the last axis of an array of floats.
+
+    Raises `DataInputError` E0855 where the labels are not one for each class.
+    """
+    classes = array.shape[-1]
+    if labels is not None and len(labels) != classes:
+        raise DataInputError.make(
+            "E0855", f"there are {len(labels)} labels, and `{name}` has {classes} classes on its last axis"
+        )
+    rows = array.astype(np.float64).reshape(-1, classes)
+    ready = is_probability(rows)
+    chances = rows if ready else softmax(rows)
+    order = np.argsort(-rows, axis=-1, kind="stable")[:, :count]
+    positions = []
+    for n, (row, best) in enumerate(zip(rows, order.tolist(), strict=True)):
+        place = tuple(int(i) for i in np.unravel_index(n, array.shape[:-1])) if array.ndim > 1 else ()
+        found = (Class(i, labels[i] if labels else "", float(row[i]), float(chances[n, i])) for i in best)
+        positions.append((place, tuple(found)))
+    return TopClasses(name, ready, tuple(positions))
+
+
+def is_probability(rows: Array) -> bool:
+    """Whether every row is a distribution: nothing below 0, and a sum of 1 to three digits."""
+    return bool((rows >= 0).all() and (np.abs(rows.sum(axis=-1) - 1) < 1e-3).all())
+
+
+def softmax(rows: Array) -> Array:
+    """The softmax over the last axis."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        powers: Array = np.exp(rows - rows.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def with_classes(outputs: Mapping[str, Array]) -> list[str]:
+    """The outputs that can have classes on their last axis. Raises `CommandLineError` E0923 for none."""
+    found = [n for n, a in outputs.items() if a.ndim and a.size and plain(a).dtype.kind == "f"]
+    if not found:
+        held = ", ".join(f"`{name}` is {info_of(array)}" for name, array in outputs.items())
+        raise usage_error("E0923", f"--top needs an output of floats with classes on its last axis: {held}")
+    return found
+
+
+def read_labels(path: Path) -> list[str]:
+    """The names of classes, one to a line. Raises `FileAccessError` E0942."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as wrong:
+        raise file_error(
+            "E0942", f"the labels {shown(path)} are not UTF-8 text: byte {wrong.start}"
+        ) from None
+    except (OSError, ValueError) as reason:
+        words = getattr(reason, "strerror", None) or reason
+        raise file_error("E0942", f"the labels {shown(path)} cannot be read: {words}") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return [line.strip() for line in lines]

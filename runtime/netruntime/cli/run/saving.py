@@ -1,0 +1,94 @@
+"""Results as files: `.npz`, `.npy` or `.json`, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.run.results import Array, nested, plain
+from netruntime.errors import shown
+from netruntime.files.arrays import info_of
+from netruntime.files.atomic import write_atomically
+from netruntime.files.numpy_files import write_npz
+
+KINDS = (".npz", ".npy", ".json")
+Item = tuple[str, Mapping[str, Array]]
+
+
+def check_target(path: Path, kinds: Sequence[str] = KINDS, what: str = "results") -> None:
+    """Refuse, before anything runs, what cannot be written. Raises E0925 and E0941."""
+    if path.suffix.lower() not in kinds:
+        help = f"name a {', '.join(kinds[:-1])} or {kinds[-1]} file"
+        raise usage_error("E0925", f"cannot save {what} to {shown(path)}", help)
+    if not path.parent.is_dir():
+        raise file_error("E0941", f"there is no folder {shown(path.parent)} to save {shown(path.name)} in")
+
+
+def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
+    """Save one run: arrays by output name. Raises E0925 where a .npy file would have to hold several."""
+    kind = path.suffix.lower()
+    if kind == ".npy":
+        _check_single(path, outputs)
+        array = np.asarray(plain(next(iter(outputs.values()))), order="C")
+        _write(path, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False))
+    elif kind == ".npz":
+        _write_npz(path, outputs)
+    else:
+        _write_json(path, {"outputs": _arrays_json(outputs)})
+
+
+def save_items(path: Path, items: Sequence[Item]) -> None:
+    """Save many items: arrays named `item/output` in a .npz file, or a list of items in a .json file."""
+    kind = path.suffix.lower()
+    if kind == ".npy":
+        raise usage_error(
+            "E0925", f"{shown(path)} holds one array, and there are {len(items)} items", "use .npz"
+        )
+    if kind == ".npz":
+        _write_npz(path, {f"{name}/{output}": a for name, outputs in items for output, a in outputs.items()})
+    else:
+        _write_json(path, {"items": [{"name": n, "outputs": _arrays_json(o)} for n, o in items]})
+
+
+def _check_single(path: Path, outputs: Mapping[str, Array]) -> None:
+    if len(outputs) != 1:
+        message = f"{shown(path)} holds one array, and there are {len(outputs)}: {', '.join(outputs)}"
+        raise usage_error("E0925", message, "use .npz")
+
+
+def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    held = {name: plain(array) for name, array in arrays.items()}
+    _write(path, lambda stream: write_npz(stream, held))
+
+
+def _arrays_json(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    return {
+        name: {"type": str(info_of(array)), "shape": list(array.shape), "values": nested(array)}
+        for name, array in arrays.items()
+    }
+
+
+def _write_json(path: Path, document: Any) -> None:
+    text = json.dumps(document, allow_nan=False).encode()
+    write_bytes(path, text)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """A file of these bytes, whole or not at all. Raises E0941."""
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    _write(path, fill)
+
+
+def _write(path: Path, write: Any) -> None:
+    try:
+        write_atomically(path, write)
+    except OSError as reason:
+        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None

@@ -1,1 +1,0 @@
-"""The parts of `netrun run`: reading inputs, telling outputs, and saving them."""

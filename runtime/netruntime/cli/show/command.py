@@ -1,0 +1,121 @@
+"""`netrun show`: a model as a table or a drawing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.common.options import file_argument, json_option, model_option, set_option, size_option
+from netruntime.cli.common.output import console, note, print_json, print_rich
+from netruntime.errors import shown
+
+if TYPE_CHECKING:
+    from netdsl.model import Model
+
+KINDS = ("svg", "html", "dot", "mermaid")
+SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
+
+
+@click.command()
+@file_argument
+@set_option
+@model_option
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to open.")
+@size_option
+@click.option(
+    "--graph", "kind", type=click.Choice(KINDS), help="Draw, in this format, in place of the table."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write; its ending can say the format."
+)
+@json_option
+def show(
+    file: Path,
+    settings: dict[str, str],
+    model_name: str | None,
+    depth: int | None,
+    sizes: dict[str, int],
+    kind: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Show a model: a table of its layers, or a drawing.
+
+    The table tells output shapes, parameters and multiply-adds; sizes that are free stay symbols.
+
+    \b
+    Examples:
+      netrun show lenet5.net --size B=1
+      netrun show resnet50.net --depth 2
+      netrun show lenet5.net -o lenet5.svg
+      netrun show lenet5.net --graph mermaid >> README.md
+    """
+    kind = kind or _kind_of(output)
+    if as_json and kind:
+        raise usage_error("E0920", "--json prints the table's numbers, and --graph draws: give one of them")
+    from netruntime.cli.common.sources import open_checked, pick_model
+
+    model = pick_model(open_checked(file, settings), model_name)
+    if kind is None:
+        _table(model, sizes, depth, as_json)
+        return
+    if sizes:
+        raise usage_error("E0920", "--size fills in the table, and drawings keep their symbols")
+    text = draw(model, kind, depth)
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        _write(output, text)
+
+
+def draw(model: Model, kind: str, depth: int | None) -> str:
+    """The drawing of a model, as the text of a file."""
+    from netdsl.graph import build
+    from netruntime.draw import block_docs, draw_dot, draw_html, draw_mermaid, draw_svg
+
+    graph, docs = build(model), block_docs(model)
+    if kind == "mermaid":
+        return draw_mermaid(graph, depth=depth)
+    if kind == "dot":
+        return draw_dot(graph, depth=depth, docs=docs)
+    drawer = draw_svg if kind == "svg" else draw_html
+    return drawer(graph, depth=depth, docs=docs)
+
+
+def _kind_of(output: Path | None) -> str | None:
+    if output is None:
+        return None
+    kind = SUFFIXES.get(output.suffix.lower())
+    if kind is None:
+        endings = ", ".join(SUFFIXES)
+        raise usage_error(
+            "E0925", f"the ending of {shown(output)} names no drawing", f"use {endings}, or --graph"
+        )
+    return kind
+
+
+def _table(model: Model, sizes: dict[str, int], depth: int | None, as_json: bool) -> None:
+    from netdsl.graph import build
+    from netruntime.draw import render_summary, summary
+
+    found = summary(build(model), sizes=sizes, depth=depth)
+    if as_json:
+        print_json({"ok": True, **found.as_dict()})
+        return
+    print_rich(render_summary(found, console().width))
+
+
+def _write(path: Path, text: str) -> None:
+    from netruntime.files.atomic import write_atomically
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(text.encode("utf-8"))
+
+    try:
+        write_atomically(path, write)
+    except OSError as reason:
+        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
+    note(f"wrote {path}")

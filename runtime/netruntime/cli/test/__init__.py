@@ -1,0 +1,1 @@
+"""`netrun test`."""

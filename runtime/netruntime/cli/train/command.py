@@ -1,0 +1,188 @@
+"""The steps of `netrun train`: get ready, train before the eyes of the user, and say what is left to read."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
+from netruntime.cli.common.output import note, print_json, told_warnings
+from netruntime.cli.common.sources import open_source
+from netruntime.data import DataOptions
+from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.progress import TrainingProgress
+from netruntime.train.records.jsonl import plain
+from netruntime.train.records.tensorboard import TensorBoardLog
+from netruntime.train.run import BEST, LAST, Run, prepare
+from netruntime.train.run import Request as RunRequest
+
+RUNS = Path("runs")
+NUMBERS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "save_every", "seed")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `netrun train`, read."""
+
+    file: Path
+    as_json: bool
+    data: tuple[str, ...]
+    valid: tuple[str, ...]
+    holdout: float | None
+    epochs: int | None
+    steps: int | None
+    batch_size: int | None
+    accumulate: int | None
+    lr: str | None
+    overrides: Mapping[str, str]
+    settings: Mapping[str, str]
+    ema: float | None
+    patience: int | None
+    augment: str | None
+    out: Path | None
+    no_save: bool
+    resume: bool
+    save_every: int | None
+    keep: int
+    weights: str | None
+    names: str | None
+    seed: int | None
+    device: str
+    reading: Mapping[str, Any]
+    check_finite: bool
+    tensorboard: bool
+    plain: bool
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run; by default a new one in `runs/`, named after the file."""
+        if self.no_save or self.out is not None:
+            return None if self.no_save else self.out
+        base = RUNS / self.file.stem
+        if self.resume:
+            return base
+        number = next(n for n in range(1, 10_000) if not _numbered(base, n).exists())
+        return _numbered(base, number)
+
+    def run(self, out: Path | None) -> RunRequest:
+        """What is asked of the trainer."""
+        lr = {} if self.lr is None else {"optimizer.lr": self.lr}
+        return RunRequest(
+            source=self.file,
+            data=list(self.data),
+            valid=list(self.valid) or None,
+            holdout=self.holdout or 0.0,
+            out=out,
+            resume=self.resume,
+            weights=self.weights,
+            names=self.names,
+            device=self.device,
+            settings={name: getattr(self, name) for name in NUMBERS},
+            overrides={**self.overrides, **lr},
+            config=self.settings,
+            options=DataOptions(**self.reading),
+            augment=self.augment,
+            keep=self.keep,
+            check_finite=self.check_finite,
+        )
+
+
+def carry_out(request: Request) -> int:
+    """Train, tell and save. Returns the exit code; raises `NetError`."""
+    if request.valid and request.holdout:
+        raise usage_error("E0920", "--valid and --holdout say twice what to validate on", "give one of them")
+    if request.resume and request.no_save:
+        raise usage_error("E0920", "--resume goes on from what was saved, and --no-save saves nothing")
+    open_source(request.file)
+    out = request.folder
+    say = (lambda text: None) if request.as_json else note
+    with prepare(request.run(out), note=say) as run, _stopping(run):
+        for text in (*run.notes, *_already_over(run)):
+            say(text)
+        with ExitStack() as stack:
+            run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
+            run.loop.run()
+        with told_warnings(say):
+            run.finish(shlex.join(["netrun", *sys.argv[1:]]))
+    return _tell(request, run, out)
+
+
+def _already_over(run: Run) -> list[str]:
+    """What to say of a run that is resumed and has nothing left to train."""
+    if not run.loop.is_over:
+        return []
+    place = f"step {run.trainer.step}, after epoch {run.loop.epoch} of {run.settings.epochs}"
+    return [f"nothing is left to train at {place}; more --epochs, --steps or --patience goes on"]
+
+
+def _watchers(request: Request, run: Run, out: Path | None) -> Iterator[Any]:
+    loop = run.loop
+    if not request.as_json:
+        progress = TrainingProgress(plain=request.plain)
+        progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step)
+        yield progress
+    if out is not None and request.tensorboard:
+        yield _closing(TensorBoardLog(out / "tensorboard", step=run.trainer.step))
+
+
+@contextmanager
+def _closing(watcher: Any) -> Iterator[Watcher]:
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+@contextmanager
+def _stopping(run: Run) -> Iterator[None]:
+    """Ctrl-C lets the step end and be saved; a second one ends at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        run.loop.stop_asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(request: Request, run: Run, out: Path | None) -> int:
+    """The end of a run in words, or as one JSON document."""
+    loop = run.loop
+    code = INTERRUPTED if loop.stop_asked and not loop.is_over else OK
+    if request.as_json:
+        print_json(
+            {
+                "ok": code == OK,
+                "steps": run.trainer.step,
+                "epochs": [_epoch_json(event) for event in loop.history],
+                "out": None if out is None else str(out),
+            }
+        )
+        return code
+    if code == INTERRUPTED:
+        words = shlex.join(["netrun", *sys.argv[1:]])
+        again = words if request.resume else f"{words} --resume"
+        note(f"stopped and saved at step {run.trainer.step}; go on with: {again}" if out else "stopped")
+    elif out is not None:
+        files = [str(path) for path in (out / BEST, out / LAST) if path.is_file()]
+        hold = f"{' and '.join(files)} hold{'' if len(files) > 1 else 's'} the weights"
+        note(f"{hold}; {out / 'card.md'} says how they came about")
+    return code
+
+
+def _epoch_json(event: EpochEvent) -> Any:
+    return plain({"epoch": event.epoch, "step": event.step, "train": event.train, "valid": event.valid})
+
+
+def _numbered(base: Path, number: int) -> Path:
+    return base if number == 1 else base.with_name(f"{base.name}-{number}")

@@ -1,1 +1,0 @@
-"""The steps of `netrun train`, `netrun eval` and `netrun predict`."""

@@ -1,0 +1,1 @@
+"""What runs a model: binding sizes, planning, executing, and the loaded network."""

@@ -1,0 +1,78 @@
+"""Devices by name: `cpu`, `cuda`, `cuda:1`, `auto`."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netruntime.engine.backends.registry import CPU, CUDA, Backend
+from netruntime.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place where arrays live: its name, its array module, and its kernels."""
+
+    name: str
+    xp: Any
+    backend: Backend
+    index: int = 0
+
+    def array(self, values: Any) -> Any:
+        """An array on this device, without a copy where it is here already."""
+        with self.active():
+            return self.xp.asarray(values)
+
+    def numpy(self, array: Any) -> np.ndarray[Any, Any]:
+        """The array on the host."""
+        return array.get() if hasattr(array, "get") else np.asarray(array)
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Make this device the current one."""
+        return nullcontext() if self.xp is np else self.xp.cuda.Device(self.index)
+
+    def generator(self, *key: int) -> Any:
+        """A seeded random generator of this device."""
+        seed = np.random.SeedSequence(key)
+        return np.random.default_rng(seed) if self.xp is np else self.xp.random.default_rng(seed)
+
+
+def open_device(name: str = "cpu") -> Device:
+    """The device of that name.
+
+    `auto` takes a GPU where there is one, and says so with a warning where it falls back to the CPU.
+
+    Raises:
+        DeviceError: E0910 for an unknown name, E0911 for a GPU that cannot be used.
+    """
+    if name == "cpu":
+        return Device("cpu", np, CPU)
+    kind, _, number = name.partition(":")
+    if name == "auto":
+        try:
+            return open_device("cuda")
+        except DeviceError as none:
+            reason = none.diagnostics[0].message
+            warnings.warn(f"running on the CPU: {reason}", stacklevel=2)
+            return open_device("cpu")
+    if kind != "cuda" or (number and not number.isdecimal()):
+        raise DeviceError.make("E0910", f"there is no device `{name}`", help="use cpu, cuda, cuda:1 or auto")
+    return _open_cuda(name, int(number or 0))
+
+
+def _open_cuda(name: str, index: int) -> Device:
+    try:
+        import cupy
+    except ImportError:
+        help = "pip install netdsl[cuda13], or netdsl[cuda12] for an older driver"
+        raise DeviceError.make("E0911", f"`{name}` needs CuPy, which is not installed", help=help) from None
+    if not cupy.cuda.is_available():
+        raise DeviceError.make("E0911", f"`{name}` was asked for, and no CUDA device can be used here")
+    count = cupy.cuda.runtime.getDeviceCount()
+    if index >= count:
+        raise DeviceError.make("E0911", f"there is no `cuda:{index}`: this machine has {count} CUDA devices")
+    return Device(f"cuda:{index}", cupy, CUDA, index)

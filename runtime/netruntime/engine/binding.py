@@ -1,0 +1,96 @@
+"""Binding inputs: arrays are checked against the model's declared types, and free sizes get values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netdsl.diagnostics import error, suggest
+from netdsl.model import Model, Slot
+from netdsl.types import shape_text
+from netruntime.engine.backends import Device
+from netruntime.errors import DataInputError
+from netruntime.files.arrays import CastError, cast
+from netruntime.sizes import SizeClashError, bind_sizes
+
+
+def bind_inputs(
+    model: Model, given: Mapping[str, Any], device: Device
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The inputs as arrays of the declared element types on the device, and the values of free sizes.
+
+    Integers and floats become floats, which may round them; integers become other integers, and 0 and 1
+    truth values. Values out of range are refused.
+
+    Raises:
+        DataInputError: E0850 for names, E0851 for element types and values, E0852 for ranks and sizes.
+        MissingExtraError: bf16 arrays where no package provides them.
+    """
+    slots = {slot.name: slot for slot in model.body.inputs}
+    for name in given:
+        if name not in slots:
+            help = suggest(name, slots) or f"the inputs are {', '.join(slots)}"
+            raise _error("E0850", f"`{model.name}` has no input `{name}`", None, help)
+    missing = [name for name in slots if name not in given]
+    if missing:
+        slot = slots[missing[0]]
+        raise _error("E0850", f"`{model.name}` needs the input `{slot.name}`: {slot.type}", slot)
+    with device.active():
+        arrays = {name: _as_array(slot, given[name], device) for name, slot in slots.items()}
+    return arrays, _bind_sizes([(slot, tuple(arrays[name].shape)) for name, slot in slots.items()])
+
+
+def _as_array(slot: Slot, value: Any, device: Device) -> Any:
+    xp = device.xp
+    try:
+        array = value if isinstance(value, xp.ndarray) else xp.asarray(value)
+    except (ValueError, TypeError) as wrong:
+        raise _error("E0851", f"the input `{slot.name}` is no array of numbers: {wrong}", slot) from None
+    if str(array.dtype) == slot.type.dtype.numpy_name:
+        return array
+    try:
+        return cast(array, slot.type.dtype)
+    except CastError as lost:
+        message = f"the input `{slot.name}` is {slot.type}, and the array {lost}"
+        raise _error("E0851", message, slot, lost.help) from None
+
+
+def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:
+    """The values of all free sizes, from each input and the shape of its array."""
+    for slot, shape in shapes:
+        if len(shape) != slot.type.rank:
+            raise _error("E0852", _is_and_has(slot, shape), slot, f"give it {slot.type.rank} axes")
+    axes = [(slot, shape, axis) for slot, shape in shapes for axis in range(len(shape))]
+    try:
+        sizes = bind_sizes(
+            [slot.type.shape[axis] for slot, _, axis in axes], [shape[axis] for _, shape, axis in axes], {}
+        )
+    except SizeClashError as clash:
+        slot, shape, axis = axes[clash.axis]
+        message = f"{_is_and_has(slot, shape)}: axis {axis} {clash.reason}"
+        raise _error("E0852", message, slot, _because(clash, axes)) from None
+    for slot, shape, axis in axes:
+        for name in sorted(slot.type.shape[axis].symbols - sizes.keys()):
+            message = f"{_is_and_has(slot, shape)}, which leaves `{name}` open"
+            raise _error("E0852", message, slot, f"give `{name}` an axis of its own in one of the inputs")
+    return sizes
+
+
+def _is_and_has(slot: Slot, shape: tuple[int, ...]) -> str:
+    return f"the input `{slot.name}` is {slot.type}, and the array has shape {shape_text(shape)}"
+
+
+def _because(clash: SizeClashError, axes: list[tuple[Slot, tuple[int, ...], int]]) -> str | None:
+    """Which axes settled the symbols of the size that does not fit, where it has more than itself."""
+    slot, _, axis = axes[clash.axis]
+    because = []
+    for name in sorted(slot.type.shape[axis].symbols & clash.learned.keys()):
+        source, shape, where = axes[clash.learned[name]]
+        because.append(f"axis {where} of `{source.name}`, `{source.type.shape[where]}`, is {shape[where]}")
+    return "; ".join(because) or None
+
+
+def _error(code: str, message: str, slot: Slot | None, help: str | None = None) -> DataInputError:
+    if slot is None:
+        return DataInputError.make(code, message, help=help)
+    return DataInputError(error(code, message, slot.span, "declared here", help=help).diagnostics)

@@ -1,0 +1,94 @@
+"""`load`: from a `.net` file, or its text, to a network that runs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from netdsl.checker import check
+from netdsl.diagnostics import error, suggest
+from netdsl.graph import build
+from netdsl.model import Checked
+from netdsl.modules import Module, load_module, read_source
+from netdsl.source import Source
+from netruntime.engine.backends import open_device
+from netruntime.engine.network import Network
+from netruntime.engine.weights import Given, open_weights
+from netruntime.errors import shown
+
+
+def load(
+    source: str | PathLike[str],
+    weights: Given | None = None,
+    device: str = "cpu",
+    *,
+    model: str | None = None,
+    names: str | None = None,
+    seed: int = 0,
+    **config: Any,
+) -> Network:
+    """Load a model.
+
+    Args:
+        source: The path of a `.net` file, or the text of one (anything with a line break in it).
+        weights: A safetensors or npz file, a folder of shards, or a mapping of arrays; None draws
+            them from the seed.
+        device: `cpu`, `cuda`, `cuda:1`, or `auto`.
+        model: Which model, where the file has several.
+        names: Which `weights` map of the file to read by; found by itself by default.
+        seed: Seeds the weights, where none are given, and the random operators.
+        **config: Values for entries of the file's `config`.
+
+    Raises:
+        NetError: errors in the file, each with its place.
+        WeightsError: weights that are damaged or do not fit.
+        DeviceError: a device that cannot be used.
+    """
+    checked = load_checked(source, **config)
+    chosen = choose_model(checked, model)
+    target = open_device(device)
+    graph = build(checked.models[chosen])
+    store = open_weights(graph, weights, checked.weights, names, seed)
+    return Network(checked, checked.models[chosen], store, target, seed)
+
+
+def load_checked(source: str | PathLike[str], **config: Any) -> Checked:
+    """The checked file, from a path or from text. Raises `NetError` with all errors found."""
+    return check(open_module(source), config)
+
+
+def open_module(source: str | PathLike[str]) -> Module:
+    """The file with its imports, not checked yet. Raises `NetError` E0613 where there is none, and E01xx."""
+    if isinstance(source, str) and "\n" in source:
+        return load_module(Source("<text>", source))
+    path = Path(source)
+    if not _exists(path):
+        near = (
+            suggest(path.name, [p.name for p in path.parent.glob("*.net")]) if _exists(path.parent) else None
+        )
+        raise error("E0613", f"there is no file {shown(path)}", help=near)
+    return load_module(read_source(path), path.parent)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that the system refuses, such as the text of a model on one line
+        return False
+
+
+def choose_model(checked: Checked, name: str | None) -> str:
+    """The model asked for, or the only one. Raises `NetError` E0861 where that is not clear."""
+    models = list(checked.models)
+    if name in checked.models:
+        return str(name)
+    if not models:
+        raise error("E0861", "the file has no `model`", help="a block is run by a `model` that calls it")
+    if name is not None:
+        help = suggest(name, models) or f"it has {', '.join(models)}"
+        raise error("E0861", f"the file has no model `{name}`", help=help)
+    if len(models) > 1:
+        help = "name one: `--model NAME`, or `load(.., model=NAME)`"
+        raise error("E0861", f"the file has {len(models)} models: {', '.join(models)}", help=help)
+    return models[0]

@@ -1,0 +1,287 @@
+"""A loaded model: call it on arrays, look inside it, read and write its weights."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from netdsl.diagnostics import suggest
+from netdsl.graph import Port
+from netdsl.model import Checked, Model
+from netdsl.syntax import Weights
+from netdsl.types import TensorType
+from netruntime.engine.backends import Device, open_device
+from netruntime.engine.binding import bind_inputs
+from netruntime.engine.executor import execute
+from netruntime.engine.plan import Plan, make_plan
+from netruntime.engine.weights import Origin, WeightStore, open_weights
+from netruntime.errors import DataInputError, WeightsError
+
+if TYPE_CHECKING:  # drawing is imported when it is asked for
+    from netruntime.draw.table import Summary
+
+MAX_PLANS = 64
+"""Plans kept per model; the oldest goes first."""
+
+
+class Network:
+    """A model with its weights on a device.
+
+    It holds no state between calls and may be called from several threads. `graph` is a
+    `networkx.MultiDiGraph` (see `netdsl.graph`); do not change it.
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        model: Model,
+        store: WeightStore,
+        device: Device,
+        seed: int = 0,
+        outputs: Sequence[tuple[str, Port]] | None = None,
+    ) -> None:
+        self.checked = checked
+        self.model = model
+        self.device = device
+        self.seed = seed
+        self._store = store
+        self._outputs = None if outputs is None else tuple(outputs)
+        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
+        self._lock = threading.Lock()
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def inputs(self) -> dict[str, TensorType]:
+        """The inputs by name, with the types the file declares."""
+        return self.model.inputs
+
+    @property
+    def outputs(self) -> dict[str, TensorType]:
+        """The outputs by name; for a tapped network, the taps."""
+        return {name: self.graph.nodes[node]["types"][n] for name, (node, n) in self._wanted}
+
+    @property
+    def weights_from(self) -> Origin:
+        """Where the weights came from: a file, a mapping, or a seed."""
+        return self._store.origin
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph:
+        """The computation graph: one node for each operator; see `netdsl.graph`."""
+        return self._store.graph
+
+    @property
+    def _wanted(self) -> tuple[tuple[str, Port], ...]:
+        if self._outputs is not None:
+            return self._outputs
+        return tuple((name, (node, 0)) for name, node in self.graph.graph["outputs"].items())
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def __call__(self, **inputs: Any) -> Any:
+        """The output for arrays given by input name; a dict by output name where there are several.
+
+        Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`. They
+        share no memory with the inputs and the weights.
+
+        Raises:
+            DataInputError: for names, element types or sizes that do not fit the model's inputs, and for
+                values that an operator cannot take.
+            WeightsError: E0727 where the weights do not fit in memory.
+        """
+        results = self.run(inputs)
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def run(
+        self, inputs: Mapping[str, Any], *, seed: int | None = None, check_finite: bool = False
+    ) -> dict[str, Any]:
+        """The outputs by name.
+
+        Args:
+            inputs: Arrays by input name.
+            seed: Seeds the random operators; the network's own seed by default.
+            check_finite: Raise E0821 at the first `.net` line that makes NaN or infinity.
+        """
+        arrays, sizes = bind_inputs(self.model, inputs, self.device)
+        plan = self.plan(sizes)
+        weights = self.device_weights
+        results = execute(
+            plan,
+            self.graph,
+            arrays,
+            weights,
+            self.device,
+            seed=self.seed if seed is None else seed,
+            check_finite=check_finite,
+        )
+        return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
+
+    def plan(self, sizes: Mapping[str, int]) -> Plan:
+        """The plan for these values of the free sizes, made once and kept."""
+        key = tuple(sorted(sizes.items()))
+        with self._lock:
+            if key not in self._plans:
+                if len(self._plans) >= MAX_PLANS:
+                    self._plans.pop(next(iter(self._plans)))
+                wanted = [port for _, port in self._wanted]
+                self._plans[key] = make_plan(self.graph, wanted, sizes, self.device)
+            return self._plans[key]
+
+    def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
+        """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.
+
+        A label of a block or of an operator means its output, the first one where it has several.
+        `keep_outputs` gives the network's own outputs too.
+
+        Raises:
+            DataInputError: E0860 for a label that is not there.
+        """
+        outputs = [*self._wanted] if keep_outputs else []
+        outputs += [(label, self._port(label)) for label in labels]
+        return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
+
+    def grad(self, loss: str, wrt: Sequence[str], *, recompute: Sequence[str] = ()) -> Network:
+        """A network that gives the gradients of one of this one's values: `net.grad("loss", ["image"])`.
+
+        Its outputs are named as `wrt`, and shaped as those values. It is a network like any other: its
+        graph holds the backward pass, and it can be differentiated again.
+
+        Args:
+            loss: A scalar: an output, or a label path.
+            wrt: Inputs, weights or inner values, by name or label path.
+            recompute: Patterns of block labels whose inner values are computed again instead of kept.
+
+        Raises:
+            DataInputError: E0860 for a label that is not there.
+            NetError: E1130 for a loss that is no scalar, E1131 for a value that holds no floats, E1132 to
+                E1134 where no gradient can be taken.
+        """
+        outputs = dict(self._wanted)
+        start = outputs[loss] if loss in outputs else self._port(loss)
+        return self._gradients(self.graph, self.model, start, wrt, recompute)
+
+    def vjp(self, value: str, wrt: Sequence[str], direction: str = "direction") -> Network:
+        """A network that gives the product of a direction with the Jacobian of a value.
+
+        It takes the direction as one more input, of the type of `value`. Of a network of gradients it gives
+        second derivatives: `net.grad("loss", ["x"]).vjp("x", ["x"])` is the Hessian times the direction.
+
+        Args:
+            value: An output or a label path, of any shape.
+            wrt: Inputs, weights or inner values.
+            direction: The name of the new input.
+
+        Raises:
+            DataInputError, NetError: as `grad`; E1135 where the model has an input named as the direction.
+        """
+        from netruntime.autodiff import along
+
+        outputs = dict(self._wanted)
+        port = outputs[value] if value in outputs else self._port(value)
+        graph, model, start = along(self.graph, self.model, port, direction)
+        return self._gradients(graph, model, start, wrt, ())
+
+    def _gradients(
+        self, graph: nx.MultiDiGraph, model: Model, loss: Port, wrt: Sequence[str], recompute: Sequence[str]
+    ) -> Network:
+        from netruntime.autodiff import differentiate
+
+        wrt = [wrt] if isinstance(wrt, str) else wrt
+        targets = [self._port(label) for label in wrt]
+        found = differentiate(graph, loss, targets, recompute=recompute)
+        ports = [found.required(graph, loss, port) for port in targets]
+        store = self._store.for_graph(found.graph)
+        named = list(zip(wrt, ports, strict=True))
+        return Network(self.checked, model, store, self.device, self.seed, named)
+
+    def _port(self, label: str) -> Port:
+        if label in self._labels:
+            return self._labels[label]
+        near = suggest(label, self._labels)
+        raise DataInputError.make("E0860", f"`{self.name}` has nothing labelled `{label}`", help=near)
+
+    @cached_property
+    def _labels(self) -> dict[str, Port]:
+        """Every label path with its value: the first output of operators and blocks, and weights."""
+        found = {label: ports[0] for label, ports in self.graph.graph["blocks"].items() if ports and ports[0]}
+        for node, data in self.graph.nodes(data=True):
+            found.setdefault(data["label"], (node, 0))
+        return found
+
+    def to(self, device: str | Device) -> Network:
+        """This network on another device, with the same weights: `net.to("cuda")`.
+
+        Raises:
+            DeviceError: a device that cannot be used.
+        """
+        target = open_device(device) if isinstance(device, str) else device
+        return Network(self.checked, self.model, self._store, target, self.seed, self._outputs)
+
+    # -- weights ----------------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The weights as NumPy arrays by label path; change none of them in place."""
+        return self._store.on_host()
+
+    @property
+    def device_weights(self) -> Mapping[str, Any]:
+        """The weights as arrays of the network's device by label path; change none of them in place."""
+        return self._store.on(self.device)
+
+    def with_weights(self, weights: Mapping[str, Any]) -> Network:
+        """This network with other weights: arrays by label path, of the declared shapes and types.
+
+        Raises:
+            WeightsError: a weight is missing, has no place, or does not fit.
+        """
+        store = open_weights(self.graph, weights, {}, None, self.seed)
+        return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
+
+    def save(self, path: str | PathLike[str], names: str | None = None) -> None:
+        """Write the weights to a safetensors or npz file, whole or not at all.
+
+        Args:
+            names: The `weights` map of the file by whose names they are written; ours by default.
+
+        Raises:
+            WeightsError: the file cannot be written, or there is no such map (E0726).
+        """
+        self._store.save(path, self._map(names))
+
+    def _map(self, names: str | None) -> Weights | None:
+        if names is None:
+            return None
+        if names not in self.checked.weights:
+            near = suggest(names, self.checked.weights)
+            raise WeightsError.make("E0726", f"`{self.name}` has no weights map `{names}`", help=near)
+        return self.checked.weights[names]
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def summary(self, depth: int | None = None) -> Summary:
+        """The table of blocks: shapes, parameters, multiply-adds; prints itself."""
+        from netruntime.draw import summary
+
+        return summary(self.graph, depth=depth)
+
+    def _repr_html_(self) -> str:
+        """The drawing, for a notebook."""
+        from netruntime.draw import draw_svg
+
+        return draw_svg(self.graph, title=self.name)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs.items())
+        outputs = ", ".join(f"{name}: {type_}" for name, type_ in self.outputs.items())
+        return f"<{self.name}({inputs}) -> {outputs} on {self.device.name}>"

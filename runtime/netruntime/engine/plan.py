@@ -1,0 +1,181 @@
+"""From graph to plan: which steps run for the outputs asked for, in which order, and when values die."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import networkx as nx
+
+from netdsl.dims import SizeOverflowError
+from netdsl.graph import Port, inputs_of
+from netdsl.model import Input, Parameter
+from netdsl.ops.contract.base import Op
+from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
+from netdsl.types import DType, TensorType
+from netruntime.engine.backends import Device
+from netruntime.errors import failed_step
+from netruntime.files.arrays import fits_memory, numpy_dtype
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator, ready to run: `run(*values)` gives its outputs.
+
+    `inputs` and `outputs` are places in the executor's list of values; `frees` are the places whose
+    values nobody needs after this step.
+    """
+
+    node: int
+    op: Op
+    run: Any = field(repr=False)
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int, ...]
+    frees: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order, and where inputs, weights and results stand in the list of values."""
+
+    places: int
+    inputs: Mapping[str, int]
+    weights: Mapping[str, int]
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+
+
+def make_plan(
+    graph: nx.MultiDiGraph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device
+) -> Plan:
+    """The plan that computes the wanted ports for these sizes on this device.
+
+    Kernels are resolved here, once; only what the wanted ports depend on is planned.
+
+    Raises:
+        DataInputError: E0820 where these sizes give a step a size that no array has.
+        MissingExtraError: bf16 arrays where no package provides them.
+    """
+    needed = _ancestors(graph, {node for node, _ in wanted})
+    places: dict[Port, int] = {}
+    inputs: dict[str, int] = {}
+    weights: dict[str, int] = {}
+    steps: list[Step] = []
+    for node in sorted(needed):
+        data = graph.nodes[node]
+        outputs = tuple(places.setdefault((node, n), len(places)) for n in range(len(data["types"])))
+        op = data["op"]
+        if isinstance(op, Input):
+            inputs[op.slot] = outputs[0]
+        elif isinstance(op, Parameter):
+            weights[data["label"]] = outputs[0]
+        else:
+            steps.append(_step(graph, node, _bound(data, sizes), places, outputs, device))
+    results = tuple(places[port] for port in wanted)
+    return Plan(
+        len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
+    )
+
+
+def _bound(node: Mapping[str, Any], sizes: Mapping[str, int]) -> Op:
+    """The operator of a node with fixed sizes, after a look at the sizes of its outputs."""
+    op: Op = node["op"]
+    try:
+        bound = op.bind(sizes)
+        shapes = [tuple(size.evaluate(sizes) for size in type_.shape) for type_ in node["types"]]
+    except ZeroDivisionError:
+        raise failed_step("E0820", f"`{op.name}` gets a size that divides by 0", node) from None
+    except SizeOverflowError as wrong:
+        raise failed_step("E0820", f"`{op.name}` gets too large a size: {wrong}", node) from None
+    except KeyError as unknown:
+        raise failed_step("E0820", f"`{op.name}` needs a value for the size {unknown}", node) from None
+    for type_, shape in zip(node["types"], shapes, strict=True):
+        if any(size < 0 for size in shape) or not fits_memory(shape, type_.dtype.itemsize):
+            message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
+            raise failed_step("E0820", message, node)
+    if DType.BF16 in _dtypes(op, node["types"]):
+        numpy_dtype("bf16")  # its import lets array modules know the name
+    return bound
+
+
+def _dtypes(op: Op, types: Iterable[TensorType]) -> set[DType]:
+    """The element types that a step makes, those inside a scan's cell included."""
+    found = {type_.dtype for type_ in types}
+    if isinstance(op, Scan):
+        found.update(*(_dtypes(step.op, step.types) for step in op.program.steps))
+    return found
+
+
+def _ancestors(graph: nx.MultiDiGraph, nodes: set[int]) -> set[int]:
+    found, stack = set(nodes), list(nodes)
+    while stack:
+        for before in graph.predecessors(stack.pop()):
+            if before not in found:
+                found.add(before)
+                stack.append(before)
+    return found
+
+
+def _step(
+    graph: nx.MultiDiGraph,
+    node: int,
+    op: Op,
+    places: Mapping[Port, int],
+    outputs: tuple[int, ...],
+    device: Device,
+) -> Step:
+    ports = inputs_of(graph, node)
+    types = [graph.nodes[port[0]]["types"][port[1]] for port in ports if port is not None]
+    arguments = tuple(None if port is None else places[port] for port in ports)
+    return Step(node, op, runner(op, types, device), arguments, outputs, ())
+
+
+def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
+    """A function of the arrays alone, its kernel chosen for the input types."""
+    kernel = device.backend.resolve(type(op), [t.dtype for t in types])
+    if isinstance(op, Scan):
+        return partial(kernel, device.xp, op, run_program=ProgramRunner(device))
+    return partial(kernel, device.xp, op)
+
+
+class ProgramRunner:
+    """Runs a cell's program through a device's kernels, which are looked up once for each program."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._ready: tuple[Program, list[_Call]] | None = None
+
+    def __call__(self, program: Program, xp: Any, inputs: Sequence[Any], rng: Any) -> list[Any]:
+        ready = self._ready
+        if ready is None or ready[0] is not program:
+            ready = self._ready = (program, [self._call(program, step) for step in program.steps])
+        values = list(inputs)
+        for run, places, is_random in ready[1]:
+            arguments = [None if i is None else values[i] for i in places]
+            result = run(*arguments, rng=rng) if is_random else run(*arguments)
+            if isinstance(result, tuple):
+                values += result
+            else:
+                values.append(result)
+        return [values[i] for i in program.outputs]
+
+    def _call(self, program: Program, step: ProgramStep) -> _Call:
+        types = [program.type_of(i) for i in step.inputs if i is not None]
+        return runner(step.op, types, self.device), step.inputs, step.op.is_random
+
+
+_Call = tuple[Any, tuple[int | None, ...], bool]
+"""A step of a program: its kernel, the numbers of its inputs, and whether it draws random numbers."""
+
+
+def _with_frees(steps: Sequence[Step], results: set[int], weights: set[int]) -> tuple[Step, ...]:
+    """Say after which step each value dies; results and weights do not."""
+    seen = results | weights
+    done: list[Step] = []
+    for step in reversed(steps):
+        touched = {place for place in (*step.inputs, *step.outputs) if place is not None}
+        done.append(replace(step, frees=tuple(sorted(touched - seen))))
+        seen |= touched
+    return tuple(reversed(done))

@@ -1,0 +1,166 @@
+"""The weights of a loaded model: read from a file or drawn from a seed, and kept on each device once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from netdsl.model import TRAIN_PATH, Parameter
+from netdsl.syntax import Weights
+from netdsl.types import TensorType
+from netruntime.engine.backends import Device
+from netruntime.engine.initial import initial_value
+from netruntime.errors import WeightsError
+from netruntime.weight_files.match import match_weights
+from netruntime.weight_files.namemap import NameMap
+from netruntime.weight_files.renamed import read_renamed, write_renamed
+from netruntime.weight_files.weight_file import WeightArrays, WeightFile
+from netruntime.weight_files.weights import read_weights, write_weights
+
+Array = np.ndarray[Any, Any]
+Given = str | PathLike[str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights came from. `seed` is set where they were drawn; `map` names the map they came through."""
+
+    text: str
+    seed: int | None = None
+    map: str | None = None
+
+
+class WeightStore:
+    """Weights by label path, made when first needed."""
+
+    def __init__(
+        self, graph: nx.MultiDiGraph, given: Mapping[str, Array] | None, origin: Origin, seed: int = 0
+    ) -> None:
+        self.graph = graph
+        self.origin = origin
+        self._seed = seed
+        self._host: Mapping[str, Array] | None = given
+        self._devices: dict[str, Mapping[str, Any]] = {}
+        self._lock = threading.RLock()
+
+    def on_host(self) -> Mapping[str, Array]:
+        """All weights as NumPy arrays. Raises `WeightsError` E0727 where they do not fit in memory."""
+        with self._lock, _told_where_full(self.graph):
+            if self._host is None:
+                self._host = {
+                    path: initial_value(path, op.init, type_, self._seed)
+                    for path, (op, type_) in parameters(self.graph).items()
+                }
+            return self._host
+
+    def on(self, device: Device) -> Mapping[str, Any]:
+        """All weights as arrays of the device, carried over once. Raises E0727 as `on_host`."""
+        with self._lock, _told_where_full(self.graph):
+            if device.name not in self._devices:
+                self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
+            return self._devices[device.name]
+
+    def for_graph(self, graph: nx.MultiDiGraph) -> WeightStore:
+        """These weights for another graph with the same parameters."""
+        return WeightStore(graph, self.on_host(), self.origin, self._seed)
+
+    def save(self, path: str | PathLike[str], names: Weights | None) -> None:
+        arrays = dict(self.on_host())
+        write_weights(path, write_renamed(arrays, name_map(names)) if names else arrays)
+
+
+@contextmanager
+def _told_where_full(graph: nx.MultiDiGraph) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as full:
+        count = sum(type_.bytes.value for _, type_ in parameters(graph).values())
+        message = f"the weights, {count:,} bytes in all, do not fit in memory: {full}"
+        raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
+
+
+def parameters(graph: nx.MultiDiGraph) -> dict[str, tuple[Parameter, TensorType]]:
+    """The parameters and buffers of a graph by label path."""
+    return {
+        data["label"]: (data["op"], data["types"][0])
+        for _, data in graph.nodes(data=True)
+        if isinstance(data["op"], Parameter)
+    }
+
+
+def open_weights(
+    graph: nx.MultiDiGraph, given: Given | None, maps: Mapping[str, Weights], names: str | None, seed: int
+) -> WeightStore:
+    """The weights of a graph.
+
+    Args:
+        given: A file, a folder of shards, or arrays by name; None draws them from the seed.
+        maps: The `weights` maps of the file.
+        names: The map to read by; by default the names are taken as ours where they fit, else by the
+            first map under which they all fit.
+
+    Raises:
+        WeightsError: the file is damaged, or its weights do not fit the model.
+    """
+    if given is None:
+        return WeightStore(graph, None, Origin(f"random weights, seed {seed}", seed=seed), seed)
+    expected = {
+        path: (tuple(size.value for size in type_.shape), type_.dtype.value)
+        for path, (_, type_) in parameters(graph).items()
+    }
+    file = read_weights(given)
+    chosen = choose_map(file, expected, maps, names)
+    text = file.source if isinstance(given, Mapping) else str(given)
+    if chosen is None:
+        ours = _of_model(file, expected, graph.graph["name"])
+        return WeightStore(graph, match_weights(expected, ours).arrays, Origin(text))
+    renamed = read_renamed(file, name_map(maps[chosen]), expected)
+    return WeightStore(graph, match_weights(expected, renamed).arrays, Origin(text, map=chosen))
+
+
+def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:
+    """The weights of one model in the file of a run, without those that its `train` section made for itself.
+
+    In a file of several models they stand under the model's name: `Generator.fc.bias`.
+    """
+    own = [name for name in file if not name.startswith(f"{TRAIN_PATH}.") or name in expected]
+    if len(own) < len(file):
+        file = WeightArrays(file.source, {name: file[name] for name in own})
+    if any(name in file for name in expected) or not any(f"{model}.{name}" in file for name in expected):
+        return file
+    return read_weights({n: file[f"{model}.{n}"] for n in expected if f"{model}.{n}" in file})
+
+
+def choose_map(
+    file: WeightFile, expected: Mapping[str, Any], maps: Mapping[str, Weights], names: str | None
+) -> str | None:
+    """The map to read a file by: the one named, else the one that finds most weights; None for our names."""
+    if names is not None:
+        if names not in maps:
+            help = f"it has {', '.join(maps)}" if maps else "it has no `weights` section"
+            raise WeightsError.make("E0726", f"the file has no weights map `{names}`", help=help)
+        return names
+    missing = {None: len(expected.keys() - set(file))}
+    if missing[None] == 0 or not maps:
+        return None
+    best: tuple[int, str | None] = (missing[None], None)
+    for name, section in maps.items():
+        found = set(name_map(section).to_ours(file, expected).origins)
+        best = min(best, (len(expected.keys() - found), name), key=lambda pair: pair[0])
+    return best[1]
+
+
+def name_map(section: Weights) -> NameMap:
+    """The name map of a `weights` section."""
+    rules = [
+        (rule.theirs.value, rule.ours.value if rule.ours else None, tuple(m.text for m in rule.modifiers))
+        for rule in section.rules
+    ]
+    return NameMap(rules, [rule.span for rule in section.rules])

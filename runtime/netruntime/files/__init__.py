@@ -1,0 +1,1 @@
+"""Arrays in files: element types, .npy and .npz, atomic writes."""

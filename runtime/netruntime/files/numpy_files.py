@@ -1,0 +1,171 @@
+"""NumPy's `.npy` and `.npz` files, read strictly: plain numbers only, and exactly the bytes promised."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from netruntime.errors import shown
+from netruntime.files.arrays import Array, fits_memory, short_name
+
+NPY_MAGIC = b"\x93NUMPY"
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ArrayFileError(ValueError):
+    """What is wrong with a file of arrays; the caller says which file and what it was wanted for."""
+
+
+class DuplicateNameError(ArrayFileError):
+    """One name given to two arrays of a file."""
+
+
+@dataclass(frozen=True)
+class NpyLayout:
+    """How a `.npy` array lies in its file; `header` is how many bytes come before the numbers."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    header: int
+
+
+def read_npy(stream: BufferedIOBase, size: int) -> Array:
+    """The array of one `.npy` stream of `size` bytes.
+
+    Raises `ArrayFileError` for anything but a whole array of plain numbers.
+    """
+    layout = npy_layout(stream, size)
+    return _read_numbers(stream, layout.shape, layout.fortran_order, layout.dtype)
+
+
+def npy_layout(stream: BufferedIOBase, size: int) -> NpyLayout:
+    """What the header of a `.npy` stream of `size` bytes promises; the stream is left at the numbers.
+
+    Raises `ArrayFileError` for anything but a whole array of plain numbers.
+    """
+    start = stream.tell()
+    shape, fortran_order, dtype = _read_npy_header(stream)
+    _check_plain(shape, dtype)
+    needed = math.prod(shape) * dtype.itemsize
+    header = stream.tell() - start
+    if size - header != needed:
+        raise ArrayFileError(f"its header promises {needed} bytes of numbers, and it holds {size - header}")
+    return NpyLayout(shape, fortran_order, dtype, header)
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """All arrays of a `.npz` file by name. Raises `ArrayFileError` and `OSError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _npz_members(archive)
+            return {name: _read_member(archive, member) for name, member in members.items()}
+    except _ZIP_DAMAGE as damage:
+        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays in a `.npz` file. Raises `ArrayFileError` and `OSError`."""
+    return list(npz_members(path))
+
+
+def npz_members(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The arrays of a `.npz` file by name, with their places in it. Raises `ArrayFileError` and `OSError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _npz_members(archive)
+    except _ZIP_DAMAGE as damage:
+        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+
+
+def read_npz_array(path: Path, name: str) -> Array:
+    """One array of a `.npz` file that holds it. Raises `ArrayFileError` and `OSError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_member(archive, _npz_members(archive)[name])
+    except _ZIP_DAMAGE as damage:
+        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+
+
+def write_npz(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as a `.npz` file; the same arrays always give the same bytes."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(arrays[name], order="C"), allow_pickle=False)
+
+
+def _read_npy_header(stream: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    magic = stream.read(len(NPY_MAGIC) + 2)
+    if len(magic) < len(NPY_MAGIC) + 2 or not magic.startswith(NPY_MAGIC):
+        raise ArrayFileError("it does not begin as a .npy array does")
+    version = (magic[-2], magic[-1])
+    if version not in _HEADERS:
+        raise ArrayFileError(f"its .npy version {version[0]}.{version[1]} does not hold plain numbers")
+    try:
+        return _HEADERS[version](stream)
+    except Exception as damage:  # NumPy's parser lets through whatever Python's own raises
+        raise ArrayFileError("its .npy header is damaged") from damage
+
+
+def _check_plain(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise ArrayFileError("it holds Python objects (pickle), which may run code when read")
+    if short_name(dtype) is None or dtype.kind not in "biuf":
+        raise ArrayFileError(f"its element type is {dtype}, which is not a number type of netdsl")
+    if any(size < 0 for size in shape) or not fits_memory(shape, dtype.itemsize):
+        raise ArrayFileError(f"its shape {list(shape)} is impossible")
+
+
+def _read_numbers(
+    stream: BufferedIOBase, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype[Any]
+) -> Array:
+    try:
+        flat = np.empty(math.prod(shape), dtype)
+    except MemoryError as full:
+        raise ArrayFileError(f"{list(shape)} of {dtype} does not fit in memory") from full
+    if flat.size:
+        filled = stream.readinto(flat.data.cast("B"))
+        if filled != flat.nbytes:
+            raise ArrayFileError(f"it ends after {filled} of {flat.nbytes} bytes of numbers")
+    array = flat.reshape(shape, order="F" if fortran_order else "C")
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _npz_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name == member.filename:
+            raise ArrayFileError(f"it holds {shown(member.filename)}, which is not a .npy array")
+        if name in members:
+            raise DuplicateNameError(f"it holds two arrays named {shown(name)}")
+        members[name] = member
+    return members
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    try:
+        with archive.open(member) as stream:
+            return read_npy(cast(BufferedIOBase, stream), member.file_size)
+    except ArrayFileError as wrong:
+        raise ArrayFileError(f"array {shown(member.filename.removesuffix('.npy'))}: {wrong}") from wrong

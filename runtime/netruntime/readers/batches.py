@@ -1,0 +1,128 @@
+"""Many items, batch by batch: folders, globs, and files that hold more than fits at once."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from netdsl.dims import Dim, symbol
+from netruntime.errors import shown
+from netruntime.files.arrays import Array, info_of
+from netruntime.readers.fitting import fit_to_input
+from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec
+from netruntime.readers.inputs import FILE_SUFFIXES, read_file
+
+_ITEMS = symbol("items")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items stacked along the input's first axis, and what to call each of them."""
+
+    names: tuple[str, ...]
+    array: Array
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One item, with a leading axis of 1."""
+
+    name: str
+    array: Array
+
+
+def read_batches(
+    spec: str, wanted: InputSpec, batch_size: int, options: InputOptions = DEFAULT_OPTIONS
+) -> Iterator[Batch]:
+    """The items that `spec` names, `batch_size` at a time; the last batch may be smaller.
+
+    `spec` is a folder (its data files in the order of their names), a glob (`photos/*.jpg`), or one file,
+    whose first axis is the items. An input whose first axis is fixed takes batches of just that size.
+    Files are read as they are reached. Raises `DataInputError`: E0817 where nothing is found, E0818 where
+    items do not make a batch, and those of `read_input`.
+    """
+    files = find_files(spec, wanted)
+    size = _batch_size(wanted, batch_size, options)
+    return _batches(files, wanted, size, options)
+
+
+def find_files(spec: str, wanted: InputSpec) -> list[Path]:
+    """The files of a folder, a glob or a single name, sorted. Raises `DataInputError` E0817."""
+    path = Path(spec)
+    if path.is_dir():
+        found = [p for p in path.iterdir() if _is_data(p)]
+        if not found:
+            raise wanted.refuse("E0817", f"the folder {shown(spec)} holds no data files for {wanted}")
+    elif glob.has_magic(spec) and not path.exists():
+        names = glob.glob(spec, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
+        found = [Path(name) for name in names if _is_data(Path(name))]
+        if not found:
+            raise wanted.refuse("E0817", f"no data files for {wanted} match {shown(spec)}")
+    else:
+        found = [path]
+    return sorted(found)
+
+
+def _is_data(path: Path) -> bool:
+    return path.suffix.lower() in FILE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
+    if asked < 1:
+        raise wanted.refuse("E0818", f"a batch has at least 1 item, and {asked} are asked for")
+    fixed = _fixed_size(wanted, options)
+    if fixed not in (None, asked):
+        message = f"{wanted} is {wanted.type}, batches of {fixed}, and batches of {asked} are asked for"
+        raise wanted.refuse("E0818", message)
+    return asked
+
+
+def _fixed_size(wanted: InputSpec, options: InputOptions) -> int | None:
+    """The size of the first axis where it is not free."""
+    if not wanted.type.shape:
+        raise wanted.refuse("E0818", f"{wanted} is {wanted.type}, which has no axis for several items")
+    first: Dim = wanted.type.shape[0].substitute(options.sizes)
+    return first.value if first.is_fixed else None
+
+
+def _batches(files: Sequence[Path], wanted: InputSpec, size: int, options: InputOptions) -> Iterator[Batch]:
+    waiting: list[_Item] = []
+    for path in files:
+        for item in _items(path, wanted, options):
+            waiting.append(item)
+            if len(waiting) == size:
+                yield _stack(waiting, wanted)
+                waiting = []
+    if waiting and _fixed_size(wanted, options) is not None:
+        message = f"{wanted} takes batches of {size}, and {len(waiting)} items are left for the last"
+        raise wanted.refuse("E0818", message)
+    if waiting:
+        yield _stack(waiting, wanted)
+
+
+def _items(path: Path, wanted: InputSpec, options: InputOptions) -> Iterator[_Item]:
+    any_count = wanted
+    if _fixed_size(wanted, options) is not None:
+        any_count = replace(wanted, type=wanted.type.with_shape((_ITEMS, *wanted.type.shape[1:])))
+    array = read_file(str(path), any_count, options)
+    if array.ndim == wanted.type.rank - 1:
+        array = array[None]
+    fitted = fit_to_input(array, any_count, shown(path), options.sizes, options.allow_nonfinite)
+    for n in range(len(fitted)):
+        yield _Item(path.name if len(fitted) == 1 else f"{path.name}[{n}]", fitted[n : n + 1])
+
+
+def _stack(items: Sequence[_Item], wanted: InputSpec) -> Batch:
+    first = items[0]
+    for item in items:
+        if item.array.shape != first.array.shape:
+            shapes = info_of(first.array[0]), info_of(item.array[0])
+            both = f"{shown(first.name)} is {shapes[0]} and {shown(item.name)} {shapes[1]}"
+            help = "give the input fixed sizes, or read batches of 1"
+            raise wanted.refuse("E0818", f"items of one batch are of one shape, and {both}", help=help)
+    names = tuple(item.name for item in items)
+    return Batch(names, np.concatenate([item.array for item in items]))

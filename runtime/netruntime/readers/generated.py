@@ -1,0 +1,96 @@
+"""Made-up inputs: `zeros`, `ones`, `random`, `random:LOW..HIGH`."""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from netdsl.dims import SizeOverflowError
+from netdsl.types import DType
+from netruntime.errors import shown
+from netruntime.files.arrays import FLOAT_LIMITS, Array, cast_float, fits_memory, numpy_dtype
+from netruntime.readers.input_spec import InputSpec
+
+GENERATORS = ("zeros", "ones", "random")
+
+_NUMBER = r"[+-]?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
+_RANGE = re.compile(rf"random:({_NUMBER})\.\.({_NUMBER})")
+
+
+def is_generated(spec: str) -> bool:
+    """Whether `spec` asks for made-up data."""
+    return spec.partition(":")[0] in GENERATORS
+
+
+def generate(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed: int) -> Array:
+    """An array of the input's type.
+
+    `random` is normal with mean 0 and variance 1 for floats and a fair coin for bool; integers need a
+    range, `random:0..10` (10 excluded), which makes floats uniform. Raises `DataInputError` E0814.
+    """
+    shape = _shape(wanted, sizes)
+    dtype = wanted.type.dtype
+    if spec in ("zeros", "ones"):
+        return np.full(shape, spec == "ones", dtype=numpy_dtype(dtype.value))
+    rng = np.random.default_rng([seed, zlib.crc32(wanted.name.encode())])
+    if spec != "random":
+        return _in_range(spec, wanted, shape, rng)
+    if dtype.is_int:
+        message = f"{wanted} is {wanted.type}, and random integers need a range"
+        raise wanted.refuse("E0814", message, help="give one: random:0..10")
+    if dtype is DType.BOOL:
+        return rng.random(shape) < 0.5
+    return cast_float(rng.standard_normal(shape), dtype.value)
+
+
+def _in_range(spec: str, wanted: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    dtype = wanted.type.dtype
+    low, high = _bounds(spec, wanted)
+    if not -math.inf < low < high < math.inf or dtype is DType.BOOL:
+        raise wanted.refuse("E0814", f"{shown(spec)} is no range for {wanted}, which is {wanted.type}")
+    if dtype.is_float:
+        _check_limits(spec, wanted, low, high)
+        return cast_float(rng.uniform(low, high, shape), dtype.value)
+    if low != int(low) or high != int(high):
+        raise wanted.refuse("E0814", f"{shown(spec)} is no range of integers, and {wanted} is {wanted.type}")
+    limits = np.iinfo(dtype.numpy_name)
+    if int(low) < limits.min or int(high) - 1 > limits.max:
+        message = f"{shown(spec)} leaves the range of {dtype}, {limits.min} to {limits.max}"
+        raise wanted.refuse("E0814", message)
+    return rng.integers(int(low), int(high), shape, dtype=np.dtype(dtype.numpy_name))
+
+
+def _bounds(spec: str, wanted: InputSpec) -> tuple[float, float]:
+    found = _RANGE.fullmatch(spec)
+    if not found:
+        help = "write zeros, ones, random, or random:LOW..HIGH"
+        raise wanted.refuse("E0814", f"{shown(spec)} for {wanted} is not understood", help=help)
+    low, high = (int(text) if text.lstrip("+-").isdigit() else float(text) for text in found.groups())
+    return low, high
+
+
+def _check_limits(spec: str, wanted: InputSpec, low: float, high: float) -> None:
+    limit = FLOAT_LIMITS.get(wanted.type.dtype.value, math.inf)
+    if max(abs(low), abs(high)) > limit or not math.isfinite(high - low):
+        raise wanted.refuse("E0814", f"{shown(spec)} leaves the range of {wanted.type.dtype}")
+
+
+def _shape(wanted: InputSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    symbols = [name for dim in wanted.type.shape for name in sorted(dim.symbols)]
+    free = [name for name in symbols if name not in sizes]
+    if free:
+        message = f"{wanted} is {wanted.type}, and {shown(free[0])} has no size yet"
+        raise wanted.refuse("E0814", message, help=f"give it one: {free[0]}=1")
+    try:
+        shape = tuple(dim.evaluate(sizes) for dim in wanted.type.shape)
+    except (SizeOverflowError, ZeroDivisionError) as wrong:
+        raise wanted.refuse(
+            "E0814", f"{wanted} is {wanted.type}, whose size has no value: {wrong}"
+        ) from wrong
+    if any(size < 0 for size in shape) or not fits_memory(shape, wanted.type.dtype.itemsize):
+        raise wanted.refuse("E0814", f"{wanted} would have the impossible shape {list(shape)}")
+    return shape

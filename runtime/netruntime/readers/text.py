@@ -1,0 +1,134 @@
+"""Sentences as token numbers, through a `tokenizer.json` (the extra `text`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netruntime.errors import DataInputError, need_extra, shown
+from netruntime.files.arrays import Array
+from netruntime.readers.input_spec import InputSpec, TextOptions
+
+_USUAL_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A batch of sentences: `ids` is i64 [B, T]; `keep` is bool [B, T], true where a token is real."""
+
+    ids: Array
+    keep: Array
+
+
+def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | None = None) -> Tokens:
+    """The tokens of a batch of sentences, padded at the end to the longest, or to `length` exactly.
+
+    Sentences are cut to `length`, else to `options.max_length`, else as the tokenizer itself says, and its
+    closing tokens are kept.
+    Raises `DataInputError`: E0815 for a tokenizer that is missing or cannot be read, E0816 for text that
+    gives no batch; and `MissingExtraError`.
+    """
+    if not sentences:
+        raise DataInputError.make("E0816", "there are no sentences to split into tokens")
+    tokenizer = load_tokenizer(options.tokenizer)
+    padding = tokenizer.padding
+    tokenizer.no_padding()  # it would hide which tokens are real
+    limit = length if length is not None else options.max_length
+    if limit is not None:
+        _set_limit(tokenizer, limit)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+    width = max(map(len, rows)) if length is None else length
+    pad = 0 if all(len(row) == width for row in rows) else _pad_id(tokenizer, padding, options)
+    return _padded(rows, width, pad)
+
+
+def read_text(sentences: Sequence[str], wanted: InputSpec, options: TextOptions) -> Array:
+    """The ids of sentences for an input [B, T] or, for one sentence, [T]. Raises as `tokenize` does."""
+    rank = wanted.type.rank
+    if rank not in (1, 2) or not wanted.type.dtype.is_int:
+        message = f"{wanted} is {wanted.type}, and text is integers [B, T] or [T]"
+        raise wanted.refuse("E0816", message)
+    if rank == 1 and len(sentences) != 1:
+        message = f"{wanted} is {wanted.type}, one sentence, and there are {len(sentences)}"
+        raise wanted.refuse("E0816", message)
+    last = wanted.type.shape[-1]
+    ids = tokenize(sentences, options, length=last.value if last.is_fixed else None).ids
+    return ids[0] if rank == 1 else ids
+
+
+def read_sentences(path: Path, wanted: InputSpec) -> list[str]:
+    """The lines of a text file that are not blank. Raises `DataInputError` E0816 and `OSError`."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as wrong:
+        raise wanted.refuse("E0816", f"{shown(path)} is not UTF-8 text: {wrong.reason}") from wrong
+    sentences = [line for line in lines if line.strip()]
+    if not sentences:
+        raise wanted.refuse("E0816", f"{shown(path)} holds no sentences")
+    return sentences
+
+
+def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
+    """The tokenizer of a `tokenizer.json`. Raises `DataInputError` E0815 and `MissingExtraError`."""
+    if path is None:
+        help = "name the model's tokenizer.json"
+        raise DataInputError.make("E0815", "text needs a tokenizer, and none is given", help=help)
+    package = need_extra("tokenizers", "text", "splitting text into tokens")
+    try:
+        definition = Path(path).read_text(encoding="utf-8")
+    except OSError as reason:
+        message = f"cannot read the tokenizer {shown(path)}: {reason.strerror or reason}"
+        raise DataInputError.make("E0815", message) from reason
+    except UnicodeDecodeError as wrong:
+        raise _bad_tokenizer(path, wrong) from wrong
+    try:
+        tokenizer = package.Tokenizer.from_str(definition)
+    except Exception as wrong:  # the package raises nothing narrower
+        raise _bad_tokenizer(path, wrong) from wrong
+    return tokenizer
+
+
+def _set_limit(tokenizer: Any, limit: int) -> None:
+    special = tokenizer.num_special_tokens_to_add(False)
+    if limit <= special:
+        message = (
+            f"a length of {limit} tokens leaves no room for text: the tokenizer adds {special} of its own"
+        )
+        raise DataInputError.make("E0816", message)
+    tokenizer.enable_truncation(limit)
+
+
+def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: TextOptions) -> int:
+    if options.pad_id is not None:
+        return options.pad_id
+    if padding:
+        return int(padding["pad_id"])
+    for token in _USUAL_PADDING:
+        number = tokenizer.token_to_id(token)
+        if number is not None:
+            return int(number)
+    raise DataInputError.make(
+        "E0816",
+        "the sentences are of different lengths, and the tokenizer has no padding token",
+        help="give the number of the token to pad with, or one sentence at a time",
+    )
+
+
+def _padded(rows: Sequence[Sequence[int]], width: int, pad: int) -> Tokens:
+    ids = np.full((len(rows), width), pad, np.int64)
+    keep = np.zeros((len(rows), width), np.bool_)
+    for n, row in enumerate(rows):
+        ids[n, : len(row)] = row
+        keep[n, : len(row)] = True
+    return Tokens(ids, keep)
+
+
+def _bad_tokenizer(path: str | os.PathLike[str], wrong: Exception) -> DataInputError:
+    reason = str(wrong).partition("\n")[0]
+    message = f"{shown(path)} is not a tokenizer.json that can be read: {reason}"
+    return DataInputError.make("E0815", message)

@@ -1,0 +1,77 @@
+"""Gradient accumulation: the mean of the gradients of several parts of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import numpy as np
+
+from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+
+
+class GradientMean:
+    """The mean of the gradients of several parts of a batch, for `accumulate`.
+
+    Sums are f64 for f64 gradients, else f32. The mean of parts of unequal size is that of the whole batch
+    where each is weighted with its number of examples and losses are means over examples.
+    """
+
+    def __init__(self) -> None:
+        self.parts = 0
+        self._weight = 0.0
+        self._sums: dict[str, Array] = {}
+
+    def add(self, xp: ModuleType, gradients: Mapping[str, Array], weight: float = 1.0) -> None:
+        """Take the gradients of a part; they are only read.
+
+        Raises `ValueError` for other labels than those of the first part, or a weight that is not above 0.
+        """
+        if weight <= 0:
+            raise ValueError(f"the weight of a part is above 0, not {weight}")
+        if self.parts and set(gradients) != set(self._sums):
+            raise ValueError("the parts of a batch have gradients of the same weights")
+        with np.errstate(all="ignore"):
+            for label, gradient in gradients.items():
+                if not self.parts:
+                    total = xp.empty(gradient.shape, compute_type(xp, gradient))
+                    self._sums[label] = xp.multiply(gradient, weight, out=total, casting="unsafe")
+                else:
+                    _add_scaled(xp, self._sums[label], gradient, weight)
+        self.parts += 1
+        self._weight += weight
+
+    def take(self) -> dict[str, Array]:
+        """The mean, in arrays that are the caller's; then it starts anew.
+
+        Raises `ValueError` where no part was given.
+        """
+        if not self.parts:
+            raise ValueError("there is no gradient to average: no part of a batch was given")
+        sums, share = self._sums, 1 / self._weight
+        for total in sums.values() if share != 1 else ():
+            total *= share
+        self.parts, self._weight, self._sums = 0, 0.0, {}
+        return sums
+
+
+def _add_scaled(xp: ModuleType, total: Array, gradient: Array, weight: float) -> None:
+    (buffer,) = scratch(xp, total, 1)
+    for part, g in blocks(xp, total, gradient):
+        scaled = fit(buffer, part)
+        xp.multiply(g, weight, out=scaled)
+        part += scaled
+
+
+def owned(gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradients of one part as arrays that may be changed in place, copied only where they must be.
+
+    Two weights can have one array for their gradients, and an array can be a view of another.
+    """
+    seen: set[int] = set()
+    found = {}
+    for label, gradient in gradients.items():
+        is_own = gradient.base is None and id(gradient) not in seen and gradient.flags.c_contiguous
+        seen.add(id(gradient))
+        found[label] = gradient if is_own else gradient.copy()
+    return found

@@ -1,0 +1,104 @@
+"""The exponential moving average of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+
+from netruntime.files.arrays import to_host
+from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+from netruntime.train.update.bounds import SHARE, bad_value
+from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, saved_count
+
+Start = Literal["corrected", "warmup", "first"]
+STARTS = ("corrected", "warmup", "first")
+
+
+class WeightAverage:
+    """The exponential moving average of weights: `average += (1 - d) (weight - average)` at each update.
+
+    `start` says how the first values are kept from counting for too much:
+
+    - `corrected`: the rate of update t is `(1 - decay) / (1 - decayᵗ)`, which is Adam's correction of a sum
+      that starts at zero: the average is a true weighted mean of the weights seen since, the first values
+      of the run left out.
+    - `warmup`: `d = min(decay, (1 + t) / (10 + t))`, as in TensorFlow's `ExponentialMovingAverage`.
+    - `first`: `d = decay` from the values it was made with, as PyTorch's `AveragedModel` with
+      `get_ema_avg_fn` after its first update.
+
+    Averages are f64 for f64 weights, else f32. Integers and booleans are not averaged.
+
+    Raises `TrainingError` E1080 for a decay out of [0, 1).
+    """
+
+    def __init__(
+        self, xp: ModuleType, weights: Mapping[str, Array], decay: float, start: Start = "corrected"
+    ) -> None:
+        if not SHARE.holds(decay):
+            bad_value("ema", decay, SHARE.text)
+        if start not in STARTS:
+            bad_value("start", start, f"one of {', '.join(STARTS)}")
+        self.decay = decay
+        self.start = start
+        self.updates = 0
+        self.arrays = {
+            label: weight.astype(compute_type(xp, weight), copy=True)
+            for label, weight in weights.items()
+            if weight.dtype.kind not in "iub"
+        }
+
+    def rate(self) -> float:
+        """The share of the new weights in the next update but for those before: 1 - d."""
+        count = self.updates + 1
+        if self.start == "corrected":
+            return float((1 - self.decay) / (1 - self.decay**count))
+        if self.start == "warmup":
+            return 1 - min(self.decay, (1 + count) / (10 + count))
+        return 1 - self.decay
+
+    def update(self, xp: ModuleType, weights: Mapping[str, Array]) -> None:
+        """Take the weights of a step."""
+        rate = self.rate()
+        self.updates += 1
+        with np.errstate(all="ignore"):
+            for label, average in self.arrays.items():
+                _approach(xp, average, weights[label], rate)
+
+    def weights(self, like: Mapping[str, Array]) -> dict[str, Array]:
+        """`like` with the averages in place of the values, in its element types.
+
+        Those of equal type are no copies: the next update changes them.
+        """
+        means = {label: a.astype(like[label].dtype, copy=False) for label, a in self.arrays.items()}
+        return {**like, **means}
+
+    def to_arrays(self) -> dict[str, Array]:
+        """All there is to save: each average by its label, and `step` (i64), the count of updates."""
+        arrays = {f"{label}/average": to_host(array) for label, array in self.arrays.items()}
+        return {**arrays, STEP: np.asarray(self.updates, np.int64)}
+
+    def restore(self, xp: ModuleType, arrays: Mapping[str, Array]) -> None:
+        """Go on from what `to_arrays` gave. Raises `TrainingError` E1083 where it does not fit."""
+        names = {STEP, *(f"{label}/average" for label in self.arrays)}
+        if names != set(arrays):
+            odd = sorted(names ^ set(arrays))
+            misfit(f"`{odd[0]}` is in only one of the averages saved and kept", len(odd) - 1)
+        for label, array in self.arrays.items():
+            copy_saved(xp, f"{label}/average", array, arrays[f"{label}/average"])
+        self.updates = saved_count(STEP, arrays[STEP])
+
+
+def _approach(xp: ModuleType, average: Array, weight: Array, rate: float) -> None:
+    """`average += rate (weight - average)`; exactly the weight where the rate is 1."""
+    if rate == 1:
+        average[...] = weight
+        return
+    (buffer,) = scratch(xp, average, 1)
+    for mean, w in blocks(xp, average, weight):
+        change = fit(buffer, mean)
+        xp.subtract(w, mean, out=change)
+        change *= rate
+        mean += change

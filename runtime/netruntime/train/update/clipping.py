@@ -1,0 +1,131 @@
+"""Clipping of gradients by norm and by value, in place."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+
+from netdsl.model import Call
+from netdsl.source import Span
+from netruntime.train.update.array_blocks import Array, norm
+from netruntime.train.update.bounds import POSITIVE, Checked, build, number
+from netruntime.train.update.groups import match_labels
+
+_EPS = 1e-6
+"""What PyTorch adds to the norm that it divides by."""
+
+
+@dataclass(frozen=True)
+class Norms:
+    """The norms of the gradients before clipping: of all together, and of each group by name."""
+
+    total: float
+    groups: Mapping[str, float]
+
+    @property
+    def finite(self) -> bool:
+        """Whether all gradients are finite; an f64 norm of finite gradients is."""
+        return math.isfinite(self.total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip(Checked, ABC):
+    """A bound on the gradients of `labels`, or of all weights where that is None.
+
+    Raises `TrainingError` E1080 for a value out of its range.
+    """
+
+    limit: float = number(1.0, POSITIVE)
+    labels: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
+        """Bound the gradients, in place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormClip(Clip):
+    """Gradients are scaled down together where their norm is above `limit`.
+
+    Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013;
+    `torch.nn.utils.clip_grad_norm_`.
+    """
+
+    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
+        scale = self.limit / (norm(xp, gradients) + _EPS)
+        if scale < 1:
+            for gradient in gradients:
+                gradient *= scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueClip(Clip):
+    """Every element is brought into [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
+
+    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
+        for gradient in gradients:
+            xp.clip(gradient, -self.limit, self.limit, out=gradient)
+
+
+CLIPS: dict[str, type[Clip]] = {"norm": NormClip, "value": ValueClip}
+
+
+def make_clip(name: str, arguments: Mapping[str, float | bool], span: Span | None = None) -> Clip:
+    """The clip `name` with these arguments.
+
+    Raises `TrainingError` at `span`: E1080 for a value out of its range, E1081 for an unknown name or
+    argument.
+    """
+    return build("clip", CLIPS, name, arguments, span)
+
+
+def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[Clip]:
+    """The clips of a phase; those with patterns are for the labels that match.
+
+    Raises `TrainingError` as `make_clip`, and E1082 for a pattern that matches nothing.
+    """
+    clips = []
+    for call in calls:
+        rule = make_clip(call.name, call.arguments, call.span)
+        matched = match_labels(call.patterns, labels, call.span) if call.patterns else None
+        clips.append(rule if matched is None else replace(rule, labels=tuple(matched)))
+    return clips
+
+
+def clip(
+    xp: ModuleType,
+    gradients: Mapping[str, Array],
+    clips: Sequence[Clip],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Norms:
+    """Apply the clips one after another, in place, and return the norms from before.
+
+    Gradients that are not all finite are left as they are: no scale would mend them, and the caller
+    decides from the norms what to do.
+
+    Args:
+        gradients: By label; writable arrays.
+        groups: The labels of each group, as `groups.members` gives them, where their norms are wanted.
+            Together they are all labels.
+    """
+    with np.errstate(all="ignore"):
+        each = {
+            name: norm(xp, _chosen(gradients, labels))
+            for name, labels in (groups or {"": list(gradients)}).items()
+        }
+        norms = Norms(math.hypot(*each.values()), each if groups else {})
+        if norms.finite:
+            for rule in clips:
+                rule.apply(xp, _chosen(gradients, rule.labels))
+    return norms
+
+
+def _chosen(gradients: Mapping[str, Array], labels: Sequence[str] | None) -> list[Array]:
+    if labels is None:
+        return list(gradients.values())
+    return [gradients[label] for label in labels if label in gradients]

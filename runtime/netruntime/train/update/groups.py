@@ -1,0 +1,172 @@
+"""Groups of weights by patterns over label paths, and the rate and decay of each weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from netdsl.diagnostics import suggest
+from netdsl.model import Call
+from netdsl.source import Span
+from netruntime.errors import TrainingError, shown
+from netruntime.train.update.array_blocks import Array
+from netruntime.train.update.bounds import NOT_NEGATIVE, Checked, build, optional
+from netruntime.train.update.optimizers.base import Optimizer
+from netruntime.weight_files.template import parse_template
+
+REST = "rest"
+"""The name of the group of the weights that no pattern takes."""
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given(Checked):
+    """The numbers that a group may give.
+
+    Args:
+        lr: Its learning rate, in place of the optimizer's; the schedule's factor applies to it too.
+        weight_decay: Its λ, in place of the optimizer's.
+    """
+
+    lr: float | None = optional(NOT_NEGATIVE)
+    weight_decay: float | None = optional(NOT_NEGATIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(_Given):
+    """Weights with a rate or a decay of their own.
+
+    `patterns` are label paths where `*` stands for any text and `{i}` for a number: `encoder.*`, `*.bias`.
+    """
+
+    patterns: tuple[str, ...] = ()
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.patterns)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How one weight is updated: its rate before the schedule, its λ, and the name of its group."""
+
+    lr: float
+    decay: float
+    group: str = REST
+
+
+def match_labels(patterns: Iterable[str], labels: Sequence[str], span: Span | None = None) -> list[str]:
+    """The labels that any of the patterns matches, in the order of `labels`.
+
+    Patterns are those of `weights` maps: `*` stands for any text, dots included, `{i}` for a number.
+
+    Raises:
+        TrainingError: E1082 at `span` for a pattern that matches nothing, with the nearest that would.
+        WeightsError: E0731 for a pattern that cannot be read.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        template = parse_template(pattern, span)
+        matched = [label for label in labels if template.match(label) is not None]
+        if not matched:
+            _no_match(pattern, labels, span)
+        found.update(matched)
+    return [label for label in labels if label in found]
+
+
+def chosen_labels(patterns: Sequence[str], labels: Sequence[str], span: Span | None = None) -> list[str]:
+    """`match_labels`, and all labels where there is no pattern."""
+    return match_labels(patterns, labels, span) if patterns else list(labels)
+
+
+def trained_labels(
+    labels: Sequence[str], over: Sequence[str], freeze: Sequence[str], span: Span | None = None
+) -> list[str]:
+    """The weights that a phase trains: those of `over` (all where it is empty) but for those of `freeze`.
+
+    Raises `TrainingError` E1082 where a pattern matches nothing, or where nothing is left.
+    """
+    chosen = chosen_labels(over, labels, span)
+    frozen = set(match_labels(freeze, labels, span))
+    left = [label for label in chosen if label not in frozen]
+    if not left:
+        raise _nothing_left(freeze, span)
+    return left
+
+
+def _nothing_left(freeze: Sequence[str], span: Span | None) -> TrainingError:
+    if not freeze:
+        return TrainingError.make("E1082", "the model has no weights to train", span)
+    by = ", ".join(map(shown, freeze))
+    message = f"no weight is left to train: all are frozen by {by}"
+    return TrainingError.make("E1082", message, span, help="freeze fewer weights")
+
+
+def make_group(call: Call) -> Group:
+    """The group that a line of a `train` section states.
+
+    Raises `TrainingError` at its span: E1080 for a value out of its range, E1081 for an unknown argument.
+    """
+    rates = build("group", {call.name: _Given}, call.name, call.arguments, call.span)
+    return Group(patterns=call.patterns, lr=rates.lr, weight_decay=rates.weight_decay, span=call.span)
+
+
+def resolve_groups(
+    optimizer: Optimizer, groups: Sequence[Group], weights: Mapping[str, Array]
+) -> dict[str, Rates]:
+    """The rates of every weight, by label; the first group that matches a weight takes it.
+
+    All weights decay unless their group says otherwise, as in PyTorch; with `decay_vectors=false` those of
+    rank 0 and 1 do not, except in a group that gives a decay.
+
+    Raises `TrainingError`: E1082 for a pattern that matches nothing, E1084 for a group whose weights are
+    all taken by earlier groups.
+    """
+    rates: dict[str, Rates] = {}
+    for group in groups:
+        matched = [
+            label for label in match_labels(group.patterns, list(weights), group.span) if label not in rates
+        ]
+        if not matched:
+            message = f"the group {shown(group.name)} never applies: earlier groups take all its weights"
+            raise TrainingError.make("E1084", message, group.span, help="put the narrower group first")
+        for label in matched:
+            rates[label] = _rates(optimizer, weights[label], group)
+    rest = Group()
+    return {label: rates.get(label) or _rates(optimizer, weight, rest) for label, weight in weights.items()}
+
+
+def members(rates: Mapping[str, Rates]) -> dict[str, list[str]]:
+    """The labels of each group, by its name."""
+    groups: dict[str, list[str]] = {}
+    for label, rate in rates.items():
+        groups.setdefault(rate.group, []).append(label)
+    return groups
+
+
+def _rates(optimizer: Optimizer, weight: Array, group: Group) -> Rates:
+    decays = optimizer.decay_vectors or weight.ndim > 1
+    decay = optimizer.weight_decay if decays else 0.0
+    return Rates(
+        optimizer.lr if group.lr is None else group.lr,
+        decay if group.weight_decay is None else group.weight_decay,
+        group.name or REST,
+    )
+
+
+def _no_match(pattern: str, labels: Sequence[str], span: Span | None) -> NoReturn:
+    known = dict.fromkeys(labels)
+    for label in labels:
+        parts = label.split(".")
+        known.update(dict.fromkeys(".".join(parts[:n]) + ".*" for n in range(1, len(parts))))
+        known[f"*.{parts[-1]}"] = None
+    whole = f"{pattern.rstrip('.')}.*"
+    help = f"did you mean `{whole}`?" if whole in known else suggest(pattern, known)
+    if help is None:
+        more = ", .." if len(labels) > _LISTED else ""
+        listed = ", ".join(map(shown, labels[:_LISTED]))
+        help = f"the weights are {listed}{more}" if labels else "there are no weights"
+    raise TrainingError.make("E1082", f"the pattern {shown(pattern)} matches no weight", span, help=help)

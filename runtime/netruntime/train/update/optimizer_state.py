@@ -1,0 +1,118 @@
+"""What an optimizer remembers: its slots for each weight and the count of steps, kept in checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from netruntime.errors import TrainingError, shown
+from netruntime.files.arrays import info_of, to_host
+from netruntime.train.update.array_blocks import Array
+from netruntime.train.update.groups import Rates
+from netruntime.train.update.optimizers.base import Optimizer
+
+STEP = "step"
+"""The name under which the count of steps is saved; those of slots have a `/`."""
+
+
+class OptimizerState:
+    """The slots of every trained weight by label path, and how many updates were made."""
+
+    def __init__(self, slots: dict[str, dict[str, Array]], step: int = 0) -> None:
+        self.slots = slots
+        self.step = step
+
+    @classmethod
+    def init(cls, xp: ModuleType, optimizer: Optimizer, weights: Mapping[str, Array]) -> OptimizerState:
+        """The state before the first update of these weights."""
+        return cls({label: optimizer.init(xp, weight) for label, weight in weights.items()})
+
+    def apply(
+        self,
+        xp: ModuleType,
+        optimizer: Optimizer,
+        weights: Mapping[str, Array],
+        gradients: Mapping[str, Array],
+        rates: Mapping[str, Rates],
+        factor: float = 1.0,
+    ) -> None:
+        """One update of all weights that have a gradient, in place.
+
+        Args:
+            rates: The rate and the decay of each weight, from `resolve_groups`.
+            factor: The schedule's; it multiplies the rates.
+        """
+        self.step += 1
+        for label, gradient in gradients.items():
+            rate = rates[label]
+            optimizer.update(
+                xp,
+                weights[label],
+                gradient,
+                self.slots[label],
+                self.step,
+                rate.lr * factor,
+                rate.decay,
+            )
+
+    def to_arrays(self) -> dict[str, Array]:
+        """All there is to save, flat: `label/slot`, and `step` (i64). On a CPU these are no copies."""
+        arrays = {
+            f"{label}/{slot}": to_host(array)
+            for label, slots in self.slots.items()
+            for slot, array in slots.items()
+        }
+        return {**arrays, STEP: np.asarray(self.step, np.int64)}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        xp: ModuleType,
+        optimizer: Optimizer,
+        weights: Mapping[str, Array],
+        arrays: Mapping[str, Array],
+    ) -> OptimizerState:
+        """The state that `to_arrays` gave, copied to the device.
+
+        Raises `TrainingError` E1083 where it is of another optimizer or of other weights.
+        """
+        state = cls.init(xp, optimizer, weights)
+        expected = {f"{label}/{slot}": a for label, slots in state.slots.items() for slot, a in slots.items()}
+        _check_names({STEP, *expected}, arrays, type(optimizer).__name__)
+        for name, array in expected.items():
+            copy_saved(xp, name, array, arrays[name])
+        state.step = saved_count(STEP, arrays[STEP])
+        return state
+
+
+def copy_saved(xp: ModuleType, name: str, target: Array, saved: Any) -> None:
+    """Copy a saved array over one of ours. Raises E1083 where type or shape differ."""
+    if info_of(saved) != info_of(target):
+        misfit(f"{shown(name)} is {info_of(saved)}, and must be {info_of(target)}")
+    target[...] = xp.asarray(saved)
+
+
+def saved_count(name: str, saved: Any) -> int:
+    """A saved count of steps. Raises E1083 where it is none."""
+    if saved.shape != () or saved.dtype.kind != "i" or saved < 0:
+        misfit(f"{shown(name)} is {info_of(saved)}, and must be a count of steps")
+    return int(saved)
+
+
+def _check_names(expected: set[str], arrays: Iterable[str], optimizer: str) -> None:
+    missing = sorted(expected - set(arrays))
+    unknown = sorted(set(arrays) - expected)
+    if missing:
+        misfit(f"{shown(missing[0])} is missing, which {optimizer} keeps", len(missing) - 1)
+    if unknown:
+        misfit(f"{shown(unknown[0])} is there, which {optimizer} does not keep here", len(unknown) - 1)
+
+
+def misfit(what: str, more: int = 0) -> NoReturn:
+    """Raise E1083: saved training state of another run."""
+    also = f" ({more} more like it)" if more else ""
+    help = "go on with the optimizer, the model and the frozen weights with which it was saved"
+    raise TrainingError.make("E1083", f"the saved training state does not fit: {what}{also}", help=help)

@@ -1,0 +1,149 @@
+"""Adam and what was made of it: AdamW, NAdam, LAMB."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import ModuleType
+from typing import ClassVar
+
+from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
+from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, number
+from netruntime.train.update.optimizers.base import Block, Optimizer, blend, blend_square, subtract_scaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """`m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g²; w -= lr m̂ / (√v̂ + eps)`.
+
+    `m̂ = m / (1 - beta1ᵗ)`, `v̂ = v / (1 - beta2ᵗ)`. Source: Kingma and Ba, "Adam: A Method for Stochastic
+    Optimization", 2015; its defaults.
+    """
+
+    beta1: float = number(0.9, SHARE)
+    beta2: float = number(0.999, SHARE)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m, v), a, _, step, lr = at
+        self.moments(xp, g, m, v, a)
+        self.divide(xp, m, v, step, a)
+        subtract_scaled(xp, w, a, lr / (1 - self.beta1**step), a)
+
+    def moments(self, xp: ModuleType, g: Array, m: Array, v: Array, scratch: Array) -> None:
+        """The running averages of the gradient and of its square, in place."""
+        blend(xp, m, g, self.beta1, scratch)
+        blend_square(xp, v, g, self.beta2, scratch)
+
+    def divide(self, xp: ModuleType, m: Array, v: Array, step: int, out: Array) -> None:
+        """`out = m / (√v̂ + eps)`."""
+        xp.sqrt(v, out=out)
+        out *= 1 / math.sqrt(1 - self.beta2**step)
+        out += self.eps
+        xp.divide(m, out, out=out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay, 0.01 by default.
+
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+    """
+
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    decoupled: bool = field(default=True, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum: `m̂` looks one step ahead.
+
+    `μₜ = beta1 (1 - 0.96^(0.004 t) / 2)` and `m̂ = μₜ₊₁ m / (1 - μ₁..μₜ₊₁) + (1 - μₜ) g / (1 - μ₁..μₜ)`.
+    Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016; defaults of `torch.optim.NAdam`.
+    """
+
+    lr: float = number(2e-3, NOT_NEGATIVE)
+
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m, v), a, b, step, lr = at
+        self.moments(xp, g, m, v, a)
+        now, after = momentum_product(self.beta1, step), momentum_product(self.beta1, step + 1)
+        self.divide(xp, g, v, step, a)
+        subtract_scaled(xp, w, a, lr * (1 - _momentum(self.beta1, step)) / (1 - now), a)
+        self.divide(xp, m, v, step, b)
+        subtract_scaled(xp, w, b, lr * _momentum(self.beta1, step + 1) / (1 - after), b)
+
+
+def _momentum(beta: float, step: int) -> float:
+    """Dozat's schedule of the momentum."""
+    return beta * (1 - 0.5 * math.pow(0.96, 0.004 * step))
+
+
+@lru_cache(maxsize=64)
+def momentum_product(beta: float, step: int) -> float:
+    """`μ₁ μ₂ .. μₜ`; 0 where it is too small to change `1 - μ₁..μₜ`, which bounds the work."""
+    product = 1.0
+    for t in range(1, step + 1):
+        product *= _momentum(beta, t)
+        if product < 1e-17:
+            return 0.0
+    return product
+
+
+@dataclass(frozen=True, kw_only=True)
+class LAMB(Adam):
+    """Adam's direction with λw added, scaled by the ratio of the weight's norm to its own.
+
+    `u = m̂ / (√v̂ + eps) + λ w; w -= lr ‖w‖ / ‖u‖ u`, and `w -= lr u` where either norm is 0. Source:
+    You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", 2020,
+    algorithm 2 with φ(z) = z; λ = 0.01 and eps = 1e-6 as there.
+    """
+
+    eps: float = number(1e-6, NOT_NEGATIVE)
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    decoupled: bool = field(default=True, init=False)
+
+    def update_all(
+        self,
+        xp: ModuleType,
+        weight: Array,
+        grad: Array,
+        slots: Sequence[Array],
+        step: int,
+        lr: float,
+        decay: float,
+    ) -> None:
+        """Two passes: the norms are those of the whole weight, so the directions are calculated twice."""
+        buffers = scratch(xp, weight, 2)
+        square = 0.0
+        for w, g, m, v in blocks(xp, weight, grad, *slots):
+            a, b = (fit(buffer, w) for buffer in buffers)
+            self.moments(xp, g.astype(w.dtype, copy=False), m, v, a)
+            self.direction(xp, w, m, v, step, decay, (a, b))
+            square = square + sum_squares(xp, a)
+        own, size = math.sqrt(float(square)), math.sqrt(float(sum_squares(xp, weight)))
+        ratio = size / own if size > 0 and own > 0 else 1.0
+        for w, m, v in blocks(xp, weight, *slots):
+            a, b = (fit(buffer, w) for buffer in buffers)
+            self.direction(xp, w, m, v, step, decay, (a, b))
+            subtract_scaled(xp, w, a, lr * ratio, a)
+
+    def direction(
+        self,
+        xp: ModuleType,
+        w: Array,
+        m: Array,
+        v: Array,
+        step: int,
+        decay: float,
+        scratch: tuple[Array, Array],
+    ) -> None:
+        """`u`, into the first scratch array."""
+        a, b = scratch
+        self.divide(xp, m, v, step, a)
+        a *= 1 / (1 - self.beta1**step)
+        xp.multiply(w, decay, out=b)
+        a += b

@@ -1,0 +1,147 @@
+"""What all optimizers share: weight decay, element types, and the walk over a weight in blocks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+from netruntime.train.update.bounds import NOT_NEGATIVE, Checked, number
+
+MASTER = "master"
+"""The slot of a 16-bit weight that holds its value in f32."""
+
+
+class Block(NamedTuple):
+    """A part of a weight at one update: `w` and `slots` are changed, `g` is the gradient.
+
+    `a` and `b` are for intermediate values; `step` counts from 1; `lr` is the rate of this update.
+    """
+
+    xp: ModuleType
+    w: Array
+    g: Array
+    slots: Sequence[Array]
+    a: Array
+    b: Array
+    step: int
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Checked, ABC):
+    """A rule that changes weights by their gradients.
+
+    Args:
+        lr: The learning rate, before the factor of the schedule.
+        weight_decay: λ. It adds λw to the gradient (the penalty λ/2 w²), or, where `decoupled`, takes
+            lr·λ·w from the weight by itself (Loshchilov and Hutter, "Decoupled Weight Decay
+            Regularization", 2019).
+        decoupled: Which of the two; fixed for the optimizers that are published so.
+        decay_vectors: Whether weights of rank 0 and 1 (biases, the scales of normalisations) decay too.
+
+    Raises `TrainingError` E1080 for a value out of its range.
+    """
+
+    lr: float = number(1e-3, NOT_NEGATIVE)
+    weight_decay: float = number(0.0, NOT_NEGATIVE)
+    decoupled: bool = False
+    decay_vectors: bool = True
+
+    @property
+    @abstractmethod
+    def slots(self) -> tuple[str, ...]:
+        """The arrays it keeps for each weight, of the weight's shape; they start at zero."""
+
+    def init(self, xp: ModuleType, weight: Array) -> dict[str, Array]:
+        """The slots of a weight that has not been updated yet.
+
+        They are f64 for an f64 weight, else f32. A 16-bit weight has one more, its value in f32: the
+        updates are made there and rounded into the weight, as most are smaller than its last bit.
+        """
+        dtype = compute_type(xp, weight)
+        state = {slot: xp.zeros(weight.shape, dtype) for slot in self.slots}
+        if weight.dtype.itemsize == 2:
+            state[MASTER] = weight.astype(dtype)
+        return state
+
+    def update(
+        self,
+        xp: ModuleType,
+        weight: Array,
+        grad: Array,
+        state: Mapping[str, Array],
+        step: int,
+        lr: float,
+        decay: float,
+    ) -> None:
+        """One update of a weight and its slots, in place; the gradient is only read.
+
+        Args:
+            xp: The array module.
+            weight: A floating-point array of any shape.
+            grad: The gradient, of the same shape.
+            state: What `init` made.
+            step: The number of this update; the first is 1.
+            lr: The learning rate of this update for this weight.
+            decay: Its λ, in place of `weight_decay`.
+        """
+        if step < 1:
+            raise ValueError(f"the first step is 1, not {step}")
+        target = state.get(MASTER, weight)
+        with np.errstate(all="ignore"):
+            self.update_all(xp, target, grad, [state[slot] for slot in self.slots], step, lr, decay)
+            if target is not weight:
+                weight[...] = target
+
+    def update_all(
+        self,
+        xp: ModuleType,
+        weight: Array,
+        grad: Array,
+        slots: Sequence[Array],
+        step: int,
+        lr: float,
+        decay: float,
+    ) -> None:
+        """`update`, block by block; `weight` and the slots have the type that is calculated in."""
+        buffers = scratch(xp, weight, 3)
+        for w, g, *kept in blocks(xp, weight, grad, *slots):
+            decayed, a, b = (fit(buffer, w) for buffer in buffers)
+            if decay and self.decoupled:
+                w *= 1 - lr * decay
+            elif decay:
+                xp.multiply(w, decay, out=decayed)
+                decayed += g
+                g = decayed
+            self.advance(Block(xp, w, g.astype(w.dtype, copy=False), kept, a, b, step, lr))
+
+    @abstractmethod
+    def advance(self, at: Block) -> None:
+        """The rule on one block: its weights and slots, in place."""
+
+
+def blend(xp: ModuleType, average: Array, value: Array, beta: float, scratch: Array) -> None:
+    """`average = beta average + (1 - beta) value`, in place."""
+    average *= beta
+    xp.multiply(value, 1 - beta, out=scratch)
+    average += scratch
+
+
+def blend_square(xp: ModuleType, average: Array, value: Array, beta: float, scratch: Array) -> None:
+    """`average = beta average + (1 - beta) value²`, in place."""
+    average *= beta
+    xp.multiply(value, value, out=scratch)
+    scratch *= 1 - beta
+    average += scratch
+
+
+def subtract_scaled(xp: ModuleType, w: Array, value: Array, scale: float, scratch: Array) -> None:
+    """`w -= scale value`, in place; `value` may be the scratch itself."""
+    xp.multiply(value, scale, out=scratch)
+    w -= scratch

@@ -1,0 +1,39 @@
+"""Lion: steps of equal size, in the direction of a sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, number
+from netruntime.train.update.optimizers.base import Block, Optimizer, blend, subtract_scaled
+
+_LEAST = {4: 2.0**-149, 8: 2.0**-1074}
+"""The smallest positive numbers of f32 and f64, by their size in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lion(Optimizer):
+    """`w -= lr (sign(beta1 m + (1 - beta1) g) + λ w); m = beta2 m + (1 - beta2) g`.
+
+    Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2; its betas and
+    rate. The paper advises a rate 3 to 10 times smaller, and a λ as much larger, than those of AdamW.
+    """
+
+    lr: float = number(1e-4, NOT_NEGATIVE)
+    beta1: float = number(0.9, SHARE)
+    beta2: float = number(0.99, SHARE)
+    decoupled: bool = field(default=True, init=False)
+    slots: ClassVar[tuple[str, ...]] = ("m",)
+
+    def advance(self, at: Block) -> None:
+        xp, w, g, (m,), a, b, _, lr = at
+        xp.multiply(m, self.beta1, out=a)
+        xp.multiply(g, 1 - self.beta1, out=b)
+        a += b
+        # x / max(|x|, least) is the sign of x; NumPy's own branches, which a CPU cannot predict here.
+        xp.abs(a, out=b)
+        xp.maximum(b, _LEAST[a.dtype.itemsize], out=b)
+        a /= b
+        subtract_scaled(xp, w, a, lr, a)
+        blend(xp, m, g, self.beta2, b)

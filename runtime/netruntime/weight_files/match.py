@@ -1,0 +1,205 @@
+"""Do these weights fit this model? Every difference in one error, with what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from netdsl.diagnostics import Diagnostic
+from netruntime.errors import WeightsError, shown
+from netruntime.files.arrays import Array, ArrayInfo, CastError, cast_float, cast_int
+from netruntime.weight_files.weight_file import WeightFile, from_mapping
+
+MAX_LISTED = 12
+"""Names shown per kind of difference; the rest are counted."""
+
+Expected = Mapping[str, tuple[tuple[int, ...], str]]
+"""What the model needs: name to shape and element type (`f32`)."""
+
+_FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
+_INT_RANGES = {f"{sign}{bits}": (sign, bits) for sign in "iu" for bits in (8, 16, 32, 64)}
+
+
+@dataclass(frozen=True)
+class WeightMatch:
+    """Weights that fit. `missing` and `unexpected` are empty after a strict match.
+
+    `arrays` holds the model's names in its own element types; `converted` says which had another
+    (`{"fc.w": ("bf16", "f32")}`). Arrays that needed no conversion may be read-only views of a file.
+    """
+
+    arrays: Mapping[str, Array]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    converted: Mapping[str, tuple[str, str]]
+
+    def summary(self) -> str:
+        """One line: how many weights there are, and which conversions were made."""
+        counts: dict[tuple[str, str], int] = {}
+        for pair in self.converted.values():
+            counts[pair] = counts.get(pair, 0) + 1
+        parts = [f"{len(self.arrays)} weights"]
+        parts += [f"{n} converted from {old} to {new}" for (old, new), n in counts.items()]
+        parts += [f"{len(self.missing)} missing"] if self.missing else []
+        parts += [f"{len(self.unexpected)} not used"] if self.unexpected else []
+        return ", ".join(parts)
+
+
+def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool = True) -> WeightMatch:
+    """Fit `given` (arrays, or what `read_weights` returns) to the names a model expects.
+
+    Float types convert into each other, integers into wider ones; nothing else does. Without `strict`,
+    names may be missing or left over; shapes and types must fit all the same.
+
+    Raises one `WeightsError` with all that is wrong: E0721 missing names, E0722 unexpected ones, E0723
+    shapes, E0724 element types; and E0725 for values that the model's type cannot hold.
+    """
+    file = from_mapping(given)
+    wanted = {name: ArrayInfo(dtype, tuple(shape)) for name, (shape, dtype) in expected.items()}
+    missing = tuple(name for name in wanted if name not in file)
+    unexpected = tuple(name for name in file if name not in wanted)
+    found = [name for name in wanted if name in file]
+    problems = [
+        *_missing_problem(file, wanted, missing if strict else (), unexpected),
+        *_unexpected_problem(file, unexpected if strict else ()),
+        *_shape_problem(file, wanted, found),
+        *_dtype_problem(file, wanted, found),
+    ]
+    if problems:
+        raise WeightsError(problems)
+    stored = {name: file.describe(name).dtype for name in found}
+    converted = {
+        name: (stored[name], wanted[name].dtype) for name in found if stored[name] != wanted[name].dtype
+    }
+    arrays = {name: _convert(file, name, wanted[name].dtype) for name in found}
+    return WeightMatch(arrays, missing, unexpected, converted)
+
+
+def nearest_names(name: str, info: ArrayInfo, pool: Mapping[str, ArrayInfo], count: int = 3) -> list[str]:
+    """Up to `count` names of `pool` that `name` may be known by, best first; equal shapes count for much."""
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(name)
+    best: list[tuple[float, str]] = []
+    for candidate, other in pool.items():
+        bonus = _shape_bonus(info.shape, other.shape)
+        floor = best[-1][0] if len(best) == count else 0.5
+        matcher.set_seq1(candidate)
+        if matcher.quick_ratio() + bonus > floor and (score := matcher.ratio() + bonus) > floor:
+            best = sorted([*best, (score, candidate)], key=lambda pair: -pair[0])[:count]
+    return [candidate for _, candidate in best]
+
+
+def _shape_bonus(wanted: tuple[int, ...], given: tuple[int, ...]) -> float:
+    if wanted == given:
+        return 0.3
+    return 0.15 if sorted(wanted) == sorted(given) else 0.0
+
+
+def _missing_problem(
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], missing: Sequence[str], unexpected: Sequence[str]
+) -> list[Diagnostic]:
+    pool = {name: file.describe(name) for name in unexpected}
+
+    def line(name: str) -> str:
+        near = [f"{shown(n)} {pool[n]}" for n in nearest_names(name, wanted[name], pool)]
+        return f"{shown(name)} {wanted[name]}" + (f"; nearest given: {', '.join(near)}" if near else "")
+
+    message = f"{_count(missing, 'weight is', 'weights are')} missing from {shown(file.source)}"
+    help = _prefix_help(missing, unexpected)
+    return _problem("E0721", message, missing, line, help)
+
+
+def _unexpected_problem(file: WeightFile, unexpected: Sequence[str]) -> list[Diagnostic]:
+    def line(name: str) -> str:
+        note = file.note(name)
+        return f"{shown(name)} {file.describe(name)}" + (f" ({note})" if note else "")
+
+    message = f"the model has no place for {_count(unexpected, 'weight', 'weights')} of {shown(file.source)}"
+    help = 'leave them out with a rule `"name" => none`, or load without strict matching'
+    return _problem("E0722", message, unexpected, line, help)
+
+
+def _shape_problem(
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], found: Iterable[str]
+) -> list[Diagnostic]:
+    wrong = [name for name in found if file.describe(name).shape != wanted[name].shape]
+
+    def line(name: str) -> str:
+        note = file.note(name)
+        text = f"{shown(name)} is {wanted[name]} in the model and {file.describe(name)} as given"
+        return text + (f" ({note})" if note else "")
+
+    turned = [n for n in wrong if _is_turned(wanted[n].shape, file.describe(n).shape)]
+    help = f"{_count(turned, 'fits', 'fit')} when transposed: add `transpose` to the rule" if turned else None
+    message = (
+        f"{_count(wrong, 'weight', 'weights')} of {shown(file.source)} of another shape than the model's"
+    )
+    return _problem("E0723", message, wrong, line, help)
+
+
+def _dtype_problem(
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], found: Iterable[str]
+) -> list[Diagnostic]:
+    wrong = [name for name in found if not _may_convert(file.describe(name).dtype, wanted[name].dtype)]
+
+    def line(name: str) -> str:
+        return f"{shown(name)} is {wanted[name].dtype} in the model and {file.describe(name).dtype} as given"
+
+    message = f"{_count(wrong, 'weight', 'weights')} of {shown(file.source)} of another kind than the model's"
+    help = "floats convert to floats, integers to wider integers, and neither to the other"
+    return _problem("E0724", message, wrong, line, help)
+
+
+def _problem(
+    code: str, message: str, names: Sequence[str], line: Callable[[str], str], help: str | None
+) -> list[Diagnostic]:
+    if not names:
+        return []
+    lines = [f"    {line(name)}" for name in names[:MAX_LISTED]]
+    more = [f"    and {len(names) - MAX_LISTED} more"] if len(names) > MAX_LISTED else []
+    return [Diagnostic(code, "\n".join([message, *lines, *more]), help=help)]
+
+
+def _count(names: Sequence[str], one: str, several: str) -> str:
+    return f"{len(names)} {one if len(names) == 1 else several}"
+
+
+def _prefix_help(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    """The one rule that would do where one side's names all begin with a word the other's lack."""
+    theirs, ours = _common_first(unexpected), _common_first(missing)
+    if theirs and {name.removeprefix(theirs) for name in unexpected} & set(missing):
+        return f'all of them begin with `{theirs}` there: add the rule "{theirs}*" => "*"'
+    if ours and {name.removeprefix(ours) for name in missing} & set(unexpected):
+        return f'they are there without `{ours}`: add the rule "*" => "{ours}*"'
+    return None
+
+
+def _common_first(names: Sequence[str]) -> str:
+    first = {name.partition(".")[0] for name in names if "." in name}
+    return f"{first.pop()}." if len(first) == 1 and all("." in name for name in names) else ""
+
+
+def _is_turned(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
+    return len(left) > 1 and len(left) == len(right) and left == (*right[:-2], right[-1], right[-2])
+
+
+def _may_convert(given: str, wanted: str) -> bool:
+    if given == wanted or (given in _FLOATS and wanted in _FLOATS):
+        return True
+    if given not in _INT_RANGES or wanted not in _INT_RANGES:
+        return False
+    (sign, bits), (to_sign, to_bits) = _INT_RANGES[given], _INT_RANGES[wanted]
+    return to_bits > bits and (sign == to_sign or sign == "u")
+
+
+def _convert(file: WeightFile, name: str, wanted: str) -> Array:
+    array = file[name]
+    if file.describe(name).dtype == wanted and wanted != "bf16":
+        return array
+    try:
+        return cast_float(array, wanted) if wanted in _FLOATS else cast_int(array, wanted)
+    except CastError as lost:
+        message = f"weight {shown(name)} of {shown(file.source)} {lost}"
+        raise WeightsError.make("E0725", message, help="use a wider element type in the model") from lost

@@ -1,0 +1,110 @@
+"""Weights seen through a name map, and turned back."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from netruntime.errors import WeightsError, shown
+from netruntime.files.arrays import Array, ArrayInfo
+from netruntime.weight_files.namemap import NameMap, Origin, Rule, Target
+from netruntime.weight_files.weight_file import WeightFile, as_weight, from_mapping
+
+
+class RenamedWeights(WeightFile):
+    """A checkpoint under our names; arrays are renamed, transposed and cut when they are asked for.
+
+    Names that no rule matches keep their own, so that `match_weights` reports them.
+    """
+
+    def __init__(self, weights: Mapping[str, Any], names: NameMap, expected: Container[str]) -> None:
+        """Raises `WeightsError`: E0735 where two names become one, E0736 where a cut is not whole."""
+        self._file = from_mapping(weights)
+        super().__init__(self._file.source, self._file.metadata)
+        sorted_out = names.to_ours(self._file, expected)
+        self.ignored = sorted_out.ignored
+        self._unmatched = sorted_out.unmatched
+        kept = {name: Origin(name) for name in self._unmatched if name not in sorted_out.origins}
+        self._origins = {**sorted_out.origins, **kept}
+        for origin in self._origins.values():
+            _check_cut(origin, self._file.describe(origin.name))
+
+    def __getitem__(self, name: str) -> Array:
+        origin = self._origins[name]
+        array = self._file[origin.name]
+        turned = _turn(array) if origin.transpose else array
+        if origin.parts == 1:
+            return turned
+        width = turned.shape[-1] // origin.parts
+        return turned[..., origin.part * width : (origin.part + 1) * width]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._origins)
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    def describe(self, name: str) -> ArrayInfo:
+        origin = self._origins[name]
+        stored = self._file.describe(origin.name)
+        shape = _turned_shape(stored.shape) if origin.transpose else stored.shape
+        if origin.parts > 1:
+            shape = (*shape[:-1], shape[-1] // origin.parts)
+        return ArrayInfo(stored.dtype, shape)
+
+    def note(self, name: str) -> str:
+        if name in self._unmatched:
+            return _unmatched_note(self._unmatched[name])
+        theirs = self._origins[name].name
+        return "" if theirs == name else f"from {shown(theirs)}"
+
+
+def read_renamed(weights: Mapping[str, Any], names: NameMap, expected: Container[str]) -> WeightFile:
+    """A checkpoint under the names that the model expects. Raises `WeightsError` E0735, E0736."""
+    return RenamedWeights(weights, names, expected)
+
+
+def write_renamed(weights: Mapping[str, Any], names: NameMap) -> dict[str, Array]:
+    """Our weights under the checkpoint's names, joined and transposed as it stores them.
+
+    Raises `WeightsError`: E0736 where parts do not join, E0737 where a name or a part has no place.
+    """
+    return {theirs: _join(theirs, target, weights) for theirs, target in names.to_theirs(weights).items()}
+
+
+def _join(theirs: str, target: Target, weights: Mapping[str, Any]) -> Array:
+    parts = [as_weight(name, weights[name]) for name in target.ours]
+    first = parts[0]
+    for name, part in zip(target.ours, parts, strict=True):
+        if part.shape != first.shape or part.dtype != first.dtype or (len(parts) > 1 and not part.ndim):
+            shapes = f"{first.dtype}{list(first.shape)} and {part.dtype}{list(part.shape)}"
+            message = f"{shown(target.ours[0])} and {shown(name)} do not join into {shown(theirs)}: {shapes}"
+            raise WeightsError.make("E0736", message, help="the parts of one array are of one shape and type")
+    joined = first if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return _turn(joined) if target.transpose else joined
+
+
+def _check_cut(origin: Origin, stored: ArrayInfo) -> None:
+    shape = _turned_shape(stored.shape) if origin.transpose else stored.shape
+    if origin.parts > 1 and (not shape or shape[-1] % origin.parts):
+        last = f"its last axis{' after transposing' if origin.transpose else ''}"
+        what = f"{last} is {shape[-1]}" if shape else "it has no axes"
+        raise WeightsError.make(
+            "E0736",
+            f"{shown(origin.name)} is {stored} and cannot be cut into {origin.parts} equal parts: {what}",
+            origin.rule.span if origin.rule else None,
+        )
+
+
+def _turn(array: Array) -> Array:
+    return array.swapaxes(-1, -2) if array.ndim > 1 else array
+
+
+def _turned_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-1], shape[-2]) if len(shape) > 1 else shape
+
+
+def _unmatched_note(nearest: Rule | None) -> str:
+    return f"no rule matches it; the nearest is {nearest}" if nearest else "no rule matches it"

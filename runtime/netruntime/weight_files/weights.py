@@ -1,0 +1,168 @@
+"""Reading and writing weights: mappings, `.npz`, `.safetensors`, and folders of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from netruntime.errors import WeightsError, shown
+from netruntime.files.arrays import Array
+from netruntime.files.atomic import write_atomically
+from netruntime.files.numpy_files import ArrayFileError, DuplicateNameError, read_npz, write_npz
+from netruntime.weight_files.safetensors_file import SafetensorsFile, cannot_open
+from netruntime.weight_files.safetensors_writer import write_safetensors
+from netruntime.weight_files.shards import INDEX_SUFFIX, ShardedFile
+from netruntime.weight_files.weight_file import WeightArrays, WeightFile, as_weight, from_mapping
+
+_PICKLED = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}
+_KINDS = "a .safetensors or .npz file, an index (.safetensors.index.json), or a folder with one of them"
+
+
+def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) -> WeightFile:
+    """The weights of a file, a folder or a mapping, as a mapping from names to NumPy arrays.
+
+    Opening a `.safetensors` file reads its header only. Raises `WeightsError` (E0701 to E0714), each
+    naming the file and the tensor at fault.
+    """
+    if isinstance(path_or_mapping, Mapping):
+        return from_mapping(path_or_mapping)
+    path = Path(path_or_mapping)
+    try:
+        # a plain stat, so that an unreadable folder on the way is told from a missing file
+        path.stat()
+        file = _file_in(path) if path.is_dir() else path
+    except (OSError, ValueError) as reason:
+        raise cannot_open(path, _as_os_error(reason)) from reason
+    return _read_file(file)
+
+
+def write_weights(
+    path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named arrays to a `.safetensors` or `.npz` file, which appears whole or not at all.
+
+    `metadata` maps texts to texts and goes into `.safetensors` only. Raises `WeightsError`: E0702 for
+    another kind of file, E0708 for a value that is not an array of numbers, E0715 where the system
+    refuses (a full disk, a read-only folder), E0716 for what the format cannot hold.
+    """
+    path, metadata = Path(path), metadata or {}
+    held = {_checked_name(name): as_weight(name, value) for name, value in arrays.items()}
+    write = _writer(path, held, metadata)
+    try:
+        write_atomically(path, write)
+    except OSError as reason:
+        raise _cannot_write(path, reason) from reason
+
+
+def _read_file(path: Path) -> WeightFile:
+    if path.name.endswith(INDEX_SUFFIX):
+        return ShardedFile(path)
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return SafetensorsFile(path)
+    if suffix == ".npz":
+        return _read_npz(path)
+    raise _wrong_kind(path, suffix)
+
+
+def _read_npz(path: Path) -> WeightFile:
+    try:
+        return WeightArrays(str(path), read_npz(path))
+    except OSError as reason:
+        raise cannot_open(path, reason) from reason
+    except DuplicateNameError as twice:
+        raise WeightsError.make("E0709", f"the weights {shown(path)} are ambiguous: {twice}") from twice
+    except ArrayFileError as wrong:
+        raise WeightsError.make("E0707", f"cannot use the weights {shown(path)}: {wrong}") from wrong
+
+
+def _file_in(folder: Path) -> Path:
+    """The one weights file of a folder: an index comes before the files it names."""
+    indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
+    singles = sorted([*folder.glob("*.safetensors"), *folder.glob("*.npz")])
+    found = indices or singles
+    if indices and (whole := folder / "model.safetensors").exists():
+        found = [*indices, whole]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(shown(file.name) for file in found[:8])
+        help = "name the one file to read"
+        raise WeightsError.make("E0714", f"the folder {shown(folder)} holds several: {names}", help=help)
+    raise WeightsError.make("E0714", f"the folder {shown(folder)} holds no weights", help=f"give {_KINDS}")
+
+
+def _wrong_kind(path: Path, suffix: str) -> WeightsError:
+    if suffix == ".npy":
+        message = f"{shown(path)} holds one array without a name, and weights need names"
+        advice = 'save them with np.savez("weights.npz", **arrays), or with write_weights'
+    elif suffix in _PICKLED:
+        message = f"{shown(path)} is a Python pickle, which may run code when read, and netdsl reads none"
+        advice = "convert it to .safetensors once, where you trust it: safetensors.torch.save_file"
+    else:
+        message, advice = f"{shown(path)} is not a kind of weights file that netdsl knows", f"give {_KINDS}"
+    return WeightsError.make("E0702", message, help=advice)
+
+
+def _writer(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]
+) -> Callable[[BinaryIO], None]:
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        _check_metadata(path, arrays, metadata)
+        return lambda stream: write_safetensors(stream, arrays, metadata)
+    if suffix != ".npz":
+        help = "weights are written as .safetensors or .npz"
+        raise WeightsError.make("E0702", f"cannot write weights to {shown(path)}", help=help)
+    if metadata:
+        raise _cannot_hold(path, "a .npz file has no place for metadata")
+    for name, array in arrays.items():
+        if array.dtype.name == "bfloat16":
+            raise _cannot_hold(path, f"NumPy has no bf16, the type of {shown(name)}")
+    return lambda stream: write_npz(stream, arrays)
+
+
+def _check_metadata(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str) or not _is_unicode(key + value):
+            raise WeightsError.make("E0716", f"metadata maps texts to texts, and {shown(key)} does not")
+    if "__metadata__" in arrays:
+        raise WeightsError.make(
+            "E0716", f"`__metadata__` names the metadata of {shown(path)}, so no array may have that name"
+        )
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise WeightsError.make("E0708", f"weights are named by texts, and {shown(name)} is not one")
+    if "\0" in name or not _is_unicode(name):
+        raise WeightsError.make("E0716", f"{shown(name)} is not a name that a file can hold")
+    return name
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _cannot_hold(path: Path, reason: str) -> WeightsError:
+    help = "write a .safetensors file instead"
+    return WeightsError.make("E0716", f"cannot write {shown(path)}: {reason}", help=help)
+
+
+def _cannot_write(path: Path, reason: OSError) -> WeightsError:
+    advice = {
+        errno.ENOSPC: "free some space; an older file of that name is untouched",
+        errno.EACCES: "choose a folder that you may write to",
+        errno.EPERM: "choose a folder that you may write to",
+        errno.EROFS: "choose a folder that you may write to",
+        errno.ENOENT: "make the folder first",
+    }
+    message = f"cannot write the weights {shown(path)}: {reason.strerror or reason}"
+    return WeightsError.make("E0715", message, help=advice.get(reason.errno or 0))
+
+
+def _as_os_error(reason: OSError | ValueError) -> OSError:
+    return reason if isinstance(reason, OSError) else OSError(None, str(reason))
