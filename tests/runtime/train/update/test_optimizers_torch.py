@@ -1,7 +1,7 @@
 """The optimizers step by step next to PyTorch's.
 
 `NETDSL_UPDATE=1 pytest tests/runtime/train/update/test_optimizers_torch.py` records PyTorch's trajectories
-anew in `tests/data/optimizers_torch.npz`, against which `test_optimizers.py` compares where PyTorch is absent.
+in `tests/data/optimizers_torch.npz`, against which `test_optimizers.py` compares where PyTorch is absent.
 """
 
 from __future__ import annotations
