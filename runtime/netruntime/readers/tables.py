@@ -15,8 +15,8 @@ import numpy as np
 from netdsl.types import DType
 from netruntime.errors import shown
 from netruntime.files.arrays import MAX_RANK, Array
+from netruntime.files.json_objects import DuplicateKeyError, unique_object
 from netruntime.readers.input_spec import InputSpec
-from netruntime.weight_files.safetensors_header import DuplicateKeyError, unique_object
 
 
 def read_csv(path: Path, wanted: InputSpec) -> Array:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import ArrayInfo, fits_memory
+from netruntime.files.json_objects import DuplicateKeyError, unique_object
 
 MAX_HEADER = 100_000_000
 """Bytes; the limit of the format's own implementation."""
@@ -58,10 +59,6 @@ class Header:
     metadata: Mapping[str, str]
 
 
-class DuplicateKeyError(ValueError):
-    """A JSON object that gives one key twice."""
-
-
 def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
     """The header's length in bytes, from the first 8 bytes of the file. Raises `WeightsError` E0703."""
     if len(first_bytes) < 8:
@@ -86,16 +83,6 @@ def parse_header(file: str, raw: bytes, buffer_size: int) -> Header:
     entries = {name: _parse_entry(file, name, entry) for name, entry in table.items()}
     _check_cover(file, entries, buffer_size)
     return Header(entries, metadata)
-
-
-def unique_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object's dict, for `object_pairs_hook`. Raises `DuplicateKeyError`."""
-    table: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in table:
-            raise DuplicateKeyError(key)
-        table[key] = value
-    return table
 
 
 def _parse_json(file: str, raw: bytes) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo
+from netruntime.files.json_objects import DuplicateKeyError, unique_object
 from netruntime.weight_files.safetensors_file import SafetensorsFile, cannot_open
-from netruntime.weight_files.safetensors_header import MAX_HEADER, DuplicateKeyError, unique_object
+from netruntime.weight_files.safetensors_header import MAX_HEADER
 from netruntime.weight_files.weight_file import WeightFile
 
 INDEX_SUFFIX = ".safetensors.index.json"

@@ -17,7 +17,7 @@ from netruntime.train.records.jsonl import plain
 
 
 @dataclass(frozen=True)
-class Request:
+class EvalOptions:
     """The command line of `netrun eval`, read."""
 
     file: Path
@@ -35,29 +35,29 @@ class Request:
     reading: Mapping[str, Any]
 
 
-def carry_out(request: Request) -> int:
+def evaluate_model(options: EvalOptions) -> int:
     """Measure and tell. Returns the exit code; raises `NetError`."""
-    open_source(request.file)
-    say = (lambda text: None) if request.as_json else note
-    weights = weights_for(request.file, request.weights)
+    open_source(options.file)
+    say = (lambda text: None) if options.as_json else note
+    weights = weights_for(options.file, options.weights)
     if weights is None:
         say("the weights are random; --weights FILE gives trained ones")
     measured = evaluate(
-        request.file,
-        list(request.data),
+        options.file,
+        list(options.data),
         weights,
-        holdout=request.holdout or 0.0,
-        names=request.names,
-        device=request.device,
-        train=request.overrides,
-        config=request.settings,
-        options=DataOptions(**request.reading),
-        augment=request.augment,
-        batch_size=request.batch_size,
-        seed=request.seed,
+        holdout=options.holdout or 0.0,
+        names=options.names,
+        device=options.device,
+        train=options.overrides,
+        config=options.settings,
+        options=DataOptions(**options.reading),
+        augment=options.augment,
+        batch_size=options.batch_size,
+        seed=options.seed,
         note=say,
     )
-    if request.as_json:
+    if options.as_json:
         print_json({"ok": True, "rows": measured.rows, "figures": plain(measured.figures)})
     else:
         print_figures(measured.figures, measured.classes, measured.rows)

@@ -53,7 +53,7 @@ def evaluate(file: Path, as_json: bool, **options: Any) -> int:
       netrun eval lenet5.net --data digits.npz --holdout 0.2 --resize stretch
       netrun eval lenet5.net --data test.npz --weights runs/x/best.safetensors --json
     """
-    from netruntime.cli.eval.command import Request, carry_out
+    from netruntime.cli.eval.command import EvalOptions, evaluate_model
 
     reading = take_data_options(options)
-    return carry_out(Request(file=file, as_json=as_json, reading=reading, **options))
+    return evaluate_model(EvalOptions(file=file, as_json=as_json, reading=reading, **options))

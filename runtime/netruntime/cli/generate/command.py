@@ -27,7 +27,7 @@ WEIGHTS_SEED = 0
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerateOptions:
     """The command line of `netrun generate`, read."""
 
     file: Path
@@ -79,36 +79,36 @@ class Request:
             raise usage_error("E0920", "--tokenizer and --vocab both say what the tokens are")
 
 
-def carry_out(request: Request) -> int:
+def generate_text(options: GenerateOptions) -> int:
     """Generate and print. Returns the exit code; raises `NetError`."""
-    request.check()
-    network, roles, codec = _open(request)
-    prompt = _prompt(request, roles, codec)
-    inputs = read_inputs(network, roles, request.inputs, codec)
-    end = token_id(request.end, codec, roles.vocabulary) if request.end else codec.end if codec else None
-    if not request.as_json:
-        tell_weights(network, request.weights is not None)
-    printer = None if request.as_json else _Printer(codec, prompt)
+    options.check()
+    network, roles, codec = _open(options)
+    prompt = _prompt(options, roles, codec)
+    inputs = read_inputs(network, roles, options.inputs, codec)
+    end = token_id(options.end, codec, roles.vocabulary) if options.end else codec.end if codec else None
+    if not options.as_json:
+        tell_weights(network, options.weights is not None)
+    printer = None if options.as_json else _Printer(codec, prompt)
     if printer and not roles.given:
         printer.show_prompt()
     found = generate(
         network,
         prompt,
         inputs=inputs,
-        max_new=request.max_new,
-        min_new=request.min_new,
-        temperature=request.heat,
-        top_k=request.top_k,
-        top_p=request.top_p,
-        repetition_penalty=request.repetition_penalty,
+        max_new=options.max_new,
+        min_new=options.min_new,
+        temperature=options.heat,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        repetition_penalty=options.repetition_penalty,
         stop=() if end is None else (end,),
-        beams=request.beams,
-        length_penalty=request.length_penalty,
-        seed=request.seed,
-        cached=not request.no_cache,
-        slide=request.slide,
-        token_input=request.token_input,
-        logits_output=request.logits_output,
+        beams=options.beams,
+        length_penalty=options.length_penalty,
+        seed=options.seed,
+        cached=not options.no_cache,
+        slide=options.slide,
+        token_input=options.token_input,
+        logits_output=options.logits_output,
         stream=printer,
     )
     if printer:
@@ -118,28 +118,28 @@ def carry_out(request: Request) -> int:
     return OK
 
 
-def _open(request: Request) -> tuple[Network, Roles, Codec | None]:
+def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
     """The network, its roles, and its codec: mistakes in those are told before weights are read."""
-    checked = open_checked(request.file, request.settings)
-    model = pick_model(checked, request.model_name)
+    checked = open_checked(options.file, options.settings)
+    model = pick_model(checked, options.model_name)
     graph = build(model)
-    roles = find_roles(model, graph, request.token_input, request.logits_output)
-    device = open_quietly(request.device)
-    weights = weights_for(request.file, request.weights)
-    codec = find_codec(request.vocabulary, request.tokenizer, weights)
+    roles = find_roles(model, graph, options.token_input, options.logits_output)
+    device = open_quietly(options.device)
+    weights = weights_for(options.file, options.weights)
+    codec = find_codec(options.vocabulary, options.tokenizer, weights)
     _check_codec(codec, roles.vocabulary)
-    store = open_weights(graph, weights, checked.weights, request.names, WEIGHTS_SEED)
+    store = open_weights(graph, weights, checked.weights, options.names, WEIGHTS_SEED)
     return Network(checked, model, store, device, WEIGHTS_SEED), roles, codec
 
 
-def _prompt(request: Request, roles: Roles, codec: Codec | None) -> list[int]:
+def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list[int]:
     """The ids to go on from: those of the prompt, after a token that begins texts where one is needed."""
-    text = sys.stdin.read() if request.prompt == "-" else request.prompt or ""
+    text = sys.stdin.read() if options.prompt == "-" else options.prompt or ""
     ids = encode(text, codec, "the prompt") if text else []
-    if request.prompt_ids is not None:
-        ids = read_ids(request.prompt_ids, "the prompt")
-    if request.begin:
-        return [token_id(request.begin, codec, roles.vocabulary), *ids]
+    if options.prompt_ids is not None:
+        ids = read_ids(options.prompt_ids, "the prompt")
+    if options.begin:
+        return [token_id(options.begin, codec, roles.vocabulary), *ids]
     begin = codec.begin if codec else None
     if begin is not None and (not ids or (roles.given and ids[0] != begin)):
         return [begin, *ids]

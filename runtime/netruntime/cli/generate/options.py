@@ -80,6 +80,6 @@ def generate(file: Path, as_json: bool, **options: Any) -> int:
       netrun generate dates.net -w dates.safetensors --input src="3 May 1999" --beams 4
       netrun generate gpt2.net --prompt-ids 464,5417 --greedy --max 20 --json
     """
-    from netruntime.cli.generate.command import Request, carry_out
+    from netruntime.cli.generate.command import GenerateOptions, generate_text
 
-    return carry_out(Request(file=file, as_json=as_json, **options))
+    return generate_text(GenerateOptions(file=file, as_json=as_json, **options))

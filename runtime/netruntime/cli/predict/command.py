@@ -34,7 +34,7 @@ Rows = Sequence[Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictOptions:
     """The command line of `netrun predict`, read."""
 
     file: Path
@@ -53,54 +53,54 @@ class Request:
     reading: Mapping[str, Any]
 
 
-def carry_out(request: Request) -> int:
+def predict_rows(options: PredictOptions) -> int:
     """Predict, save and tell. Returns the exit code; raises `NetError`."""
-    check_target(request.out, KINDS, "predictions")
-    network, weights = _open(request)
-    _spare_inputs(request, weights)
-    reading = DataOptions(**request.reading)
+    check_target(options.out, KINDS, "predictions")
+    network, weights = _open(options)
+    _spare_inputs(options, weights)
+    reading = DataOptions(**options.reading)
     if reading.tokenizer is None:
         reading = replace(reading, vocabulary=vocabulary_beside(weights))
-    data = open_data(list(request.data), network.inputs, reading)
+    data = open_data(list(options.data), network.inputs, reading)
     assert isinstance(data, Dataset)  # files always are
-    if not request.as_json:
+    if not options.as_json:
         for text in (*_weights_note(weights), *data.notes):
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
-    found = list(_predicted(request, network, data))
-    if request.out.suffix.lower() in WHOLE:
+    found = list(_predicted(options, network, data))
+    if options.out.suffix.lower() in WHOLE:
         save_outputs(
-            request.out, {name: _joined(name, [batch[name] for batch in found]) for name in found[0]}
+            options.out, {name: _joined(name, [batch[name] for batch in found]) for name in found[0]}
         )
     else:
-        _save_rows(request, found, labels)
+        _save_rows(options, found, labels)
     rows = len(data)
-    if request.as_json:
-        print_json({"ok": True, "rows": rows, "out": str(request.out)})
+    if options.as_json:
+        print_json({"ok": True, "rows": rows, "out": str(options.out)})
     else:
-        note(f"saved {request.out} for {plural(rows, 'row')}")
+        note(f"saved {options.out} for {plural(rows, 'row')}")
     return OK
 
 
-def _spare_inputs(request: Request, weights: str | None) -> None:
+def _spare_inputs(options: PredictOptions, weights: str | None) -> None:
     """Raises `CommandLineError` E0925 where the predictions would replace what they are made from."""
-    read = [text.rpartition("=")[2].partition(":")[0] for text in request.data]
-    for path in (request.file, *map(Path, (*request.data, *read, *([weights] if weights else ())))):
+    read = [text.rpartition("=")[2].partition(":")[0] for text in options.data]
+    for path in (options.file, *map(Path, (*options.data, *read, *([weights] if weights else ())))):
         with suppress(OSError, ValueError):
-            if request.out.samefile(path):
+            if options.out.samefile(path):
                 message = (
-                    f"{shown(request.out)} is read by this command, and the predictions would replace it"
+                    f"{shown(options.out)} is read by this command, and the predictions would replace it"
                 )
                 raise usage_error("E0925", message, "name another file")
 
 
-def _open(request: Request) -> tuple[Network, str | None]:
-    checked = open_checked(request.file, request.settings)
-    model = pick_model(checked, request.model_name)
-    weights = weights_for(request.file, request.weights)
-    device = open_device(request.device)
-    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
-    return Network(checked, model, store, device, request.seed), weights
+def _open(options: PredictOptions) -> tuple[Network, str | None]:
+    checked = open_checked(options.file, options.settings)
+    model = pick_model(checked, options.model_name)
+    weights = weights_for(options.file, options.weights)
+    device = open_device(options.device)
+    store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+    return Network(checked, model, store, device, options.seed), weights
 
 
 def _weights_note(weights: str | None) -> list[str]:
@@ -109,10 +109,10 @@ def _weights_note(weights: str | None) -> list[str]:
     return [f"the weights are those of {weights}"]
 
 
-def _predicted(request: Request, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
+def _predicted(options: PredictOptions, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
     """The outputs of each batch, on the host."""
-    augment = parse_augment(request.augment).for_evaluation() if request.augment else None
-    made = batches(data, request.batch_size, shuffle=False, augment=augment, prefetch=2)
+    augment = parse_augment(options.augment).for_evaluation() if options.augment else None
+    made = batches(data, options.batch_size, shuffle=False, augment=augment, prefetch=2)
     with closing(made):  # type: ignore[type-var]
         for batch in made:
             results = network.run({name: batch[name] for name in network.inputs})
@@ -131,20 +131,22 @@ def _joined(name: str, parts: Sequence[Array]) -> Array:
     return np.concatenate(parts)
 
 
-def _save_rows(request: Request, found: Rows, labels: Sequence[str] | None) -> None:
+def _save_rows(options: PredictOptions, found: Rows, labels: Sequence[str] | None) -> None:
     """A line for each row: of JSON with the outputs, or of a table with the largest classes."""
-    if request.out.suffix.lower() == ".jsonl":
-        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(request, found, labels)]
+    if options.out.suffix.lower() == ".jsonl":
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, found, labels)]
         text = "".join(f"{line}\n" for line in lines)
     else:
-        text = _table(request, found, labels)
-    write_bytes(request.out, text.encode())
+        text = _table(options, found, labels)
+    write_bytes(options.out, text.encode())
 
 
-def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+def _row_objects(
+    options: PredictOptions, found: Rows, labels: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
     number = 0
     for batch in found:
-        tops = _tops(request.top, batch, labels)
+        tops = _tops(options.top, batch, labels)
         for n in range(len(next(iter(batch.values())))):
             row: dict[str, Any] = {"row": number, "outputs": {k: nested(v[n]) for k, v in batch.items()}}
             if tops:
@@ -153,10 +155,10 @@ def _row_objects(request: Request, found: Rows, labels: Sequence[str] | None) ->
             number += 1
 
 
-def _table(request: Request, found: Rows, labels: Sequence[str] | None) -> str:
+def _table(options: PredictOptions, found: Rows, labels: Sequence[str] | None) -> str:
     """CSV: the number of the row, then the largest classes, each with its chance."""
     widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in found), default=1)
-    count = min(request.top or 1, widest)
+    count = min(options.top or 1, widest)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]

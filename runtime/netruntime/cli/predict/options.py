@@ -46,7 +46,7 @@ def predict(file: Path, as_json: bool, **options: Any) -> int:
       netrun predict lenet5.net --data photos/ --out answers.jsonl --top 3
       netrun predict vae.net --data digits.npz --out outputs.npz
     """
-    from netruntime.cli.predict.command import Request, carry_out
+    from netruntime.cli.predict.command import PredictOptions, predict_rows
 
     reading = take_data_options(options)
-    return carry_out(Request(file=file, as_json=as_json, reading=reading, **options))
+    return predict_rows(PredictOptions(file=file, as_json=as_json, reading=reading, **options))

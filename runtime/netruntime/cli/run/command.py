@@ -30,7 +30,7 @@ DEFAULT_TOP = 5
 
 
 @dataclass(frozen=True)
-class Request:
+class RunOptions:
     """The command line of `netrun run`, read."""
 
     file: Path
@@ -66,31 +66,31 @@ class Request:
         return self.top or (DEFAULT_TOP if self.labels else None)
 
 
-def carry_out(request: Request) -> int:
+def run_model(options: RunOptions) -> int:
     """Run, tell and save. Returns the exit code; raises `NetError`."""
-    labels = read_labels(request.labels) if request.labels else None
-    if request.save:
-        check_target(request.save)
-    network, feeds = _open(request)
-    many = split_feeds(feeds, request.batch_size)
+    labels = read_labels(options.labels) if options.labels else None
+    if options.save:
+        check_target(options.save)
+    network, feeds = _open(options)
+    many = split_feeds(feeds, options.batch_size)
     if many:
-        _run_many(request, network, feeds, many, labels)
+        _run_many(options, network, feeds, many, labels)
     else:
-        _run_once(request, network, feeds, labels)
+        _run_once(options, network, feeds, labels)
     return OK
 
 
-def _open(request: Request) -> tuple[Network, list[Feed]]:
+def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
     """The network, and the feeds of its inputs: mistakes in those are told before weights are read."""
-    checked = open_checked(request.file, request.settings)
-    model = pick_model(checked, request.model_name)
-    check_size_names(model, request.sizes)
-    feeds = parse_feeds(model, request.file, request.inputs)
-    device = open_quietly(request.device)
-    weights = weights_for(request.file, request.weights)
-    store = open_weights(build(model), weights, checked.weights, request.names, request.seed)
-    network = Network(checked, model, store, device, request.seed)
-    return network.tap(*request.taps, keep_outputs=True) if request.taps else network, feeds
+    checked = open_checked(options.file, options.settings)
+    model = pick_model(checked, options.model_name)
+    check_size_names(model, options.sizes)
+    feeds = parse_feeds(model, options.file, options.inputs)
+    device = open_quietly(options.device)
+    weights = weights_for(options.file, options.weights)
+    store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+    network = Network(checked, model, store, device, options.seed)
+    return network.tap(*options.taps, keep_outputs=True) if options.taps else network, feeds
 
 
 def tell_weights(network: Network, named: bool) -> None:
@@ -111,17 +111,17 @@ def open_quietly(name: str) -> Device:
 
 
 def _run_once(
-    request: Request, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
+    options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(feeds, request.input_options)
-    tell_weights(network, request.weights is not None)
+    arrays = read_once(feeds, options.input_options)
+    tell_weights(network, options.weights is not None)
     started = time.perf_counter()
-    outputs = _run(request, network, arrays)
+    outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
-    tops = _tops(request, network.model, outputs, labels)
-    if request.save:
-        save_outputs(request.save, outputs)
-    if request.as_json:
+    tops = _tops(options, network.model, outputs, labels)
+    if options.save:
+        save_outputs(options.save, outputs)
+    if options.as_json:
         document = {"ok": True, "model": network.name, "device": network.device.name, "seconds": seconds}
         document["weights"] = network.weights_from.text
         print_json(document | {"outputs": outputs_json(outputs, tops)})
@@ -129,50 +129,50 @@ def _run_once(
     print_outputs(outputs)
     for top in tops:
         print_top(top)
-    _tell_saved(request)
+    _tell_saved(options)
 
 
 def _run_many(
-    request: Request,
+    options: RunOptions,
     network: Network,
     feeds: Sequence[Feed],
     many: Sequence[Feed],
     labels: Sequence[str] | None,
 ) -> None:
-    tell_weights(network, request.weights is not None)
+    tell_weights(network, options.weights is not None)
     found: list[Item] = []
-    with Progress(count_files(many), hidden=request.as_json) as progress:
-        for batch in read_many(feeds, many, request.batch_size, request.input_options):
-            outputs = _run(request, network, batch.arrays)
+    with Progress(count_files(many), hidden=options.as_json) as progress:
+        for batch in read_many(feeds, many, options.batch_size, options.input_options):
+            outputs = _run(options, network, batch.arrays)
             found += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))
     items = _unique(found)
-    tops = [_tops(request, network.model, outputs, labels) for _, outputs in items]
-    if request.save:
-        save_items(request.save, items)
-    if request.as_json:
+    tops = [_tops(options, network.model, outputs, labels) for _, outputs in items]
+    if options.save:
+        save_items(options.save, items)
+    if options.as_json:
         told = [
             {"name": name, "outputs": outputs_json(o, t)} for (name, o), t in zip(items, tops, strict=True)
         ]
         print_json({"ok": True, "model": network.name, "device": network.device.name, "items": told})
         return
     print_items(items, [top[0] if top else None for top in tops])
-    _tell_saved(request, f" for {plural(len(items), 'item')}")
+    _tell_saved(options, f" for {plural(len(items), 'item')}")
 
 
-def _run(request: Request, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
+def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
     """The outputs, and after them the taps, on the host."""
-    results = network.run(arrays, check_finite=request.check_finite)
+    results = network.run(arrays, check_finite=options.check_finite)
     return {name: network.device.numpy(array) for name, array in results.items()}
 
 
 def _tops(
-    request: Request, model: Model, outputs: Mapping[str, Array], labels: Sequence[str] | None
+    options: RunOptions, model: Model, outputs: Mapping[str, Array], labels: Sequence[str] | None
 ) -> list[TopClasses]:
-    if request.top_count is None:
+    if options.top_count is None:
         return []
     ours = {name: outputs[name] for name in model.outputs if name in outputs}
-    return [top_classes(name, ours[name], request.top_count, labels) for name in with_classes(ours)]
+    return [top_classes(name, ours[name], options.top_count, labels) for name in with_classes(ours)]
 
 
 def _split(network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]) -> list[Item]:
@@ -203,6 +203,6 @@ def _unique(items: Sequence[Item]) -> list[Item]:
     return found
 
 
-def _tell_saved(request: Request, what: str = "") -> None:
-    if request.save:
-        note(f"saved {request.save}{what}")
+def _tell_saved(options: RunOptions, what: str = "") -> None:
+    if options.save:
+        note(f"saved {options.save}{what}")

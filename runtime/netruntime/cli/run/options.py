@@ -97,6 +97,6 @@ def run(file: Path, as_json: bool, **options: Any) -> int:
       netrun run pair.net --input image=cat.png --input mask=mask.npy --json
       netrun run lenet5.net --input random --size B=8 --tap conv1 --save taps.npz
     """
-    from netruntime.cli.run.command import Request, carry_out
+    from netruntime.cli.run.command import RunOptions, run_model
 
-    return carry_out(Request(file=file, as_json=as_json, **options))
+    return run_model(RunOptions(file=file, as_json=as_json, **options))

@@ -28,7 +28,7 @@ NUMBERS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "sa
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainOptions:
     """The command line of `netrun train`, read."""
 
     file: Path
@@ -94,24 +94,24 @@ class Request:
         )
 
 
-def carry_out(request: Request) -> int:
+def train_model(options: TrainOptions) -> int:
     """Train, tell and save. Returns the exit code; raises `NetError`."""
-    if request.valid and request.holdout:
+    if options.valid and options.holdout:
         raise usage_error("E0920", "--valid and --holdout say twice what to validate on", "give one of them")
-    if request.resume and request.no_save:
+    if options.resume and options.no_save:
         raise usage_error("E0920", "--resume goes on from what was saved, and --no-save saves nothing")
-    open_source(request.file)
-    out = request.folder
-    say = (lambda text: None) if request.as_json else note
-    with prepare(request.run(out), note=say) as run, _stopping(run):
+    open_source(options.file)
+    out = options.folder
+    say = (lambda text: None) if options.as_json else note
+    with prepare(options.run(out), note=say) as run, _stopping(run):
         for text in (*run.notes, *_already_over(run)):
             say(text)
         with ExitStack() as stack:
-            run.loop.watchers += [stack.enter_context(w) for w in _watchers(request, run, out)]
+            run.loop.watchers += [stack.enter_context(w) for w in _watchers(options, run, out)]
             run.loop.run()
         with told_warnings(say):
             run.finish(shlex.join(["netrun", *sys.argv[1:]]))
-    return _tell(request, run, out)
+    return _tell(options, run, out)
 
 
 def _already_over(run: Run) -> list[str]:
@@ -122,13 +122,13 @@ def _already_over(run: Run) -> list[str]:
     return [f"nothing is left to train at {place}; more --epochs, --steps or --patience goes on"]
 
 
-def _watchers(request: Request, run: Run, out: Path | None) -> Iterator[Any]:
+def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Any]:
     loop = run.loop
-    if not request.as_json:
-        progress = TrainingProgress(plain=request.plain)
+    if not options.as_json:
+        progress = TrainingProgress(plain=options.plain)
         progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step)
         yield progress
-    if out is not None and request.tensorboard:
+    if out is not None and options.tensorboard:
         yield _closing(TensorBoardLog(out / "tensorboard", step=run.trainer.step))
 
 
@@ -155,11 +155,11 @@ def _stopping(run: Run) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _tell(request: Request, run: Run, out: Path | None) -> int:
+def _tell(options: TrainOptions, run: Run, out: Path | None) -> int:
     """The end of a run in words, or as one JSON document."""
     loop = run.loop
     code = INTERRUPTED if loop.stop_asked and not loop.is_over else OK
-    if request.as_json:
+    if options.as_json:
         print_json(
             {
                 "ok": code == OK,
@@ -171,7 +171,7 @@ def _tell(request: Request, run: Run, out: Path | None) -> int:
         return code
     if code == INTERRUPTED:
         words = shlex.join(["netrun", *sys.argv[1:]])
-        again = words if request.resume else f"{words} --resume"
+        again = words if options.resume else f"{words} --resume"
         note(f"stopped and saved at step {run.trainer.step}; go on with: {again}" if out else "stopped")
     elif out is not None:
         files = [str(path) for path in (out / BEST, out / LAST) if path.is_file()]

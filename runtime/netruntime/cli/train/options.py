@@ -89,7 +89,7 @@ def train(file: Path, as_json: bool, **options: Any) -> int:
       netrun train lenet5.net --data train.npz --valid valid.npz --out runs/x --resume
       netrun train gpt.net --data book.txt --holdout 0.1 --window 64 --lr 3e-4
     """
-    from netruntime.cli.train.command import Request, carry_out
+    from netruntime.cli.train.command import TrainOptions, train_model
 
     reading = take_data_options(options)
-    return carry_out(Request(file=file, as_json=as_json, reading=reading, **options))
+    return train_model(TrainOptions(file=file, as_json=as_json, reading=reading, **options))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from netruntime.errors import TrainingError, shown
+from netruntime.files.json_objects import unique_object
 from netruntime.train.checkpoint.contract import JSON
-from netruntime.weight_files.safetensors_header import unique_object
 
 MANIFEST = "manifest.json"
 WEIGHTS_FILE, STATE_FILE = "weights.safetensors", "state.safetensors"
