@@ -14,12 +14,12 @@ from rich.text import Text
 
 from demo import places
 from netruntime.data import DataOptions
-from netruntime.data.resize import resize_pictures
 from netruntime.engine.loading import load
 from netruntime.engine.network import Network
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
+from netruntime.readers.resize import resize_pictures
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.pictures import confusion_table, confusion_text, half_blocks, shade_text
 from netruntime.train.run import Request, prepare

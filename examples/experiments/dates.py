@@ -25,7 +25,7 @@ from recording import EXAMPLES, RUNS, machine, table
 
 import netruntime as nr
 from netruntime.charts import Chart, Series, heat_map, line_charts
-from netruntime.data.vocabulary import Characters
+from netruntime.readers.vocabulary import Characters
 
 Array = np.ndarray[Any, Any]
 SOURCE = EXAMPLES / "dates.net"

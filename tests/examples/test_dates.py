@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import netruntime as nr
-from netruntime.data.vocabulary import Characters
+from netruntime.readers.vocabulary import Characters
 from zoo.examples import EXAMPLES
 
 SOURCE = EXAMPLES / "dates.net"

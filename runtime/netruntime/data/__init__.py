@@ -5,11 +5,11 @@ from netruntime.data.batches import batch_count, batches
 from netruntime.data.checks import compare_classes
 from netruntime.data.dataset import Dataset, StreamDataset, Subset
 from netruntime.data.open import DataSpec, open_data
-from netruntime.data.options import DataOptions
 from netruntime.data.sampler import Sampler
 from netruntime.data.splitting import split
-from netruntime.data.table import ColumnInfo
-from netruntime.data.vocabulary import Characters, Codec, make_codec
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import ColumnInfo
+from netruntime.readers.vocabulary import Characters, Codec, make_codec
 
 __all__ = [
     "Augment",

@@ -12,9 +12,9 @@ import numpy as np
 from netdsl.diagnostics import suggest
 from netruntime.data.dataset import Dataset
 from netruntime.data.sampler import uniform
-from netruntime.data.table import ColumnInfo
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.table import ColumnInfo
 
 _STATISTICS_ROWS = 512
 _SMALLEST_STD = 1e-6

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from netruntime.data.options import DataOptions
 from netruntime.errors import DataInputError, shown
+from netruntime.readers.options import DataOptions
 
 VOCABULARY, CLASSES, TOKENIZER = "vocab.json", "classes.json", "tokenizer.json"
 

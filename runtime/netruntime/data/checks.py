@@ -8,9 +8,9 @@ import numpy as np
 
 from netdsl.types import TensorType
 from netruntime.data.dataset import Dataset
-from netruntime.data.options import IGNORED_LABEL
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError
+from netruntime.readers.options import IGNORED_LABEL
 
 _CHUNK = 4096
 

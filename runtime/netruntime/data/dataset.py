@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from netruntime.data.table import ColumnInfo
 from netruntime.files.arrays import Array
+from netruntime.readers.table import ColumnInfo
 
 
 @runtime_checkable

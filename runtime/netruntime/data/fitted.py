@@ -10,11 +10,11 @@ import numpy as np
 
 from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite, refuse_values
 from netruntime.data.matching import Bound, Match
-from netruntime.data.options import IGNORED_LABEL, DataOptions
 from netruntime.data.padding import pad_rows
-from netruntime.data.table import ColumnInfo, Table, Values
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
+from netruntime.readers.options import IGNORED_LABEL, DataOptions
+from netruntime.readers.table import ColumnInfo, Table, Values
 
 
 @dataclass(frozen=True)

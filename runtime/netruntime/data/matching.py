@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from netdsl.diagnostics import suggest
 from netdsl.types import TensorType
-from netruntime.data.conforming import Fit, Wanted, conform, could_fit, holds_classes
-from netruntime.data.options import DataOptions
 from netruntime.data.padding import LENGTH, Filler, filler_kind
-from netruntime.data.table import ColumnInfo, Table
 from netruntime.errors import DataInputError, shown
+from netruntime.readers.conforming import Fit, Wanted, conform, could_fit, holds_classes
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import ColumnInfo, Table
 
 MAX_TRIED = 12
 """With more columns than this left over, no assignment is looked for: it could not be the only one."""

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from netdsl.types import TensorType
+from netruntime.data.embedded import RowReader, RowStream, RowTable
 from netruntime.data.fitted import FittedDataset
-from netruntime.data.formats.embedded import RowReader, RowStream, RowTable
 from netruntime.data.matching import Match, match_columns
-from netruntime.data.options import DataOptions
-from netruntime.data.table import ColumnInfo
 from netruntime.files.arrays import Array
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import ColumnInfo
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netruntime.data.beside import TOKENIZER, beside, read_names, vocabulary_beside
-from netruntime.data.options import DataOptions
-from netruntime.data.vocabulary import Characters, Codec, make_codec
 from netruntime.errors import DataInputError, GenerationError, shown
+from netruntime.readers.options import DataOptions
+from netruntime.readers.vocabulary import Characters, Codec, make_codec
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a tokenizer gives for a character of which bytes are missing."""

@@ -10,8 +10,8 @@ import pytest
 from data_inputs import wants
 
 from netruntime.data import DataOptions, open_data
-from netruntime.data.formats.arrays_of_numpy import read_array_file
 from netruntime.errors import DataInputError
+from netruntime.readers.formats.arrays import read_array_file
 
 GREY = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4)
 LABEL = np.array([0, 1])

@@ -9,8 +9,8 @@ import pytest
 from data_inputs import wants
 
 from netruntime.data import DataOptions, open_data, split
-from netruntime.data.vocabulary import make_codec
 from netruntime.errors import DataInputError
+from netruntime.readers.vocabulary import make_codec
 
 LM = wants(ids="i32[B, T]", label="i32[B, T]")
 PAIRS = wants(

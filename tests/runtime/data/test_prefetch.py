@@ -9,13 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from netruntime.data.prefetch import prefetch
+from netruntime.data.prefetch import THREAD, prefetch
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert [t.name for t in threading.enumerate() if t.name == "netdsl-prefetch"] == []
+    assert [t.name for t in threading.enumerate() if t.name.startswith(THREAD)] == []
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 50])

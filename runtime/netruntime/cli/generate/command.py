@@ -16,12 +16,12 @@ from netruntime.cli.common.output import colour_wanted, json_number, note, plura
 from netruntime.cli.common.sources import open_checked, pick_model, weights_for
 from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
 from netruntime.cli.run.command import open_quietly, tell_weights
-from netruntime.data.vocabulary import Codec
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import GenerationError
 from netruntime.generation import Generated, Roles, find_roles, generate
 from netruntime.generation.text import GrowingText, find_codec, token_id
+from netruntime.readers.vocabulary import Codec
 
 WEIGHTS_SEED = 0
 

@@ -12,11 +12,11 @@ from netdsl.diagnostics import suggest
 from netdsl.model import Slot
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import input_spec
-from netruntime.data.vocabulary import Codec
 from netruntime.engine.network import Network
 from netruntime.errors import GenerationError, shown
 from netruntime.generation.roles import Roles
 from netruntime.readers.inputs import FILE_SUFFIXES, INLINE_TEXT, read_input
+from netruntime.readers.vocabulary import Codec
 
 INLINE_IDS = "ids:"
 

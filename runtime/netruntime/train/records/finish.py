@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netruntime.data.augment import Normalise
-from netruntime.data.options import DEFAULT_OPTIONS
+from netruntime.readers.options import DEFAULT_OPTIONS
 from netruntime.train.checkpoint.writing import write_text, writing
 from netruntime.train.records.card import card_text
 from netruntime.train.records.curves import write_curves

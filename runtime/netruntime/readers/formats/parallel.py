@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from netruntime.data.formats.files import read_text_file
-from netruntime.data.options import DataOptions
-from netruntime.data.table import Column, ColumnTable, RaggedColumn, Role, table_of
-from netruntime.data.vocabulary import Codec, make_codec
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.opening import read_text_file
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import Column, ColumnTable, RaggedColumn, Role, table_of
+from netruntime.readers.vocabulary import Codec, make_codec
 
 Pair = tuple[int, str, str]
 """A line's number, the source sentence and the target sentence."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from netruntime.data.formats.tables import LineColumn, word_column
-from netruntime.data.options import DataOptions
-from netruntime.data.table import Column, ColumnTable, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.words import LineColumn, word_column
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import Column, ColumnTable, table_of
 
 _NOT_WHOLE = frozenset(".eEnN")
 

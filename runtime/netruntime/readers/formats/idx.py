@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from netruntime.data.formats.files import ZIP_DAMAGE, open_binary
-from netruntime.data.table import ArrayColumn, Column, ColumnTable, Role, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, fits_memory
+from netruntime.readers.formats.opening import ZIP_DAMAGE, open_binary
+from netruntime.readers.table import ArrayColumn, Column, ColumnTable, Role, table_of
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAME = re.compile(r".*[.-]idx\d-ubyte(\.gz)?", re.IGNORECASE)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.data.formats.tables import word_column
-from netruntime.data.options import DataOptions
-from netruntime.data.table import ArrayColumn, Column, ColumnTable, RaggedColumn, table_of
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.words import word_column
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import ArrayColumn, Column, ColumnTable, RaggedColumn, table_of
 
 
 def read_parquet(path: Path, options: DataOptions) -> ColumnTable:

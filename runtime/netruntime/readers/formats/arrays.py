@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from netruntime.data.table import ColumnTable, array_table
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.numpy_files import ArrayFileError, npy_layout, npz_members, read_npz_array
+from netruntime.readers.table import ColumnTable, array_table
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netruntime.data.options import DataOptions
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.options import DataOptions
 from netruntime.readers.text import load_tokenizer
 
 SPECIAL = ("<pad>", "<begin>", "<end>")

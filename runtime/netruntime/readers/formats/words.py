@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netruntime.data.options import DataOptions
-from netruntime.data.table import ArrayColumn, Column, RaggedColumn
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import TextOptions
+from netruntime.readers.options import DataOptions
+from netruntime.readers.table import ArrayColumn, Column, RaggedColumn
 from netruntime.readers.text import load_tokenizer
 
 Place = Callable[[int], str]

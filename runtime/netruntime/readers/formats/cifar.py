@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netruntime.data.table import Column, ColumnInfo, ColumnTable, Role, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Role, table_of
 
 PIXELS = 3 * 32 * 32
 _CLASS_FILES = {"label": ("batches.meta.txt", "fine_label_names.txt"), "coarse": ("coarse_label_names.txt",)}

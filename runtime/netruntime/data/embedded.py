@@ -9,9 +9,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netruntime.data.table import ArrayColumn, Column, ColumnInfo, ColumnTable, RaggedColumn, Values, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, short_name, to_host
+from netruntime.readers.table import (
+    ArrayColumn,
+    Column,
+    ColumnInfo,
+    ColumnTable,
+    RaggedColumn,
+    Values,
+    table_of,
+)
 
 _SAMPLE = 8
 """How many rows are looked at to tell whether rows differ in length."""

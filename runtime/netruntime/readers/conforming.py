@@ -10,11 +10,11 @@ import numpy as np
 
 from netdsl.dims import Dim
 from netdsl.types import DType, TensorType
-from netruntime.data.options import DataOptions
-from netruntime.data.pictures import Picture, PictureFit, channels_first, picture_of, three
-from netruntime.data.table import ColumnInfo
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, cast
+from netruntime.readers.options import DataOptions
+from netruntime.readers.pictures import Picture, PictureFit, channels_first, picture_of, three
+from netruntime.readers.table import ColumnInfo
 from netruntime.sizes import SizeClashError, bind_sizes
 
 Step = Callable[[Array], Array]

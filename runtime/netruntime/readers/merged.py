@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from netruntime.data.table import Column, ColumnInfo, ColumnTable, Values, table_of
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Values, table_of
 
 
 def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnTable:

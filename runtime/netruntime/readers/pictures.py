@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from netdsl.dims import Dim
-from netruntime.data.resize import resize_pictures
-from netruntime.data.table import ColumnInfo
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import Resize
+from netruntime.readers.resize import resize_pictures
+from netruntime.readers.table import ColumnInfo
 
 Picture = tuple[int, int, int]
 """Channels, height and width."""

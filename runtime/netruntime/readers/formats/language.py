@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from netdsl.types import TensorType
-from netruntime.data.formats.files import read_text_file
-from netruntime.data.options import DEFAULT_WINDOW, DataOptions
-from netruntime.data.padding import filler_kind
-from netruntime.data.table import Column, ColumnInfo, ColumnTable, Role, table_of
-from netruntime.data.vocabulary import make_codec
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.opening import read_text_file
+from netruntime.readers.options import DEFAULT_WINDOW, DataOptions
+from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Role, table_of
+from netruntime.readers.vocabulary import make_codec
 
 
 def read_language(path: Path, wanted: Mapping[str, TensorType], options: DataOptions) -> ColumnTable:
@@ -81,8 +80,8 @@ class WindowColumn:
 def _window(wanted: Mapping[str, TensorType], options: DataOptions) -> tuple[int, int]:
     fixed = {
         type.shape[1].value
-        for name, type in wanted.items()
-        if type.rank == 2 and type.dtype.is_int and type.shape[1].is_fixed and filler_kind(name, type) is None
+        for type in wanted.values()
+        if type.rank == 2 and type.dtype.is_int and type.shape[1].is_fixed
     }
     width = options.window or (fixed.pop() if len(fixed) == 1 else DEFAULT_WINDOW)
     stride = options.stride or width

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from netdsl.types import DType, TensorType, tensor
-from netruntime.data.options import DataOptions
-from netruntime.data.pictures import Picture, target_picture
-from netruntime.data.table import ArrayColumn, Column, ColumnInfo, ColumnTable, table_of
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.images import IMAGE_SUFFIXES, read_image
 from netruntime.readers.input_spec import ImageOptions, InputSpec
+from netruntime.readers.options import DataOptions
+from netruntime.readers.pictures import Picture, target_picture
+from netruntime.readers.table import ArrayColumn, Column, ColumnInfo, ColumnTable, table_of
 
 
 def find_pictures(folder: Path) -> list[Path]:
