@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Self
+from typing import Self
 
 from netdsl.diagnostics import NetError, error
 from netdsl.source import Span
@@ -50,21 +49,6 @@ class MissingExtraError(_MadeError):
 
 class DeviceError(_MadeError):
     """A device that was asked for and cannot be used (E0910-E0919)."""
-
-
-def failed_step(code: str, message: str, node: Mapping[str, Any]) -> DataInputError:
-    """An error of a step, from the attributes of its node in the graph.
-
-    It shows the user's own line of the `.net` file, not one of a standard block.
-    """
-    return DataInputError(error(code, message, user_span(node), path=node["label"]).diagnostics)
-
-
-def user_span(node: Mapping[str, Any]) -> Span:
-    """The place of a node in the user's own file: of its innermost call that is not in a standard block."""
-    spans = [node["span"], *(frame.span for frame in reversed(node["chain"]))]
-    found: Span = next((s for s in spans if not s.source.name.startswith("std/")), spans[0])
-    return found
 
 
 def need_extra(module: str, extra: str, what_for: str) -> ModuleType:

@@ -12,7 +12,7 @@ def operators(body: str) -> list[tuple[str, str]]:
     """The label and the operator of every node of a model of one line."""
     text = f"net 1.0\nmodel M(x: f32[B, 4]) {{ return {body} }}\n"
     graph = build(check(load_module(Source("once.net", text))).models["M"])
-    return [(data["label"], data["op"].name) for _, data in graph.nodes(data=True)][1:-1]
+    return [(data.label, data.op.name) for _, data in graph.operators()][1:-1]
 
 
 def test_nested_functions_add_one_operator_each() -> None:

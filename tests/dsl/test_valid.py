@@ -31,18 +31,18 @@ def describe_model(model: Model) -> Iterator[str]:
     """The signature, the free sizes, and every weight with its label path."""
     yield f"model {model.name}({named(model.inputs)}) -> ({named(model.outputs)})"
     yield f"  free: {', '.join(model.symbols)}"
-    nodes = build(model).nodes.values()
+    nodes = [node for _, node in build(model).operators()]
     yield f"  nodes: {len(nodes)}"
     for node in nodes:
-        if isinstance(node["op"], Parameter):
-            yield f"  {node['op'].role} {node['label']}: {node['types'][0]} = {node['op'].init}"
+        if isinstance(node.op, Parameter):
+            yield f"  {node.op.role} {node.label}: {node.types[0]} = {node.op.init}"
 
 
 def describe_phase(phase: Phase) -> Iterator[str]:
     """The model of a `train` section without its weights, and the settings."""
     yield f"train {phase.name}({named(phase.model.inputs)}) -> ({named(phase.model.outputs)})"
     graph = build(phase.model)
-    weights = [node["label"] for node in graph.nodes.values() if isinstance(node["op"], Parameter)]
+    weights = [node.label for _, node in graph.operators() if isinstance(node.op, Parameter)]
     yield f"  weights: {', '.join(weights)}"
     yield f"  free: {', '.join(phase.model.symbols)}"
     for metric in phase.metrics:

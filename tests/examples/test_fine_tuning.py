@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-import networkx as nx
 import numpy as np
 import pytest
 
@@ -84,7 +83,7 @@ def test_a_frozen_encoder_has_no_backward_pass(checkpoint: Path) -> None:
 
 def backward_labels(run: Run) -> set[str]:
     """The label paths of the operators whose gradients a step computes."""
-    labels = nx.get_node_attributes(run.trainer.phases[0].step.graph, "label").values()
+    labels = [node.label for _, node in run.trainer.phases[0].step.graph.operators()]
     return {label.removeprefix("grad.") for label in labels if label.startswith("grad.")}
 
 

@@ -46,10 +46,10 @@ def run_phase(
     """Run a phase; weights that are not given start as zeros or ones, as they are declared."""
     device = open_device("cpu")
     graph = build(phase.model)
-    ports = {name: (node, 0) for name, node in graph.graph["outputs"].items()}
-    updates = graph.graph["updates"]
-    nodes = {d["label"]: n for n, d in graph.nodes(data=True) if isinstance(d["op"], Parameter)}
-    nodes |= graph.graph["inputs"]
+    ports = graph.interface.output_ports
+    updates = graph.interface.updates
+    nodes = {d.label: n for n, d in graph.operators() if isinstance(d.op, Parameter)}
+    nodes |= graph.interface.inputs
     gradients: dict[str, Any] = {}
     if wrt:
         found = differentiate(graph, ports["loss"], [(nodes[name], 0) for name in wrt])
@@ -68,9 +68,9 @@ def run_phase(
 def starts(graph: Any) -> dict[str, Any]:
     """Every weight that is declared `zeros` or `ones`."""
     found = {}
-    for node in graph.nodes.values():
-        if isinstance(node["op"], Parameter) and node["op"].init.kind in STARTS:
-            type_ = node["types"][0]
+    for _, node in graph.operators():
+        if isinstance(node.op, Parameter) and node.op.init.kind in STARTS:
+            type_ = node.types[0]
             shape = tuple(int(size) for size in type_.shape)
-            found[node["label"]] = np.full(shape, STARTS[node["op"].init.kind], type_.dtype.numpy_name)
+            found[node.label] = np.full(shape, STARTS[node.op.init.kind], type_.dtype.numpy_name)
     return found

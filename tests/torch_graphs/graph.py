@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from netdsl.graph import Port
+from netdsl.graph import Graph, Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.base import Op
 from netdsl.ops.create.random import Dropout, Normal
@@ -52,17 +52,17 @@ class TorchGraph:
 
     def __init__(
         self,
-        graph: nx.MultiDiGraph,
+        graph: Graph,
         sizes: Mapping[str, int],
         seed: int | None = 0,
         outputs: Sequence[str] | None = None,
     ) -> None:
         self.graph = graph
         self.seed = seed
-        found: dict[str, int] = graph.graph["outputs"]
-        self.outputs = {name: node for name, node in found.items() if outputs is None or name in outputs}
-        self.inputs = {node: _inputs(graph, node) for node in graph}
-        self.ops: dict[int, Op] = {node: graph.nodes[node]["op"].bind(sizes) for node in graph}
+        names = graph.interface.outputs
+        self.outputs = {name: node for name, node in names.items() if outputs is None or name in outputs}
+        self.inputs = {node: graph.inputs_of(node) for node in graph}
+        self.ops: dict[int, Op] = {node: graph.node(node).op.bind(sizes) for node in graph}
         ends = set(self.outputs.values())
         self.needed = sorted(ends.union(*(nx.ancestors(graph, node) for node in ends)))
 
@@ -82,7 +82,7 @@ class TorchGraph:
             if isinstance(op, Input):
                 result: Any = torch.as_tensor(inputs[op.slot])
             elif isinstance(op, Parameter):
-                result = weights[self.graph.nodes[node]["label"]]
+                result = weights[self.graph.node(node).label]
             elif isinstance(op, BatchNormTraining):
                 result = self._batch_norm(node, ran, weights)
             else:
@@ -104,11 +104,11 @@ class TorchGraph:
         """Our runtime's generator of a node; see `netruntime.engine.executor`."""
         if self.seed is None or not self.ops[node].is_random:
             return None
-        key = (self.seed, zlib.crc32(self.graph.nodes[node]["label"].encode()))
+        key = (self.seed, zlib.crc32(self.graph.node(node).label.encode()))
         return np.random.default_rng(np.random.SeedSequence(key))
 
     def _batch_norm(self, node: int, ran: Ran, weights: Mapping[str, Tensor]) -> Tensor:
-        layer = self.graph.nodes[node]["chain"][-1].label
+        layer = self.graph.node(node).chain[-1].label
         labels = [f"{layer}.running_mean", f"{layer}.running_var"]
         mean, var = (weights[label].detach().clone() for label in labels)
         values = [ran.values[port] for port in self.inputs[node] if port is not None]
@@ -168,9 +168,3 @@ def _random(op: Any, args: Sequence[Any], rng: np.random.Generator | None) -> Te
 
 def _where(alive: Tensor, new: Tensor, old: Any) -> Tensor:
     return torch.where(alive.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-
-def _inputs(graph: nx.MultiDiGraph, node: int) -> list[Port | None]:
-    """The ports a node reads, by slot."""
-    edges = {data["slot"]: (source, data["output"]) for source, _, data in graph.in_edges(node, data=True)}
-    return [edges.get(slot) for slot in range(max(edges, default=-1) + 1)]

@@ -47,19 +47,18 @@ def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Array:
 
 def parameter_count(net: Network) -> int:
     """The numbers in the trained parameters, from the graph: no weight is drawn for it."""
-    nodes = [data for _, data in net.graph.nodes(data=True) if isinstance(data["op"], Parameter)]
-    return sum(data["types"][0].size.value for data in nodes if data["op"].role == "param")
+    nodes = [data for _, data in net.graph.operators() if isinstance(data.op, Parameter)]
+    return sum(data.types[0].size.value for data in nodes if data.op.role == "param")
 
 
 def multiply_adds(net: Network, part: str = "", **sizes: int) -> int:
     """The multiply-adds for these values of the free sizes: of the whole, or under one label path."""
     total = 0
-    for node, data in net.graph.nodes(data=True):
-        if not f"{data['label']}.".startswith(f"{part}." if part else ""):
+    for node, data in net.graph.operators():
+        if not f"{data.label}.".startswith(f"{part}." if part else ""):
             continue
-        edges = sorted(net.graph.in_edges(node, data=True), key=lambda edge: edge[2]["slot"])
-        types = [net.graph.nodes[source]["types"][edge["output"]] for source, _, edge in edges]
-        total += data["op"].cost(*types).substitute(sizes).value
+        types = [type_ for type_ in net.graph.input_types(node) if type_ is not None]
+        total += data.op.cost(*types).substitute(sizes).value
     return total
 
 

@@ -38,9 +38,9 @@ def test_outputs_of_table_1() -> None:
     """The column "output size", rows and channels, of each inception."""
     net = load_example("googlenet")
     found = {
-        data["label"].split(".")[0]: (data["types"][0].shape[2].value, data["types"][0].shape[1].value)
-        for _, data in net.graph.nodes(data=True)
-        if data["op"].name == "concat"
+        data.label.split(".")[0]: (data.types[0].shape[2].value, data.types[0].shape[1].value)
+        for _, data in net.graph.operators()
+        if data.op.name == "concat"
     }
     assert found == {
         "inception3a": (28, 256),

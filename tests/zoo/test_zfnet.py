@@ -28,9 +28,9 @@ def test_sizes_of_figure_3() -> None:
     """The figure gives the rows of each layer's output: 110 and 55, 26 and 13, 13, 13, 13 and 6."""
     net = load_example("zfnet")
     found = [
-        data["types"][0].shape[-1].value
-        for _, data in net.graph.nodes(data=True)
-        if data["op"].name in ("conv", "max_pool")
+        data.types[0].shape[-1].value
+        for _, data in net.graph.operators()
+        if data.op.name in ("conv", "max_pool")
     ]
     assert found == [110, 55, 26, 13, 13, 13, 13, 6]
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 import networkx as nx
 
 from netdsl.diagnostics import NetError, error
-from netdsl.graph import Port, inputs_of
+from netdsl.graph import Graph, Port
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netdsl.ops.sequence.scan import Scan
 from netruntime.autodiff.lower import lower
 from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scans import scan_gradient
-from netruntime.autodiff.tape import GraphTape, origin_of
-from netruntime.errors import user_span
+from netruntime.autodiff.tape import GraphTape, under
 
 PREFIX = "grad"
 """Label paths of the backward pass begin with this."""
@@ -30,12 +29,12 @@ class Differentiated:
     says where the ports of the given graph are in this one.
     """
 
-    graph: nx.MultiDiGraph
+    graph: Graph
     targets: tuple[Port, ...]
     gradients: tuple[Port | None, ...]
     moved: Mapping[Port, Port]
 
-    def required(self, graph: nx.MultiDiGraph, loss: Port, target: Port) -> Port:
+    def required(self, graph: Graph, loss: Port, target: Port) -> Port:
         """The gradient with respect to one target of the given graph.
 
         Raises `NetError` E1134 where the loss does not depend on it, or only through operators whose
@@ -48,7 +47,7 @@ class Differentiated:
 
 
 def differentiate(
-    graph: nx.MultiDiGraph, loss: Port, wrt: Sequence[Port], *, recompute: Sequence[str] = ()
+    graph: Graph, loss: Port, wrt: Sequence[Port], *, recompute: Sequence[str] = ()
 ) -> Differentiated:
     """Add the backward pass of a scalar: its gradients with respect to the values `wrt`.
 
@@ -80,31 +79,31 @@ def differentiate(
     return Differentiated(tape.graph, tuple(wrt), gradients, lowered.moved)
 
 
-def _check(graph: nx.MultiDiGraph, loss: Port, wrt: Sequence[Port]) -> None:
-    type_ = graph.nodes[loss[0]]["types"][loss[1]]
+def _check(graph: Graph, loss: Port, wrt: Sequence[Port]) -> None:
+    type_ = graph.type_of(loss)
     if type_.rank or not type_.dtype.is_float:
         help = "give a scalar: `mean(..)` or `sum(..)` of it"
         raise _failed(
             graph, loss[0], "E1130", f"a gradient is taken of one number, and this is {type_}", help
         )
     for node, output in wrt:
-        type_ = graph.nodes[node]["types"][output]
+        type_ = graph.type_of((node, output))
         if not type_.dtype.is_float:
-            message = f"there is no gradient with respect to `{graph.nodes[node]['label']}`, which is {type_}"
+            message = f"there is no gradient with respect to `{graph.node(node).label}`, which is {type_}"
             raise _failed(graph, node, "E1131", message, "ask for one of a float type")
 
 
-def _failed(graph: nx.MultiDiGraph, node: int, code: str, message: str, help: str | None) -> NetError:
-    data = graph.nodes[node]
-    return error(code, message, user_span(data), path=data["label"], help=help)
+def _failed(graph: Graph, node: int, code: str, message: str, help: str | None) -> NetError:
+    data = graph.node(node)
+    return error(code, message, data.user_span, path=data.label, help=help)
 
 
-def _unreached(graph: nx.MultiDiGraph, loss: Port, target: Port) -> NetError:
+def _unreached(graph: Graph, loss: Port, target: Port) -> NetError:
     """Why no gradient arrives: no path at all, or one through an operator that ends it."""
-    label, name = graph.nodes[target[0]]["label"], graph.nodes[loss[0]]["label"]
+    label, name = graph.node(target[0]).label, graph.node(loss[0]).label
     path = nx.descendants(graph, target[0]) & (nx.ancestors(graph, loss[0]) | {loss[0]})
     for node in sorted(path):
-        op: Op = graph.nodes[node]["op"]
+        op = graph.node(node).op
         if op.no_gradient:
             message = f"`{name}` depends on `{label}` only through `{op.name}`, which {op.no_gradient}"
             return _failed(graph, node, "E1134", message, "use a smooth function in its place")
@@ -112,13 +111,13 @@ def _unreached(graph: nx.MultiDiGraph, loss: Port, target: Port) -> NetError:
     return _failed(graph, target[0], "E1134", f"`{name}` does not depend on `{label}`", help)
 
 
-def _between(graph: nx.MultiDiGraph, targets: Sequence[Port], loss: Port) -> set[Port]:
+def _between(graph: Graph, targets: Sequence[Port], loss: Port) -> set[Port]:
     """The values that carry a float from one of the targets towards the loss."""
     needed = {loss[0]} | nx.ancestors(graph, loss[0])
     carrying = set(targets)
     for node in sorted(needed):
-        if any(port in carrying for port in inputs_of(graph, node)):
-            types = graph.nodes[node]["types"]
+        if any(port in carrying for port in graph.inputs_of(node)):
+            types = graph.node(node).types
             carrying |= {(node, n) for n, type_ in enumerate(types) if type_.dtype.is_float}
     return carrying
 
@@ -143,13 +142,13 @@ class _Backward:
 
     def visit(self, node: int) -> None:
         """Hand what flows into a node's outputs on to its inputs."""
-        data = self.tape.graph.nodes[node]
-        grads = [self._total((node, n)) for n in range(len(data["types"]))]
-        inputs = inputs_of(self.tape.graph, node)
+        data = self.tape.graph.node(node)
+        grads = [self._total((node, n)) for n in range(len(data.types))]
+        inputs = self.tape.graph.inputs_of(node)
         wanted = [port in self.carrying for port in inputs]
         if all(grad is None for grad in grads) or not any(wanted):
             return
-        op: Op = data["op"]
+        op = data.op
         if op.no_gradient:
             help = "leave its gradient out with `stop_gradient(..)`, or use a smooth function"
             raise _failed(
@@ -178,7 +177,7 @@ class _Backward:
 
     def _give(self, port: Port | None, value: Value, op: Op) -> None:
         assert port is not None
-        wanted = self.tape.graph.nodes[port[0]]["types"][port[1]]
+        wanted = self.tape.graph.type_of(port)
         assert value.type == wanted, f"the gradient of `{op.name}` is {value.type}, and its input {wanted}"
         self.found.setdefault(port, []).append(value)
 
@@ -194,4 +193,4 @@ class _Backward:
 
     def _at(self, node: int) -> None:
         """Nodes made from here on come from this one."""
-        self.tape.origin = replace(origin_of(self.tape.graph, node).under(PREFIX), stream="")
+        self.tape.origin = replace(under(self.tape.graph.node(node), PREFIX), stream="")

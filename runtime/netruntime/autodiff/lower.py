@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import networkx as nx
-
-from netdsl.graph import Port, inputs_of
-from netdsl.ops.contract.base import Op
+from netdsl.graph import Graph, Node, Port
 from netdsl.ops.contract.value import Value, emitted
 from netdsl.ops.linear.linear import Linear, MatMul
 from netdsl.ops.sequence.scan import ProgramStep, Scan
-from netdsl.types import TensorType
-from netruntime.autodiff.tape import GraphTape, Origin, ProgramTape, origin_of
+from netruntime.autodiff.tape import GraphTape, ProgramTape
 
 
 @dataclass(frozen=True)
@@ -28,44 +24,30 @@ class Lowered:
     moved: dict[Port, Port]
 
 
-def lower(graph: nx.MultiDiGraph) -> Lowered:
+def lower(graph: Graph) -> Lowered:
     """Copy a graph into one whose operators all have gradients of their own, as far as they have any."""
-    tape = GraphTape(nx.MultiDiGraph())
+    tape = GraphTape(Graph())
     moved: dict[Port, Port] = {}
-    for node in sorted(graph):
-        data = graph.nodes[node]
-        inputs = [None if port is None else moved[port] for port in inputs_of(graph, node)]
-        ports = _add(tape, data["op"], inputs, data["types"], origin_of(graph, node))
-        moved |= {(node, n): port for n, port in enumerate(ports)}
-    tape.graph.graph.update(graph.graph)
-    _move_names(tape.graph, moved)
+    for number, node in graph.operators():
+        inputs = [None if port is None else moved[port] for port in graph.inputs_of(number)]
+        moved |= {(number, n): port for n, port in enumerate(_add(tape, node, inputs))}
+    tape.graph.name = graph.name
+    tape.graph.interface = graph.interface.moved(moved)
     return Lowered(tape, moved)
 
 
-def _move_names(graph: nx.MultiDiGraph, moved: dict[Port, Port]) -> None:
-    names = graph.graph
-    for kind in ("inputs", "outputs"):
-        names[kind] = {name: moved[(node, 0)][0] for name, node in names[kind].items()}
-    names["blocks"] = {
-        label: tuple(None if port is None else moved[port] for port in ports)
-        for label, ports in names["blocks"].items()
-    }
-    if "updates" in names:
-        names["updates"] = {label: moved[port] for label, port in names["updates"].items()}
-
-
-def _add(
-    tape: GraphTape, op: Op, inputs: Sequence[Port | None], types: Sequence[TensorType], origin: Origin
-) -> list[Port]:
-    tape.origin = origin
+def _add(tape: GraphTape, node: Node, inputs: Sequence[Port | None]) -> list[Port]:
+    """The values of a node on a tape, as one node or in parts."""
+    tape.origin = node
+    op = node.op
     if isinstance(op, Scan):
         op, inputs = _lean(tape, op, inputs)
     else:
         parts = op.in_parts(*(None if port is None else tape.value(port) for port in inputs))
         if parts is not None:
             return [part.ref for part in (parts if isinstance(parts, tuple) else (parts,))]
-    node = tape.add(op, inputs, types, origin)
-    return [(node, n) for n in range(len(types))]
+    number = tape.graph.add(node.with_op(op, node.types), inputs)
+    return [(number, n) for n in range(len(node.types))]
 
 
 # -- scans ---------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from netdsl.graph import Port, inputs_of
+from netdsl.graph import Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.value import Value
-from netruntime.autodiff.tape import GraphTape, origin_of
+from netruntime.autodiff.tape import GraphTape, under
 
 PREFIX = "again"
 """Label paths of what is computed a second time begin with this."""
@@ -43,10 +43,10 @@ class Recomputed:
 
     def _segment(self, node: int) -> str | None:
         """The label of the outermost block around a node that is to be recomputed."""
-        data = self.tape.graph.nodes[node]
-        if not self.patterns or isinstance(data["op"], (Input, Parameter)):
+        data = self.tape.graph.node(node)
+        if not self.patterns or isinstance(data.op, (Input, Parameter)):
             return None
-        labels = (frame.label for frame in data["chain"])
+        labels = (frame.label for frame in data.chain)
         return next((label for label in labels if any(fnmatchcase(label, p) for p in self.patterns)), None)
 
     def _inside(self, node: int, segment: str) -> list[int]:
@@ -61,11 +61,10 @@ class Recomputed:
         return sorted(found)
 
     def _clone(self, node: int) -> None:
-        data = self.tape.graph.nodes[node]
+        data = self.tape.graph.node(node)
         inputs = [
             None if port is None else (self.clones.get(port[0], port[0]), port[1])
-            for port in inputs_of(self.tape.graph, node)
+            for port in self.tape.graph.inputs_of(node)
         ]
-        origin = origin_of(self.tape.graph, node)
-        again = replace(origin.under(PREFIX), stream=origin.stream or origin.label)
-        self.clones[node] = self.tape.add(data["op"], inputs, data["types"], again)
+        again = replace(under(data, PREFIX), stream=data.stream or data.label)
+        self.clones[node] = self.tape.graph.add(again, inputs)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from netdsl.diagnostics import error
 from netdsl.dims import dim
-from netdsl.graph import Port, program_graph
+from netdsl.graph import Port
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.linear.linear import MatMul
@@ -21,7 +21,6 @@ from netdsl.ops.shape.reshape import Reshape
 from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scan_program import BackwardProgram, Grads, Later
 from netruntime.autodiff.tape import GraphTape, Key
-from netruntime.errors import user_span
 
 
 def scan_gradient(
@@ -42,12 +41,13 @@ def scan_gradient(
     Raises:
         NetError: E1133 for a scan whose state grows.
     """
-    data = tape.graph.nodes[node]
-    scan: Scan = data["op"]
+    data = tape.graph.node(node)
+    scan = data.op
+    assert isinstance(scan, Scan)
     if any(scan.grows):
         help = "train with attention over the whole sequence; the growing state is for running"
         message = "a scan whose state grows has no gradient"
-        raise error("E1133", message, user_span(data), path=data["label"], help=help)
+        raise error("E1133", message, data.user_span, path=data.label, help=help)
     again = [None if port is None else forward.value(port).ref for port in inputs]
     return _ScanGradient(tape, forward.node(node), grads, again, wanted).results()
 
@@ -60,13 +60,15 @@ class _ScanGradient:
     ) -> None:
         self.tape = tape
         self.node = node
-        self.scan: Scan = tape.graph.nodes[node]["op"]
+        scan = tape.graph.node(node).op
+        assert isinstance(scan, Scan)
+        self.scan = scan
         count = self.scan.sequences
         self.ports = [*inputs[:count], *inputs[count + 1 :]]
         self.grads: tuple[Grads, ...] = self.scan.shares(list(grads))
         self.back = BackwardProgram(
             self.scan,
-            tape.graph.nodes[node]["span"],
+            tape.graph.node(node).span,
             [*wanted[:count], *wanted[count + 1 :]],
             self._outer,
             grads,
@@ -135,17 +137,16 @@ class _ScanGradient:
     def _kept_sequences(self, keys: Sequence[Key]) -> dict[Key, Value]:
         """Make the forward scan keep these values; the sequences of them."""
         numbers = [self.back.kept[key] for key in keys]
-        data = self.tape.graph.nodes[self.node]
+        data = self.tape.graph.node(self.node)
         already = list(self.scan.shares(self.scan.program.outputs)[3])
         new = [n for n in numbers if n not in already]
         program = _also_giving(self.scan.program, new)
         steps = self._outer(0).shape[1]
         types = [program.types[n] for n in program.outputs[len(self.scan.program.outputs) :]]
         over = [t.with_shape((t.shape[0], steps, *t.shape[1:])) for t in types]
-        first = len(data["types"]) - len(already)
-        data["op"] = replace(self.scan, program=program, kept=self.scan.kept + len(new))
-        data["types"] = (*data["types"], *over)
-        data["body"] = program_graph(program, data["label"], data["span"])
+        first = len(data.types) - len(already)
+        scan = replace(self.scan, program=program, kept=self.scan.kept + len(new))
+        self.tape.graph.put(self.node, data.with_op(scan, (*data.types, *over)))
         places = [*already, *new]
         return {
             key: self.tape.value((self.node, first + places.index(number)))

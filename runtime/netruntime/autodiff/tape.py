@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import networkx as nx
-
-from netdsl.graph import Frame, Port, add_node, inputs_of
+from netdsl.graph import Graph, Node, Port
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netdsl.ops.linear.linear import MatMul
@@ -18,28 +16,10 @@ from netdsl.source import Span
 from netdsl.types import TensorType
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a node of the graph came from: its label path, its place, and the block calls around it.
-
-    `stream` is the label path that its random numbers are drawn for, where that is not its own.
-    """
-
-    label: str
-    span: Span
-    chain: tuple[Frame, ...]
-    stream: str = ""
-
-    def under(self, prefix: str) -> Origin:
-        """The same, with this prefix before all label paths."""
-        chain = tuple(replace(frame, label=f"{prefix}.{frame.label}") for frame in self.chain)
-        return Origin(f"{prefix}.{self.label}", self.span, chain, self.stream)
-
-
-def origin_of(graph: nx.MultiDiGraph, node: int) -> Origin:
-    """What a node says of where it came from."""
-    data = graph.nodes[node]
-    return Origin(data["label"], data["span"], data["chain"], data.get("stream", ""))
+def under(node: Node, prefix: str) -> Node:
+    """The node with this prefix before all its label paths."""
+    chain = tuple(replace(frame, label=f"{prefix}.{frame.label}") for frame in node.chain)
+    return replace(node, label=f"{prefix}.{node.label}", chain=chain)
 
 
 @dataclass
@@ -49,8 +29,9 @@ class GraphTape:
     An operator that is there already, on the same inputs, is used again.
     """
 
-    graph: nx.MultiDiGraph
-    origin: Origin | None = None
+    graph: Graph
+    origin: Node | None = None
+    """The node that new ones take their label, place and calls from."""
     known: dict[tuple[Op, tuple[Port | None, ...]], int] = field(default_factory=dict)
 
     def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Port]:
@@ -62,19 +43,12 @@ class GraphTape:
         node = None if op.is_random else self.known.get((op, ports))
         if node is None:
             assert self.origin is not None
-            node = self.add(op, ports, types, self.origin)
+            node = self.graph.add(self.origin.with_op(op, types), ports)
             self.known[(op, ports)] = node
         return [(node, n) for n in range(len(types))]
 
-    def add(self, op: Op, inputs: Sequence[Port | None], types: Sequence[TensorType], origin: Origin) -> int:
-        """Add a node, whether or not there is one like it."""
-        node = add_node(self.graph, op, inputs, types, origin.label, origin.span, origin.chain)
-        if origin.stream:
-            self.graph.nodes[node]["stream"] = origin.stream
-        return node
-
     def value(self, port: Port) -> Value:
-        return Value(self, port, self.graph.nodes[port[0]]["types"][port[1]])
+        return Value(self, port, self.graph.type_of(port))
 
     def _turned_product(self, value: Value) -> Value | None:
         """`(a b)ᵀ` as `bᵀ aᵀ`, whose rows lie in memory in order; None where `value` is no such product.
@@ -82,9 +56,9 @@ class GraphTape:
         It is the gradient of a table of embeddings that serves as the last layer too.
         """
         node = value.ref[0]
-        if not isinstance(self.graph.nodes[node]["op"], MatMul):
+        if not isinstance(self.graph.node(node).op, MatMul):
             return None
-        a, b = (self.value(port) for port in inputs_of(self.graph, node) if port is not None)
+        a, b = (self.value(port) for port in self.graph.inputs_of(node) if port is not None)
         return b.transpose([1, 0]).apply(MatMul(), a.transpose([1, 0])) if a.rank == b.rank == 2 else None
 
 

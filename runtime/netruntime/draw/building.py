@@ -6,14 +6,12 @@ drawn once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import networkx as nx
-
 from netdsl.dims import dim
+from netdsl.graph import Graph, Port, program_graph
 from netdsl.model import CallStep, Input, Model, Output, Parameter
-from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
 from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
@@ -46,9 +44,7 @@ def block_docs(model: Model) -> dict[str, str]:
     return docs
 
 
-def build_scene(
-    graph: nx.MultiDiGraph, depth: int | None = None, docs: Mapping[str, str] | None = None
-) -> Scene:
+def build_scene(graph: Graph, depth: int | None = None, docs: Mapping[str, str] | None = None) -> Scene:
     """The scene of a graph.
 
     Args:
@@ -56,8 +52,7 @@ def build_scene(
         docs: Comments of blocks for the tooltips, by block name.
     """
     builder = _Builder(graph, depth, docs or {})
-    name = str(graph.graph.get("name", ""))
-    root = Item("", "group", name, "", "", tooltip=str(graph.graph.get("doc", "")))
+    root = Item("", "group", graph.name, "", "", tooltip=graph.interface.doc)
     builder.fill(root, builder.tree, 0)
     edges = list(dict.fromkeys(builder.edges()))
     _mark_joins(root, edges)
@@ -76,13 +71,15 @@ def _mark_joins(root: Item, edges: list[Edge]) -> None:
 
 @dataclass
 class _Builder:
-    graph: nx.MultiDiGraph
+    graph: Graph
     depth: int | None
     docs: Mapping[str, str]
     prefix: str = ""
     below: str = ""
     sizes: Mapping[int, int] = field(default_factory=dict)
     """Inputs that are parameters outside, as in the cell of a scan, with their sizes."""
+    results: Sequence[Port] = ()
+    """What a cell of a scan gives: its outputs, then the next states."""
     boxes: dict[int, Item] = field(default_factory=dict)
     cells: dict[int, _Builder] = field(default_factory=dict)
     alias: dict[int, int] = field(default_factory=dict)
@@ -103,7 +100,7 @@ class _Builder:
         return total
 
     def _size(self, node: int) -> int:
-        return sum((t.size for t in self.graph.nodes[node]["types"]), dim(0)).value
+        return sum((t.size for t in self.graph.node(node).types), dim(0)).value
 
     # -- items ----------------------------------------------------------------------------------
 
@@ -121,7 +118,7 @@ class _Builder:
         parent.children.append(item)
 
     def _label(self, node: int) -> str:
-        label = str(self.graph.nodes[node]["label"])
+        label = str(self.graph.node(node).label)
         return label.partition("@")[0].rpartition(".")[2]
 
     def _group(self, group: Group, label: str, copies: int, level: int) -> Item:
@@ -171,48 +168,42 @@ class _Builder:
         self.boxes.update(dict.fromkeys(nodes, item))
 
     def _results(self, group: Group) -> str:
-        nodes = set(group.nodes())
-        found = dict.fromkeys(
-            (source, data["output"])
-            for source, target, data in self.graph.out_edges(nodes, data=True)
-            if target not in nodes
-        )
-        return _shapes([self.graph.nodes[node]["types"][output] for node, output in found])
+        return _shapes([self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())])
 
     def _operator(self, node: int, label: str, level: int) -> Item:
-        data = self.graph.nodes[node]
-        op: Op = data["op"]
-        key = f"{self.prefix}{data['label']}#{node}"
+        data = self.graph.node(node)
+        op = data.op
+        key = f"{self.prefix}{data.label}#{node}"
         kind = {Input: "input", Output: "output"}.get(type(op), "join" if type(op) in JOINS else "op")
         shown = "" if is_automatic(label, op.name) and kind in ("op", "join") else label
         if kind == "join" and shown:
             kind = "op"
-        item = Item(key, kind, op.name, shown, data["label"], category=category(op))
-        item.shape = _shapes(data["types"]) if kind in ("op", "join") else ", ".join(map(str, data["types"]))
+        item = Item(key, kind, op.name, shown, data.label, category=category(op))
+        item.shape = _shapes(data.types) if kind in ("op", "join") else ", ".join(map(str, data.types))
         item.parameters = self._parameters(node)
         item.is_shared = node in self.weights.also
-        item.tooltip = self._tooltip(item, data["span"])
+        item.tooltip = self._tooltip(item, data.span)
         self.boxes[node] = item
         if isinstance(op, Scan):
-            self._scan(item, node, level)
+            self._scan(item, node, op, level)
         return item
 
-    def _scan(self, item: Item, node: int, level: int) -> None:
-        data = self.graph.nodes[node]
-        op: Scan = data["op"]
+    def _scan(self, item: Item, node: int, op: Scan, level: int) -> None:
+        data = self.graph.node(node)
         item.kind, item.loop, item.category = "block", True, "group"
         item.label = item.label or item.path
-        item.shape = _shapes(data["types"][: len(op.program.outputs) - op.states])
+        item.shape = _shapes(data.types[: len(op.program.outputs) - op.states])
         if self.depth is not None and level + 1 >= self.depth:
             return
         item.kind = "group"
         sizes = {}
-        for source, _, edge in self.graph.in_edges(node, data=True):
-            inner = edge["slot"] - (edge["slot"] > op.sequences)
-            if is_hidden(self.graph.nodes[source]["op"]) and inner >= op.sequences + op.states:
-                is_parameter = isinstance(self.graph.nodes[source]["op"], Parameter)
+        for source, edge in self.graph.edges_into(node):
+            inner = edge.slot - (edge.slot > op.sequences)
+            if is_hidden(self.graph.node(source).op) and inner >= op.sequences + op.states:
+                is_parameter = isinstance(self.graph.node(source).op, Parameter)
                 sizes[inner] = self._size(source) if is_parameter else 0
-        cell = _Builder(data["body"], self.depth, self.docs, f"{item.key}/", data["label"], sizes)
+        graph, results = program_graph(op.program, data.label, data.span)
+        cell = _Builder(graph, self.depth, self.docs, f"{item.key}/", data.label, sizes, results)
         cell.fill(item, cell.tree, level + 1)
         for number in range(op.sequences, op.sequences + op.states):
             cell.boxes[number].category = "pill state"
@@ -245,22 +236,22 @@ class _Builder:
 
     def edges(self) -> Iterator[Edge]:
         """Every value between two boxes, those inside the cells of scans included."""
-        for source, target, data in self.graph.edges(data=True):
-            if is_hidden(self.graph.nodes[source]["op"]):
+        for source, target, edge in self.graph.edges(data="edge"):
+            if is_hidden(self.graph.node(source).op):
                 continue
-            value = self.value(source, data["output"])
-            box = self.target(target, data["slot"])
+            value = self.value(source, edge.output)
+            box = self.target(target, edge.slot)
             if value is not None and box is not None and value[0] is not box:
                 yield Edge(*value, box)
         for node, cell in self.cells.items():
             yield from cell.edges()
-            yield from cell.returns(self.graph.nodes[node]["op"])
+            yield from cell.returns(self._scan_of(node))
 
     def value(self, node: int, output: int) -> Value | None:
         """The box that a value comes out of."""
         node = self._original(node)
         if node in self.cells:
-            inner, number = self.cells[node].graph.graph["outputs"][output]
+            inner, number = self.cells[node].results[output]
             return self.cells[node].value(inner, number)
         box = self.boxes.get(node)
         return (box, (node, output)) if box is not None else None
@@ -269,7 +260,7 @@ class _Builder:
         """The box that a value goes into."""
         if node not in self.cells:
             return self.boxes.get(node)
-        op: Scan = self.graph.nodes[node]["op"]
+        op = self._scan_of(node)
         cell = self.cells[node]
         if slot == op.sequences:
             return cell.boxes[min(cell.boxes)]
@@ -277,11 +268,15 @@ class _Builder:
 
     def returns(self, op: Scan) -> Iterator[Edge]:
         """The states of a cell, from where they are made to where the next step reads them."""
-        outputs = self.graph.graph["outputs"]
-        for number, (node, output) in enumerate(outputs[len(outputs) - op.states :]):
+        for number, (node, output) in enumerate(self.results[len(self.results) - op.states :]):
             value, box = self.value(node, output), self.boxes.get(op.sequences + number)
             if value is not None and box is not None and value[0] is not box:
                 yield Edge(*value, box, back=True)
+
+    def _scan_of(self, node: int) -> Scan:
+        op = self.graph.node(node).op
+        assert isinstance(op, Scan)
+        return op
 
     def _original(self, node: int) -> int:
         while node in self.alias:

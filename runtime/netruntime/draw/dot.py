@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import networkx as nx
-
+from netdsl.graph import Graph
 from netruntime.draw.boxes import one_line, two_lines
 from netruntime.draw.building import build_scene
 from netruntime.draw.scene import Item
@@ -23,7 +22,7 @@ _FILLS = {
 
 
 def draw_dot(
-    graph: nx.MultiDiGraph,
+    graph: Graph,
     *,
     depth: int | None = None,
     direction: Direction = "down",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import networkx as nx
-
-from netdsl.graph import Frame
+from netdsl.graph import Frame, Graph
 from netdsl.model import Input, Parameter
 from netdsl.ops.create.create import Constant
 from netdsl.ops.sequence.scan import Scan
@@ -52,23 +50,23 @@ def is_hidden(op: object) -> bool:
     return isinstance(op, Parameter | Constant)
 
 
-def group_tree(graph: nx.MultiDiGraph, below: str = "") -> Group:
+def group_tree(graph: Graph, below: str = "") -> Group:
     """The tree of a graph's groups. Parameters are listed by the group that mints them; constants are not
     in the tree. `below` is a label path that all labels begin with, and that makes no groups."""
     builder = _Builder(Group(""))
     start = len(below) + 1 if below else 0
-    for node, data in graph.nodes(data=True):
-        if not is_hidden(data["op"]):
-            builder.place(data["label"][start:], data["chain"]).children.append(node)
-    for node, data in graph.nodes(data=True):
-        if isinstance(data["op"], Parameter):
-            builder.owner(data["label"][start:], data["chain"]).parameters.append(node)
+    for node, data in graph.operators():
+        if not is_hidden(data.op):
+            builder.place(data.label[start:], data.chain).children.append(node)
+    for node, data in graph.operators():
+        if isinstance(data.op, Parameter):
+            builder.owner(data.label[start:], data.chain).parameters.append(node)
     _dissolve(builder.root, {n: i for i, n in enumerate(n for n in graph if not _is_aside(graph, n))})
     return builder.root
 
 
-def _is_aside(graph: nx.MultiDiGraph, node: int) -> bool:
-    op = graph.nodes[node]["op"]
+def _is_aside(graph: Graph, node: int) -> bool:
+    op = graph.node(node).op
     return is_hidden(op) or isinstance(op, Input)
 
 
@@ -151,7 +149,7 @@ class Weights:
     """Path of a group -> its parameters that only operators outside it, or in groups inside it, use."""
 
 
-def assign_weights(graph: nx.MultiDiGraph, tree: Group) -> Weights:
+def assign_weights(graph: Graph, tree: Group) -> Weights:
     """Give each parameter to the first operator of its own group that uses it."""
     weights = Weights({}, {}, {})
     for group in tree.groups():
@@ -169,8 +167,6 @@ def assign_weights(graph: nx.MultiDiGraph, tree: Group) -> Weights:
     return weights
 
 
-def _is_cell_of(graph: nx.MultiDiGraph, user: int, parameter: int) -> bool:
-    data = graph.nodes[user]
-    return isinstance(data["op"], Scan) and bool(
-        graph.nodes[parameter]["label"].startswith(data["label"] + ".")
-    )
+def _is_cell_of(graph: Graph, user: int, parameter: int) -> bool:
+    data = graph.node(user)
+    return isinstance(data.op, Scan) and bool(graph.node(parameter).label.startswith(data.label + "."))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import networkx as nx
-
+from netdsl.graph import Graph
 from netruntime.draw.boxes import one_line, two_lines
 from netruntime.draw.building import build_scene
 from netruntime.draw.scene import Item
@@ -14,7 +13,7 @@ from netruntime.draw.svg import Direction
 _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "join": ("((", "))")}
 
 
-def draw_mermaid(graph: nx.MultiDiGraph, *, depth: int | None = None, direction: Direction = "down") -> str:
+def draw_mermaid(graph: Graph, *, depth: int | None = None, direction: Direction = "down") -> str:
     """The graph as Mermaid text. Groups at level `depth` and deeper are one node each; all are subgraphs
     by default."""
     scene = build_scene(graph, depth)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 
-import networkx as nx
-
+from netdsl.graph import Graph
 from netruntime.draw.svg import Direction, draw_svg
 from netruntime.draw.texts import xml_text
 
 
 def draw_html(
-    graph: nx.MultiDiGraph,
+    graph: Graph,
     *,
     title: str | None = None,
     depth: int | None = None,
@@ -23,7 +22,7 @@ def draw_html(
 
     The page needs nothing from outside. The arguments are those of `draw_svg`.
     """
-    name = str(graph.graph.get("name", "")) if title is None else title
+    name = graph.name if title is None else title
     svg = draw_svg(graph, title=title, depth=depth, direction=direction, docs=docs)
     # HTML has no CDATA within <script>; the marks would be read as JavaScript.
     svg = svg.replace("<script><![CDATA[", "<script>").replace("]]></script>", "</script>")

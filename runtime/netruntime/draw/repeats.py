@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple
 
-import networkx as nx
-
+from netdsl.graph import Graph
 from netdsl.model import Input, Output
 from netdsl.ops.sequence.scan import Scan
 from netruntime.draw.hierarchy import Group, is_hidden
@@ -20,7 +19,7 @@ class Repeat(NamedTuple):
     last: str = ""
 
 
-def find_repeats(graph: nx.MultiDiGraph, group: Group, alias: dict[int, int]) -> list[Repeat]:
+def find_repeats(graph: Graph, group: Group, alias: dict[int, int]) -> list[Repeat]:
     """The children of a group with repetitions taken together.
 
     Groups in a row are repetitions where they hold the same operators, each wired to the one before in
@@ -44,7 +43,7 @@ def find_repeats(graph: nx.MultiDiGraph, group: Group, alias: dict[int, int]) ->
 class _Copy:
     """A group seen as one of several equal ones."""
 
-    def __init__(self, graph: nx.MultiDiGraph, group: Group) -> None:
+    def __init__(self, graph: Graph, group: Group) -> None:
         self.graph = graph
         self.block, self.label = group.block, group.label
         self.nodes = list(group.nodes())
@@ -52,21 +51,21 @@ class _Copy:
         self.operators = [self._operator(node) for node in self.nodes]
 
     def _operator(self, node: int) -> Hashable:
-        data = self.graph.nodes[node]
-        op = data["op"]
+        data = self.graph.node(node)
+        op = data.op
         if isinstance(op, Input | Output):
             return node
         if isinstance(op, Scan):
             steps = tuple((step.op, step.inputs) for step in op.program.steps)
-            return steps, op.sequences, op.reverse, data["types"]
-        return op, data["types"]
+            return steps, op.sequences, op.reverse, data.types
+        return op, data.types
 
     def wires(self, before: _Copy | None) -> list[tuple[Hashable, ...]]:
         """For each input of each operator where it comes from, seen from this copy."""
         found = []
         for place, node in enumerate(self.nodes):
-            for source, _, data in self.graph.in_edges(node, data=True):
-                found.append((place, data["slot"], *self._source(source, data["output"], before)))
+            for source, edge in self.graph.edges_into(node):
+                found.append((place, edge.slot, *self._source(source, edge.output, before)))
         return sorted(found, key=lambda wire: wire[:2])
 
     def _source(self, node: int, output: int, before: _Copy | None) -> tuple[Hashable, ...]:
@@ -74,9 +73,9 @@ class _Copy:
             return "inside", self.index[node], output
         if before is not None and node in before.index:
             return "before", before.index[node], output
-        data = self.graph.nodes[node]
-        if is_hidden(data["op"]):
-            return "hidden", data["op"], data["types"]
+        data = self.graph.node(node)
+        if is_hidden(data.op):
+            return "hidden", data.op, data.types
         return "outside", node, output
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
 
-import networkx as nx
-
+from netdsl.graph import Graph
 from netruntime.draw.boxes import closed_view, header_view, leaf_view, measure
 from netruntime.draw.building import build_scene
 from netruntime.draw.foldable import model_text
@@ -32,7 +31,7 @@ ARROW = (
 
 
 def draw_svg(
-    graph: nx.MultiDiGraph,
+    graph: Graph,
     *,
     title: str | None = None,
     depth: int | None = None,
@@ -49,7 +48,7 @@ def draw_svg(
         docs: Comments of blocks for the tooltips, by block name, as `block_docs` collects them.
     """
     drawing = _Drawing(build_scene(graph, None, docs), depth, direction == "down")
-    return drawing.text(graph.graph.get("name", "") if title is None else title)
+    return drawing.text(graph.name if title is None else title)
 
 
 def default_folds(root: Item, depth: int | None) -> set[Item]:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from netdsl.diagnostics import error, suggest
 from netdsl.dims import MAX_SIZE, Dim, SizeOverflowError, dim
-from netdsl.model import Input, Output
+from netdsl.graph import Graph
+from netdsl.model import Input, Output, Parameter
 from netdsl.types import TensorType
 from netruntime.draw.hierarchy import Group, Weights, assign_weights, group_tree, is_hidden
 from netruntime.quantities import bytes_text, number_text
@@ -98,9 +97,7 @@ class Summary:
         return {"name": self.name, "rows": rows, "totals": totals}
 
 
-def summary(
-    graph: nx.MultiDiGraph, sizes: Mapping[str, int] | None = None, depth: int | None = None
-) -> Summary:
+def summary(graph: Graph, sizes: Mapping[str, int] | None = None, depth: int | None = None) -> Summary:
     """Count a model's parameters, multiply-adds and memory.
 
     Args:
@@ -119,8 +116,8 @@ def summary(
         raise error("E0873", f"these sizes are too large to count with: {overflow}") from None
 
 
-def _check_sizes(graph: nx.MultiDiGraph, sizes: Mapping[str, int]) -> None:
-    known = {name for _, data in graph.nodes(data=True) for t in data["types"] for name in _symbols(t)}
+def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
+    known = {name for _, data in graph.operators() for t in data.types for name in _symbols(t)}
     for name, size in sizes.items():
         if name not in known:
             free = ", ".join(f"`{n}`" for n in sorted(known)) or "none"
@@ -136,7 +133,7 @@ def _symbols(type_: TensorType) -> frozenset[str]:
 
 @dataclass
 class _Table:
-    graph: nx.MultiDiGraph
+    graph: Graph
     sizes: Mapping[str, int]
     depth: int | None
     tree: Group = field(init=False)
@@ -148,7 +145,7 @@ class _Table:
 
     def summary(self) -> Summary:
         rows, totals = self._rows(self.tree, 0)
-        return Summary(self.graph.graph["name"], tuple(rows), totals, self._peak())
+        return Summary(self.graph.name, tuple(rows), totals, self._peak())
 
     def _rows(self, group: Group, level: int) -> tuple[list[Row], Counts]:
         """The rows of what is directly and indirectly in a group, and their sum."""
@@ -162,7 +159,7 @@ class _Table:
                 rows.append(self._group(child, level, counts, inside))
                 if len(inside) > 1 and (self.depth is None or level + 1 < self.depth):
                     rows += inside
-            elif isinstance(self.graph.nodes[child]["op"], Output):
+            elif isinstance(self.graph.node(child).op, Output):
                 continue
             else:
                 rows.append(self._operator(child, level))
@@ -171,51 +168,41 @@ class _Table:
         return rows, total
 
     def _group(self, group: Group, level: int, counts: Counts, inside: list[Row]) -> Row:
-        nodes = list(group.nodes())
-        results = dict.fromkeys(
-            (source, data["output"])
-            for source, target, data in self.graph.out_edges(nodes, data=True)
-            if target not in set(nodes)
-        )
-        types = [self.graph.nodes[node]["types"][output] for node, output in results]
+        types = [self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())]
         shared = any(row.shared for row in inside)
         return Row(group.path, _kind(group), self._text(types), level, counts, shared)
 
     def _operator(self, node: int, level: int) -> Row:
-        data = self.graph.nodes[node]
+        data = self.graph.node(node)
         counts = sum((self._parameter(p) for p in self.weights.of.get(node, ())), Counts())
-        if not isinstance(data["op"], Input):
-            bytes_ = sum((t.bytes for t in data["types"]), dim(0))
+        if not isinstance(data.op, Input):
+            bytes_ = sum((t.bytes for t in data.types), dim(0))
             counts += Counts(
                 multiply_adds=self._bound(self._cost(node)), activation_bytes=self._bound(bytes_)
             )
         shared = node in self.weights.also
-        return Row(data["label"], data["op"].name, self._text(data["types"]), level, counts, shared)
+        return Row(data.label, data.op.name, self._text(data.types), level, counts, shared)
 
     def _loose(self, parameter: int, level: int) -> Row:
-        data = self.graph.nodes[parameter]
-        return Row(
-            data["label"], data["op"].role, self._text(data["types"]), level, self._parameter(parameter)
-        )
+        data, op = self.graph.node(parameter), self._parameter_of(parameter)
+        return Row(data.label, op.role, self._text(data.types), level, self._parameter(parameter))
 
     def _parameter(self, node: int) -> Counts:
-        data = self.graph.nodes[node]
-        (type_,) = data["types"]
+        (type_,) = self.graph.node(node).types
         count, bytes_ = self._bound(type_.size), self._bound(type_.bytes)
-        if data["op"].role == "param":
+        if self._parameter_of(node).role == "param":
             return Counts(parameters=count, parameter_bytes=bytes_)
         return Counts(buffers=count, buffer_bytes=bytes_)
 
+    def _parameter_of(self, node: int) -> Parameter:
+        op = self.graph.node(node).op
+        assert isinstance(op, Parameter)
+        return op
+
     def _cost(self, node: int) -> Dim:
-        op = self.graph.nodes[node]["op"]
-        types = {
-            data["slot"]: self.graph.nodes[source]["types"][data["output"]]
-            for source, _, data in self.graph.in_edges(node, data=True)
-        }
+        op, types = self.graph.node(node).op, self.graph.input_types(node)
         named = sum(not name.startswith("*") for name in op.inputs)
-        count = max(named, max(types, default=-1) + 1)
-        cost: Dim = op.cost(*(types.get(slot) for slot in range(count)))
-        return cost
+        return op.cost(*types, *[None] * (named - len(types)))
 
     def _bound(self, value: Dim) -> Dim:
         return value.substitute(self.sizes) if self.sizes and not value.is_fixed else value
@@ -230,10 +217,10 @@ class _Table:
             last[source] = max(last.get(source, source), target)
         dying: dict[int, int] = {}
         alive = peak = 0
-        for node, data in self.graph.nodes(data=True):
-            if isinstance(data["op"], Output) or is_hidden(data["op"]):
+        for node, data in self.graph.operators():
+            if isinstance(data.op, Output) or is_hidden(data.op):
                 continue
-            size = self._bound(sum((t.bytes for t in data["types"]), dim(0)))
+            size = self._bound(sum((t.bytes for t in data.types), dim(0)))
             if not size.is_fixed:
                 return None
             alive += size.value

@@ -6,18 +6,17 @@ import zlib
 from collections.abc import Container, Mapping
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
+from netdsl.graph import Graph
 from netdsl.ops.contract.base import DataError
 from netruntime.engine.backends import Device
-from netruntime.engine.plan import Plan, Step
-from netruntime.errors import failed_step
+from netruntime.engine.plan import Plan, Step, failed_step
 
 
 def execute(
     plan: Plan,
-    graph: nx.MultiDiGraph,
+    graph: Graph,
     inputs: Mapping[str, Any],
     weights: Mapping[str, Any],
     device: Device,
@@ -66,24 +65,24 @@ def _owner(array: Any) -> Any:
     return array
 
 
-def _run(step: Step, values: list[Any], graph: nx.MultiDiGraph, device: Device, seed: int) -> tuple[Any, ...]:
+def _run(step: Step, values: list[Any], graph: Graph, device: Device, seed: int) -> tuple[Any, ...]:
     arguments = [None if place is None else values[place] for place in step.inputs]
     extra = {}
     if step.op.is_random:
-        node = graph.nodes[step.node]
-        stream = node.get("stream", node["label"])
+        node = graph.node(step.node)
+        stream = node.stream or node.label
         extra["rng"] = device.generator(seed, zlib.crc32(stream.encode()))
     try:
         result = step.run(*arguments, **extra)
     except DataError as wrong:
-        raise failed_step("E0820", f"`{step.op.name}` {wrong}", graph.nodes[step.node]) from None
+        raise failed_step("E0820", f"`{step.op.name}` {wrong}", graph.node(step.node)) from None
     except MemoryError as wrong:
         message = f"`{step.op.name}` ran out of memory: {wrong}"
-        raise failed_step("E0822", message, graph.nodes[step.node]) from None
+        raise failed_step("E0822", message, graph.node(step.node)) from None
     return result if isinstance(result, tuple) else (result,)
 
 
-def _check_finite(step: Step, results: tuple[Any, ...], graph: nx.MultiDiGraph, device: Device) -> None:
+def _check_finite(step: Step, results: tuple[Any, ...], graph: Graph, device: Device) -> None:
     for result in results:
         is_float = result.dtype.kind == "f" or str(result.dtype) == "bfloat16"
         if not is_float or bool(device.xp.isfinite(result).all()):
@@ -92,4 +91,4 @@ def _check_finite(step: Step, results: tuple[Any, ...], graph: nx.MultiDiGraph, 
         kind = "NaN" if bool(device.xp.isnan(result).any()) else "infinite"
         shape = list(result.shape)
         message = f"`{step.op.name}` made {kind} values: {bad} of {result.size} in {shape}"
-        raise failed_step("E0821", message, graph.nodes[step.node])
+        raise failed_step("E0821", message, graph.node(step.node))

@@ -8,10 +8,8 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from netdsl.diagnostics import suggest
-from netdsl.graph import Port
+from netdsl.graph import Graph, Port
 from netdsl.model import Checked, Model
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -68,7 +66,7 @@ class Network:
     @property
     def outputs(self) -> dict[str, TensorType]:
         """The outputs by name; for a tapped network, the taps."""
-        return {name: self.graph.nodes[node]["types"][n] for name, (node, n) in self._wanted}
+        return {name: self.graph.type_of((node, n)) for name, (node, n) in self._wanted}
 
     @property
     def weights_from(self) -> Origin:
@@ -76,7 +74,7 @@ class Network:
         return self._store.origin
 
     @cached_property
-    def graph(self) -> nx.MultiDiGraph:
+    def graph(self) -> Graph:
         """The computation graph: one node for each operator; see `netdsl.graph`."""
         return self._store.graph
 
@@ -84,7 +82,7 @@ class Network:
     def _wanted(self) -> tuple[tuple[str, Port], ...]:
         if self._outputs is not None:
             return self._outputs
-        return tuple((name, (node, 0)) for name, node in self.graph.graph["outputs"].items())
+        return tuple(self.graph.interface.output_ports.items())
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -192,7 +190,7 @@ class Network:
         return self._gradients(graph, model, start, wrt, ())
 
     def _gradients(
-        self, graph: nx.MultiDiGraph, model: Model, loss: Port, wrt: Sequence[str], recompute: Sequence[str]
+        self, graph: Graph, model: Model, loss: Port, wrt: Sequence[str], recompute: Sequence[str]
     ) -> Network:
         from netruntime.autodiff import differentiate
 
@@ -213,9 +211,10 @@ class Network:
     @cached_property
     def _labels(self) -> dict[str, Port]:
         """Every label path with its value: the first output of operators and blocks, and weights."""
-        found = {label: ports[0] for label, ports in self.graph.graph["blocks"].items() if ports and ports[0]}
-        for node, data in self.graph.nodes(data=True):
-            found.setdefault(data["label"], (node, 0))
+        blocks = self.graph.interface.blocks
+        found = {label: ports[0] for label, ports in blocks.items() if ports and ports[0]}
+        for node, data in self.graph.operators():
+            found.setdefault(data.label, (node, 0))
         return found
 
     def to(self, device: str | Device) -> Network:

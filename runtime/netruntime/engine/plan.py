@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import networkx as nx
-
+from netdsl.diagnostics import error
 from netdsl.dims import SizeOverflowError
-from netdsl.graph import Port, inputs_of
+from netdsl.graph import Graph, Node, Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.base import Op
 from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
-from netruntime.errors import failed_step
+from netruntime.errors import DataInputError
 from netruntime.files.arrays import fits_memory, numpy_dtype
 
 
@@ -47,9 +46,7 @@ class Plan:
     results: tuple[int, ...]
 
 
-def make_plan(
-    graph: nx.MultiDiGraph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device
-) -> Plan:
+def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device) -> Plan:
     """The plan that computes the wanted ports for these sizes on this device.
 
     Kernels are resolved here, once; only what the wanted ports depend on is planned.
@@ -58,19 +55,18 @@ def make_plan(
         DataInputError: E0820 where these sizes give a step a size that no array has.
         MissingExtraError: bf16 arrays where no package provides them.
     """
-    needed = _ancestors(graph, {node for node, _ in wanted})
     places: dict[Port, int] = {}
     inputs: dict[str, int] = {}
     weights: dict[str, int] = {}
     steps: list[Step] = []
-    for node in sorted(needed):
-        data = graph.nodes[node]
-        outputs = tuple(places.setdefault((node, n), len(places)) for n in range(len(data["types"])))
-        op = data["op"]
+    for node in sorted(graph.needed_for(node for node, _ in wanted)):
+        data = graph.node(node)
+        outputs = tuple(places.setdefault((node, n), len(places)) for n in range(len(data.types)))
+        op = data.op
         if isinstance(op, Input):
             inputs[op.slot] = outputs[0]
         elif isinstance(op, Parameter):
-            weights[data["label"]] = outputs[0]
+            weights[data.label] = outputs[0]
         else:
             steps.append(_step(graph, node, _bound(data, sizes), places, outputs, device))
     results = tuple(places[port] for port in wanted)
@@ -79,25 +75,30 @@ def make_plan(
     )
 
 
-def _bound(node: Mapping[str, Any], sizes: Mapping[str, int]) -> Op:
+def _bound(node: Node, sizes: Mapping[str, int]) -> Op:
     """The operator of a node with fixed sizes, after a look at the sizes of its outputs."""
-    op: Op = node["op"]
+    op = node.op
     try:
         bound = op.bind(sizes)
-        shapes = [tuple(size.evaluate(sizes) for size in type_.shape) for type_ in node["types"]]
+        shapes = [tuple(size.evaluate(sizes) for size in type_.shape) for type_ in node.types]
     except ZeroDivisionError:
         raise failed_step("E0820", f"`{op.name}` gets a size that divides by 0", node) from None
     except SizeOverflowError as wrong:
         raise failed_step("E0820", f"`{op.name}` gets too large a size: {wrong}", node) from None
     except KeyError as unknown:
         raise failed_step("E0820", f"`{op.name}` needs a value for the size {unknown}", node) from None
-    for type_, shape in zip(node["types"], shapes, strict=True):
+    for type_, shape in zip(node.types, shapes, strict=True):
         if any(size < 0 for size in shape) or not fits_memory(shape, type_.dtype.itemsize):
             message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
             raise failed_step("E0820", message, node)
-    if DType.BF16 in _dtypes(op, node["types"]):
+    if DType.BF16 in _dtypes(op, node.types):
         numpy_dtype("bf16")  # its import lets array modules know the name
     return bound
+
+
+def failed_step(code: str, message: str, node: Node) -> DataInputError:
+    """An error of a step. It shows the user's own line of the `.net` file, not one of a standard block."""
+    return DataInputError(error(code, message, node.user_span, path=node.label).diagnostics)
 
 
 def _dtypes(op: Op, types: Iterable[TensorType]) -> set[DType]:
@@ -108,26 +109,16 @@ def _dtypes(op: Op, types: Iterable[TensorType]) -> set[DType]:
     return found
 
 
-def _ancestors(graph: nx.MultiDiGraph, nodes: set[int]) -> set[int]:
-    found, stack = set(nodes), list(nodes)
-    while stack:
-        for before in graph.predecessors(stack.pop()):
-            if before not in found:
-                found.add(before)
-                stack.append(before)
-    return found
-
-
 def _step(
-    graph: nx.MultiDiGraph,
+    graph: Graph,
     node: int,
     op: Op,
     places: Mapping[Port, int],
     outputs: tuple[int, ...],
     device: Device,
 ) -> Step:
-    ports = inputs_of(graph, node)
-    types = [graph.nodes[port[0]]["types"][port[1]] for port in ports if port is not None]
+    ports = graph.inputs_of(node)
+    types = [graph.type_of(port) for port in ports if port is not None]
     arguments = tuple(None if port is None else places[port] for port in ports)
     return Step(node, op, runner(op, types, device), arguments, outputs, ())
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
+from netdsl.graph import Graph
 from netdsl.model import TRAIN_PATH, Parameter
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -41,7 +41,7 @@ class WeightStore:
     """Weights by label path, made when first needed."""
 
     def __init__(
-        self, graph: nx.MultiDiGraph, given: Mapping[str, Array] | None, origin: Origin, seed: int = 0
+        self, graph: Graph, given: Mapping[str, Array] | None, origin: Origin, seed: int = 0
     ) -> None:
         self.graph = graph
         self.origin = origin
@@ -67,7 +67,7 @@ class WeightStore:
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
 
-    def for_graph(self, graph: nx.MultiDiGraph) -> WeightStore:
+    def for_graph(self, graph: Graph) -> WeightStore:
         """These weights for another graph with the same parameters."""
         return WeightStore(graph, self.on_host(), self.origin, self._seed)
 
@@ -77,7 +77,7 @@ class WeightStore:
 
 
 @contextmanager
-def _told_where_full(graph: nx.MultiDiGraph) -> Iterator[None]:
+def _told_where_full(graph: Graph) -> Iterator[None]:
     try:
         yield
     except MemoryError as full:
@@ -86,17 +86,17 @@ def _told_where_full(graph: nx.MultiDiGraph) -> Iterator[None]:
         raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
 
 
-def parameters(graph: nx.MultiDiGraph) -> dict[str, tuple[Parameter, TensorType]]:
+def parameters(graph: Graph) -> dict[str, tuple[Parameter, TensorType]]:
     """The parameters and buffers of a graph by label path."""
     return {
-        data["label"]: (data["op"], data["types"][0])
-        for _, data in graph.nodes(data=True)
-        if isinstance(data["op"], Parameter)
+        data.label: (data.op, data.types[0])
+        for _, data in graph.operators()
+        if isinstance(data.op, Parameter)
     }
 
 
 def open_weights(
-    graph: nx.MultiDiGraph, given: Given | None, maps: Mapping[str, Weights], names: str | None, seed: int
+    graph: Graph, given: Given | None, maps: Mapping[str, Weights], names: str | None, seed: int
 ) -> WeightStore:
     """The weights of a graph.
 
@@ -119,7 +119,7 @@ def open_weights(
     chosen = choose_map(file, expected, maps, names)
     text = file.source if isinstance(given, Mapping) else str(given)
     if chosen is None:
-        ours = _of_model(file, expected, graph.graph["name"])
+        ours = _of_model(file, expected, graph.name)
         return WeightStore(graph, match_weights(expected, ours).arrays, Origin(text))
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
     return WeightStore(graph, match_weights(expected, renamed).arrays, Origin(text, map=chosen))

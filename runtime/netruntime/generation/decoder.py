@@ -136,6 +136,6 @@ def _on_host(network: Network, array: Any) -> Array:
 
 def _words(network: Network, reason: UnsupportedError) -> str:
     """Why there are no caches, in words."""
-    where = network.graph.nodes[reason.node]["label"] if reason.node >= 0 else ""
+    where = network.graph.node(reason.node).label if reason.node >= 0 else ""
     at = f"`{where}`: " if where else ""
     return f"the whole text is computed again for every token, because of {at}{reason.reason}"

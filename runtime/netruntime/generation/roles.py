@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import networkx as nx
-
 from netdsl.diagnostics import error, suggest
 from netdsl.dims import Dim, symbol
+from netdsl.graph import Graph
 from netdsl.model import Model
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.create.create import Range
@@ -43,9 +42,7 @@ class Roles:
     normalised: bool
 
 
-def find_roles(
-    model: Model, graph: nx.MultiDiGraph, tokens: str | None = None, logits: str | None = None
-) -> Roles:
+def find_roles(model: Model, graph: Graph, tokens: str | None = None, logits: str | None = None) -> Roles:
     """The roles of a model's inputs and outputs.
 
     The tokens are integers `[B, T]`, where `T` is free. The logits are floats `[B, T, V]` with a fixed `V`,
@@ -128,7 +125,7 @@ def _span(model: Model) -> Span | None:
     return model.body.inputs[0].span if model.body.inputs else None
 
 
-def _roles(model: Model, graph: nx.MultiDiGraph, tokens: str, logits: str) -> Roles:
+def _roles(model: Model, graph: Graph, tokens: str, logits: str) -> Roles:
     rows, time = model.inputs[tokens].shape
     name = next(iter(time.symbols))
     keeps, given = [], []
@@ -146,7 +143,7 @@ def _roles(model: Model, graph: nx.MultiDiGraph, tokens: str, logits: str) -> Ro
             help = f"what comes with each token can be truth values [{rows}, {time}]"
             raise GenerationError(error("E1103", message, slot.span, help=help).diagnostics)
     batch = str(rows) if _is_free(rows) else None
-    node = graph.graph["outputs"][logits]
+    node = graph.interface.outputs[logits]
     return Roles(
         Course(name, (logits,), frozenset(lengths), batch),
         tokens,
@@ -159,41 +156,41 @@ def _roles(model: Model, graph: nx.MultiDiGraph, tokens: str, logits: str) -> Ro
     )
 
 
-def lengths_over(graph: nx.MultiDiGraph, model: Model, rows: Dim, time: Dim) -> list[str]:
+def lengths_over(graph: Graph, model: Model, rows: Dim, time: Dim) -> list[str]:
     """The inputs that are nothing but the lengths of sequences `[rows, time, ...]` that scans run over."""
     found = []
     for name, type_ in model.inputs.items():
         if type_.dtype.is_int and type_.shape == (rows,):
-            edges = list(graph.out_edges(graph.graph["inputs"][name], data=True))
-            if edges and all(_is_length(graph, target, data["slot"], time) for _, target, data in edges):
+            edges = list(graph.out_edges(graph.interface.inputs[name], data="edge"))
+            if edges and all(_is_length(graph, target, edge.slot, time) for _, target, edge in edges):
                 found.append(name)
     return found
 
 
-def _is_length(graph: nx.MultiDiGraph, node: int, slot: int, time: Dim) -> bool:
-    op = graph.nodes[node]["op"]
+def _is_length(graph: Graph, node: int, slot: int, time: Dim) -> bool:
+    op = graph.node(node).op
     if not isinstance(op, Scan) or slot != op.sequences:
         return False
     source, output = ports_of(graph, node)[0]
-    return bool(graph.nodes[source]["types"][output].shape[1] == time)
+    return bool(graph.type_of((source, output)).shape[1] == time)
 
 
-def _limit(graph: nx.MultiDiGraph, time: Dim) -> int | None:
+def _limit(graph: Graph, time: Dim) -> int | None:
     """How many positions the smallest table of positions has."""
     return min(_table_sizes(graph, time), default=None)
 
 
-def _table_sizes(graph: nx.MultiDiGraph, time: Dim) -> Iterable[int]:
-    for node, data in graph.nodes(data=True):
-        if not isinstance(data["op"], Gather):
+def _table_sizes(graph: Graph, time: Dim) -> Iterable[int]:
+    for node, data in graph.operators():
+        if not isinstance(data.op, Gather):
             continue
         (table, output), (indices, _) = ports_of(graph, node).values()
-        counted = graph.nodes[indices]["op"]
-        size = graph.nodes[table]["types"][output].shape[data["op"].axis]
+        counted = graph.node(indices).op
+        size = graph.type_of((table, output)).shape[data.op.axis]
         if isinstance(counted, Range) and counted.stop == time and counted.start == 0 and size.is_fixed:
             yield size.value
 
 
-def _is_normalised(graph: nx.MultiDiGraph, node: int) -> bool:
+def _is_normalised(graph: Graph, node: int) -> bool:
     """Whether an output is a softmax."""
-    return isinstance(graph.nodes[ports_of(graph, node)[0][0]]["op"], Softmax)
+    return isinstance(graph.node(ports_of(graph, node)[0][0]).op, Softmax)

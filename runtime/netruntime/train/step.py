@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import networkx as nx
-
-from netdsl.graph import Port, build
+from netdsl.graph import Graph, Port, build
 from netdsl.model import Parameter, Phase
 from netruntime.autodiff import differentiate
 from netruntime.engine.backends import Device
@@ -53,9 +51,9 @@ class PhaseStep:
         self.phase = phase
         self.device = device
         graph = build(phase.model)
-        self.names = tuple(graph.graph["outputs"])
-        ports: dict[str, Port] = {name: (node, 0) for name, node in graph.graph["outputs"].items()}
-        updates: Mapping[str, Port] = graph.graph.get("updates", {}) if trained else {}
+        ports = graph.interface.output_ports
+        self.names = tuple(ports)
+        updates = graph.interface.updates if trained else {}
         gradients: dict[str, Port] = {}
         if trained:
             nodes = parameter_nodes(graph)
@@ -111,9 +109,9 @@ class PhaseStep:
         return self._plans[key]
 
 
-def parameter_nodes(graph: nx.MultiDiGraph) -> dict[str, int]:
+def parameter_nodes(graph: Graph) -> dict[str, int]:
     """The parameters and buffers of a graph: their nodes by label path."""
-    return {data["label"]: node for node, data in graph.nodes(data=True) if isinstance(data["op"], Parameter)}
+    return {data.label: node for node, data in graph.operators() if isinstance(data.op, Parameter)}
 
 
 def _rows(arrays: Mapping[str, Array]) -> int:

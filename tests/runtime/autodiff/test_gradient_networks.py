@@ -33,9 +33,9 @@ def test_shared_weights_accumulate() -> None:
 def test_the_backward_pass_is_part_of_the_graph() -> None:
     net = loaded(SHARED).grad("loss", ["x"])
     assert isinstance(net.graph, nx.MultiDiGraph) and nx.is_directed_acyclic_graph(net.graph)
-    labels = [data["label"] for _, data in net.graph.nodes(data=True)]
+    labels = [data.label for _, data in net.graph.operators()]
     assert any(label.startswith("grad.") for label in labels)
-    assert all(data["span"] is not None for _, data in net.graph.nodes(data=True))
+    assert all(data.span is not None for _, data in net.graph.operators())
     assert "grad" in draw_svg(net.graph, title="gradient")
     assert any(row.path.startswith("grad") for row in net.summary().rows)
     assert str(net.outputs["x"]) == "f64[B, 3]"

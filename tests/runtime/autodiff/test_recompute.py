@@ -42,7 +42,7 @@ def peak_bytes(net: Network, plan: Plan) -> int:
     live: set[int] = set()
     most = 0
     for step in plan.steps:
-        types = net.graph.nodes[step.node]["types"]
+        types = net.graph.node(step.node).types
         for place, type_ in zip(step.outputs, types, strict=True):
             sizes[place] = type_.bytes.evaluate(SIZES)
         live |= set(step.outputs)

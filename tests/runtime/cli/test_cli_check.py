@@ -115,10 +115,10 @@ def test_a_tied_weight_counts_once() -> None:
 def assert_counts(text: str) -> None:
     checked = check(load_module(Source("model.net", text)), {})
     for model in checked.models.values():
-        data = [node for _, node in build(model).nodes(data=True)]
-        params = [node for node in data if isinstance(node["op"], Parameter) and node["op"].role == "param"]
-        others = [node for node in data if not isinstance(node["op"], (Parameter, Input, Output))]
-        assert count_parameters(model.body) == sum(node["types"][0].size.value for node in params)
+        data = [node for _, node in build(model).operators()]
+        params = [node for node in data if isinstance(node.op, Parameter) and node.op.role == "param"]
+        others = [node for node in data if not isinstance(node.op, (Parameter, Input, Output))]
+        assert count_parameters(model.body) == sum(node.types[0].size.value for node in params)
         assert count_operators(model.body) == len(others)
 
 

@@ -57,7 +57,7 @@ def test_a_drawing_is_xml_without_outside_references(name: str, direction: str) 
 
 def test_every_operator_that_is_not_hidden_is_drawn_once() -> None:
     graph = graph_of(SIAMESE)
-    shown = [d["label"] for _, d in graph.nodes(data=True) if not isinstance(d["op"], Parameter | Constant)]
+    shown = [d.label for _, d in graph.operators() if not isinstance(d.op, Parameter | Constant)]
     drawn = Counter(tooltip(e).split(":")[0] for e in items_of(draw_svg(graph)) if not is_group(e))
     # A block of one operator is one box, under the block's label.
     assert drawn == Counter(label.replace(".linear", "") for label in shown)

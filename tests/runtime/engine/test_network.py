@@ -114,15 +114,13 @@ def test_a_network_moves_to_a_device_by_name() -> None:
 def test_the_graph_is_networkx_with_what_was_promised() -> None:
     graph = nr.load(TEXT).graph
     assert isinstance(graph, nx.MultiDiGraph)
-    by_label = {data["label"]: node for node, data in graph.nodes(data=True)}
+    by_label = {data.label: node for node, data in graph.operators()}
     linear = by_label["hidden.linear"]
-    data = graph.nodes[linear]
-    assert data["op"].name == "linear" and str(data["types"][0]) == "f32[B, 4]"
-    assert data["chain"] == (Frame("Linear", "hidden", data["chain"][0].span),)
-    assert data["chain"][0].span.text == "Linear(width)"
-    slots = {
-        edge["slot"]: graph.nodes[source]["label"] for source, _, edge in graph.in_edges(linear, data=True)
-    }
+    data = graph.node(linear)
+    assert data.op.name == "linear" and str(data.types[0]) == "f32[B, 4]"
+    assert data.chain == (Frame("Linear", "hidden", data.chain[0].span),)
+    assert data.chain[0].span.text == "Linear(width)"
+    slots = {edge.slot: graph.node(source).label for source, edge in graph.edges_into(linear)}
     assert slots == {0: "x", 1: "hidden.weight", 2: "hidden.bias"}
     assert nx.is_directed_acyclic_graph(graph)
 

@@ -73,8 +73,8 @@ class Sides:
 
     def reached(self, output: str) -> list[str]:
         """The weights and inputs that an output is computed from."""
-        before = nx.ancestors(self.net.graph, self.net.graph.graph["outputs"][output])
-        labels = {self.net.graph.nodes[node]["label"] for node in before}
+        before = nx.ancestors(self.net.graph, self.net.graph.interface.outputs[output])
+        labels = {self.net.graph.node(node).label for node in before}
         return [name for name in self.leaves if name in labels]
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import networkx as nx
 
 from netdsl.dims import dim
-from netdsl.graph import Port, add_node, inputs_of
+from netdsl.graph import Graph, Node, Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.attention.positions import Rotary
 from netdsl.ops.contract.base import Array, Module, Op, OpError
@@ -28,7 +25,7 @@ from netdsl.ops.shape.join import Concat
 from netdsl.ops.shape.reshape import Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType
-from netruntime.generation.incremental.demands import Demands, input_types, ports_of
+from netruntime.generation.incremental.demands import Demands, ports_of
 from netruntime.generation.incremental.forms import Form, Part, Time, UnsupportedError
 from netruntime.generation.incremental.links import links
 from netruntime.generation.incremental.placing import placed
@@ -86,7 +83,7 @@ class Incremental:
     `fixed` maps inputs of this graph to ports of the model's graph, which are computed once.
     """
 
-    graph: nx.MultiDiGraph
+    graph: Graph
     time: Time
     outputs: Mapping[str, Port]
     fixed: Mapping[str, Port]
@@ -95,7 +92,7 @@ class Incremental:
 
 
 def make_incremental(
-    graph: nx.MultiDiGraph, time: str, outputs: Sequence[str], lengths: frozenset[str] = frozenset()
+    graph: Graph, time: str, outputs: Sequence[str], lengths: frozenset[str] = frozenset()
 ) -> Incremental:
     """The model as one over chunks of positions.
 
@@ -108,7 +105,7 @@ def make_incremental(
         UnsupportedError: where the model cannot be computed from new positions and what is kept of past ones.
     """
     demands = Demands(graph, Time(time), lengths)
-    nodes = {name: graph.graph["outputs"][name] for name in outputs}
+    nodes = {name: graph.interface.outputs[name] for name in outputs}
     demands.collect([(node, 0) for node in nodes.values()])
     building = _Building(demands)
     for port in demands.fixed:
@@ -130,7 +127,7 @@ def make_incremental(
 @dataclass
 class _Building:
     demands: Demands
-    graph: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph)
+    graph: Graph = field(default_factory=Graph)
     fixed: dict[str, Port] = field(default_factory=dict)
     caches: list[Cache] = field(default_factory=list)
     carries: list[Carry] = field(default_factory=list)
@@ -154,20 +151,20 @@ class _Building:
         """Put a value without time into the new graph: a weight, a view of one, or an input."""
         if port in self.kept:
             return self.kept[port]
-        data = self.demands.graph.nodes[port[0]]
-        if isinstance(data["op"], Parameter):
-            self.kept[port] = (self.add(data["op"], (), data, data["types"]), 0)
-        elif isinstance(data["op"], _VIEWS) and self._is_of_weights(port[0]):
+        data = self.demands.graph.node(port[0])
+        if isinstance(data.op, Parameter):
+            self.kept[port] = (self.add(data.op, (), data, data.types), 0)
+        elif isinstance(data.op, _VIEWS) and self._is_of_weights(port[0]):
             source = self.place_fixed(ports_of(self.demands.graph, port[0])[0])
-            self.kept[port] = (self.add(data["op"], (source,), data), port[1])
+            self.kept[port] = (self.add(data.op, (source,), data), port[1])
         else:
             name = f"fixed {len(self.fixed)}"
             self.fixed[name] = port
-            self.kept[port] = self.add_input(name, data["types"][port[1]], data)
+            self.kept[port] = self.add_input(name, data.types[port[1]], data)
         return self.kept[port]
 
     def _is_of_weights(self, node: int) -> bool:
-        op = self.demands.graph.nodes[node]["op"]
+        op = self.demands.graph.node(node).op
         before = self.demands.graph.predecessors(node)
         return isinstance(op, Parameter) or (
             isinstance(op, _VIEWS) and all(self._is_of_weights(other) for other in before)
@@ -177,38 +174,38 @@ class _Building:
 
     def place(self, node: int, form: Form) -> None:
         """Put a node of the model into the new graph, in one of the forms that are needed of it."""
-        data = self.demands.graph.nodes[node]
+        data = self.demands.graph.node(node)
         needs = self.demands.needs[node][form]
         inputs = [
             None if port is None or slot not in needs else self.port(port, needs[slot])
-            for slot, port in enumerate(inputs_of(self.demands.graph, node))
+            for slot, port in enumerate(self.demands.graph.inputs_of(node))
         ]
         try:
             self._place(node, form, data, inputs)
         except UnsupportedError as reason:
             raise UnsupportedError(reason.reason, node) from None
         except OpError as wrong:
-            raise UnsupportedError(f"`{data['op'].name}` {wrong.message}", node) from None
+            raise UnsupportedError(f"`{data.op.name}` {wrong.message}", node) from None
 
-    def _place(self, node: int, form: Form, data: Mapping[str, Any], inputs: list[Port | None]) -> None:
-        op = data["op"]
+    def _place(self, node: int, form: Form, data: Node, inputs: list[Port | None]) -> None:
+        op = data.op
         if isinstance(op, Scan):
             self._place_scan(node, op, data, inputs)
             return
-        front = front_of(op, input_types(self.demands.graph, node), self.demands.time)
+        front = front_of(op, self.demands.graph.input_types(node), self.demands.time)
         if front is not None and form[front.axis] is Part.NEW:
             found = self._place_front(front, node, data, inputs)
         elif isinstance(op, Input):
-            found = self.add_input(op.slot, data["types"][0], data)
+            found = self.add_input(op.slot, data.types[0], data)
         elif isinstance(op, CumSum) and form[op.axis] is Part.NEW:
             found = self._place_sums(op, data, inputs)
         else:
             if isinstance(op, Rotary):
                 inputs = self._with_positions(form, data, inputs)
-            first = links(op, input_types(self.demands.graph, node), data["types"][0]).inputs[:1]
-            here = placed(op, self.demands.time, data["types"][0], form, first[0] if first else ())
+            first = links(op, self.demands.graph.input_types(node), data.types[0]).inputs[:1]
+            here = placed(op, self.demands.time, data.types[0], form, first[0] if first else ())
             found = (self.add(here, inputs, data), 0)
-        for output in range(len(data["types"])):
+        for output in range(len(data.types)):
             self._record((node, output), form, (found[0], output))
 
     def _record(self, port: Port, form: Form, found: Port) -> None:
@@ -217,7 +214,7 @@ class _Building:
         axis = self.demands.caches.get(port)
         if axis is None or form != self.new_form(port):
             return
-        data = self.demands.graph.nodes[port[0]]
+        data = self.demands.graph.node(port[0])
         whole = list(self.type_of(found).shape)
         whole[axis] = self.demands.time.all
         cache = Cache(f"cache {len(self.caches)}", self.type_of(found).with_shape(whole), axis)
@@ -225,19 +222,19 @@ class _Building:
         room = self.add_input(cache.name, cache.type, data)
         self.kept[port] = (self.add(Append(axis), (room, found), data), 0)
 
-    def _place_scan(self, node: int, scan: Scan, data: Mapping[str, Any], inputs: list[Port | None]) -> None:
+    def _place_scan(self, node: int, scan: Scan, data: Node, inputs: list[Port | None]) -> None:
         starts = ports_of(self.demands.graph, node)
         first = scan.sequences + 1
         for slot in range(first, first + scan.states):
             type_ = self._carried_type(scan, slot - first, self.demands.type_of(starts[slot]))
             inputs[slot] = self.add_input(f"carry {len(self.carries) + slot - first}", type_, data)
         placed_node = self.add(scan, inputs, data)
-        outputs = len(data["types"]) - scan.states
+        outputs = len(data.types) - scan.states
         for n in range(scan.states):
             name = f"carry {len(self.carries)}"
             type_ = self._carried_type(scan, n, self.demands.type_of(starts[first + n]))
             self.carries.append(Carry(name, type_, (placed_node, outputs + n), starts[first + n]))
-        for output, type_ in enumerate(data["types"]):
+        for output, type_ in enumerate(data.types):
             grows = output >= outputs and bool(scan.grows) and scan.grows[output - outputs] is not None
             if not grows:
                 self._record((node, output), self.demands.time.all_new(type_), (placed_node, output))
@@ -250,9 +247,9 @@ class _Building:
         shape[growth.axis] = shape[growth.axis] + self.demands.time.past * growth.amount
         return start.with_shape(shape)
 
-    def _place_sums(self, op: CumSum, data: Mapping[str, Any], inputs: list[Port | None]) -> Port:
+    def _place_sums(self, op: CumSum, data: Node, inputs: list[Port | None]) -> Port:
         """Running sums over time: those of the chunk, and the total of the past."""
-        y = data["types"][0]
+        y = data.types[0]
         axis = op.axis % y.rank
         one = y.with_shape([*y.shape[:axis], 1, *y.shape[axis + 1 :]])
         name = f"carry {len(self.carries)}"
@@ -263,9 +260,7 @@ class _Building:
         sums = (self.add(op, inputs, data), 0)
         return self.add(Add(), (sums, before), data), 0
 
-    def _place_front(
-        self, front: Front, node: int, data: Mapping[str, Any], inputs: list[Port | None]
-    ) -> Port:
+    def _place_front(self, front: Front, node: int, data: Node, inputs: list[Port | None]) -> Port:
         """The positions that came last, in front of the new ones, and what the operator does to them all."""
         new = inputs[front.slot]
         assert new is not None
@@ -281,9 +276,7 @@ class _Building:
             return window
         return self.add(front.rest, (window, *inputs[1:]), data), 0
 
-    def _with_positions(
-        self, form: Form, data: Mapping[str, Any], inputs: list[Port | None]
-    ) -> list[Port | None]:
+    def _with_positions(self, form: Form, data: Node, inputs: list[Port | None]) -> list[Port | None]:
         """The inputs of a rotary embedding that counts positions itself: the new ones come after the past."""
         if form[2] is not Part.NEW or len(inputs) > 1:
             return inputs
@@ -293,21 +286,20 @@ class _Building:
     # -- nodes -------------------------------------------------------------------------------------
 
     def type_of(self, port: Port) -> TensorType:
-        found: TensorType = self.graph.nodes[port[0]]["types"][port[1]]
-        return found
+        return self.graph.type_of(port)
 
-    def add_input(self, name: str, type_: TensorType, data: Mapping[str, Any]) -> Port:
+    def add_input(self, name: str, type_: TensorType, data: Node) -> Port:
         return self.add(Input(name), (), data, (type_,)), 0
 
     def add(
         self,
         op: Op,
         inputs: Sequence[Port | None],
-        data: Mapping[str, Any],
+        data: Node,
         types: tuple[TensorType, ...] | None = None,
     ) -> int:
         """A node with the label, the span and the calls of one of the model's."""
         if types is None:
             found = op.shape(*(None if port is None else self.type_of(port) for port in inputs))
             types = found if isinstance(found, tuple) else (found,)
-        return add_node(self.graph, op, inputs, types, data["label"], data["span"], data["chain"])
+        return self.graph.add(data.with_op(op, types), inputs)

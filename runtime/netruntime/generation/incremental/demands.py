@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import networkx as nx
-
-from netdsl.graph import Port, inputs_of
+from netdsl.graph import Graph, Port
 from netdsl.model import Input
 from netdsl.ops.attention.attention import Attention
 from netdsl.ops.attention.positions import Alibi
@@ -36,7 +34,7 @@ SCAN: Form = (None,)
 class Demands:
     """What is needed. `needs` says for each node, and each form of it, in which forms its inputs are."""
 
-    graph: nx.MultiDiGraph
+    graph: Graph
     time: Time
     lengths: frozenset[str]
     needs: dict[int, dict[Form, Needs]] = field(default_factory=dict)
@@ -65,12 +63,11 @@ class Demands:
                     raise UnsupportedError(reason.reason, node) from None
 
     def type_of(self, port: Port) -> TensorType:
-        found: TensorType = self.graph.nodes[port[0]]["types"][port[1]]
-        return found
+        return self.graph.type_of(port)
 
     def form_of(self, port: Port, form: Form) -> Form:
         """The form in which a node is computed for a value to be had in `form`."""
-        if isinstance(self.graph.nodes[port[0]]["op"], Scan):
+        if isinstance(self.graph.node(port[0]).op, Scan):
             return SCAN
         return self.time.all_new(self.type_of(port)) if port in self.caches and Part.NEW not in form else form
 
@@ -91,18 +88,18 @@ class Demands:
 
     def _inputs(self, node: int, form: Form) -> Needs:
         """In which forms an operator needs its inputs, to give its output in `form`."""
-        op: Op = self.graph.nodes[node]["op"]
+        op: Op = self.graph.node(node).op
         ports = ports_of(self.graph, node)
         if isinstance(op, Scan):
             return self._scan_inputs(op, ports)
         if op.is_random:
             raise UnsupportedError("it is drawn anew for each sequence")
-        types = input_types(self.graph, node)
+        types = self.graph.input_types(node)
         _check_aligned(op, types, self.time)
         front = front_of(op, types, self.time)
         if front is not None and form[front.axis] is Part.NEW:
             return self._front_inputs(front, ports)
-        y = self.graph.nodes[node]["types"][0]
+        y = self.graph.type_of((node, 0))
         found = links(op, types, y)
         if isinstance(op, CumSum):
             self._check_sums(op, form, y)
@@ -141,7 +138,7 @@ class Demands:
         """Whether it is `x[:, -1]` of an axis of time: the last of all positions is the last new one."""
         if not isinstance(op, Gather) or ports[1][0] in self.moving:
             return False
-        source = self.graph.nodes[ports[1][0]]["op"]
+        source = self.graph.node(ports[1][0]).op
         last = isinstance(source, Constant) and source.value == -1
         return last and self.time.axes(self.type_of(ports[0])) == (op.axis % self.type_of(ports[0]).rank,)
 
@@ -168,33 +165,26 @@ class Demands:
         return needs
 
     def _check_length(self, port: Port) -> None:
-        op = self.graph.nodes[port[0]]["op"]
+        op = self.graph.node(port[0]).op
         if not (isinstance(op, Input) and op.slot in self.lengths):
             raise UnsupportedError("the lengths of a scan are computed")
 
 
-def ports_of(graph: nx.MultiDiGraph, node: int) -> dict[int, Port]:
+def ports_of(graph: Graph, node: int) -> dict[int, Port]:
     """The inputs of a node by slot, in order, without those left out."""
-    return {slot: port for slot, port in enumerate(inputs_of(graph, node)) if port is not None}
+    return {slot: port for slot, port in enumerate(graph.inputs_of(node)) if port is not None}
 
 
-def input_types(graph: nx.MultiDiGraph, node: int) -> list[TensorType | None]:
-    """The types of a node's inputs in order, None for those left out."""
-    return [
-        None if port is None else graph.nodes[port[0]]["types"][port[1]] for port in inputs_of(graph, node)
-    ]
-
-
-def _dependence(graph: nx.MultiDiGraph, time: Time) -> tuple[set[int], set[int]]:
+def _dependence(graph: Graph, time: Time) -> tuple[set[int], set[int]]:
     """The nodes that depend on time, and those of them that depend on what is given over time."""
     moving, of_tokens = set[int](), set[int]()
     for node in sorted(graph):
-        data = graph.nodes[node]
+        data = graph.node(node)
         before = set(graph.predecessors(node))
-        over_time = any(time.name in size.symbols for type_ in data["types"] for size in type_.shape)
-        if over_time or before & moving or time.in_attributes(data["op"]):
+        over_time = any(time.name in size.symbols for type_ in data.types for size in type_.shape)
+        if over_time or before & moving or time.in_attributes(data.op):
             moving.add(node)
-        if before & of_tokens or (over_time and isinstance(data["op"], Input)):
+        if before & of_tokens or (over_time and isinstance(data.op, Input)):
             of_tokens.add(node)
     return moving, of_tokens
 

@@ -79,8 +79,8 @@ def open_stepper(
     try:
         made = make_incremental(network.graph, course.time, course.outputs, course.lengths)
         if moves_rows:
-            for data in made.graph.nodes.values():
-                course.batch_axis(data["types"][0])
+            for _, node in made.graph.operators():
+                course.batch_axis(node.types[0])
         return CachedStepper(network, course, fixed, made), None
     except UnsupportedError as reason:
         return FullStepper(network, course, fixed), reason
@@ -107,7 +107,7 @@ class FullStepper:
     def __init__(self, network: Network, course: Course, fixed: Mapping[str, Any]) -> None:
         self.length = 0
         self._network = network
-        self._ports = {name: (network.graph.graph["outputs"][name], 0) for name in course.outputs}
+        self._ports = {name: (network.graph.interface.outputs[name], 0) for name in course.outputs}
         self._course = course
         self._time = Time(course.time)
         self._fixed = _Fixed(network, course, fixed)
@@ -141,7 +141,7 @@ class FullStepper:
 
     def _newest(self, name: str, result: Any, count: int) -> Any:
         node, output = self._ports[name]
-        axes = self._time.axes(self._network.graph.nodes[node]["types"][output])
+        axes = self._time.axes(self._network.graph.type_of((node, output)))
         if not axes:
             return result
         return result[(slice(None),) * axes[0] + (slice(self.length - count, None),)]
@@ -205,7 +205,7 @@ class CachedStepper:
     def _kept_types(self) -> dict[str, TensorType]:
         """The types of the fixed and the carried values by the inputs they come in by."""
         graph = self._network.graph
-        fixed = {name: graph.nodes[node]["types"][n] for name, (node, n) in self.made.fixed.items()}
+        fixed = {name: graph.type_of((node, n)) for name, (node, n) in self.made.fixed.items()}
         return fixed | {carry.name: carry.type for carry in self.made.carries}
 
     def _start(self, arrays: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
@@ -236,12 +236,12 @@ class CachedStepper:
         plan, moving = self._plans[key]
         steps = list(plan.steps)
         for n in moving:
-            op = self.made.graph.nodes[steps[n].node]["op"].bind(sizes)
+            op = self.made.graph.node(steps[n].node).op.bind(sizes)
             steps[n] = replace(steps[n], op=op, run=runner(op, (), self._network.device))
         return replace(plan, steps=tuple(steps))
 
     def _counts_past(self, step: Step) -> bool:
-        return Time(PAST).in_attributes(self.made.graph.nodes[step.node]["op"])
+        return Time(PAST).in_attributes(self.made.graph.node(step.node).op)
 
 
 def _lengths(course: Course, chunk: Mapping[str, Any], length: int) -> dict[str, Any]:

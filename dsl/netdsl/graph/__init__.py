@@ -1,0 +1,13 @@
+"""The computation graph: a networkx graph whose nodes are operators.
+
+Nodes are numbered in execution order. Each carries one value, a `Node`, under the key "node"; an edge runs
+from producer to consumer and carries an `Edge` under the key "edge"; the graph's own attribute "interface"
+is an `Interface`. All of networkx works on it: `graph.nodes(data="node")`, `networkx.ancestors(graph, 3)`.
+"""
+
+from netdsl.graph.expand import build
+from netdsl.graph.graph import Graph
+from netdsl.graph.programs import program_graph
+from netdsl.graph.values import Edge, Frame, Interface, Node, Port
+
+__all__ = ["Edge", "Frame", "Graph", "Interface", "Node", "Port", "build", "program_graph"]

@@ -1,0 +1,98 @@
+"""What the nodes and the edges of a graph carry, and what a graph says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from netdsl.ops.contract.base import Op
+from netdsl.source import Span
+from netdsl.types import TensorType
+
+Port = tuple[int, int]
+"""A value of the graph: a node and which of its outputs."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One call of a block: which block, under which label path, from where."""
+
+    block: str
+    label: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator in a graph.
+
+    Args:
+        op: The operator with its attributes.
+        label: Its label path.
+        span: Its place in the source.
+        types: The types of its outputs.
+        chain: The block calls that made it, outermost first.
+        stream: The label path that its random numbers are drawn for, where that is not its own.
+    """
+
+    op: Op
+    label: str
+    span: Span
+    types: tuple[TensorType, ...]
+    chain: tuple[Frame, ...] = ()
+    stream: str = ""
+
+    @property
+    def user_span(self) -> Span:
+        """Its place in the user's own file: of its innermost call that is not in a standard block."""
+        spans = [self.span, *(frame.span for frame in reversed(self.chain))]
+        return next((span for span in spans if not span.source.name.startswith("std/")), self.span)
+
+    def with_op(self, op: Op, types: Iterable[TensorType]) -> Node:
+        """Another operator at the same place."""
+        return replace(self, op=op, types=tuple(types))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Which output of the producer a value is, and which input of the consumer."""
+
+    output: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a graph reads and computes, by name.
+
+    Args:
+        inputs, outputs: Node numbers by name.
+        blocks: What each block call returned, by its label path.
+        updates: The new value of each buffer that a run changes, by the buffer's label path. Where a layer
+            is applied several times, each application starts from the value of the one before it.
+        doc: The comment of the model.
+    """
+
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    blocks: Mapping[str, tuple[Port | None, ...]] = field(default_factory=dict)
+    updates: Mapping[str, Port] = field(default_factory=dict)
+    doc: str = ""
+
+    @property
+    def output_ports(self) -> dict[str, Port]:
+        """The values of the outputs by name."""
+        return {name: (node, 0) for name, node in self.outputs.items()}
+
+    def moved(self, ports: Mapping[Port, Port]) -> Interface:
+        """The same interface of a graph in which each value is at another port."""
+        return Interface(
+            {name: ports[node, 0][0] for name, node in self.inputs.items()},
+            {name: ports[node, 0][0] for name, node in self.outputs.items()},
+            {
+                label: tuple(None if port is None else ports[port] for port in results)
+                for label, results in self.blocks.items()
+            },
+            {label: ports[port] for label, port in self.updates.items()},
+            self.doc,
+        )
