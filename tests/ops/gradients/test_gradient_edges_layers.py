@@ -25,7 +25,7 @@ from netdsl.ops.norm.norm_scale import L2Normalize
 from netdsl.ops.pool.global_pool import AdaptiveMaxPool, GlobalMaxPool
 from netdsl.ops.pool.pool import AvgPool, LpPool, MaxPool
 from ops.gradients.finite_differences import EagerTape, as_tuple, forward, value
-from ops.test_gradient_edges import Case, theirs, weights
+from ops.gradients.test_gradient_edges import Case, theirs, weights
 
 GOLDEN = Path(__file__).parents[2] / "data" / "gradient_edges_layers.json"
 INF, NAN = np.inf, np.nan

@@ -14,9 +14,9 @@ from netdsl.ops.conv import conv
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import DType
 from ops.gradients.finite_differences import EagerTape, analytic, as_tuple, draw_doubles, forward, value
+from ops.gradients.test_gradient_types import TypeTape, free_cases
+from ops.gradients.test_gradients import DIFFERENTIABLE, EVERY, has_parts, samples
 from ops.harness import sample
-from ops.test_gradient_types import TypeTape, free_cases
-from ops.test_gradients import DIFFERENTIABLE, EVERY, has_parts, samples
 
 IN_PARTS = sorted(name for name, cls in EVERY.items() if has_parts(cls) and not cls.is_random)
 BLOCKS = ["conv", "norm", "pool", "softmax", "attention"]
