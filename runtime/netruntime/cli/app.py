@@ -26,7 +26,7 @@ EXIT_HELP = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words}" for code, wo
 
 
 class Commands(click.Group):
-    """A group that tells every failure in words and ends with a documented exit code."""
+    """A group that reports every failure as a message and ends with a documented exit code."""
 
     def main(
         self,
@@ -36,7 +36,7 @@ class Commands(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> NoReturn:
-        """Run a command and end the process; whatever `standalone_mode` says, failures become words here."""
+        """Run a command and end the process; `standalone_mode` is ignored: failures become messages here."""
         arguments = list(sys.argv[1:] if args is None else args)
         run = super().main
         name = prog_name or "netrun"

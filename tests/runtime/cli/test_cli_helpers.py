@@ -182,7 +182,7 @@ class TestHelp:
 
     def test_exit_codes_are_told(self) -> None:
         text = netrun("--help").stdout
-        assert "  3  data, weights or a checkpoint do not fit the model, or training went astray" in text
+        assert "  3  data, weights or a checkpoint do not fit the model, or training diverged" in text
         assert "130  interrupted" in text
 
     def test_the_guide_tells_the_same_exit_codes(self) -> None:

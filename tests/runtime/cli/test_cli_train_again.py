@@ -49,7 +49,7 @@ def test_a_run_with_nothing_left_says_so(here: Path) -> None:
     netrun(*words)
     again = netrun(*words, "--resume")
     assert again.exit_code == 0
-    assert "nothing is left to train at step 2, after epoch 2 of 2" in again.stderr
+    assert "training is already complete at step 2, after epoch 2 of 2" in again.stderr
 
 
 def test_a_resumed_run_does_not_need_the_weights_it_began_with(here: Path) -> None:

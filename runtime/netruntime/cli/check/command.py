@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @set_option
-@click.option("--strict", is_flag=True, help="Let hints fail the check too.")
+@click.option("--strict", is_flag=True, help="Treat hints as errors.")
 @json_option
 def check(files: tuple[Path, ...], settings: dict[str, str], strict: bool, as_json: bool) -> int:
-    """Find every mistake in .net files: names, shapes, element types, tests of types.
+    """Check .net files: names, shapes, element types, and tests of types.
 
-    Nothing is allocated or run. On success, each model is told in one line.
+    Nothing is allocated or run. On success, one line describes each model.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def check(files: tuple[Path, ...], settings: dict[str, str], strict: bool, as_js
 
 @dataclass(frozen=True)
 class FileResult:
-    """What the check of one file found."""
+    """The result of checking one file."""
 
     file: str
     code: int
@@ -112,12 +112,12 @@ def signature(model: Model) -> str:
 
 
 def count_parameters(body: Body) -> int:
-    """The numbers that training changes, in all weights of a body; shared weights count once."""
+    """The number of trainable parameters in a body; shared weights count once."""
     return _count(body, {}, "param")
 
 
 def count_operators(body: Body) -> int:
-    """The operators that one run of a body executes, blocks opened."""
+    """The number of operators that one run of a body executes, including those in blocks."""
     return _count(body, {}, "operator")
 
 

@@ -1,4 +1,4 @@
-"""From what goes wrong to words on standard error, or JSON on standard output, and an exit code."""
+"""Turns failures into messages on standard error, or JSON on standard output, and an exit code."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from netruntime.errors import (
 OK, BAD_FILE, USAGE, BAD_DATA, SYSTEM, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 70, 130, 141
 
 EXIT_CODES = {
-    OK: "all is well",
+    OK: "success",
     BAD_FILE: "errors in the .net file, a test that fails, or a file that `fmt --check` would change",
-    USAGE: "the command line is not understood",
-    BAD_DATA: "data, weights or a checkpoint do not fit the model, or training went astray",
-    SYSTEM: "the device, an optional package, the memory, or a file is not to be had",
+    USAGE: "the command line is invalid",
+    BAD_DATA: "data, weights or a checkpoint do not fit the model, or training diverged",
+    SYSTEM: "a device, an optional package, a file, or enough memory is unavailable",
     BUG: "netrun itself failed",
     INTERRUPTED: "interrupted",
 }
@@ -35,50 +35,50 @@ EXIT_CODES = {
 OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
 """The codes of weights and of values that do not fit in memory."""
 
-ASTRAY = "E1071"
+DIVERGED = "E1071"
 """The code of a loss or a gradient that is no longer finite."""
 
 NOT_WRITTEN = frozenset({"E1052", "E1053", "E1055"})
-"""The codes of checkpoints that the system does not let us write."""
+"""The codes of checkpoints that cannot be written."""
 
 GENERATION_CODES = {"E1100": BAD_FILE, "E1101": USAGE, "E1102": BAD_FILE, "E1105": USAGE, "E1108": USAGE}
-"""Exit codes of errors in generation that are not about data."""
+"""Exit codes of generation errors that are not about data."""
 
 TRACEBACK_VARIABLE = "NETRUN_TRACEBACK"
 
 
 class PipeClosedError(Exception):
-    """Nobody reads our output any more."""
+    """The reader of our output has closed the pipe."""
 
 
 class CommandLineError(NetError):
-    """An option or argument that makes no sense (E0920 to E0939)."""
+    """An invalid option or argument (E0920 to E0939)."""
 
 
 class FileAccessError(NetError):
-    """A file that the system does not let us read or write (E0940 to E0949)."""
+    """A file that cannot be read or written (E0940 to E0949)."""
 
 
 def usage_error(code: str, message: str, help: str | None = None) -> CommandLineError:
-    """A `CommandLineError` of one diagnostic."""
+    """A `CommandLineError` with one diagnostic."""
     return CommandLineError(Diagnostic(code, message, help=help))
 
 
 def file_error(code: str, message: str, help: str | None = None) -> FileAccessError:
-    """A `FileAccessError` of one diagnostic."""
+    """A `FileAccessError` with one diagnostic."""
     return FileAccessError(Diagnostic(code, message, help=help))
 
 
 def guarded(call: Callable[[], Any], arguments: Sequence[str]) -> int:
-    """Run a command and tell its failures. Returns the exit code."""
+    """Run a command and report its failures. Returns the exit code."""
     as_json = "--json" in arguments
     _print_anything()
     try:
-        result = _told(call, as_json)
+        result = _reported(call, as_json)
         sys.stdout.flush()
         return result
     except (BrokenPipeError, PipeClosedError):
-        # the reader has gone; Python would complain once more when it closes the stream
+        # the reader is gone; Python would report it again when it closes the stream
         os.dup2(os.open(os.devnull, os.O_WRONLY), _descriptor(sys.stdout))
         return PIPE_CLOSED
 
@@ -93,7 +93,7 @@ def exit_code(failed: NetError) -> int:
         return SYSTEM
     if isinstance(failed, GenerationError):
         return GENERATION_CODES.get(failed.code, BAD_DATA)
-    if isinstance(failed, TrainingError) and (failed.diagnostics[0].span is None or failed.code == ASTRAY):
+    if isinstance(failed, TrainingError) and (failed.diagnostics[0].span is None or failed.code == DIVERGED):
         return SYSTEM if failed.code in NOT_WRITTEN else BAD_DATA
     codes = {diagnostic.code for diagnostic in failed.diagnostics if diagnostic.span is None}
     if isinstance(failed, CommandLineError) or codes & {"E0861", "E0871", "E0872"}:
@@ -102,21 +102,21 @@ def exit_code(failed: NetError) -> int:
 
 
 def report(diagnostics: Iterable[Diagnostic], as_json: bool) -> None:
-    """Print findings: on standard error for people, or as the one JSON document."""
+    """Print diagnostics: as text on standard error, or as one JSON document."""
     if as_json:
         print_json({"ok": False, "diagnostics": [d.as_dict() for d in diagnostics]})
     else:
         print_diagnostics(diagnostics)
 
 
-def _told(call: Callable[[], Any], as_json: bool) -> int:
+def _reported(call: Callable[[], Any], as_json: bool) -> int:
     try:
         return call() or OK
     except NetError as failed:
         report(failed.diagnostics, as_json)
         return exit_code(failed)
     except click.ClickException as misused:
-        _tell_misuse(misused, as_json)
+        _report_misuse(misused, as_json)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         report([Diagnostic("E0909", "interrupted")], True) if as_json else click.echo("interrupted", err=True)
@@ -124,31 +124,31 @@ def _told(call: Callable[[], Any], as_json: bool) -> int:
     except (BrokenPipeError, PipeClosedError):
         raise
     except MemoryError:
-        report([Diagnostic("E0945", "there is not enough memory for this")], as_json)
+        report([Diagnostic("E0945", "there is not enough memory")], as_json)
         return SYSTEM
-    except Exception as bug:  # the last resort: a person gets words, not a traceback
-        return _tell_bug(bug, as_json)
+    except Exception as bug:  # the last resort: a message, not a traceback
+        return _report_bug(bug, as_json)
 
 
-def _tell_misuse(misused: click.ClickException, as_json: bool) -> None:
+def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
     if as_json:
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:
         misused.show()
 
 
-def _tell_bug(bug: Exception, as_json: bool) -> int:
+def _report_bug(bug: Exception, as_json: bool) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         raise bug
     words = str(bug).partition("\n")[0]
     message = f"netrun itself failed: {type(bug).__name__}: {words}"
-    help = f"this is a bug; please report it, with what {TRACEBACK_VARIABLE}=1 adds to the output"
+    help = f"this is a bug; please report it with the output of {TRACEBACK_VARIABLE}=1"
     report([Diagnostic("E0999", message, help=help)], as_json)
     return BUG
 
 
 def _print_anything() -> None:
-    """Let file names that the terminal cannot show be escaped instead of refused."""
+    """Escape characters that the terminal cannot show, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

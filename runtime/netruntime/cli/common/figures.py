@@ -1,4 +1,4 @@
-"""Figures of an evaluation, for people and for programs."""
+"""Prints the loss and the metrics of an evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netruntime.train.progress.pictures import confusion_table
 def print_figures(
     measured: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]], rows: int
 ) -> None:
-    """A table of the loss and the metrics of each phase, then the tables among the metrics."""
+    """Print the loss and the scalar metrics of each phase, then confusion matrices."""
     for phase, figures in measured.items():
         scalars = {name: value for name, value in figures.items() if np.ndim(value) == 0}
         head = f"{phase}: {rows:,} rows" if phase else f"{rows:,} rows"
@@ -24,5 +24,5 @@ def print_figures(
         print_table(["figure", "value"], [(name, figure(float(v))) for name, v in scalars.items()], ["value"])
         for name, value in figures.items():
             if np.ndim(value) == 2:
-                click.echo(f"\n{name}: rows are the labels, columns what was predicted")
+                click.echo(f"\n{name}: rows are labels, columns are predictions")
                 print_rich(confusion_table(value, next(iter(classes.values()), None)))

@@ -22,7 +22,7 @@ def training_lines(ctx: click.Context, parameter: click.Parameter, values: tuple
 
 
 def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
-    """`key=value` texts as a dictionary; what follows the mark `end` in a key is left to who reads it."""
+    """`key=value` texts as a dictionary; the part of a key from the mark `end` on is not checked here."""
     found: dict[str, str] = {}
     for text in values:
         key, equals, value = text.partition("=")
@@ -31,7 +31,7 @@ def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
             near = f"; write {kind}.{name.strip()}=.." if kind in ("metric", "input") and end != "=" else ""
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE{near}")
         if key.strip() in found:
-            raise click.BadParameter(f"'{key.strip()}' is given twice")
+            raise click.BadParameter(f"'{key.strip()}' appears twice")
         found[key.strip()] = value.strip()
     return found
 
@@ -40,19 +40,19 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     sizes = {}
     for name, value in assignments(ctx, parameter, values).items():
         if not (value.isascii() and value.isdigit() and len(value) < 16):
-            raise click.BadParameter(f"the size {name} is '{value}', and a size is a whole number from 0 up")
+            raise click.BadParameter(f"the size {name} must be an integer of at least 0, but is '{value}'")
         sizes[name] = int(value)
     return sizes
 
 
 def file_argument(function: Command) -> Command:
-    """The one `.net` file a command works on."""
+    """Add the argument FILE, the `.net` file."""
     return click.argument("file", type=click.Path(path_type=Path))(function)
 
 
 def set_option(function: Command) -> Command:
     """`--set NAME=VALUE`, as a dictionary `settings`."""
-    words = "A value for an entry of the file's `config`; may be repeated."
+    words = "Set an entry of the file's `config`; may be repeated."
     return click.option(
         "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=assignments, help=words
     )(function)
@@ -60,7 +60,7 @@ def set_option(function: Command) -> Command:
 
 def size_option(function: Command) -> Command:
     """`--size B=2`, as a dictionary `sizes`."""
-    words = "The value of a free size, such as B; may be repeated."
+    words = "Set a free size, such as B; may be repeated."
     return click.option("--size", "sizes", multiple=True, metavar="NAME=N", callback=_sizes, help=words)(
         function
     )
@@ -68,17 +68,17 @@ def size_option(function: Command) -> Command:
 
 def model_option(function: Command) -> Command:
     """`--model NAME`."""
-    words = "Which model, where the file has several."
+    words = "Which model to use if the file has several."
     return click.option("--model", "model_name", metavar="NAME", help=words)(function)
 
 
 def device_option(function: Command) -> Command:
     """`--device`."""
-    words = "cpu, cuda, cuda:1, or auto (a GPU where there is one).  [default: cpu]"
+    words = "cpu, cuda, cuda:1, or auto (a GPU if available).  [default: cpu]"
     return click.option("--device", default="cpu", metavar="NAME", help=words)(function)
 
 
 def json_option(function: Command) -> Command:
     """`--json`, as `as_json`."""
-    words = "Print one JSON document, for programs, in place of text."
+    words = "Print one JSON document instead of text."
     return click.option("--json", "as_json", is_flag=True, help=words)(function)

@@ -26,7 +26,7 @@ TEXT_WIDTH = 100
 """How wide prose may be."""
 
 PLAIN_WIDTH = 160
-"""How wide tables may be where there is no terminal to ask."""
+"""The width of tables if the output is not a terminal."""
 
 
 def colour_wanted() -> bool | None:
@@ -48,7 +48,7 @@ def note(message: str, severity: str = "note") -> None:
 
 @contextmanager
 def told_warnings(say: Callable[[str], None]) -> Iterator[None]:
-    """Hand the warnings of what is done inside to `say`, in place of Python's own lines."""
+    """Pass warnings raised inside to `say` instead of printing Python's own lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -50,7 +50,7 @@ def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No garbage is looked for meanwhile, nor ever among what was made: trees and tables, which are kept."""
+    """Switch the garbage collector off inside, and exempt what was created: trees and tables that stay."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -62,16 +62,16 @@ def _uncollected() -> Iterator[None]:
 
 
 def pick_model(checked: Checked, name: str | None) -> Model:
-    """The model of that name, or the only one. Raises `NetError` E0861 where that is not clear."""
+    """The model of that name, or the only one. Raises `NetError` E0861 if that is ambiguous."""
     from netruntime.engine.loading import choose_model
 
     return checked.models[choose_model(checked, name)]
 
 
 def weights_for(file: Path, given: str | None) -> str | None:
-    """The weights a command reads: those it is given, else those beside the file, `lenet5.safetensors`.
+    """The weights that a command reads: the option's, else those beside the file, `lenet5.safetensors`.
 
-    `random` means none: they are drawn from the seed.
+    `random` means none: weights are then drawn from the seed.
     """
     if given == "random":
         return None
@@ -80,7 +80,7 @@ def weights_for(file: Path, given: str | None) -> str | None:
 
 
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:
-    """Raises `CommandLineError` E0924 for a size that the model has not."""
+    """Raise `CommandLineError` E0924 for a size that the model does not have."""
     known = sorted({symbol for type_ in model.inputs.values() for d in type_.shape for symbol in d.symbols})
     for name in sizes:
         if name not in known:

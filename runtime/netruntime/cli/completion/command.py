@@ -1,4 +1,4 @@
-"""`netrun completion`: what a shell needs to complete our commands and options."""
+"""`netrun completion`: prints shell completion scripts."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from netruntime.train.records.jsonl import plain
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """The command line of `netrun eval`, read."""
+    """The options of `netrun eval`."""
 
     file: Path
     as_json: bool
@@ -36,12 +36,12 @@ class EvalOptions:
 
 
 def evaluate_model(options: EvalOptions) -> int:
-    """Measure and tell. Returns the exit code; raises `NetError`."""
+    """Evaluate and report. Returns the exit code; raises `NetError`."""
     open_source(options.file)
     say = (lambda text: None) if options.as_json else note
     weights = weights_for(options.file, options.weights)
     if weights is None:
-        say("the weights are random; --weights FILE gives trained ones")
+        say("the weights are random; pass trained ones with --weights FILE")
     measured = evaluate(
         options.file,
         list(options.data),

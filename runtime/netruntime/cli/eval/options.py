@@ -1,4 +1,4 @@
-"""`netrun eval`: how good trained weights are."""
+"""`netrun eval`: evaluates trained weights."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from netruntime.cli.common.options import (
 
 @click.command(name="eval")
 @file_argument
-@click.option("--data", "-d", multiple=True, required=True, metavar="SPEC", help="As of `netrun train`.")
-@click.option("--holdout", type=float, metavar="SHARE", help="Only the rows that `train --holdout` held out.")
+@click.option(
+    "--data", "-d", multiple=True, required=True, metavar="SPEC", help="Data, as for `netrun train`."
+)
+@click.option(
+    "--holdout", type=float, metavar="SHARE", help="Evaluate only the rows that `train --holdout` held out."
+)
 @click.option(
     "--weights",
     "-w",
     metavar="PATH",
     help="Trained weights.  [default: the .safetensors file beside the model's]",
 )
-@click.option("--names", metavar="MAP", help="The `weights` map of the file to read them by.")
+@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them through.")
 @set_option
 @click.option(
     "--train",
@@ -35,18 +39,22 @@ from netruntime.cli.common.options import (
     multiple=True,
     metavar="NAME=VALUE",
     callback=training_lines,
-    help="In place of a line of the `train` section.",
+    help="Override a line of the `train` section.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="That of the training."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The seed of the training run.",
 )
-@click.option("--augment", metavar="STEPS", help="That of the training; only `normalise` counts here.")
+@click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option
 @data_options
 @json_option
 def evaluate(file: Path, as_json: bool, **options: Any) -> int:
-    """Measure trained weights on data: the loss and the metrics of the file's `train` section.
+    """Evaluate trained weights on data: the loss and the metrics of the file's `train` section.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`netrun explain`: what an error code means, with an example and its mend."""
+"""`netrun explain`: what an error code means, with an example and its fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
 @click.argument("code", required=False)
 @json_option
 def explain(code: str | None, as_json: bool) -> None:
-    """Explain an error code; without one, list them all.
+    """Explain an error code; without CODE, list all codes.
 
     \b
     Examples:
@@ -56,18 +56,16 @@ def explanations(text: str) -> dict[str, tuple[str, str]]:
 
 
 def find_code(given: str, known: dict[str, tuple[str, str]]) -> str:
-    """The code that is meant by `E0301`, `e301` or `301`. Raises `CommandLineError` E0926."""
+    """The code meant by `E0301`, `e301` or `301`. Raises `CommandLineError` E0926."""
     digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", given.strip())
     if digits and (code := f"E{int(digits[1]):04}") in known:
         return code
     near = _nearest(int(digits[1]), known) if digits else None
-    raise usage_error(
-        "E0926", f"there is no explanation of {shown(given)}", near or "`netrun explain` lists all"
-    )
+    raise usage_error("E0926", f"{shown(given)} is not an error code", near or "`netrun explain` lists all")
 
 
 def _nearest(number: int, known: dict[str, tuple[str, str]]) -> str | None:
-    """The code next to it among those of its hundred."""
+    """The nearest code among those with the same hundreds digit."""
     family = [code for code in known if int(code[1:]) // 100 == number // 100]
     near = min(family, key=lambda code: abs(int(code[1:]) - number), default=None)
     return f"the nearest is `{near}`: {known[near][0]}" if near else None

@@ -22,14 +22,14 @@ STDIN = Path("-")
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
-    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 where something would change."
+    "--check", "only_check", is_flag=True, help="Write nothing; exit with 1 if a file would change."
 )
 @click.option("--diff", "show_diff", is_flag=True, help="Write nothing; print what would change.")
 @json_option
 def fmt(files: tuple[Path, ...], only_check: bool, show_diff: bool, as_json: bool) -> int:
     """Rewrite .net files in their canonical form.
 
-    Each file is replaced whole or not at all. `-` reads standard input and writes standard output.
+    Each file is replaced atomically. `-` reads standard input and writes standard output.
 
     \b
     Examples:
@@ -56,12 +56,12 @@ def fmt(files: tuple[Path, ...], only_check: bool, show_diff: bool, as_json: boo
     if found:
         print_diagnostics(found)
     if STDIN not in files and not show_diff:
-        _tell(changed, len(files), only_check)
+        _report(changed, len(files), only_check)
     return code
 
 
 def _format(path: Path, only_check: bool, show_diff: bool) -> bool:
-    """Format one file; whether that changes it."""
+    """Format one file. Returns whether that changes it."""
     from netdsl.formatter import diff_text, format_text
 
     source = _read_stdin() if path == STDIN else open_source(path)
@@ -85,7 +85,7 @@ def _read_stdin() -> Source:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put a new text in place of a file's, keeping its mode. Raises `FileAccessError` E0941."""
+    """Replace the text of a file, keeping its mode. Raises `FileAccessError` E0941."""
     from netruntime.files.atomic import write_atomically
 
     mode = path.stat().st_mode & 0o7777
@@ -100,7 +100,7 @@ def replace_text(path: Path, text: str) -> None:
         raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
 
 
-def _tell(changed: list[str], count: int, only_check: bool) -> None:
+def _report(changed: list[str], count: int, only_check: bool) -> None:
     for name in changed:
         click.echo(f"{'would reformat' if only_check else 'reformatted'} {visible(name)}", err=True)
     if not changed and only_check and count > 1:

@@ -28,7 +28,7 @@ WEIGHTS_SEED = 0
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """The command line of `netrun generate`, read."""
+    """The options of `netrun generate`."""
 
     file: Path
     as_json: bool
@@ -61,11 +61,11 @@ class GenerateOptions:
 
     @property
     def heat(self) -> float:
-        """The temperature, which is 0 for greedy choice."""
+        """The temperature; 0 for greedy decoding."""
         return 0.0 if self.greedy else 1.0 if self.temperature is None else self.temperature
 
     def check(self) -> None:
-        """Raises `CommandLineError` E0920 for options that exclude each other."""
+        """Raise `CommandLineError` E0920 for options that exclude each other."""
         drawing = {"--temperature": self.temperature, "--top-k": self.top_k, "--top-p": self.top_p}
         given = [name for name, value in drawing.items() if value is not None]
         if self.greedy and given:
@@ -74,7 +74,7 @@ class GenerateOptions:
             other = given[0] if given else "--greedy"
             raise usage_error("E0920", f"--beams searches, and {other} is for one token after another")
         if self.prompt is not None and self.prompt_ids is not None:
-            raise usage_error("E0920", "--prompt and --prompt-ids both say what to go on from")
+            raise usage_error("E0920", "--prompt and --prompt-ids cannot be combined: both give the prompt")
         if self.tokenizer and self.vocabulary:
             raise usage_error("E0920", "--tokenizer and --vocab both say what the tokens are")
 
@@ -119,7 +119,7 @@ def generate_text(options: GenerateOptions) -> int:
 
 
 def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
-    """The network, its roles, and its codec: mistakes in those are told before weights are read."""
+    """The network, its roles, and its codec; errors in these are reported before weights are read."""
     checked = open_checked(options.file, options.settings)
     model = pick_model(checked, options.model_name)
     graph = build(model)
@@ -133,7 +133,7 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
 
 
 def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list[int]:
-    """The ids to go on from: those of the prompt, after a token that begins texts where one is needed."""
+    """The prompt's ids, preceded by a BOS token where one is needed."""
     text = sys.stdin.read() if options.prompt == "-" else options.prompt or ""
     ids = encode(text, codec, "the prompt") if text else []
     if options.prompt_ids is not None:
@@ -145,12 +145,12 @@ def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list
         return [begin, *ids]
     if not ids:
         help = "give --prompt TEXT, or --begin TOKEN for the token that texts begin with"
-        raise GenerationError.make("E1104", "there is nothing to go on from: the prompt is empty", help=help)
+        raise GenerationError.make("E1104", "the prompt is empty", help=help)
     return ids
 
 
 def _check_codec(codec: Codec | None, size: int) -> None:
-    """Raises `GenerationError` E1106 where a vocabulary has more or fewer entries than the model."""
+    """Raise `GenerationError` E1106 if the vocabulary and the model differ in size."""
     if codec is not None and codec.vocabulary is not None and len(codec.vocabulary) != size:
         message = f"the vocabulary has {len(codec.vocabulary)} entries, and the model scores {size} tokens"
         help = "the vocabulary is the one saved with the weights; --set may give the model its size"
@@ -158,7 +158,7 @@ def _check_codec(codec: Codec | None, size: int) -> None:
 
 
 class _Printer:
-    """Prints each token as it comes: as text, or as its id where there is no vocabulary."""
+    """Prints each token as it arrives: as text, or as its id without a vocabulary."""
 
     def __init__(self, codec: Codec | None, prompt: list[int]) -> None:
         self._codec = codec
@@ -166,7 +166,7 @@ class _Printer:
         self._prompt = prompt
 
     def show_prompt(self) -> None:
-        """Print what the text goes on from, in bold."""
+        """Print the prompt in bold."""
         text = self._codec.decode(self._prompt) if self._codec else " ".join(map(str, self._prompt)) + " "
         self._print(click.style(visible(text), bold=True))
 
@@ -175,7 +175,7 @@ class _Printer:
             self._print(visible(self._text.add(tokens[0])) if self._text else f"{tokens[0]} ")
 
     def finish(self, found: Generated) -> None:
-        """End the line, and say on standard error what there is to say."""
+        """End the line and print the notices on standard error."""
         self._print((visible(self._text.end()) if self._text else "") + "\n")
         for notice in found.notices:
             note(notice)

@@ -1,4 +1,4 @@
-"""What `netrun generate` is given: the prompt and the other inputs, as ids and arrays."""
+"""The prompt and the other inputs of `netrun generate`, as ids and arrays."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def read_ids(text: str, what: str) -> list[int]:
 
 
 def encode(text: str, codec: Codec | None, what: str) -> list[int]:
-    """The ids of a text. Raises `GenerationError` E1106 where nothing says how to read it."""
+    """The ids of a text. Raises `GenerationError` E1106 without a tokenizer or vocabulary."""
     if codec is None:
-        help = "give --tokenizer tokenizer.json or --vocab vocab.json, or put ids in place of the text"
+        help = "pass --tokenizer tokenizer.json or --vocab vocab.json, or give ids instead of text"
         raise GenerationError.make(
-            "E1106", f"{what} is text, and nothing says which tokens it is made of", help=help
+            "E1106",
+            f"{what} is text, but there is no tokenizer or vocabulary to split it into tokens",
+            help=help,
         )
     return [int(token) for token in codec.encode(text, what)]
 
 
 def read_inputs(network: Network, roles: Roles, specs: Sequence[str], codec: Codec | None) -> dict[str, Any]:
-    """The inputs beside the tokens, by name.
+    """The inputs other than the tokens, by name.
 
     Raises `CommandLineError` E0921 for a text that names no such input, `DataInputError` for what cannot be
     read, and `GenerationError` E1106 for text without a vocabulary.

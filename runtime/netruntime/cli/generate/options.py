@@ -1,4 +1,4 @@
-"""`netrun generate`: text from a model, one token after another."""
+"""`netrun generate`: generates text, token by token."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NONE = click.IntRange(min=0)
 
 @click.command()
 @file_argument
-@click.option("--prompt", "-p", metavar="TEXT", help="What to go on from; `-` reads standard input.")
-@click.option("--prompt-ids", metavar="ID,..", help="The same as ids of tokens.")
+@click.option("--prompt", "-p", metavar="TEXT", help="The prompt; `-` reads standard input.")
+@click.option("--prompt-ids", metavar="ID,..", help="The prompt as token ids.")
 @click.option(
     "--input",
     "-i",
@@ -26,31 +26,47 @@ _NONE = click.IntRange(min=0)
     help="Another input, such as the source of a translation: text, ids:1,2,3, or a file as for netrun run.",
 )
 @click.option("--weights", "-w", metavar="PATH", help="A .safetensors or .npz file, or a folder of shards.")
-@click.option("--names", metavar="MAP", help="The `weights` map of the file to read the weights by.")
+@click.option(
+    "--names", metavar="MAP", help="The `weights` map of the .net file to read the weights through."
+)
 @click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json of the model.")
 @click.option(
     "--vocab",
     "vocabulary",
     type=click.Path(path_type=Path),
-    help="The characters of the model: a JSON list.  [default: vocab.json beside the weights]",
+    help="The vocabulary of a character model: a JSON list.  [default: vocab.json beside the weights]",
 )
-@click.option("--begin", metavar="TOKEN", help="A token to put before the prompt: its text or its id.")
-@click.option("--end", metavar="TOKEN", help="The token that ends the text.  [default: the tokenizer's own]")
+@click.option("--begin", metavar="TOKEN", help="A token before the prompt (BOS): its text or id.")
 @click.option(
-    "--max", "max_new", type=_COUNT, default=200, show_default=True, metavar="N", help="Most tokens."
+    "--end", metavar="TOKEN", help="The token that ends the text (EOS).  [default: the tokenizer's]"
 )
-@click.option("--min", "min_new", type=_NONE, default=0, metavar="N", help="Tokens before it may end.")
-@click.option("--greedy", is_flag=True, help="Take the likeliest token each time.")
+@click.option(
+    "--max",
+    "max_new",
+    type=_COUNT,
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of new tokens.",
+)
+@click.option("--min", "min_new", type=_NONE, default=0, metavar="N", help="Minimum number of new tokens.")
+@click.option("--greedy", is_flag=True, help="Always take the most likely token.")
 @click.option(
     "--temperature",
     type=float,
     metavar="X",
-    help="Below 1 keeps to likely tokens.  [default: 1]",
+    help="Below 1 favours likely tokens.  [default: 1]",
 )
-@click.option("--top-k", type=_COUNT, metavar="K", help="Draw from the K likeliest tokens.")
-@click.option("--top-p", type=float, metavar="P", help="Draw from the likeliest tokens that make up P.")
-@click.option("--repetition-penalty", type=float, default=1.0, metavar="X", help="Above 1 avoids repeats.")
-@click.option("--beams", type=_COUNT, default=1, metavar="N", help="Search with N beams in place of drawing.")
+@click.option("--top-k", type=_COUNT, metavar="K", help="Sample from the K most likely tokens.")
+@click.option(
+    "--top-p", type=float, metavar="P", help="Sample from the most likely tokens with total probability P."
+)
+@click.option(
+    "--repetition-penalty", type=float, default=1.0, metavar="X", help="Above 1 discourages repetition."
+)
+@click.option(
+    "--beams", type=_COUNT, default=1, metavar="N", help="Beam search with N beams instead of sampling."
+)
 @click.option(
     "--length-penalty", type=float, default=0.0, metavar="X", help="Above 0 favours long texts, with --beams."
 )
@@ -60,18 +76,18 @@ _NONE = click.IntRange(min=0)
     default=0,
     show_default=True,
     metavar="N",
-    help="For drawing.",
+    help="Seed for sampling.",
 )
-@click.option("--no-cache", is_flag=True, help="Run the whole text through the model for every token.")
-@click.option("--slide", is_flag=True, help="Go on past the model's positions, from the last half of them.")
-@click.option("--token-input", metavar="NAME", help="Which input takes the tokens, where that is not clear.")
-@click.option("--logits-output", metavar="NAME", help="Which output scores the next token.")
+@click.option("--no-cache", is_flag=True, help="Recompute the full sequence for every token.")
+@click.option("--slide", is_flag=True, help="Continue past the model's maximum length from its last half.")
+@click.option("--token-input", metavar="NAME", help="The input that takes the tokens, if ambiguous.")
+@click.option("--logits-output", metavar="NAME", help="The output with the logits of the next token.")
 @set_option
 @device_option
 @model_option
 @json_option
 def generate(file: Path, as_json: bool, **options: Any) -> int:
-    """Generate text with a causal or an encoder-decoder model, and print it as it comes.
+    """Generate text with a causal or encoder-decoder model, printing it token by token.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`netrun init`: a commented file to start from."""
+"""`netrun init`: writes a commented starter file."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ KINDS = {
     "transformer": ("Sentences", "tokens=random:0..1000 --size T=12", "data.npz"),
     "rnn": ("Signals", "signal=random --size T=20", "data.npz"),
 }
-"""For each kind: the name of the model in its template, an input that fits it, and data to train on."""
+"""For each kind: the model's name in the template, a fitting input, and training data."""
 
 
 @click.command()
 @click.argument("name", required=False, default="model")
 @click.option(
-    "--kind", type=click.Choice(list(KINDS)), default="mlp", show_default=True, help="What to start from."
+    "--kind", type=click.Choice(list(KINDS)), default="mlp", show_default=True, help="The kind of network."
 )
-@click.option("--force", is_flag=True, help="Replace a file of that name.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @json_option
 def init(name: str, kind: str, force: bool, as_json: bool) -> None:
     """Write a commented starter NAME.net.
@@ -54,7 +54,7 @@ def init(name: str, kind: str, force: bool, as_json: bool) -> None:
 
 
 def next_steps(path: str, kind: str) -> list[tuple[str, str]]:
-    """Commands to try on a new file, and what each does."""
+    """Commands to try on a new file, with what each does."""
     return [
         (f"netrun check {path}", "find mistakes"),
         (f"netrun show {path}", "see its layers and sizes"),
@@ -65,7 +65,7 @@ def next_steps(path: str, kind: str) -> list[tuple[str, str]]:
 
 
 def target(name: str) -> Path:
-    """The file to write. Raises `CommandLineError` E0927 for a name that no file should have."""
+    """The file to write. Raises `CommandLineError` E0927 for an unusable name."""
     path = Path(name)
     if path.suffix != ".net":
         path = path.with_name(f"{path.name}.net") if path.name else path
@@ -75,7 +75,7 @@ def target(name: str) -> Path:
 
 
 def starter(kind: str, stem: str) -> str:
-    """The text of a starter file, its model named after the file where that makes a name."""
+    """The text of a starter file, with its model named after the file if that is a valid name."""
     text = files("netruntime.cli.init").joinpath("starters", f"{kind}.net").read_text("utf-8")
     name = "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", stem))
     if not re.match(r"[A-Z]", name) or stem == "model":
@@ -84,7 +84,7 @@ def starter(kind: str, stem: str) -> str:
 
 
 def write_starter(path: Path, text: str, force: bool) -> None:
-    """Write a new file. Raises `FileAccessError`: E0943 where one is there, E0941 where it cannot be."""
+    """Write a new file. Raises `FileAccessError`: E0943 if it exists, E0941 if it cannot be written."""
     from netruntime.files.atomic import write_atomically
 
     def write(stream: BinaryIO) -> None:

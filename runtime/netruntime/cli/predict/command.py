@@ -1,4 +1,4 @@
-"""The steps of `netrun predict`: the outputs of a model for every row of a data set."""
+"""The steps of `netrun predict`: computes the outputs of a model for every row of a data set."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Rows = Sequence[Mapping[str, Array]]
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """The command line of `netrun predict`, read."""
+    """The options of `netrun predict`."""
 
     file: Path
     as_json: bool
@@ -54,7 +54,7 @@ class PredictOptions:
 
 
 def predict_rows(options: PredictOptions) -> int:
-    """Predict, save and tell. Returns the exit code; raises `NetError`."""
+    """Predict, save and report. Returns the exit code; raises `NetError`."""
     check_target(options.out, KINDS, "predictions")
     network, weights = _open(options)
     _spare_inputs(options, weights)

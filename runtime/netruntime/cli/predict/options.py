@@ -1,4 +1,4 @@
-"""`netrun predict`: a model on every row of a data set."""
+"""`netrun predict`: runs a model on every row of a data set."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
 
 @click.command()
 @file_argument
-@click.option("--data", "-d", multiple=True, required=True, metavar="SPEC", help="As of `netrun train`.")
+@click.option(
+    "--data", "-d", multiple=True, required=True, metavar="SPEC", help="Data, as for `netrun train`."
+)
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path), help="A .npz, .npy, .csv or .jsonl file."
 )
-@click.option("--top", type=click.IntRange(min=1), metavar="K", help="The K largest classes of each row.")
+@click.option(
+    "--top", type=click.IntRange(min=1), metavar="K", help="Save the K largest classes of each row."
+)
 @click.option(
     "--weights",
     "-w",
     metavar="PATH",
     help="Trained weights.  [default: the .safetensors file beside the model's]",
 )
-@click.option("--names", metavar="MAP", help="The `weights` map of the file to read them by.")
+@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them through.")
 @model_option
 @set_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N")
-@click.option("--augment", metavar="STEPS", help="That of the training; only `normalise` counts here.")
+@click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option
 @data_options
 @json_option
 def predict(file: Path, as_json: bool, **options: Any) -> int:
-    """Run a model on every row of a data set, and save what comes out.
+    """Run a model on every row of a data set and save its outputs.
 
     \b
     .npz and .npy hold the outputs as arrays, a row for each row of the data.

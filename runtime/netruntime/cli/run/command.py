@@ -1,4 +1,4 @@
-"""The steps of `netrun run`: open the model, read the inputs, run, tell, save."""
+"""The steps of `netrun run`: open the model, read the inputs, run, report, save."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULT_TOP = 5
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The command line of `netrun run`, read."""
+    """The options of `netrun run`."""
 
     file: Path
     as_json: bool
@@ -67,7 +67,7 @@ class RunOptions:
 
 
 def run_model(options: RunOptions) -> int:
-    """Run, tell and save. Returns the exit code; raises `NetError`."""
+    """Run, report and save. Returns the exit code; raises `NetError`."""
     labels = read_labels(options.labels) if options.labels else None
     if options.save:
         check_target(options.save)
@@ -81,7 +81,7 @@ def run_model(options: RunOptions) -> int:
 
 
 def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
-    """The network, and the feeds of its inputs: mistakes in those are told before weights are read."""
+    """The network and the feeds of its inputs; errors in the feeds are reported before weights are read."""
     checked = open_checked(options.file, options.settings)
     model = pick_model(checked, options.model_name)
     check_size_names(model, options.sizes)
@@ -129,7 +129,7 @@ def _run_once(
     print_outputs(outputs)
     for top in tops:
         print_top(top)
-    _tell_saved(options)
+    _report_saved(options)
 
 
 def _run_many(
@@ -157,7 +157,7 @@ def _run_many(
         print_json({"ok": True, "model": network.name, "device": network.device.name, "items": told})
         return
     print_items(items, [top[0] if top else None for top in tops])
-    _tell_saved(options, f" for {plural(len(items), 'item')}")
+    _report_saved(options, f" for {plural(len(items), 'item')}")
 
 
 def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
@@ -194,7 +194,7 @@ def _is_over(type_: Any, many: Sequence[Feed]) -> bool:
 
 
 def _unique(items: Sequence[Item]) -> list[Item]:
-    """The items with equal names (files of one name in several folders) told apart by a number."""
+    """The items with unique names: a number is added where several folders hold files of one name."""
     seen: Counter[str] = Counter()
     found = []
     for name, outputs in items:
@@ -203,6 +203,6 @@ def _unique(items: Sequence[Item]) -> list[Item]:
     return found
 
 
-def _tell_saved(options: RunOptions, what: str = "") -> None:
+def _report_saved(options: RunOptions, what: str = "") -> None:
     if options.save:
         note(f"saved {options.save}{what}")

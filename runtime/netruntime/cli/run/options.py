@@ -1,4 +1,4 @@
-"""`netrun run`: a model on data from files."""
+"""`netrun run`: runs a model on data from files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     "inputs",
     multiple=True,
     metavar="NAME=SPEC",
-    help="Data for an input; SPEC is told above.",
+    help="Data for an input; see SPEC above.",
 )
 @click.option(
     "--weights",
@@ -42,42 +42,48 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     help="A .safetensors or .npz file, a folder of shards, or `random`.  "
     "[default: the .safetensors file beside the model's]",
 )
-@click.option("--names", metavar="MAP", help="The `weights` map of the file to read the weights by.")
+@click.option(
+    "--names", metavar="MAP", help="The `weights` map of the .net file to read the weights through."
+)
 @set_option
 @device_option
 @model_option
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest classes.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Names of the classes, one to a line.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Class names, one per line.")
 @click.option("--save", type=click.Path(path_type=Path), help="Save the outputs as .npz, .npy or .json.")
-@click.option("--tap", "taps", multiple=True, metavar="LABEL", help="Show and save an inner value too.")
-@click.option("--check-finite", is_flag=True, help="Stop at the line that makes NaN or infinity.")
+@click.option("--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an inner value.")
+@click.option("--check-finite", is_flag=True, help="Stop at the line that produces NaN or infinity.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     metavar="N",
-    help="For random weights, inputs and operators.",
+    help="Seed of random weights, inputs and operators.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Items per run, for folders.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Items per batch, for folders.")
 @size_option
 @click.option(
     "--resize",
     type=click.Choice(["stretch", "fit", "crop"]),
     default="stretch",
     show_default=True,
-    help="How an image comes to the input's size.",
+    help="How to resize images to the input's size.",
 )
-@click.option("--mean", metavar="M,..", callback=_numbers, help="Taken from pixels, per channel.")
-@click.option("--std", metavar="S,..", callback=_numbers, help="Divides pixels, per channel.")
+@click.option("--mean", metavar="M,..", callback=_numbers, help="Subtracted from pixel values, per channel.")
+@click.option("--std", metavar="S,..", callback=_numbers, help="Divides pixel values, per channel.")
 @click.option(
-    "--scale", type=float, default=1 / 255, metavar="X", help="Multiplies pixels first.  [default: 1/255]"
+    "--scale",
+    type=float,
+    default=1 / 255,
+    metavar="X",
+    help="Multiplies pixel values first.  [default: 1/255]",
 )
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json that splits text.")
-@click.option("--allow-nonfinite", is_flag=True, help="Let inputs hold NaN and infinity.")
+@click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs.")
+@click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinity in inputs.")
 @json_option
 def run(file: Path, as_json: bool, **options: Any) -> int:
-    """Run a model on data and tell what comes out.
+    """Run a model on data and show its outputs.
 
     \b
     SPEC is one of
@@ -86,9 +92,9 @@ def run(file: Path, as_json: bool, **options: Any) -> int:
       rows.csv  rows.json:KEY           numbers
       text.txt  "text:some words"       text, with --tokenizer
       -                                 JSON, or the bytes of a .npy file, from standard input
-      random  random:0..10  zeros  ones made-up data; --size gives free sizes, B is 1
+      random  random:0..10  zeros  ones generated data; --size sets free sizes, B defaults to 1
       photos/  "photos/*.jpg"           many files, in batches
-    and needs no NAME= where the model has one input.
+    NAME= can be left out if the model has one input.
 
     \b
     Examples:

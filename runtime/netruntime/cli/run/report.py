@@ -16,11 +16,11 @@ MAX_POSITIONS = 8
 
 
 def print_outputs(outputs: Mapping[str, Array]) -> None:
-    """A table with one row for each output."""
-    told = {name: summarise(array) for name, array in outputs.items()}
+    """Print a table with one row per output."""
+    summary = {name: summarise(array) for name, array in outputs.items()}
     headings = ["output", "type", "min", "mean", "max", "first values"]
-    print_table(headings, (_row(name, each) for name, each in told.items()), right=headings[2:5])
-    for name, each in told.items():
+    print_table(headings, (_row(name, each) for name, each in summary.items()), right=headings[2:5])
+    for name, each in summary.items():
         if each.nonfinite:
             count = plural(each.nonfinite, "value")
             click.echo(
@@ -56,8 +56,8 @@ def print_items(items: Sequence[tuple[str, Mapping[str, Array]]], tops: Sequence
         return
     rows = []
     for name, outputs in items:
-        told = ((output, summarise(array)) for output, array in outputs.items())
-        rows += [[name, output, each.type, _numbers(each.first)] for output, each in told]
+        summary = ((output, summarise(array)) for output, array in outputs.items())
+        rows += [[name, output, each.type, _numbers(each.first)] for output, each in summary]
     print_table(["item", "output", "type", "first values"], rows)
 
 
@@ -80,9 +80,9 @@ def outputs_json(outputs: Mapping[str, Array], tops: Iterable[TopClasses]) -> di
     return document
 
 
-def _row(name: str, told: Summary) -> list[str]:
-    low, mean, high = (number(value) for value in (told.low, told.mean, told.high))
-    return [name, told.type, low, mean, high, _numbers(told.first)]
+def _row(name: str, summary: Summary) -> list[str]:
+    low, mean, high = (number(value) for value in (summary.low, summary.mean, summary.high))
+    return [name, summary.type, low, mean, high, _numbers(summary.first)]
 
 
 def _numbers(values: Iterable[float | int | bool]) -> str:

@@ -1,4 +1,4 @@
-"""What can be said of an output: its type, its range, its first values, its largest classes."""
+"""Summaries of outputs: type, range, first values, largest classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Summary:
-    """An array in a few words. `low`, `mean` and `high` are of finite values, None where there are none."""
+    """A summary of an array. `low`, `mean` and `high` are of finite values, None where there are none."""
 
     type: str
     low: float | None
@@ -48,15 +48,19 @@ def summarise(array: Array) -> Summary:
 
 
 def plain(array: Array) -> Array:
-    """The array as a type that every reader knows: bf16 becomes float32, which holds it exactly."""
+    """The array in a type that every reader supports: bf16 becomes float32, which holds it exactly."""
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def array_json(array: Array) -> dict[str, Any]:
     """An output for `--json`. NaN and infinity become null; `values` is null where there are too many."""
-    told = summarise(array)
-    document: dict[str, Any] = {"type": told.type, "shape": list(array.shape), "nonfinite": told.nonfinite}
-    document |= {"min": told.low, "mean": told.mean, "max": told.high}
+    summary = summarise(array)
+    document: dict[str, Any] = {
+        "type": summary.type,
+        "shape": list(array.shape),
+        "nonfinite": summary.nonfinite,
+    }
+    document |= {"min": summary.low, "mean": summary.mean, "max": summary.high}
     document["values"] = nested(array) if array.size <= MAX_JSON_VALUES else None
     return document
 
@@ -136,7 +140,7 @@ def with_classes(outputs: Mapping[str, Array]) -> list[str]:
 
 
 def read_labels(path: Path) -> list[str]:
-    """The names of classes, one to a line. Raises `FileAccessError` E0942."""
+    """Class names, one per line. Raises `FileAccessError` E0942."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as wrong:

@@ -1,4 +1,4 @@
-"""Results as files: `.npz`, `.npy` or `.json`, each written whole or not at all."""
+"""Results as files: `.npz`, `.npy` or `.json`, each written atomically."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _write_json(path: Path, document: Any) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """A file of these bytes, whole or not at all. Raises E0941."""
+    """Write a file atomically. Raises E0941."""
 
     def fill(stream: BinaryIO) -> None:
         stream.write(data)

@@ -23,13 +23,16 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
 @file_argument
 @set_option
 @model_option
-@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to open.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to expand.")
 @size_option
 @click.option(
-    "--graph", "kind", type=click.Choice(KINDS), help="Draw, in this format, in place of the table."
+    "--graph", "kind", type=click.Choice(KINDS), help="Draw in this format instead of printing the table."
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to write; its ending can say the format."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The output file; its suffix can select the format.",
 )
 @json_option
 def show(
@@ -44,7 +47,7 @@ def show(
 ) -> None:
     """Show a model: a table of its layers, or a drawing.
 
-    The table tells output shapes, parameters and multiply-adds; sizes that are free stay symbols.
+    The table lists output shapes, parameters and multiply-adds; free sizes stay symbols.
 
     \b
     Examples:

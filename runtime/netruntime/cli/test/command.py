@@ -1,4 +1,4 @@
-"""`netrun test`: the tests that a file carries."""
+"""`netrun test`: runs the tests in a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @set_option
 @click.option("--model", "model_name", metavar="NAME", help="Run the tests of this model only.")
 @device_option
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="For random weights.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="Seed of the random weights."
+)
 @json_option
 def test(
     file: Path,

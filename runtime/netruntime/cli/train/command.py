@@ -1,4 +1,4 @@
-"""The steps of `netrun train`: get ready, train before the eyes of the user, and say what is left to read."""
+"""The steps of `netrun train`: prepare, train with live progress, and report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMBERS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "sa
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The command line of `netrun train`, read."""
+    """The options of `netrun train`."""
 
     file: Path
     as_json: bool
@@ -72,7 +72,7 @@ class TrainOptions:
         return _numbered(base, number)
 
     def run(self, out: Path | None) -> RunRequest:
-        """What is asked of the trainer."""
+        """The settings of the run."""
         lr = {} if self.lr is None else {"optimizer.lr": self.lr}
         return RunRequest(
             source=self.file,
@@ -95,11 +95,17 @@ class TrainOptions:
 
 
 def train_model(options: TrainOptions) -> int:
-    """Train, tell and save. Returns the exit code; raises `NetError`."""
+    """Train, save and report. Returns the exit code; raises `NetError`."""
     if options.valid and options.holdout:
-        raise usage_error("E0920", "--valid and --holdout say twice what to validate on", "give one of them")
+        raise usage_error(
+            "E0920",
+            "--valid and --holdout cannot be combined: both choose the validation data",
+            "use one of them",
+        )
     if options.resume and options.no_save:
-        raise usage_error("E0920", "--resume goes on from what was saved, and --no-save saves nothing")
+        raise usage_error(
+            "E0920", "--resume and --no-save cannot be combined: a resumed run goes on saving to its folder"
+        )
     open_source(options.file)
     out = options.folder
     say = (lambda text: None) if options.as_json else note
@@ -111,15 +117,15 @@ def train_model(options: TrainOptions) -> int:
             run.loop.run()
         with told_warnings(say):
             run.finish(shlex.join(["netrun", *sys.argv[1:]]))
-    return _tell(options, run, out)
+    return _report(options, run, out)
 
 
 def _already_over(run: Run) -> list[str]:
-    """What to say of a run that is resumed and has nothing left to train."""
+    """A note for a resumed run that has nothing left to train."""
     if not run.loop.is_over:
         return []
     place = f"step {run.trainer.step}, after epoch {run.loop.epoch} of {run.settings.epochs}"
-    return [f"nothing is left to train at {place}; more --epochs, --steps or --patience goes on"]
+    return [f"training is already complete at {place}; raise --epochs, --steps or --patience to continue"]
 
 
 def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Any]:
@@ -142,7 +148,7 @@ def _closing(watcher: Any) -> Iterator[Watcher]:
 
 @contextmanager
 def _stopping(run: Run) -> Iterator[None]:
-    """Ctrl-C lets the step end and be saved; a second one ends at once."""
+    """The first Ctrl-C finishes the step and saves; a second one aborts."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         run.loop.stop_asked = True
@@ -155,8 +161,8 @@ def _stopping(run: Run) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _tell(options: TrainOptions, run: Run, out: Path | None) -> int:
-    """The end of a run in words, or as one JSON document."""
+def _report(options: TrainOptions, run: Run, out: Path | None) -> int:
+    """Report the end of a run as text or as one JSON document."""
     loop = run.loop
     code = INTERRUPTED if loop.stop_asked and not loop.is_over else OK
     if options.as_json:
@@ -172,11 +178,11 @@ def _tell(options: TrainOptions, run: Run, out: Path | None) -> int:
     if code == INTERRUPTED:
         words = shlex.join(["netrun", *sys.argv[1:]])
         again = words if options.resume else f"{words} --resume"
-        note(f"stopped and saved at step {run.trainer.step}; go on with: {again}" if out else "stopped")
+        note(f"stopped and saved at step {run.trainer.step}; continue with: {again}" if out else "stopped")
     elif out is not None:
         files = [str(path) for path in (out / BEST, out / LAST) if path.is_file()]
         hold = f"{' and '.join(files)} hold{'' if len(files) > 1 else 's'} the weights"
-        note(f"{hold}; {out / 'card.md'} says how they came about")
+        note(f"{hold}; {out / 'card.md'} describes the run")
     return code
 
 

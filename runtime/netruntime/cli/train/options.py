@@ -1,4 +1,4 @@
-"""`netrun train`: a model learns from data."""
+"""`netrun train`: trains a model on data."""
 
 from __future__ import annotations
 
@@ -22,64 +22,71 @@ _COUNT = click.IntRange(min=1)
 @click.command()
 @file_argument
 @click.option(
-    "--data", "-d", multiple=True, required=True, metavar="SPEC", help="What to train on; told above."
+    "--data", "-d", multiple=True, required=True, metavar="SPEC", help="Training data; see SPEC above."
 )
-@click.option("--valid", multiple=True, metavar="SPEC", help="What to validate on.")
+@click.option("--valid", multiple=True, metavar="SPEC", help="Validation data.")
 @click.option(
-    "--holdout", type=float, metavar="SHARE", help="Hold out this share of the data to validate on."
+    "--holdout", type=float, metavar="SHARE", help="Hold out this fraction of the data for validation."
 )
 @click.option(
     "--epochs", type=_COUNT, metavar="N", help="Passes over the data.  [default: the file's, or 10]"
 )
-@click.option("--steps", type=_COUNT, metavar="N", help="End after so many updates.")
-@click.option("--batch-size", type=_COUNT, metavar="N", help="Rows of a batch.  [default: the file's, or 32]")
-@click.option("--accumulate", type=_COUNT, metavar="N", help="Batches whose gradients make one update.")
-@click.option("--lr", metavar="X", help="The learning rate: --train optimizer.lr=X.")
+@click.option("--steps", type=_COUNT, metavar="N", help="Stop after N updates.")
+@click.option("--batch-size", type=_COUNT, metavar="N", help="Rows per batch.  [default: the file's, or 32]")
+@click.option(
+    "--accumulate", type=_COUNT, metavar="N", help="Accumulate the gradients of N batches per update."
+)
+@click.option("--lr", metavar="X", help="The learning rate; short for --train optimizer.lr=X.")
 @click.option(
     "--train",
     "overrides",
     multiple=True,
     metavar="NAME=VALUE",
     callback=training_lines,
-    help='In place of a line of the `train` section: --train "optimizer=sgd(0.1, momentum=0.9)", '
+    help='Override a line of the `train` section: --train "optimizer=sgd(0.1, momentum=0.9)", '
     "--train optimizer.lr=0.01, --train judge.clip=norm(1); may be repeated.",
 )
 @set_option
-@click.option("--ema", type=float, metavar="D", help="Keep a running average of the weights, of this decay.")
 @click.option(
-    "--patience", type=click.IntRange(min=0), metavar="N", help="End after N epochs without a better one."
+    "--ema",
+    type=float,
+    metavar="D",
+    help="Keep an exponential moving average of the weights with this decay.",
 )
-@click.option("--augment", metavar="STEPS", help="Change training pictures: flip,crop=2,shift=1,normalise.")
+@click.option(
+    "--patience", type=click.IntRange(min=0), metavar="N", help="Stop after N epochs without improvement."
+)
+@click.option("--augment", metavar="STEPS", help="Augment training pictures: flip,crop=2,shift=1,normalise.")
 @click.option(
     "--out", "-o", type=click.Path(path_type=Path), help="The folder of the run.  [default: runs/NAME]"
 )
 @click.option("--no-save", is_flag=True, help="Write nothing.")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
-@click.option("--save-every", type=_COUNT, metavar="N", help="Save a checkpoint every N updates too.")
+@click.option("--resume", is_flag=True, help="Continue from the newest checkpoint in --out.")
+@click.option("--save-every", type=_COUNT, metavar="N", help="Also save a checkpoint every N updates.")
 @click.option(
-    "--keep", type=_COUNT, default=2, show_default=True, metavar="N", help="How many checkpoints stay."
+    "--keep", type=_COUNT, default=2, show_default=True, metavar="N", help="How many checkpoints to keep."
 )
-@click.option("--weights", "-w", metavar="PATH", help="Weights to start from; those it lacks are drawn.")
-@click.option("--names", metavar="MAP", help="The `weights` map of the file to read them by.")
+@click.option("--weights", "-w", metavar="PATH", help="Initial weights; missing ones are drawn at random.")
+@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them through.")
 @seed_option
 @device_option
 @data_options
-@click.option("--check-finite", is_flag=True, help="Stop at the line that makes NaN or infinity.")
-@click.option("--tensorboard", is_flag=True, help="Write files for TensorBoard too.")
-@click.option("--plain", is_flag=True, help="Lines in place of the live display.")
+@click.option("--check-finite", is_flag=True, help="Stop at the line that produces NaN or infinity.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
+@click.option("--plain", is_flag=True, help="Print lines instead of the live display.")
 @json_option
 def train(file: Path, as_json: bool, **options: Any) -> int:
-    """Train a model by the `train` section of its file.
+    """Train a model as the `train` section of its file says.
 
     \b
     SPEC is one of
-      train.npz  x.npy                      arrays; their names are those of the inputs
-      rows.csv  rows.parquet                tables; their columns are
-      image=x.npy  label=y.npy              each input from a file of its own
-      photos/                               a folder of pictures for each class
-      train-images-idx3-ubyte.gz            MNIST; the labels are found beside it
+      train.npz  x.npy                      arrays, named after the inputs
+      rows.csv  rows.parquet                tables, with columns named after the inputs
+      image=x.npy  label=y.npy              a separate file for each input
+      photos/                               one folder of pictures per class
+      train-images-idx3-ubyte.gz            MNIST; the labels are looked for beside it
       cifar-10-batches-bin/                 CIFAR-10 or CIFAR-100, the binary form
-      book.txt                              text: each character, or token, from those before it
+      book.txt                              text: predict each character, or token, from those before it
       de.txt with --data en.txt             parallel text, line by line
 
     \b
