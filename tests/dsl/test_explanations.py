@@ -53,7 +53,7 @@ def test_section(code: str, title: str, body: str) -> None:
     assert 40 < len(prose) < 700
     if code < "E0854":
         assert re.search(r"^Wrong.*:\n\n    \S", body, re.MULTILINE), "a wrong example"
-        assert re.search(r"^Mended.*:\n\n    \S", body, re.MULTILINE), "its mend"
+        assert re.search(r"^Fixed.*:\n\n    \S", body, re.MULTILINE), "its fix"
 
 
 def overview() -> str:
@@ -61,8 +61,8 @@ def overview() -> str:
     lines = [
         "# Error codes",
         "",
-        "Every error names its code; `netrun explain CODE` tells what it means, with something that is",
-        "wrong and its mend. The same texts are in `dsl/netdsl/explanations.md`.",
+        "Every error has a code; `netrun explain CODE` explains it, with an example and its fix.",
+        "The same texts are in `dsl/netdsl/explanations.md`.",
     ]
     for family, what in FAMILIES.items():
         lines += ["", f"## {what}", ""]

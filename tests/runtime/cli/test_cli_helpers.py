@@ -63,7 +63,7 @@ class TestExplain:
     def test_a_code_has_its_text(self) -> None:
         result = netrun("explain", "E0922")
         assert result.exit_code == 0
-        assert "E0922: sizes that nothing settles" in result.stdout
+        assert "E0922: undetermined sizes" in result.stdout
         assert "--size H=224 --size W=224" in result.stdout
 
     @pytest.mark.parametrize("given", ["E0922", "e0922", "922", "E922", " E0922 "])
