@@ -1,8 +1,8 @@
 """Text and other sequences from a model, one token after another.
 
-`generate` is the whole. `incremental` runs a model along a sequence without running its prefix again,
-`sampling` chooses the next token, `beam` searches for the likeliest sequence, `roles` finds out what a
-model's inputs and outputs are for, and `verify` looks whether it may be run so.
+`generate` is the entry point. `incremental` steps a model along a sequence with KV caches, `sampling` chooses
+the next token, `beam` searches for the most likely sequence, `roles` identifies a model's token input and
+logits output, and `verify` checks that the model is causal.
 """
 
 from netruntime.generation.beam import BeamSearch, Hypothesis, beam_search

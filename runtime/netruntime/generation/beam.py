@@ -1,4 +1,4 @@
-"""Beam search: the likeliest sequences, found by keeping the best few beginnings of each length."""
+"""Beam search: keeps the `width` most likely prefixes of each length."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from netruntime.generation.sampling import Array, ban, check_logits, log_softmax, penalise_repeats
 
 
-class Continues(Protocol):
-    """What gives the logits of the next token; see `decoder.Decoder`."""
+class NextTokenModel(Protocol):
+    """A model that scores the next token; see `decoder.Decoder`."""
 
     def next(self, tokens: Array) -> Array: ...
     def take(self, rows: Sequence[int]) -> None: ...
@@ -20,9 +20,10 @@ class Continues(Protocol):
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """How to search. `width` beginnings are kept; a stop token ends a sequence, after `min_new` tokens.
+    """Settings of a beam search. `width` prefixes are kept; a stop token ends a sequence of at least
+    `min_new` tokens.
 
-    Sequences are compared by their log-probability over `((5 + n) / 6) ** length_penalty`, where n counts
+    Sequences are ranked by their log-probability divided by `((5 + n) / 6) ** length_penalty`, where n counts
     the new tokens, the stop token included: 0 prefers short sequences, 0.6 to 1 is usual for translation
     (Wu et al. 2016, section 7).
     """
@@ -35,7 +36,7 @@ class BeamSearch:
     min_new: int = 0
 
     def score(self, log_prob: float, length: int) -> float:
-        """What sequences are compared by."""
+        """The score by which sequences are ranked."""
         return float(log_prob / ((5 + length) / 6) ** self.length_penalty)
 
 
@@ -51,7 +52,7 @@ class Hypothesis:
 
 @dataclass
 class _Row:
-    """One prompt's search: the log-probabilities and tokens of its beginnings, and what has ended."""
+    """The search of one prompt: log-probabilities and tokens of its beams, and its finished hypotheses."""
 
     search: BeamSearch
     log_probs: list[float]
@@ -59,9 +60,9 @@ class _Row:
     ended: list[Hypothesis] = field(default_factory=list)
 
     def advance(self, log_probs: Array, last: bool) -> list[tuple[int, int]]:
-        """Go on by one token, with those of the likeliest continuations `[width, V]`.
+        """Extend the beams by one token, given the log-probabilities `[width, V]` of the next one.
 
-        Returns the beginning that each new one continues, and the token that it continues with.
+        Returns, for each new beam, the beam that it extends and the token.
         """
         kept: list[tuple[int, int, float]] = []
         for beam, token, total in self._candidates(log_probs):
@@ -79,7 +80,7 @@ class _Row:
         return [(beam, token) for beam, token, _ in kept]
 
     def _candidates(self, log_probs: Array) -> list[tuple[int, int, float]]:
-        """The likeliest continuations, best first: enough that `width` of them do not stop."""
+        """The most likely continuations, best first: enough that `width` of them are not stop tokens."""
         size = log_probs.shape[1]
         totals = (np.array(self.log_probs)[:, None] + log_probs).reshape(-1)
         count = min(self.search.width * (1 + len(self.search.stop)), len(totals))
@@ -88,12 +89,12 @@ class _Row:
         return [(int(n) // size, int(n) % size, float(totals[n])) for n in ordered if np.isfinite(totals[n])]
 
     def _end(self, tokens: tuple[int, ...], log_prob: float, stopped: bool) -> None:
-        found = Hypothesis(tokens, log_prob, self.search.score(log_prob, len(tokens)), stopped)
-        self.ended = sorted([*self.ended, found], key=lambda h: -h.score)[: self.search.width]
+        hypothesis = Hypothesis(tokens, log_prob, self.search.score(log_prob, len(tokens)), stopped)
+        self.ended = sorted([*self.ended, hypothesis], key=lambda h: -h.score)[: self.search.width]
 
     @property
     def done(self) -> bool:
-        """Whether nothing that goes on can be better than what has ended."""
+        """Whether no unfinished beam can beat the finished hypotheses."""
         best = max(self.log_probs)
         if best == -np.inf:
             return True
@@ -102,7 +103,7 @@ class _Row:
         return len(self.ended) == self.search.width and hope <= self.ended[-1].score
 
 
-def beam_search(model: Continues, prompts: Array, search: BeamSearch) -> list[list[Hypothesis]]:
+def beam_search(model: NextTokenModel, prompts: Array, search: BeamSearch) -> list[list[Hypothesis]]:
     """The best sequences after each prompt, best first, at most `width` of them.
 
     Args:
@@ -131,7 +132,7 @@ def beam_search(model: Continues, prompts: Array, search: BeamSearch) -> list[li
 
 
 def _seen(prompts: Array, rows: Sequence[_Row]) -> Array:
-    """The prompt and the new tokens of every beginning."""
+    """The prompt and the new tokens of every beam."""
     width = len(rows[0].tokens)
     new = np.array([tokens for row in rows for tokens in row.tokens], np.int64).reshape(len(rows) * width, -1)
     return np.concatenate([np.repeat(prompts, width, axis=0), new], axis=1)

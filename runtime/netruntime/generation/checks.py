@@ -1,4 +1,4 @@
-"""What may be wrong with what is asked of generation, and the words for it."""
+"""Validates the arguments of generation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netruntime.generation.roles import Roles
 from netruntime.generation.sampling import Array, Sampling
 
 MAX_LENGTH_PENALTY = 20
-"""Beyond, the length alone decides, and its power leaves the range of floats."""
+"""Beyond this, length alone decides, and its power overflows."""
 
 
 def read_prompts(prompt: Any, roles: Roles) -> Array:
@@ -21,71 +21,73 @@ def read_prompts(prompt: Any, roles: Roles) -> Array:
     ids = ids[None] if ids.ndim == 1 else ids
     if ids.ndim != 2 or ids.size == 0:
         shape = list(ids.shape)
-        help = "begin with a token that stands for the beginning, or with some text"
+        help = "start with a BOS token or with some text"
         raise GenerationError.make("E1104", f"the prompt has no tokens: its shape is {shape}", help=help)
     if ids.dtype.kind not in "iu":
-        message = f"the prompt is {ids.dtype}, and ids are integers"
-        raise GenerationError.make("E1104", message, help="turn text into ids first")
+        message = f"the prompt must be integers, but is {ids.dtype}"
+        raise GenerationError.make("E1104", message, help="encode text as ids first")
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= roles.vocabulary:
         wrong = low if low < 0 else high
-        message = f"the prompt has the id {wrong}, and the model has the ids 0 to {roles.vocabulary - 1}"
-        help = "the tokenizer or the vocabulary is not the one that the model was trained with"
+        message = f"the prompt has the id {wrong}, but the model's ids are 0 to {roles.vocabulary - 1}"
+        help = "use the tokenizer or vocabulary that the model was trained with"
         raise GenerationError.make("E1104", message, help=help)
     return ids.astype(np.int64)
 
 
 def check_counts(max_new: int, beams: int, stop: Collection[int], roles: Roles) -> None:
-    """Raise `GenerationError` E1105 for counts and stop tokens that the model cannot do."""
+    """Raise `GenerationError` E1105 for counts and stop tokens out of range."""
     for name, value in {"max_new": max_new, "beams": beams}.items():
         if value < 1:
-            raise GenerationError.make("E1105", f"`{name}` is {value}, and it is 1 or more")
+            raise GenerationError.make("E1105", f"`{name}` must be at least 1, but is {value}")
     for token in stop:
         if not 0 <= token < roles.vocabulary:
             message = f"the stop token {token} is not one of the model's {roles.vocabulary} tokens"
             raise GenerationError.make("E1105", message)
     if beams > 1 and roles.course.batch is None:
         help = "give the input a free batch axis, as in `ids: i32[B, T]`"
-        raise GenerationError.make("E1105", "beam search needs a model with a free batch", help=help)
+        raise GenerationError.make("E1105", "beam search needs a model with a free batch axis", help=help)
 
 
 def check_length_penalty(value: float) -> None:
-    """Raise E1105 for a length penalty that the score of no sequence can be divided by."""
+    """Raise E1105 for a length penalty out of range."""
     if not abs(value) <= MAX_LENGTH_PENALTY:
         message = (
-            f"`length_penalty` is {value:g}, and it is from {-MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}"
+            f"`length_penalty` must be from {-MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}, but is {value:g}"
         )
-        raise GenerationError.make("E1105", message, help="0 leaves lengths alone, and 1 favours long texts")
+        raise GenerationError.make("E1105", message, help="0 ignores length; 1 favours long texts")
 
 
 def check_slide(slide: bool, beams: int, roles: Roles) -> None:
-    """Raise E1105 where texts are to go on past the positions that beams share."""
+    """Raise E1105 for sliding together with beam search."""
     if slide and beams > 1 and roles.limit is not None:
-        help = "leave one of the two out"
+        help = "use only one of the two"
         raise GenerationError.make(
-            "E1105", "beam search does not go on past the model's positions", help=help
+            "E1105", "beam search cannot continue past the model's maximum length", help=help
         )
 
 
 def check_drawn(sampling: Sampling) -> None:
-    """Raise E1105 where tokens are to be drawn and searched for at once."""
+    """Raise E1105 for sampling options together with beam search."""
     drawn = [name for name in ("top_k", "top_p") if getattr(sampling, name) is not None]
     drawn += ["temperature"] if sampling.temperature not in (0, 1) else []
     if drawn:
-        message = f"beam search draws nothing, and `{drawn[0]}` says how to draw"
-        raise GenerationError.make("E1105", message, help="leave one of the two out")
+        message = f"`{drawn[0]}` is an option of sampling, and beam search does not sample"
+        raise GenerationError.make("E1105", message, help="use only one of the two")
 
 
 def within_limit(prompts: Array, max_new: int, roles: Roles) -> tuple[int, list[str]]:
-    """How many tokens the model has positions for; a word about it where they are fewer than asked."""
+    """How many new tokens fit the model's maximum length, and a notice if that is fewer than `max_new`."""
     length = prompts.shape[1]
     if roles.limit is None:
         return max_new, []
     if length > roles.limit:
-        message = f"the prompt has {length} tokens, and the model has positions for {roles.limit}"
+        message = f"the prompt has {length} tokens, but the model's maximum length is {roles.limit}"
         raise GenerationError.make("E1104", message, help="shorten the prompt")
     room = roles.limit - length + 1
     if room >= max_new:
         return max_new, []
-    told = f"the text ends after {room} new tokens, as the model has {roles.limit} positions; `slide` goes on"
-    return room, [told]
+    notice = (
+        f"the text ends after {room} new tokens: the model's maximum length is {roles.limit}; see `slide`"
+    )
+    return room, [notice]

@@ -1,4 +1,4 @@
-"""A model as what generation asks of it: the logits of the next token after some tokens."""
+"""A model as a decoder: the logits of the next token, given the tokens so far."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Decoder:
-    """A model run along sequences of tokens, with logits on the host.
+    """Runs a model along sequences of tokens; logits are returned on the host.
 
     Args:
-        given: The inputs without time; each row of the batch has its own.
-        cached: False to run the whole prefix again for every token.
+        given: The inputs without a time axis, one row for each row of the batch.
+        cached: False to recompute the prefix for every token.
         moves_rows: Whether `take` will be called.
 
-    `notice` says why the prefix is run again, where it is though caches were wanted.
+    `notice` says why the prefix is recomputed although caches were requested; None otherwise.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Decoder:
         self._given = {name: _on_host(network, array) for name, array in given.items()}
         self._cached, self._moves_rows = cached, moves_rows
         self._stepper, reason = self._open()
-        self.notice = None if reason is None else _words(network, reason)
+        self.notice = None if reason is None else _explain(network, reason)
 
     @property
     def cached(self) -> bool:
-        """Whether past positions are kept instead of computed again."""
+        """Whether past positions are cached instead of recomputed."""
         return self._cached
 
     @property
@@ -70,9 +70,9 @@ class Decoder:
         return stepper, reason
 
     def feed(self, tokens: Array) -> Array:
-        """The logits, `[B, n, V]`, after each of the next tokens `[B, n]`.
+        """Feed the next tokens `[B, n]`. Returns the logits `[B, n, V]` after each of them.
 
-        A model that scores the next token alone gives `[B, 1, V]`.
+        A model that scores only the next token returns `[B, 1, V]`.
         """
         kept = {name: np.ones(tokens.shape, np.bool_) for name in self.roles.keeps}
         results = self._stepper.feed({self.roles.tokens: tokens, **kept})
@@ -86,18 +86,18 @@ class Decoder:
 
     def next(self, tokens: Array) -> Array:
         """The logits of the token after these, `[B, V]`."""
-        found: Array = self.feed(tokens)[:, -1]
-        return found
+        logits: Array = self.feed(tokens)[:, -1]
+        return logits
 
     def take(self, rows: Sequence[int]) -> None:
-        """Go on with these rows of the batch, each as often as it is named."""
+        """Reorder the batch to these rows; a row may repeat (beam search)."""
         self._stepper.take(rows)
 
 
 def complete_given(network: Network, roles: Roles, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs beside the tokens, with those filled in that follow from others.
+    """The inputs other than the tokens, with masks and lengths filled in that follow from others.
 
-    A keep-mask over a sequence that is given is true throughout, and its length is all of it.
+    The keep-mask of an input sequence defaults to true everywhere, and its length to the full length.
 
     Raises:
         GenerationError: E1103 for an input that the model does not have, or that is missing.
@@ -105,18 +105,18 @@ def complete_given(network: Network, roles: Roles, given: Mapping[str, Any]) -> 
     for name in given:
         if name not in roles.given:
             own = name in network.inputs
-            why = "is filled in by itself" if own else "is no input of the model"
-            help = f"give {', '.join(roles.given)}" if roles.given else "the model needs the tokens alone"
+            why = "is filled in automatically" if own else "is not an input of the model"
+            help = f"give {', '.join(roles.given)}" if roles.given else "the model needs only the tokens"
             raise GenerationError.make("E1103", f"{shown(name)} {why}", help=help)
-    whole = dict(given)
+    inputs = dict(given)
     for name in given:
-        whole = _following(network, name, np.shape(given[name])) | whole
+        inputs = _following(network, name, np.shape(given[name])) | inputs
     for name in roles.given:
-        if name not in whole:
+        if name not in inputs:
             message = f"`{network.name}` needs the input `{name}`: {network.inputs[name]}"
             help = f'`--input {name}=..`, or `generate(.., inputs={{"{name}": ..}})`'
             raise GenerationError.make("E1103", message, help=help)
-    return whole
+    return inputs
 
 
 def _following(network: Network, source: str, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -134,8 +134,8 @@ def _on_host(network: Network, array: Any) -> Array:
     return np.asarray(network.device.numpy(array))
 
 
-def _words(network: Network, reason: UnsupportedError) -> str:
-    """Why there are no caches, in words."""
+def _explain(network: Network, reason: UnsupportedError) -> str:
+    """A notice that says why there are no caches."""
     where = network.graph.node(reason.node).label if reason.node >= 0 else ""
     at = f"`{where}`: " if where else ""
-    return f"the whole text is computed again for every token, because of {at}{reason.reason}"
+    return f"the full sequence is recomputed for every token, because of {at}{reason.reason}"

@@ -33,17 +33,17 @@ from netruntime.generation.sampling import (
 from netruntime.generation.verify import verify
 
 Stream = Callable[[list[int | None]], None]
-"""Is given the next token of each row, or None for a row that has ended."""
+"""Receives the next token of each row, or None for a row that has ended."""
 
 
 @dataclass(frozen=True)
 class Generated:
     """What was generated after each prompt.
 
-    `ids` are the new tokens of each row, without the stop token; `stopped` says whether one came. `log_prob`
-    is the sum of the logarithms of the probabilities that the model itself gave to the new tokens, the stop
-    token included. `cached` says whether past positions were kept instead of computed again; `notices` say
-    what went otherwise than asked.
+    `ids` are the new tokens of each row, without the stop token; `stopped` says whether one was reached.
+    `log_prob` is the log-probability of the new tokens under the model itself, the stop token included.
+    `cached` says whether past positions were cached instead of recomputed; `notices` report deviations from
+    what was requested. `seconds` is wall-clock time.
     """
 
     ids: tuple[Array, ...]
@@ -78,21 +78,20 @@ def generate(
     """New tokens after a prompt, from a causal or an encoder-decoder model.
 
     Args:
-        prompt: Ids of tokens, `[L]`, or `[B, L]` for several prompts of one length; at least one token.
+        prompt: Token ids `[L]`, or `[B, L]` for several prompts of the same length; at least one token.
         inputs: The model's other inputs, such as `src`, with as many rows as there are prompts. Keep-masks
-            and lengths of such an input may be left out where all of it is real.
-        max_new, min_new: The most and the fewest tokens to generate; no stop token comes before.
-        temperature, top_k, top_p, repetition_penalty: How tokens are drawn; see `Sampling`. A
-            temperature of 0 always takes the likeliest token.
-        stop: Tokens of which each ends a sequence.
-        beams: More than 1 for beam search, which draws nothing.
+            and lengths of such an input may be left out if it has no padding.
+        max_new, min_new: The maximum and minimum number of new tokens.
+        temperature, top_k, top_p, repetition_penalty: How tokens are sampled; see `Sampling`. A
+            temperature of 0 always takes the most likely token.
+        stop: Stop tokens (EOS); each ends a sequence.
+        beams: More than 1 for beam search.
         length_penalty: See `BeamSearch`.
-        seed: Equal seeds draw equal tokens.
-        cached: False to run the whole text through the model for every token.
-        slide: Go on where the model has no more positions: it then sees the last half of them alone, as the
-            beginning of a text.
-        token_input, logits_output: Names, where the model leaves a choice.
-        stream: Called with each step's tokens; with beams, once they are all known.
+        seed: The seed of the sampling.
+        cached: False to recompute the full sequence for every token.
+        slide: Continue past the model's maximum length: the context then restarts from its last half.
+        token_input, logits_output: Names of the input and the output, if ambiguous.
+        stream: Called with the tokens of each step; after the search with beams.
 
     Raises:
         GenerationError: E1100 to E1103 for a model that cannot generate, or that looks ahead; E1104 for a
@@ -116,8 +115,10 @@ def generate(
         found = _search(decoder, prompts, search, stream)
     else:
         found = _sample(decoder, prompts, sampling, allowed, frozenset(stop), seed, stream)
-    told = [*notices, *([decoder.notice] if decoder.notice else [])]
-    return replace(found, cached=decoder.cached, seconds=time.perf_counter() - started, notices=tuple(told))
+    notices = [*notices, *([decoder.notice] if decoder.notice else [])]
+    return replace(
+        found, cached=decoder.cached, seconds=time.perf_counter() - started, notices=tuple(notices)
+    )
 
 
 def _sample(

@@ -1,4 +1,4 @@
-"""Which input of a model takes the tokens, which output scores the next one, what other inputs are for."""
+"""Which input takes the tokens, which output holds the logits, and what the other inputs are."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ USUAL_OUTPUT = "logits"
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts that a model's inputs and outputs have in generation.
+    """The roles of a model's inputs and outputs in generation.
 
-    `keeps` are inputs of truth values over the tokens, which are true throughout; `lengths` hold the number
-    of tokens; `given` are the other inputs, such as the source of a translation. `limit` is the most tokens
-    that the model has positions for, where that is fixed. `normalised` says that the output holds
-    probabilities, and not their logits.
+    `keeps` are the keep-masks over the tokens, all true; `given` are the other inputs, such as the source
+    of a translation. `limit` is the model's maximum length, or None. `normalised` says that the output holds
+    probabilities instead of logits.
     """
 
     course: Course
@@ -46,14 +45,14 @@ def find_roles(model: Model, graph: Graph, tokens: str | None = None, logits: st
     """The roles of a model's inputs and outputs.
 
     The tokens are integers `[B, T]`, where `T` is free. The logits are floats `[B, T, V]` with a fixed `V`,
-    or `[B, V]` for the next token alone; an output of the name `logits` goes before others.
+    or `[B, V]` for only the next token; an output named `logits` is preferred.
 
     Args:
-        tokens, logits: The names, where the model leaves a choice.
+        tokens, logits: The names, if ambiguous.
 
     Raises:
-        GenerationError: E1100 where the model has no such input or output; E1101 where there are several, or
-            where a name that is given does not fit; E1103 for an input that nothing can fill in.
+        GenerationError: E1100 if the model has no such input or output; E1101 if there are several, or if a
+            given name does not fit; E1103 for an input that cannot be filled in.
     """
     inputs, outputs = model.inputs, model.outputs
     _check_name(tokens, inputs, "input", model)
@@ -102,9 +101,11 @@ def _none(model: Model, tokens: str | None, logits: str | None) -> GenerationErr
     outputs = ", ".join(f"{name}: {type_}" for name, type_ in model.outputs.items())
     chosen = " ".join(f"`{name}`" for name in (tokens, logits) if name)
     help = "tokens are integers [B, T] with a free T, and logits are floats [B, T, V] with a fixed V"
-    message = f"`{model.name}` cannot generate: it takes {inputs} and gives {outputs}"
+    message = f"`{model.name}` cannot generate: its inputs are {inputs}, its outputs {outputs}"
     if chosen:
-        message = f"`{model.name}` cannot generate with {chosen}: it takes {inputs} and gives {outputs}"
+        message = (
+            f"`{model.name}` cannot generate with {chosen}: its inputs are {inputs}, its outputs {outputs}"
+        )
     return GenerationError(
         error("E1101" if chosen else "E1100", message, _span(model), help=help).diagnostics
     )
@@ -114,10 +115,10 @@ def _several(model: Model, pairs: list[tuple[str, str]]) -> GenerationError:
     sources, targets = dict.fromkeys(pair[0] for pair in pairs), dict.fromkeys(pair[1] for pair in pairs)
     if len(sources) > 1:
         message = f"`{model.name}` has several inputs that could be the tokens: {', '.join(sources)}"
-        help = "say which: `--token-input NAME`, or `generate(.., token_input=NAME)`"
+        help = "choose one: `--token-input NAME`, or `generate(.., token_input=NAME)`"
     else:
         message = f"`{model.name}` has several outputs that could be the logits: {', '.join(targets)}"
-        help = "say which: `--logits-output NAME`, or `generate(.., logits_output=NAME)`"
+        help = "choose one: `--logits-output NAME`, or `generate(.., logits_output=NAME)`"
     return GenerationError(error("E1101", message, _span(model), help=help).diagnostics)
 
 
@@ -157,7 +158,7 @@ def _roles(model: Model, graph: Graph, tokens: str, logits: str) -> Roles:
 
 
 def lengths_over(graph: Graph, model: Model, rows: Dim, time: Dim) -> list[str]:
-    """The inputs that are nothing but the lengths of sequences `[rows, time, ...]` that scans run over."""
+    """The inputs used only as the lengths of sequences `[rows, time, ...]` in scans."""
     found = []
     for name, type_ in model.inputs.items():
         if type_.dtype.is_int and type_.shape == (rows,):
@@ -176,7 +177,7 @@ def _is_length(graph: Graph, node: int, slot: int, time: Dim) -> bool:
 
 
 def _limit(graph: Graph, time: Dim) -> int | None:
-    """How many positions the smallest table of positions has."""
+    """The size of the smallest position table."""
     return min(_table_sizes(graph, time), default=None)
 
 

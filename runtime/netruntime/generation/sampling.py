@@ -1,7 +1,7 @@
-"""From logits to the next token: what is changed in them, and how a token is chosen.
+"""From logits to the next token: penalties, filters and sampling.
 
-Everything here is a pure function of NumPy arrays. Logits are `[B, V]`: for each of `B` rows a score of
-every token, of which the softmax is the probability. A token that may not come has the score `-inf`.
+Everything here is a pure function of NumPy arrays. Logits are `[B, V]`: unnormalised
+log-probabilities of every token for each row. A banned token has the score `-inf`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Sampling:
     """How the next token is chosen. Filters apply in the order of the fields.
 
     `repetition_penalty` divides the positive scores of tokens seen before, and multiplies the negative
-    ones (Keskar et al. 2019); 1 changes nothing. `temperature` divides all scores; 0 always takes the
-    likeliest token. `top_k` keeps the k likeliest tokens, and `top_p` the fewest whose probabilities add
-    up to p (Holtzman et al. 2020). No stop token comes before `min_new` tokens.
+    ones (Keskar et al. 2019); 1 changes nothing. `temperature` divides all scores; 0 always takes the most
+    likely token. `top_k` keeps the k most likely tokens, and `top_p` the fewest whose probabilities add
+    up to p (Holtzman et al. 2020). Stop tokens are banned before `min_new` tokens.
     """
 
     repetition_penalty: float = 1.0
@@ -34,7 +34,7 @@ class Sampling:
     min_new: int = 0
 
     def __post_init__(self) -> None:
-        """Raises `GenerationError` E1105 for a number out of range."""
+        """Raise `GenerationError` E1105 for a number out of range."""
         _check("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0")
         _check("temperature", self.temperature, self.temperature >= 0, "0 or more")
         _check("min_new", self.min_new, self.min_new >= 0, "0 or more")
@@ -45,13 +45,13 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
-        """Whether the likeliest token is always taken."""
+        """Whether the most likely token is always taken."""
         return self.temperature == 0
 
 
 def _check(name: str, value: float, fits: bool, range_: str) -> None:
     if not fits or not np.isfinite(value):
-        raise GenerationError.make("E1105", f"`{name}` is {value:g}, and it is {range_}")
+        raise GenerationError.make("E1105", f"`{name}` must be {range_}, but is {value:g}")
 
 
 def choose(logits: Array, sampling: Sampling, rng: np.random.Generator) -> Array:
@@ -111,7 +111,7 @@ def keep_top_k(logits: Array, k: int) -> Array:
 def keep_top_p(logits: Array, p: float) -> Array:
     """The logits of the fewest tokens whose probabilities add up to at least `p`; the rest are `-inf`.
 
-    The likeliest token always stays. Source: Holtzman et al. 2020, section 3.1.
+    The most likely token always stays. Source: Holtzman et al. 2020, section 3.1.
     """
     order = np.argsort(-logits, axis=-1, kind="stable")
     ranked = np.take_along_axis(np.exp(log_softmax(logits)), order, axis=-1)
@@ -126,7 +126,7 @@ def keep_top_p(logits: Array, p: float) -> Array:
 
 
 def log_softmax(logits: Array) -> Array:
-    """The logarithms of the probabilities, f64."""
+    """The log-probabilities, f64."""
     wide = logits.astype(np.float64)
     wide = wide - wide.max(axis=-1, keepdims=True)
     result: Array = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))

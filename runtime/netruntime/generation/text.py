@@ -1,4 +1,4 @@
-"""Text for models that generate: which codec belongs to a model, and text that grows token by token."""
+"""Text in generation: finds a model's codec, and decodes a growing sequence token by token."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from netruntime.readers.options import DataOptions
 from netruntime.readers.vocabulary import Characters, Codec, make_codec
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
-"""What a tokenizer gives for a character of which bytes are missing."""
+"""What a tokenizer returns for an incomplete character."""
 
 _MOST_BYTES = 4
-"""Of a character in UTF-8, and so the most tokens that one is spread over."""
+"""The most bytes of a character in UTF-8, so the most tokens that one can span."""
 
 
 def find_codec(vocabulary: Path | None, tokenizer: Path | None, weights: str | Path | None) -> Codec | None:
-    """The codec of a model; None where there is none.
+    """The codec of a model, or None.
 
-    It is that of the vocabulary or the tokenizer that is named, or what lies beside the weights:
+    It is the given vocabulary or tokenizer, or a file beside the weights:
     `NAME.vocab.json` for weights `NAME.safetensors`, or `tokenizer.json`, or `vocab.json`.
 
     Raises:
@@ -54,9 +54,9 @@ def read_vocabulary(path: Path) -> Codec:
 
 
 def token_id(name: str, codec: Codec | None, size: int) -> int:
-    """The id of a token by its number, or by what it is in the vocabulary.
+    """The id of a token, given as a number or as its text in the vocabulary.
 
-    Raises `GenerationError` E1108 where there is no such token.
+    Raises `GenerationError` E1108 for an unknown token.
     """
     if codec is not None and codec.vocabulary is not None and name in codec.vocabulary:
         return codec.vocabulary.index(name)
@@ -74,29 +74,29 @@ class GrowingText:
     """The text of a growing sequence of tokens, in pieces that hold only whole characters.
 
     Args:
-        before: Tokens that the text follows, such as the prompt: a token's text may depend on the one before.
+        before: The tokens before the text, such as the prompt: a token's text may depend on its predecessor.
     """
 
     def __init__(self, codec: Codec, before: Sequence[int] = ()) -> None:
         self._codec = codec
         self._tokens = [int(token) for token in before]
         self._start = max(len(self._tokens) - _MOST_BYTES, 0)
-        self._told = len(self._tokens)
+        self._emitted = len(self._tokens)
 
     def add(self, token: int) -> str:
-        """The text that is certain once this token has come; empty where a character waits for its rest."""
+        """The text completed by this token; empty while a character is incomplete."""
         self._tokens.append(token)
         return self._new(last=False)
 
     def end(self) -> str:
-        """What is left at the end, be it whole or not."""
+        """The remaining text at the end, even if incomplete."""
         return self._new(last=True)
 
     def _new(self, last: bool) -> str:
-        told = self._codec.decode(self._tokens[self._start : self._told])
+        emitted = self._codec.decode(self._tokens[self._start : self._emitted])
         text = self._codec.decode(self._tokens[self._start :])
-        waiting = len(self._tokens) - self._told
-        if len(text) <= len(told) or (text.endswith(_BROKEN) and waiting < _MOST_BYTES and not last):
+        waiting = len(self._tokens) - self._emitted
+        if len(text) <= len(emitted) or (text.endswith(_BROKEN) and waiting < _MOST_BYTES and not last):
             return ""
-        self._start, self._told = self._told, len(self._tokens)
-        return text[len(told) :]
+        self._start, self._emitted = self._emitted, len(self._tokens)
+        return text[len(emitted) :]

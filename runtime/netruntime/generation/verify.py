@@ -1,7 +1,7 @@
-"""Whether a model may be run along time at all: its past must not depend on its future.
+"""Verifies that a model is causal: logits must not depend on later tokens.
 
-That is looked at, and not trusted: on a few random tokens, a later token must not change earlier logits,
-and the run with caches must give the logits of the run without.
+This is tested on a few random tokens: changing a later token must not change earlier logits, and the run
+with caches must produce the logits of the run without.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from netruntime.errors import GenerationError
 from netruntime.generation.decoder import Array, Decoder
 
 LENGTH = 6
-"""How many tokens are looked at."""
+"""How many tokens are tested."""
 
 AGREEMENT = 1e-4
 """The largest difference between the two runs, relative to the largest logit; 200 times for 16-bit floats."""
 
 _CHANGE = 1e-6
-"""The largest change of earlier logits that is rounding, relative to the largest logit."""
+"""The largest change of earlier logits that counts as rounding, relative to the largest logit."""
 
 
 def verify(decoder: Decoder, rows: int, length: int) -> None:
     """Check a decoder on `length` random tokens, at most `LENGTH`, for each of `rows` sequences.
 
-    Where the run with caches disagrees with the run without, the decoder goes on without, and its `notice`
-    says so.
+    If the run with caches disagrees with the run without, the decoder continues without caches, and its
+    `notice` says so.
 
     Raises:
-        GenerationError: E1102 for a model that looks ahead.
+        GenerationError: E1102 for a model that is not causal.
     """
     length = min(length, LENGTH, decoder.roles.limit or LENGTH)
     if length < 2:
         return
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, decoder.roles.vocabulary, (rows, length))
-    whole = _whole(decoder, tokens)
+    whole = _uncached(decoder, tokens)
     _check_causal(decoder, tokens, whole)
     if decoder.cached and not _agree(decoder, tokens, whole):
         decoder.restart(cached=False)
-        decoder.notice = "the whole text is computed again for every token: caches would change the logits"
+        decoder.notice = "the full sequence is recomputed for every token: caches would change the logits"
     else:
         decoder.restart()
 
 
-def _whole(decoder: Decoder, tokens: Array) -> Array:
+def _uncached(decoder: Decoder, tokens: Array) -> Array:
     return decoder.fresh(cached=False).feed(tokens)
 
 
@@ -70,18 +70,18 @@ def _check_causal(decoder: Decoder, tokens: Array, whole: Array) -> None:
         return
     changed = tokens.copy()
     changed[:, at:] = (changed[:, at:] + 1) % decoder.roles.vocabulary
-    other = _whole(decoder, changed)
+    other = _uncached(decoder, changed)
     before = np.abs(np.nan_to_num(other[:, :at]) - np.nan_to_num(whole[:, :at])).max(axis=(0, 2))
     moved = before > _CHANGE * _scale(whole)
     if moved.any():
         position = int(np.argmax(moved))
         message = (
-            f"`{decoder.network.name}` looks ahead: `{decoder.roles.logits}` at position {position} changes "
-            f"when a token from position {at} on does"
+            f"`{decoder.network.name}` is not causal: changing a token at position {at} or later changes "
+            f"`{decoder.roles.logits}` at position {position}"
         )
         help = (
-            "attend to the past alone with `attention(.., causal=true)` or a keep-mask `causal_mask(T, T)`; "
-            "a scan in reverse reads from the end"
+            "use `attention(.., causal=true)`, `EncoderLayer(.., causal=true)` or a keep-mask "
+            "`causal_mask(T, T)`; a reversed scan is not causal either"
         )
         span = decoder.network.model.body.inputs[0].span
         raise GenerationError.make("E1102", message, span, help=help)

@@ -172,7 +172,7 @@ def test_models_that_cannot(tmp_path: Path) -> None:
     result = netrun("generate", path, "--prompt", "a")
     assert result.exit_code == BAD_FILE
     assert "E1102" in result.stderr
-    assert "looks ahead" in result.stderr
+    assert "is not causal" in result.stderr
     path.with_name("model.vocab.json").write_text('["a"]')
     result = netrun("generate", path, "--prompt", "a")
     assert result.exit_code == BAD_DATA

@@ -185,7 +185,7 @@ def test_it_ends_where_the_positions_do() -> None:
     net = gpt2()
     found = nr.generate(net, [1, 2, 3], max_new=50, temperature=0)
     assert len(found.ids[0]) == 22  # 24 positions take 3 tokens and 21 new ones, and give one more
-    assert "the text ends after 22 new tokens, as the model has 24 positions" in found.notices[0]
+    assert "the text ends after 22 new tokens: the model's maximum length is 24" in found.notices[0]
     with pytest.raises(nr.GenerationError, match=r"E1104.*25 tokens.*positions for 24"):
         nr.generate(net, list(range(25)), max_new=1)
 
@@ -210,7 +210,7 @@ def test_it_slides_past_the_positions(cached: bool) -> None:
 
 def test_a_model_that_looks_ahead_is_refused() -> None:
     with pytest.raises(
-        nr.GenerationError, match=r"E1102.*`Small` looks ahead.*position 0.*from position 3"
+        nr.GenerationError, match=r"E1102.*`Small` is not causal.*position 3 or later.*at position 0"
     ) as told:
         nr.generate(load_lively(NONCAUSAL), [1])
     assert "causal=true" in str(told.value)
@@ -229,7 +229,7 @@ def test_without_a_rule_the_whole_is_run_again() -> None:
     net = load_lively(text_of("s: Turned", TRANSPOSED))
     found = nr.generate(net, [1, 2], max_new=8, temperature=0)
     assert not found.cached
-    assert "the whole text is computed again for every token" in found.notices[0]
+    assert "the full sequence is recomputed for every token" in found.notices[0]
     assert found.ids[0].tolist() == greedy(net, [1, 2], 8)
 
 
@@ -310,7 +310,7 @@ def test_names_settle_what_is_not_clear() -> None:
         ([1], {"stop": [50]}, "E1105.*stop token 50"),
         ([1], {"beams": 2, "top_k": 3}, "E1105.*`top_k`"),
         ([1], {"beams": 2, "temperature": 0.5}, "E1105.*`temperature`"),
-        ([1], {"inputs": {"x": [1]}}, "E1103.*`x` is no input"),
+        ([1], {"inputs": {"x": [1]}}, "E1103.*`x` is not an input"),
     ],
 )
 def test_what_is_asked_wrongly(prompt: list[Any], options: dict[str, Any], words: str) -> None:

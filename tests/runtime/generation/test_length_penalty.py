@@ -13,7 +13,7 @@ model Writer(ids: i32[B, T]) -> logits: f32[B, T, 5] { return ids -> embed: Embe
 
 @pytest.mark.parametrize("penalty", [1e308, -1e308, 21.0, float("nan"), float("inf")])
 def test_an_impossible_length_penalty_is_refused(penalty: float) -> None:
-    with pytest.raises(nr.GenerationError, match=r"E1105.*`length_penalty` is"):
+    with pytest.raises(nr.GenerationError, match=r"E1105.*`length_penalty` must be"):
         nr.generate(nr.load(SOURCE), [1, 2], max_new=3, beams=2, length_penalty=penalty)
 
 
