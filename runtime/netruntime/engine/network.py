@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
@@ -16,15 +15,12 @@ from netdsl.types import TensorType
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
-from netruntime.engine.plan import Plan, make_plan
+from netruntime.engine.plan import Plan, PlanCache
 from netruntime.engine.weights import Origin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
     from netruntime.draw.table import Summary
-
-MAX_PLANS = 64
-"""Plans kept per model; the oldest goes first."""
 
 
 class Network:
@@ -49,8 +45,7 @@ class Network:
         self.seed = seed
         self._store = store
         self._outputs = None if outputs is None else tuple(outputs)
-        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
-        self._lock = threading.Lock()
+        self._plans = PlanCache(store.graph, [port for _, port in self._wanted], device)
 
     # -- what it is -------------------------------------------------------------------------------
 
@@ -126,14 +121,7 @@ class Network:
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
         """The plan for these values of the free sizes, made once and kept."""
-        key = tuple(sorted(sizes.items()))
-        with self._lock:
-            if key not in self._plans:
-                if len(self._plans) >= MAX_PLANS:
-                    self._plans.pop(next(iter(self._plans)))
-                wanted = [port for _, port in self._wanted]
-                self._plans[key] = make_plan(self.graph, wanted, sizes, self.device)
-            return self._plans[key]
+        return self._plans.plan(sizes)
 
     def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
         """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.

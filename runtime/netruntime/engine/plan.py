@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from netdsl.diagnostics import error
@@ -73,6 +74,43 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
     return Plan(
         len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
     )
+
+
+MAX_PLANS = 64
+"""Plans kept for one graph; the oldest goes first."""
+
+
+class PlanCache:
+    """The plans that compute some values of a graph, each made once for its sizes. Threads may share it.
+
+    Args:
+        wanted: The values, as for `make_plan`.
+        ignored: Sizes that do not distinguish plans: one plan serves all of their values.
+    """
+
+    def __init__(
+        self, graph: Graph, wanted: Sequence[Port], device: Device, ignored: frozenset[str] = frozenset()
+    ) -> None:
+        self._graph = graph
+        self._wanted = tuple(wanted)
+        self._device = device
+        self._ignored = ignored
+        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def plan(self, sizes: Mapping[str, int]) -> Plan:
+        """The plan for these values of the free sizes. Raises what `make_plan` raises."""
+        key = tuple(sorted((name, size) for name, size in sizes.items() if name not in self._ignored))
+        with self._lock:
+            if key not in self._plans:
+                plan = make_plan(self._graph, self._wanted, sizes, self._device)
+                if len(self._plans) >= MAX_PLANS:
+                    self._plans.pop(next(iter(self._plans)))
+                self._plans[key] = plan
+            return self._plans[key]
 
 
 def _bound(node: Node, sizes: Mapping[str, int]) -> Op:

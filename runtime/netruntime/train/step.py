@@ -12,8 +12,7 @@ from netruntime.autodiff import differentiate
 from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
-from netruntime.engine.network import MAX_PLANS
-from netruntime.engine.plan import Plan, make_plan
+from netruntime.engine.plan import PlanCache
 from netruntime.errors import TrainingError
 
 Array = Any
@@ -69,8 +68,7 @@ class PhaseStep:
         self.graph = graph
         self.trained = tuple(gradients)
         self.updated = tuple(updates)
-        self._wanted = [*ports.values(), *gradients.values(), *updates.values()]
-        self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
+        self._plans = PlanCache(graph, [*ports.values(), *gradients.values(), *updates.values()], device)
 
     def run(
         self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
@@ -87,8 +85,15 @@ class PhaseStep:
         """
         given = {name: batch[name] for name in self.phase.model.inputs if name in batch}
         arrays, sizes = bind_inputs(self.phase.model, given, self.device)
+        plan = self._plans.plan(sizes)
         values = execute(
-            self._plan(sizes), self.graph, arrays, weights, self.device, seed=seed, check_finite=check_finite
+            plan,
+            self.graph,
+            arrays,
+            weights,
+            self.device,
+            seed=seed,
+            check_finite=check_finite,
         )
         count, ends = len(self.names), len(self.names) + len(self.trained)
         host = {name: self.device.numpy(v) for name, v in zip(self.names, values[:count], strict=True)}
@@ -99,14 +104,6 @@ class PhaseStep:
             dict(zip(self.updated, values[ends:], strict=True)),
             _rows(arrays),
         )
-
-    def _plan(self, sizes: Mapping[str, int]) -> Plan:
-        key = tuple(sorted(sizes.items()))
-        if key not in self._plans:
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = make_plan(self.graph, self._wanted, sizes, self.device)
-        return self._plans[key]
 
 
 def parameter_nodes(graph: Graph) -> dict[str, int]:

@@ -110,9 +110,6 @@ def test_frozen_weights_stay_and_have_no_state() -> None:
 
 def test_what_is_frozen_costs_nothing() -> None:
     """No node of the backward pass computes a gradient of a frozen weight, or of what lies before it."""
-    from netruntime.engine.plan import make_plan
-
-    sizes = {"B": 4}
     counts = []
     for line in ("", 'freeze "fc1.*", "bn.*"'):
         step = (
@@ -120,8 +117,7 @@ def test_what_is_frozen_costs_nothing() -> None:
             .trainer.phases[0]
             .step
         )
-        plan = make_plan(step.graph, step._wanted, sizes, step.device)
-        counts.append(len(plan.steps))
+        counts.append(len(step._plans.plan({"B": 4}).steps))
     assert counts[1] < counts[0] - 8
 
 

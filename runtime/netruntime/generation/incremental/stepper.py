@@ -13,7 +13,7 @@ from netdsl.types import TensorType
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.network import Network
-from netruntime.engine.plan import Plan, Step, make_plan, runner
+from netruntime.engine.plan import Plan, PlanCache, make_plan, runner
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental
 from netruntime.generation.incremental.forms import PAST, Time, UnsupportedError
@@ -158,7 +158,10 @@ class CachedStepper:
         self._fixed = _Fixed(network, course, fixed)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
-        self._plans: dict[tuple[tuple[str, int], ...], tuple[Plan, tuple[int, ...]]] = {}
+        wanted = [*made.outputs.values(), *(carry.port for carry in made.carries)]
+        self._plans = PlanCache(made.graph, wanted, network.device, ignored=frozenset({PAST}))
+        past = Time(PAST)
+        self._counts_past = {n for n, node in made.graph.operators() if past.in_attributes(node.op)}
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
         network, device = self._network, self._network.device
@@ -228,20 +231,13 @@ class CachedStepper:
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         """The plan for these sizes. For another number of past positions, only what counts them is new."""
-        key = tuple(sorted((name, size) for name, size in sizes.items() if name != PAST))
-        if key not in self._plans:
-            wanted = [*self.made.outputs.values(), *(carry.port for carry in self.made.carries)]
-            plan = make_plan(self.made.graph, wanted, sizes, self._network.device)
-            self._plans[key] = plan, tuple(n for n, step in enumerate(plan.steps) if self._counts_past(step))
-        plan, moving = self._plans[key]
+        plan = self._plans.plan(sizes)
         steps = list(plan.steps)
-        for n in moving:
-            op = self.made.graph.node(steps[n].node).op.bind(sizes)
-            steps[n] = replace(steps[n], op=op, run=runner(op, (), self._network.device))
+        for n, step in enumerate(steps):
+            if step.node in self._counts_past:
+                op = self.made.graph.node(step.node).op.bind(sizes)
+                steps[n] = replace(step, op=op, run=runner(op, (), self._network.device))
         return replace(plan, steps=tuple(steps))
-
-    def _counts_past(self, step: Step) -> bool:
-        return Time(PAST).in_attributes(self.made.graph.node(step.node).op)
 
 
 def _lengths(course: Course, chunk: Mapping[str, Any], length: int) -> dict[str, Any]:
