@@ -88,3 +88,34 @@ def test_the_chain_of_a_short_block_takes_its_first_input() -> None:
 def test_examples_have_no_unused_names(path: Path) -> None:
     found = check(load_module(read_source(path, path.name), path.parent)).hints
     assert [render(d) for d in found if d.code == "E0251"] == []
+
+
+def test_a_renamed_argument_still_works() -> None:
+    old = "  return nll(label=label, chance=x)"
+    assert hints(old, inputs="x: f32[B, 4], label: i32[B]") == [
+        "hint[E0252]: `chance` of `nll` is deprecated: it is now called `log_probs`\n"
+        "  --> hint.net:3:27\n"
+        " 3 |   return nll(label=label, chance=x)\n"
+        "   |                           ^^^^^^\n"
+        "   = help: write `log_probs=`"
+    ]
+    assert hints(old.replace("chance", "log_probs"), inputs="x: f32[B, 4], label: i32[B]") == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "nll(ignore=0)(chance=x, label=label)",
+        "kl_divergence(target=exp(x), chance=x)",
+        "mean(ctc_loss(chance=unsqueeze(x, 1), label=unsqueeze(label, 1)))",
+        "exp(x) -> kl_divergence(chance=x)",
+    ],
+)
+def test_every_form_of_a_call_takes_the_old_name(call: str) -> None:
+    found = hints(f"  return {call}", inputs="x: f32[B, 4], label: i32[B]")
+    assert sum(hint.startswith("hint[E0252]: `chance` of") for hint in found) == 1
+
+
+def test_a_block_of_ones_own_keeps_its_argument() -> None:
+    own = "block nll(chance: [B, C]) -> [B, C] { return chance }\n"
+    assert hints("  return nll(chance=x)", own) == []

@@ -9,6 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls.attributes import Given
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
+from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
@@ -69,6 +70,7 @@ def call_with(
             if isinstance(operator, OpValue):
                 return apply_op(scope, operator, [], expr.arguments, expr.span, label, sole, True, values)
     function = scope.evaluate(expr.function)
+    expr = with_present_names(scope, function, expr)
     if isinstance(function, BlockValue) and function.statics is None:
         if is_function(function.block) and function.block.statics:
             return apply_function(scope, function, piped, expr, label, sole)

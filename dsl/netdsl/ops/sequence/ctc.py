@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: the chance of a label sequence under all its alignments."""
+"""Connectionist temporal classification: the probability of a label sequence, summed over all alignments."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class _Ctc(Op):
 
     def _check(
         self,
-        chance: TensorType,
+        log_probs: TensorType,
         label: TensorType,
         length: TensorType | None,
         label_length: TensorType | None,
     ) -> None:
-        need_float(chance, "chance")
+        need_float(log_probs, "log_probs")
         need_int(label, "label")
-        if chance.rank != 3 or label.rank != 2:
+        if log_probs.rank != 3 or label.rank != 2:
             raise OpError(
-                f"needs `chance` [B, T, C] and `label` [B, S], and gets {chance} and {label}",
-                at=["chance", "label"],
+                f"needs `log_probs` [B, T, C] and `label` [B, S], and gets {log_probs} and {label}",
+                at=["log_probs", "label"],
             )
         for name, given in (("label", label), ("length", length), ("label_length", label_length)):
             if given is None:
@@ -57,13 +57,13 @@ class _Ctc(Op):
             need_int(given, name)
             if name != "label" and given.rank != 1:
                 raise OpError(f"needs `{name}` [B], and gets {given}", at=[name])
-            if not could_equal(given.shape[0], chance.shape[0]):
+            if not could_equal(given.shape[0], log_probs.shape[0]):
                 raise OpError(
-                    f"needs `{name}` for {chance.shape[0]} sequences, and gets {shape_text(given.shape)}",
-                    at=[("chance", 0), (name, 0)],
+                    f"needs `{name}` for {log_probs.shape[0]} sequences, and gets {shape_text(given.shape)}",
+                    at=[("log_probs", 0), (name, 0)],
                 )
-        if self.blank < 0 or chance.shape[2].compare(self.blank) in (-1, 0):
-            message = f"needs `blank` among {chance.shape[2]} classes, and gets {self.blank}"
+        if self.blank < 0 or log_probs.shape[2].compare(self.blank) in (-1, 0):
+            message = f"needs `blank` among {log_probs.shape[2]} classes, and gets {self.blank}"
             raise OpError(message, attribute="blank")
 
 
@@ -72,7 +72,7 @@ class _Walk:
     """One batch made ready: scores of the states at every step, and which states follow which.
 
     Attributes:
-        scores: Logarithms [B, T, N] of the chances of the states' classes.
+        scores: Log-probabilities [B, T, N] of the states' classes.
         states: The classes [B, N] of the states.
         skips: Whether a state can follow the one two before it, [B, N].
         last: The last state of each sequence, the blank at its end: [B].
@@ -87,9 +87,9 @@ class _Walk:
 
 
 def _walk(
-    xp: Module, blank: int, chance: Array, label: Array, length: Array | None, label_length: Array | None
+    xp: Module, blank: int, log_probs: Array, label: Array, length: Array | None, label_length: Array | None
 ) -> _Walk:
-    batch, steps, classes = chance.shape
+    batch, steps, classes = log_probs.shape
     most = label.shape[1]
     length = _lengths(xp, length, batch, steps, "length")
     count = _lengths(xp, label_length, batch, most, "label_length")
@@ -106,7 +106,7 @@ def _walk(
     skips = xp.zeros(states.shape, dtype=bool)
     skips[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
     rows = xp.arange(batch)[:, None, None]
-    scores = chance[rows, xp.arange(steps)[None, :, None], states[:, None, :]]
+    scores = log_probs[rows, xp.arange(steps)[None, :, None], states[:, None, :]]
     return _Walk(scores, states, skips, 2 * count, length)
 
 
@@ -128,7 +128,7 @@ def _ends(xp: Module, walk: _Walk) -> Array:
 
 
 def _forward(xp: Module, walk: _Walk) -> Array:
-    """Logarithms [B, T, N] of the chances to be in a state after a step, with all ways there.
+    """Forward log-probabilities [B, T, N]: of being in a state after a step, over all paths to it.
 
     After its length a sequence stays as it is.
     """
@@ -148,7 +148,7 @@ def _forward(xp: Module, walk: _Walk) -> Array:
 
 
 def _backward(xp: Module, walk: _Walk) -> Array:
-    """Logarithms [B, T, N] of the chances of all that comes after a state at a step."""
+    """Backward log-probabilities [B, T, N]: of everything that follows a state at a step."""
     batch, steps, count = walk.scores.shape
     ends = _ends(xp, walk).astype(walk.scores.dtype)
     beta = xp.empty((batch, steps, count), dtype=walk.scores.dtype)
@@ -164,7 +164,7 @@ def _backward(xp: Module, walk: _Walk) -> Array:
 
 
 def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
-    """The logarithm [B] of the chance of each label sequence; a sequence of no steps has only empty ones."""
+    """The log-likelihood [B] of each label sequence; without any steps only the empty one is possible."""
     steps = alpha.shape[1]
     empty = xp.where(walk.last == 0, 0.0, -xp.inf)
     if not steps:
@@ -176,19 +176,19 @@ def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
     return xp.where(walk.length == 0, empty, with_steps).astype(alpha.dtype)
 
 
-@operator("ctc_loss", "chance", "label", "length?", "label_length?")
+@operator("ctc_loss", "log_probs", "label", "length?", "label_length?")
 @dataclass(frozen=True)
 class CtcLoss(_Ctc):
-    """Minus the logarithm of the chance of each label sequence, whatever step each label falls on.
+    """Negative log-likelihood of each label sequence, summed over all alignments.
 
-    Every step gives a label or a blank; repeated labels count once unless a blank stands between them.
+    Every step emits a label or a blank; repeated labels count once unless there is a blank between them.
 
     Args:
-        blank: The class that stands for no label.
+        blank: The class that means "no label".
 
-    Inputs: `chance`, logarithms `[B, T, C]` of the chances of classes, as `log_softmax` gives them;
-    `label`, integers `[B, S]`, classes without the blank; `length` and `label_length`, integers `[B]`: how
-    many steps and labels of each sequence count, all without them. The result is `[B]`: infinite for
+    Inputs: `log_probs`, log-probabilities `[B, T, C]` of the classes, as returned by `log_softmax`;
+    `label`, integers `[B, S]`, classes other than the blank; `length` and `label_length`, integers `[B]`: the
+    number of steps and labels of each sequence, by default all. The result is `[B]`: infinite for
     labels that do not fit into the steps, where the gradient is 0. f16 is computed in f32.
 
     Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
@@ -196,36 +196,36 @@ class CtcLoss(_Ctc):
 
     def shape(
         self,
-        chance: TensorType,
+        log_probs: TensorType,
         label: TensorType,
         length: TensorType | None = None,
         label_length: TensorType | None = None,
     ) -> TensorType:
-        self._check(chance, label, length, label_length)
-        return chance.with_shape(chance.shape[:1])
+        self._check(log_probs, label, length, label_length)
+        return log_probs.with_shape(log_probs.shape[:1])
 
     def forward(
         self,
         xp: Module,
-        chance: Array,
+        log_probs: Array,
         label: Array,
         length: Array | None = None,
         label_length: Array | None = None,
     ) -> Array:
-        walk = _walk(xp, self.blank, widen(xp, chance), label, length, label_length)
+        walk = _walk(xp, self.blank, widen(xp, log_probs), label, length, label_length)
         found = _log_likelihood(xp, walk, _forward(xp, walk))
-        return xp.asarray(-found).astype(chance.dtype, copy=False)
+        return xp.asarray(-found).astype(log_probs.dtype, copy=False)
 
     def gradient(
         self,
         dy: Value,
         y: Value,
-        chance: Value,
+        log_probs: Value,
         label: Value,
         length: Value | None,
         label_length: Value | None,
     ) -> tuple[Value | None, ...]:
-        posterior = chance.apply(CtcPosterior(self.blank), label, length, label_length)
+        posterior = log_probs.apply(CtcPosterior(self.blank), label, length, label_length)
         size = dy.shape[0]
         return -(dy.reshape([size, 1, 1]) * posterior), None, None, None
 
@@ -248,45 +248,45 @@ class CtcLoss(_Ctc):
         yield bad("among 3 classes", cls(3), x, label)
 
 
-@operator("ctc_posterior", "chance", "label", "length?", "label_length?", internal=True)
+@operator("ctc_posterior", "log_probs", "label", "length?", "label_length?", internal=True)
 @dataclass(frozen=True)
 class CtcPosterior(_Ctc):
-    """The chance of each class at each step, given the labels: minus the derivative of `ctc_loss`.
+    """The probability of each class at each step, given the labels: the negated gradient of `ctc_loss`.
 
-    Inputs: those of `CtcLoss`. The result is shaped as `chance`: 0 after the length of a sequence, and for
-    labels that do not fit into the steps.
+    Inputs: those of `CtcLoss`. The result has the shape of `log_probs`: 0 after the length of a sequence, and
+    for labels that do not fit into the steps.
 
-    Source: Graves et al. 2006, equation 15, with respect to the logarithms of the chances.
+    Source: Graves et al. 2006, equation 15, with respect to the log-probabilities.
     """
 
     no_gradient = "is known by its values alone"
 
     def shape(
         self,
-        chance: TensorType,
+        log_probs: TensorType,
         label: TensorType,
         length: TensorType | None = None,
         label_length: TensorType | None = None,
     ) -> TensorType:
-        self._check(chance, label, length, label_length)
-        return chance
+        self._check(log_probs, label, length, label_length)
+        return log_probs
 
     def forward(
         self,
         xp: Module,
-        chance: Array,
+        log_probs: Array,
         label: Array,
         length: Array | None = None,
         label_length: Array | None = None,
     ) -> Array:
-        walk = _walk(xp, self.blank, widen(xp, chance), label, length, label_length)
+        walk = _walk(xp, self.blank, widen(xp, log_probs), label, length, label_length)
         alpha = _forward(xp, walk)
         total = _log_likelihood(xp, walk, alpha)
-        counts = xp.isfinite(total)[:, None] & (xp.arange(chance.shape[1]) < walk.length[:, None])
+        counts = xp.isfinite(total)[:, None] & (xp.arange(log_probs.shape[1]) < walk.length[:, None])
         shift = xp.where(xp.isfinite(total), total, 0.0)[:, None, None]
         posterior = xp.where(counts[:, :, None], xp.exp(alpha + _backward(xp, walk) - shift), 0.0)
-        classes = walk.states[:, :, None] == xp.arange(chance.shape[2])
-        return xp.matmul(posterior, classes.astype(posterior.dtype)).astype(chance.dtype, copy=False)
+        classes = walk.states[:, :, None] == xp.arange(log_probs.shape[2])
+        return xp.matmul(posterior, classes.astype(posterior.dtype)).astype(log_probs.dtype, copy=False)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
