@@ -188,6 +188,8 @@ def _define(module: Module) -> Iterator[Diagnostic]:
         module.blocks.setdefault(name, item)
 
 
+LOSSES_FILE = "losses.net"
+"""The losses, and what they are made of."""
 METRICS_FILE = "metrics.net"
 """The blocks of the standard library that only a `metric` line of a `train` section knows."""
 

@@ -158,7 +158,7 @@ def test_a_file_without_a_section_gets_one_by_a_loss() -> None:
         (
             ONE,
             {"optimzer": "sgd(0.1)"},
-            """error[E0219]: `optimzer` is no training setting
+            """error[E0219]: `optimzer` is not a training setting
   --> <command line>:1:1
  1 | optimzer = sgd(0.1)
    | ^^^^^^^^
@@ -171,7 +171,7 @@ def test_a_file_without_a_section_gets_one_by_a_loss() -> None:
   --> <command line>:1:1
  1 | schedule.warmup = 3
    | ^^^^^^^^^^^^^^^
-   = help: give the whole of it: `schedule`""",
+   = help: give the complete line: `schedule`""",
         ),
         (
             ONE,
@@ -236,3 +236,27 @@ def test_what_is_wrong_is_told(text: str, given: Mapping[str, str], expected: st
 @pytest.mark.parametrize("value", ["", "sgd(", "}", '"', "a\nb", "1 +", "import"])
 def test_broken_values_are_told(value: str) -> None:
     assert message(ONE, {"optimizer": value}).startswith("error[E0")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value", "expected"),
+    [
+        ("optimizer = sgd(lr=-1)", "optimizer.lr", "-1", "E1080 `sgd`: lr is -1, and must be 0 or more"),
+        ("optimizer = sgd(lr=-1)", "optimizer", "sgd(-1)", "E1080 `sgd`: lr is -1, and must be 0 or more"),
+        ("clip = norm(0)", "clip", "norm(0)", "E1080 `norm`: limit is 0, and must be above 0"),
+        ("epochs = 0", "epochs", "0", "E1072 `epochs` is 0, and must be a whole number above 0"),
+    ],
+)
+def test_a_range_is_the_same_in_the_file_and_from_outside(
+    line: str, key: str, value: str, expected: str
+) -> None:
+    def finding(text: str, overrides: Mapping[str, str]) -> str:
+        with pytest.raises(NetError) as failed:
+            phases(text, overrides)
+        (found,) = failed.value.diagnostics
+        assert found.span is not None and found.help is not None
+        return f"{found.code} {found.message}"
+
+    bare = f"{MODEL}train {{\n  input t: f32[B, 4]\n  loss = mse(y, t)\n  optimizer = sgd(0.1)\n}}\n"
+    in_file = bare.replace("optimizer = sgd(0.1)", line)
+    assert finding(in_file, {}) == finding(bare, {key: value}) == expected

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netdsl.checker import check
+from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.data import DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained
 from netruntime.engine.backends import open_device
@@ -24,10 +25,6 @@ from netruntime.train.trainer import no_section
 
 Note = Callable[[str], None]
 """Is told in words what a user should know, such as how data were made to fit."""
-
-_SETTINGS = frozenset(
-    {"epochs", "batch_size", "accumulate", "steps", "save_every", "patience", "ema", "seed"}
-)
 
 
 @dataclass(frozen=True)
@@ -101,10 +98,10 @@ def fit(
         DataInputError: data that cannot be read or does not fit (E1000 to E1049, E0850 to E0852).
         NetError, WeightsError, DeviceError: as `netruntime.load`.
     """
-    unknown = sorted(settings.keys() - _SETTINGS)
+    unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
     if unknown:
         raise TypeError(
-            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(_SETTINGS))}"
+            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(CALLER_SETTINGS))}"
         )
     if valid is not None and holdout:
         raise TypeError("fit() takes `valid` or `holdout`: both say what to validate on")

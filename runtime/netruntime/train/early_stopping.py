@@ -1,16 +1,14 @@
-"""Watching a metric for improvement, and stopping when it has come to an end."""
+"""Watching a metric for improvement, and stopping when it no longer improves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from netdsl.recipes.runs import Mode, StoppingRecipe
 from netruntime.errors import TrainingError
-from netruntime.train.update.bounds import COUNT, NOT_NEGATIVE, Checked, bad_value, number
 
-Mode = Literal["min", "max"]
 State = dict[str, float | None]
 
 
@@ -46,30 +44,17 @@ class Best:
 
 def restore_error(what: str, state: object) -> TrainingError:
     """E1083 for a saved state that is not that of `what`."""
-    message = f"the saved training state does not fit: {state!r:.160} is no state of {what}"
+    message = f"the saved training state does not fit: {state!r:.160} is not a state of {what}"
     return TrainingError.make("E1083", message, help="go on with the settings with which it was saved")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarlyStopping(Checked):
+class EarlyStopping(StoppingRecipe):
     """Stops after `patience` observations in a row without an improvement.
 
-    Args:
-        patience: How many are waited for; 0 never stops.
-        min_delta: An improvement is larger than this.
-        mode: Whether lower (`min`) or higher (`max`) is better.
-
-    Raises `TrainingError` E1080 for a value out of its range.
+    Raises:
+        RecipeError: E1080 for a value out of its range.
     """
-
-    patience: float = number(10, COUNT)
-    min_delta: float = number(0.0, NOT_NEGATIVE)
-    mode: Mode = "min"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.mode not in ("min", "max"):
-            bad_value("mode", self.mode, "`min` or `max`")
 
     def start(self) -> Watch:
         """A watch that has seen nothing yet."""
@@ -97,7 +82,7 @@ class Watch:
         return self.best.state()
 
     def restore(self, state: Mapping[str, float | None]) -> None:
-        """Go on from a saved state. Raises `TrainingError` E1083 where it is none."""
+        """Go on from a saved state. Raises `TrainingError` E1083 where it is not one."""
         try:
             self.best.restore(state)
         except (KeyError, TypeError, ValueError):

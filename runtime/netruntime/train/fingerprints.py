@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from netdsl.model import Phase
+from netdsl.recipes import RunSettings
 from netruntime.data import Dataset
 from netruntime.errors import TrainingError
 from netruntime.train.metrics import monitored
 from netruntime.train.rows import only_classes
-from netruntime.train.settings import Settings
 
 SAMPLED = 256
 """Rows that a fingerprint looks at."""
@@ -35,7 +35,7 @@ WORDS = {
 def run_facts(
     text: str,
     phases: Sequence[Phase],
-    settings: Settings,
+    settings: RunSettings,
     train: Dataset,
     valid: Dataset | None,
 ) -> dict[str, Any]:

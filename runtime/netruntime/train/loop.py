@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.recipes import RunSettings
 from netruntime.data import Augment, Dataset, batch_count, batches
 from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
 from netruntime.train.early_stopping import EarlyStopping
@@ -18,7 +19,6 @@ from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, StepEvent, Watcher
 from netruntime.train.metrics import monitored
 from netruntime.train.phase import Length, Update
-from netruntime.train.settings import Settings
 from netruntime.train.step import LOSS
 from netruntime.train.totals import Totals
 from netruntime.train.trainer import Trainer
@@ -52,7 +52,7 @@ class Loop:
         evaluator: Evaluator,
         data: Dataset,
         valid: Dataset | None,
-        settings: Settings,
+        settings: RunSettings,
         *,
         augment: Augment | None = None,
         checkpoints: CheckpointFolder | None = None,

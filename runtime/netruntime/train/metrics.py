@@ -1,4 +1,4 @@
-"""Metrics from the statistics of batches: the built-in ones, made of sums that were added up.
+"""Metrics from the statistics of batches, by how `netdsl.recipes.metrics` says they are finished.
 
 The statistics are those of the blocks in `netdsl/std/metrics.net`.
 """
@@ -6,17 +6,15 @@ The statistics are those of the blocks in `netdsl/std/metrics.net`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from netdsl.model import MetricSpec, Phase
+from netdsl.recipes.metrics import MEAN, METRICS, Finish
+from netdsl.recipes.runs import Mode
 
 Array = Any
-Mode = Literal["min", "max"]
-
-_HIGHER = frozenset({"accuracy", "top_k", "f1", "r2"})
-_LOWER = frozenset({"perplexity", "mse"})
 
 
 def finish(spec: MetricSpec, statistics: Array) -> float | Array:
@@ -30,7 +28,7 @@ def finish(spec: MetricSpec, statistics: Array) -> float | Array:
     """
     sums = np.asarray(statistics, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _FINISH[spec.kind](sums, spec.arguments)
+        return _FINISHERS["value" if spec.kind == MEAN else METRICS[spec.kind].finish](sums, spec.arguments)
 
 
 def higher_is_better(spec: MetricSpec) -> bool | None:
@@ -38,15 +36,15 @@ def higher_is_better(spec: MetricSpec) -> bool | None:
 
     A free expression is known by its name: that of a built-in metric, or one that ends like it.
     """
-    name = spec.name if spec.kind == "mean" else spec.kind
-    for known, better in ((_HIGHER, True), (_LOWER, False)):
-        if any(name == word or name.endswith(f"_{word}") for word in known):
-            return better
+    name = spec.name if spec.kind == MEAN else spec.kind
+    for metric in METRICS.values():
+        if metric.better and (name == metric.block or name.endswith(f"_{metric.block}")):
+            return metric.better == "max"
     return None
 
 
 def monitored(phase: Phase) -> tuple[str, Mode]:
-    """What tells the best weights of a phase: its first metric whose better side is known, else the loss."""
+    """What selects the best weights: the first metric of a phase with a known direction, else the loss."""
     for spec in phase.metrics:
         better = higher_is_better(spec)
         if better is not None:
@@ -61,12 +59,12 @@ def _ratio(sums: Array, arguments: Mapping[str, Any]) -> float:
     return float(np.divide(sums[0], sums[1]))
 
 
-def _perplexity(sums: Array, arguments: Mapping[str, Any]) -> float:
-    """The exponential of the mean of minus the logarithms of the chances."""
+def _exp_ratio(sums: Array, arguments: Mapping[str, Any]) -> float:
+    """exp of the mean negative log-likelihood."""
     return float(np.exp(_ratio(sums, arguments)))
 
 
-def _matrix(sums: Array, arguments: Mapping[str, Any]) -> Array:
+def _counts(sums: Array, arguments: Mapping[str, Any]) -> Array:
     return sums
 
 
@@ -97,13 +95,11 @@ def _r2(sums: Array, arguments: Mapping[str, Any]) -> float:
     return float(np.mean(scores)) if scores.size else float("nan")
 
 
-_FINISH: dict[str, Callable[[Array, Mapping[str, Any]], float | Array]] = {
-    "mean": lambda sums, arguments: float(sums),
-    "accuracy": _ratio,
-    "top_k": _ratio,
-    "perplexity": _perplexity,
-    "confusion_matrix": _matrix,
+_FINISHERS: dict[Finish, Callable[[Array, Mapping[str, Any]], float | Array]] = {
+    "value": lambda sums, arguments: float(sums),
+    "ratio": _ratio,
+    "exp_ratio": _exp_ratio,
+    "counts": _counts,
     "f1": _f1,
-    "mse": _ratio,
     "r2": _r2,
 }

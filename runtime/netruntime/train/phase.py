@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netdsl.checker.sections.settings import DEFAULTS
 from netdsl.graph import build
 from netdsl.model import Call, Phase
+from netdsl.recipes import DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE, SectionSettings
 from netdsl.source import Span
 from netruntime.engine.backends import Device
 from netruntime.engine.weights import parameters
@@ -24,7 +24,6 @@ from netruntime.train.update.regularisers import make_regularisers, regularise
 from netruntime.train.update.schedules import make_schedule
 
 Array = Any
-DEFAULT_SCHEDULE = "constant"
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,11 @@ class TrainingPhase:
     def __init__(self, phase: Phase, weights: Mapping[str, Array], device: Device) -> None:
         self.phase = phase
         self.name = phase.name
-        self.every = _every(phase)
+        self.every = int(phase.numbers.get("every", SectionSettings().every))
         self.device = device
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
         self.step = PhaseStep(phase, device, labels)
-        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULTS["optimizer"]))
+        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
         self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
         own = {label: weights[label] for label in self.step.trained}
         labels = list(own)
@@ -115,7 +114,7 @@ class TrainingPhase:
             norms = clip(xp, gradients, self.clips, self.members)
             self._check(norms.total, "norm of the gradients")
             own = length.of_every(self.every)
-            factor = self.schedule.factor(self.state.step, own.total_steps, own.steps_per_epoch)
+            factor = self.schedule.multiplier(self.state.step, own.total_steps, own.steps_per_epoch)
             self.state.apply(xp, self.optimizer, weights, gradients, self.rates, factor)
         told = tuple(replace(outcome, gradients={}, updates={}) for outcome in outcomes)
         return Update(told, self.optimizer.lr * factor, norms.total)
@@ -139,15 +138,6 @@ def trainable(phase: Phase) -> list[str]:
         for label, (op, type_) in parameters(build(phase.model)).items()
         if op.role == "param" and type_.dtype.is_float
     ]
-
-
-def _every(phase: Phase) -> int:
-    """Each how many steps the phase takes part. Raises `TrainingError` E1072."""
-    every = phase.numbers.get("every", 1)
-    if every != int(every) or every < 1:
-        message = f"`every` is {every:g}, and must be a whole number of 1 or more"
-        raise TrainingError.make("E1072", message, phase.span, help="`every = 2` updates at each second step")
-    return int(every)
 
 
 def _recipe(call: Call | None, default: str) -> tuple[str, Mapping[str, float | bool], Span | None]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netdsl.checker import check
 from netdsl.model import Checked, Phase
+from netdsl.recipes import RunSettings
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
 from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
 from netruntime.engine.backends import open_device
@@ -26,7 +27,7 @@ from netruntime.train.initial_weights import first_weights
 from netruntime.train.loop import Loop
 from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.rows import only_classes, open_rows
-from netruntime.train.settings import Settings, settings_of
+from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
 
 Note = Callable[[str], None]
@@ -79,7 +80,7 @@ class Run:
 
     request: Request
     checked: Checked
-    settings: Settings
+    settings: RunSettings
     trainer: Trainer
     evaluator: Evaluator
     train: Dataset

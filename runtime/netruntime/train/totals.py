@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from netdsl.model import Phase
+from netdsl.recipes.metrics import MEAN
 from netruntime.train.metrics import finish
 from netruntime.train.step import LOSS, Outcome
 
 Array = np.ndarray[Any, Any]
-MEAN = "mean"
 
 
 class Totals:

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from netdsl.recipes import RecipeError
 from netruntime.errors import TrainingError
 from netruntime.train.early_stopping import EarlyStopping
 
@@ -66,13 +67,13 @@ def test_the_state_of_a_new_watch() -> None:
 
 @pytest.mark.parametrize("state", [{}, {"best": 1.0}, {"best": "x", "bad": 0}])
 def test_a_state_of_something_else(state: dict[str, float | None]) -> None:
-    with pytest.raises(TrainingError, match="no state of early stopping") as caught:
+    with pytest.raises(TrainingError, match="not a state of early stopping") as caught:
         EarlyStopping().start().restore(state)
     assert caught.value.code == "E1083"
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(TrainingError, match=r"patience is 1\.5, and must be a whole number of 0 or more"):
+    with pytest.raises(RecipeError, match=r"patience is 1\.5, and must be a whole number of 0 or more"):
         EarlyStopping(patience=1.5)
-    with pytest.raises(TrainingError, match="mode is 'least', and must be `min` or `max`"):
+    with pytest.raises(RecipeError, match='mode is "least", and must be `min` or `max`'):
         EarlyStopping(mode="least")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls.attributes import Given
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
+from netdsl.checker.calls.options import check_options
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.scope import Scope, evaluates
@@ -190,6 +191,7 @@ def construct_block(
             scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
         param = block.statics[names.index(name)]
         given[name] = (_static_argument(scope, block, param, argument), argument.value.span)
+    check_options(scope, value, given)
     statics_ = _fill_defaults(scope, value, given, span)
     made = BlockValue(block, value.module, statics_)
     statics.not_too_long(scope, made, span)

@@ -14,9 +14,8 @@ from netdsl.checker.evaluate.expressions import lookup
 from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.diagnostics import suggest
 from netdsl.modules import METRICS_FILE, std_module
+from netdsl.recipes.metrics import MEAN, METRICS
 
-METRICS = ("accuracy", "top_k", "perplexity", "confusion_matrix", "f1", "mse", "r2")
-"""The built-in metrics, each a block of its name."""
 Arguments = dict[str, float | bool | str]
 
 
@@ -24,7 +23,7 @@ def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Value]:
     """The kind of a metric, what it was given beside its tensors, and its value or statistics."""
     block = _built_in(scope, expr)
     if block is None:
-        return "mean", {}, scope.evaluate(expr)
+        return MEAN, {}, scope.evaluate(expr)
     assert isinstance(expr, s.Call) and isinstance(expr.function, s.Name)
     made, tensors, named = construct_function(scope, block, [], expr)
     (statistics,) = apply_block(scope, made, tensors, named, expr, None)
@@ -45,7 +44,7 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
         return BlockValue(metrics.blocks[word], metrics)
     near = suggest(word, METRICS)
     if near and lookup(scope, word) is None and word not in FUNCTIONS:
-        scope.fail("E0219", f"`{word}` is no metric", expr.function.span, help=near)
+        scope.fail("E0219", f"`{word}` is not a metric", expr.function.span, help=near)
     return None
 
 

@@ -8,14 +8,15 @@ sets one argument; `metric.NAME` and `input.NAME` add a line or take the place o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.checker.sections.settings import DEFAULTS, PATTERNS, RECIPES, SETTINGS, SEVERAL
+from netdsl.checker.sections.settings import PATTERNS, SETTINGS, SEVERAL
 from netdsl.diagnostics import error, suggest
 from netdsl.parsing.parser import parse
+from netdsl.recipes import DEFAULT_OPTIMIZER, RECIPES
 from netdsl.source import Source, Span
 
 WHERE = "<command line>"
@@ -34,94 +35,138 @@ def override(sections: Sequence[s.Train], given: Mapping[str, str]) -> list[s.Tr
     if not result and "loss" in given:
         source = Source(WHERE, "train {}")
         result = [s.Train(source.span(0, len(source.text)), None, ())]
-    for key, value in given.items():
-        setting = _Given(key, str(value).strip(), {x.name.text for x in result if x.name})
+    names = frozenset(section.name.text for section in result if section.name)
+    for text, value in given.items():
+        replacement = _Replacement(parse_key(text, names), str(value).strip())
+        replacement.check_key(names)
         if not result:
-            setting.fail("E0227", "the file has no `train` section", "give it a `loss` too: `loss=mse(..)`")
-        for n, section in enumerate(result):
-            name = section.name.text if section.name else ""
-            if setting.section in (None, name):
-                result[n] = replace(section, lines=setting.apply(section.lines))
+            help = "give it a `loss` too: `loss=mse(..)`"
+            replacement.fail("E0227", "the file has no `train` section", help)
+        result = [replacement.apply_to(section) for section in result]
     return result
 
 
-@dataclass
-class _Given:
-    """One key with its value."""
+@dataclass(frozen=True)
+class Key:
+    """What an override is for: `judge.group "head.*"` or `optimizer.lr`, taken apart.
 
-    key: str
+    Args:
+        text: The key as it was written.
+        section: The name of the section, or None for all sections.
+        setting: The first word of the line: `group`, `optimizer`, `metric`.
+        part: The argument of a recipe, or the name of a metric or an input; else empty.
+        patterns: The patterns with their quotes; else empty.
+    """
+
+    text: str
+    section: str | None
+    setting: str
+    part: str
+    patterns: str
+
+
+def parse_key(text: str, sections: Collection[str]) -> Key:
+    """Take a key apart; a first word that is the name of a section says which one is meant."""
+    words, quote, patterns = text.partition('"')
+    first, _, rest = words.strip().partition(".")
+    section = first if first in sections and rest else None
+    setting, _, part = (words.strip() if section is None else rest).partition(".")
+    return Key(text, section, setting, part, f"{quote}{patterns}")
+
+
+@dataclass(frozen=True)
+class _Replacement:
+    """One key with the value that takes the place of the file's."""
+
+    key: Key
     value: str
-    sections: set[str]
 
-    def __post_init__(self) -> None:
-        name, quote, patterns = self.key.partition('"')
-        self.patterns = f"{quote}{patterns}"
-        first, _, rest = name.strip().partition(".")
-        self.section = first if first in self.sections and rest else None
-        word, _, self.part = (rest if self.section is not None else name.strip()).partition(".")
-        self.word = word
+    @property
+    def setting(self) -> str:
+        return self.key.setting
+
+    @property
+    def part(self) -> str:
+        return self.key.part
+
+    def check_key(self, sections: Iterable[str]) -> None:
+        """Raise E0219 for a setting that there is not."""
         known = (*SETTINGS, *PATTERNS, *NAMED)
+        word = self.setting
         if word not in known:
-            help = suggest(word, (*known, *self.sections)) or f"there are {', '.join(known)}"
-            self.fail("E0219", f"`{word}` is no training setting", help)
+            help = suggest(word, (*known, *sections)) or f"there are {', '.join(known)}"
+            self.fail("E0219", f"`{word}` is not a training setting", help)
 
     def fail(self, code: str, message: str, help: str) -> NoReturn:
-        source = Source(WHERE, f"{self.key} = {self.value}")
-        raise error(code, message, Span(source, 0, len(self.key)), help=help)
+        source = Source(WHERE, f"{self.key.text} = {self.value}")
+        raise error(code, message, Span(source, 0, len(self.key.text)), help=help)
 
-    def apply(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
+    def apply_to(self, section: s.Train) -> s.Train:
+        """The section with this line, where the key is for it."""
+        name = section.name.text if section.name else ""
+        if self.key.section not in (None, name):
+            return section
+        return replace(section, lines=self._applied(section.lines))
+
+    def _applied(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
         """The lines of a section with this one."""
-        if self.word in NAMED:
+        if self.setting in NAMED:
             return self._named(lines)
-        if self.patterns:
+        if self.key.patterns:
             return self._for_patterns(lines)
         if self.part:
             return self._argument(lines)
         text = (
-            f"{self.word} {_quoted(self.value)}" if self.word in PATTERNS else f"{self.word} = {self.value}"
+            f"{self.setting} {_quoted(self.value)}"
+            if self.setting in PATTERNS
+            else f"{self.setting} = {self.value}"
         )
-        kept = [line for line in lines if not _is_setting(line, self.word)]
+        kept = [line for line in lines if not _is_setting(line, self.setting)]
         return _inserted(kept, lines, None if self.value == NONE else self._line(text))
 
     def _named(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
-        kind: type[s.Metric | s.TrainInput] = s.Metric if self.word == "metric" else s.TrainInput
+        kind: type[s.Metric | s.TrainInput] = s.Metric if self.setting == "metric" else s.TrainInput
         if not self.part:
-            self.fail("E0227", f"a `{self.word}` has a name", f"write `{self.word}.NAME`")
+            self.fail("E0227", f"a `{self.setting}` has a name", f"write `{self.setting}.NAME`")
         sign = "=" if kind is s.Metric else ":"
         kept = [line for line in lines if not (isinstance(line, kind) and line.name.text == self.part)]
-        line = None if self.value == NONE else self._line(f"{self.word} {self.part} {sign} {self.value}")
+        line = None if self.value == NONE else self._line(f"{self.setting} {self.part} {sign} {self.value}")
         return _inserted(kept, lines, line)
 
     def _for_patterns(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
         """The lines with one that holds for the weights of some patterns."""
-        if self.word not in SEVERAL or self.part:
-            self.fail("E0227", f"`{self.word}` has no patterns before its value", f"write `{self.word}`")
+        if self.setting not in SEVERAL or self.part:
+            self.fail(
+                "E0227",
+                f"`{self.setting}` has no patterns before its value",
+                f"write `{self.setting}`",
+            )
         value = "0" if self.value == NONE else self.value  # a line that goes needs only its patterns
-        line = self._line(f"{self.word} {self.patterns} = {value}")
+        line = self._line(f"{self.setting} {self.key.patterns} = {value}")
         assert isinstance(line, s.Patterns)
         kept = [other for other in lines if not _has_same_patterns(other, line)]
         return _inserted(kept, lines, None if self.value == NONE else line)
 
     def _argument(self, lines: tuple[s.TrainLine, ...]) -> tuple[s.TrainLine, ...]:
         """The lines with one argument of a recipe set."""
-        if self.word not in RECIPES:
-            self.fail("E0227", f"`{self.word}` has no arguments", f"write `{self.word}`")
-        line = self._line(f"{self.word} = of({self.part}={self.value})")
+        if self.setting not in RECIPES:
+            self.fail("E0227", f"`{self.setting}` has no arguments", f"write `{self.setting}`")
+        line = self._line(f"{self.setting} = of({self.part}={self.value})")
         assert isinstance(line, s.Setting) and isinstance(line.value, s.Call)
         (argument,) = line.value.arguments
-        found = [other for other in lines if _is_setting(other, self.word)]
-        if not found and self.word in DEFAULTS:
-            return (*lines, self._line(f"{self.word} = {DEFAULTS[self.word]}({self.part}={self.value})"))
-        if not found:
-            help = f"give the whole of it: `{self.word}`"
-            self.fail("E0227", f"the section has no `{self.word}` whose `{self.part}` could be set", help)
-        return tuple(self._with(other, argument) if other in found else other for other in lines)
+        settings = [other for other in lines if _is_setting(other, self.setting)]
+        if not settings and self.setting == "optimizer":
+            return (*lines, self._line(f"optimizer = {DEFAULT_OPTIMIZER}({self.part}={self.value})"))
+        if not settings:
+            help = f"give the complete line: `{self.setting}`"
+            self.fail("E0227", f"the section has no `{self.setting}` whose `{self.part}` could be set", help)
+        return tuple(self._with(other, argument) if other in settings else other for other in lines)
 
     def _with(self, line: s.TrainLine, argument: s.Argument) -> s.TrainLine:
         assert isinstance(line, s.Setting)
         call = line.value if isinstance(line.value, s.Call) else s.Call(line.value.span, line.value, ())
         function = call.function.text if isinstance(call.function, s.Name) else ""
-        names = RECIPES[self.word].get(function, ())
+        names = _positions(self.setting, function)
         arguments = list(call.arguments)
         for n, old in enumerate(arguments):
             if (old.name.text if old.name else names[n] if n < len(names) else "") == self.part:
@@ -136,7 +181,15 @@ class _Given:
         items = parse(Source(WHERE, f"train {{ {text} }}"), is_file=False).file.items
         if len(items) == 1 and isinstance(items[0], s.Train) and len(items[0].lines) == 1:
             return items[0].lines[0]
-        self.fail("E0227", f"the value of `{self.key}` is not one value", "give one value, as in the file")
+        self.fail(
+            "E0227", f"the value of `{self.key.text}` is not one value", "give one value, as in the file"
+        )
+
+
+def _positions(setting: str, recipe: str) -> tuple[str, ...]:
+    """The arguments of a recipe in the order in which they are given without names; none if unknown."""
+    known = RECIPES[setting].get(recipe)
+    return tuple(known.arguments()) if known else ()
 
 
 def _is_setting(line: s.TrainLine, word: str) -> bool:

@@ -1,63 +1,25 @@
-"""The settings of a `train` section that name a recipe: optimizers, schedules, clipping and the rest.
+"""The settings of a `train` section: recipes, such as optimizers and schedules, and numbers.
 
-The tables say which recipes there are and which numbers each takes, in the order of positional ones. A
-trainer knows what they do, and checks their ranges.
+Which there are, and what their arguments may be, is declared in `netdsl.recipes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import describe, is_number
+from netdsl.checker.context.values import Value, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.model import Call
+from netdsl.recipes import NOUNS, NUMBERS, RECIPES, Argument, Recipe, RecipeError
+from netdsl.recipes.limits import Switch
+from netdsl.source import Span
 
-Table = Mapping[str, tuple[str, ...]]
-
-_DECAY = ("weight_decay", "decoupled", "decay_vectors")
-_ADAM = ("lr", "beta1", "beta2", "eps")
-OPTIMIZERS: Table = {
-    "sgd": ("lr", "momentum", "nesterov", *_DECAY),
-    "adagrad": ("lr", "eps", *_DECAY),
-    "rmsprop": ("lr", "decay", "eps", "momentum", *_DECAY),
-    "adadelta": ("lr", "decay", "eps", *_DECAY),
-    "adam": (*_ADAM, *_DECAY),
-    "adamw": (*_ADAM, "weight_decay", "decay_vectors"),
-    "nadam": (*_ADAM, *_DECAY),
-    "lamb": (*_ADAM, "weight_decay", "decay_vectors"),
-    "lion": ("lr", "beta1", "beta2", "weight_decay", "decay_vectors"),
-}
-SCHEDULES: Table = {
-    "constant": ("warmup",),
-    "step": ("every", "factor", "warmup"),
-    "exponential": ("factor", "every", "warmup"),
-    "cosine": ("warmup", "final"),
-    "linear": ("warmup", "final"),
-    "one_cycle": ("warmup", "final"),
-    "noam": ("warmup", "size"),
-    "plateau": ("factor", "patience", "threshold", "final", "warmup"),
-}
-CLIPS: Table = {"norm": ("limit",), "value": ("limit",)}
-REGULARISERS: Table = {"l1": ("strength",), "l2": ("strength",)}
-GROUPS: Table = {"adjust": ("lr", "weight_decay")}
-DEFAULTS = {"optimizer": "adam"}
-"""The recipes of sections that do not name one, where it takes arguments that a caller may want to set."""
-
-RECIPES: Mapping[str, Table] = {
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "clip": CLIPS,
-    "regularise": REGULARISERS,
-    "group": GROUPS,
-}
-"""The settings that name a recipe, and the recipes of each."""
 SEVERAL = ("clip", "regularise", "group")
 """The settings that can be given several times, and for the weights of patterns alone."""
-NUMBERS = ("epochs", "batch_size", "accumulate", "ema", "patience", "steps", "every", "seed")
-"""The settings that are one number."""
 PATTERNS = ("over", "freeze", "recompute")
 """The settings that are patterns and nothing else."""
 SETTINGS = ("loss", *RECIPES, *NUMBERS)
@@ -67,38 +29,55 @@ def one_of(scope: Scope, name: s.Ident, known: tuple[str, ...], what: str) -> No
     """Raise E0219 for a word that is none of the known ones."""
     if name.text not in known:
         help = suggest(name.text, known) or f"there are {', '.join(known)}"
-        scope.fail("E0219", f"`{name}` is no {what}", name.span, help=help)
+        scope.fail("E0219", f"`{name}` is not {_article(what)} {what}", name.span, help=help)
+
+
+def _article(what: str) -> str:
+    return "an" if what[0] in "aeiou" else "a"
 
 
 def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
-    """The number of a setting. Raises E0403 for anything else."""
+    """The number of a setting.
+
+    Raises:
+        NetError: E0403 for anything else, E1072 for a number out of its range.
+    """
     value = scope.evaluate(expr)
     if not is_number(value):
         scope.fail("E0403", f"`{word}` is a number, and gets {describe(value)}", expr.span)
-    return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
+    number: float = statics.fixed(scope, value, expr.span)
+    try:
+        NUMBERS[word.text].check(number)
+    except RecipeError as wrong:
+        scope.fail("E1072", f"`{word}` {wrong.problem}", expr.span, help=wrong.help)
+    return number
 
 
 def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ...] = ()) -> Call:
-    """`adamw(lr=1e-3)`: a known recipe with known arguments that are numbers, or true or false.
+    """`adamw(lr=1e-3)`: a known recipe with known arguments in their ranges.
 
     Raises:
         NetError: E0219 for an unknown recipe, E0406 or E0411 for arguments it does not take, E0403 for
-            what is no number, E0412 for an argument that is given twice.
+            one of a wrong kind, E0412 for an argument that is given twice, E1080 for one out of its range.
     """
     known = RECIPES[word.text]
     function = expr.function if isinstance(expr, s.Call) else expr
     if not isinstance(function, s.Name):
         help = f"write `{word} = {next(iter(known))}(...)`"
         scope.fail("E0219", f"`{word}` is one of {', '.join(known)}", expr.span, help=help)
-    what = "regulariser" if word.text == "regularise" else word.text
-    one_of(scope, s.Ident(function.span, function.text), tuple(known), what)
+    name = function.text
+    one_of(scope, s.Ident(function.span, name), tuple(known), NOUNS.get(word.text, word.text))
+    takes = known[name].arguments()
     arguments: dict[str, float | bool] = {}
+    places: dict[str, Span] = {}
     for n, argument in enumerate(expr.arguments if isinstance(expr, s.Call) else ()):
-        name = _argument_name(scope, function, argument, n, known[function.text])
-        if name in arguments:
-            scope.fail("E0412", f"`{name}` of `{function.text}` is given twice", argument.span)
-        arguments[name] = _argument_value(scope, function, name, argument.value)
-    return Call(function.text, arguments, expr.span, patterns)
+        word_of = _argument_name(scope, function, argument, n, tuple(takes))
+        if word_of in arguments:
+            scope.fail("E0412", f"`{word_of}` of `{name}` is given twice", argument.span)
+        arguments[word_of] = _argument_value(scope, name, takes[word_of], argument.value)
+        places[word_of] = argument.value.span
+    _check_ranges(scope, known[name], name, arguments, places, expr.span)
+    return Call(name, arguments, expr.span, patterns)
 
 
 def _argument_name(
@@ -115,9 +94,29 @@ def _argument_name(
     return word
 
 
-def _argument_value(scope: Scope, function: s.Name, name: str, expr: s.Expr) -> float | bool:
+def _argument_value(scope: Scope, name: str, argument: Argument, expr: s.Expr) -> float | bool:
     value = scope.evaluate(expr)
-    if not is_number(value) and not isinstance(value, bool):
-        message = f"`{name}` of `{function.text}` is a number, and gets {describe(value)}"
-        scope.fail("E0403", message, expr.span)
+    is_switch = isinstance(argument.limit, Switch)
+    if not isinstance(value, bool) if is_switch else not is_number(value):
+        _wrong_kind(scope, name, argument, value, expr.span)
     return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
+
+
+def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Value, span: Span) -> NoReturn:
+    kind = argument.limit.text if isinstance(argument.limit, Switch) else "a number"
+    scope.fail("E0403", f"`{argument.name}` of `{name}` is {kind}, and gets {describe(value)}", span)
+
+
+def _check_ranges(
+    scope: Scope,
+    recipe: type[Recipe],
+    name: str,
+    arguments: Mapping[str, float | bool],
+    places: Mapping[str, Span],
+    whole: Span,
+) -> None:
+    try:
+        recipe.from_arguments(arguments)
+    except RecipeError as wrong:
+        span = places.get(wrong.argument, whole)
+        scope.fail("E1080", f"`{name}`: {wrong.message}", span, help=wrong.help)

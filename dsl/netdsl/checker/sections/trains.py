@@ -14,9 +14,7 @@ from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import is_scalar, measure
 from netdsl.checker.sections.patterns import check_patterns
 from netdsl.checker.sections.settings import (
-    NUMBERS,
     PATTERNS,
-    RECIPES,
     SETTINGS,
     SEVERAL,
     one_of,
@@ -27,6 +25,8 @@ from netdsl.checker.sections.train_models import bind_models, given_by, without_
 from netdsl.diagnostics import Label, suggest
 from netdsl.model import TRAIN_PATH, Body, Call, CallStep, MetricSpec, Model, Phase, Slot
 from netdsl.modules import Module
+from netdsl.recipes import NUMBERS, RECIPES
+from netdsl.recipes.metrics import MEAN
 from netdsl.source import Span
 
 
@@ -206,7 +206,7 @@ class _Section:
         self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
         with self._under(name):
             kind, arguments, value = measure(self.scope, line.value)
-        if kind == "mean" and not is_scalar(value):
+        if kind == MEAN and not is_scalar(value):
             self._no_scalar("metric", value, line.value.span)
         self.metrics.append(MetricSpec(name, kind, arguments, name, line.span))
         self.outputs.append(Slot(name, value.type, value.value, line.name.span))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 
+from netdsl.recipes.runs import AverageRecipe, AverageStart
 from netruntime.files.arrays import to_host
 from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
-from netruntime.train.update.bounds import SHARE, bad_value
 from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, saved_count
-
-Start = Literal["corrected", "warmup", "first"]
-STARTS = ("corrected", "warmup", "first")
 
 
 class WeightAverage:
@@ -31,18 +27,16 @@ class WeightAverage:
 
     Averages are f64 for f64 weights, else f32. Integers and booleans are not averaged.
 
-    Raises `TrainingError` E1080 for a decay out of [0, 1).
+    Raises:
+        RecipeError: E1080 for a decay out of [0, 1).
     """
 
     def __init__(
-        self, xp: ModuleType, weights: Mapping[str, Array], decay: float, start: Start = "corrected"
+        self, xp: ModuleType, weights: Mapping[str, Array], decay: float, start: AverageStart = "corrected"
     ) -> None:
-        if not SHARE.holds(decay):
-            bad_value("ema", decay, SHARE.text)
-        if start not in STARTS:
-            bad_value("start", start, f"one of {', '.join(STARTS)}")
-        self.decay = decay
-        self.start = start
+        recipe = AverageRecipe(ema=decay, start=start)
+        self.decay = recipe.ema
+        self.start = recipe.start
         self.updates = 0
         self.arrays = {
             label: weight.astype(compute_type(xp, weight), copy=True)

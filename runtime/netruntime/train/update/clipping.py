@@ -11,9 +11,10 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.model import Call
+from netdsl.recipes.gradients import ClipRecipe, NormClipRecipe, ValueClipRecipe
 from netdsl.source import Span
 from netruntime.train.update.array_blocks import Array, norm
-from netruntime.train.update.bounds import POSITIVE, Checked, build, number
+from netruntime.train.update.building import build
 from netruntime.train.update.groups import match_labels
 
 _EPS = 1e-6
@@ -34,13 +35,13 @@ class Norms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip(Checked, ABC):
+class GradientClip(ClipRecipe, ABC):
     """A bound on the gradients of `labels`, or of all weights where that is None.
 
-    Raises `TrainingError` E1080 for a value out of its range.
+    Raises:
+        RecipeError: E1080 for a value out of its range.
     """
 
-    limit: float = number(1.0, POSITIVE)
     labels: tuple[str, ...] | None = None
 
     @abstractmethod
@@ -49,7 +50,7 @@ class Clip(Checked, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormClip(Clip):
+class NormClip(NormClipRecipe, GradientClip):
     """Gradients are scaled down together where their norm is above `limit`.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013;
@@ -64,7 +65,7 @@ class NormClip(Clip):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValueClip(Clip):
+class ValueClip(ValueClipRecipe, GradientClip):
     """Every element is brought into [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
 
     def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
@@ -72,19 +73,19 @@ class ValueClip(Clip):
             xp.clip(gradient, -self.limit, self.limit, out=gradient)
 
 
-CLIPS: dict[str, type[Clip]] = {"norm": NormClip, "value": ValueClip}
+CLIPS: dict[str, type[GradientClip]] = {"norm": NormClip, "value": ValueClip}
 
 
-def make_clip(name: str, arguments: Mapping[str, float | bool], span: Span | None = None) -> Clip:
+def make_clip(name: str, arguments: Mapping[str, float | bool], span: Span | None = None) -> GradientClip:
     """The clip `name` with these arguments.
 
     Raises `TrainingError` at `span`: E1080 for a value out of its range, E1081 for an unknown name or
     argument.
     """
-    return build("clip", CLIPS, name, arguments, span)
+    return build("a clip", CLIPS, name, arguments, span)
 
 
-def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[Clip]:
+def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[GradientClip]:
     """The clips of a phase; those with patterns are for the labels that match.
 
     Raises `TrainingError` as `make_clip`, and E1082 for a pattern that matches nothing.
@@ -100,12 +101,12 @@ def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[Clip]:
 def clip(
     xp: ModuleType,
     gradients: Mapping[str, Array],
-    clips: Sequence[Clip],
+    clips: Sequence[GradientClip],
     groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Norms:
     """Apply the clips one after another, in place, and return the norms from before.
 
-    Gradients that are not all finite are left as they are: no scale would mend them, and the caller
+    Gradients that are not all finite are left as they are: no scale would make them finite, and the caller
     decides from the norms what to do.
 
     Args:

@@ -8,10 +8,11 @@ from typing import NoReturn
 
 from netdsl.diagnostics import suggest
 from netdsl.model import Call
+from netdsl.recipes.gradients import GROUPS, GroupRecipe
 from netdsl.source import Span
 from netruntime.errors import TrainingError, shown
 from netruntime.train.update.array_blocks import Array
-from netruntime.train.update.bounds import NOT_NEGATIVE, Checked, build, optional
+from netruntime.train.update.building import build
 from netruntime.train.update.optimizers.base import Optimizer
 from netruntime.weight_files.template import parse_template
 
@@ -22,20 +23,7 @@ _LISTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Given(Checked):
-    """The numbers that a group may give.
-
-    Args:
-        lr: Its learning rate, in place of the optimizer's; the schedule's factor applies to it too.
-        weight_decay: Its λ, in place of the optimizer's.
-    """
-
-    lr: float | None = optional(NOT_NEGATIVE)
-    weight_decay: float | None = optional(NOT_NEGATIVE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group(_Given):
+class WeightGroup(GroupRecipe):
     """Weights with a rate or a decay of their own.
 
     `patterns` are label paths where `*` stands for any text and `{i}` for a number: `encoder.*`, `*.bias`.
@@ -105,17 +93,17 @@ def _nothing_left(freeze: Sequence[str], span: Span | None) -> TrainingError:
     return TrainingError.make("E1082", message, span, help="freeze fewer weights")
 
 
-def make_group(call: Call) -> Group:
+def make_group(call: Call) -> WeightGroup:
     """The group that a line of a `train` section states.
 
     Raises `TrainingError` at its span: E1080 for a value out of its range, E1081 for an unknown argument.
     """
-    rates = build("group", {call.name: _Given}, call.name, call.arguments, call.span)
-    return Group(patterns=call.patterns, lr=rates.lr, weight_decay=rates.weight_decay, span=call.span)
+    rates = build("a group", GROUPS, call.name, call.arguments, call.span)
+    return WeightGroup(patterns=call.patterns, lr=rates.lr, weight_decay=rates.weight_decay, span=call.span)
 
 
 def resolve_groups(
-    optimizer: Optimizer, groups: Sequence[Group], weights: Mapping[str, Array]
+    optimizer: Optimizer, groups: Sequence[WeightGroup], weights: Mapping[str, Array]
 ) -> dict[str, Rates]:
     """The rates of every weight, by label; the first group that matches a weight takes it.
 
@@ -135,7 +123,7 @@ def resolve_groups(
             raise TrainingError.make("E1084", message, group.span, help="put the narrower group first")
         for label in matched:
             rates[label] = _rates(optimizer, weights[label], group)
-    rest = Group()
+    rest = WeightGroup()
     return {label: rates.get(label) or _rates(optimizer, weight, rest) for label, weight in weights.items()}
 
 
@@ -147,7 +135,7 @@ def members(rates: Mapping[str, Rates]) -> dict[str, list[str]]:
     return groups
 
 
-def _rates(optimizer: Optimizer, weight: Array, group: Group) -> Rates:
+def _rates(optimizer: Optimizer, weight: Array, group: WeightGroup) -> Rates:
     decays = optimizer.decay_vectors or weight.ndim > 1
     decay = optimizer.weight_decay if decays else 0.0
     return Rates(

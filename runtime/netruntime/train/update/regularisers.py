@@ -10,20 +10,20 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.model import Call
+from netdsl.recipes.gradients import L1Recipe, L2Recipe, RegulariserRecipe
 from netdsl.source import Span
 from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
-from netruntime.train.update.bounds import NOT_NEGATIVE, Checked, build, number
+from netruntime.train.update.building import build
 from netruntime.train.update.groups import chosen_labels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regulariser(Checked, ABC):
+class Regulariser(RegulariserRecipe, ABC):
     """A penalty on each element of a weight, times `strength`.
 
-    Raises `TrainingError` E1080 for a value out of its range.
+    Raises:
+        RecipeError: E1080 for a value out of its range.
     """
-
-    strength: float = number(0.01, NOT_NEGATIVE)
 
     @abstractmethod
     def penalty(self, xp: ModuleType, weight: Array) -> Array:
@@ -35,7 +35,7 @@ class Regulariser(Checked, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class L1(Regulariser):
+class L1(L1Recipe, Regulariser):
     """`strength Σ|w|`; its derivative at 0 is taken as 0. Tibshirani, 1996."""
 
     def penalty(self, xp: ModuleType, weight: Array) -> Array:
@@ -47,7 +47,7 @@ class L1(Regulariser):
 
 
 @dataclass(frozen=True, kw_only=True)
-class L2(Regulariser):
+class L2(L2Recipe, Regulariser):
     """`strength Σw²`, whose derivative is `2 strength w`.
 
     `weight_decay=λ` of an optimizer that is not decoupled is the same as `strength = λ/2`.
@@ -71,7 +71,7 @@ def make_regulariser(
     Raises `TrainingError` at `span`: E1080 for a value out of its range, E1081 for an unknown name or
     argument.
     """
-    return build("regulariser", REGULARISERS, name, arguments, span)
+    return build("a regulariser", REGULARISERS, name, arguments, span)
 
 
 def make_regularisers(calls: Sequence[Call], labels: Sequence[str]) -> list[tuple[Regulariser, list[str]]]:

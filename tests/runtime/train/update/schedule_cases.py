@@ -29,7 +29,7 @@ LOSSES = [1.0, 0.9, 0.9, 0.89999, 0.95, 0.8, math.nan, 0.8, 0.8, 0.7, *[0.75] * 
 
 def our_factors(case: str) -> list[float]:
     schedule = make_schedule(case.split()[0], CASES[case])
-    return [schedule.factor(step, TOTAL, PER_EPOCH) for step in range(TOTAL)]
+    return [schedule.multiplier(step, TOTAL, PER_EPOCH) for step in range(TOTAL)]
 
 
 def our_plateau() -> list[float]:
@@ -37,5 +37,5 @@ def our_plateau() -> list[float]:
     factors = []
     for loss in LOSSES:
         schedule.observe(loss)
-        factors.append(schedule.factor(len(factors), TOTAL, PER_EPOCH))
+        factors.append(schedule.multiplier(len(factors), TOTAL, PER_EPOCH))
     return factors

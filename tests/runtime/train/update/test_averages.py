@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netdsl.recipes import RecipeError
+from netdsl.recipes.runs import AVERAGE_STARTS
 from netruntime.errors import TrainingError
 from netruntime.train.update.accumulate import GradientMean
 from netruntime.train.update.array_blocks import block_size
-from netruntime.train.update.average import STARTS, WeightAverage
+from netruntime.train.update.average import WeightAverage
 
 
 def walk(count: int, dtype: Any = np.float64) -> list[dict[str, Any]]:
@@ -65,7 +67,7 @@ def test_from_the_first_values_as_torch() -> None:
     np.testing.assert_allclose(average.arrays["w"], theirs.module.weight.detach().numpy(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", AVERAGE_STARTS)
 def test_a_saved_average_goes_on_bit_for_bit(start: Any) -> None:
     first, *seen = walk(12, np.float32)
     whole, average = (WeightAverage(np, first, 0.9, start) for _ in range(2))
@@ -106,13 +108,13 @@ def test_counts_are_not_averaged() -> None:
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_decay_out_of_range(decay: float) -> None:
-    with pytest.raises(TrainingError, match=r"ema is .*, and must be in \[0, 1\)") as caught:
+    with pytest.raises(RecipeError, match=r"ema is .*, and must be in \[0, 1\)") as caught:
         WeightAverage(np, {}, decay)
     assert caught.value.code == "E1080"
 
 
 def test_an_unknown_start() -> None:
-    with pytest.raises(TrainingError, match="start is 'never', and must be one of corrected, warmup, first"):
+    with pytest.raises(RecipeError, match='start is "never", and must be one of corrected, warmup, first'):
         WeightAverage(np, {}, 0.9, "never")  # type: ignore[arg-type]
 
 

@@ -117,7 +117,7 @@ def test_nothing_to_clip() -> None:
     [
         ("norm", {"limit": 0.0}, "E1080", "`norm`: limit is 0, and must be above 0"),
         ("norm", {"labels": 1.0}, "E1081", "`norm` has no argument `labels`"),
-        ("nrom", {}, "E1081", "`nrom` is no clip"),
+        ("nrom", {}, "E1081", "`nrom` is not a clip"),
     ],
 )
 def test_wrong_arguments(name: str, arguments: dict[str, float], code: str, message: str) -> None:

@@ -10,8 +10,8 @@ from netdsl.source import Source, Span
 from netruntime.errors import TrainingError, WeightsError
 from netruntime.train.update.groups import (
     REST,
-    Group,
     Rates,
+    WeightGroup,
     make_group,
     match_labels,
     members,
@@ -94,15 +94,15 @@ def test_without_groups_all_weights_decay() -> None:
 
 def test_vectors_can_be_left_out_of_decay() -> None:
     optimizer = make_optimizer("adamw", {"weight_decay": 0.1, "decay_vectors": False})
-    rates = resolve_groups(optimizer, [Group(patterns=("head.*",), weight_decay=0.3)], WEIGHTS)
+    rates = resolve_groups(optimizer, [WeightGroup(patterns=("head.*",), weight_decay=0.3)], WEIGHTS)
     assert [rates[label].decay for label in LABELS] == [0.1, 0, 0.1, 0, 0.3, 0.3]
 
 
 def test_the_first_group_that_matches_takes_a_weight() -> None:
     optimizer = make_optimizer("sgd", {"lr": 1.0, "weight_decay": 0.1})
     groups = [
-        Group(patterns=("*.bias",), weight_decay=0.0),
-        Group(patterns=("encoder.1.*", "encoder.0.*"), lr=0.01),
+        WeightGroup(patterns=("*.bias",), weight_decay=0.0),
+        WeightGroup(patterns=("encoder.1.*", "encoder.0.*"), lr=0.01),
     ]
     rates = resolve_groups(optimizer, groups, WEIGHTS)
     assert rates["encoder.0.wq.bias"] == Rates(1.0, 0.0, "*.bias")
@@ -116,7 +116,7 @@ def test_the_first_group_that_matches_takes_a_weight() -> None:
 
 
 def test_a_group_that_never_applies() -> None:
-    groups = [Group(patterns=("encoder.*",)), Group(patterns=("encoder.0.*",), span=SPAN)]
+    groups = [WeightGroup(patterns=("encoder.*",)), WeightGroup(patterns=("encoder.0.*",), span=SPAN)]
     with pytest.raises(TrainingError) as caught:
         resolve_groups(make_optimizer("sgd", {}), groups, WEIGHTS)
     found = caught.value.diagnostics[0]
@@ -125,9 +125,9 @@ def test_a_group_that_never_applies() -> None:
 
 
 def test_groups_of_a_section() -> None:
-    call = Call("group", {"lr": 0.1, "weight_decay": 0.0}, SPAN, ("*.bias",))
-    assert make_group(call) == Group(patterns=("*.bias",), lr=0.1, weight_decay=0.0, span=SPAN)
+    call = Call("adjust", {"lr": 0.1, "weight_decay": 0.0}, SPAN, ("*.bias",))
+    assert make_group(call) == WeightGroup(patterns=("*.bias",), lr=0.1, weight_decay=0.0, span=SPAN)
     for arguments, code in (({"lr": -1.0}, "E1080"), ({"rate": 1.0}, "E1081"), ({"span": 1.0}, "E1081")):
         with pytest.raises(TrainingError) as caught:
-            make_group(Call("group", arguments, SPAN, ("*.bias",)))
+            make_group(Call("adjust", arguments, SPAN, ("*.bias",)))
         assert (caught.value.code, caught.value.diagnostics[0].span) == (code, SPAN)

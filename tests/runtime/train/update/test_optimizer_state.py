@@ -9,7 +9,7 @@ import pytest
 from optimizer_cases import Array, first_weights, flat, gradients
 
 from netruntime.errors import TrainingError
-from netruntime.train.update.groups import Group, resolve_groups
+from netruntime.train.update.groups import WeightGroup, resolve_groups
 from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.train.update.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 
@@ -21,7 +21,7 @@ def optimizer_of(name: str) -> Optimizer:
 
 
 def run(optimizer: Optimizer, weights: dict[str, Array], state: OptimizerState, steps: int) -> None:
-    rates = resolve_groups(optimizer, [Group(patterns=("a.*",), lr=0.02)], weights)
+    rates = resolve_groups(optimizer, [WeightGroup(patterns=("a.*",), lr=0.02)], weights)
     for _ in range(steps):
         factor = 1 / (state.step + 1)
         state.apply(np, optimizer, weights, gradients(weights), rates, factor)
@@ -44,7 +44,7 @@ def test_a_saved_state_goes_on_bit_for_bit(name: str) -> None:
 
 def test_groups_and_the_schedule_scale_the_rate() -> None:
     optimizer, weights = make_optimizer("sgd", {"lr": 1.0}), {"a.w": np.zeros(2), "b.w": np.zeros(2)}
-    rates = resolve_groups(optimizer, [Group(patterns=("a.*",), lr=0.1)], weights)
+    rates = resolve_groups(optimizer, [WeightGroup(patterns=("a.*",), lr=0.1)], weights)
     state = OptimizerState.init(np, optimizer, weights)
     state.apply(np, optimizer, weights, {label: np.ones(2) for label in weights}, rates, 0.5)
     np.testing.assert_allclose(weights["a.w"], -0.05)

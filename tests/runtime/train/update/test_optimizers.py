@@ -228,7 +228,7 @@ def test_late_steps_have_finite_corrections() -> None:
         ),
         ("lion", {"eps": 1e-8}, "E1081", "`lion` has no argument `eps`"),
         ("adamw", {"decoupled": False}, "E1081", "`adamw` has no argument `decoupled`"),
-        ("adamm", {}, "E1081", "`adamm` is no optimizer"),
+        ("adamm", {}, "E1081", "`adamm` is not an optimizer"),
     ],
 )
 def test_wrong_arguments(name: str, arguments: dict[str, Any], code: str, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netdsl.source import Span
-from netruntime.train.update.bounds import build
+from netruntime.train.update.building import build
 from netruntime.train.update.optimizers.adam import LAMB, Adam, AdamW, NAdam
 from netruntime.train.update.optimizers.adaptive import AdaDelta, AdaGrad, RMSProp
 from netruntime.train.update.optimizers.base import MASTER, Optimizer
@@ -47,4 +47,4 @@ def make_optimizer(name: str, arguments: Mapping[str, float | bool], span: Span 
     Raises `TrainingError` at `span`: E1080 for a value out of its range, E1081 for an unknown name or
     argument.
     """
-    return build("optimizer", OPTIMIZERS, name, arguments, span)
+    return build("an optimizer", OPTIMIZERS, name, arguments, span)

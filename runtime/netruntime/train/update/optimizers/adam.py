@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import ClassVar
 
+from netdsl.recipes.optimizers import AdamRecipe, AdamWRecipe, LAMBRecipe, NAdamRecipe
 from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
-from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, number
 from netruntime.train.update.optimizers.base import Block, Optimizer, blend, blend_square, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(Optimizer):
+class Adam(AdamRecipe, Optimizer):
     """`m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g²; w -= lr m̂ / (√v̂ + eps)`.
 
     `m̂ = m / (1 - beta1ᵗ)`, `v̂ = v / (1 - beta2ᵗ)`. Source: Kingma and Ba, "Adam: A Method for Stochastic
     Optimization", 2015; its defaults.
     """
 
-    beta1: float = number(0.9, SHARE)
-    beta2: float = number(0.999, SHARE)
-    eps: float = number(1e-8, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
     def advance(self, at: Block) -> None:
@@ -47,25 +44,20 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamW(Adam):
+class AdamW(AdamWRecipe, Adam):
     """Adam with decoupled weight decay, 0.01 by default.
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
 
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
-    decoupled: bool = field(default=True, init=False)
-
 
 @dataclass(frozen=True, kw_only=True)
-class NAdam(Adam):
+class NAdam(NAdamRecipe, Adam):
     """Adam with Nesterov's momentum: `m̂` looks one step ahead.
 
     `μₜ = beta1 (1 - 0.96^(0.004 t) / 2)` and `m̂ = μₜ₊₁ m / (1 - μ₁..μₜ₊₁) + (1 - μₜ) g / (1 - μ₁..μₜ)`.
     Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016; defaults of `torch.optim.NAdam`.
     """
-
-    lr: float = number(2e-3, NOT_NEGATIVE)
 
     def advance(self, at: Block) -> None:
         xp, w, g, (m, v), a, b, step, lr = at
@@ -94,17 +86,13 @@ def momentum_product(beta: float, step: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LAMB(Adam):
+class LAMB(LAMBRecipe, Adam):
     """Adam's direction with λw added, scaled by the ratio of the weight's norm to its own.
 
     `u = m̂ / (√v̂ + eps) + λ w; w -= lr ‖w‖ / ‖u‖ u`, and `w -= lr u` where either norm is 0. Source:
     You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", 2020,
     algorithm 2 with φ(z) = z; λ = 0.01 and eps = 1e-6 as there.
     """
-
-    eps: float = number(1e-6, NOT_NEGATIVE)
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
-    decoupled: bool = field(default=True, init=False)
 
     def update_all(
         self,

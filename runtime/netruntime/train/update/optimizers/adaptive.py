@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, number
+from netdsl.recipes.optimizers import AdaDeltaRecipe, AdaGradRecipe, RMSPropRecipe
 from netruntime.train.update.optimizers.base import Block, Optimizer, blend_square, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaGrad(Optimizer):
+class AdaGrad(AdaGradRecipe, Optimizer):
     """`s += g²; w -= lr g / (√s + eps)`.
 
     Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
     Optimization", 2011; defaults of `torch.optim.Adagrad`.
     """
 
-    lr: float = number(1e-2, NOT_NEGATIVE)
-    eps: float = number(1e-10, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("sum",)
 
     def advance(self, at: Block) -> None:
@@ -32,17 +30,12 @@ class AdaGrad(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RMSProp(Optimizer):
+class RMSProp(RMSPropRecipe, Optimizer):
     """`s = decay s + (1 - decay) g²; v = momentum v + g / (√s + eps); w -= lr v`.
 
     Source: Tieleman and Hinton, "Lecture 6.5: rmsprop", 2012; defaults of `torch.optim.RMSprop`, where
     `decay` is called `alpha`.
     """
-
-    lr: float = number(1e-2, NOT_NEGATIVE)
-    decay: float = number(0.99, SHARE)
-    eps: float = number(1e-8, NOT_NEGATIVE)
-    momentum: float = number(0.0, SHARE)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -65,16 +58,13 @@ class RMSProp(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaDelta(Optimizer):
+class AdaDelta(AdaDeltaRecipe, Optimizer):
     """`s = decay s + (1 - decay) g²; u = √(d + eps) / √(s + eps) g; d = decay d + (1 - decay) u²; w -= lr u`.
 
     Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012; defaults of
     `torch.optim.Adadelta`, where `decay` is called `rho`.
     """
 
-    lr: float = number(1.0, NOT_NEGATIVE)
-    decay: float = number(0.9, SHARE)
-    eps: float = number(1e-6, NOT_NEGATIVE)
     slots: ClassVar[tuple[str, ...]] = ("square", "delta")
 
     def advance(self, at: Block) -> None:

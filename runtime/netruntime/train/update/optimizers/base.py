@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netdsl.recipes.optimizers import OptimizerRecipe
 from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
-from netruntime.train.update.bounds import NOT_NEGATIVE, Checked, number
 
 MASTER = "master"
 """The slot of a 16-bit weight that holds its value in f32."""
@@ -34,24 +34,12 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer(Checked, ABC):
+class Optimizer(OptimizerRecipe, ABC):
     """A rule that changes weights by their gradients.
 
-    Args:
-        lr: The learning rate, before the factor of the schedule.
-        weight_decay: λ. It adds λw to the gradient (the penalty λ/2 w²), or, where `decoupled`, takes
-            lr·λ·w from the weight by itself (Loshchilov and Hutter, "Decoupled Weight Decay
-            Regularization", 2019).
-        decoupled: Which of the two; fixed for the optimizers that are published so.
-        decay_vectors: Whether weights of rank 0 and 1 (biases, the scales of normalisations) decay too.
-
-    Raises `TrainingError` E1080 for a value out of its range.
+    Raises:
+        RecipeError: E1080 for a value out of its range.
     """
-
-    lr: float = number(1e-3, NOT_NEGATIVE)
-    weight_decay: float = number(0.0, NOT_NEGATIVE)
-    decoupled: bool = False
-    decay_vectors: bool = True
 
     @property
     @abstractmethod

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, number
+from netdsl.recipes.optimizers import LionRecipe
 from netruntime.train.update.optimizers.base import Block, Optimizer, blend, subtract_scaled
 
 _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
@@ -13,17 +13,13 @@ _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lion(Optimizer):
+class Lion(LionRecipe, Optimizer):
     """`w -= lr (sign(beta1 m + (1 - beta1) g) + λ w); m = beta2 m + (1 - beta2) g`.
 
     Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2; its betas and
     rate. The paper advises a rate 3 to 10 times smaller, and a λ as much larger, than those of AdamW.
     """
 
-    lr: float = number(1e-4, NOT_NEGATIVE)
-    beta1: float = number(0.9, SHARE)
-    beta2: float = number(0.99, SHARE)
-    decoupled: bool = field(default=True, init=False)
     slots: ClassVar[tuple[str, ...]] = ("m",)
 
     def advance(self, at: Block) -> None:

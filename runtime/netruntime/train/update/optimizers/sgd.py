@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netruntime.train.update.bounds import NOT_NEGATIVE, SHARE, bad_value, number
+from netdsl.recipes.optimizers import SGDRecipe
 from netruntime.train.update.optimizers.base import Block, Optimizer, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGD(Optimizer):
+class SGD(SGDRecipe, Optimizer):
     """`v = momentum v + g; w -= lr v`; with `nesterov`, `w -= lr (g + momentum v)`.
 
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013,
-    with the learning rate outside the velocity, as `torch.optim.SGD` has it. The default rate is 0.01.
+    with the learning rate outside the velocity, as `torch.optim.SGD` has it.
     """
-
-    lr: float = number(1e-2, NOT_NEGATIVE)
-    momentum: float = number(0.0, SHARE)
-    nesterov: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.nesterov and not self.momentum:
-            bad_value("momentum", self.momentum, "above 0 with nesterov")
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""What a value of a recipe may be: a number in a range, one of some words, or true or false."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The range of a number; `text` completes `must be ..`."""
+
+    text: str
+    low: float
+    high: float = math.inf
+    low_included: bool = True
+    high_included: bool = False
+    whole: bool = False
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` lies in the range; not-a-number never does."""
+        low = self.low <= value if self.low_included else self.low < value
+        high = value <= self.high if self.high_included else value < self.high
+        return low and high and (not self.whole or value == int(value))
+
+    def refusal(self, value: object) -> str | None:
+        """What the value must be, where it is something else."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self.text if self.whole else "a number"
+        return None if self.contains(value) else self.text
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words; `text` completes `must be ..`."""
+
+    text: str
+    words: tuple[str, ...]
+
+    def refusal(self, value: object) -> str | None:
+        """What the value must be, where it is something else."""
+        return None if value in self.words else self.text
+
+
+@dataclass(frozen=True)
+class Switch:
+    """True or false."""
+
+    text: str = "true or false"
+
+    def refusal(self, value: object) -> str | None:
+        """What the value must be, where it is something else."""
+        return None if isinstance(value, bool) else self.text
+
+
+Limit = Bound | Choice | Switch
+
+NOT_NEGATIVE = Bound("0 or more", 0)
+POSITIVE = Bound("above 0", 0, low_included=False)
+SHARE = Bound("in [0, 1)", 0, 1)
+FRACTION = Bound("in [0, 1]", 0, 1, high_included=True)
+FACTOR = Bound("in (0, 1]", 0, 1, low_included=False, high_included=True)
+COSINE = Bound("in [-1, 1]", -1, 1, high_included=True)
+COUNT = Bound("a whole number of 0 or more", 0, whole=True)
+LENGTH = Bound("a whole number above 0", 1, whole=True)
+INTEGER = Bound("a whole number", -math.inf, low_included=False, whole=True)
+
+
+def written(value: object) -> str:
+    """A value as the language writes it, for messages and documents."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, int | float) else f'"{value}"'

@@ -1,0 +1,107 @@
+"""Recipes: named sets of arguments, each with a default and a limit, that are checked when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.recipes.limits import Bound, Limit, Switch, written
+
+
+class RecipeError(NetError):
+    """E1080: an argument with a value that it cannot take.
+
+    Args:
+        argument: The name of the argument.
+        problem: What is wrong with it, such as `is -1, and must be 0 or more`.
+        help: A way out.
+    """
+
+    def __init__(self, argument: str, problem: str, help: str) -> None:
+        super().__init__(Diagnostic("E1080", f"{argument} {problem}", help=help))
+        self.argument = argument
+        self.problem = problem
+        self.help = help
+
+    @property
+    def message(self) -> str:
+        """The argument and what is wrong with it."""
+        return f"{self.argument} {self.problem}"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a recipe. A default of None means that it may be left out."""
+
+    name: str
+    default: Any
+    limit: Limit
+
+    def check(self, value: object) -> None:
+        """Raise `RecipeError` where the argument cannot take `value`."""
+        optional = value is None and self.default is None
+        must_be = None if optional else self.limit.refusal(value)
+        if must_be is not None:
+            raise RecipeError(self.name, f"is {written(value)}, and must be {must_be}", self._way_out())
+
+    def _way_out(self) -> str:
+        if self.default is None:
+            return f"leave `{self.name}` out, or give one that is {self.limit.text}"
+        return f"the default is `{self.name}={written(self.default)}`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Arguments that are checked when the recipe is made.
+
+    Raises:
+        RecipeError: E1080 for a value out of its range, or of another kind.
+    """
+
+    def __post_init__(self) -> None:
+        for name, argument in self.arguments().items():
+            argument.check(getattr(self, name))
+
+    @classmethod
+    def arguments(cls) -> dict[str, Argument]:
+        """The arguments by name, in the order in which they are given without names."""
+        listed = [entry for entry in fields(cls) if entry.init and "limit" in entry.metadata]
+        listed.sort(key=lambda entry: bool(entry.metadata["last"]))
+        return {entry.name: Argument(entry.name, entry.default, entry.metadata["limit"]) for entry in listed}
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
+        """The recipe with these arguments; the others have their defaults."""
+        return cls(**arguments)
+
+
+def number(default: float, bound: Bound, *, last: bool = False) -> float:
+    """A field that takes a number in `bound`; a `last` one follows the arguments of subclasses."""
+    return field(default=default, metadata={"limit": bound, "last": last})
+
+
+def optional_number(bound: Bound) -> float | None:
+    """A field that takes a number in `bound`, or None, which is its default."""
+    return field(default=None, metadata={"limit": bound, "last": False})
+
+
+def count(default: int, bound: Bound) -> int:
+    """A field that takes a whole number in `bound`."""
+    return field(default=default, metadata={"limit": bound, "last": False})
+
+
+def optional_count(bound: Bound) -> int | None:
+    """A field that takes a whole number in `bound`, or None, which is its default."""
+    return field(default=None, metadata={"limit": bound, "last": False})
+
+
+def switch(default: bool, *, last: bool = False) -> bool:
+    """A field that is true or false."""
+    return field(default=default, metadata={"limit": Switch(), "last": last})
+
+
+def fixed(value: bool) -> bool:
+    """A field that always has this value, and is not an argument."""
+    return field(default=value, init=False)

@@ -1,0 +1,95 @@
+"""How long and in what portions a run trains: its numbers, their defaults and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netdsl.recipes.limits import COUNT, LENGTH, NOT_NEGATIVE, SHARE, Choice
+from netdsl.recipes.recipe import Argument, Recipe, count, number, optional_count, optional_number, switch
+
+Mode = Literal["min", "max"]
+"""Whether a lower or a higher figure is better."""
+AverageStart = Literal["corrected", "warmup", "first"]
+MODES = ("min", "max")
+AVERAGE_STARTS = ("corrected", "warmup", "first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(Recipe):
+    """The numbers of a run.
+
+    Args:
+        epochs: Passes over the data.
+        batch_size: Rows of a batch.
+        accumulate: Batches whose gradients are averaged for one update.
+        seed: Seeds the first weights, the order of the data, and what is random in the model.
+        steps: Ends the run after so many updates, whatever the epochs say.
+        save_every: Saves a checkpoint after so many updates too; there is one at the end of each epoch.
+        patience: Epochs without an improvement after which the run ends; 0 never ends it so.
+        ema: The decay of the running average of the weights; None keeps none.
+        prefetch: Batches that are read ahead.
+        drop_last: Leave out a last batch that is not full.
+    """
+
+    epochs: int = count(10, LENGTH)
+    batch_size: int = count(32, LENGTH)
+    accumulate: int = count(1, LENGTH)
+    seed: int = count(0, COUNT)
+    steps: int | None = optional_count(LENGTH)
+    save_every: int | None = optional_count(LENGTH)
+    patience: int = count(0, COUNT)
+    ema: float | None = optional_number(SHARE)
+    prefetch: int = count(2, COUNT)
+    drop_last: bool = switch(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionSettings(Recipe):
+    """The number that each `train` section has for itself.
+
+    Args:
+        every: The section updates its weights every n-th step; n.
+    """
+
+    every: int = count(1, LENGTH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingRecipe(Recipe):
+    """When to stop early.
+
+    Args:
+        patience: Observations in a row without an improvement; 0 never stops.
+        min_delta: An improvement is larger than this.
+        mode: Whether lower (`min`) or higher (`max`) is better.
+    """
+
+    patience: int = count(10, COUNT)
+    min_delta: float = number(0.0, NOT_NEGATIVE)
+    mode: Mode = field(default="min", metadata={"limit": Choice("`min` or `max`", MODES), "last": False})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageRecipe(Recipe):
+    """The running average of the weights.
+
+    Args:
+        ema: The decay.
+        start: How the first values are kept from counting for too much.
+    """
+
+    ema: float = number(0.999, SHARE)
+    start: AverageStart = field(
+        default="corrected",
+        metadata={"limit": Choice(f"one of {', '.join(AVERAGE_STARTS)}", AVERAGE_STARTS), "last": False},
+    )
+
+
+_IN_SECTIONS = ("epochs", "batch_size", "accumulate", "ema", "patience", "steps", "every", "seed")
+_ALL = {**RunSettings.arguments(), **SectionSettings.arguments()}
+NUMBERS: Mapping[str, Argument] = {name: _ALL[name] for name in _IN_SECTIONS}
+"""The settings of a `train` section that are one number."""
+CALLER_SETTINGS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "save_every", "seed")
+"""The numbers of a run that a command line or a Python caller may give in place of the file's."""
