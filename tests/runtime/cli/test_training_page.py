@@ -49,7 +49,7 @@ def test_a_picture_is_named_as_shown_and_its_negative_too(examples: None) -> Non
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install netdsl[image]")
     turned = image.open("examples/data/digit-7.png").point(lambda grey: 255 - grey)
     turned.save("ink.png")
-    (options,) = re.findall(r"`(--scale=\S+ --mean=\S+)` turns", LESSON)
+    (options,) = re.findall(r"`(--scale=\S+ --mean=\S+)` inverts", LESSON)
     for line in ("--input image=examples/data/digit-7.png", f"--input image=ink.png {options}"):
         result = netrun("run", "examples/lenet5.net", "--top", 1, *line.split())
         assert re.search(r"^ +7 .* 99\.98%$", result.stdout, re.MULTILINE), result.stdout
