@@ -2,90 +2,63 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
-from typing import TextIO
+
+import filelock
 
 from netruntime.errors import TrainingError, shown
 
-_held: set[FolderLock] = set()
+_WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What a file system that has no locks answers."""
 
 
 class FolderLock:
-    """A lock file that names its process, and that the system lets go when this one ends, however it ends.
+    """A lock file that names its process.
 
-    A file that a killed process left behind is therefore no obstacle. Where the system or the disk knows no
-    such locks, nothing is locked.
+    The system releases the lock when the process ends, however it ends: a file that a killed process left
+    behind does not block the next one, and a forked child does not keep the lock of its parent. On a file
+    system without locks, nothing is locked.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream: TextIO | None = None
+        self._lock = filelock.FileLock(path, thread_local=False)
 
     @property
     def is_held(self) -> bool:
-        return self._stream is not None
+        return self._lock.is_locked
 
     def acquire(self) -> None:
         """Take the lock.
 
-        Raises `TrainingError` E1053 where another has it, `OSError` where the folder cannot be written.
+        Raises `TrainingError` E1053 if another training holds it, `OSError` if the folder is not writable.
         """
-        while self._stream is None:
-            stream = self.path.open("a+", encoding="utf-8")
-            try:
-                self._lock(stream)
-                current = self._is_current(stream)
-            except BaseException:
-                stream.close()
+        if self.is_held:
+            return
+        try:
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise self._in_use() from None
+        except OSError as reason:
+            if reason.errno not in _WITHOUT_LOCKS:
                 raise
-            if current:
-                self._stream = stream
-            else:  # its last holder removed it between our two calls
-                stream.close()
-        _held.add(self)
-        self._stream.seek(0)
-        self._stream.truncate()
-        self._stream.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        self._stream.flush()
+        with suppress(OSError):  # Windows lets nobody write to a locked file
+            self.path.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), "utf-8")
 
     def release(self) -> None:
-        """Let the lock go, and remove its file."""
-        if self._stream is None:
+        """Release the lock and remove its file."""
+        if not self.is_held:
             return
         with suppress(OSError):
             self.path.unlink()
-        self.forget()
+        self._lock.release()
 
-    def forget(self) -> None:
-        """Close the file only: a forked child must not keep the lock of its parent."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
-        _held.discard(self)
-
-    def _lock(self, stream: TextIO) -> None:
-        module = _fcntl()
-        if module is None:
-            return
-        try:
-            module.flock(stream, module.LOCK_EX | module.LOCK_NB)
-        except BlockingIOError:
-            raise self._taken() from None
-        except OSError:
-            return  # a disk without locks
-
-    def _is_current(self, stream: TextIO) -> bool:
-        try:
-            return os.path.samestat(os.fstat(stream.fileno()), self.path.stat())
-        except FileNotFoundError:
-            return False
-
-    def _taken(self) -> TrainingError:
+    def _in_use(self) -> TrainingError:
         return TrainingError.make(
             "E1053",
             f"{shown(self.path.parent)} is in use by another training, {self._holder()}",
@@ -94,24 +67,7 @@ class FolderLock:
 
     def _holder(self) -> str:
         try:
-            told = json.loads(self.path.read_text("utf-8"))
-            return f"process {int(told['pid'])} on {shown(told['host'])}"
+            holder = json.loads(self.path.read_text("utf-8"))
+            return f"process {int(holder['pid'])} on {shown(holder['host'])}"
         except (OSError, ValueError, KeyError, TypeError):
             return "which has not given its name"
-
-
-def _fcntl() -> ModuleType | None:
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    return fcntl
-
-
-def _forget_all() -> None:
-    for lock in list(_held):
-        lock.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
