@@ -1,8 +1,8 @@
-"""The array tests on a CUDA device, and forward passes there against the CPU; needs CuPy and a GPU.
+"""The array tests on a CUDA device, and forward passes compared with the CPU; needs CuPy and a GPU.
 
     python benchmarks/cuda.py [--save]
 
-Each engine runs in a process of its own. Without a device it says so and ends with status 1.
+Each engine runs in a separate process. Without a device the script reports it and exits with status 1.
 """
 
 from __future__ import annotations

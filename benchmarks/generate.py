@@ -1,4 +1,4 @@
-"""How long one more token takes after prefixes of growing length: with caches, and with the whole run again.
+"""The time of one more token after prefixes of growing length, with and without caches.
 
 python benchmarks/generate.py --runs 15 [--save]
 
@@ -50,7 +50,7 @@ def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
 
 
 def measure(network: nr.Network, length: int, runs: int) -> dict[str, float]:
-    """Processor time of one more token, in ms: with caches, and for the whole run again."""
+    """CPU time of one more token, in ms, with caches and with a complete recomputation."""
     roles = find_roles(network.model, network.graph)
     tokens = np.random.default_rng(0).integers(0, VOCABULARY, (1, length))
     cached = Decoder(network, roles, {})

@@ -1,4 +1,4 @@
-"""How long `netrun check` takes from nothing, against importing numpy, lark and networkx alone.
+"""The start-up time of `netrun check`, compared with importing only numpy, lark and networkx.
 
 python benchmarks/startup.py --runs 15 [--save]
 """

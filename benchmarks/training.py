@@ -1,4 +1,4 @@
-"""What a step of training costs against a forward pass, for every example, here and in PyTorch.
+"""The cost of a training step relative to a forward pass, for every example, in netdsl and in PyTorch.
 
 python benchmarks/training.py [--only mlp,gpt2] [--threads 2] [--clock wall] [--seconds 20] [--save]
 
@@ -111,7 +111,7 @@ def torch_parts(case: Case) -> Parts:
 
 
 def measured(parts: Parts, seconds: float, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
-    """The least and the median time of each part, taken in turns after a warm-up."""
+    """The minimum and the median time of each part, measured alternately after a warm-up."""
     times: dict[str, list[float]] = {part: [] for part in parts}
     start = time.perf_counter()
     for round in range(MOST_ROUNDS + 1):
@@ -128,7 +128,7 @@ def measured(parts: Parts, seconds: float, clock: Callable[[], float]) -> dict[s
 
 
 def memory_of(name: str, pattern: str, clock: Callable[[], float]) -> dict[str, Any]:
-    """The most bytes of a step of netdsl, as its arrays are asked for, and the least time of five."""
+    """The peak bytes allocated in a step of netdsl, and the minimum time of five."""
     from training_cases import FOR_MEMORY
 
     settings = f'  recompute "{pattern}"\n  optimizer = adam(1e-4)' if pattern else "  optimizer = adam(1e-4)"
@@ -167,7 +167,7 @@ def run_engine(engine: str, name: str, options: argparse.Namespace, pattern: str
 
 
 def run_one(options: argparse.Namespace) -> dict[str, Any]:
-    """What a process of one engine measures."""
+    """The measurements of one engine, in a separate process."""
     from training_cases import BY_NAME
 
     clock = CLOCKS[options.clock]

@@ -1,4 +1,4 @@
-"""The examples at their true sizes, each with a batch that a CPU trains on in a few seconds at most."""
+"""The examples at full size, each with a batch that a CPU trains on within a few seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def below(limit: int, *shape: int) -> Draw:
 
 
 def kept(*shape: int) -> Draw:
-    """All tokens real but for the last quarter of every second sequence."""
+    """A keep-mask with padding in the last quarter of every second sequence."""
 
     def draw(rng: np.random.Generator) -> Array:
         keep = np.ones(shape, bool)

@@ -1,4 +1,4 @@
-"""The results of `training.py` as files: what was measured where, as JSON and as a table to read."""
+"""Writes the results of `training.py` as JSON and as a Markdown table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 ENGINES = ("netdsl", "torch")
 PARTS = ("forward", "training_forward", "step")
 LIMIT = 4.0
-"""What a step may cost at most, in forward passes."""
+"""The maximum cost of a step, in forward passes."""
 
 CLOCKS = {
     "wall": "wall-clock time",
@@ -23,17 +23,17 @@ CLOCKS = {
 TEXT = """# Training: steps against forward passes
 
 {date}, {device}, {cpu}, {threads} thread(s), Python {python}, NumPy {numpy}, PyTorch {torch}.
-Times are the least of many runs, in milliseconds of {clock},
-after a warm-up. Each engine has a process of its own.
+Times are the minimum of many runs, in milliseconds of {clock},
+after a warm-up. Each engine runs in a separate process.
 
-- forward: the model as it runs; training forward: with its loss, dropout and the statistics of the batch.
+- forward: the model in inference mode; training forward: with loss, dropout and batch statistics.
 - step: forward, backward, and the update of all weights by Adam.
-- ratio: step / forward, of which a step of netdsl may cost at most {limit:g}.
+- ratio: step / forward, which must be at most {limit:g} for netdsl.
 - PyTorch runs the same graph eagerly, operator by operator, with autograd and `torch.optim.Adam`.
-- Training keeps freed memory in the process (`netruntime.engine.backends.memory`), which helps forward
-  passes too.
+- Training keeps freed memory in the process (`netruntime.engine.backends.memory`), which speeds up
+  forward passes too.
 
-Shapes are those of the first input. Weights have their true sizes.
+Shapes are those of the first input. Models have their full size.
 
 | example | shape | {head} |
 |---|---|{rule}|
@@ -43,7 +43,7 @@ The largest ratio of netdsl is {most:.2f} (`{worst}`).
 
 ## Memory with `recompute`
 
-The most bytes that one step takes beside the weights and the state of Adam; gradients are among them.
+The peak memory of a step, without the weights and the state of Adam, but with the gradients.
 
 | example | shape | recomputed | peak MB | step ms |
 |---|---|---|---|---|
@@ -52,7 +52,7 @@ The most bytes that one step takes beside the weights and the state of Adam; gra
 
 
 def about(threads: int, clock: str) -> dict[str, Any]:
-    """Where and with what the figures were taken."""
+    """The machine and the versions of a measurement."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     found: dict[str, Any] = {
@@ -80,7 +80,7 @@ def line(name: str, row: dict[str, Any]) -> str:
 
 
 def save(rows: dict[str, dict[str, Any]], memory: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    """Write `results/training.json` and `results/training.md`; rows taken alike stay there."""
+    """Write `results/training.json` and `results/training.md`; rows measured in the same way are kept."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "training.json"
     before = json.loads(path.read_text()) if path.exists() else {}

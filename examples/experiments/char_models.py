@@ -1,4 +1,4 @@
-r"""Two language models of characters on one book: how surprised they are by its end, and what they write.
+r"""Two language models of characters on one book: their perplexity on its end, and samples.
 
     cd examples
     netrun train char_lstm.net --data data/text.txt --window 64 --stride 32 \
@@ -32,7 +32,7 @@ from netruntime.generation.text import read_vocabulary
 MODELS = {"char_lstm": "LSTM", "char_gpt": "GPT"}
 HELD = 0.1
 LEVEL = 5.0
-"""The perplexity that both models are to stay below."""
+"""The perplexity that both models should stay below."""
 TEMPERATURES = (0.3, 0.6, 1.0)
 PROMPT = "Alice "
 LETTERS = 240
@@ -41,7 +41,7 @@ LETTERS = 240
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of `netrun train` left in its folder."""
+    """The results in the folder of a run of `netrun train`."""
 
     model: str
     folder: Path
@@ -75,7 +75,7 @@ def ship(run: Run) -> None:
 
 
 def count_perplexity(text: str, order: int) -> float:
-    """The perplexity of the end of a text for who counts what follows each `order` characters.
+    """The perplexity of the end of a text under an n-gram model of `order` characters of context.
 
     One is added to every count.
     """
@@ -142,24 +142,25 @@ HEADINGS = (
 PAGE = """# Language models of characters
 
 `examples/char_lstm.net` and `examples/char_gpt.net` on `examples/data/text.txt`, of which the last tenth
-is held out: 144,347 characters, 69 different ones. The perplexity is that of the next character; figures
-without a word to the contrary are those of the end of the text.
+is held out: 144,347 characters, 69 distinct ones. The perplexity is per character; unless noted
+otherwise, figures are for the held-out end of the text.
 
 {table}
 
-The stated level, to which a test holds the shipped weights of both, is below {level:g}. For comparison:
-equal chances for all characters have a perplexity of 69; counting single characters, {c0:.2f}; pairs,
-{c1:.2f}; triples, {c2:.2f}; runs of four, {c3:.2f} (each with one added to every count).
+The target, which a test checks for the shipped weights of both models, is below {level:g}. For
+comparison: the uniform distribution over the characters has a perplexity of 69; a model of single
+characters, {c0:.2f}; pairs, {c1:.2f}; triples, {c2:.2f}; runs of four, {c3:.2f} (n-gram counts with
+add-one smoothing).
 
 ![Perplexity over the updates](char_models.svg)
 
-While training, the loss has dropout in it, and is a mean over the epoch; the best epoch was chosen on the
-held-out end, of which the perplexity is given.
+The training loss includes dropout and is a mean over the epoch; the best epoch was chosen by the
+perplexity on the held-out end, which is the one shown.
 
 ## Samples
 
 The prompt is "{prompt}", and the seed 0. `netrun generate examples/char_gpt.net --prompt "{prompt}"
---temperature 0.6 --slide` writes such a text with the weights that lie beside the model.
+--temperature 0.6 --slide` generates such a text with the weights beside the model.
 
 {samples}
 
@@ -172,7 +173,7 @@ file. {note}
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--note", default="", help="A sentence for the end of the record.")
+@click.option("--note", default="", help="A sentence for the end of the page.")
 @click.option("--dry", is_flag=True, help="Write nothing.")
 def main(folder: Path, note: str, dry: bool) -> None:
     """Record the runs in FOLDER, and ship their weights."""

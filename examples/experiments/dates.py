@@ -1,10 +1,10 @@
-"""A Transformer translates dates in words to ISO 8601, and the same without position embeddings does not.
+"""A Transformer translates written dates to ISO 8601; without position embeddings it fails.
 
     python examples/experiments/dates.py
 
-Makes the corpus of `make_dates.py`, trains `examples/dates.net` on it twice (side by side with `--jobs 2`),
-with positions and without, and translates dates that were in neither training, step by step. Writes
-examples/runs/dates.md with its pictures; `--train 600 --epochs 1 --dry` is a short look.
+Generates the corpus of `make_dates.py`, trains `examples/dates.net` on it twice (parallel with `--jobs 2`),
+with and without positions, and translates dates that were in neither training set. Writes
+examples/runs/dates.md with its charts; `--train 600 --epochs 1 --dry` is a short trial.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SEED, HOLDOUT = 0, 0.1
 CORPUS = 1
 """The seed of the corpus."""
 LONGEST, BATCH = 14, 250
-"""Characters that a translation may have, and translations made at once."""
+"""The maximum length of a translation in characters, and the translations per batch."""
 SHOWN = {"words": "the third of april nineteen eighty four", "figures": "4/3/1984"}
 TRUTH = "1984-04-03"
 ATTENTION = "decoder.1.cross_attn.A"
@@ -41,19 +41,19 @@ ATTENTION = "decoder.1.cross_attn.A"
 
 @dataclass(frozen=True)
 class Result:
-    """A run, and what it makes of the test pairs."""
+    """A run, and its translations of the test pairs."""
 
     trained: nr.Trained
     translations: tuple[str, ...]
     seconds: float
 
     def right(self, pairs: Sequence[Pair]) -> list[bool]:
-        """Which translations are those of the corpus, to the last character."""
+        """Which translations are exactly those of the corpus."""
         return [made == iso for made, (_, iso) in zip(self.translations, pairs, strict=True)]
 
 
 def translate(network: nr.Network, codec: Characters, texts: Sequence[str]) -> list[str]:
-    """Each text's likeliest characters, one after another, until the one that ends."""
+    """The greedy translation of each text, up to EOS."""
     made = []
     for start in range(0, len(texts), BATCH):
         src, keep = padded(codec, texts[start : start + BATCH])
@@ -71,7 +71,7 @@ def translate(network: nr.Network, codec: Characters, texts: Sequence[str]) -> l
 
 
 def padded(codec: Characters, texts: Sequence[str]) -> tuple[Array, Array]:
-    """Texts as ids [n, longest], and where these are real."""
+    """Texts as ids [n, longest], and their keep-mask."""
     rows = [codec.encode(text, "a date") for text in texts]
     src = np.zeros((len(rows), max(map(len, rows))), np.int64)
     keep = np.zeros(src.shape, np.bool_)
@@ -193,32 +193,34 @@ def write_record(results: Mapping[str, Result], train: Sequence[Pair], test: Seq
 
 PAGE = """# A Transformer that translates dates
 
-`examples/dates.net` learns to turn dates as people write them into ISO 8601, character by character, from
-{train} made pairs in seven spellings. The test has {test} pairs of other dates: none is among those trained
-on in any spelling. A translation counts if it is right to the last character, and is made as
-`netrun generate --greedy` does, one character after another, with cached keys and values.
+`examples/dates.net` learns to translate written dates into ISO 8601, character by character, from {train}
+generated pairs in seven formats. The test has {test} pairs of other dates, none of which is in the
+training data in any format. A translation is counted as correct only if every character is, and is
+generated like `netrun generate --greedy` does, character by character, with a KV cache.
 
 {figures}
 
-Both runs have the same recipe, seed and {epochs} epochs; the second is `--set positions=false`, in which
-nothing tells the encoder the order of the characters. Characters held out are those of the tenth of the
-training pairs that is kept for validation, each predicted from the right ones before it.
+Both runs have the same settings, seed and {epochs} epochs; the second is `--set positions=false`, in
+which the encoder has no information about the order of the characters. "Characters held out" is the
+accuracy on the tenth of the training pairs kept for validation, with each character predicted from the
+correct ones before it.
 
 {spellings}
 
-Without positions a source is a bag of characters, in which day, month and year cannot be told apart by where
-they stand, be they in figures or in words; what is right is where the bag leaves little choice.
+Without positions the source is a bag of characters, in which day, month and year cannot be distinguished
+by their position, whether written as digits or spelled out; the correct translations are those with
+little ambiguity.
 
 ![Loss and accuracy](dates-curves.svg)
 
-Attention of the last decoder layer to the source, the mean of the four heads. Each row is a character as it
-is written; darker cells are looked at more.
+Attention of the last decoder layer to the source, the mean of the four heads. Each row is a generated
+character; darker cells have larger weights.
 
-![Attention to a date in words](dates-attention-words.svg)
+![Attention to a spelled-out date](dates-attention-words.svg)
 
-![Attention to a date in figures](dates-attention-figures.svg)
+![Attention to a date in digits](dates-attention-figures.svg)
 
-The first mistakes of each on the test:
+The first errors of each on the test:
 
 {mistakes}
 
@@ -230,8 +232,9 @@ Made by `python examples/experiments/dates.py`. By hand:
     netrun generate examples/dates.net --weights runs/dates/last.safetensors --greedy \\
         --input src="the third of april nineteen eighty four"
 
-The recipe was chosen on another corpus, that of `make_dates.py --seed 0`. One seed for the weights and the
-order of the pairs, 0. Both runs at the same time; times are by the clock, on a machine with other work.
+The settings were chosen on a different corpus, that of `make_dates.py --seed 0`. The seed of the weights
+and the order of the pairs is 0. Both runs ran at the same time; times are wall-clock times on a shared
+machine.
 
 {machine}
 """
@@ -244,7 +247,7 @@ order of the pairs, 0. Both runs at the same time; times are by the clock, on a 
 @click.option("--jobs", default=2, show_default=True, help="Runs at a time.")
 @click.option("--dry", is_flag=True, help="Write nothing.")
 def main(train: int, test: int, epochs: int, jobs: int, dry: bool) -> None:
-    """Train with positions and without, and write the record."""
+    """Train with and without positions, and write the page."""
     pairs = make_pairs(train + test, CORPUS)
     known, unseen = pairs[:train], pairs[train:]
     configs: dict[str, dict[str, Any]] = {"with positions": {}, "without positions": {"positions": False}}

@@ -1,4 +1,4 @@
-"""Runs on the digits that travel with the examples: once for each network, seed and settings, then kept."""
+"""Runs on the digits of the examples: once for each network, seed and settings, then stored."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ DATA = EXAMPLES / "data" / "digits.npz"
 AUGMENT = "shift=2"
 HOLDOUT = 0.2
 FIRST = 0
-"""The seed whose split the pictures of digits, the shipped weights and the demo share."""
+"""The seed whose split the images of digits, the shipped weights and the demo share."""
 SHIPPED = "lenet5"
-"""The network whose weights of the first seed lie beside its file."""
+"""The network whose weights of the first seed are stored beside its file."""
 
 Run = dict[str, Any]
-"""A run as it is kept: `trained_loss`, `held_loss` and `accuracy` (on the rows held out) of each epoch, the
+"""A stored run: `trained_loss`, `held_loss` and `accuracy` (on the rows held out) of each epoch, the
 `confusion` after the last where it is measured, the number of `weights`, `seconds` and `cpu_seconds`."""
 
 
 def learn(record: str, name: str, seed: int, **settings: Any) -> Run:
-    """A run of the example `name` by its own `train` section; it is kept in runs/RECORD.jsonl.
+    """A run of the example `name` by its own `train` section; it is stored in runs/RECORD.jsonl.
 
     `settings` are those of `netruntime.fit`. A changed file is trained anew.
     """
@@ -35,7 +35,7 @@ def learn(record: str, name: str, seed: int, **settings: Any) -> Run:
 
 
 def train(name: str, seed: int, **settings: Any) -> Run:
-    """Train the example, and say how it went."""
+    """Train the example, and return its results."""
     trained = nr.fit(
         EXAMPLES / f"{name}.net",
         DATA,

@@ -1,4 +1,4 @@
-"""Four networks learn handwritten digits; each is measured on a fifth that is held out, over several splits.
+"""Four networks classify handwritten digits; each is evaluated on a held-out fifth, for several splits.
 
     python examples/experiments/digits.py
 
@@ -30,7 +30,7 @@ PICTURE = 112
 
 
 def learn_all(names: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Run]]:
-    """Train every network with every seed, and tell of each."""
+    """Train every network with every seed, and print the accuracy of each."""
     found: dict[str, list[Run]] = {}
     for name in names:
         for seed in seeds:
@@ -51,7 +51,7 @@ def held_out(seed: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
 
 
 def write_pictures() -> None:
-    """Digits that were held out, large enough to be seen; light ink on black, as in the data."""
+    """Held-out digits, enlarged; light ink on black, as in the data."""
     for digit, image in held_out(FIRST):
         large = resize_pictures(image[None, None], PICTURE, PICTURE, "stretch")[0, 0]
         Image.fromarray(large.round().astype(np.uint8)).save(EXAMPLES / "data" / f"digit-{digit}.png")
@@ -94,33 +94,33 @@ def write_record(found: dict[str, list[Run]], seeds: Sequence[int]) -> None:
 
 PAGE = """# Handwritten digits
 
-Accuracy on the fifth of the digits that was held out, after the last epoch. The seed chooses that fifth,
-the first weights and the order of the rows. Times are those of the processor, on one thread.
+Accuracy on the fifth of the digits that was held out, after the last epoch. The seed determines that fifth,
+the initial weights and the order of the rows. Times are CPU times on one thread.
 
 {table}
 
-Made by `python examples/experiments/digits.py`. A run by hand:
+Made by `python examples/experiments/digits.py`. To run it by hand:
 
     netrun train examples/lenet5.net --data examples/data/digits.npz --holdout 0.2 --resize stretch \\
         --augment shift=2 --seed 0
 
-The recipes (rate, decay, epochs, shift) were chosen on a fifth of what seed 0 leaves for training, not
-on the rows held out, and the last epoch is taken, be it the best or not. With other seeds, rows that they
-were chosen on are among those held out.
+The settings (learning rate, weight decay, epochs, shift) were chosen on a fifth of the training rows of
+seed 0, not on the rows held out, and results are from the last epoch, whether or not it is the best. With
+other seeds, some rows used for choosing the settings are among those held out.
 
-![Curves of the loss](digits.svg)
+![Loss curves](digits.svg)
 
-![Which digits are taken for which](digits-confusion.svg)
+![Confusion matrix](digits-confusion.svg)
 
 {machine}
 """
 
 
 @click.command()
-@click.option("--only", type=click.Choice(NAMES), help="Train this network, and write no record.")
+@click.option("--only", type=click.Choice(NAMES), help="Train this network, and do not write the page.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of the runs.")
 def main(only: str | None, seeds: str) -> None:
-    """Train the networks for digits, and write the record."""
+    """Train the networks for digits, and write the page."""
     numbers = [int(seed) for seed in seeds.split(",")]
     found = learn_all([only] if only else NAMES, numbers)
     if only is None:

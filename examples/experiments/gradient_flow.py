@@ -1,4 +1,4 @@
-"""How the gradient of an error flows back through a recurrent network, and what clipping does about it.
+"""How the gradient of an error flows back through a recurrent network, and the effect of clipping.
 
     python examples/experiments/gradient_flow.py
 
@@ -59,7 +59,7 @@ class Run:
         self.norms.append(event.grad_norm)
 
     def on_epoch(self, event: EpochEvent) -> None:
-        """Nothing: every update is kept."""
+        """Does nothing: every update is recorded already."""
 
 
 def learn(start: str, clip: str, updates: int, seed: int) -> Run:
@@ -106,7 +106,7 @@ def flow_chart(title: str, networks: dict[str, dict[str, Any]]) -> tuple[Chart, 
 
 
 def loss_chart(runs: list[Run]) -> Chart:
-    """The losses while training: means over stretches, and every loss of a run that failed."""
+    """The training losses: means over intervals, and every loss of a run that failed."""
     series = []
     for run in runs:
         width = 1 if run.failure else SMOOTH
@@ -159,37 +159,37 @@ def write_record(flows: list[list[str]], runs: list[Run]) -> None:
 
 PAGE = """# Gradients through time
 
-The gradient of an error at the end of a sequence with respect to what was read at each step of it, in
-`examples/gradient_flow.net` on the adding problem: `network.grad("error", ["x"])`, of which the norm of
-each step is taken over a batch of 32. The networks are untrained, with 64 units, and the sequences have
-100 steps. The recurrent matrix of a plain network starts as an orthogonal one times a number, which is
-then the absolute value of all its eigenvalues.
+The gradient of an error at the end of a sequence with respect to the input at each step, in
+`examples/gradient_flow.net` on the adding problem: `network.grad("error", ["x"])`, whose norm at each
+step is computed over a batch of 32. The networks are untrained, with 64 units, and the sequences have 100
+steps. The recurrent matrix of a plain network is initialised to a multiple of an orthogonal matrix; the
+factor is the absolute value of all its eigenvalues.
 
 ![The norm of the gradient by step](gradient_flow.svg)
 
 {flows}
 
-Below 1 the gradient of a plain network vanishes on its way back, and above 1 it explodes (Hochreiter
-1991; Bengio, Simard and Frasconi 1994). Gated cells are not safe by their form alone: with biases of 0
-the LSTM of the standard blocks forgets half of its memory at every step, and its gradient vanishes too.
-Started for 100 steps (Tallec and Ollivier 2018; the cells are in `examples/adding.net`), the gradient
-arrives. What training makes of it is in [long_dependencies.md](long_dependencies.md).
+Below 1 the gradient of a plain network vanishes as it flows back, and above 1 it explodes (Hochreiter
+1991; Bengio, Simard and Frasconi 1994). Gated cells alone do not prevent this: with biases of 0
+the LSTM of the standard blocks forgets half of its state at every step, and its gradient vanishes too.
+Initialised for 100 steps (Tallec and Ollivier 2018; the cells are in `examples/adding.net`), the gradient
+survives. The effect on training is shown in [long_dependencies.md](long_dependencies.md).
 
 ## Clipping
 
 Plain networks learn the adding problem of 20 steps by `{optimizer}`, in batches of 32, with and without
-`clip = norm(1.0)`. Norms are those before clipping, losses at the end means of the last 100 updates; to
-answer 1 always costs 0.167. The chart shows the first seed.
+`clip = norm(1.0)`. Norms are before clipping, final losses are means of the last 100 updates; always
+predicting 1 has a loss of 0.167. The chart shows the first seed.
 
 ![Losses with and without clipping](gradient_flow-clipping.svg)
 
 {runs}
 
-From the start above 1, whose gradients grow as the weights do, a few large ones throw the weights away:
-the run ends at infinity, or far from where guessing is. With clipping it goes on, and learns. From the
-start below 1 clipping changes next to nothing: what the early steps say is not in the gradient, whatever
-its length (Pascanu, Mikolov and Bengio 2013). The starts, the rate and the length were chosen by hand,
-with the seed 0, so that both show within 1,500 updates.
+When initialised above 1, where gradients explode, a few large gradients destroy the weights: the run ends
+at infinity, or with a loss far above that of guessing. With clipping it continues and learns. When
+initialised below 1, clipping has almost no effect: the gradient contains no information about early
+steps, whatever its norm (Pascanu, Mikolov and Bengio 2013). The initialisations, the learning rate and
+the length were chosen by hand, with seed 0, so that both effects show within 1,500 updates.
 
 Made by `python examples/experiments/gradient_flow.py`.
 

@@ -1,4 +1,4 @@
-"""A plain recurrent network, an LSTM and a GRU on tasks whose answer depends on what was read long ago.
+"""A plain recurrent network, an LSTM and a GRU on tasks whose answer depends on inputs many steps earlier.
 
     python examples/experiments/long_dependencies.py train adding-100 lstm
     python examples/experiments/long_dependencies.py report
@@ -33,18 +33,18 @@ CELLS = {
     "lstm-zero": "LSTM, biases 0",
     "gru-zero": "GRU, biases 0",
 }
-"""The last two start without a long memory, as the standard blocks do."""
+"""The last two are initialised without a long memory, like the standard blocks."""
 BATCH = 32
 HELD = 1000
 FOLLOWED = "adding-200"
-"""The task whose trained cells are looked at for how gradients flow."""
+"""The task after which the gradients through the trained cells are measured."""
 SMOOTH = 20
-"""The curves show means over so many updates."""
+"""The number of updates over which the curves are averaged."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is learnt.
+    """A task.
 
     `steps` is the length of the sequence, or of the blank in it; `baseline` the loss of the best answer that
     remembers nothing; `solved` the loss below which the task counts as solved.
@@ -88,7 +88,7 @@ class Curve:
 
 @click.group()
 def main() -> None:
-    """Long dependencies, and the cells that bridge them."""
+    """Long dependencies, and cells that learn them."""
 
 
 @main.command()
@@ -107,7 +107,7 @@ def train(name: str, cell: str, lr: str, seed: int, updates: int | None) -> None
 
 
 def learn(task: Task, cell: str, lr: str, seed: int, updates: int) -> dict[str, Any]:
-    """Train, and give the figures of the run."""
+    """Train, and return the results of the run."""
     rng = np.random.default_rng(seed)
     rows = min(updates, 500) * BATCH
     data, held = task.make(rows, task.steps, rng), task.make(HELD, task.steps, rng)
@@ -146,7 +146,7 @@ def learn(task: Task, cell: str, lr: str, seed: int, updates: int) -> dict[str, 
 
 @main.command()
 def report() -> None:
-    """Write the record of the runs that are kept."""
+    """Write the page of the stored runs."""
     runs = [json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))]
     runs.sort(key=_place)
     by_task = {name: [run for run in runs if run["task"] == name] for name in TASKS}
@@ -159,7 +159,7 @@ def report() -> None:
 
 
 def _place(run: Mapping[str, Any]) -> tuple[int, int]:
-    """Where a run stands in the table: by task, then by cell."""
+    """The sort key of a run in the table: by task, then by cell."""
     return list(TASKS).index(run["task"]), list(CELLS).index(run["cell"])
 
 
@@ -180,12 +180,12 @@ def flow_chart(runs: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def label(run: Mapping[str, Any]) -> str:
-    """What a line is called."""
+    """The name of a line."""
     return f"{CELLS[run['cell']]}, rate {run['lr']}"
 
 
 def updates_of(run: Mapping[str, Any]) -> list[int]:
-    """The updates in whose middle the means of a curve stand."""
+    """The updates at the centres of the means of a curve."""
     return [n * SMOOTH + SMOOTH // 2 for n in range(len(run["curve"]))]
 
 
@@ -213,13 +213,13 @@ HEADINGS = (
 
 PAGE = """# Long dependencies
 
-Tasks whose answer depends on what was read long ago, and three recurrent cells of 64 units:
+Tasks whose answer depends on inputs many steps earlier, and three recurrent cells of 64 units:
 `examples/adding.net` (the adding problem of Hochreiter and Schmidhuber 1997: the sum of the two numbers
-that are marked, one in each half of the sequence; always answering 1 costs 0.167) and
-`examples/copying.net` (five of eight symbols, a blank, and then the five again; guessing costs ln 8 =
-2.079 a symbol). All are trained by Adam at the rate given, in batches of 32, with `clip = norm(1.0)`.
-Each run sees 16,000 sequences, again and again, and is measured on 1,000 others. A task counts as solved
-below a loss of 0.01 (adding) or 0.05 (copying).
+that are marked, one in each half of the sequence; always predicting 1 has a loss of 0.167) and
+`examples/copying.net` (five of eight symbols, a blank, and then the five again; guessing has a loss of ln
+8 = 2.079 per symbol). All are trained by Adam with the learning rate shown, in batches of 32, with `clip
+= norm(1.0)`. Each run is trained on 16,000 sequences for several epochs, and evaluated on 1,000 others. A
+task counts as solved below a loss of 0.01 (adding) or 0.05 (copying).
 
 {table}
 
@@ -227,25 +227,26 @@ below a loss of 0.01 (adding) or 0.05 (copying).
 
 The curves are means over 20 updates, of the runs with seed 0.
 
-The LSTM and the GRU start with a long memory: a learnt vector, drawn evenly between 0 and the logarithm
-of the length, opens the forget gates (in the GRU, the update gates) and shuts the input gates (Tallec and
-Ollivier 2018). "Biases 0" are the same cells without it, as the standard block `LSTM` starts. The plain
-network starts with an orthogonal recurrent matrix, all of whose eigenvalues have the absolute value 1.
+The LSTM and the GRU are initialised with a long memory: a trained bias, drawn uniformly between 0 and the
+logarithm of the length, opens the forget gates (in the GRU, the update gates) and closes the input gates
+(Tallec and Ollivier 2018). "Biases 0" are the same cells without it, like the standard block `LSTM`. The
+plain network is initialised with an orthogonal recurrent matrix, all of whose eigenvalues have the
+absolute value 1.
 
-The LSTM and the GRU solve all four tasks. The plain network stays at the price of guessing on the adding
-problem, at both rates and both lengths. It solves neither form of copying within the updates given,
-though over 50 steps it gets part of the way, which its orthogonal start allows. Of the cells with biases
-0, on adding over 100 steps, the GRU solves the task too, and the LSTM comes later: its loss was falling
-when the run ended.
+The LSTM and the GRU solve all four tasks. The plain network does not improve on guessing on the adding
+problem, with both learning rates and both lengths. It solves neither copying task within the given
+updates, though over 50 steps it makes progress, thanks to its orthogonal initialisation. Of the cells
+with biases 0, on adding over 100 steps, the GRU solves the task too, and the LSTM learns later: its loss
+was still falling when the run ended.
 
-The last chart shows, after training on 200 steps, how large the gradient of the error is with respect to
-each step of the input, as in [gradient_flow.md](gradient_flow.md). That of the plain network at the
-higher rate falls below the smallest f32 number on its way back, where its line ends.
+The last chart shows, after training on 200 steps, the norm of the gradient of the error with respect to
+each step of the input, as in [gradient_flow.md](gradient_flow.md). For the plain network with the
+higher learning rate it falls below the smallest f32 number, where its line ends.
 
 Made by `python examples/experiments/long_dependencies.py`: `train TASK CELL` for each row, then `report`.
-The figures of each run are in `long_dependencies/`. The rate of 5e-3 was chosen by short runs on adding
-over 100 steps, and taken for all; the plain network has a second chance at 1e-3. The processor was shared
-with other work, so that wall times are long; CPU times are those of the process.
+The figures of each run are in `long_dependencies/`. The learning rate of 5e-3 was chosen by short runs on
+adding over 100 steps, and used for all; the plain network was also trained with 1e-3. The machine was
+shared with other work, so wall-clock times are long; CPU times are those of the process.
 
 {machine}
 """

@@ -1,4 +1,4 @@
-"""Makes a corpus for translation: dates as people write them, and the same dates by ISO 8601.
+"""Generates a corpus for translation: written dates, and the same dates in ISO 8601.
 
     python examples/experiments/make_dates.py --out /tmp/dates
 
@@ -48,7 +48,7 @@ def ordinal_in_words(day: int) -> str:
 
 
 def year_in_words(year: int) -> str:
-    """A year as it is said: `nineteen eighty four`, `nineteen oh five`, `two thousand and nine`."""
+    """A year as it is spoken: `nineteen eighty four`, `nineteen oh five`, `two thousand and nine`."""
     century, rest = divmod(year, 100)
     if century == 20 and rest < 10:
         return "two thousand" + (f" and {UNITS[rest]}" if rest else "")

@@ -1,4 +1,4 @@
-"""What the records of experiments have in common: runs that are kept, on what they were made, and tables."""
+"""Shared by the pages of experiments: stored runs, the description of the machine, and tables."""
 
 import json
 import os

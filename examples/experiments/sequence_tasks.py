@@ -1,4 +1,4 @@
-"""Tasks that need a long memory, made from a seed, and how gradients flow through networks that meet them."""
+"""Tasks that need a long memory, generated from a seed, and gradients through networks that learn them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import netruntime as nr
 
 Array = np.ndarray[Any, Any]
 BLANK, ANSWER = 8, 9
-"""The ids of the copying task that are no symbols."""
+"""The ids of the copying task that are not symbols."""
 KEPT = 5
-"""Symbols that are to be kept in mind."""
+"""The number of symbols to remember."""
 FLOW = EXAMPLES / "gradient_flow.net"
 
 

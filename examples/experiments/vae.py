@@ -33,7 +33,7 @@ SIDE, POINTS = 8, 16
 
 @dataclass(frozen=True)
 class Result:
-    """A run, and how well the pixels are told one by one: the bound that a code must beat."""
+    """A run, and the log-likelihood of independent pixels: the baseline that a code must beat."""
 
     seed: int
     trained: nr.Trained
@@ -55,7 +55,7 @@ def counts(seed: int) -> tuple[Array, Array]:
 
 
 def independent_pixels(train: Array, held: Array) -> float:
-    """The mean log-likelihood of images held out, in nats, if each pixel has each count by its own chance.
+    """The mean log-likelihood of images held out, in nats, if each pixel has its own distribution of counts.
 
     The chances are how often the training digits have that count there, and one half more.
     """
@@ -150,17 +150,17 @@ def write_record(results: Sequence[Result]) -> None:
 
 PAGE = """# A variational autoencoder on handwritten digits
 
-`examples/digits_vae.net` on the digits of `examples/data/digits.npz`, 8 x 8, of which a fifth (359 of 1,797)
-is held out. A pixel counts the black points among 16, and its likelihood is binomial, so that the bound is
-one on the logarithm of the probability of the very image. The divergence is in closed form. Figures are nats
-per image, the mean over the digits held out with one draw of the code for each, after {epochs} epochs; higher
-is better.
+`examples/digits_vae.net` on the digits of `examples/data/digits.npz`, 8 x 8, of which a fifth (359 of
+1,797) is held out. A pixel counts the black points among 16, and its likelihood is binomial, so the bound
+is a bound on the log-probability of the image itself. The divergence is in closed form. Figures are nats
+per image, the mean over the held-out digits with one sample of the code for each, after {epochs} epochs;
+higher is better.
 
 {table}
 
-"Independent pixels" is what a model without a code reaches, in which each pixel has each of the 17 counts as
-often as in the training digits. The bound ends at {worst} or above for every seed, {gain} nats or more above
-that.
+"Independent pixels" is a baseline without a code, in which each pixel has each of the 17 counts with its
+frequency in the training digits. The bound ends at {worst} or above for every seed, {gain} nats or more
+above that.
 
 ![The bound and the divergence over the epochs](vae-curves.svg)
 
@@ -168,10 +168,10 @@ that.
 
 ![Reconstructions](vae-reconstructions.svg)
 
-The sizes (256 hidden units, 16 numbers of a code) were chosen among three pairs by the digits that seed 0
-holds out. The pictures are those of the first seed, and show the mean of each pixel.
+The sizes (256 hidden units, a code of 16 numbers) were chosen among three pairs by the digits that seed 0
+holds out. The images are from the first seed, and show the mean of each pixel.
 
-Made by `python examples/experiments/vae.py`. A run by hand:
+Made by `python examples/experiments/vae.py`. To run it by hand:
 
     netrun train examples/digits_vae.net --data examples/data/digits.npz --holdout 0.2 --seed 0
 

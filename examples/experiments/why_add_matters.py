@@ -1,4 +1,4 @@
-"""The same network with and without its Adds: deep, it learns with them and hardly without.
+"""The same network with and without its Adds: a deep one learns well only with them.
 
     python examples/experiments/why_add_matters.py
 
@@ -80,24 +80,24 @@ def summary(runs: Sequence[Run]) -> str:
 
 PAGE = """# Why Add matters
 
-`examples/digits_resnet.net` trained with its shortcuts, and with `shortcuts=false`: the same convolutions and
-batch normalisations in the same order, without the Adds (and without the two 1 x 1 convolutions on shortcuts
-that change the size). Everything else is equal: {epochs} epochs, the recipe of the file, `--augment shift=2`,
-the seed with its split. The recipe was chosen for 8 layers with shortcuts.
+`examples/digits_resnet.net` trained with its shortcuts, and with `shortcuts=false`: the same convolutions
+and batch normalisations in the same order, without the Adds (and without the two 1 x 1 convolutions on
+shortcuts that change the size). Everything else is equal: {epochs} epochs, the settings of the file,
+`--augment shift=2`, the seed and its split. The settings were chosen for 8 layers with shortcuts.
 
-Means over the seeds after the last epoch, of the loss on the rows trained on and of the accuracy on the rows
-held out. Times are those of the processor, on one thread.
+Means over the seeds after the last epoch, of the training loss and of the accuracy on the rows
+held out. Times are CPU times on one thread.
 
 {summary}
 
 ![Both losses, with and without Add](why_add_matters.svg)
 
-Lines are the losses on the rows trained on, dashed ones those on the rows held out, both of the first seed;
-the faint lines are the other seeds'.
+Solid lines are training losses, dashed lines losses on the rows held out, both of the first seed;
+the faint lines are the other seeds.
 
 {table}
 
-Made by `python examples/experiments/{name}.py`. A run by hand:
+Made by `python examples/experiments/{name}.py`. To run it by hand:
 
     netrun train examples/digits_resnet.net --data examples/data/digits.npz --holdout 0.2 --resize stretch \\
         --augment shift=2 --epochs {epochs} --seed 0 --set depth=5 --set shortcuts=false
@@ -109,9 +109,9 @@ Made by `python examples/experiments/{name}.py`. A run by hand:
 @click.command()
 @click.option("--layers", default="8,32", show_default=True, help="Depths: 6n + 2 each.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of the runs.")
-@click.option("--only-train", is_flag=True, help="Keep the runs, and write no record.")
+@click.option("--only-train", is_flag=True, help="Store the runs, and do not write the page.")
 def main(layers: str, seeds: str, only_train: bool) -> None:
-    """Train at each depth with and without Adds, and write the record."""
+    """Train at each depth with and without Adds, and write the page."""
     runs = []
     for depth in map(int, layers.split(",")):
         for shortcuts in (True, False):

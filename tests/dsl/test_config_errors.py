@@ -46,5 +46,5 @@ def test_heads_that_do_not_divide_the_features() -> None:
     (found,) = caught.value.diagnostics
     assert (found.code, found.message) == (
         "E0409",
-        "an assertion of `MultiHeadAttention` fails: the features must divide by the heads",
+        "an assertion of `MultiHeadAttention` fails: the number of heads must divide the number of features",
     )

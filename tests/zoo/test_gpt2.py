@@ -75,5 +75,5 @@ def test_huggingface_weights() -> None:
 
 def test_stepping_agrees_with_the_whole_sequence() -> None:
     results = {test.name: test for test in run_tests(load_checked(EXAMPLES / "gpt2.net", **SMALL))}
-    assert results["stepping agrees with the whole sequence"].passed
-    assert results["stepping agrees with the whole sequence"].largest_difference is not None
+    assert results["stepping agrees with the complete sequence"].passed
+    assert results["stepping agrees with the complete sequence"].largest_difference is not None

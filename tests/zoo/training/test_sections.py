@@ -24,7 +24,7 @@ def test_sections_hold(path: Path) -> None:
     [
         ("lstm", "the built-in cell is the same"),
         ("self_attention", "the built-in block is the same"),
-        ("gpt2", "stepping agrees with the whole sequence"),
+        ("gpt2", "stepping agrees with the complete sequence"),
     ],
 )
 def test_sections_that_compare_values(name: str, test: str) -> None:
