@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netdsl.ops.contract.base import DataError, Op
-from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.gather import Gather, GatherElements, OneHot
 from netdsl.ops.index.scatter import Scatter
 from netdsl.ops.index.top_k import TopK
 from netdsl.types import DType

@@ -10,9 +10,10 @@ import pytest
 
 from netdsl.dims import symbol
 from netdsl.ops.contract.base import DataError, Op
+from netdsl.ops.norm.group_norm import GroupNorm, InstanceNorm
+from netdsl.ops.norm.local_response_norm import LocalResponseNorm
 from netdsl.ops.norm.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.norm.rms_norm import L2Normalize, RMSNorm
 from netdsl.types import tensor
 from ops.vectors import Vector, check_vector, vectors
 

@@ -11,7 +11,8 @@ import pytest
 
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.rules import sizes
-from netdsl.ops.create.random import Bernoulli, Dropout, Normal, Uniform
+from netdsl.ops.create.random import Bernoulli, Normal, Uniform
+from netdsl.ops.elementwise.dropout import Dropout
 from netdsl.types import DType
 
 COUNT = 20_000

@@ -14,8 +14,8 @@ from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.contract.base import DataError, Op
 from netdsl.ops.contract.rules import could_equal, share, sizes
 from netdsl.ops.create.create import CausalMask, Constant, Range
-from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.join import Concat, Split
+from netdsl.ops.shape.rearrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import DType, tensor

@@ -16,8 +16,9 @@ from torch import Tensor
 from netdsl.graph import Graph, Port
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.base import Op
-from netdsl.ops.create.random import Dropout, Normal
-from netdsl.ops.norm.norm_batch import BatchNormTraining
+from netdsl.ops.create.random import Normal
+from netdsl.ops.elementwise.dropout import Dropout
+from netdsl.ops.norm.batch_norm_training import BatchNormTraining
 from netdsl.ops.sequence.scan import Program, Scan
 from torch_graphs.layers import LAYERS
 from torch_graphs.simple import DTYPES, SIMPLE, ints, unknown

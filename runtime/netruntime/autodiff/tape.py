@@ -11,7 +11,7 @@ from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.sequence.scan import Program, ProgramStep
-from netdsl.ops.shape.arrange import Transpose
+from netdsl.ops.shape.rearrange import Transpose
 from netdsl.source import Span
 from netdsl.types import TensorType
 

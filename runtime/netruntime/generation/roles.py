@@ -11,7 +11,7 @@ from netdsl.graph import Graph
 from netdsl.model import Model
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.create.create import Range
-from netdsl.ops.index.index import Gather
+from netdsl.ops.index.gather import Gather
 from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import DType, TensorType

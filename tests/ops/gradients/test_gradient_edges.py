@@ -17,7 +17,7 @@ import pytest
 
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise import activations, arithmetic, comparison, elementary, smooth_activations
-from netdsl.ops.index.index import Gather
+from netdsl.ops.index.gather import Gather
 from netdsl.ops.index.scatter import Scatter
 from netdsl.ops.reduce import reduce
 from ops.gradients.finite_differences import EagerTape, as_tuple, forward, value

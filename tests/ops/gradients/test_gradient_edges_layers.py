@@ -18,11 +18,12 @@ from netdsl.ops.attention.attention import Attention
 from netdsl.ops.attention.softmax import LogSoftmax, Softmax
 from netdsl.ops.contract.base import Op
 from netdsl.ops.conv.conv import Conv
+from netdsl.ops.norm.batch_norm_training import BatchNormTraining
+from netdsl.ops.norm.group_norm import GroupNorm
 from netdsl.ops.norm.norm import LayerNorm
-from netdsl.ops.norm.norm_batch import BatchNormTraining
-from netdsl.ops.norm.norm_groups import GroupNorm
-from netdsl.ops.norm.norm_scale import L2Normalize
-from netdsl.ops.pool.global_pool import AdaptiveMaxPool, GlobalMaxPool
+from netdsl.ops.norm.rms_norm import L2Normalize
+from netdsl.ops.pool.adaptive_pool import AdaptiveMaxPool
+from netdsl.ops.pool.global_pool import GlobalMaxPool
 from netdsl.ops.pool.pool import AvgPool, LpPool, MaxPool
 from ops.gradients.finite_differences import EagerTape, as_tuple, forward, value
 from ops.gradients.test_gradient_edges import Case, theirs, weights

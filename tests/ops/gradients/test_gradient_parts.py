@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.ops.attention import attention_scores
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
-from netdsl.ops.conv import conv
-from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics import blocking
 from netdsl.types import DType
 from ops.gradients.finite_differences import EagerTape, analytic, as_tuple, draw_doubles, forward, value
 from ops.gradients.test_gradient_types import TypeTape, free_cases
@@ -82,7 +80,5 @@ def test_gradients_agree_in_small_blocks(name: str, monkeypatch: pytest.MonkeyPa
 
 def shrink_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few elements, so that small samples take many of them."""
-    monkeypatch.setattr(numerics, "_CACHED_BYTES", 48)
-    monkeypatch.setattr(attention_scores, "_CPU_SCORES", 4)
-    monkeypatch.setattr(conv, "_CPU_COPY", 1024)
-    monkeypatch.setattr(conv, "_CPU_COLUMNS", 2)
+    small = blocking.BlockSizes(elements=16, row_bytes=48, scores=4, column_bytes=1024, columns=2)
+    monkeypatch.setattr(blocking, "CPU", small)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.gather import Gather, GatherElements, OneHot
 from netdsl.ops.index.scatter import Scatter
 from netdsl.ops.index.top_k import TopK
 from netdsl.ops.shape.slice import Flip, Roll, Slice

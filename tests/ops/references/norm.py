@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.ops.norm.batch_norm_training import BatchNormTraining
+from netdsl.ops.norm.group_norm import GroupNorm, InstanceNorm
+from netdsl.ops.norm.local_response_norm import LocalResponseNorm
 from netdsl.ops.norm.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm.norm_batch import BatchNormTraining
-from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.norm.rms_norm import L2Normalize, RMSNorm
 from ops.harness import reference, run_onnx
 
 

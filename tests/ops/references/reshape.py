@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
+from netdsl.ops.shape.rearrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from ops.harness import reference, run_onnx
 

@@ -12,13 +12,8 @@ import numpy as np
 
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.conv.conv_transpose import ConvTranspose
-from netdsl.ops.pool.global_pool import (
-    AdaptiveAvgPool,
-    AdaptiveMaxPool,
-    GlobalAvgPool,
-    GlobalLpPool,
-    GlobalMaxPool,
-)
+from netdsl.ops.pool.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
+from netdsl.ops.pool.global_pool import GlobalAvgPool, GlobalLpPool, GlobalMaxPool
 from netdsl.ops.pool.pool import AvgPool, LpPool, MaxPool
 from netdsl.ops.pool.upsample import Upsample
 from netdsl.ops.shape.pad import Pad

@@ -6,7 +6,7 @@ import numpy as np
 
 import netruntime as nr
 from netdsl.ops.linear.linear import MatMul
-from netdsl.ops.shape.arrange import Transpose
+from netdsl.ops.shape.rearrange import Transpose
 
 TIED = """net 1.0
 model Tied(ids: i32[B, T]) -> loss: f32[] {

@@ -26,7 +26,7 @@ from netdsl.model import OpStep, Parameter, join
 from netdsl.modules import std_block, std_index
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.ops.create.create import Constant
-from netdsl.ops.index.index import Gather
+from netdsl.ops.index.gather import Gather
 from netdsl.ops.shape.reshape import Squeeze
 from netdsl.ops.shape.slice import Slice
 from netdsl.source import Span

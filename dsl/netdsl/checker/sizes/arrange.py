@@ -13,7 +13,7 @@ from netdsl.checker.context.values import Tensor, describe, is_integer
 from netdsl.diagnostics import Label
 from netdsl.dims import Dim, dim, product
 from netdsl.ops.linear.einsum import Einsum
-from netdsl.ops.shape.arrange import Expand, Rearrange
+from netdsl.ops.shape.rearrange import Expand, Rearrange
 from netdsl.source import Span
 
 

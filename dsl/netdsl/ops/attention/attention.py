@@ -4,40 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim
 from netdsl.ops.attention.attention_gradient import AttentionGradient
 from netdsl.ops.attention.attention_scores import Scores, grouped, score_blocks, score_factor
-from netdsl.ops.attention.positions import need_four_axes
+from netdsl.ops.attention.attention_shapes import attention_shape
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
     Example,
     Module,
     Op,
-    OpError,
     bad,
     draw,
     draw_bools,
     example,
     operator,
 )
-from netdsl.ops.contract.rules import broadcast, need_bool, need_float, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
-
-
-def _same_size(left: TensorType, right: TensorType, names: tuple[str, str], axis: int, what: str) -> None:
-    if left.shape[axis] != right.shape[axis]:
-        raise OpError(
-            f"needs one {what}, and gets {left.shape[axis]} in `{names[0]}`, which is {left}, "
-            f"and {right.shape[axis]} in `{names[1]}`, which is {right}",
-            at=[(names[0], axis), (names[1], axis)],
-        )
 
 
 @operator("attention", "q", "k", "v", "keep?", "bias?")
@@ -72,49 +58,7 @@ class Attention(Op):
         keep: TensorType | None = None,
         bias: TensorType | None = None,
     ) -> TensorType:
-        need_float(q, "q")
-        for x, name, layout in (
-            (q, "q", "queries [B, heads, T, D]"),
-            (k, "k", "keys [B, kv_heads, S, D]"),
-            (v, "v", "values [B, kv_heads, S, E]"),
-        ):
-            same_dtype(q, x, ("q", name))
-            need_four_axes(x, name, layout)
-        _same_size(q, k, ("q", "k"), 0, "batch size")
-        _same_size(q, k, ("q", "k"), 3, "size of queries and keys")
-        _same_size(k, v, ("k", "v"), 0, "batch size")
-        _same_size(k, v, ("k", "v"), 1, "number of key and value heads")
-        _same_size(k, v, ("k", "v"), 2, "number of keys and values")
-        self._check_groups(q, k)
-        scores = q.with_shape((*q.shape[:3], k.shape[2]))
-        if keep is not None:
-            need_bool(keep, "keep")
-            self._check_spread(keep, "keep", scores)
-        if bias is not None:
-            same_dtype(q, bias, ("q", "bias"))
-            self._check_spread(bias, "bias", scores)
-        return q.with_shape((*q.shape[:3], v.shape[3]))
-
-    def _check_groups(self, q: TensorType, k: TensorType) -> None:
-        if k.shape[1] == 0 or q.shape[1].exact_divide(k.shape[1]) is None:
-            raise OpError(
-                f"cannot share {k.shape[1]} key heads among {q.shape[1]} query heads evenly",
-                at=[("q", 1), ("k", 1)],
-                help="the number of query heads must be a multiple of the number of key heads",
-            )
-
-    def _check_spread(self, x: TensorType, name: str, scores: TensorType) -> None:
-        try:
-            spread, clash = x.rank <= 4 and broadcast(x, scores) == scores.shape, ""
-        except OpError as wrong:
-            spread, clash = False, ": " + wrong.message.rpartition(": ")[2]
-        if not spread:
-            layout = f"the scores [B, heads, T, S], which are {scores}"
-            raise OpError(
-                f"needs `{name}` to broadcast to {layout}, and `{name}` is {x}{clash}",
-                at=[name],
-                help="every axis of it has size 1, or the size there",
-            )
+        return attention_shape(q, k, v, keep, bias)
 
     def forward(
         self, xp: Module, q: Array, k: Array, v: Array, keep: Array | None = None, bias: Array | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim
 from netdsl.ops.attention.attention_scores import ScoreBlock, Scores, grouped, score_blocks, score_factor
+from netdsl.ops.attention.attention_shapes import attention_shape
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.attention.softmax_gradient import SoftmaxGradient
 from netdsl.ops.contract.base import (
@@ -23,14 +23,12 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
+from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.elementwise.comparison import LogicalAnd
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("attention_gradient", "dy", "q", "k", "v", "keep?", "bias?", internal=True)
@@ -61,11 +59,9 @@ class AttentionGradient(Op):
         keep: TensorType | None = None,
         bias: TensorType | None = None,
     ) -> tuple[TensorType, ...]:
-        from netdsl.ops.attention.attention import Attention
-
-        made = Attention(self.scale, self.causal).shape(q, k, v, keep, bias)
-        if made != dy:
-            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+        result = attention_shape(q, k, v, keep, bias)
+        if result != dy:
+            raise OpError(f"needs `dy` {result}, and gets {dy}", at=["dy"])
         return (q, k, v) if bias is None else (q, k, v, bias)
 
     def forward(

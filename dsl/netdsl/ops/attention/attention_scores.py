@@ -10,10 +10,7 @@ from typing import Any
 from netdsl.ops.attention.softmax import normalised_weights
 from netdsl.ops.contract.base import Array, Module
 from netdsl.ops.numerics import functions as numerics
-
-_CPU_SCORES = 2**17
-"""Scores in one block on a CPU."""
-_GPU_SCORES = 2**28
+from netdsl.ops.numerics.blocking import block_sizes
 
 
 def score_factor(scale: float | None, size: int) -> float:
@@ -51,7 +48,7 @@ def score_blocks(xp: Module, q: Array, k: Array, causal: bool) -> Iterator[Score
     """Blocks that make up all scores of queries `[B, heads, T, D]` and keys `[B, kv_heads, S, D]`."""
     batch, heads, queries = q.shape[:3]
     groups, keys = k.shape[1:3]
-    limit = _CPU_SCORES if xp.__name__ == "numpy" else _GPU_SCORES
+    limit = block_sizes(xp).scores
     of_group = max(heads // groups * queries * keys, 1)
     few = max(limit // (of_group * groups), 1)
     whole = of_group * groups <= limit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -20,11 +19,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_int
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def need_four_axes(x: TensorType, name: str, layout: str) -> None:

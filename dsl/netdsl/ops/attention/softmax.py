@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
 from netdsl.ops.contract.base import (
@@ -21,11 +20,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_mask, normal_axes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -20,12 +19,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, normal_axes, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.elementary import Exp
 from netdsl.ops.numerics.functions import by_rows, dots, widen
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,15 @@ def operator(name: str, *inputs: str, internal: bool = False) -> Callable[[_OpCl
     return register
 
 
+def op_named(name: str, *attributes: Any) -> Op:
+    """The operator of that name, internal ones included, with these attributes.
+
+    For operators that cannot import each other, such as an operator and its adjoint.
+    """
+    construct: Callable[..., Op] = REGISTRY[name] if name in REGISTRY else INTERNAL[name]
+    return construct(*attributes)
+
+
 # -- samples for the conformance tests -----------------------------------------------------------
 
 

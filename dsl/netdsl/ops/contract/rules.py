@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from netdsl.dims import Apply, Dim, DimLike, dim
 from netdsl.ops.contract.base import OpError, Sizes, TypeMismatch
-from netdsl.types import TensorType, shape_text
+from netdsl.types import DType, TensorType, shape_text
+
+LIMITS: dict[DType, tuple[float, float]] = {
+    DType.F16: (-65504.0, 65504.0),
+    DType.BF16: (-3.3895313892515355e38, 3.3895313892515355e38),
+    DType.F32: (-3.4028234663852886e38, 3.4028234663852886e38),
+    DType.F64: (-1.7976931348623157e308, 1.7976931348623157e308),
+    DType.I8: (-(2**7), 2**7 - 1),
+    DType.U8: (0, 2**8 - 1),
+    DType.I32: (-(2**31), 2**31 - 1),
+    DType.I64: (-(2**63), 2**63 - 1),
+}
+"""The smallest and the largest number of each element type; the finite ones of floats."""
 
 
 def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis") -> int:
@@ -141,3 +154,26 @@ def share(size: Dim, parts: DimLike) -> Dim | None:
     """`size // parts`, or None where that is known to leave a rest; `parts` is not 0."""
     quotient = size // parts
     return quotient if could_equal(quotient * parts, size) else None
+
+
+def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
+    """Raise `OpError` where `dtype` has no such number, or is not the type of a truth value."""
+    if isinstance(value, bool) != (dtype is DType.BOOL):
+        raise OpError(f"cannot make {dtype} from {_text(value)}", attribute=attribute)
+    if isinstance(value, bool) or (isinstance(value, Dim) and not value.is_fixed):
+        return
+    number = value.value if isinstance(value, Dim) else value
+    low, high = LIMITS[dtype]
+    if dtype.is_float and isinstance(number, float) and not isfinite(number):
+        return
+    if (dtype.is_int and isinstance(number, float)) or not low <= number <= high:
+        raise OpError(f"cannot hold {number} in {dtype}", attribute=attribute, help="choose another `dtype`")
+
+
+def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
+    if any(size.compare(0) == -1 for size in given):
+        raise OpError(f"needs sizes of at least 0, and gets {shape_text(given)}", attribute=attribute)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

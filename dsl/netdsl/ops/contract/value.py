@@ -6,7 +6,8 @@ on values, and `apply`, add operators to the computation (its `Tape`), so that a
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy * (1 - y * y)
 
-A tape may be a whole graph or the program of a scan's cell; formulas do not know which.
+A tape may be a graph or the program of a scan's cell; formulas do not know which. Operators are looked up by
+name, since they import this module for their own gradients.
 """
 
 from __future__ import annotations
@@ -16,14 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Union
 
 from netdsl.dims import Dim, DimLike, dim, product
-from netdsl.ops.contract.base import Op
-from netdsl.ops.create.create import Constant
-from netdsl.ops.elementwise.arithmetic import Add, Divide, Multiply, Negate, Power, Subtract
-from netdsl.ops.elementwise.comparison import Equal, Greater, GreaterEqual, Less, LessEqual, Where
-from netdsl.ops.elementwise.elementary import Cast
-from netdsl.ops.reduce.reduce import Sum
-from netdsl.ops.shape.arrange import Expand, Transpose
-from netdsl.ops.shape.reshape import Reshape
+from netdsl.ops.contract.base import Op, op_named
 from netdsl.types import DType, TensorType
 
 Operand = Union["Value", float, int, Dim]
@@ -78,76 +72,78 @@ class Value:
         """`a` where these truth values hold, else `b`; at least one of the two is a value."""
         like = a if isinstance(a, Value) else b
         assert isinstance(like, Value)
-        return self.apply(Where(), like.lift(a), like.lift(b))
+        return self.apply(op_named("where"), like.lift(a), like.lift(b))
 
     # -- arithmetic, with broadcasting ------------------------------------------------------------
 
     def __add__(self, other: Operand) -> Value:
-        return self.apply(Add(), self.lift(other))
+        return self.apply(op_named("add"), self.lift(other))
 
     def __radd__(self, other: Operand) -> Value:
-        return self.lift(other).apply(Add(), self)
+        return self.lift(other).apply(op_named("add"), self)
 
     def __sub__(self, other: Operand) -> Value:
-        return self.apply(Subtract(), self.lift(other))
+        return self.apply(op_named("subtract"), self.lift(other))
 
     def __rsub__(self, other: Operand) -> Value:
-        return self.lift(other).apply(Subtract(), self)
+        return self.lift(other).apply(op_named("subtract"), self)
 
     def __mul__(self, other: Operand) -> Value:
-        return self.apply(Multiply(), self.lift(other))
+        return self.apply(op_named("multiply"), self.lift(other))
 
     def __rmul__(self, other: Operand) -> Value:
-        return self.lift(other).apply(Multiply(), self)
+        return self.lift(other).apply(op_named("multiply"), self)
 
     def __truediv__(self, other: Operand) -> Value:
-        return self.apply(Divide(), self.lift(other))
+        return self.apply(op_named("divide"), self.lift(other))
 
     def __rtruediv__(self, other: Operand) -> Value:
-        return self.lift(other).apply(Divide(), self)
+        return self.lift(other).apply(op_named("divide"), self)
 
     def __pow__(self, other: Operand) -> Value:
-        return self.apply(Power(), self.lift(other))
+        return self.apply(op_named("power"), self.lift(other))
 
     def __neg__(self) -> Value:
-        return self.apply(Negate())
+        return self.apply(op_named("negate"))
 
     # -- comparisons, which give truth values -----------------------------------------------------
 
     def __lt__(self, other: Operand) -> Value:
-        return self.apply(Less(), self.lift(other))
+        return self.apply(op_named("less"), self.lift(other))
 
     def __le__(self, other: Operand) -> Value:
-        return self.apply(LessEqual(), self.lift(other))
+        return self.apply(op_named("less_equal"), self.lift(other))
 
     def __gt__(self, other: Operand) -> Value:
-        return self.apply(Greater(), self.lift(other))
+        return self.apply(op_named("greater"), self.lift(other))
 
     def __ge__(self, other: Operand) -> Value:
-        return self.apply(GreaterEqual(), self.lift(other))
+        return self.apply(op_named("greater_equal"), self.lift(other))
 
     def equals(self, other: Operand) -> Value:
-        return self.apply(Equal(), self.lift(other))
+        return self.apply(op_named("equal"), self.lift(other))
 
     # -- shapes and element types -----------------------------------------------------------------
 
     def sum(self, over: Sequence[int], keepdims: bool = False) -> Value:
         """The sum over these axes; unlike the operator's, an empty list sums nothing."""
-        return self.apply(Sum(tuple(over), keepdims)) if over else self
+        return self.apply(op_named("sum", tuple(over), keepdims)) if over else self
 
     def reshape(self, shape: Sequence[DimLike]) -> Value:
         sizes = tuple(map(dim, shape))
-        return self if sizes == self.shape else self.apply(Reshape(sizes))
+        return self if sizes == self.shape else self.apply(op_named("reshape", sizes))
 
     def transpose(self, order: Sequence[int]) -> Value:
-        return self if list(order) == list(range(self.rank)) else self.apply(Transpose(tuple(order)))
+        return (
+            self if list(order) == list(range(self.rank)) else self.apply(op_named("transpose", tuple(order)))
+        )
 
     def expand(self, shape: Sequence[DimLike]) -> Value:
         sizes = tuple(map(dim, shape))
-        return self if sizes == self.shape else self.apply(Expand(sizes))
+        return self if sizes == self.shape else self.apply(op_named("expand", sizes))
 
     def cast(self, dtype: DType) -> Value:
-        return self if dtype is self.dtype else self.apply(Cast(dtype))
+        return self if dtype is self.dtype else self.apply(op_named("cast", dtype))
 
     def widened(self) -> Value:
         """In f32 where the elements are 16-bit floats, which cannot hold large counts."""
@@ -180,7 +176,7 @@ class Value:
         kind = dtype or self.dtype
         if isinstance(number, Dim) and kind.is_float:
             return self.constant(number, shape, DType.I64).cast(kind)
-        return self.make(Constant(number, tuple(map(dim, shape)), kind))
+        return self.make(op_named("constant", number, tuple(map(dim, shape)), kind))
 
     def zeros(self) -> Value:
         """Zeros of this value's type."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, product, symbol
 from netdsl.ops.contract.base import (
@@ -19,21 +18,15 @@ from netdsl.ops.contract.base import (
     bad,
     draw,
     example,
+    op_named,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype, share
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics.columns import columns, matrices, window_blocks
 from netdsl.ops.numerics.windows import LAYOUT, Windows, windows
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
-
-COPY_LIMIT = 2**28
-"""Bytes that copied windows may take at a time, where one row of outputs does not need more."""
-_CPU_COPY = 2**20
-_CPU_COLUMNS = 1024
-"""Columns from which a matrix product runs at full speed; copies of more leave the caches of a CPU."""
 
 
 def check_operands(x: TensorType, weight: TensorType, groups: int) -> None:
@@ -139,7 +132,7 @@ class Conv(Op):
             return y
         patches = found.view(xp, found.padded(xp, x, 0), counts)
         column = x.shape[1] * prod(weight.shape[2:]) * x.dtype.itemsize
-        for images, rows in blocks(xp, len(x), counts, column):
+        for images, rows in window_blocks(xp, len(x), counts, column):
             part = patches[images, :, rows]
             products = numerics.matmul(xp, matrices(weight, self.groups), columns(part, self.groups))
             sizes = (weight.shape[0], part.shape[0], *part.shape[2 : 2 + len(counts)])
@@ -149,11 +142,9 @@ class Conv(Op):
     def gradient(
         self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None
     ) -> tuple[Value, Value, Value | None]:
-        from netdsl.ops.conv.conv_gradient import ConvInputGradient, ConvWeightGradient
-
         where = (self.stride, self.pad, self.dilation, self.groups)
-        dx = dy.apply(ConvInputGradient(x.shape, *where), weight)
-        dweight = dy.apply(ConvWeightGradient(weight.shape, *where), x)
+        dx = dy.apply(op_named("conv_input_gradient", x.shape, *where), weight)
+        dweight = dy.apply(op_named("conv_weight_gradient", weight.shape, *where), x)
         return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
@@ -217,36 +208,3 @@ class Conv(Op):
         yield bad("`stride` of at least 1, and gets 0", cls(stride=(0,)), x, weight)
         yield bad("`dilation` of at least 1, and gets 0", cls(dilation=(0,)), x, weight)
         yield bad("gets C channels", cls(), tensor("f32", 2, symbol("C"), 7, 7), weight)
-
-
-def matrices(weight: Array, groups: int) -> Array:
-    """`[groups, O / groups, C / groups * window]` from a weight `[O, C / groups, *window]`."""
-    rows, *rest = weight.shape
-    return weight.reshape(groups, rows // groups, prod(rest))
-
-
-def columns(patches: Array, groups: int) -> Array:
-    """`[groups, C / groups * window, B * counts]` from `[B, C, *counts, *window]`: one column each."""
-    batch, channels, *rest = patches.shape
-    rank = len(rest) // 2
-    split = patches.reshape(batch, groups, channels // groups, *rest)
-    counts, window = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
-    ordered = split.transpose(1, 2, *window, 0, *counts)
-    return ordered.reshape(groups, channels // groups * prod(rest[rank:]), batch * prod(rest[:rank]))
-
-
-def blocks(xp: Module, batch: int, counts: Sequence[int], column: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of the batch and of the first spatial axis, so that windows of `column` bytes fit a copy."""
-    limit = COPY_LIMIT
-    if xp.__name__ == "numpy":
-        limit = min(max(_CPU_COPY, _CPU_COLUMNS * column), COPY_LIMIT)
-    rows = limit // max(column, 1) // prod(counts[1:])
-    whole = rows // counts[0]
-    if whole:
-        for first in range(0, batch, whole):
-            yield slice(first, first + whole), slice(None)
-        return
-    step = max(rows, 1)
-    for image in range(batch):
-        for row in range(0, counts[0], step):
-            yield slice(image, image + 1), slice(row, row + step)

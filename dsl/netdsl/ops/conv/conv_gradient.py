@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, product
 from netdsl.ops.contract.base import (
@@ -27,13 +26,12 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, same_dtype, sizes
-from netdsl.ops.conv.conv import Conv, blocks, columns, matrices
+from netdsl.ops.contract.value import Value
+from netdsl.ops.conv.conv import Conv
 from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics.columns import columns, matrices, window_blocks
 from netdsl.ops.numerics.windows import Windows, windows
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class ConvInputGradient(_ConvGradient):
         full = xp.zeros((*shape[:2], *found.extents(shape[2:])), dtype=kind)
         view = found.view(xp, full, counts)
         column = shape[1] * prod(weight.shape[2:]) * full.itemsize
-        for images, rows in blocks(xp, len(dy) if dy.size else 0, counts, column):
+        for images, rows in window_blocks(xp, len(dy) if dy.size else 0, counts, column):
             part = numerics.widen(xp, dy[images, :, rows])
             products = self._products(xp, part, numerics.widen(xp, weight))
             target = view[images, :, rows]
@@ -209,7 +207,7 @@ class ConvWeightGradient(_ConvGradient):
         found = windows(window, self.stride, self.pad, self.dilation)
         patches = found.view(xp, found.padded(xp, x, 0), counts)
         column = x.shape[1] * prod(window) * x.dtype.itemsize
-        for images, rows in blocks(xp, len(x), counts, column) if dy.size and total.size else ():
+        for images, rows in window_blocks(xp, len(x), counts, column) if dy.size and total.size else ():
             copied = numerics.widen(xp, columns(patches[images, :, rows], self.groups))
             flow = _as_columns(numerics.widen(xp, dy[images, :, rows]), self.groups)
             one, other = (copied, flow) if turned else (flow, copied)

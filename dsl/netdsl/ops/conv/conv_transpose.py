@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim, product
 from netdsl.ops.contract.base import (
@@ -24,15 +23,14 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import spread
-from netdsl.ops.conv.conv import COPY_LIMIT, Conv, add_bias, check_bias, check_groups, check_operands
+from netdsl.ops.contract.value import Value
+from netdsl.ops.conv.conv import Conv, add_bias, check_bias, check_groups, check_operands
 from netdsl.ops.conv.conv_gradient import ConvWeightGradient
 from netdsl.ops.numerics import functions as numerics
+from netdsl.ops.numerics.columns import COPY_LIMIT
 from netdsl.ops.numerics.windows import Windows, windows
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("conv_transpose", "x", "weight", "bias?")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
 
 from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.contract.base import (
@@ -19,45 +18,11 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import sizes
+from netdsl.ops.contract.rules import check_sizes, check_value, sizes
 from netdsl.ops.shape.slice import count
-from netdsl.types import DType, TensorType, shape_text, tensor
+from netdsl.types import DType, TensorType, tensor
 
 _ZERO = dim(0)
-LIMITS: dict[DType, tuple[float, float]] = {
-    DType.F16: (-65504.0, 65504.0),
-    DType.BF16: (-3.3895313892515355e38, 3.3895313892515355e38),
-    DType.F32: (-3.4028234663852886e38, 3.4028234663852886e38),
-    DType.F64: (-1.7976931348623157e308, 1.7976931348623157e308),
-    DType.I8: (-(2**7), 2**7 - 1),
-    DType.U8: (0, 2**8 - 1),
-    DType.I32: (-(2**31), 2**31 - 1),
-    DType.I64: (-(2**63), 2**63 - 1),
-}
-"""The smallest and the largest number of each element type; the finite ones of floats."""
-
-
-def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
-    """Raise `OpError` where `dtype` has no such number, or is not the type of a truth value."""
-    if isinstance(value, bool) != (dtype is DType.BOOL):
-        raise OpError(f"cannot make {dtype} from {_text(value)}", attribute=attribute)
-    if isinstance(value, bool) or (isinstance(value, Dim) and not value.is_fixed):
-        return
-    number = value.value if isinstance(value, Dim) else value
-    low, high = LIMITS[dtype]
-    if dtype.is_float and isinstance(number, float) and not isfinite(number):
-        return
-    if (dtype.is_int and isinstance(number, float)) or not low <= number <= high:
-        raise OpError(f"cannot hold {number} in {dtype}", attribute=attribute, help="choose another `dtype`")
-
-
-def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
-    if any(size.compare(0) == -1 for size in given):
-        raise OpError(f"needs sizes of at least 0, and gets {shape_text(given)}", attribute=attribute)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @operator("constant")

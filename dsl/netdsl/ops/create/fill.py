@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netdsl.dims import dim
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, Sizes, bad, example, operator
-from netdsl.ops.create.create import check_sizes
+from netdsl.ops.contract.rules import check_sizes
 from netdsl.types import DType, TensorType
 
 

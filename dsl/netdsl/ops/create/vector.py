@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
-from netdsl.ops.create.create import check_value
+from netdsl.ops.contract.rules import check_value
 from netdsl.types import DType, TensorType, tensor
 
 

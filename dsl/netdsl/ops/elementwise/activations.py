@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
 
 from netdsl.ops.contract.base import (
     Array,
@@ -19,11 +19,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Activation, Gated
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def _need_positive(value: float, attribute: str) -> None:
@@ -93,7 +91,7 @@ class LeakyRelu(Activation):
         return (x > 0) * x.dtype.type(1 - self.slope) + x.dtype.type(self.slope)
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         yield from (cls(), cls(0.25), cls(-1.5))
 
 
@@ -172,7 +170,7 @@ class Elu(Activation):
         return _exponential_second(xp, x, self.alpha, 1.0)
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         yield from (cls(), cls(2.5), cls(-0.5))
 
 
@@ -229,7 +227,7 @@ class Celu(Activation):
         return _exponential_second(xp, x, self.alpha, self.alpha)
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         yield from (cls(), cls(2.5), cls(0.125))
 
     @classmethod
@@ -263,7 +261,7 @@ class HardSigmoid(Activation):
         return ((line > 0) & (line < 1)) * x.dtype.type(self.alpha)
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         yield from (cls(), cls(0.25), cls(beta=0.25), cls(-0.5, 0.75))
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import Array, BadExample, Module, TypeMismatch, bad, operator
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.comparison import LogicalAnd
 from netdsl.ops.elementwise.elementary import Log
 from netdsl.ops.elementwise.kinds import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("add", "a", "b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.ops.contract.base import (
     Array,
@@ -20,11 +20,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import broadcast, need_bool, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @dataclass(frozen=True)

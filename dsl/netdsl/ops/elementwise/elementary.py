@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.ops.contract.base import (
     Array,
@@ -21,14 +21,11 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_number
-from netdsl.ops.create.create import LIMITS
+from netdsl.ops.contract.rules import LIMITS, need_number
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Activation, Unary
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("exp", "x")

@@ -1,19 +1,28 @@
-"""What elementwise operators share: one input or two, a check of the element type, sample inputs."""
+"""Base classes of elementwise operators, and the gradient that all activations share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, draw, draw_ints, example
+from netdsl.ops.contract.base import (
+    REGISTRY,
+    Array,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    bad,
+    draw,
+    draw_ints,
+    example,
+    operator,
+)
 from netdsl.ops.contract.rules import broadcast, need_bool, need_float, need_number, same_dtype
-from netdsl.ops.elementwise.activation_gradient import ActivationGradient
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import by_blocks, widen
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 _CHECKS = {"float": need_float, "number": need_number, "bool": need_bool}
 
@@ -136,7 +145,7 @@ class Activation(Op):
         return dy.apply(ActivationGradient(self), y if self.derivative_of_result else x)
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         """The operator with each attribute exercised."""
         yield cls()
 
@@ -164,3 +173,74 @@ class Gated(Activation):
     def gate(self, xp: Module, x: Array) -> Array:
         """The factor between 0 and 1."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Derivative(Op):
+    """Base of the derivatives of an activation: `dy` times a function of `at`, elementwise.
+
+    `at` is what `of.derivative` takes: the input of the activation, or its result.
+    """
+
+    of: Activation
+
+    def shape(self, dy: TensorType, at: TensorType) -> TensorType:
+        need_float(at, "at")
+        same_dtype(dy, at, ("dy", "at"))
+        return at
+
+    def forward(self, xp: Module, dy: Array, at: Array) -> Array:
+        def block(dy: Array, at: Array) -> Array:
+            return (widen(xp, dy) * self._factor(xp, widen(xp, at))).astype(dy.dtype, copy=False)
+
+        return by_blocks(xp, block, xp.broadcast_to(dy, at.shape), at)
+
+    def _factor(self, xp: Module, at: Array) -> Array:
+        raise NotImplementedError
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        smooth = (
+            c
+            for c in REGISTRY.values()
+            if issubclass(c, Activation) and c.derivative is not Activation.derivative
+        )
+        for op in (op for activation in smooth for op in activation.variants()):
+            low, high = (0.0, 1.0) if op.derivative_of_result else (-4.0, 4.0)
+            yield example(cls(op), draw(3, 5), draw(3, 5, low=low, high=high))
+            yield example(cls(op), draw(0, 4), draw(0, 4))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        some = next(c for c in REGISTRY.values() if issubclass(c, Activation))
+        yield bad("floating-point", cls(some()), tensor("i32", 3), tensor("i32", 3))
+        yield bad("f64 and f32", cls(some()), tensor("f64", 3), tensor("f32", 3))
+
+
+@operator("activation_gradient", "dy", "at", internal=True)
+@dataclass(frozen=True)
+class ActivationGradient(_Derivative):
+    """`dy` times the derivative of the activation `of`.
+
+    Inputs: `dy` and `at`, floats of one shape.
+    """
+
+    def _factor(self, xp: Module, at: Array) -> Array:
+        return self.of.derivative(xp, at)
+
+    def gradient(self, dy: Value, y: Value, inner: Value, at: Value) -> tuple[Value, Value]:
+        return dy.apply(self, at), (dy * inner).apply(ActivationSecondGradient(self.of), at)
+
+
+@operator("activation_second_gradient", "dy", "at", internal=True)
+@dataclass(frozen=True)
+class ActivationSecondGradient(_Derivative):
+    """`dy` times the second derivative of the activation `of`.
+
+    Inputs: `dy` and `at`, floats of one shape.
+    """
+
+    no_gradient = "is a second derivative: there are no third ones of activations"
+
+    def _factor(self, xp: Module, at: Array) -> Array:
+        return self.of.second_derivative(xp, at)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
-from netdsl.ops.contract.base import Array, BadExample, Module, Op, OpError, bad, operator
+from netdsl.ops.contract.base import Array, BadExample, Module, OpError, bad, operator
 from netdsl.ops.elementwise.kinds import Activation, Gated
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import tensor
@@ -98,7 +99,7 @@ class Gelu(Gated):
         return (1 - tanh * tanh) * (rate + x * (0.5 * bend - tanh * rate * rate))
 
     @classmethod
-    def variants(cls) -> Iterable[Op]:
+    def variants(cls) -> Iterable[Self]:
         yield from (cls(), cls("tanh"))
 
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -17,10 +16,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
+from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("stop_gradient", "x")

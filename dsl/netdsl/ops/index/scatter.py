@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import product
 from netdsl.ops.contract.base import (
@@ -22,13 +21,11 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_int, need_number, normal_axis, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
-from netdsl.ops.index.index import GatherElements
+from netdsl.ops.index.gather import GatherElements
 from netdsl.ops.numerics.indexing import from_front, grid, need_room
 from netdsl.types import DType, TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 _REDUCTIONS = {"none": None, "add": "add", "max": "maximum", "min": "minimum"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -22,11 +21,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_number, normal_axis
-from netdsl.ops.index.index import GatherElementsGradient
+from netdsl.ops.contract.value import Value
+from netdsl.ops.index.gather import GatherElementsGradient
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("top_k", "x")

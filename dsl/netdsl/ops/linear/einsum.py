@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from netdsl.dims import Dim, dim, product
 from netdsl.ops.contract.base import (
@@ -22,12 +22,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_number, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("einsum", "*xs")

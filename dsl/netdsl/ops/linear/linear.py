@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, product
 from netdsl.ops.contract.base import (
@@ -22,11 +21,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import broadcast, need_float, need_number, need_rank, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("matmul", "a", "b")

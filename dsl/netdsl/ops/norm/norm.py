@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import DimLike, symbol
 from netdsl.ops.contract.base import (
@@ -21,13 +20,11 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, normal_axes, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm_gradient import LayerNormGradient
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.numerics.moments import AxisSet, axis_set, centred
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def check_eps(eps: float) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, product
 from netdsl.ops.contract.base import (
@@ -26,12 +25,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, same_dtype, share
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import dots, row_blocks, widen
 from netdsl.ops.reduce.reduce import Mean
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def rows_gradient(

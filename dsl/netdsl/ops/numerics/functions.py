@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
 from netdsl.ops.contract.base import Array, Module
-
-_BLOCK = 16384
-"""Elements per pass on the CPU: a few temporaries of this size stay in the second-level cache."""
-_CACHED_BYTES = 2**19
-"""Bytes of whole rows per pass on the CPU."""
+from netdsl.ops.numerics.blocking import block_sizes, on_cpu
 
 
 def widen(xp: Module, x: Array) -> Array:
@@ -22,22 +18,20 @@ def by_blocks(xp: Module, function: Callable[..., Array], *xs: Array) -> Array:
     """`function(*xs)` for an elementwise function, in blocks that fit the cache of a CPU.
 
     The arrays are of one shape, and the result has the element type of the first.
-
-    A chain of NumPy calls reads and writes memory once per call; in blocks it stays in the cache,
-    which is several times faster. A GPU takes the whole array at once.
     """
-    if xp.__name__ != "numpy" or xs[0].size <= _BLOCK:
+    block = block_sizes(xp).elements
+    if xs[0].size <= block:
         return xp.asarray(function(*xs))
     flat = [x.reshape(-1) for x in xs]
     out = xp.empty_like(flat[0])
-    for start in range(0, out.size, _BLOCK):
-        out[start : start + _BLOCK] = function(*(x[start : start + _BLOCK] for x in flat))
+    for start in range(0, out.size, block):
+        out[start : start + block] = function(*(x[start : start + block] for x in flat))
     return out.reshape(xs[0].shape)
 
 
 def row_blocks(xp: Module, rows: int, row_bytes: int) -> Iterator[slice]:
     """Slices of `rows` rows that fit the cache of a CPU with a few temporaries; a GPU takes all at once."""
-    step = max(_CACHED_BYTES // max(row_bytes, 1), 1) if xp.__name__ == "numpy" else max(rows, 1)
+    step = max(block_sizes(xp).row_bytes // max(row_bytes, 1), 1)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
@@ -48,7 +42,7 @@ def by_rows(xp: Module, function: Callable[..., Array], axes: tuple[int, ...], *
     The arrays are of one shape, and the result has it too, with the element type of the first.
     """
     rank = xs[0].ndim
-    if xp.__name__ != "numpy" or axes != tuple(range(rank - len(axes), rank)) or xs[0].size == 0:
+    if not on_cpu(xp) or axes != tuple(range(rank - len(axes), rank)) or xs[0].size == 0:
         return xp.asarray(function(axes, *xs))
     size = prod(xs[0].shape[rank - len(axes) :])
     flat = [x.reshape(-1, size) for x in xs]
@@ -60,7 +54,7 @@ def by_rows(xp: Module, function: Callable[..., Array], axes: tuple[int, ...], *
 
 def dots(xp: Module, a: Array, b: Array) -> Array:
     """`sum(a * b)` over the last axis, without an array of products where NumPy runs."""
-    if xp.__name__ == "numpy":
+    if on_cpu(xp):
         return xp.vecdot(a, b)
     return xp.sum(a * b, axis=-1)
 
@@ -70,7 +64,7 @@ def matmul(xp: Module, a: Array, b: Array) -> Array:
 
     cuBLAS does so by itself; NumPy has no BLAS routine for 16-bit floats and is faster widened.
     """
-    if xp.__name__ == "numpy" and a.dtype.itemsize == 2:
+    if on_cpu(xp) and a.dtype.itemsize == 2:
         return xp.asarray(xp.matmul(widen(xp, a), widen(xp, b)).astype(a.dtype))
     return xp.asarray(xp.matmul(a, b))
 

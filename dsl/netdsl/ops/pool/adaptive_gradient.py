@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -21,12 +20,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, same_dtype, sizes, spread
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
-from netdsl.ops.pool.global_pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, bins
+from netdsl.ops.pool.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, bins
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def _need_result(pool: AdaptivePool, dy: TensorType, x: TensorType) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from netdsl.dims import DimLike, symbol
 from netdsl.ops.contract.base import (
@@ -19,17 +19,16 @@ from netdsl.ops.contract.base import (
     draw,
     draw_ints,
     example,
+    op_named,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_number, need_rank, spread
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.elementary import Abs, Sign
 from netdsl.ops.elementwise.stop_gradient import StopGradient
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT, Windows, windows
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def reduce_windows(xp: Module, combine: Callable[..., Array], x: Array, found: Windows, fill: float) -> Array:
@@ -195,9 +194,7 @@ class MaxPool(Pool):
         return reduce_windows(xp, xp.maximum, x, self.windows(x.shape[2:]), lowest(xp, x))
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        from netdsl.ops.pool.pool_gradient import MaxPoolGradient
-
-        return dy.apply(MaxPoolGradient(self), x)
+        return dy.apply(op_named("max_pool_gradient", self), x)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -230,9 +227,7 @@ class AvgPool(Pool):
         return (total / self.numbers(xp, x.shape[2:], found, total)).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        from netdsl.ops.pool.pool_gradient import PoolSpread
-
-        return dy.apply(PoolSpread(self, x.shape))
+        return dy.apply(op_named("pool_spread", self, x.shape))
 
     def numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
         """How many elements each window counts, as an array that broadcasts to `total`."""
@@ -282,10 +277,8 @@ class LpPool(Pool):
         return root(xp, total, self.p).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        from netdsl.ops.pool.pool_gradient import PoolSpread, WindowSum
-
-        total = WindowSum(self.size, self.stride, self.pad, self.dilation, self.ceil_mode)
-        flow = norm_slope(dy, y, self.p).apply(PoolSpread(total, x.shape))
+        total = op_named("window_sum", self.size, self.stride, self.pad, self.dilation, self.ceil_mode)
+        flow = norm_slope(dy, y, self.p).apply(op_named("pool_spread", total, x.shape))
         return (flow * power_slope(x, self.p)).cast(x.dtype)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.ops.contract.base import (
     Array,
@@ -20,13 +20,11 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_float, same_dtype, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import row_blocks, widen
 from netdsl.ops.numerics.windows import Windows
 from netdsl.ops.pool.pool import AvgPool, MaxPool, Pool, reduce_windows
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def _need_result(pool: Pool, dy: TensorType, x: TensorType) -> None:

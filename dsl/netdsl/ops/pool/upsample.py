@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim
 from netdsl.ops.contract.base import (
@@ -26,12 +25,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, sizes, spread
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("upsample", "x")

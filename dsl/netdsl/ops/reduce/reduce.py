@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.dims import product
 from netdsl.ops.contract.base import (
@@ -26,14 +26,12 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_mask, need_number, normal_axes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.arithmetic import Maximum
 from netdsl.ops.elementwise.elementary import Exp, IsFinite
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.numerics.moments import AxisSet, axis_set, wide_sum
 from netdsl.types import DType, TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def need_room_for_sums(x: TensorType) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -23,11 +22,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_bool, need_number, normal_axis
+from netdsl.ops.contract.value import Value
 from netdsl.ops.reduce.reduce import Reduction, need_room_for_sums
 from netdsl.types import DType, TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 class _Truth(Reduction):

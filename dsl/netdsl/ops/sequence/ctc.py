@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -21,11 +20,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_float, need_int
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.dims import Dim, symbol
 from netdsl.ops.contract.base import (
@@ -26,10 +26,8 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, normal_axis, same_dtype, share, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.contract.base import (
@@ -24,13 +23,10 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, sizes
-from netdsl.ops.create.create import check_value
+from netdsl.ops.contract.rules import check_value, need_float, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import DType, TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 _MODES = ("constant", "reflect", "edge", "wrap")
 

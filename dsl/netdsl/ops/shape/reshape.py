@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, product, symbol
 from netdsl.ops.contract.base import (
@@ -27,10 +26,8 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, normal_axes, normal_axis, share, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def need_count(x: TensorType, shape: Sequence[Dim], attribute: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, DimLike, dim, maximum, minimum, symbol
 from netdsl.ops.contract.base import (
@@ -25,10 +24,8 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import normal_axes, normal_axis
+from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def never_negative(size: Dim) -> bool:

@@ -20,8 +20,8 @@ from netdsl.ops.elementwise.arithmetic import Add
 from netdsl.ops.reduce.reduce import Sum
 from netdsl.ops.reduce.reduce_axis import CumSum
 from netdsl.ops.sequence.scan import Scan
-from netdsl.ops.shape.arrange import Transpose
 from netdsl.ops.shape.join import Concat
+from netdsl.ops.shape.rearrange import Transpose
 from netdsl.ops.shape.reshape import Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType

@@ -15,7 +15,7 @@ from netdsl.ops.attention.attention import Attention
 from netdsl.ops.attention.positions import Alibi
 from netdsl.ops.contract.base import Op
 from netdsl.ops.create.create import Constant
-from netdsl.ops.index.index import Gather
+from netdsl.ops.index.gather import Gather
 from netdsl.ops.reduce.reduce_axis import CumSum
 from netdsl.ops.sequence.scan import Scan
 from netdsl.types import TensorType

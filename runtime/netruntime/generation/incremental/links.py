@@ -26,19 +26,20 @@ from netdsl.ops.elementwise.activations import PRelu
 from netdsl.ops.elementwise.comparison import Where
 from netdsl.ops.elementwise.elementary import Cast, Clip
 from netdsl.ops.elementwise.kinds import Activation, Binary, Unary
-from netdsl.ops.index.index import Gather, GatherElements, OneHot
+from netdsl.ops.index.gather import Gather, GatherElements, OneHot
 from netdsl.ops.index.top_k import TopK
 from netdsl.ops.linear.einsum import Einsum
 from netdsl.ops.linear.linear import Linear, MatMul
+from netdsl.ops.norm.group_norm import GroupNorm, InstanceNorm
+from netdsl.ops.norm.local_response_norm import LocalResponseNorm
 from netdsl.ops.norm.norm import BatchNorm, LayerNorm
-from netdsl.ops.norm.norm_groups import GroupNorm, InstanceNorm, LocalResponseNorm
-from netdsl.ops.norm.norm_scale import L2Normalize, RMSNorm
+from netdsl.ops.norm.rms_norm import L2Normalize, RMSNorm
 from netdsl.ops.pool.pool import Pool
 from netdsl.ops.reduce.reduce import Reduction
 from netdsl.ops.reduce.reduce_axis import ArgMax, ArgMin, CumSum
-from netdsl.ops.shape.arrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.join import Concat, Split, Stack
 from netdsl.ops.shape.pad import Pad
+from netdsl.ops.shape.rearrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Flip, Roll, Slice
 from netdsl.types import TensorType

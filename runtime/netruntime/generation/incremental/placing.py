@@ -12,7 +12,7 @@ from functools import singledispatch
 from netdsl.ops.contract.base import Op
 from netdsl.ops.create.create import CausalMask, Constant, Range
 from netdsl.ops.create.fill import Ones, Zeros
-from netdsl.ops.shape.arrange import Expand, Rearrange
+from netdsl.ops.shape.rearrange import Expand, Rearrange
 from netdsl.ops.shape.reshape import Reshape
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType

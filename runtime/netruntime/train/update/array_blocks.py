@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.ops.numerics.blocking import block_sizes, on_cpu
+
 Array = Any
 """An array of NumPy or CuPy."""
 
-_CPU_BLOCK = 32768
-_DEVICE_BLOCK = 1 << 22
 SMALL = 1e-20
 """Sums of squares in f32 below this may have lost some that were too small."""
 
 
 def block_size(xp: ModuleType) -> int:
     """Elements of a pass: a few blocks fit the cache of a CPU; on a GPU they bound the scratch."""
-    return _CPU_BLOCK if xp.__name__ == "numpy" else _DEVICE_BLOCK
+    return block_sizes(xp).weights
 
 
 def compute_type(xp: ModuleType, array: Array) -> Any:
@@ -78,7 +78,7 @@ def quick_sum_squares(xp: ModuleType, array: Array) -> float:
     Many times faster than `sum_squares` on a CPU, and right to six digits for f32; infinite, or too small,
     where squares do not fit the element type.
     """
-    if xp.__name__ != "numpy" or array.dtype.itemsize == 2:
+    if not on_cpu(xp) or array.dtype.itemsize == 2:
         return float(sum_squares(xp, array))
     return math.fsum(float(np.vdot(part, part)) for (part,) in blocks(xp, array) if part.size)
 

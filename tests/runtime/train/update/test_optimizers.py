@@ -19,6 +19,7 @@ from optimizer_cases import (
     trajectory,
 )
 
+from netdsl.ops.numerics import blocking
 from netruntime.errors import TrainingError
 from netruntime.train.update.array_blocks import block_size
 from netruntime.train.update.optimizers import LAMB, MASTER, OPTIMIZERS, Lion, Optimizer, make_optimizer
@@ -118,7 +119,7 @@ def test_blocks_do_not_change_the_result(name: str, momentum: bool, monkeypatch:
     optimizer = make_optimizer(name, arguments)
     parts, whole = weight.copy(), weight.copy()
     kept = one_step(optimizer, parts, grad)
-    monkeypatch.setattr("netruntime.train.update.array_blocks._CPU_BLOCK", size)
+    monkeypatch.setattr(blocking, "CPU", blocking.BlockSizes(weights=size))
     kept_whole = one_step(optimizer, whole, grad)
     if name == "lamb":
         np.testing.assert_allclose(parts, whole, rtol=1e-12)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.contract.base import (
@@ -24,11 +23,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_int, normal_axis, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.indexing import add_at, from_front, grid, need_room
 from netdsl.types import DType, TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("gather", "x", "indices")

@@ -1,10 +1,9 @@
-"""Normalisations over the channels of one sample: group, instance, and local response."""
+"""Normalisations over the channels of one sample: group and instance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.contract.base import (
@@ -21,14 +20,10 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, share
+from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import affine, check_affine, check_eps, standardised
 from netdsl.ops.norm.norm_gradient import GroupNormGradient
-from netdsl.ops.norm.norm_local import LocalResponseNormGradient, neighbour_sums
-from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 def normalised_groups(
@@ -164,69 +159,3 @@ class InstanceNorm(Op):
         yield bad("`weight` of shape [3]", cls(), x, tensor("f32", 4))
         yield bad("one element type", cls(), x, tensor("f64", 3))
         yield bad("`eps` above 0", cls(0.0), x)
-
-
-@operator("local_response_norm", "x")
-@dataclass(frozen=True)
-class LocalResponseNorm(Op):
-    """`x / (k + alpha / size * s) ** beta`, where `s` sums `x²` over `size` neighbouring channels.
-
-    The window of channel `c` runs from `c - floor((size - 1) / 2)` to `c + ceil((size - 1) / 2)`, and ends
-    at the first and the last channel.
-
-    Args:
-        size: How many channels a window spans.
-        alpha: The scale of the mean square.
-        beta: The exponent.
-        k: Added to the scaled mean square, above 0.
-
-    Inputs: `x`, floats `[N, C, ...]`. f16 is computed in f32.
-
-    Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification", NIPS 2012; ONNX LRN.
-    """
-
-    size: int = 5
-    alpha: float = 1e-4
-    beta: float = 0.75
-    k: float = 1.0
-
-    def shape(self, x: TensorType) -> TensorType:
-        need_float(x)
-        need_rank(x, 2, layout="[N, C, ...]")
-        if self.size < 1:
-            raise OpError(f"needs `size` of at least 1, and gets {self.size}", attribute="size")
-        if not self.k > 0:
-            raise OpError(f"needs `k` above 0, and gets {self.k}", attribute="k")
-        if not self.alpha >= 0:
-            raise OpError(f"needs `alpha` of at least 0, and gets {self.alpha}", attribute="alpha")
-        return x
-
-    def cost(self, x: TensorType) -> Dim:
-        return x.size * self.size
-
-    def forward(self, xp: Module, x: Array) -> Array:
-        wide = widen(xp, x)
-        total = neighbour_sums(xp, xp.square(wide), (self.size - 1) // 2, self.size // 2)
-        scale = (self.k + self.alpha / self.size * total) ** self.beta
-        return xp.asarray(wide / scale).astype(x.dtype, copy=False)
-
-    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        return dy.apply(LocalResponseNormGradient(self.size, self.alpha, self.beta, self.k), x)
-
-    @classmethod
-    def examples(cls) -> Iterable[Example]:
-        yield example(cls(), draw(2, 7, 3, 4))
-        yield example(cls(3, 0.5, 0.5, 2.0), draw(2, 5, 3, 4, low=-3, high=3))
-        yield example(cls(4, 0.5), draw(2, 6, 3, 2, low=-3, high=3))
-        yield example(cls(9, 1.0), draw(1, 3, 2, 2))
-        yield example(cls(1, 1.0), draw(1, 3, 2, 2))
-        yield example(cls(), draw(0, 3, 2, 2))
-
-    @classmethod
-    def bad_examples(cls) -> Iterable[BadExample]:
-        x = tensor("f32", 2, 3, 4)
-        yield bad("[N, C, ...]", cls(), tensor("f32", 3))
-        yield bad("floating-point", cls(), tensor("i32", 2, 3))
-        yield bad("at least 1, and gets 0", cls(0), x)
-        yield bad("`k` above 0", cls(k=0.0), x)
-        yield bad("`alpha` of at least 0", cls(alpha=-1.0), x)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -21,13 +20,11 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import check_affine, check_eps
 from netdsl.ops.norm.norm_gradient import flow_in_parts, standardised_in_parts
 from netdsl.ops.numerics.functions import dots, row_blocks, widen
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 class _Channels:

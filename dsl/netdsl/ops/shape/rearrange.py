@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from netdsl.dims import Dim, product, symbol
 from netdsl.ops.contract.base import (
@@ -25,11 +25,9 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import normal_axis, sizes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.shape.reshape import need_count, with_shape
 from netdsl.types import TensorType, shape_text, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 _Size = TypeVar("_Size", Dim, int)
 

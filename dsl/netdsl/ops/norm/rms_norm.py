@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netdsl.ops.contract.base import (
     Array,
@@ -19,13 +18,11 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, normal_axes
+from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import affine, check_affine, check_eps, gradient_over
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.numerics.moments import axis_set
 from netdsl.types import TensorType, tensor
-
-if TYPE_CHECKING:
-    from netdsl.ops.contract.value import Value
 
 
 @operator("rms_norm", "x", "weight?")

@@ -1,0 +1,77 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netdsl.ops.contract.base import (
+    Array,
+    BadExample,
+    Example,
+    Module,
+    Op,
+    bad,
+    draw,
+    example,
+    operator,
+)
+from netdsl.ops.contract.rules import need_float
+from netdsl.ops.contract.value import Value
+from netdsl.ops.create.random import Bernoulli, Generator, check_chance, drawn
+from netdsl.types import TensorType, tensor
+
+
+@operator("dropout", "x")
+@dataclass(frozen=True)
+class Dropout(Op):
+    """Each element set to 0 with probability `p`; the others divided by `1 - p`, which keeps the mean.
+
+    Args:
+        p: The probability of dropping an element, from 0 to 1. At 0 the result is `x`, at 1 it is 0.
+
+    Inputs: `x`, any float shape.
+
+    Source: Srivastava et al., "Dropout", JMLR 2014; ONNX Dropout with `training_mode`.
+    """
+
+    is_random: ClassVar[bool] = True
+
+    p: float = 0.5
+
+    def shape(self, x: TensorType) -> TensorType:
+        need_float(x)
+        check_chance(self.p)
+        return x
+
+    def forward(self, xp: Module, x: Array, *, rng: Generator) -> Array:
+        if self.p == 1:
+            return xp.zeros_like(x)
+        keep = drawn(xp, rng.random, x.shape) < 1 - self.p  # as `bernoulli`, so that its parts draw the same
+        kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
+        return kept.astype(x.dtype, copy=False)
+
+    def in_parts(self, x: Value) -> Value:
+        """`x` times a mask that the backward pass uses again."""
+        if self.p == 0:
+            return x
+        if self.p == 1:
+            return x.zeros()
+        keep = x.make(Bernoulli(x.shape, 1 - self.p)).cast(x.dtype)
+        return x * (keep * (1 / (1 - self.p)))
+
+    @classmethod
+    def examples(cls) -> Iterable[Example]:
+        yield example(cls(), draw(2, 3))
+        yield example(cls(0.1), draw(2, 3, 4))
+        yield example(cls(0.0), draw(4))
+        yield example(cls(1.0), draw(4))
+        yield example(cls(), draw())
+        yield example(cls(), draw(0, 3))
+
+    @classmethod
+    def bad_examples(cls) -> Iterable[BadExample]:
+        yield bad("floating-point", cls(), tensor("i64", 3))
+        yield bad("from 0 to 1, and gets -0.1", cls(-0.1), tensor("f32", 3))
+        yield bad("from 0 to 1, and gets nan", cls(float("nan")), tensor("f32", 3))
