@@ -42,7 +42,7 @@ BANNED = {
 """Phrases, as patterns of words, and what to write instead."""
 PATTERNS = {re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE): advice for phrase, advice in BANNED.items()}
 PAGES = ("README.md", "CHANGELOG.md", "docs/*.md", "dsl/**/*.md", "examples/**/*.md", "benchmarks/**/*.md")
-NETWORKS = ("dsl/**/*.net", "examples/*.net")
+NETWORKS = ("dsl/**/*.net", "runtime/**/*.net", "examples/*.net")
 SCRIPTS = ("examples/**/*.py", "benchmarks/*.py", "docs/*.py")
 PACKAGES = ("dsl/**/*.py", "runtime/**/*.py")
 LATER = {
