@@ -22,7 +22,7 @@ from netruntime.readers.inputs import read_input
 from netruntime.readers.resize import resize_pictures
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.pictures import confusion_table, confusion_text, half_blocks, shade_text
-from netruntime.train.run import Request, prepare
+from netruntime.train.run import TrainRequest, prepare
 
 AUGMENT = "shift=2"
 HOLDOUT = 0.2
@@ -61,7 +61,7 @@ def learn_digits(console: Console, epochs: int | None = None) -> Learnt:
     examples are not beside the package.
     """
     began = time.perf_counter()
-    request = Request(
+    request = TrainRequest(
         places.example("lenet5"),
         places.data("digits.npz"),
         holdout=HOLDOUT,

@@ -26,7 +26,7 @@ from demo.sentences import model_folder
 from netruntime.charts import Chart, Series, line_charts
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, StepEvent
-from netruntime.train.run import Request, prepare
+from netruntime.train.run import TrainRequest, prepare
 
 SOURCE = EXAMPLES / "minilm_classifier.net"
 DATA = EXAMPLES / "data" / "sentences.csv"
@@ -101,7 +101,7 @@ class Result:
 def learn(variant: Variant, seed: int, epochs: int | None) -> Result:
     """Train in this process."""
     published = model_folder()
-    request = Request(
+    request = TrainRequest(
         SOURCE,
         DATA,
         holdout=HOLDOUT,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import netruntime as nr
-from netruntime.train.run import Request, prepare
+from netruntime.train.run import TrainRequest, prepare
 from zoo.examples import EXAMPLES
 
 DATA = EXAMPLES / "data" / "digits.npz"
@@ -49,7 +49,7 @@ def test_the_bound_rises_on_digits_held_out(vae: ModuleType) -> None:
 
 def test_the_parts_held_out_are_those_of_the_run(vae: ModuleType, gan: ModuleType) -> None:
     for source in ("digits_vae.net", "digits_gan.net"):
-        run = prepare(Request(EXAMPLES / source, DATA, holdout=0.2, settings={"seed": 4}))
+        run = prepare(TrainRequest(EXAMPLES / source, DATA, holdout=0.2, settings={"seed": 4}))
         train, held = (part.rows(np.arange(5))["image"] for part in (run.train, run.valid))
         known, unseen = (part["image"][:5] for part in gan.digits(4))
         np.testing.assert_allclose(np.asarray(train).reshape(5, 64), known.reshape(5, 64), atol=1e-6)
@@ -79,7 +79,7 @@ def test_losses_stay_in_their_bands_and_samples_come_near_the_digits(gan: Module
 
 
 def test_each_section_changes_its_own_model_only(gan: ModuleType) -> None:
-    run = prepare(Request(gan.SOURCE, DATA))
+    run = prepare(TrainRequest(gan.SOURCE, DATA))
     for phase in run.trainer.phases:
         own = phase.name.capitalize()
         assert phase.step.trained

@@ -14,7 +14,7 @@ import pytest
 import netruntime as nr
 from demo.sentences import model_folder
 from netruntime.data import DataOptions
-from netruntime.train.run import Request, Run, prepare
+from netruntime.train.run import Run, TrainRequest, prepare
 from zoo.examples import EXAMPLES, Array, load_varied, renamed
 
 SOURCE = EXAMPLES / "minilm_classifier.net"
@@ -50,7 +50,7 @@ def rows() -> dict[str, list[object]]:
 def ready(checkpoint: Path | None, lines: Mapping[str, str], **settings: object) -> Run:
     settings = {"batch_size": 4, "epochs": 2, **settings}
     return prepare(
-        Request(SOURCE, rows(), weights=checkpoint, overrides=lines, config=SMALL, settings=settings)
+        TrainRequest(SOURCE, rows(), weights=checkpoint, overrides=lines, config=SMALL, settings=settings)
     )
 
 
@@ -152,7 +152,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_of_sentences_becomes_ids_and_masks(tokenizer: Path, tmp_path: Path) -> None:
     table = tmp_path / "sentences.csv"
     table.write_text("sentence,label\nThe rain falls hard,weather\nThe soup boils,cooking\n", "utf-8")
-    run = prepare(Request(SOURCE, table, config=SMALL, options=DataOptions(tokenizer=tokenizer)))
+    run = prepare(TrainRequest(SOURCE, table, config=SMALL, options=DataOptions(tokenizer=tokenizer)))
     batch = run.train.rows([0, 1])
     assert batch["ids"].tolist() == [[1, 4, 5, 8, 9, 2], [1, 4, 6, 7, 2, 0]]
     assert batch["keep"].tolist() == [[True] * 6, [True] * 5 + [False]]

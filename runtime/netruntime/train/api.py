@@ -19,12 +19,13 @@ from netruntime.engine.weights import Given
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
+from netruntime.train.records.facts import Provenance
 from netruntime.train.rows import open_rows
-from netruntime.train.run import Request, prepare
+from netruntime.train.run import Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
 
 Note = Callable[[str], None]
-"""Is told in words what a user should know, such as how data were made to fit."""
+"""Called with a text that a user should know, such as how data were made to fit."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def fit(
         config: Values for entries of the file's `config`.
         options: How the data are read and made to fit.
         augment: What is done to training pictures: `"flip,shift=2"`.
-        watchers: Are told of every step and every epoch.
-        note: Is told in words what a user should know, such as how data were made to fit.
+        watchers: Observers of every step and every epoch.
+        note: Called with each text that a user should know, such as how data were made to fit.
         **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
             `patience`, `ema`, `seed`.
 
@@ -98,14 +99,8 @@ def fit(
         DataInputError: data that cannot be read or does not fit (E1000 to E1049, E0850 to E0852).
         NetError, WeightsError, DeviceError: as `netruntime.load`.
     """
-    unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
-    if unknown:
-        raise TypeError(
-            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(CALLER_SETTINGS))}"
-        )
-    if valid is not None and holdout:
-        raise TypeError("fit() takes `valid` or `holdout`: both say what to validate on")
-    request = Request(
+    _check_arguments(settings, both=valid is not None and bool(holdout))
+    request = TrainRequest(
         source=source,
         data=data,
         valid=valid,
@@ -121,14 +116,38 @@ def fit(
         options=options or DataOptions(),
         augment=augment,
     )
-    run = prepare(request, watchers, note)
-    for text in run.notes:
-        note(text)
-    with run:
+    return _trained(request, watchers, note)
+
+
+def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
+    unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
+    if unknown:
+        raise TypeError(
+            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(CALLER_SETTINGS))}"
+        )
+    if both:
+        raise TypeError("fit() takes `valid` or `holdout`: both say what to validate on")
+
+
+def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note) -> Trained:
+    from netruntime.train.records.finish import finish  # draws, which takes long to import
+
+    with prepare(request, watchers, note) as run:
+        for text in run.notes:
+            note(text)
         run.loop.run()
-        run.finish("netruntime.fit(..)")
-    host = run.trainer.host_weights()
-    return Trained(source, host, tuple(run.loop.history), run.trainer.step, device, request.config)
+        finish(run, _provenance(run))
+    host, history = run.trainer.host_weights(), tuple(run.loop.history)
+    return Trained(request.source, host, history, run.trainer.step, request.device, request.config)
+
+
+def _provenance(run: Run) -> Provenance:
+    """What the card says of a run from Python."""
+    file = run.checked.phases[0].span.source.name
+    if run.request.out is None or not Path(file).is_file():  # a text has no name to load it by
+        return Provenance("netruntime.fit(..)", language="python")
+    use = f"net = netruntime.load({file!r}, {str(run.weights_file(run.request.out))!r})"
+    return Provenance("netruntime.fit(..)", (use,), "python")
 
 
 @dataclass(frozen=True)
@@ -175,7 +194,7 @@ def evaluate(
         names, device, train, config, options: As `fit` takes them.
         augment: What was done to training pictures; only `normalise` is done here.
         batch_size: Rows that are computed together.
-        note: Is told in words what a user should know.
+        note: Called with each text that a user should know.
 
     Raises:
         TrainingError: E1073 where the file has no `train` section.

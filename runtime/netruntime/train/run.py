@@ -14,7 +14,7 @@ from netdsl.model import Checked, Phase
 from netdsl.recipes import RunSettings
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
 from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
-from netruntime.engine.backends import open_device
+from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.weights import Given
 from netruntime.errors import TrainingError, shown
@@ -37,7 +37,7 @@ LOG = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainRequest:
     """What to train, on what, and how.
 
     Args:
@@ -78,16 +78,27 @@ class Request:
 class Run:
     """A run that is ready to go: `run.loop.run()` trains."""
 
-    request: Request
+    request: TrainRequest
     checked: Checked
-    settings: RunSettings
-    trainer: Trainer
-    evaluator: Evaluator
-    train: Dataset
-    valid: Dataset | None
     loop: Loop
     notes: tuple[str, ...]
     log: MetricsLog | None = None
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.loop.settings
+
+    @property
+    def trainer(self) -> Trainer:
+        return self.loop.trainer
+
+    @property
+    def train(self) -> Dataset:
+        return self.loop.data
+
+    @property
+    def valid(self) -> Dataset | None:
+        return self.loop.valid
 
     def __enter__(self) -> Run:
         return self
@@ -98,30 +109,12 @@ class Run:
         if self.loop.checkpoints is not None:
             self.loop.checkpoints.close()
 
-    def finish(self, command: str) -> None:
-        """Write what a run leaves to be used and read: the last weights, the curves, the card.
-
-        Args:
-            command: What was typed, for the card.
-
-        Raises:
-            TrainingError: E1052, E1055 where the system refuses.
-        """
-        from netruntime.train.records.finish import write_records  # draws, which takes long to import
-
-        out = self.request.out
-        if out is None or self.log is None:
-            return
-        save_weights(out / LAST, self.trainer.host_weights())
-        if self.loop.has_ended_an_epoch:
-            write_records(self, self.log.path, self.weights_file(out), command)
-
     def weights_file(self, out: Path) -> Path:
         """The weights to use: the best ones, or the last where no epoch had a figure to be the best by."""
         return out / BEST if (out / BEST).is_file() else out / LAST
 
 
-def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
+def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
     """Everything that can go wrong before the first step: the file, the device, the weights, the data.
 
     Raises:
@@ -133,51 +126,52 @@ def prepare(request: Request, watchers: Sequence[Watcher] = (), note: Note = lam
         raise TrainingError.make("E1076", "a run is resumed from its folder, and none is named", help=help)
     module = open_module(request.source)
     checked = check(module, request.config, training=True, train=request.overrides)
-    phases = checked.phases
     plain = check(module, request.config, train=request.overrides).phases
-    settings = settings_of(phases, request.settings)
+    settings = settings_of(checked.phases, request.settings)
     device = open_device(request.device)
-    given = None if request.resume else request.weights  # those of the checkpoint take their place
-    first = first_weights(phases, settings.seed, given, checked.weights, request.names)
+    trainer, notes = _open_trainer(request, checked, settings, device)
+    train, valid, augment = open_both(checked.phases, request, settings.seed, note)
+    loop = Loop(
+        trainer,
+        Evaluator(plain, device, augment.for_evaluation() if augment else None),
+        train,
+        valid,
+        settings,
+        augment=augment,
+        watchers=watchers,
+    )
+    run = Run(request, checked, loop, (*notes, *train.notes))
+    if request.out is not None:
+        loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)
+        loop.on_best = _saving_best(request.out)
+        loop.checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
+        try:
+            _open_folder(run, request.out, loop.checkpoints)
+        except BaseException:
+            loop.checkpoints.close()
+            raise
+    return run
+
+
+def _open_trainer(
+    request: TrainRequest, checked: Checked, settings: RunSettings, device: Device
+) -> tuple[Trainer, tuple[str, ...]]:
+    """The trainer with its first weights, and what to say about where they are from."""
+    start = None if request.resume else request.weights  # those of the checkpoint take their place
+    first = first_weights(checked.phases, settings.seed, start, checked.weights, request.names)
     trainer = Trainer(
-        phases,
+        checked.phases,
         first.arrays,
         device,
         seed=settings.seed,
         ema=settings.ema,
         check_finite=request.check_finite,
     )
-    train, valid, augment = open_both(phases, request, settings.seed, note)
-    evaluator = Evaluator(plain, device, augment.for_evaluation() if augment else None)
-    facts = {} if request.out is None else run_facts(module.source.text, phases, settings, train, valid)
-    checkpoints = None
-    if request.out is not None:
-        checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
-    loop = Loop(
-        trainer,
-        evaluator,
-        train,
-        valid,
-        settings,
-        augment=augment,
-        checkpoints=checkpoints,
-        watchers=watchers,
-        on_best=None if request.out is None else _saving_best(request.out),
-        facts=facts,
-    )
-    notes = (*first.notes, *train.notes)
-    run = Run(request, checked, settings, trainer, evaluator, train, valid, loop, notes)
-    if request.out is not None and checkpoints is not None:
-        try:
-            _open_folder(run, request.out, checkpoints)
-        except BaseException:
-            checkpoints.close()
-            raise
-    return run
+    return trainer, first.notes
 
 
 def open_both(
-    phases: Sequence[Phase], request: Request, seed: int, note: Note
+    phases: Sequence[Phase], request: TrainRequest, seed: int, note: Note
 ) -> tuple[Dataset, Dataset | None, Augment | None]:
     """The rows to train on, those to validate on, and what is done to pictures."""
     options = request.options
@@ -210,21 +204,21 @@ def _saving_best(out: Path) -> Callable[[Trainer, EpochEvent], None]:
 
 
 def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
-    """Take the folder of a run, and stand where its newest checkpoint stands if it is resumed."""
+    """Lock the run folder and, when resuming, restore its newest checkpoint."""
     checkpoints.open()
-    found = checkpoints.newest()
+    newest = checkpoints.newest()
     if run.request.resume:
-        if found is None:
+        if newest is None:
             help = "leave out --resume to start, or name the folder of the run"
             raise TrainingError.make(
                 "E1076", f"there is no checkpoint in {shown(out)} to go on from", help=help
             )
-        check_facts(found.state.get("facts", {}), run.loop.facts)
-        run.loop.restore(found)
-    elif found is not None:
+        check_facts(newest.state.get("facts", {}), run.loop.facts)
+        run.loop.restore(newest)
+    elif newest is not None:
         help = "go on with --resume, or name another folder with --out"
         raise TrainingError.make(
-            "E1076", f"{shown(out)} holds a run already, at step {found.step}", help=help
+            "E1076", f"{shown(out)} holds a run already, at step {newest.step}", help=help
         )
     run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
     run.loop.watchers.append(run.log)

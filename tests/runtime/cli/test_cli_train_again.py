@@ -86,9 +86,9 @@ def test_a_stop_at_the_end_of_an_epoch_saves_once(here: Path) -> None:
         def on_epoch(self, event: object) -> None:
             run.loop.stop_asked = True
 
-    from netruntime.train.run import Request, prepare
+    from netruntime.train.run import TrainRequest, prepare
 
-    with prepare(Request("m.net", "rows.npz", out=Path("r"), settings={"epochs": 3}), [Stops()]) as run:
+    with prepare(TrainRequest("m.net", "rows.npz", out=Path("r"), settings={"epochs": 3}), [Stops()]) as run:
         run.loop.run()
     assert [path.name for path in Path("r/checkpoints").glob("step-*")] == ["step-00000001"]
 

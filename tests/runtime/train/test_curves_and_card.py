@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from netruntime import read_weights
+from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
 from netruntime.errors import TrainingError
 from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts, card_text
 from netruntime.train.records.curves import curves, smoothed, write_curves
-from netruntime.train.records.facts import total_seconds
-from netruntime.train.run import Request, Run, prepare
+from netruntime.train.records.facts import Provenance, total_seconds
+from netruntime.train.records.finish import finish
+from netruntime.train.run import Run, TrainRequest, prepare
 
 
 def step_line(step: int, phase: str = "", loss: float | None = 0.5) -> dict:
@@ -190,7 +192,7 @@ def run_of(folder: Path, name: str = "run") -> Run:
     np.savez(folder / "data.npz", x=chance.normal(size=(40, 4)), label=chance.integers(0, 2, 40))
     (folder / "small.net").write_text(NET)
     return prepare(
-        Request(
+        TrainRequest(
             folder / "small.net",
             folder / "data.npz",
             holdout=0.25,
@@ -205,7 +207,8 @@ def test_what_a_run_leaves_to_be_read(tmp_path: Path) -> None:
     best = tmp_path / "run" / "best.safetensors"
     with run_of(tmp_path) as run:
         run.loop.run()
-        run.finish("netrun train small.net")
+        use = usage_lines(run, run.weights_file(tmp_path / "run"))
+        finish(run, Provenance("netrun train small.net", use))
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"curves.svg", "card.md", "metrics.jsonl"}
     card = (tmp_path / "run" / "card.md").read_text()
     count = sum(array.size for array in read_weights(best).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from small_runs import SOURCE, rows
 import netruntime as nr
 from netdsl.diagnostics import NetError
 from netruntime.train.events import EpochEvent, StepEvent
-from netruntime.train.run import Request, prepare
+from netruntime.train.records.facts import Provenance
+from netruntime.train.records.finish import finish
+from netruntime.train.run import TrainRequest, prepare
 
 
 class Recorder:
@@ -51,7 +54,7 @@ def test_labels_are_those_of_the_section_and_every_class_is_held_out() -> None:
     data = rows(200)
     data["label"] = np.array([0] * 190 + [1] * 5 + [2] * 5, np.int32)
     for seed in range(3):
-        with prepare(Request(SOURCE, data, holdout=0.2, settings={"seed": seed})) as run:
+        with prepare(TrainRequest(SOURCE, data, holdout=0.2, settings={"seed": seed})) as run:
             assert run.train.labels == ("label",)
             assert run.valid is not None
             held = data["label"][run.valid.indices]
@@ -100,7 +103,7 @@ def test_the_average_of_the_weights_is_what_counts() -> None:
 
 def test_frozen_weights_stay_and_have_no_state() -> None:
     source = SOURCE.replace("epochs = 4", 'epochs = 1\n  freeze "fc1.*"')
-    run = prepare(Request(source, rows()))
+    run = prepare(TrainRequest(source, rows()))
     before = {name: np.array(array) for name, array in run.trainer.weights.items()}
     assert not any(label.startswith("fc1") for label in run.trainer.phases[0].state.slots)
     run.loop.run()
@@ -113,7 +116,7 @@ def test_what_is_frozen_costs_nothing() -> None:
     counts = []
     for line in ("", 'freeze "fc1.*", "bn.*"'):
         step = (
-            prepare(Request(SOURCE.replace("epochs = 4", f"epochs = 1\n  {line}"), rows()))
+            prepare(TrainRequest(SOURCE.replace("epochs = 4", f"epochs = 1\n  {line}"), rows()))
             .trainer.phases[0]
             .step
         )
@@ -142,7 +145,7 @@ train make {
 def test_phases_alternate_each_over_its_own_weights() -> None:
     points = {"point": np.random.default_rng(0).normal(2, 1, size=(64, 2)).astype(np.float32)}
     told = Recorder()
-    run = prepare(Request(TWO, points, settings={"epochs": 1, "batch_size": 16}), [told])
+    run = prepare(TrainRequest(TWO, points, settings={"epochs": 1, "batch_size": 16}), [told])
     run.loop.run()
     assert [event.phase for event in told.steps] == ["judge", "make"] * 4
     judge, make = run.trainer.phases
@@ -154,7 +157,7 @@ def test_a_phase_can_take_part_in_each_second_step() -> None:
     points = {"point": np.random.default_rng(0).normal(2, 1, size=(64, 2)).astype(np.float32)}
     source = TWO.replace('over "Make.*"', 'every = 2\n  over "Make.*"')
     told = Recorder()
-    run = prepare(Request(source, points, settings={"epochs": 1, "batch_size": 16}), [told])
+    run = prepare(TrainRequest(source, points, settings={"epochs": 1, "batch_size": 16}), [told])
     run.loop.run()
     assert [event.phase for event in told.steps] == ["judge", "make", "judge"] * 2
     assert failure(source.replace("every = 2", "every = 0"), points).code == "E1072"
@@ -186,14 +189,14 @@ class StopAt:
 def run_with_stops(folder: Path, stops: list[int], **settings: Any) -> Any:
     """Train in as many pieces as there are stops, and to the end; the last run."""
     for number, stop in enumerate([*stops, None]):
-        request = Request(SOURCE, rows(), holdout=0.2, out=folder, resume=number > 0, settings=settings)
+        request = TrainRequest(SOURCE, rows(), holdout=0.2, out=folder, resume=number > 0, settings=settings)
         with prepare(request) as run:
             if stop is not None:
                 stopper = StopAt(stop)
                 stopper.loop = run.loop
                 run.loop.watchers.append(stopper)
             run.loop.run()
-            run.finish("test")
+            finish(run, Provenance("test"))
     return run
 
 
@@ -219,7 +222,7 @@ def test_accumulation_resumes_inside_an_epoch(tmp_path: Path) -> None:
 
 def test_a_run_can_be_made_longer(tmp_path: Path) -> None:
     run_with_stops(tmp_path, [])
-    request = Request(SOURCE, rows(), holdout=0.2, out=tmp_path, resume=True, settings={"epochs": 6})
+    request = TrainRequest(SOURCE, rows(), holdout=0.2, out=tmp_path, resume=True, settings={"epochs": 6})
     with prepare(request) as run:
         run.loop.run()
     assert [event.epoch for event in run.loop.history] == [4, 5]
@@ -323,6 +326,17 @@ def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "checkpoints").glob("step-*")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["step"] == 8
+
+
+def test_the_card_of_a_run_from_python_says_how_its_weights_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "small.net").write_text(SOURCE)
+    nr.fit(tmp_path / "small.net", rows(), out=tmp_path / "a", epochs=1)
+    use = re.findall(r"```python\n(net = .*)\n```", (tmp_path / "a" / "card.md").read_text())
+    names: dict[str, Any] = {"netruntime": nr}
+    exec(use[0], names)
+    assert names["net"](x=rows()["x"]).shape == (120, 3)
+    nr.fit(SOURCE, rows(), out=tmp_path / "b", epochs=1)
+    assert "## Use" not in (tmp_path / "b" / "card.md").read_text()
 
 
 def test_each_device_learns_the_same(device: str) -> None:

@@ -12,19 +12,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
 from netruntime.cli.common.output import note, print_json, told_warnings
 from netruntime.cli.common.sources import open_source
+from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.progress import TrainingProgress
+from netruntime.train.records.facts import Provenance
+from netruntime.train.records.finish import finish
 from netruntime.train.records.jsonl import plain
 from netruntime.train.records.tensorboard import TensorBoardLog
-from netruntime.train.run import BEST, LAST, Run, prepare
-from netruntime.train.run import Request as RunRequest
+from netruntime.train.run import BEST, LAST, Run, TrainRequest, prepare
 
 RUNS = Path("runs")
-NUMBERS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "save_every", "seed")
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ class TrainOptions:
         number = next(n for n in range(1, 10_000) if not _numbered(base, n).exists())
         return _numbered(base, number)
 
-    def run(self, out: Path | None) -> RunRequest:
+    def train_request(self, out: Path | None) -> TrainRequest:
         """The settings of the run."""
         lr = {} if self.lr is None else {"optimizer.lr": self.lr}
-        return RunRequest(
+        return TrainRequest(
             source=self.file,
             data=list(self.data),
             valid=list(self.valid) or None,
@@ -84,7 +86,7 @@ class TrainOptions:
             weights=self.weights,
             names=self.names,
             device=self.device,
-            settings={name: getattr(self, name) for name in NUMBERS},
+            settings={name: getattr(self, name) for name in CALLER_SETTINGS},
             overrides={**self.overrides, **lr},
             config=self.settings,
             options=DataOptions(**self.reading),
@@ -109,14 +111,15 @@ def train_model(options: TrainOptions) -> int:
     open_source(options.file)
     out = options.folder
     say = (lambda text: None) if options.as_json else note
-    with prepare(options.run(out), note=say) as run, _stopping(run):
+    with prepare(options.train_request(out), note=say) as run, _stopping(run):
         for text in (*run.notes, *_already_over(run)):
             say(text)
         with ExitStack() as stack:
             run.loop.watchers += [stack.enter_context(w) for w in _watchers(options, run, out)]
             run.loop.run()
         with told_warnings(say):
-            run.finish(shlex.join(["netrun", *sys.argv[1:]]))
+            use = usage_lines(run, run.weights_file(out)) if out is not None else ()
+            finish(run, Provenance(shlex.join(["netrun", *sys.argv[1:]]), use))
     return _report(options, run, out)
 
 

@@ -34,7 +34,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """All that a card tells.
+    """All that a card says.
 
     Attributes:
         model: The model's name.
@@ -58,7 +58,8 @@ class CardFacts:
         train, valid: The figures of the last epoch.
         best: The figures of the best epoch, on the data that decide.
         classes: The names of the classes, for confusion matrices.
-        use: Command lines that use the weights.
+        use: Commands or calls that use the weights.
+        language: What they and the command are written in: `sh` or `python`.
     """
 
     model: str
@@ -88,6 +89,7 @@ class CardFacts:
     best: Figures = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     use: tuple[str, ...] = ()
+    language: str = "sh"
 
 
 def card_text(facts: CardFacts) -> str:
@@ -99,7 +101,7 @@ def card_text(facts: CardFacts) -> str:
         _training(facts),
         _figures(facts),
         *_confusions(facts),
-        ["## Use", "", *_code("\n".join(facts.use), "sh")] if facts.use else [],
+        ["## Use", "", *_code("\n".join(facts.use), facts.language)] if facts.use else [],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -135,7 +137,7 @@ def _training(facts: CardFacts) -> list[str]:
         f"- Versions: {', '.join(f'{name} {version}' for name, version in facts.versions.items())}",
         "- Command:",
         "",
-        *_code(facts.command, "sh"),
+        *_code(facts.command, facts.language),
     ]
     return lines
 

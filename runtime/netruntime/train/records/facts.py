@@ -1,4 +1,4 @@
-"""What the card of a run tells, gathered from the run, its log and its files."""
+"""What the card of a run says, gathered from the run, its log and its files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,21 +18,32 @@ from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
 from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts
-
-if TYPE_CHECKING:
-    from netruntime.train.run import Run
+from netruntime.train.run import Run
 
 Line = Mapping[str, Any]
 
 
-def facts_of(run: Run, log: Iterable[Line], weights: Path, command: str, use: tuple[str, ...]) -> CardFacts:
+@dataclass(frozen=True)
+class Provenance:
+    """How a run was started, and how its weights are used.
+
+    Args:
+        command: The command or the call that started it.
+        use: Commands or calls that use its weights.
+        language: What they are written in: `sh` or `python`.
+    """
+
+    command: str
+    use: tuple[str, ...] = ()
+    language: str = "sh"
+
+
+def facts_of(run: Run, log: Iterable[Line], weights: Path, provenance: Provenance) -> CardFacts:
     """The facts of a run that has ended.
 
     Args:
         log: The lines of its log, which know of what came before a resumption.
         weights: The weights to use.
-        command: The command line that made them.
-        use: Command lines that use them.
 
     Raises:
         OSError: where the weights cannot be read.
@@ -54,7 +65,7 @@ def facts_of(run: Run, log: Iterable[Line], weights: Path, command: str, use: tu
         data=_data(run),
         sections=tuple(dict.fromkeys(phase.span.text for phase in run.checked.phases)),
         settings=asdict(run.settings),
-        command=command,
+        command=provenance.command,
         device=_device(run.trainer.device.name),
         versions=_versions(run.trainer.device),
         steps=run.trainer.step,
@@ -70,7 +81,8 @@ def facts_of(run: Run, log: Iterable[Line], weights: Path, command: str, use: tu
         valid=last.get("valid", {}),
         best=(best["valid"] or best["train"]) if best else {},
         classes=next(iter(run.train.classes.values()), ()),
-        use=use,
+        use=provenance.use,
+        language=provenance.language,
     )
 
 
@@ -86,12 +98,12 @@ def total_seconds(lines: Iterable[Line]) -> float:
 
 
 def _data(run: Run) -> tuple[DataFacts, ...]:
-    given, held = run.request.data, run.request.valid
-    found = [DataFacts("training", _sources(given), len(run.train), data_fingerprint(run.train))]
+    data, held = run.request.data, run.request.valid
+    facts = [DataFacts("training", _sources(data), len(run.train), data_fingerprint(run.train))]
     if run.valid is not None:
-        named = _sources(given if held is None else held)
-        found.append(DataFacts("validation", named, len(run.valid), data_fingerprint(run.valid)))
-    return tuple(found)
+        named = _sources(data if held is None else held)
+        facts.append(DataFacts("validation", named, len(run.valid), data_fingerprint(run.valid)))
+    return tuple(facts)
 
 
 def _split(run: Run) -> str:
