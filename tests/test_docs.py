@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from netdsl.checker import check
 from netdsl.modules import load_module
 from netdsl.ops import REGISTRY
+from netdsl.recipes import RECIPES
 from netdsl.source import Source
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,20 @@ def test_every_operator_is_listed() -> None:
     page = (ROOT / "docs" / "operators.md").read_text("utf-8")
     missing = [name for name in REGISTRY if f"`{name}" not in page]
     assert not missing, f"docs/operators.md lacks {missing}: run `python docs/make_operators.py`"
+
+
+def test_the_tables_of_recipes_are_those_that_are_declared() -> None:
+    folder = ROOT / "docs"
+    spec = spec_from_file_location("make_recipes", folder / "make_recipes.py")
+    assert spec is not None and spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = (folder / "training.md").read_text("utf-8")
+    assert text == script.page(text), "run `python docs/make_recipes.py`"
+    language = (folder / "language.md").read_text("utf-8")
+    names = [name for recipes in RECIPES.values() for name in recipes]
+    missing = [name for name in names if not re.search(rf"\b{name}\b", language)]
+    assert not missing, f"docs/language.md lacks {missing}"
 
 
 def test_the_embedding_guide_runs() -> None:
