@@ -36,7 +36,7 @@ class DataInputError(_MadeError):
 
 
 class TrainingError(_MadeError):
-    """Training that is asked for wrongly, or whose saved state does not fit (E1000-E1099)."""
+    """Training that is asked for wrongly, or whose saved state does not fit (E1050-E1099)."""
 
 
 class GenerationError(_MadeError):

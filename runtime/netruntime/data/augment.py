@@ -96,7 +96,7 @@ class Normalise:
             message = (
                 f"`{self}` has {len(self.mean)} means, and the pictures have {pictures.shape[1]} channels"
             )
-            raise DataInputError.make("E1022", message)
+            raise DataInputError.make("E0836", message)
         mean, std = (np.array(v, pictures.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))
         result: Array = (pictures - mean) / std
         return result
@@ -121,7 +121,7 @@ class Augment:
     ) -> dict[str, Array]:
         """The batch after all steps: every input that is a picture, alike; integers are not normalised.
 
-        `indices` are the numbers of the rows in their data set. Raises `DataInputError` E1022 where no input
+        `indices` are the numbers of the rows in their data set. Raises `DataInputError` E0836 where no input
         is a picture.
         """
         if not self.steps:
@@ -142,7 +142,7 @@ class Augment:
     def fitted(self, train: Dataset) -> Augment:
         """The same, with the mean and standard deviation of the training data where `normalise` needs them.
 
-        Up to 512 rows are looked at, spread evenly. Raises as `Dataset.rows`, and E1022.
+        Up to 512 rows are looked at, spread evenly. Raises as `Dataset.rows`, and E0836.
         """
         if not any(isinstance(step, Normalise) and not step.mean for step in self.steps):
             return self
@@ -156,12 +156,12 @@ class Augment:
     def for_evaluation(self) -> Augment:
         """Only what evaluation needs too: `normalise`, whose mean must be known.
 
-        Raises `DataInputError` E1022 where it is not.
+        Raises `DataInputError` E0836 where it is not.
         """
         if any(isinstance(step, Normalise) and not step.mean for step in self.steps):
             help = "give the numbers of the training, which its card.md says: normalise=MEAN/DEVIATION"
             message = "`normalise` without numbers measures the training data, and here are none"
-            raise DataInputError.make("E1022", message, help=help)
+            raise DataInputError.make("E0836", message, help=help)
         return Augment(tuple(step for step in self.steps if not step.only_training))
 
 
@@ -171,7 +171,7 @@ def parse_augment(text: str) -> Augment:
     `flip` and `vflip` mirror with a chance of one half; `crop=N` takes the picture's size out of itself with
     N zeros around; `shift=N` moves it by up to N pixels, and its border fills the gap; `normalise` uses the
     mean and the standard deviation of the training data, `normalise=0.13/0.31` those given (one for each
-    channel: `0.5|0.4|0.4/0.2|0.2|0.3`). Raises `DataInputError` E1021.
+    channel: `0.5|0.4|0.4/0.2|0.2|0.3`). Raises `DataInputError` E0835.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return Augment(tuple(_parse_step(part) for part in parts))
@@ -182,7 +182,7 @@ def _parse_step(text: str) -> Step:
     if name in ("flip", "vflip"):
         if value:
             raise DataInputError.make(
-                "E1021", f"the step {shown(text)} takes no value", help=f"write `{name}`"
+                "E0835", f"the step {shown(text)} takes no value", help=f"write `{name}`"
             )
         return Flip(-1 if name == "flip" else -2)
     if name in ("crop", "shift"):
@@ -191,7 +191,7 @@ def _parse_step(text: str) -> Step:
         return _parse_normalise(value)
     known = ("flip", "vflip", "crop", "shift", "normalise")
     help = suggest(name, known) or f"the steps are {', '.join(known)}"
-    raise DataInputError.make("E1021", f"there is no step {shown(name)}", help=help)
+    raise DataInputError.make("E0835", f"there is no step {shown(name)}", help=help)
 
 
 def _parse_pixels(name: str, value: str) -> int:
@@ -199,7 +199,7 @@ def _parse_pixels(name: str, value: str) -> int:
         return int(value)
     found = shown(value) if value else "none"
     message = f"`{name}` needs a number of pixels, and has {found}"
-    raise DataInputError.make("E1021", message, help=f"write `{name}=2`")
+    raise DataInputError.make("E0835", message, help=f"write `{name}=2`")
 
 
 def _parse_normalise(value: str) -> Normalise:
@@ -217,7 +217,7 @@ def _parse_normalise(value: str) -> Normalise:
 
 def _bad_normalise(value: str) -> DataInputError:
     message = f"`normalise={value}` is no mean and standard deviation above 0"
-    return DataInputError.make("E1021", message, help="write `normalise`, or `normalise=0.13/0.31`")
+    return DataInputError.make("E0835", message, help="write `normalise`, or `normalise=0.13/0.31`")
 
 
 def _draws(seed: int, epoch: int, indices: Array, start: int) -> Draw:
@@ -229,7 +229,7 @@ def _picture_names(columns: Mapping[str, ColumnInfo], spec: str) -> list[str]:
     if not names:
         held = ", ".join(f"{shown(name)} {info}" for name, info in columns.items())
         message = f"`{spec}` changes pictures, and no input is one: {held}"
-        raise DataInputError.make("E1022", message, help="leave out --augment")
+        raise DataInputError.make("E0836", message, help="leave out --augment")
     return names
 
 
@@ -238,7 +238,7 @@ def _statistics(train: Dataset, spec: str) -> tuple[tuple[float, ...], tuple[flo
     names = [n for n in _picture_names(train.columns, spec) if train.columns[n].dtype.startswith(("f", "bf"))]
     if not names:
         raise DataInputError.make(
-            "E1022", "`normalise` needs an input of floats, and the pictures are integers"
+            "E0836", "`normalise` needs an input of floats, and the pictures are integers"
         )
     picture = train.columns[names[0]].picture
     assert picture is not None

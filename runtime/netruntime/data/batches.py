@@ -33,13 +33,13 @@ def batches(
     start_batch) sees what it would have seen. Rows of different lengths are put together by length where
     `shuffle` is set, and stay in order where it is not. `prefetch` batches are made ahead by a thread; close
     the iterator (`contextlib.closing`) to end it early. Streams come in their own order, and a resumed one is
-    read again up to its place. Raises `DataInputError`: E1020 for batches that cannot be made, and whatever
+    read again up to its place. Raises `DataInputError`: E0818 for batches that cannot be made, and whatever
     reading the rows raises.
     """
     if batch_size < 1 or start_batch < 0:
         message = f"batches of {batch_size} from number {start_batch} on cannot be made"
         raise DataInputError.make(
-            "E1020", message, help="a batch has at least 1 row, and the first is number 0"
+            "E0818", message, help="a batch has at least 1 row, and the first is number 0"
         )
     if isinstance(dataset, Dataset):
         plan = Sampler(len(dataset), seed, shuffle).batches(

@@ -21,7 +21,7 @@ def beside(weights: str | Path, *names: str) -> list[Path]:
 
 
 def read_names(path: Path, what: str = "the names") -> tuple[str, ...]:
-    """A JSON list of different texts. Raises `DataInputError` E1028, which calls it `what`."""
+    """A JSON list of different texts. Raises `DataInputError` E0842, which calls it `what`."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as reason:
@@ -56,7 +56,7 @@ def classes_beside(weights: object) -> tuple[str, ...] | None:
 def as_trained(options: DataOptions, weights: object) -> DataOptions:
     """The options with the numbers that characters and classes had when the weights were trained.
 
-    Options that say so themselves, or name a tokenizer, stay as they are. Raises `DataInputError` E1028.
+    Options that say so themselves, or name a tokenizer, stay as they are. Raises `DataInputError` E0842.
     """
     if options.vocabulary is None and options.tokenizer is None:
         options = replace(options, vocabulary=vocabulary_beside(weights))
@@ -67,4 +67,4 @@ def as_trained(options: DataOptions, weights: object) -> DataOptions:
 
 def _bad(path: Path, what: str, why: str) -> DataInputError:
     help = 'it is a JSON list such as ["a", "b"], in the order of their numbers'
-    return DataInputError.make("E1028", f"{what} {shown(path)} {why}", help=help)
+    return DataInputError.make("E0842", f"{what} {shown(path)} {why}", help=help)

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from netdsl.types import TensorType
 from netruntime.data.dataset import Dataset
 from netruntime.errors import DataInputError, shown
-from netruntime.files.arrays import Array, CastError
+from netruntime.files.arrays import Array
+from netruntime.readers.fitting import check_finite
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import IGNORED_LABEL
 
 _CHUNK = 4096
@@ -25,7 +26,7 @@ def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> 
     """What is worth saying of the classes of two data sets: those that only one of them has.
 
     Only labels of one class for each row, at hand in both, are looked at. With `strict`, a class that is
-    missing in validation raises `DataInputError` E1009.
+    missing in validation raises `DataInputError` E0832.
     """
     notices = []
     for name in train.labels:
@@ -37,7 +38,7 @@ def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> 
             message = f"{shown(name)}: no row of the validation data is of {_class_texts(seen - held, names)}"
             if strict:
                 help = "hold out rows of every class, or do without --strict"
-                raise DataInputError.make("E1009", message, help=help)
+                raise DataInputError.make("E0832", message, help=help)
             notices.append(message)
         if held - seen:
             notices.append(
@@ -51,40 +52,27 @@ def label_values(dataset: Dataset, name: str) -> Array:
     return np.concatenate([values[name] for _, values in _pieces(dataset, [name])])
 
 
-def refuse_nonfinite(values: Array, name: str, indices: Array, dataset: Dataset) -> None:
-    """Raises `DataInputError` E1007 with the first row that holds NaN or infinity."""
-    finite = np.isfinite(values)
-    if finite.all():
+def refuse_nonfinite(values: Array, wanted: InputSpec, indices: Array, dataset: Dataset) -> None:
+    """Raises `DataInputError` E0805 with the first row that holds NaN or infinity."""
+    if (finite := np.isfinite(values)).all():
         return
     row = int(np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))[0])
-    place = np.unravel_index(int(np.argmin(finite[row])), values.shape[1:])
-    at = f" at {[int(n) for n in place]}" if place else ""
-    raise DataInputError.make(
-        "E1007",
-        f"{dataset.place(name, int(indices[row]))}, read for {shown(name)}, holds {values[row][place]}{at}",
-        help="leave the row out or mend the value; `--allow-nonfinite` takes the data as it is",
-    )
+    check_finite(values[row], wanted, dataset.place(wanted.name, int(indices[row])))
 
 
 def refuse_bad_labels(labels: Array, name: str, indices: Array, count: int, dataset: Dataset) -> None:
-    """Raises `DataInputError` E1008 with the first label that is not of 0 to `count` - 1."""
+    """Raises `DataInputError` E0831 with the first label that is not of 0 to `count` - 1."""
     flat = labels.reshape(len(labels), -1)
     wrong = (flat >= count) | ((flat < 0) & (flat != IGNORED_LABEL))
     if not wrong.any():
         return
     row, column = (int(n) for n in np.argwhere(wrong)[0])
     raise DataInputError.make(
-        "E1008",
+        "E0831",
         f"{dataset.place(name, int(indices[row]))} has the label {int(flat[row, column])}, "
         f"and {count} classes have the labels 0 to {count - 1}",
         help="count labels from 0, or give the model more classes",
     )
-
-
-def refuse_values(dataset: Dataset, name: str, row: int, type: TensorType, lost: CastError) -> DataInputError:
-    """The error E1004 for a row that an input's element type cannot hold."""
-    message = f"{dataset.place(name, row)}, read for {shown(name)} ({type}), {lost}"
-    return DataInputError.make("E1004", message, help=lost.help)
 
 
 def _class_texts(labels: Collection[int], names: tuple[str, ...]) -> str:

@@ -43,8 +43,8 @@ class Dataset(Protocol):
     def rows(self, indices: Array | Sequence[int], names: Collection[str] | None = None) -> dict[str, Array]:
         """The inputs (or those in `names`) for these rows, each `[n, ...]`.
 
-        Sequences are padded to the longest of these rows. Raises `DataInputError`: E1004 for values that the
-        element type cannot hold, E1007 for NaN and infinity, E1008 for a label that is no class, E1025 for a
+        Sequences are padded to the longest of these rows. Raises `DataInputError`: E0804 for values that the
+        element type cannot hold, E0805 for NaN and infinity, E0831 for a label that is no class, E0840 for a
         sequence that is too long, and what the reader raises.
         """
         ...
@@ -72,7 +72,7 @@ class StreamDataset(Protocol):
     def stream(self) -> Iterator[Any]:
         """The rows from the start, as the user's iterable gives them.
 
-        Raises `DataInputError` E1027 where it can be gone through only once, and has been.
+        Raises `DataInputError` E0841 where it can be gone through only once, and has been.
         """
         ...
 

@@ -36,7 +36,7 @@ class Rows(Protocol):
 def read_mapping(data: Mapping[str, Any]) -> ColumnTable:
     """A table of arrays by name: NumPy, CuPy, PyTorch, or lists; lists of different lengths are sequences.
 
-    Raises `DataInputError`: E1019 for what is no array of numbers, E1005 for different counts, E1006 for
+    Raises `DataInputError`: E0834 for what is no array of numbers, E0854 for different counts, E0813 for
     none.
     """
     return table_of({name: _column(name, values) for name, values in data.items()}, "the data")
@@ -55,7 +55,7 @@ def _column(name: str, values: Any) -> Column:
         return ArrayColumn(np.stack(rows), source)
     array = _array(values, source)
     if not array.ndim:
-        raise DataInputError.make("E1019", f"{source} is a single number, and data has an axis of rows")
+        raise DataInputError.make("E0834", f"{source} is a single number, and data has an axis of rows")
     return ArrayColumn(array, source)
 
 
@@ -65,7 +65,7 @@ def _ragged(rows: Sequence[Array], source: str) -> Column:
         message = (
             f"row {row} of {source} has the shape {list(rows[row].shape)}, and row 0 {list(rows[0].shape)}"
         )
-        raise DataInputError.make("E1019", message, help="only the first axis of rows may differ")
+        raise DataInputError.make("E0834", message, help="only the first axis of rows may differ")
     return RaggedColumn.of(rows, np.result_type(*rows), source)
 
 
@@ -74,11 +74,11 @@ def _array(values: Any, where: str) -> Array:
         array = to_host(values)
     except (ValueError, TypeError, RuntimeError) as wrong:
         reason = str(wrong).partition("\n")[0]
-        raise DataInputError.make("E1019", f"{where} is no array of numbers: {reason}") from wrong
+        raise DataInputError.make("E0834", f"{where} is no array of numbers: {reason}") from wrong
     if short_name(array.dtype) is None:
         help = "give arrays of numbers or truth values"
         raise DataInputError.make(
-            "E1019", f"{where} holds {array.dtype}, which is not a number type", help=help
+            "E0834", f"{where} holds {array.dtype}, which is not a number type", help=help
         )
     return array
 
@@ -119,7 +119,7 @@ def stack_rows(
     names: Sequence[str],
     places: Sequence[str],
 ) -> dict[str, Values]:
-    """The columns of some rows. Raises `DataInputError` E1019 where a row is unlike the first."""
+    """The columns of some rows. Raises `DataInputError` E0834 where a row is unlike the first."""
     for row, place in zip(rows, places, strict=True):
         for name in names:
             _check_row(row, name, columns[name], place)
@@ -133,13 +133,13 @@ def stack_rows(
 def _check_row(row: Mapping[str, Array], name: str, info: ColumnInfo, place: str) -> None:
     if name not in row:
         held = ", ".join(map(shown, row)) or "nothing"
-        raise DataInputError.make("E1019", f"{place} has no {shown(name)}; it has {held}")
+        raise DataInputError.make("E0834", f"{place} has no {shown(name)}; it has {held}")
     shape = row[name].shape
     same = shape[1:] == info.shape[1:] and len(shape) > 0 if info.is_ragged else shape == info.shape
     if not same:
         found = f"{shown(name)} of shape {list(shape)}"
         message = f"{place} has {found}, and the first row {list(info.shape)}".replace("None", "*")
-        raise DataInputError.make("E1019", message, help="make all rows alike, or batch them yourself")
+        raise DataInputError.make("E0834", message, help="make all rows alike, or batch them yourself")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class RowTable:
     @cached_property
     def columns(self) -> Mapping[str, ColumnInfo]:
         if not len(self.data):
-            raise DataInputError.make("E1006", "the data set holds no rows")
+            raise DataInputError.make("E0813", "the data set holds no rows")
         sample = [self._row(n) for n in range(min(_SAMPLE, len(self.data)))]
         return row_columns(sample, "the data set")
 
@@ -195,7 +195,7 @@ class RowStream:
         if iterator is self.data:
             self._rest = iterator
         if not self.peeked:
-            raise DataInputError.make("E1006", "the iterable gives no rows")
+            raise DataInputError.make("E0813", "the iterable gives no rows")
 
     @property
     def is_once(self) -> bool:
@@ -209,7 +209,7 @@ class RowStream:
         if self._rest is None:
             help = "give a list, or an object whose __iter__ starts again, for more than one epoch"
             raise DataInputError.make(
-                "E1027", "the iterator has been gone through, and cannot start again", help=help
+                "E0841", "the iterator has been gone through, and cannot start again", help=help
             )
         rest, self._rest = self._rest, None
         yield from self.peeked

@@ -8,13 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
-from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite, refuse_values
+from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite
 from netruntime.data.matching import Bound, Match
 from netruntime.data.padding import pad_rows
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
+from netruntime.readers.fitting import refuse_values
 from netruntime.readers.options import IGNORED_LABEL, DataOptions
 from netruntime.readers.table import ColumnInfo, Table, Values
+from netruntime.readers.text import TOO_LONG
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class FittedDataset:
                 values = pad_rows(self._cut(name, rows, indices, widths[name]), widths[name], pad, dtype)
         except CastError as lost:
             row, first = _first_lost(bound, rows, lost)
-            raise refuse_values(self, name, int(indices[row]), bound.wanted.type, first) from lost
+            raise refuse_values(bound.wanted, self.place(name, int(indices[row])), first) from lost
         if dtype.is_float and not self.options.allow_nonfinite:
-            refuse_nonfinite(values, name, indices, self)
+            refuse_nonfinite(values, bound.wanted, indices, self)
         count = self.options.class_count(name) if name in self.labels else None
         if count is not None:
             refuse_bad_labels(values, name, indices, count, self)
@@ -133,10 +135,10 @@ class FittedDataset:
         if self.options.cut:
             return [row[:width] for row in rows]
         raise DataInputError.make(
-            "E1025",
+            "E0840",
             f"{self.place(name, int(indices[too_long]))} is a sequence of {len(rows[too_long])}, "
-            f"and {shown(name)} takes {width} at most",
-            help="cut longer sequences (`--cut`), or leave them out of the data",
+            f"and {width} is the maximum for {shown(name)}",
+            help=TOO_LONG,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,14 +9,14 @@ from netdsl.diagnostics import suggest
 from netdsl.types import TensorType
 from netruntime.data.padding import LENGTH, Filler, filler_kind
 from netruntime.errors import DataInputError, shown
-from netruntime.readers.conforming import Fit, Wanted, conform, could_fit, holds_classes
+from netruntime.readers.fitting import Fit, conform, could_fit, holds_classes
+from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.merged import joined_info, members_of
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import ColumnInfo, Table
 
 MAX_TRIED = 12
 """With more columns than this left over, no assignment is looked for: it could not be the only one."""
-
-_MEMBER = r"{}[._\[]?\d+\]?"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Bound:
 
     columns: tuple[str, ...]
     info: ColumnInfo
-    wanted: Wanted
+    wanted: InputSpec
     fit: Fit
 
 
@@ -44,15 +43,14 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
 
     An input that is a vector may be made from several columns of numbers: those called `x0`, `x1`, ... (or
     `x_0`, `x.0`, `x[0]`) for an input `x`, or all numbers left over where just one vector is wanted. Masks
-    and lengths that the data lacks are filled in (`padding.Filler`). Raises `DataInputError`: E1002 where no
+    and lengths that the data lacks are filled in (`padding.Filler`). Raises `DataInputError`: E0830 where no
     assignment, or more than one, makes sense, and those of `conform`.
     """
-    inputs = {name: Wanted(name, type) for name, type in wanted.items()}
+    inputs = {name: InputSpec(name, type) for name, type in wanted.items()}
     chosen: dict[str, tuple[str, ...]] = {name: (name,) for name in inputs if name in table.columns}
     for name in inputs.keys() - chosen.keys():
-        members = [c for c in table.columns if re.fullmatch(_MEMBER.format(re.escape(name)), c)]
-        if len(members) > 1:
-            chosen[name] = tuple(sorted(members, key=_number_of))
+        if len(members := members_of(name, table.columns)) > 1:
+            chosen[name] = members
     fillers = _fillers(inputs, chosen)
     missing = [name for name in inputs if name not in chosen and name not in fillers]
     notes: list[str] = []
@@ -65,18 +63,8 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     return Match(bound, fillers, tuple(notes))
 
 
-def joined_info(columns: Sequence[str], infos: Mapping[str, ColumnInfo]) -> ColumnInfo:
-    """What several columns of numbers hold side by side; one column as it is."""
-    if len(columns) == 1:
-        return infos[columns[0]]
-    parts = [infos[name] for name in columns]
-    dtype = parts[0].dtype if len({part.dtype for part in parts}) == 1 else "f64"
-    source = f"the columns {shown(columns[0])} to {shown(columns[-1])}"
-    return ColumnInfo(dtype, (len(columns),), source)
-
-
 def _conform_all(
-    inputs: Mapping[str, Wanted], chosen: Mapping[str, tuple[str, ...]], table: Table, options: DataOptions
+    inputs: Mapping[str, InputSpec], chosen: Mapping[str, tuple[str, ...]], table: Table, options: DataOptions
 ) -> dict[str, Bound]:
     sizes = dict(options.sizes)
     bound = {}
@@ -95,7 +83,7 @@ def _conform_all(
 # -- masks and lengths -----------------------------------------------------------------------------
 
 
-def _fillers(inputs: Mapping[str, Wanted], chosen: Mapping[str, tuple[str, ...]]) -> dict[str, Filler]:
+def _fillers(inputs: Mapping[str, InputSpec], chosen: Mapping[str, tuple[str, ...]]) -> dict[str, Filler]:
     found = {}
     for name, want in inputs.items():
         kind = filler_kind(name, want.type)
@@ -107,7 +95,7 @@ def _fillers(inputs: Mapping[str, Wanted], chosen: Mapping[str, tuple[str, ...]]
     return found
 
 
-def _sequence_of(kind: str, stem: str, want: Wanted, inputs: Mapping[str, Wanted]) -> str | None:
+def _sequence_of(kind: str, stem: str, want: InputSpec, inputs: Mapping[str, InputSpec]) -> str | None:
     """The sequence that a mask or a length is of: the one it names, else the first that it can be of."""
     others = [o for o in inputs.values() if len(o.item) >= 1 and filler_kind(o.name, o.type) is None]
     if stem:
@@ -122,24 +110,28 @@ def _sequence_of(kind: str, stem: str, want: Wanted, inputs: Mapping[str, Wanted
 
 def _assign(
     missing: Sequence[str],
-    inputs: Mapping[str, Wanted],
+    inputs: Mapping[str, InputSpec],
     chosen: Mapping[str, tuple[str, ...]],
     table: Table,
     options: DataOptions,
 ) -> dict[str, tuple[str, ...]]:
-    """Columns for the inputs that have none by name. Raises `DataInputError` E1002."""
+    """Columns for the inputs that have none by name. Raises `DataInputError` E0830."""
     used = {column for columns in chosen.values() for column in columns}
     free = {n: i for n, i in table.columns.items() if n not in used and i.role != "extra"}
     wants = [inputs[name] for name in missing]
-    whole = list(_matchings(wants, free, options)) if len(free) <= MAX_TRIED else []
-    found = _only(whole, free, options) or _with_vector(wants, free, options)
-    if found is not None:
-        return found
+    whole: list[dict[str, tuple[str, ...]]] = []
+    for resizing in (False, True):
+        whole = list(_matchings(wants, free, options, resizing)) if len(free) <= MAX_TRIED else []
+        found = _only(whole, free, options) or _with_vector(wants, free, options)
+        if found is not None:
+            return found
+        if whole:
+            break
     raise _no_match(missing, inputs, table, whole)
 
 
 def _matchings(
-    wants: Sequence[Wanted], free: Mapping[str, ColumnInfo], options: DataOptions
+    wants: Sequence[InputSpec], free: Mapping[str, ColumnInfo], options: DataOptions, resizing: bool
 ) -> Iterator[dict[str, tuple[str, ...]]]:
     """Every way to give each input a column of its own that fits it."""
     if not wants:
@@ -147,9 +139,9 @@ def _matchings(
         return
     first, *others = wants
     for name, info in free.items():
-        if could_fit(info, first, options, options.sizes):
+        if could_fit(info, first, options, options.sizes, resizing=resizing):
             rest = {n: i for n, i in free.items() if n != name}
-            for found in _matchings(others, rest, options):
+            for found in _matchings(others, rest, options, resizing):
                 yield {first.name: (name,), **found}
 
 
@@ -168,7 +160,7 @@ def _agrees(name: str, info: ColumnInfo, options: DataOptions) -> bool:
 
 
 def _with_vector(
-    wants: Sequence[Wanted], free: Mapping[str, ColumnInfo], options: DataOptions
+    wants: Sequence[InputSpec], free: Mapping[str, ColumnInfo], options: DataOptions
 ) -> dict[str, tuple[str, ...]] | None:
     """One vector made from all numbers left over, and the other inputs from one column each."""
     numbers = {name: info for name, info in free.items() if info.shape == ()}
@@ -180,22 +172,22 @@ def _with_vector(
     found = []
     for label in labels:
         members = tuple(name for name in numbers if name != label)
-        if could_fit(joined_info(members, numbers), vectors[0], options, options.sizes):
+        if could_fit(joined_info(members, numbers), vectors[0], options, options.sizes, resizing=False):
             found.append({vectors[0].name: members} | ({others[0].name: (label,)} if label else {}))
     return found[0] if len(found) == 1 else None
 
 
 def _label_columns(
-    numbers: Mapping[str, ColumnInfo], label: Wanted, options: DataOptions
+    numbers: Mapping[str, ColumnInfo], label: InputSpec, options: DataOptions
 ) -> list[str | None]:
     """The columns that could be the label: those known to be labels, else the first and the last."""
     known = [name for name, info in numbers.items() if info.role == "label"]
     names = known or list(dict.fromkeys((next(iter(numbers)), next(reversed(list(numbers))))))
-    return [name for name in names if could_fit(numbers[name], label, options, options.sizes)]
+    return [name for name in names if could_fit(numbers[name], label, options, options.sizes, resizing=False)]
 
 
 def _no_match(
-    missing: Sequence[str], inputs: Mapping[str, Wanted], table: Table, whole: Sequence[object]
+    missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table, whole: Sequence[object]
 ) -> DataInputError:
     held = ", ".join(f"{shown(name)} {info}" for name, info in list(table.columns.items())[:8])
     more = f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else ""
@@ -204,15 +196,10 @@ def _no_match(
     near = next((s for name in missing if (s := suggest(name, table.columns))), None)
     name, column = missing[0], next(iter(table.columns))
     return DataInputError.make(
-        "E1002",
+        "E0830",
         f"the model wants {wanted}, and the data has {held}{more}: {why}",
         help=near or f"name the columns as the inputs, or say which is which: {name}=FILE:{column}",
     )
-
-
-def _number_of(column: str) -> int:
-    """The number in `x12` or `x[12]`."""
-    return int(re.findall(r"\d+", column)[-1])
 
 
 def _columns_text(columns: Sequence[str]) -> str:

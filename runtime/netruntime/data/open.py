@@ -15,6 +15,7 @@ from netruntime.data.matching import match_columns
 from netruntime.data.padding import filler_kind
 from netruntime.data.streaming import fit_stream
 from netruntime.errors import DataInputError, shown
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
 from netruntime.readers.sources import paths_of, read_paths
 from netruntime.readers.table import Table
@@ -47,13 +48,13 @@ def open_data(
     (a list, a torch-style dataset) of mappings, or of tuples in the order of the inputs; or an iterable of
     such rows, which gives a `StreamDataset`. What was done to make the data fit is told in `notes`.
 
-    Raises `DataInputError` E1000 to E1027, each with the file and the row; and `MissingExtraError`.
+    Raises `DataInputError` E0801 to E0859, each with the file and the row; and `MissingExtraError`.
     """
     inputs = tuple(name for name, type in wanted.items() if filler_kind(name, type) is None)
     if isinstance(spec, Mapping):
         table: Table = read_mapping(spec)
     elif (paths := paths_of(spec)) is not None:
-        table = read_paths(paths, {name: wanted[name] for name in inputs}, options)
+        table = read_paths(paths, [InputSpec(name, wanted[name]) for name in inputs], options)
     elif isinstance(spec, tuple) and len(spec) == len(inputs) and all(getattr(x, "shape", ()) for x in spec):
         table = read_mapping(dict(zip(inputs, spec, strict=True)))
     elif hasattr(spec, "__len__") and hasattr(spec, "__getitem__"):
@@ -63,7 +64,7 @@ def open_data(
     else:
         message = f"{shown(type(spec).__name__)} is neither a path, nor arrays, nor rows"
         raise DataInputError.make(
-            "E1001", message, help="give something with __len__ and __getitem__, or __iter__"
+            "E0803", message, help="give something with __len__ and __getitem__, or __iter__"
         )
     dataset = FittedDataset(table, match_columns(table, wanted, options), options)
     check_ready(dataset)

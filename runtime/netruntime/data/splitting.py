@@ -16,11 +16,11 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Sub
 
     Where a label with one class for each row is at hand, every class is split in this proportion, and a class
     of two or more rows is in both parts. Windows of a text are held out from its end, and none that overlaps
-    with them stays for training. Raises `DataInputError` E1023 where a part would be empty.
+    with them stays for training. Raises `DataInputError` E0837 where a part would be empty.
     """
     if not 0 < fraction < 1:
         message = f"{fraction:g} of the rows cannot be held out"
-        raise DataInputError.make("E1023", message, help="give a number between 0 and 1, such as 0.2")
+        raise DataInputError.make("E0837", message, help="give a number between 0 and 1, such as 0.2")
     count = len(dataset)
     if dataset.overlap is not None:
         start = count - round(count * fraction)
@@ -30,7 +30,7 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Sub
         kept, held = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     if not len(kept) or not len(held):
         message = f"{fraction:g} of {count} rows leaves none {'held out' if len(kept) else 'to train on'}"
-        raise DataInputError.make("E1023", message, help="give more data, or another fraction")
+        raise DataInputError.make("E0837", message, help="give more data, or another fraction")
     return Subset(dataset, kept), Subset(dataset, held)
 
 

@@ -25,7 +25,7 @@ def find_codec(vocabulary: Path | None, tokenizer: Path | None, weights: str | P
 
     Raises:
         GenerationError: E1106 for a vocabulary that cannot be read.
-        DataInputError: E0815 for such a tokenizer, E1028 for a vocabulary beside the weights.
+        DataInputError: E0815 for such a tokenizer, E0842 for a vocabulary beside the weights.
     """
     if tokenizer is not None:
         return _tokenizer(tokenizer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 from netdsl.dims import Dim, symbol
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
-from netruntime.readers.fitting import fit_to_input
-from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec
-from netruntime.readers.inputs import FILE_SUFFIXES, read_file
+from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
+from netruntime.readers.inputs import Note, read_file
+from netruntime.readers.sources import find_files
 
 _ITEMS = symbol("items")
 
@@ -36,7 +35,12 @@ class _Item:
 
 
 def read_batches(
-    spec: str, wanted: InputSpec, batch_size: int, options: InputOptions = DEFAULT_OPTIONS
+    spec: str,
+    wanted: InputSpec,
+    batch_size: int,
+    options: InputOptions = DEFAULT_OPTIONS,
+    *,
+    note: Note | None = None,
 ) -> Iterator[Batch]:
     """The items that `spec` names, `batch_size` at a time; the last batch may be smaller.
 
@@ -45,30 +49,10 @@ def read_batches(
     Files are read as they are reached. Raises `DataInputError`: E0817 where nothing is found, E0818 where
     items do not make a batch, and those of `read_input`.
     """
-    files = find_files(spec, wanted)
+    with declared(wanted):
+        files = find_files(spec)
     size = _batch_size(wanted, batch_size, options)
-    return _batches(files, wanted, size, options)
-
-
-def find_files(spec: str, wanted: InputSpec) -> list[Path]:
-    """The files of a folder, a glob or a single name, sorted. Raises `DataInputError` E0817."""
-    path = Path(spec)
-    if path.is_dir():
-        found = [p for p in path.iterdir() if _is_data(p)]
-        if not found:
-            raise wanted.refuse("E0817", f"the folder {shown(spec)} holds no data files for {wanted}")
-    elif glob.has_magic(spec) and not path.exists():
-        names = glob.glob(spec, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
-        found = [Path(name) for name in names if _is_data(Path(name))]
-        if not found:
-            raise wanted.refuse("E0817", f"no data files for {wanted} match {shown(spec)}")
-    else:
-        found = [path]
-    return sorted(found)
-
-
-def _is_data(path: Path) -> bool:
-    return path.suffix.lower() in FILE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return _batches(files, wanted, size, options, note)
 
 
 def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
@@ -89,10 +73,12 @@ def _fixed_size(wanted: InputSpec, options: InputOptions) -> int | None:
     return first.value if first.is_fixed else None
 
 
-def _batches(files: Sequence[Path], wanted: InputSpec, size: int, options: InputOptions) -> Iterator[Batch]:
+def _batches(
+    files: Sequence[Path], wanted: InputSpec, size: int, options: InputOptions, note: Note | None
+) -> Iterator[Batch]:
     waiting: list[_Item] = []
     for path in files:
-        for item in _items(path, wanted, options):
+        for item in _items(path, wanted, options, note):
             waiting.append(item)
             if len(waiting) == size:
                 yield _stack(waiting, wanted)
@@ -104,14 +90,12 @@ def _batches(files: Sequence[Path], wanted: InputSpec, size: int, options: Input
         yield _stack(waiting, wanted)
 
 
-def _items(path: Path, wanted: InputSpec, options: InputOptions) -> Iterator[_Item]:
+def _items(path: Path, wanted: InputSpec, options: InputOptions, note: Note | None) -> Iterator[_Item]:
     any_count = wanted
     if _fixed_size(wanted, options) is not None:
         any_count = replace(wanted, type=wanted.type.with_shape((_ITEMS, *wanted.type.shape[1:])))
-    array = read_file(str(path), any_count, options)
-    if array.ndim == wanted.type.rank - 1:
-        array = array[None]
-    fitted = fit_to_input(array, any_count, shown(path), options.sizes, options.allow_nonfinite)
+    with declared(wanted):
+        fitted = read_file(str(path), any_count, options, note, one_item=True)
     for n in range(len(fitted)):
         yield _Item(path.name if len(fitted) == 1 else f"{path.name}[{n}]", fitted[n : n + 1])
 

@@ -1,72 +1,230 @@
-"""Data against the type an input declares: shape, element type, and finite values."""
+"""How data becomes one input of the model: layout, size, scale and element type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netdsl.dims import Dim
+from netdsl.types import DType
+from netruntime.errors import DataInputError
 from netruntime.files.arrays import Array, CastError, cast, info_of
 from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.layouts import Layout, Step, layouts, resized, rounded
+from netruntime.readers.options import DataOptions
+from netruntime.readers.pictures import Picture, PictureFit
+from netruntime.readers.scaling import scaling
+from netruntime.readers.table import ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
 
 
-def fit_to_input(
-    array: Array, wanted: InputSpec, where: str, sizes: Mapping[str, int], allow_nonfinite: bool
-) -> Array:
-    """`array` as the input's element type, after its shape and values are checked.
+@dataclass(frozen=True)
+class Fit:
+    """The steps from rows `[n, *raw]` to an input's values, and what they are then.
 
-    `where` is the file's name, or other words that say where the data is from. Raises `DataInputError`:
-    E0801 for a shape, E0804 for an element type, E0805 for NaN or infinity.
+    `shape` is one row's, None where it is padded; `picture` is `(C, H, W)` where a row is a picture. `sizes`
+    are the free symbols that the rows settle. `notes` say the steps in words.
     """
-    check_shape(array, wanted, where, sizes)
-    result = _convert(array, wanted, where)
-    if not allow_nonfinite and wanted.type.dtype.is_float:
-        check_finite(result, wanted, where)
-    return result
+
+    steps: tuple[Step, ...]
+    shape: tuple[int | None, ...]
+    dtype: DType
+    picture: Picture | None
+    sizes: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    def apply(self, rows: Array) -> Array:
+        """The input's values. Raises `CastError` where its element type cannot hold them."""
+        for step in self.steps:
+            rows = step(rows)
+        return cast(rows, self.dtype)
 
 
-def check_shape(array: Array, wanted: InputSpec, where: str, sizes: Mapping[str, int]) -> None:
-    """Raises `DataInputError` E0801, with both shapes, where the array's does not fit."""
-    message = f"{wanted} is {wanted.type}, and {where} holds {info_of(array)}"
-    if array.ndim != wanted.type.rank:
-        message += f": it has {_axes(array.ndim)}, not {wanted.type.rank}"
-        raise wanted.refuse("E0801", message, help=_shape_help(array, wanted))
+def conform(
+    info: ColumnInfo,
+    wanted: InputSpec,
+    options: DataOptions,
+    sizes: Mapping[str, int],
+    *,
+    resizing: bool = True,
+) -> Fit:
+    """How the rows of a column fit an input, along whose first axis they go.
+
+    Pictures are brought to the input's size where `resizing` is set and the options allow it. Raises
+    `DataInputError` E0801 for another shape, E0804 for another kind of value.
+    """
+    _check_kind(info, wanted)
+    if info.role == "label" and wanted.type.dtype.is_float and not options.is_label(wanted.name):
+        raise holds_classes(info.source, wanted)
+    known = sizes if info.rows is None else _bind(wanted.batch, (info.rows,)[: len(wanted.batch)], sizes)
+    if info.is_ragged or known is None:
+        return _sequence_fit(info, wanted, sizes)
+    choices = list(layouts(info, wanted.item))
+    if resizing and (larger := _resized(info, wanted, options)):
+        choices.append(larger)
+    for layout in choices:
+        bound = _bind(wanted.item, layout.shape, known)
+        if bound is not None:
+            return _finish(layout, info, wanted, options, bound)
+    raise does_not_fit(info, wanted, sizes)
+
+
+def could_fit(
+    info: ColumnInfo, wanted: InputSpec, options: DataOptions, sizes: Mapping[str, int], *, resizing: bool
+) -> bool:
+    """Whether `conform` would succeed."""
     try:
-        bind_sizes(wanted.type.shape, array.shape, sizes)
-    except SizeClashError as clash:
-        raise wanted.refuse("E0801", f"{message}: {clash}", help=_shape_help(array, wanted)) from clash
+        conform(info, wanted, options, sizes, resizing=resizing)
+    except DataInputError:
+        return False
+    return True
 
 
-def check_finite(array: Array, wanted: InputSpec, where: str) -> None:
-    """Raises `DataInputError` E0805, with the first place, where the array holds NaN or infinity."""
-    finite = np.isfinite(array)
-    if finite.all():
-        return
-    bad = ~finite
-    first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), array.shape))
-    place = f" at {list(first)}" if first else ""
-    raise wanted.refuse(
-        "E0805",
-        f"{where} holds {int(bad.sum())} values that are not finite; the first is {array[first]}{place}",
-        help="clean the data, or allow such values",
-    )
+def fit_array(
+    array: Array, wanted: InputSpec, where: str, options: DataOptions, info: ColumnInfo | None = None
+) -> tuple[Array, tuple[str, ...]]:
+    """An array, which has the input's axes or ones that can become them, as the input's values.
 
-
-def _convert(array: Array, wanted: InputSpec, where: str) -> Array:
+    `where` names it in messages; `info` says more of its rows where a reader knows more. Also returns notes
+    that say what was done. Raises `DataInputError`: E0801 for a shape, E0804 for an element type, E0805 for
+    NaN or infinity.
+    """
+    if array.ndim and wanted.type.rank:
+        rows = info_of_rows(array) if info is None else info
+        fit = conform(replace(rows, source=where, rows=len(array)), wanted, options, options.sizes)
+    else:
+        _check_axes(array, wanted, where)
+        steps, notes = scaling(info_of(array).dtype, None, wanted, options)
+        fit = Fit(steps, (), wanted.type.dtype, None, {}, notes)
     try:
-        return cast(array, wanted.type.dtype)
+        values = fit.apply(array)
     except CastError as lost:
-        message = f"{wanted} is {wanted.type}, and {where} {lost}"
-        raise wanted.refuse("E0804", message, help=lost.help) from lost
+        raise refuse_values(wanted, where, lost) from lost
+    if not options.allow_nonfinite:
+        check_finite(values, wanted, where)
+    return values, fit.notes
 
 
-def _shape_help(array: Array, wanted: InputSpec) -> str | None:
-    rank = wanted.type.rank
-    if array.ndim == rank - 1 and wanted.type.shape and not wanted.type.shape[0].is_fixed:
-        return f"one item needs an axis for `{wanted.type.shape[0]}`: array[None]"
-    if array.ndim == 4 == rank and array.shape[-1] in (1, 3) and wanted.type.shape[1] == array.shape[-1]:
-        return "the channels come last in the data and first in the model: array.transpose(0, 3, 1, 2)"
+def check_finite(values: Array, wanted: InputSpec, where: str) -> None:
+    """Raises `DataInputError` E0805, with the first place, where an input of floats has NaN or infinity."""
+    if not wanted.type.dtype.is_float or (finite := np.isfinite(values)).all():
+        return
+    count = int((~finite).sum())
+    place = [int(n) for n in np.unravel_index(int(np.argmin(finite)), values.shape)]
+    first = f"{values[tuple(place)]}{f' at {place}' if place else ''}"
+    what = first if count == 1 else f"{count} values that are not finite; the first is {first}"
+    help = "correct the data or leave it out; `--allow-nonfinite` takes it as it is"
+    raise wanted.refuse("E0805", f"{where} holds {what}", help=help)
+
+
+def refuse_values(wanted: InputSpec, where: str, lost: CastError) -> DataInputError:
+    """The error E0804 for values that an input's element type cannot hold."""
+    return wanted.refuse("E0804", f"{wanted} is {wanted.type}, and {where} {lost}", help=lost.help)
+
+
+def holds_classes(source: str, wanted: InputSpec) -> DataInputError:
+    """E0804: numbers of classes, which say nothing of size, where a quantity is wanted."""
+    message = f"{wanted} is {wanted.type}, and {source} holds classes or words"
+    help = (
+        "write numbers in its place, a column of 0 and 1 for each class, or give the classes to an i32 input"
+    )
+    return wanted.refuse("E0804", message, help=help)
+
+
+def does_not_fit(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> DataInputError:
+    """The error E0801, with both shapes."""
+    message = f"{wanted} is {wanted.type}, and {info.source} holds {info}"
+    if len(info.shape) != len(wanted.item):
+        message += f": it has {_axes(len(info.shape) + 1)}, not {len(wanted.item) + 1}"
+    elif not info.is_ragged and (clash := _clash(info, wanted, sizes)):
+        message += f": {clash}"
+    return wanted.refuse("E0801", message, help=_shape_help(info, wanted))
+
+
+def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
+    dtype = wanted.type.dtype
+    is_float, is_bool = info.dtype in ("f16", "bf16", "f32", "f64"), info.dtype == "bool"
+    fits = not is_bool if dtype.is_float else not is_float and (dtype is DType.BOOL or not is_bool)
+    if not fits:
+        message = f"{wanted} is {wanted.type}, and {info.source} holds {info}"
+        help = f"convert it first: array{'.round()' if is_float else ''}.astype({dtype.numpy_name!r})"
+        raise wanted.refuse("E0804", message, help=help)
+
+
+def _check_axes(array: Array, wanted: InputSpec, where: str) -> None:
+    """A number for an input without axes."""
+    if array.ndim != wanted.type.rank:
+        message = f"{wanted} is {wanted.type}, and {where} holds {info_of(array)}"
+        raise wanted.refuse("E0801", f"{message}: it has {_axes(array.ndim)}, not {wanted.type.rank}")
+
+
+def _sequence_fit(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> Fit:
+    dims, rest = wanted.item, info.shape[1:]
+    if info.is_ragged and info.rows is None and len(dims) == len(info.shape):
+        bound = _bind(dims[1:], tuple(size for size in rest if size is not None), sizes)
+        if bound is not None:
+            notes = (f"rows shorter than {dims[0]} are padded",) if dims[0].is_fixed else ()
+            return Fit((), info.shape, wanted.type.dtype, None, bound, notes)
+    raise does_not_fit(info, wanted, sizes)
+
+
+def _resized(info: ColumnInfo, wanted: InputSpec, options: DataOptions) -> Layout | None:
+    """Pictures of another size: bytes for floats in any case, other numbers where `resize` is given."""
+    is_int = not wanted.type.dtype.is_float
+    how = options.resize or (None if is_int or info.dtype != "u8" else "stretch")
+    if how is None:
+        return None
+    dims = options.with_sizes(wanted.item)
+    layout = resized(info, dims, how, repeat_grey=options.resize is not None)
+    return rounded(layout) if layout and is_int else layout
+
+
+def _finish(
+    layout: Layout, info: ColumnInfo, wanted: InputSpec, options: DataOptions, sizes: Mapping[str, int]
+) -> Fit:
+    steps, notes = scaling(info.dtype, layout.picture, wanted, options)
+    if layout.step:
+        steps = (layout.step, *steps)
+    notes = (layout.note, *notes) if layout.note else notes
+    return Fit(steps, layout.shape, wanted.type.dtype, layout.picture, sizes, notes)
+
+
+# -- sizes -----------------------------------------------------------------------------------------
+
+
+def _bind(dims: Sequence[Dim], shape: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int] | None:
+    """The sizes with those that `shape` settles; None where they clash."""
+    if len(dims) != len(shape):
+        return None
+    try:
+        return bind_sizes(dims, shape, sizes)
+    except SizeClashError:
+        return None
+
+
+def _clash(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> str:
+    """Which axis does not fit, and why."""
+    has_rows = info.rows is not None and not wanted.is_item
+    dims, shape = (wanted.type.shape, (info.rows or 0, *info.item)) if has_rows else (wanted.item, info.item)
+    try:
+        bind_sizes(dims, shape, sizes)
+    except SizeClashError as clash:
+        return f"axis {clash.axis + (0 if has_rows or wanted.is_item else 1)} {clash.reason}"
+    return ""
+
+
+def _shape_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
+    fit = None if info.is_ragged else PictureFit.of(info, wanted.item, "stretch")
+    if fit and fit.target[1:] != fit.picture[1:]:
+        (_, height, width), (_, new_height, new_width) = fit.picture, fit.target
+        return f"`--resize stretch` makes pictures of {new_height}x{new_width} from {height}x{width}"
+    if info.rows is None:
+        return "each row needs the shape of the input without its first axis"
+    shape = wanted.type.shape
+    if len(info.shape) + 1 == len(shape) - 1 and not shape[0].is_fixed:
+        return f"one item needs an axis for `{shape[0]}`: array[None]"
     return None
 
 

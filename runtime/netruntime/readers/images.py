@@ -1,4 +1,4 @@
-"""PNG and JPEG files as arrays `[C, H, W]`, through Pillow (the extra `image`)."""
+"""The pixels of PNG and JPEG files, through Pillow (the extra `image`)."""
 
 from __future__ import annotations
 
@@ -8,41 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.dims import Dim
 from netruntime.errors import need_extra, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.input_spec import ImageOptions, InputSpec
+from netruntime.readers.input_spec import InputSpec
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
-def read_image(path: Path, wanted: InputSpec, options: ImageOptions) -> Array:
-    """One image as `[C, H, W]`: float32, or bytes for an input of integers.
+def decode(path: Path, channels: int | None, wanted: InputSpec) -> Array:
+    """The pixels of one image, u8 `[C, H, W]`: 1 channel is grey, 3 are red, green, blue; None takes its own.
 
-    The last three axes of the input's type say how many channels (1 is grey, 3 is red, green, blue) and
-    how large; the image keeps its own size on an axis that is free. Transparent parts become white, and
-    a camera's note of how it was held is obeyed. Raises `DataInputError`: E0810 for what is not an
-    image, E0811 for one of too many pixels, E0812 where the input or the options do not suit images; and
+    Transparent parts become white, and the EXIF orientation is applied. Raises `DataInputError`, about the
+    input `wanted`: E0810 for what is not an image, E0811 for one of too many pixels; and
     `MissingExtraError`, `OSError`.
     """
-    channels, height, width = _image_axes(wanted)
-    image = _open(path, wanted)
-    image = _with_channels(image, channels)
-    image = _resized(image, height, width, options, wanted)
-    pixels = np.asarray(image)
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return _scaled(planes, options, wanted)
-
-
-def _image_axes(wanted: InputSpec) -> tuple[Dim, Dim, Dim]:
-    shape = wanted.type.shape
-    if len(shape) not in (3, 4) or (shape[-3].is_fixed and shape[-3].value not in (1, 3)):
-        raise wanted.refuse(
-            "E0812",
-            f"{wanted} is {wanted.type}, and an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels",
-            help="save the data as .npy for other shapes",
-        )
-    return shape[-3], shape[-2], shape[-1]
+    pixels = np.asarray(_with_channels(_open(path, wanted), channels))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _open(path: Path, wanted: InputSpec) -> Any:
@@ -65,8 +46,8 @@ def _open(path: Path, wanted: InputSpec) -> Any:
             raise wanted.refuse("E0810", message) from wrong
 
 
-def _with_channels(image: Any, channels: Dim) -> Any:
-    is_grey = channels.value == 1 if channels.is_fixed else image.mode in ("1", "L", "LA", "I", "I;16")
+def _with_channels(image: Any, channels: int | None) -> Any:
+    is_grey = image.mode in ("1", "L", "LA", "I", "I;16") if channels is None else channels == 1
     image = _eight_bits(image)
     if "A" in image.getbands() or "transparency" in image.info:
         image = _on_white(image.convert("RGBA"))
@@ -86,38 +67,3 @@ def _on_white(image: Any) -> Any:
     pillow = need_extra("PIL.Image", "image", "reading PNG and JPEG images")
     white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
     return pillow.alpha_composite(white, image)
-
-
-def _resized(image: Any, height: Dim, width: Dim, options: ImageOptions, wanted: InputSpec) -> Any:
-    size = (width.value if width.is_fixed else image.width, height.value if height.is_fixed else image.height)
-    if 0 in size:
-        raise wanted.refuse("E0812", f"{wanted} is {wanted.type}, which has no pixels")
-    if size == image.size:
-        return image
-    bilinear = need_extra("PIL.Image", "image", "reading PNG and JPEG images").Resampling.BILINEAR
-    shapes = need_extra("PIL.ImageOps", "image", "reading PNG and JPEG images")
-    if options.resize == "fit":
-        return shapes.pad(image, size, bilinear)
-    return shapes.fit(image, size, bilinear) if options.resize == "crop" else image.resize(size, bilinear)
-
-
-def _scaled(planes: Array, options: ImageOptions, wanted: InputSpec) -> Array:
-    if not wanted.type.dtype.is_float:
-        if options.mean or options.std:
-            message = f"{wanted} is {wanted.type}: mean and std need an input of floats"
-            raise wanted.refuse("E0812", message)
-        return planes
-    mean = _per_channel("mean", options.mean or (0.0,), len(planes), wanted)
-    std = _per_channel("std", options.std or (1.0,), len(planes), wanted)
-    if not (std > 0).all() or not np.isfinite(mean).all():
-        raise wanted.refuse("E0812", f"the image's std {options.std} must be above 0, and its mean finite")
-    scaled = planes.astype(np.float32) * np.float32(options.scale)
-    result: Array = (scaled - mean) / std
-    return result
-
-
-def _per_channel(name: str, values: tuple[float, ...], channels: int, wanted: InputSpec) -> Array:
-    if len(values) not in (1, channels):
-        message = f"the image option {name} has {len(values)} values for {channels} channels"
-        raise wanted.refuse("E0812", message)
-    return np.array(values, np.float32).reshape(-1, 1, 1)

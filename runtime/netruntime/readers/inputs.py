@@ -1,132 +1,184 @@
-"""Reading a model's input from whatever the user names: a file, a folder, standard input, or nothing."""
+"""Reading a model's input from whatever the user names: a file, standard input, or nothing."""
 
 from __future__ import annotations
 
-import re
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from netdsl.diagnostics import suggest
+import numpy as np
+
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.files.numpy_files import NPY_MAGIC, ArrayFileError, npz_names, read_npy, read_npz_array
-from netruntime.readers.fitting import fit_to_input
+from netruntime.files.numpy_files import NPY_MAGIC, ArrayFileError, read_npy
+from netruntime.readers.fitting import does_not_fit, fit_array, holds_classes
+from netruntime.readers.formats.arrays import pick_name, read_one_array
+from netruntime.readers.formats.json_lists import read_json
 from netruntime.readers.generated import generate, is_generated
-from netruntime.readers.images import IMAGE_SUFFIXES, read_image
-from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec
-from netruntime.readers.tables import read_csv, read_json
+from netruntime.readers.images import IMAGE_SUFFIXES
+from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
+from netruntime.readers.merged import members_of
+from netruntime.readers.pictures import takes_pictures
+from netruntime.readers.sources import cannot_read, read_table, split_key
+from netruntime.readers.table import ColumnInfo, ColumnTable
 from netruntime.readers.text import read_sentences, read_text
 
 STDIN = "-"
 INLINE_TEXT = "text:"
-FILE_SUFFIXES = IMAGE_SUFFIXES | {".npy", ".npz", ".json", ".csv", ".tsv", ".txt"}
 
-_KEYED = re.compile(r"(.+\.(?:npz|json)):([^:/\\]+)", re.IGNORECASE | re.DOTALL)
-_KINDS = "a .npy, .npz, .png, .jpg, .csv, .tsv, .json or .txt file, `-`, zeros, ones, random, or text:WORDS"
+Note = Callable[[str], None]
 
 
 def read_input(
-    spec: str, wanted: InputSpec, options: InputOptions = DEFAULT_OPTIONS, *, stdin: BinaryIO | None = None
+    spec: str,
+    wanted: InputSpec,
+    options: InputOptions = DEFAULT_OPTIONS,
+    *,
+    stdin: BinaryIO | None = None,
+    note: Note | None = None,
 ) -> Array:
-    """The array that `spec` names, checked against the input's type and of its element type.
+    """The array that `spec` names, fitted to the input's type and of its element type.
 
-    `spec` is a file (`x.npy`, `x.npz:key`, `x.json:key`, `x.csv`, `x.png`, `x.jpg`, `x.txt`), `-` for
-    JSON or .npy bytes from `stdin`, `zeros`, `ones`, `random`, `random:0..10`, or `text:some words`. An
-    image or a text gets a leading axis where the input has one more. Folders and globs are for
-    `netruntime.readers.batches.read_batches`. Raises `DataInputError` (E0801 to E0819) and
-    `MissingExtraError`.
+    `spec` is a file as of `netruntime.data.open_data` (`x.npy`, `x.npz:key`, `x.json:key`, `x.csv`, `x.png`),
+    a `.txt` file of sentences, `-` for JSON or .npy bytes from `stdin`, `zeros`, `ones`, `random`,
+    `random:0..10`, or `text:some words`. An image or a text gets a leading axis where the input has one more.
+    Bytes (u8) for an input of floats are multiplied by `options.image.scale`; `note` is called with what was
+    done. Folders and globs are for `netruntime.readers.batches.read_batches`. Raises `DataInputError` (E0801
+    to E0819) and `MissingExtraError`.
     """
-    where = "standard input" if spec == STDIN else "the text" if spec.startswith(INLINE_TEXT) else shown(spec)
-    try:
+    with declared(wanted):
         if is_generated(spec):
-            return generate(spec, wanted, options.sizes, options.seed)
+            return _made_up(spec, wanted, options)
         if spec == STDIN:
+            where = "standard input"
             array = _from_bytes((stdin or sys.stdin.buffer).read(), where, wanted)
         elif spec.startswith(INLINE_TEXT):
+            where = "the text"
             array = read_text([spec.removeprefix(INLINE_TEXT)], wanted, options.text)
         else:
-            array = read_file(spec, wanted, options)
-    except MemoryError as full:
-        message = f"{where} does not fit in memory: {wanted} is {wanted.type}"
-        raise wanted.refuse("E0806", message) from full
-    return fit_to_input(array, wanted, where, options.sizes, options.allow_nonfinite)
+            return read_file(spec, wanted, options, note)
+        return fit(array, wanted, where, options, note=note)
 
 
-def read_file(spec: str, wanted: InputSpec, options: InputOptions) -> Array:
-    """The array in one file, not yet checked against the input's type. Raises `DataInputError`."""
-    keyed = _KEYED.fullmatch(spec)
-    path, key = (Path(keyed[1]), keyed[2]) if keyed else (Path(spec), None)
+def read_file(
+    spec: str,
+    wanted: InputSpec,
+    options: InputOptions,
+    note: Note | None = None,
+    *,
+    one_item: bool = False,
+) -> Array:
+    """The array in one file, fitted to the input's type; `one_item` adds the first axis where it lacks.
+
+    Raises as `read_input`.
+    """
+    path, key = split_key(spec)
     try:
         path.stat()
+        array, info = _read(path, key, wanted, options)
+        if one_item and array.ndim == wanted.type.rank - 1:
+            array = array[None]
+        return fit(array, wanted, shown(spec), options, info, note)
     except (OSError, ValueError) as reason:  # ValueError for a name with a null byte
-        raise _cannot_read(path, reason, wanted) from reason
+        raise cannot_read(reason, path) from reason
+    except MemoryError as full:
+        raise _too_large(shown(spec), wanted) from full
+
+
+def fit(
+    array: Array,
+    wanted: InputSpec,
+    where: str,
+    options: InputOptions,
+    info: ColumnInfo | None = None,
+    note: Note | None = None,
+) -> Array:
+    """The array as the input's values; `note` is called with what was done. Raises as `fit_array`."""
+    is_picture = info.picture is not None if info else array.dtype == np.uint8 and array.ndim == 3
+    spec = _as_item(wanted) if is_picture else wanted
+    if spec.is_item and info is None:
+        array = array[None]
+    values, notes = fit_array(array, spec, where, options.reading, info)
+    if note:
+        for text in notes:
+            note(f"{shown(wanted.name)}: {text}")
+    return values[0] if spec.is_item else values
+
+
+def _as_item(wanted: InputSpec) -> InputSpec:
+    """An input `[1, H, W]` or `[3, H, W]` is a picture by itself."""
+    shape = wanted.type.shape
+    is_item = len(shape) == 3 and shape[0].is_fixed and shape[0].value in (1, 3)
+    return replace(wanted, is_item=True) if is_item else wanted
+
+
+def _made_up(spec: str, wanted: InputSpec, options: InputOptions) -> Array:
+    try:
+        return generate(spec, wanted, options.sizes, options.seed)
+    except MemoryError as full:
+        raise _too_large(shown(spec), wanted) from full
+
+
+def _read(
+    path: Path, key: str | None, wanted: InputSpec, options: InputOptions
+) -> tuple[Array, ColumnInfo | None]:
+    """The array in a file as it is there, and what is known of it."""
+    suffix = path.suffix.lower()
     if path.is_dir():
         help = "folders are read batch by batch; name one file here"
-        raise wanted.refuse("E0803", f"{shown(path)} is a folder", help=help)
-    suffix = path.suffix.lower()
-    if suffix not in FILE_SUFFIXES:
-        message = f"{shown(spec)} is not a kind of data that netdsl reads"
-        raise wanted.refuse("E0803", message, help=f"give {_KINDS}")
-    try:
-        return _READERS.get(suffix, _read_picture)(path, key, wanted, options)
-    except OSError as reason:
-        raise _cannot_read(path, reason, wanted) from reason
+        raise DataInputError.make("E0803", f"{shown(path)} is a folder", help=help)
+    if suffix in (".npy", ".npz"):
+        return read_one_array(path, key, wanted), None
+    if suffix == ".json":
+        return read_json(path.read_bytes(), shown(path), wanted, key), None
+    if suffix in (".txt", ".md"):
+        return read_text(read_sentences(path), wanted, options.text), None
+    if suffix in IMAGE_SUFFIXES:
+        wanted = _picture_spec(wanted, options)
+    return _column(read_table(path, [wanted], options.reading), path, key, wanted)
 
 
-def _read_picture(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    picture = read_image(path, wanted, options.image)
-    return picture[None] if wanted.type.rank == 4 else picture
+def _picture_spec(wanted: InputSpec, options: InputOptions) -> InputSpec:
+    spec = _as_item(wanted)
+    if not takes_pictures(spec, options.reading):
+        message = f"{wanted} is {wanted.type}, and an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels"
+        raise wanted.refuse("E0812", message, help="save the data as .npy for other shapes")
+    return spec
 
 
-def _read_npy(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    try:
-        with path.open("rb") as stream:
-            return read_npy(stream, path.stat().st_size)
-    except ArrayFileError as wrong:
-        raise wanted.refuse("E0806", f"cannot use {shown(path)}: {wrong}") from wrong
+def _column(
+    table: ColumnTable, path: Path, key: str | None, wanted: InputSpec
+) -> tuple[Array, ColumnInfo | None]:
+    """The column that is meant: the one named, the only one, or all numbers side by side."""
+    columns, all_rows = table.columns, np.arange(len(table))
+    numbers = [name for name, info in columns.items() if info.shape == ()]
+    inputs = [name for name, info in columns.items() if info.role == "input"]
+    names = members_of(wanted.name, columns)
+    if key is not None or wanted.name in columns or len(columns) == 1:
+        names = (pick_name(list(columns), key, wanted, path),)
+    elif not names:
+        names = tuple(inputs if len(inputs) == 1 else numbers)
+    if not names:
+        names = (pick_name(list(columns), key, wanted, path),)
+    for name in names:
+        if columns[name].role == "label" and wanted.type.dtype.is_float:
+            raise holds_classes(columns[name].source, wanted)
+    held = table.take(names, all_rows)
+    rows = [held[name] for name in names]
+    if any(not isinstance(each, np.ndarray) for each in rows):
+        raise does_not_fit(columns[names[0]], wanted, {})
+    if len(names) > 1 or columns[names[0]].shape == ():
+        return _side_by_side([np.asarray(each) for each in rows], wanted), None
+    return np.asarray(rows[0]), columns[names[0]]
 
 
-def _read_npz(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    try:
-        return read_npz_array(path, _npz_key(path, key, wanted))
-    except ArrayFileError as wrong:
-        raise wanted.refuse("E0806", f"cannot use {shown(path)}: {wrong}") from wrong
-
-
-def _npz_key(path: Path, key: str | None, wanted: InputSpec) -> str:
-    names = npz_names(path)
-    if key is None and len(names) == 1:
-        return names[0]
-    name = wanted.name if key is None else key
-    if name in names:
-        return name
-    held = ", ".join(map(shown, names[:8])) or "nothing"
-    help = suggest(name, names) if key else f"say which: {path.name}:{names[0] if names else 'name'}"
-    raise wanted.refuse("E0807", f"{shown(path)} has no array {shown(name)}; it has {held}", help=help)
-
-
-def _read_json(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    return read_json(path.read_bytes(), shown(path), wanted, key)
-
-
-def _read_csv(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    return read_csv(path, wanted)
-
-
-def _read_txt(path: Path, key: str | None, wanted: InputSpec, options: InputOptions) -> Array:
-    return read_text(read_sentences(path, wanted), wanted, options.text)
-
-
-_READERS = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".json": _read_json,
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
-    ".txt": _read_txt,
-}
+def _side_by_side(columns: Sequence[Array], wanted: InputSpec) -> Array:
+    """Columns of numbers as rows; for an input of one axis a single row or column."""
+    table = np.stack(columns, axis=1)
+    return table.reshape(-1) if wanted.type.rank == 1 and 1 in table.shape else table
 
 
 def _from_bytes(data: bytes, where: str, wanted: InputSpec) -> Array:
@@ -140,10 +192,5 @@ def _from_bytes(data: bytes, where: str, wanted: InputSpec) -> Array:
         raise wanted.refuse("E0806", f"cannot use {where}: {wrong}") from wrong
 
 
-def _cannot_read(path: Path, reason: OSError | ValueError, wanted: InputSpec) -> DataInputError:
-    text = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
-    help = None
-    if isinstance(reason, FileNotFoundError):
-        known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        help = suggest(path.name, known) or f"give {_KINDS}"
-    return wanted.refuse("E0802", f"cannot read {shown(path)} for {wanted}: {text}", help=help)
+def _too_large(where: str, wanted: InputSpec) -> DataInputError:
+    return DataInputError.make("E0806", f"{where} does not fit in memory: {wanted} is {wanted.type}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +13,30 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Values, table_of
 
+_MEMBER = r"{}[._\[]?\d+\]?"
+
+
+def members_of(name: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """The columns `x0`, `x1`, ... (or `x_0`, `x.0`, `x[0]`) of a vector `x`, in this order."""
+    found = [column for column in columns if re.fullmatch(_MEMBER.format(re.escape(name)), column)]
+    return tuple(sorted(found, key=_number_of))
+
+
+def joined_info(columns: Sequence[str], infos: Mapping[str, ColumnInfo]) -> ColumnInfo:
+    """What several columns of numbers hold side by side; one column as it is."""
+    if len(columns) == 1:
+        return infos[columns[0]]
+    parts = [infos[name] for name in columns]
+    dtype = parts[0].dtype if len({part.dtype for part in parts}) == 1 else "f64"
+    source = f"the columns {shown(columns[0])} to {shown(columns[-1])}"
+    return ColumnInfo(dtype, (len(columns),), source)
+
 
 def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnTable:
     """One table whose column `name` is that of a table: the one named, the only one, or the one called
     `name`.
 
-    Raises `DataInputError` E1002 where there is no such column, E1005 for different counts.
+    Raises `DataInputError` E0830 where there is no such column, E0854 for different counts.
     """
     columns: dict[str, Column] = {}
     classes: dict[str, tuple[str, ...]] = {}
@@ -28,7 +47,7 @@ def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnT
             held = ", ".join(map(shown, list(table.held)[:8]))
             message = f"what is given for {shown(name)} has no column {shown(chosen)}; it has {held}"
             raise DataInputError.make(
-                "E1002", message, help=f"say which: {name}=FILE:{next(iter(table.held))}"
+                "E0830", message, help=f"say which: {name}=FILE:{next(iter(table.held))}"
             )
         columns[name] = table.held[chosen]
         classes |= {name: table.classes[chosen]} if chosen in table.classes else {}
@@ -39,18 +58,18 @@ def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnT
 def end_to_end(tables: Sequence[ColumnTable], where: str) -> ColumnTable:
     """The rows of several tables with the same columns, in this order.
 
-    Raises `DataInputError` E1026 where a table has other columns, or other classes, than the first.
+    Raises `DataInputError` E0839 where a table has other columns, or other classes, than the first.
     """
     first, *others = tables
     for table in others:
         if table.columns.keys() != first.columns.keys():
             names = [", ".join(map(shown, t.columns)) for t in (first, table)]
             message = f"the files of {where} do not go together: one has {names[0]}, another {names[1]}"
-            raise DataInputError.make("E1026", message, help="files given together need the same columns")
+            raise DataInputError.make("E0839", message, help="files given together need the same columns")
         if table.classes != first.classes:
             message = f"the files of {where} name different classes"
             help = "give `class_names`, which fixes the number of each"
-            raise DataInputError.make("E1026", message, help=help)
+            raise DataInputError.make("E0839", message, help=help)
     columns = {name: _joined(name, [table.held[name] for table in tables]) for name in first.held}
     return table_of(columns, where, classes=first.classes, notes=first.notes)
 
@@ -60,7 +79,7 @@ def _joined(name: str, parts: Sequence[Column]) -> Column:
     for info in infos[1:]:
         if (info.shape, info.dtype) != (infos[0].shape, infos[0].dtype):
             message = f"{info.source} holds {info}, and {infos[0].source} {infos[0]}"
-            raise DataInputError.make("E1026", message, help="files given together need columns of one type")
+            raise DataInputError.make("E0839", message, help="files given together need columns of one type")
     return _JoinedColumn(tuple(parts))
 
 
@@ -101,3 +120,8 @@ class _JoinedColumn:
     def place(self, row: int) -> str:
         n = int(np.searchsorted(self.starts, row, side="right")) - 1
         return self.parts[n].place(row - int(self.starts[n]))
+
+
+def _number_of(column: str) -> int:
+    """The number in `x12` or `x[12]`."""
+    return int(re.findall(r"\d+", column)[-1])

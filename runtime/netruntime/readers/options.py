@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from netruntime.readers.input_spec import Resize
+from netdsl.dims import Dim, SizeOverflowError
+
+Resize = Literal["stretch", "fit", "crop"]
+"""How an image comes to the input's size: `stretch` each axis by itself; `fit` inside, with zeros around;
+`crop` the middle, after the shorter side fits."""
 
 IGNORED_LABEL = -1
 """The label of padding; `cross_entropy(..., ignore=-1)` leaves it out."""
@@ -21,8 +26,9 @@ class DataOptions:
     """How data is read and made to fit.
 
     Pictures: bytes (u8) for an input of floats are multiplied by `scale`, which makes 0..255 into 0..1;
-    `scale=1` leaves them. Arrays of pictures of another size are refused unless `resize` says how they come
-    to the input's (files of pictures are stretched, as `netrun run` does, where `resize` is not given).
+    `scale=1` leaves them. `mean` and `std`, one for each channel or one for all, are then subtracted and
+    divided by. Pictures of bytes of another size than the input's are stretched to it, or as `resize` says;
+    arrays of other numbers are refused unless `resize` is given.
 
     Labels: `classes` is how many there are, for every integer label or by name; labels beyond are refused.
     `class_names` fixes the numbers of named classes (folders, words in a table), so that data for validation
@@ -57,6 +63,15 @@ class DataOptions:
     end: int | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     allow_nonfinite: bool = False
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def with_sizes(self, dims: Sequence[Dim]) -> tuple[Dim, ...]:
+        """Axes with the values that `sizes` gives their symbols."""
+        try:
+            return tuple(dim if dim.is_fixed else dim.substitute(self.sizes) for dim in dims)
+        except (ZeroDivisionError, SizeOverflowError):  # told where the sizes are bound
+            return tuple(dims)
 
     def class_count(self, name: str) -> int | None:
         """How many classes the label input of this name has; None where that is not said."""

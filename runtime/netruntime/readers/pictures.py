@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.types import DType
 from netruntime.files.arrays import Array
-from netruntime.readers.input_spec import Resize
+from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.options import DataOptions, Resize
 from netruntime.readers.resize import resize_pictures
 from netruntime.readers.table import ColumnInfo
 
@@ -42,6 +45,36 @@ def target_picture(dims: tuple[Dim, ...], channels: int) -> Picture | None:
     return three(shape) if len(shape) == 3 and shape[0] == channels else None
 
 
+def takes_pictures(wanted: InputSpec, options: DataOptions) -> bool:
+    """Whether rows of the input can be pictures of 1 or 3 channels."""
+    dims = options.with_sizes(wanted.item)
+    if len(dims) == 3:
+        return not dims[0].is_fixed or dims[0].value in (1, 3)
+    return any(target_picture(dims, channels) for channels in (1, 3))
+
+
+def picture_input(wanted: Sequence[InputSpec], options: DataOptions) -> InputSpec | None:
+    """The one input that takes pictures, where it is clear which."""
+    able = [spec for spec in wanted if takes_pictures(spec, options)]
+    likely = [spec for spec in able if spec.type.dtype.is_float or spec.type.dtype is DType.U8] or able
+    return likely[0] if len(likely) == 1 else None
+
+
+def picture_sizes(wanted: InputSpec, options: DataOptions) -> tuple[int | None, int | None, int | None]:
+    """The channels, height and width that an input fixes; None for those of the picture itself.
+
+    Raises `DataInputError` E0812 where a picture would have no pixels.
+    """
+    dims = options.with_sizes(wanted.item)
+    target = target_picture(dims, 1) or target_picture(dims, 3)
+    if target is None and len(dims) != 3:
+        return None, None, None
+    channels, height, width = target or (dim.value if dim.is_fixed else None for dim in dims)
+    if 0 in (height, width):
+        raise wanted.refuse("E0812", f"{wanted} is {wanted.type}, which has no pixels")
+    return channels, height, width
+
+
 @dataclass(frozen=True)
 class PictureFit:
     """Brings pictures `[n, ...]` to another size; grey ones are repeated where 3 channels are wanted."""
@@ -67,15 +100,20 @@ class PictureFit:
         return cls(picture, target, tuple(dim.value for dim in dims), is_last, how)
 
     @property
+    def repeats_grey(self) -> bool:
+        """Whether grey pictures become three equal channels."""
+        return self.picture[0] != self.target[0]
+
+    @property
     def note(self) -> str:
-        (channels, height, width), (wanted, new_height, new_width) = self.picture, self.target
-        grey = ", and grey is repeated for 3 channels" if channels != wanted else ""
+        (_, height, width), (_, new_height, new_width) = self.picture, self.target
+        grey = ", and grey is repeated for 3 channels" if self.repeats_grey else ""
         return f"pictures of {height}x{width} are resized to {new_height}x{new_width} ({self.how}){grey}"
 
     def __call__(self, rows: Array) -> Array:
         planes = channels_first(rows) if self.is_last else rows.reshape(-1, *self.picture)
         resized = resize_pictures(planes, self.target[1], self.target[2], self.how)
-        if self.target[0] != self.picture[0]:
+        if self.repeats_grey:
             resized = np.repeat(resized, self.target[0], axis=1)
         return resized.reshape(len(rows), *self.shape)
 

@@ -28,7 +28,7 @@ class ColumnInfo:
 
     `shape` is one row's; its first size is None where rows are sequences of different lengths. `source` says
     where the column comes from, for messages. `picture` is `(C, H, W)` where a row is a picture, whatever its
-    own layout.
+    own layout. `rows` is how many there are, where all of them are one input and not batches.
     """
 
     dtype: str
@@ -36,6 +36,7 @@ class ColumnInfo:
     source: str
     picture: tuple[int, int, int] | None = None
     role: Role = ""
+    rows: int | None = None
 
     @property
     def is_ragged(self) -> bool:
@@ -47,7 +48,10 @@ class ColumnInfo:
         return tuple(size for size in self.shape if size is not None)
 
     def __str__(self) -> str:
-        sizes = ["N", *("*" if size is None else str(size) for size in self.shape)]
+        sizes = [
+            "N" if self.rows is None else str(self.rows),
+            *("*" if size is None else str(size) for size in self.shape),
+        ]
         return f"{self.dtype}[{', '.join(sizes)}]"
 
 
@@ -106,6 +110,11 @@ class Table(Protocol):
     def place(self, name: str, row: int) -> str: ...
 
 
+def info_of_rows(array: Array, source: str = "", role: Role = "") -> ColumnInfo:
+    """What the rows along the first axis of an array are."""
+    return ColumnInfo(short_name(array.dtype) or str(array.dtype), array.shape[1:], source, role=role)
+
+
 @dataclass(frozen=True)
 class ArrayColumn:
     """Rows along the first axis of an array, which may be a memory map."""
@@ -116,8 +125,7 @@ class ArrayColumn:
 
     @property
     def info(self) -> ColumnInfo:
-        dtype = short_name(self.array.dtype) or str(self.array.dtype)
-        return ColumnInfo(dtype, self.array.shape[1:], self.source, role=self.role)
+        return info_of_rows(self.array, self.source, self.role)
 
     @property
     def is_ready(self) -> bool:
@@ -228,24 +236,24 @@ def table_of(
     notes: tuple[str, ...] = (),
     overlap: int | None = None,
 ) -> ColumnTable:
-    """A table, checked: raises `DataInputError` E1005 for columns of different lengths, E1006 for no rows."""
+    """A table, checked: raises `DataInputError` E0854 for columns of different lengths, E0813 for no rows."""
     if not columns:
-        raise DataInputError.make("E1006", f"{where} holds no data")
+        raise DataInputError.make("E0813", f"{where} holds no data")
     (first, count), *others = [(name, len(column)) for name, column in columns.items()]
     for name, other in others:
         if other != count:
             message = f"{where} has {count} rows of {shown(first)} and {other} of {shown(name)}"
-            raise DataInputError.make("E1005", message, help="every row needs all of them, in one order")
+            raise DataInputError.make("E0854", message, help="every row needs all of them, in one order")
     if not count:
-        raise DataInputError.make("E1006", f"{where} holds no rows")
+        raise DataInputError.make("E0813", f"{where} holds no rows")
     return ColumnTable(columns, classes or {}, vocabulary, notes, overlap)
 
 
 def array_table(arrays: Mapping[str, Array], where: str, source: str = "{name}") -> ColumnTable:
-    """A table of arrays; `source` says where one is from. Raises as `table_of`, and E1003 for a number."""
+    """A table of arrays; `source` says where one is from. Raises as `table_of`, and E0801 for a number."""
     for name, array in arrays.items():
         if array.ndim == 0:
             message = f"{shown(name)} in {where} is a single number, and data has an axis of rows"
-            raise DataInputError.make("E1003", message)
+            raise DataInputError.make("E0801", message)
     columns = {name: ArrayColumn(array, source.format(name=shown(name))) for name, array in arrays.items()}
     return table_of(columns, where)

@@ -12,7 +12,10 @@ import numpy as np
 
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.opening import read_text_file
 from netruntime.readers.input_spec import InputSpec, TextOptions
+
+TOO_LONG = "cut longer sequences (`--cut`), or leave them out of the data"
 
 _USUAL_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 
@@ -31,7 +34,7 @@ def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | No
     Sentences are cut to `length`, else to `options.max_length`, else as the tokenizer itself says, and its
     closing tokens are kept.
     Raises `DataInputError`: E0815 for a tokenizer that is missing or cannot be read, E0816 for text that
-    gives no batch; and `MissingExtraError`.
+    gives no batch, E0840 for a sentence that is too long and not to be cut; and `MissingExtraError`.
     """
     if not sentences:
         raise DataInputError.make("E0816", "there are no sentences to split into tokens")
@@ -39,9 +42,10 @@ def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | No
     padding = tokenizer.padding
     tokenizer.no_padding()  # it would hide which tokens are real
     limit = length if length is not None else options.max_length
-    if limit is not None:
+    if limit is not None and options.cut:
         _set_limit(tokenizer, limit)
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+    _check_lengths(rows, limit)
     width = max(map(len, rows)) if length is None else length
     pad = 0 if all(len(row) == width for row in rows) else _pad_id(tokenizer, padding, options)
     return _padded(rows, width, pad)
@@ -61,15 +65,11 @@ def read_text(sentences: Sequence[str], wanted: InputSpec, options: TextOptions)
     return ids[0] if rank == 1 else ids
 
 
-def read_sentences(path: Path, wanted: InputSpec) -> list[str]:
+def read_sentences(path: Path) -> list[str]:
     """The lines of a text file that are not blank. Raises `DataInputError` E0816 and `OSError`."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as wrong:
-        raise wanted.refuse("E0816", f"{shown(path)} is not UTF-8 text: {wrong.reason}") from wrong
-    sentences = [line for line in lines if line.strip()]
+    sentences = [line for line in read_text_file(path).split("\n") if line.strip()]
     if not sentences:
-        raise wanted.refuse("E0816", f"{shown(path)} holds no sentences")
+        raise DataInputError.make("E0816", f"{shown(path)} holds no sentences")
     return sentences
 
 
@@ -91,6 +91,14 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
     except Exception as wrong:  # the package raises nothing narrower
         raise _bad_tokenizer(path, wrong) from wrong
     return tokenizer
+
+
+def _check_lengths(rows: Sequence[Sequence[int]], limit: int | None) -> None:
+    """Raises `DataInputError` E0840 for a sentence longer than a limit that does not cut."""
+    longest = max(range(len(rows)), key=lambda n: len(rows[n]))
+    if limit is not None and len(rows[longest]) > limit:
+        message = f"sentence {longest} is a sequence of {len(rows[longest])}, and {limit} is the maximum"
+        raise DataInputError.make("E0840", message, help=TOO_LONG)
 
 
 def _set_limit(tokenizer: Any, limit: int) -> None:

@@ -32,7 +32,7 @@ class Codec(Protocol):
     def end(self) -> int | None: ...
 
     def encode(self, text: str, where: str) -> Array:
-        """The ids of a text, i64 `[t]`; `where` names it in messages. Raises `DataInputError` E1024."""
+        """The ids of a text, i64 `[t]`; `where` names it in messages. Raises `DataInputError` E0838."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -83,7 +83,7 @@ class Characters:
             f"{place} has the character {shown(character)}, which is none of the {len(self.vocabulary)} "
             "of the vocabulary"
         )
-        return DataInputError.make("E1024", message, help="the vocabulary is that of the training text")
+        return DataInputError.make("E0838", message, help="the vocabulary is that of the training text")
 
 
 @dataclass(frozen=True)

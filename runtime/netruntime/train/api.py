@@ -96,7 +96,7 @@ def fit(
 
     Raises:
         TrainingError: what cannot be trained (E1070 to E1089), checkpoints (E1050 to E1059).
-        DataInputError: data that cannot be read or does not fit (E1000 to E1049, E0850 to E0852).
+        DataInputError: data that cannot be read or does not fit (E0801 to E0859).
         NetError, WeightsError, DeviceError: as `netruntime.load`.
     """
     _check_arguments(settings, both=valid is not None and bool(holdout))

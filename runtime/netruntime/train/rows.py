@@ -13,7 +13,7 @@ from netruntime.data import DataOptions, Dataset, DataSpec, open_data
 def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
     """The rows that `spec` names, with every input of the phases. A stream of rows is read whole.
 
-    Raises `DataInputError` E1000 to E1049.
+    Raises `DataInputError` E0801 to E0859.
     """
     wanted: dict[str, TensorType] = {}
     for phase in phases:

@@ -128,7 +128,7 @@ def test_an_empty_folder(scores: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     result = netrun("run", scores, "-i", tmp_path / "none")
     assert result.exit_code == 3
-    assert "holds no data files" in result.stderr
+    assert "holds no data that netdsl reads" in result.stderr
 
 
 def test_a_bad_file_among_good_ones_is_named(scores: Path, rows: Path, tmp_path: Path) -> None:

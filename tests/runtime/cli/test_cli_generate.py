@@ -144,7 +144,7 @@ def test_translation(translator: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "exit_code"),
     [
-        (["--prompt", "xyz"], "E1024", BAD_DATA),
+        (["--prompt", "xyz"], "E0838", BAD_DATA),
         ([], "E1104", BAD_DATA),
         (["--prompt-ids", "1,x"], "E0921", USAGE),
         (["--prompt-ids", "11"], "E1104", BAD_DATA),

@@ -126,13 +126,13 @@ def test_nothing_is_changed_in_place() -> None:
 def test_steps_that_do_not_exist(text: str, told: str) -> None:
     with pytest.raises(DataInputError) as failed:
         parse_augment(text)
-    assert failed.value.code == "E1021" and told in str(failed.value)
+    assert failed.value.code == "E0835" and told in str(failed.value)
 
 
 def test_no_pictures() -> None:
     dataset = open_data({"x": np.zeros((3, 4))}, wants(x="f32[B, 4]"))
     for text in ("flip", "normalise"):
-        with pytest.raises(DataInputError, match="E1022"):
+        with pytest.raises(DataInputError, match="E0836"):
             list(batches(dataset, 2, augment=parse_augment(text).fitted(dataset)))
     with pytest.raises(DataInputError, match="3 means, and the pictures have 2"):
         augmented("normalise=1|2|3/1|1|1")

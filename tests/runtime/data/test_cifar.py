@@ -25,7 +25,7 @@ def record(*labels: int) -> tuple[bytes, np.ndarray]:
 def fails(path: Path) -> str:
     with pytest.raises(DataInputError) as failed:
         open_data(path, WANTED)
-    assert failed.value.code == "E1012", failed.value
+    assert failed.value.code == "E0806", failed.value
     return str(failed.value)
 
 

@@ -70,7 +70,7 @@ def test_a_stream_is_resumed_at_its_place() -> None:
 def test_a_generator_is_gone_through_once() -> None:
     stream = open_data(iter(Endless()), WANTED)
     assert len(list(batches(stream, 4))) == 3
-    with pytest.raises(DataInputError, match="E1027"):
+    with pytest.raises(DataInputError, match="E0841"):
         list(batches(stream, 4, epoch=1))
 
 
@@ -107,22 +107,22 @@ def test_torch() -> None:
 def test_rows_that_are_not_alike() -> None:
     rows: list[Any] = [{"image": np.zeros((2, 2)), "label": 0} for _ in range(10)]
     rows[8] = {"image": np.zeros((2, 3)), "label": 0}
-    message = fails("E1019", rows)
+    message = fails("E0834", rows)
     assert "row 8 of the data set has `image` of shape [2, 3], and the first row [2, 2]" in message
-    assert "row 8 of the iterable" in fails("E1019", (row for row in rows))
+    assert "row 8 of the iterable" in fails("E0834", (row for row in rows))
     rows[8] = {"image": np.zeros((2, 2))}
-    assert "row 8 of the data set has no `label`; it has `image`" in fails("E1019", rows)
+    assert "row 8 of the data set has no `label`; it has `image`" in fails("E0834", rows)
     rows[8] = {"image": "a cat", "label": 0}
-    assert "`image` of row 8" in fails("E1019", rows)
+    assert "`image` of row 8" in fails("E0834", rows)
     rows[8] = {"image": np.full((2, 2), np.inf), "label": 0}
-    assert "row 8 of the iterable" in fails("E1007", (row for row in rows))
+    assert "row 8 of the iterable" in fails("E0805", (row for row in rows))
     rows[8] = {"image": np.zeros((2, 2)), "label": 7}
-    assert "row 8 of the data set has the label 7" in fails("E1008", rows, classes=3)
+    assert "row 8 of the data set has the label 7" in fails("E0831", rows, classes=3)
 
 
 def test_nothing() -> None:
-    fails("E1006", [])
-    fails("E1006", iter([]))
-    fails("E1019", {"image": 3, "label": 0})
-    fails("E1019", {"image": [[1, 2], 3], "label": [0, 1]})
-    fails("E1019", {"image": ["a", "b"], "label": [0, 1]})
+    fails("E0813", [])
+    fails("E0813", iter([]))
+    fails("E0834", {"image": 3, "label": 0})
+    fails("E0834", {"image": [[1, 2], 3], "label": [0, 1]})
+    fails("E0834", {"image": ["a", "b"], "label": [0, 1]})

@@ -49,7 +49,7 @@ def test_the_last_batch() -> None:
 
 def test_impossible_batches() -> None:
     for size, start in ((0, 0), (1, -1)):
-        with pytest.raises(DataInputError, match="E1020"):
+        with pytest.raises(DataInputError, match="E0818"):
             next(iter(batches(NUMBERS, size, start_batch=start)))
 
 
@@ -126,7 +126,7 @@ def test_a_part_of_numbers() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, 20, -0.1, 0.001])
 def test_impossible_parts(fraction: float) -> None:
-    with pytest.raises(DataInputError, match="E1023"):
+    with pytest.raises(DataInputError, match="E0837"):
         split(NUMBERS, fraction)
 
 
@@ -137,7 +137,7 @@ def test_classes_that_one_part_lacks() -> None:
         "`label`: no row of the validation data is of classes 1, 2",
         "`label`: no row of the training data is of class 3",
     )
-    with pytest.raises(DataInputError, match="E1009"):
+    with pytest.raises(DataInputError, match="E0832"):
         compare_classes(train, valid, strict=True)  # type: ignore[arg-type]
     (missing,) = compare_classes(train, labelled(3, 3))  # type: ignore[arg-type]
     assert missing == "`label`: no row of the validation data is of class 2"

@@ -58,12 +58,12 @@ def test_pictures_without_classes(photos: Path) -> None:
 def test_classes_of_validation_keep_their_numbers(photos: Path) -> None:
     dataset = open_data(photos, WANTED, DataOptions(class_names=("ant", "cat", "dog")))
     np.testing.assert_array_equal(dataset.rows([0, 2])["label"], [1, 2])
-    assert "has the class `dog`" in fails("E1016", photos, class_names=("ant", "cat"))
+    assert "has the class `dog`" in fails("E0817", photos, class_names=("ant", "cat"))
 
 
 def test_an_empty_class_and_a_picture_that_is_none(photos: Path) -> None:
     (photos / "eel").mkdir()
-    assert f"`{photos}/eel` holds no pictures" in fails("E1016", photos)
+    assert f"`{photos}/eel` holds no pictures" in fails("E0817", photos)
     (photos / "eel").rmdir()
     (photos / "cat" / "10.png").write_bytes(b"nothing")
     assert "cat/10.png" in fails("E0810", photos)

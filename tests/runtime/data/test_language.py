@@ -45,20 +45,20 @@ def test_the_window_of_the_model_and_its_stride(tmp_path: Path) -> None:
     path = text(tmp_path, "abcabdabc")
     dataset = open_data(path, wants(ids="i32[B, 4]", next="i32[B, 4]"), DataOptions(stride=1))
     assert len(dataset) == 5 and dataset.columns["ids"].shape == (4,)
-    assert "needs 10" in fails("E1017", path, window=9)
-    fails("E1020", path, window=-1)
+    assert "needs 10" in fails("E0816", path, window=9)
+    fails("E0818", path, window=-1)
 
 
 def test_a_character_that_is_new(tmp_path: Path) -> None:
     path = text(tmp_path, "ab\nabz\n" * 9)
-    message = fails("E1024", path, vocabulary=("a", "b", "\n"), window=2)
+    message = fails("E0838", path, vocabulary=("a", "b", "\n"), window=2)
     assert "line 2, column 3 of" in message and "`z`" in message
 
 
 def test_text_that_is_none(tmp_path: Path) -> None:
-    fails("E1006", text(tmp_path, ""))
+    fails("E0813", text(tmp_path, ""))
     (tmp_path / "t.txt").write_bytes(b"abc\nde\xff")
-    assert "line 2 of" in fails("E1017", tmp_path / "t.txt")
+    assert "line 2 of" in fails("E0816", tmp_path / "t.txt")
 
 
 def test_the_end_of_a_text_is_held_out(tmp_path: Path) -> None:
@@ -140,22 +140,22 @@ def test_validation_in_the_vocabulary_of_training(tmp_path: Path) -> None:
 def test_lines_that_are_no_pairs(tmp_path: Path) -> None:
     path = text(tmp_path, "a\tb\nc\n", "p.txt")
     assert (
-        "line 2 of" in (m := fails("E1018", [str(path)], wants(src="i32[B, S]", tgt="i32[B, T]")))
+        "line 2 of" in (m := fails("E0833", [str(path)], wants(src="i32[B, S]", tgt="i32[B, T]")))
         and "1 parts" in m
     )
     one, two = text(tmp_path, "a\nb\n", "a.en"), text(tmp_path, "a\n", "a.de")
-    assert "has 2 lines, and" in (m := fails("E1018", [str(one), str(two)], PAIRS)) and "has 1" in m
+    assert "has 2 lines, and" in (m := fails("E0833", [str(one), str(two)], PAIRS)) and "has 1" in m
     text(tmp_path, "a\n\n", "a.de")
-    assert "line 2 of" in (m := fails("E1018", [str(one), str(two)], PAIRS)) and "is empty" in m
-    assert "begins a translation" in fails("E1018", [str(one), str(one)], PAIRS, vocabulary=("a", "b"))
+    assert "line 2 of" in (m := fails("E0833", [str(one), str(two)], PAIRS)) and "is empty" in m
+    assert "begins a translation" in fails("E0833", [str(one), str(one)], PAIRS, vocabulary=("a", "b"))
 
 
 def test_sequences_that_are_too_long(tmp_path: Path) -> None:
     path = text(tmp_path, "a\tb\nabcd\tb\n", "p.tsv")
-    message = fails("E1025", path, PAIRS, max_length=3)
-    assert "line 2 of" in message and "a sequence of 4, and `src` takes 3 at most" in message
+    message = fails("E0840", path, PAIRS, max_length=3)
+    assert "line 2 of" in message and "a sequence of 4, and 3 is the maximum for `src`" in message
     rows = open_data(path, PAIRS, DataOptions(max_length=3, cut=True)).rows([0, 1])
     assert rows["src"].shape == (2, 3) and rows["src_keep"].sum() == 4
     fixed = wants(src="i32[B, 3]", tgt="i32[B, 3]", next="i32[B, 3]")
-    fails("E1025", path, fixed)
+    fails("E0840", path, fixed)
     assert open_data(text(tmp_path, "a\tb\n", "q.tsv"), fixed).rows([0])["src"].shape == (1, 3)

@@ -28,11 +28,11 @@ def _open(tmp_path: Path, text: str, wanted: object = VECTOR) -> Dataset:
 def test_a_hole_in_the_first_row_is_no_class(tmp_path: Path, first: str) -> None:
     with pytest.raises(DataInputError, match=r"line 2, column 2 \(`x1`\)") as failed:
         _open(tmp_path, f"x0,x1,label\n1,{first},0\n2,3,1\n4,5,1\n")
-    assert failed.value.code == "E1014"
+    assert failed.value.code == "E0808"
 
 
 def test_words_among_the_columns_of_a_vector_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataInputError, match=r"E1004.*column `x1`, which holds classes or words"):
+    with pytest.raises(DataInputError, match=r"E0804.*column `x1` holds classes or words"):
         _open(tmp_path, "x0,x1,label\n1,red,0\n2,blue,1\n")
 
 
@@ -42,7 +42,7 @@ def test_words_left_over_do_not_join_a_vector(tmp_path: Path) -> None:
 
 
 def test_words_for_a_single_quantity_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataInputError, match=r"E1004.*which holds classes or words"):
+    with pytest.raises(DataInputError, match=r"E0804.*holds classes or words"):
         _open(tmp_path, "x,label\nred,0\nblue,1\n", NUMBER)
 
 

@@ -116,11 +116,11 @@ def test_files_are_read_as_they_are_reached(tmp_path: Path) -> None:
 def test_nothing_to_read(tmp_path: Path) -> None:
     assert refusal(tmp_path, ROWS, 1) == (
         "E0817",
-        f"the folder `{tmp_path}` holds no data files for input `x`",
+        f"the folder `{tmp_path}` holds no data that netdsl reads",
     )
     assert refusal(tmp_path / "*.png", ROWS, 1) == (
         "E0817",
-        f"no data files for input `x` match `{tmp_path / '*.png'}`",
+        f"no data files match `{tmp_path / '*.png'}`",
     )
     assert refusal(tmp_path / "x.npy", ROWS, 1)[0] == "E0802"
 

@@ -50,7 +50,7 @@ def saved(path: Path, array: Any) -> Path:
 # -- arrays ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i4", "u1"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i4", "i1"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy_files_of_numbers_become_the_inputs_floats(dtype: str, order: Any, tmp_path: Path) -> None:
     array = np.asarray(np.arange(6).reshape(2, 3), dtype, order=order)
@@ -116,9 +116,9 @@ def test_shapes_that_do_not_fit_are_told_with_both_sides_and_the_place(tmp_path:
         ((1,), (H + 2,), "axis 0 is 1, which is not `H + 2` for any whole H", None),
         (
             (1, 8, 8, 3),
-            (B, 3, 8, 8),
+            (B, 3, 9, 9),
             "axis 1 is 8, not 3",
-            "the channels come last in the data and first in the model: array.transpose(0, 3, 1, 2)",
+            "`--resize stretch` makes pictures of 9x9 from 8x8",
         ),
     ],
 )
@@ -183,10 +183,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     saved(tmp_path / "image.npy", np.ones(3))
     error = refusal(tmp_path / "imag.npy", ROWS)
     assert str(error) == (
-        f"error[E0802]: cannot read `{tmp_path / 'imag.npy'}` for input `x`: No such file or directory\n"
+        f"error[E0802]: cannot read `{tmp_path / 'imag.npy'}`: No such file or directory\n"
         "   = help: did you mean `image.npy`?"
     )
-    assert message("a\0.npy", ROWS) == ("E0802", "cannot read `a\\x00.npy` for input `x`: embedded null byte")
+    assert message("a\0.npy", ROWS) == ("E0802", "cannot read `a\\x00.npy`: embedded null byte")
     assert message(tmp_path, ROWS) == ("E0803", f"`{tmp_path}` is a folder")
     path = written(tmp_path / "x.mp3", "x")
     assert message(path, ROWS) == ("E0803", f"`{path}` is not a kind of data that netdsl reads")
@@ -254,25 +254,38 @@ def test_csv_rows_take_the_inputs_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "dtype", "reason"),
     [
-        ("1,2,3\n4,5\n", "f32", "row 2 of `FILE` has 2 columns, and the first has 3"),
-        ("a,b,c\n1,2,3,4\n", "f32", "row 2 of `FILE` has 4 columns, and the first has 3"),
-        ("1,x,3\n", "f32", "row 1, column 2 of `FILE` is `x`, which is not a number"),
-        ("1,2,3\n\n4,,6\n", "f32", "row 3, column 2 of `FILE` is ``, which is not a number"),
-        ("1,2,3\n1_0,2,3\n", "f32", "row 2, column 1 of `FILE` is `1_0`, which is not a number"),
-        ("1,2.5,3\n", "i32", "row 1, column 2 of `FILE` is `2.5`, which is not an integer of 64 bits"),
-        (
-            "1,2,9223372036854775808\n",
-            "i64",
-            "row 1, column 3 of `FILE` is `9223372036854775808`, which is not an integer of 64 bits",
-        ),
-        ("", "f32", "`FILE` holds no rows of numbers"),
-        ("a,b,c\n", "f32", "`FILE` holds no rows of numbers"),
-        ('1,2,"3\n', "f32", "row 1 of `FILE` cannot be read: unexpected end of data"),
+        ("1,2,3\n4,5\n", "f32", "line 2 of `FILE` has 2 cells, and the first has 3"),
+        ("a,b,c\n1,2,3,4\n", "f32", "line 2 of `FILE` has 4 cells, and the first has 3"),
+        ("1,2,3\n1,x,3\n", "f32", "line 2, column 2 (`1`) of `FILE` is `x`, which is not a number"),
+        ("1,2,3\n\n4,,6\n", "f32", "line 3, column 2 (`1`) of `FILE` is empty, which is not a number"),
+        ("1,2,3\n1_0,2,3\n", "f32", "line 2, column 1 (`0`) of `FILE` is `1_0`, which is not a number"),
+        ('1,2,"3\n', "f32", "line 1 of `FILE` cannot be read: unexpected end of data"),
     ],
 )
 def test_tables_that_are_not_numbers(content: str, dtype: str, reason: str, tmp_path: Path) -> None:
     path = written(tmp_path / "x.csv", content)
     assert message(path, spec_of(dtype, B, 3)) == ("E0808", reason.replace("FILE", str(path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "dtype", "code", "reason"),
+    [
+        ("1,x,3\n", "f32", "E0804", "input `x` is f32[B, 3], and `FILE`, column `1` holds classes or words"),
+        ("1,2.5,3\n", "i32", "E0804", "input `x` is i32[B, 3], and `FILE` holds f64[1, 3]"),
+        (f"1,2,{2**63}\n", "i64", "E0804", "input `x` is i64[B, 3], and `FILE` holds f64[1, 3]"),
+        ("", "f32", "E0813", "`FILE` holds no rows"),
+        ("a,b,c\n", "f32", "E0813", "`FILE` holds no rows"),
+    ],
+)
+def test_tables_that_do_not_fit(content: str, dtype: str, code: str, reason: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", content)
+    assert message(path, spec_of(dtype, B, 3)) == (code, reason.replace("FILE", str(path)))
+
+
+def test_integers_of_64_bits_are_read_exactly(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", f"{2**63 - 1},{-(2**63)}\n{2**53 + 1},7\n")
+    expected = [[2**63 - 1, -(2**63)], [2**53 + 1, 7]]
+    assert read_input(str(path), spec_of("i64", B, 2)).tolist() == expected
 
 
 def test_a_table_of_another_encoding_is_refused(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_text_that_is_no_input(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     assert refusal(read_input, str(path), IDS, options) == (
         "E0816",
-        f"`{path}` is not UTF-8 text: invalid start byte",
+        f"line 1 of `{path}` is not UTF-8 text: invalid start byte",
     )
     assert refusal(tokenize, [], options.text) == ("E0816", "there are no sentences to split into tokens")
 

@@ -104,7 +104,7 @@ def test_characters_keep_their_numbers(here: Path) -> None:
     found = nr.evaluate("t.net", "some.txt", "r/best.safetensors", options=DataOptions(window=2))
     assert found.figures[""]["loss"] < 0.1  # above 1 where b were character 0
     (here / "other.txt").write_text("bcx")
-    with pytest.raises(nr.DataInputError, match="E1024"):
+    with pytest.raises(nr.DataInputError, match="E0838"):
         nr.evaluate("t.net", "other.txt", "r/best.safetensors", options=DataOptions(window=2))
 
 
@@ -119,7 +119,7 @@ def test_the_vocab_of_a_tokenizer_is_left_alone(here: Path) -> None:
 def test_a_damaged_list_of_classes_is_told(here: Path, text: str) -> None:
     nr.fit("p.net", _photos(here / "all", "ant bee cat"), out="r")
     (here / "r/classes.json").write_text(text)
-    with pytest.raises(nr.DataInputError, match=r"E1028.*classes.json"):
+    with pytest.raises(nr.DataInputError, match=r"E0842.*classes.json"):
         nr.evaluate("p.net", here / "all", "r/best.safetensors")
 
 
@@ -138,7 +138,7 @@ def test_the_commands_of_the_card_work_where_pictures_were_normalised(here: Path
 
 
 def test_normalise_without_numbers_says_what_to_give(here: Path) -> None:
-    with pytest.raises(nr.DataInputError, match="E1022") as failed:
+    with pytest.raises(nr.DataInputError, match="E0836") as failed:
         nr.evaluate("p.net", _photos(here / "all", "ant bee cat"), augment="normalise")
     assert "card.md" in str(failed.value)
 

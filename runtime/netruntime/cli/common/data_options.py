@@ -10,46 +10,69 @@ from typing import Any, TypeVar
 import click
 
 from netruntime.cli.common.failures import usage_error
+from netruntime.cli.common.options import size_option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option("--scale", type=float, metavar="X", help="Multiply pixel values by X.  [default: 1/255]"),
+
+def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
+    """`0.485,0.456,0.406` as numbers. Raises `click.BadParameter`."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise click.BadParameter(f"'{text}' is not a list of numbers such as 0.5,0.5,0.5") from None
+
+
+_READING = (
     click.option(
         "--resize",
         type=click.Choice(["stretch", "fit", "crop"]),
-        help="How to resize pictures to the input's size.",
+        help="How to resize pictures to the input's size.  [default: stretch; arrays of floats are refused]",
     ),
+    click.option("--scale", type=float, metavar="X", help="Multiply bytes by X.  [default: 1/255]"),
+    click.option("--mean", metavar="M,..", callback=_numbers, help="Subtract from scaled bytes by channel."),
+    click.option("--std", metavar="S,..", callback=_numbers, help="Divide scaled bytes by channel."),
+    size_option,
+    click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs."),
     click.option("--max-length", type=click.IntRange(min=1), metavar="N", help="Maximum sequence length."),
     click.option("--cut", is_flag=True, help="Truncate longer sequences instead of rejecting them."),
-    click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs."),
+    click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinity in the data."),
+)
+_ROWS = (
     click.option(
         "--window", type=click.IntRange(min=1), metavar="N", help="Characters or tokens per row of text."
     ),
     click.option(
         "--stride", type=click.IntRange(min=1), metavar="N", help="Step between consecutive windows of text."
     ),
-    click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinity in the data."),
     click.option("--strict", is_flag=True, help="Reject validation data in which a class is missing."),
 )
-NAMES = ("scale", "resize", "max_length", "cut", "tokenizer", "window", "stride", "allow_nonfinite", "strict")
+_NAMES = ("resize", "scale", "mean", "std", "sizes", "tokenizer", "max_length", "cut", "allow_nonfinite")
+_ROW_NAMES = ("window", "stride", "strict")
 
 
-def data_options(function: Command) -> Command:
-    """Add the options that say how data is read; `take_data_options` collects them."""
-    for option in reversed(_OPTIONS):
+def reading_options(function: Command) -> Command:
+    """Add the options of every command that reads data; `take_reading_options` collects them."""
+    for option in reversed(_READING):
         function = option(function)
     return function
 
 
-def take_data_options(options: dict[str, Any]) -> Mapping[str, Any]:
-    """Remove the data options from a command's options and return those that were set, by name."""
-    taken = {name: options.pop(name) for name in NAMES}
+def data_options(function: Command) -> Command:
+    """Add the options that say how data sets are read; `take_reading_options` collects them."""
+    for option in reversed(_ROWS):
+        function = option(function)
+    return reading_options(function)
+
+
+def take_reading_options(options: dict[str, Any]) -> Mapping[str, Any]:
+    """Remove what says how data is read from a command's options: arguments of `DataOptions`."""
+    taken = {name: options.pop(name) for name in (*_NAMES, *_ROW_NAMES) if name in options}
     scale = taken["scale"]
     if scale is not None and (not math.isfinite(scale) or scale == 0):
         message = f"--scale must be a finite number other than 0, but is {scale:g}"
-        raise usage_error("E0920", message, "omit it for 1/255, or use 1 to keep the pixel values")
-    return {name: value for name, value in taken.items() if value not in (None, False)}
+        raise usage_error("E0920", message, "omit it for 1/255, or use 1 to keep the bytes")
+    return {name: value for name, value in taken.items() if value not in (None, False, ())}
 
 
 def seed_option(function: Command) -> Command:

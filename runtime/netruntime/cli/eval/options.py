@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netruntime.cli.common.data_options import data_options, take_data_options
+from netruntime.cli.common.data_options import data_options, take_reading_options
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -63,5 +63,5 @@ def evaluate(file: Path, as_json: bool, **options: Any) -> int:
     """
     from netruntime.cli.eval.command import EvalOptions, evaluate_model
 
-    reading = take_data_options(options)
+    reading = take_reading_options(options)
     return evaluate_model(EvalOptions(file=file, as_json=as_json, reading=reading, **options))

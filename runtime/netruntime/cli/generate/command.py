@@ -21,6 +21,7 @@ from netruntime.engine.weights import open_weights
 from netruntime.errors import GenerationError
 from netruntime.generation import Generated, Roles, find_roles, generate
 from netruntime.generation.text import GrowingText, find_codec, token_id
+from netruntime.readers.options import DataOptions
 from netruntime.readers.vocabulary import Codec
 
 WEIGHTS_SEED = 0
@@ -37,7 +38,6 @@ class GenerateOptions:
     inputs: tuple[str, ...]
     weights: str | None
     names: str | None
-    tokenizer: Path | None
     vocabulary: Path | None
     begin: str | None
     end: str | None
@@ -58,6 +58,12 @@ class GenerateOptions:
     settings: Mapping[str, str]
     device: str
     model_name: str | None
+    reading: Mapping[str, Any]
+
+    @property
+    def tokenizer(self) -> Path | None:
+        """The `tokenizer.json` of the model."""
+        return self.reading.get("tokenizer")
 
     @property
     def heat(self) -> float:
@@ -84,7 +90,7 @@ def generate_text(options: GenerateOptions) -> int:
     options.check()
     network, roles, codec = _open(options)
     prompt = _prompt(options, roles, codec)
-    inputs = read_inputs(network, roles, options.inputs, codec)
+    inputs = read_inputs(network, roles, options.inputs, codec, DataOptions(**options.reading))
     end = token_id(options.end, codec, roles.vocabulary) if options.end else codec.end if codec else None
     if not options.as_json:
         tell_weights(network, options.weights is not None)

@@ -11,11 +11,15 @@ import numpy as np
 from netdsl.diagnostics import suggest
 from netdsl.model import Slot
 from netruntime.cli.common.failures import usage_error
+from netruntime.cli.common.output import note
 from netruntime.cli.run.feeds import input_spec
 from netruntime.engine.network import Network
 from netruntime.errors import GenerationError, shown
 from netruntime.generation.roles import Roles
-from netruntime.readers.inputs import FILE_SUFFIXES, INLINE_TEXT, read_input
+from netruntime.readers.input_spec import InputOptions
+from netruntime.readers.inputs import INLINE_TEXT, read_input
+from netruntime.readers.options import DataOptions
+from netruntime.readers.sources import FILE_SUFFIXES
 from netruntime.readers.vocabulary import Codec
 
 INLINE_IDS = "ids:"
@@ -41,7 +45,9 @@ def encode(text: str, codec: Codec | None, what: str) -> list[int]:
     return [int(token) for token in codec.encode(text, what)]
 
 
-def read_inputs(network: Network, roles: Roles, specs: Sequence[str], codec: Codec | None) -> dict[str, Any]:
+def read_inputs(
+    network: Network, roles: Roles, specs: Sequence[str], codec: Codec | None, options: DataOptions
+) -> dict[str, Any]:
     """The inputs other than the tokens, by name.
 
     Raises `CommandLineError` E0921 for a text that names no such input, `DataInputError` for what cannot be
@@ -62,14 +68,14 @@ def read_inputs(network: Network, roles: Roles, specs: Sequence[str], codec: Cod
             raise usage_error("E0921", f"`{name}` takes the tokens themselves", help)
         if name in found:
             raise usage_error("E0921", f"the input {shown(name)} is given twice")
-        found[name] = _read(slots[name], spec, codec)
+        found[name] = _read(slots[name], spec, codec, options)
     return found
 
 
-def _read(slot: Slot, spec: str, codec: Codec | None) -> Any:
+def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions) -> Any:
     """An input: tokens `[1, S]` from text or ids, or what `netrun run` would read."""
     if not (slot.type.dtype.is_int and slot.type.rank == 2) or _is_file(spec):
-        return read_input(spec, input_spec(slot))
+        return read_input(spec, input_spec(slot), InputOptions.of(options), note=note)
     if spec.startswith(INLINE_IDS):
         ids = read_ids(spec.removeprefix(INLINE_IDS), f"the input `{slot.name}`")
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from netruntime.cli.common.data_options import reading_options, take_reading_options
 from netruntime.cli.common.options import device_option, file_argument, json_option, model_option, set_option
 
 _COUNT = click.IntRange(min=1)
@@ -29,7 +30,6 @@ _NONE = click.IntRange(min=0)
 @click.option(
     "--names", metavar="MAP", help="The `weights` map of the .net file to read the weights through."
 )
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json of the model.")
 @click.option(
     "--vocab",
     "vocabulary",
@@ -83,6 +83,7 @@ _NONE = click.IntRange(min=0)
 @click.option("--token-input", metavar="NAME", help="The input that takes the tokens, if ambiguous.")
 @click.option("--logits-output", metavar="NAME", help="The output with the logits of the next token.")
 @set_option
+@reading_options
 @device_option
 @model_option
 @json_option
@@ -98,4 +99,5 @@ def generate(file: Path, as_json: bool, **options: Any) -> int:
     """
     from netruntime.cli.generate.command import GenerateOptions, generate_text
 
-    return generate_text(GenerateOptions(file=file, as_json=as_json, **options))
+    reading = take_reading_options(options)
+    return generate_text(GenerateOptions(file=file, as_json=as_json, reading=reading, **options))

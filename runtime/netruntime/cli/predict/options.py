@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netruntime.cli.common.data_options import data_options, take_data_options
+from netruntime.cli.common.data_options import data_options, take_reading_options
 from netruntime.cli.common.options import device_option, file_argument, json_option, model_option, set_option
 
 
@@ -52,5 +52,5 @@ def predict(file: Path, as_json: bool, **options: Any) -> int:
     """
     from netruntime.cli.predict.command import PredictOptions, predict_rows
 
-    reading = take_data_options(options)
+    reading = take_reading_options(options)
     return predict_rows(PredictOptions(file=file, as_json=as_json, reading=reading, **options))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from netdsl.graph import build
 from netdsl.model import Model
@@ -23,7 +23,9 @@ from netruntime.cli.run.saving import Item, check_target, save_items, save_outpu
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
-from netruntime.readers.input_spec import ImageOptions, InputOptions, TextOptions
+from netruntime.readers.input_spec import InputOptions
+from netruntime.readers.inputs import Note
+from netruntime.readers.options import DataOptions
 
 DEFAULT_TOP = 5
 """How many classes are shown where labels are given and --top is not."""
@@ -48,18 +50,11 @@ class RunOptions:
     check_finite: bool
     seed: int
     batch_size: int | None
-    sizes: Mapping[str, int]
-    resize: Literal["stretch", "fit", "crop"]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    scale: float
-    tokenizer: Path | None
-    allow_nonfinite: bool
+    reading: Mapping[str, Any]
 
     @property
     def input_options(self) -> InputOptions:
-        image = ImageOptions(self.resize, self.scale, self.mean, self.std)
-        return InputOptions(self.sizes, self.seed, self.allow_nonfinite, image, TextOptions(self.tokenizer))
+        return InputOptions.of(DataOptions(**self.reading), self.seed)
 
     @property
     def top_count(self) -> int | None:
@@ -84,13 +79,25 @@ def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
     """The network and the feeds of its inputs; errors in the feeds are reported before weights are read."""
     checked = open_checked(options.file, options.settings)
     model = pick_model(checked, options.model_name)
-    check_size_names(model, options.sizes)
+    check_size_names(model, options.input_options.sizes)
     feeds = parse_feeds(model, options.file, options.inputs)
     device = open_quietly(options.device)
     weights = weights_for(options.file, options.weights)
     store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
     network = Network(checked, model, store, device, options.seed)
     return network.tap(*options.taps, keep_outputs=True) if options.taps else network, feeds
+
+
+def _say(options: RunOptions) -> Note:
+    """What is called with notes on the data: each is printed once, and none beside JSON."""
+    told: set[str] = set()
+
+    def say(text: str) -> None:
+        if not options.as_json and text not in told:
+            told.add(text)
+            note(text)
+
+    return say
 
 
 def tell_weights(network: Network, named: bool) -> None:
@@ -113,7 +120,7 @@ def open_quietly(name: str) -> Device:
 def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(feeds, options.input_options)
+    arrays = read_once(feeds, options.input_options, _say(options))
     tell_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
@@ -142,7 +149,7 @@ def _run_many(
     tell_weights(network, options.weights is not None)
     found: list[Item] = []
     with Progress(count_files(many), hidden=options.as_json) as progress:
-        for batch in read_many(feeds, many, options.batch_size, options.input_options):
+        for batch in read_many(feeds, many, options.batch_size, options.input_options, _say(options)):
             outputs = _run(options, network, batch.arrays)
             found += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))

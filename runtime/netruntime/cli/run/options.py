@@ -7,22 +7,14 @@ from typing import Any
 
 import click
 
+from netruntime.cli.common.data_options import reading_options, take_reading_options
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
     json_option,
     model_option,
     set_option,
-    size_option,
 )
-
-
-def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...]:
-    """`0.485,0.456,0.406` as numbers. Raises `click.BadParameter`."""
-    try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise click.BadParameter(f"'{text}' is not a list of numbers such as 0.5,0.5,0.5") from None
 
 
 @click.command()
@@ -62,25 +54,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     help="Seed of random weights, inputs and operators.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Items per batch, for folders.")
-@size_option
-@click.option(
-    "--resize",
-    type=click.Choice(["stretch", "fit", "crop"]),
-    default="stretch",
-    show_default=True,
-    help="How to resize images to the input's size.",
-)
-@click.option("--mean", metavar="M,..", callback=_numbers, help="Subtracted from pixel values, per channel.")
-@click.option("--std", metavar="S,..", callback=_numbers, help="Divides pixel values, per channel.")
-@click.option(
-    "--scale",
-    type=float,
-    default=1 / 255,
-    metavar="X",
-    help="Multiplies pixel values first.  [default: 1/255]",
-)
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs.")
-@click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinity in inputs.")
+@reading_options
 @json_option
 def run(file: Path, as_json: bool, **options: Any) -> int:
     """Run a model on data and show its outputs.
@@ -105,4 +79,5 @@ def run(file: Path, as_json: bool, **options: Any) -> int:
     """
     from netruntime.cli.run.command import RunOptions, run_model
 
-    return run_model(RunOptions(file=file, as_json=as_json, **options))
+    reading = take_reading_options(options)
+    return run_model(RunOptions(file=file, as_json=as_json, reading=reading, **options))

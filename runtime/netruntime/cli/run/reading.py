@@ -12,9 +12,10 @@ from netdsl.dims import Dim
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import Feed
 from netruntime.errors import DataInputError
-from netruntime.readers.batches import Batch, find_files, read_batches
+from netruntime.readers.batches import Batch, read_batches
 from netruntime.readers.input_spec import InputOptions
-from netruntime.readers.inputs import read_input
+from netruntime.readers.inputs import Note, read_input
+from netruntime.readers.sources import find_files
 from netruntime.sizes import SizeClashError, bind_sizes
 
 DEFAULT_BATCH = 16
@@ -32,9 +33,11 @@ class Items:
     arrays: Mapping[str, Any]
 
 
-def read_once(feeds: Sequence[Feed], options: InputOptions) -> dict[str, Any]:
+def read_once(feeds: Sequence[Feed], options: InputOptions, note: Note) -> dict[str, Any]:
     """The arrays by input name. Raises `DataInputError`, and `CommandLineError` E0922 for sizes left open."""
-    arrays = {f.wanted.name: read_input(f.spec, f.wanted, options) for f in feeds if not f.is_generated}
+    arrays = {
+        f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in feeds if not f.is_generated
+    }
     return _in_order(feeds, arrays | _made_up(feeds, arrays, options))
 
 
@@ -49,20 +52,26 @@ def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
 
 def count_files(many: Sequence[Feed]) -> int:
     """How many files the first of the feeds names. Raises `DataInputError` E0817 where it names none."""
-    return len(find_files(many[0].spec, many[0].wanted))
+    return len(find_files(many[0].spec))
 
 
 def read_many(
-    feeds: Sequence[Feed], many: Sequence[Feed], batch_size: int | None, options: InputOptions
+    feeds: Sequence[Feed],
+    many: Sequence[Feed],
+    batch_size: int | None,
+    options: InputOptions,
+    note: Note,
 ) -> Iterator[Items]:
     """The inputs batch by batch: `many` in step with each other, the other feeds the same each time.
 
     Raises `DataInputError` (E0854 where the feeds hold different numbers of items).
     """
     others = [feed for feed in feeds if feed not in many]
-    held = {f.wanted.name: read_input(f.spec, f.wanted, options) for f in others if not f.is_generated}
+    held = {
+        f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in others if not f.is_generated
+    }
     size = batch_size if batch_size is not None else _natural_batch(many, options)
-    readers = [read_batches(feed.spec, feed.wanted, size, options) for feed in many]
+    readers = [read_batches(feed.spec, feed.wanted, size, options, note=note) for feed in many]
     for batches in zip_longest(*readers):
         _check_counts(many, batches)
         arrays = held | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}

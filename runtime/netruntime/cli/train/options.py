@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netruntime.cli.common.data_options import data_options, seed_option, take_data_options
+from netruntime.cli.common.data_options import data_options, seed_option, take_reading_options
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -98,5 +98,5 @@ def train(file: Path, as_json: bool, **options: Any) -> int:
     """
     from netruntime.cli.train.command import TrainOptions, train_model
 
-    reading = take_data_options(options)
+    reading = take_reading_options(options)
     return train_model(TrainOptions(file=file, as_json=as_json, reading=reading, **options))

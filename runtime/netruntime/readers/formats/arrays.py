@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files, memory-mapped where they can be: only the rows that are used are read."""
+"""`.npy` and `.npz` files: read, or memory-mapped so that only the rows that are used are read."""
 
 from __future__ import annotations
 
@@ -10,26 +10,54 @@ from typing import Literal
 
 import numpy as np
 
+from netdsl.diagnostics import suggest
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.files.numpy_files import ArrayFileError, npy_layout, npz_members, read_npz_array
+from netruntime.files.numpy_files import ArrayFileError, npy_layout, npz_members, read_npy, read_npz_array
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.table import ColumnTable, array_table
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
 def read_array_file(path: Path) -> ColumnTable:
-    """The arrays of a `.npz` file by name, or the one of a `.npy` file under the file's own name.
+    """The arrays of a `.npz` file by name, or the one of a `.npy` file under the file's own name, mapped.
 
-    Raises `DataInputError` E1010 for a damaged file, and `OSError`.
+    Raises `DataInputError` E0806 for a damaged file, and `OSError`.
     """
     try:
         if path.suffix.lower() == ".npy":
             return array_table({path.stem: _map_npy(path, 0, path.stat().st_size)}, shown(path), shown(path))
         arrays = {name: _npz_array(path, name, member) for name, member in npz_members(path).items()}
     except ArrayFileError as wrong:
-        raise DataInputError.make("E1010", f"cannot use {shown(path)}: {wrong}") from wrong
+        raise _damaged(path, wrong) from wrong
     return array_table(arrays, shown(path), "{name} in " + shown(path))
+
+
+def read_one_array(path: Path, key: str | None, wanted: InputSpec) -> Array:
+    """The array of a `.npy` file, or one of a `.npz` file: `key`, the only one, or that of the input's name.
+
+    Raises `DataInputError` E0806 for a damaged file, E0807 where there is no such array; and `OSError`.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as stream:
+                return read_npy(stream, path.stat().st_size)
+        return read_npz_array(path, pick_name(list(npz_members(path)), key, wanted, path))
+    except ArrayFileError as wrong:
+        raise _damaged(path, wrong) from wrong
+
+
+def pick_name(names: list[str], key: str | None, wanted: InputSpec, path: Path) -> str:
+    """Which of the arrays of a file is meant. Raises `DataInputError` E0807."""
+    if key is None and len(names) == 1:
+        return names[0]
+    name = wanted.name if key is None else key
+    if name in names:
+        return name
+    held = ", ".join(map(shown, names[:8])) or "nothing"
+    help = suggest(name, names) if key else f"say which: {path.name}:{names[0] if names else 'name'}"
+    raise wanted.refuse("E0807", f"{shown(path)} has no array {shown(name)}; it has {held}", help=help)
 
 
 def _npz_array(path: Path, name: str, member: zipfile.ZipInfo) -> Array:
@@ -56,3 +84,7 @@ def _map_npy(path: Path, start: int, size: int) -> Array:
     order: Literal["C", "F"] = "F" if layout.fortran_order else "C"
     mapped: Array = np.memmap(path, layout.dtype, "r", start + layout.header, layout.shape, order)
     return mapped
+
+
+def _damaged(path: Path, wrong: ArrayFileError) -> DataInputError:
+    return DataInputError.make("E0806", f"cannot use {shown(path)}: {wrong}")

@@ -30,11 +30,11 @@ def find_cifar(folder: Path) -> list[Path]:
 def read_cifar(paths: Sequence[Path]) -> ColumnTable:
     """The columns `image` u8 `[N, 3, 32, 32]` and `label`, and for CIFAR-100 `coarse`, of one or more files.
 
-    Raises `DataInputError` E1012 for a file that is truncated or of another kind, and `OSError`.
+    Raises `DataInputError` E0806 for a file that is truncated or of another kind, and `OSError`.
     """
     labels = {_label_bytes(path) for path in paths}
     if len(labels) > 1:
-        raise DataInputError.make("E1012", f"{shown(paths[0])} and its neighbours mix CIFAR-10 and CIFAR-100")
+        raise DataInputError.make("E0806", f"{shown(paths[0])} and its neighbours mix CIFAR-10 and CIFAR-100")
     count = labels.pop()
     records = [_map_records(path, count) for path in paths]
     source = shown(paths[0]) if len(paths) == 1 else f"{shown(paths[0])} to {shown(paths[-1].name)}"
@@ -104,7 +104,7 @@ def _map_records(path: Path, label_bytes: int) -> Array:
             f"{whole * record} for {whole}, {(whole + 1) * record} for {whole + 1}"
         )
         help = f"the file is truncated in record {whole}, or not {kind} in its binary form; fetch it again"
-        raise DataInputError.make("E1012", message, help=help)
+        raise DataInputError.make("E0806", message, help=help)
     records: Array = np.memmap(path, np.uint8, "r", 0, (size // record, record))
     labels = records[:, label_bytes - 1]
     if labels.max() >= classes:
@@ -112,7 +112,7 @@ def _map_records(path: Path, label_bytes: int) -> Array:
         message = (
             f"record {row} of {shown(path)} has the label {labels[row]}, and {kind} has {classes} classes"
         )
-        raise DataInputError.make("E1012", message, help=f"it is damaged, or not {kind} in its binary form")
+        raise DataInputError.make("E0806", message, help=f"it is damaged, or not {kind} in its binary form")
     return records
 
 

@@ -18,16 +18,16 @@ from netruntime.readers.table import Column, ColumnTable, table_of
 
 _NOT_WHOLE = frozenset(".eEnN")
 
-MAX_EXACT = 2**53
-"""Integers beyond are not all held by the f64 that cells are read as."""
+EXACT_DIGITS = 15
+"""Longer integers are not all held by the f64 that cells are read as."""
 
 
 def read_csv_table(path: Path, options: DataOptions) -> ColumnTable:
     """The columns of a table, i64 or f64; columns of words as `tables.word_column` says.
 
     The first row names the columns, unless one of its cells is a number: then they are `0`, `1`, ... A column
-    is of numbers where its first cell is one. Raises `DataInputError`: E1013 for rows of different lengths
-    and what is no table, E1014 for a cell that is no number; and `OSError`.
+    is of numbers where its first cell is one. Raises `DataInputError`: E0808 for rows of different lengths,
+    what is not a table and a cell that is not a number, E0813 for no rows; and `OSError`.
     """
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
@@ -38,10 +38,10 @@ def read_csv_table(path: Path, options: DataOptions) -> ColumnTable:
                     content.add(reader.line_num, row)
         except csv.Error as wrong:
             message = f"line {reader.line_num} of {shown(path)} cannot be read: {wrong}"
-            raise DataInputError.make("E1013", message) from wrong
+            raise DataInputError.make("E0808", message) from wrong
         except UnicodeDecodeError as wrong:
-            message = f"{shown(path)} is not UTF-8 text after line {reader.line_num}: {wrong.reason}"
-            raise DataInputError.make("E1013", message) from wrong
+            message = f"{shown(path)} is not UTF-8 text: {wrong.reason}"
+            raise DataInputError.make("E0808", message) from wrong
     return content.table(options)
 
 
@@ -55,6 +55,7 @@ class _Content:
     is_whole: Array = field(default_factory=lambda: np.zeros(0, np.bool_))
     numbers: packed_array[float] = field(default_factory=lambda: packed_array("d"))
     words: dict[int, list[str]] = field(default_factory=dict)
+    exact: dict[tuple[int, int], int] = field(default_factory=dict)
     lines: packed_array[int] = field(default_factory=lambda: packed_array("q"))
 
     def add(self, line: int, row: Sequence[str]) -> None:
@@ -64,7 +65,7 @@ class _Content:
             message = (
                 f"line {line} of {shown(self.path)} has {len(row)} cells, and the first has {len(self.names)}"
             )
-            raise DataInputError.make("E1013", message, help="quote a cell that holds the separator")
+            raise DataInputError.make("E0808", message, help="quote a cell that holds the separator")
         if not self.is_number:
             self._sort(row)
         cells: Sequence[str] = row
@@ -77,13 +78,15 @@ class _Content:
             raise self._bad_cell(line, row) from wrong
         if not _is_whole(text):
             self.is_whole &= np.fromiter(map(_is_whole, cells), np.bool_, len(cells))
+        if self.is_whole.any() and len(max(cells, key=len)) > EXACT_DIGITS:
+            self._keep_exactly(cells)
         for column, kept in self.words.items():
             kept.append(row[column])
         self.lines.append(line)
 
     def table(self, options: DataOptions) -> ColumnTable:
         if not self.lines:
-            raise DataInputError.make("E1006", f"{shown(self.path)} holds no rows of data")
+            raise DataInputError.make("E0813", f"{shown(self.path)} holds no rows")
         columns: dict[str, Column] = {}
         classes: dict[str, tuple[str, ...]] = {}
         lines = np.array(self.lines)
@@ -101,7 +104,7 @@ class _Content:
         return table_of(columns, shown(self.path), classes=classes)
 
     def _check_words(self, column: int) -> None:
-        """Raises `DataInputError` E1014 for a column that begins with a word and is mostly numbers."""
+        """Raises `DataInputError` E0808 for a column that begins with a word and is mostly numbers."""
         words = self.words[column]
         if sum(map(_is_number, words)) * 2 > len(words):
             row = ["0"] * len(self.names)
@@ -109,10 +112,22 @@ class _Content:
             self.is_number[column] = True
             raise self._bad_cell(self.lines[0], row)
 
+    def _keep_exactly(self, cells: Sequence[str]) -> None:
+        """Remember the integers of a row that are too long for the f64 that cells are read as."""
+        for column in np.flatnonzero(self.is_whole).tolist():
+            if len(cells[column]) > EXACT_DIGITS:
+                self.exact[len(self.lines), column] = int(cells[column])
+
     def _numbers(self, values: Array, column: int) -> Array:
         numbers = values[:, column]
-        is_exact = self.is_whole[column] and np.abs(numbers).max() < MAX_EXACT
-        return numbers.astype(np.int64) if is_exact else numbers
+        if not self.is_whole[column]:
+            return numbers
+        exact = {row: number for (row, place), number in self.exact.items() if place == column}
+        if not all(-(2**63) <= number < 2**63 for number in exact.values()):
+            return numbers
+        numbers = np.where(np.isin(np.arange(len(numbers)), list(exact)), 0, numbers).astype(np.int64)
+        numbers[list(exact)] = list(exact.values())
+        return numbers
 
     def _begin(self, line: int, row: Sequence[str]) -> bool:
         """Whether the first row is names."""
@@ -123,7 +138,7 @@ class _Content:
         twice = next((name for name in self.names if self.names.count(name) > 1), None)
         if twice is not None:
             message = f"line {line} of {shown(self.path)} names two columns {shown(twice)}"
-            raise DataInputError.make("E1013", message)
+            raise DataInputError.make("E0808", message)
         return True
 
     def _sort(self, row: Sequence[str]) -> None:
@@ -138,7 +153,7 @@ class _Content:
             f"line {line}, column {column + 1} ({shown(self.names[column])}) of {shown(self.path)} is {cell}"
         )
         help = "its other cells are numbers; fill it, or leave the row out"
-        return DataInputError.make("E1014", f"{message}, which is not a number", help=help)
+        return DataInputError.make("E0808", f"{message}, which is not a number", help=help)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ def is_idx(path: Path) -> bool:
 def read_idx(path: Path) -> ColumnTable:
     """The columns `image` and `label` of an IDX file and its companion beside it; either may be named.
 
-    Without a companion only the named one is there. Raises `DataInputError` E1011 for a damaged or truncated
-    file, E1005 for different counts, and `OSError`.
+    Without a companion only the named one is there. Raises `DataInputError` E0806 for a damaged or truncated
+    file, E0854 for different counts, and `OSError`.
     """
     other = _companion(path)
     files = [path] if other is None else sorted((path, other), key=lambda file: "label" in file.name.lower())
@@ -54,7 +54,7 @@ def read_idx_array(path: Path) -> Array:
                 return _from_bytes(stream.read(needed + 1), dtype, shape, start, path)
         except ZIP_DAMAGE as damage:
             message = f"{shown(path)} is damaged, or ends too early: {damage}"
-            raise DataInputError.make("E1011", message, help="fetch the file again") from damage
+            raise DataInputError.make("E0806", message, help="fetch the file again") from damage
     _check_size(path.stat().st_size - start, dtype, shape, start, path)
     return np.memmap(path, dtype, "r", start, shape) if needed else np.empty(shape, dtype)
 
@@ -64,16 +64,16 @@ def _header(magic: bytes, sizes: bytes, path: Path) -> tuple[np.dtype[np.generic
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         message = f"{shown(path)} does not begin as an IDX file does: {magic.hex(' ') or 'it is empty'}"
         help = "IDX begins with 00 00, the element type (08 for bytes) and the number of axes"
-        raise DataInputError.make("E1011", message, help=help)
+        raise DataInputError.make("E0806", message, help=help)
     rank = magic[3]
     if len(sizes) < 4 * rank:
         message = f"{shown(path)} ends within its header: {rank} axes need {4 + 4 * rank} bytes"
-        raise DataInputError.make("E1011", f"{message}, and it has {4 + len(sizes)}")
+        raise DataInputError.make("E0806", f"{message}, and it has {4 + len(sizes)}")
     shape = struct.unpack(f">{rank}I", sizes[: 4 * rank])
     dtype = np.dtype(_TYPES[magic[2]])
     if not rank or not fits_memory(shape, dtype.itemsize):
         raise DataInputError.make(
-            "E1011", f"the header of {shown(path)} gives the impossible shape {list(shape)}"
+            "E0806", f"the header of {shown(path)} gives the impossible shape {list(shape)}"
         )
     return dtype, shape, 4 + 4 * rank
 
@@ -94,7 +94,7 @@ def _check_size(
     held = f"at least {start + found}" if path.suffix.lower() == ".gz" and found > needed else start + found
     rows = f"; it ends in row {found * shape[0] // needed} of {shape[0]}" if found < needed else ""
     message = f"{shown(path)} needs {start + needed} bytes for {list(shape)}, and has {held}{rows}"
-    raise DataInputError.make("E1011", message, help="fetch the file again")
+    raise DataInputError.make("E0806", message, help="fetch the file again")
 
 
 def _companion(path: Path) -> Path | None:

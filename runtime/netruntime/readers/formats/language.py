@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from netdsl.types import TensorType
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.formats.opening import read_text_file
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DEFAULT_WINDOW, DataOptions
 from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Role, table_of
 from netruntime.readers.vocabulary import make_codec
 
 
-def read_language(path: Path, wanted: Mapping[str, TensorType], options: DataOptions) -> ColumnTable:
+def read_language(path: Path, wanted: Sequence[InputSpec], options: DataOptions) -> ColumnTable:
     """The columns `ids` and `next`, i64 `[N, T]`: windows of a text, and the same one id further on.
 
     T is that of the model's input where it is fixed, else `options.window`, else 64. Windows begin every
-    `options.stride` ids. Raises `DataInputError`: E1006 for an empty file, E1017 for a text that is too
-    short, E1024 for a character that the vocabulary lacks, E1020 for an impossible window; and `OSError`.
+    `options.stride` ids. Raises `DataInputError`: E0813 for an empty file, E0816 for a text that is too
+    short, E0838 for a character that the vocabulary lacks, E0818 for an impossible window; and `OSError`.
     """
     text = read_text_file(path)
     if not text:
-        raise DataInputError.make("E1006", f"{shown(path)} holds no text")
+        raise DataInputError.make("E0813", f"{shown(path)} holds no text")
     codec = make_codec(options, [text])
     ids = codec.encode(text, shown(path))
     width, stride = _window(wanted, options)
     if len(ids) <= width:
         message = f"{shown(path)} has {len(ids)} ids, and one window with its next id needs {width + 1}"
-        raise DataInputError.make("E1017", message, help="give a longer text, or a shorter `--window`")
+        raise DataInputError.make("E0816", message, help="give a longer text, or a shorter `--window`")
     columns: dict[str, Column] = {
         "ids": WindowColumn(ids, width, stride, 0, shown(path), "input"),
         "next": WindowColumn(ids, width, stride, 1, shown(path), "label"),
@@ -77,15 +77,15 @@ class WindowColumn:
         return f"the window at id {row * self.stride + self.shift} of {self.source}"
 
 
-def _window(wanted: Mapping[str, TensorType], options: DataOptions) -> tuple[int, int]:
+def _window(wanted: Sequence[InputSpec], options: DataOptions) -> tuple[int, int]:
     fixed = {
         type.shape[1].value
-        for type in wanted.values()
+        for type in (spec.type for spec in wanted)
         if type.rank == 2 and type.dtype.is_int and type.shape[1].is_fixed
     }
     width = options.window or (fixed.pop() if len(fixed) == 1 else DEFAULT_WINDOW)
     stride = options.stride or width
     if width < 1 or stride < 1:
         message = f"windows of {width} that begin every {stride} cannot be made"
-        raise DataInputError.make("E1020", message, help="both are at least 1")
+        raise DataInputError.make("E0818", message, help="both are at least 1")
     return width, stride

@@ -13,14 +13,14 @@ ZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 def read_text_file(path: Path) -> str:
-    """A file of UTF-8 text, with `\\n` at the ends of lines. Raises `DataInputError` E1017 and `OSError`."""
+    """A file of UTF-8 text, with `\\n` at the ends of lines. Raises `DataInputError` E0816 and `OSError`."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         line = data[: wrong.start].count(b"\n") + 1
         message = f"line {line} of {shown(path)} is not UTF-8 text: {wrong.reason}"
-        raise DataInputError.make("E1017", message) from wrong
+        raise DataInputError.make("E0816", message) from wrong
     return text.replace("\r\n", "\n")
 
 

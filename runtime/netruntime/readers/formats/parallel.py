@@ -23,12 +23,12 @@ def read_parallel(paths: Sequence[Path], options: DataOptions) -> ColumnTable:
     `label` the tokens and the end id, so that each element of `label` comes next after that of `tgt`.
 
     Without a tokenizer, ids are characters, both languages in one vocabulary: 0 pads, 1 begins and 2 ends.
-    Raises `DataInputError`: E1018 for lines that are no pairs, E1006 for none at all, E1024 for a character
+    Raises `DataInputError`: E0833 for lines that are no pairs, E0813 for none at all, E0838 for a character
     that the vocabulary lacks; and `OSError`.
     """
     pairs = _one_file(paths[0]) if len(paths) == 1 else _two_files(paths[0], paths[1])
     if not pairs:
-        raise DataInputError.make("E1006", f"{shown(paths[0])} holds no pairs of sentences")
+        raise DataInputError.make("E0813", f"{shown(paths[0])} holds no pairs of sentences")
     codec = make_codec(options, [text for _, *texts in pairs for text in texts], special=True)
     begin, end = _marks(codec, options)
     where = [shown(paths[0]), shown(paths[-1])]
@@ -52,14 +52,14 @@ def _two_files(source: Path, target: Path) -> list[Pair]:
     if len(left) != len(right):
         message = f"{shown(source)} has {len(left)} lines, and {shown(target)} has {len(right)}"
         raise DataInputError.make(
-            "E1018", message, help="line n of one is the translation of line n of the other"
+            "E0833", message, help="line n of one is the translation of line n of the other"
         )
     pairs = [(n, a.strip(), b.strip()) for n, (a, b) in enumerate(zip(left, right, strict=True), 1)]
     for line, a, b in pairs:
         if bool(a) != bool(b):
             empty, other = (source, target) if not a else (target, source)
             message = f"line {line} of {shown(empty)} is empty, and that of {shown(other)} is not"
-            raise DataInputError.make("E1018", message)
+            raise DataInputError.make("E0833", message)
     return [pair for pair in pairs if pair[1]]
 
 
@@ -74,7 +74,7 @@ def _one_file(path: Path) -> list[Pair]:
                 f"line {line} of {shown(path)} has {len(parts)} parts{'' if all(parts) else ', one empty'}"
             )
             help = "each line is a sentence, one tab, and its translation"
-            raise DataInputError.make("E1018", message, help=help)
+            raise DataInputError.make("E0833", message, help=help)
         pairs.append((line, parts[0], parts[1]))
     return pairs
 
@@ -86,7 +86,7 @@ def _marks(codec: Codec, options: DataOptions) -> tuple[int, int]:
     if begin is None or end is None:
         what = "begins" if begin is None else "ends"
         raise DataInputError.make(
-            "E1018",
+            "E0833",
             f"nothing says which token {what} a translation",
             help="take a tokenizer that has [BOS] and [EOS], or give the ids `begin` and `end` in Python",
         )

@@ -17,7 +17,7 @@ from netruntime.readers.table import ArrayColumn, Column, ColumnTable, RaggedCol
 def read_parquet(path: Path, options: DataOptions) -> ColumnTable:
     """The columns of a table: numbers, words (`tables.word_column`), and lists of numbers, also nested.
 
-    Lists of one length become arrays `[N, length]`, others sequences. Raises `DataInputError` E1015 for what
+    Lists of one length become arrays `[N, length]`, others sequences. Raises `DataInputError` E0808 for what
     is no parquet file, for missing values, and for columns of another kind; `MissingExtraError`, `OSError`.
     """
     parquet = need_extra("pyarrow.parquet", "parquet", "reading parquet files")
@@ -26,7 +26,7 @@ def read_parquet(path: Path, options: DataOptions) -> ColumnTable:
         table = parquet.read_table(path, memory_map=True)
     except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as wrong:
         reason = str(wrong).partition("\n")[0]
-        raise DataInputError.make("E1015", f"{shown(path)} cannot be read as parquet: {reason}") from wrong
+        raise DataInputError.make("E0808", f"{shown(path)} cannot be read as parquet: {reason}") from wrong
     columns: dict[str, Column] = {}
     classes: dict[str, tuple[str, ...]] = {}
     for name in table.column_names:
@@ -43,7 +43,7 @@ def _column(
     if values.null_count:
         row = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
         help = "fill the missing values, or leave those rows out"
-        raise DataInputError.make("E1015", f"row {row} of {source} has no value", help=help)
+        raise DataInputError.make("E0808", f"row {row} of {source} has no value", help=help)
     if kinds.is_dictionary(values.type):
         values = values.dictionary_decode()
     if kinds.is_string(values.type) or kinds.is_large_string(values.type):
@@ -62,9 +62,9 @@ def _plain(values: Any, source: str, arrow: Any) -> Array:
     kinds = arrow.types
     if not (kinds.is_integer(values.type) or kinds.is_floating(values.type) or kinds.is_boolean(values.type)):
         message = f"{source} holds {values.type}, and netdsl reads numbers, words and lists of numbers"
-        raise DataInputError.make("E1015", message)
+        raise DataInputError.make("E0808", message)
     if values.null_count:
-        raise DataInputError.make("E1015", f"a list in {source} has an element without a value")
+        raise DataInputError.make("E0808", f"a list in {source} has an element without a value")
     result: Array = values.to_numpy(zero_copy_only=False)
     return result
 
@@ -81,7 +81,7 @@ def _list_column(values: Any, source: str, arrow: Any) -> Column:
         lengths, inner = _lengths(inner), inner.flatten()
     if shape or arrow.types.is_nested(inner.type):
         message = f"{source} holds lists of lists of different lengths"
-        raise DataInputError.make("E1015", message, help="only the outermost lists may differ in length")
+        raise DataInputError.make("E0808", message, help="only the outermost lists may differ in length")
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return RaggedColumn(_plain(inner, source, arrow), offsets, source)
 

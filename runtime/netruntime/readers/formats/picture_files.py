@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from netdsl.types import DType, TensorType, tensor
-from netruntime.errors import DataInputError, need_extra, shown
-from netruntime.files.arrays import Array
-from netruntime.readers.images import IMAGE_SUFFIXES, read_image
-from netruntime.readers.input_spec import ImageOptions, InputSpec
-from netruntime.readers.options import DataOptions
-from netruntime.readers.pictures import Picture, target_picture
+from netdsl.types import DType, tensor
+from netruntime.errors import DataInputError, shown
+from netruntime.files.arrays import Array, ArrayInfo
+from netruntime.readers.images import IMAGE_SUFFIXES, decode
+from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.options import DataOptions, Resize
+from netruntime.readers.pictures import Picture, picture_input, picture_sizes
+from netruntime.readers.resize import resize_pictures
 from netruntime.readers.table import ArrayColumn, Column, ColumnInfo, ColumnTable, table_of
+
+ANY_PICTURE = InputSpec("image", tensor(DType.F32))
+"""For pictures that no input, or more than one, could take."""
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -24,23 +28,24 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(p for p in found if not _is_hidden(p, folder) and p.is_file())
 
 
-def read_image_folder(folder: Path, wanted: Mapping[str, TensorType], options: DataOptions) -> ColumnTable:
+def read_image_folder(folder: Path, wanted: Sequence[InputSpec], options: DataOptions) -> ColumnTable:
     """The columns `image` u8 `[N, C, H, W]` and, where there are sub-folders, `label`, in alphabetical order.
 
     Pictures come to the size that the model's input has; on axes that it leaves free, to that of the first
-    picture. They are read when they are needed. Raises `DataInputError` E1016 for a folder without pictures,
-    an empty class, or one that is not known; and, as pictures are read, those of `read_image`.
+    picture where `resize` is given. They are read when they are needed. Raises
+    `DataInputError` E0817 for a folder without pictures, an empty class, or one that is not known; and, as
+    pictures are read, E0818 for different sizes and those of `decode`.
     """
     names = _class_names(folder, options)
     files = {name: find_pictures(folder / name) for name in names} if names else {"": find_pictures(folder)}
     for name, found in files.items():
         if not found and name not in (options.class_names or ()):
             help = "a class is a folder of .png and .jpg files; remove the folder if it is none"
-            raise DataInputError.make("E1016", f"{shown(folder / name)} holds no pictures", help=help)
+            raise DataInputError.make("E0817", f"{shown(folder / name)} holds no pictures", help=help)
     paths = [path for found in files.values() for path in found]
     if not paths:
-        raise DataInputError.make("E1006", f"{shown(folder)} holds no pictures")
-    images = _image_column(paths, shown(folder), wanted, options)
+        raise DataInputError.make("E0813", f"{shown(folder)} holds no pictures")
+    images = _picture_column(paths, shown(folder), wanted, options)
     columns: dict[str, Column] = {"image": images}
     if not names:
         return table_of(columns, shown(folder), notes=images.notes)
@@ -57,27 +62,40 @@ class _LabelColumn(ArrayColumn):
         return shown(self.paths[row])
 
 
+def read_pictures(paths: Sequence[Path], wanted: Sequence[InputSpec], options: DataOptions) -> ColumnTable:
+    """The column `image` of PNG and JPEG files. Raises as `read_image_folder`."""
+    images = _picture_column(paths, shown(paths[0]) if len(paths) == 1 else "the pictures", wanted, options)
+    return table_of({"image": images}, images.source, notes=images.notes)
+
+
 @dataclass(frozen=True)
-class ImageColumn:
-    """Pictures, decoded when they are taken, as bytes of one size."""
+class PictureColumn:
+    """Pictures, decoded when they are taken; `sides` are the height and width they are brought to."""
 
     paths: Sequence[Path]
     picture: Picture
     source: str
-    options: ImageOptions
-    notes: tuple[str, ...] = ()
+    sides: tuple[int | None, int | None]
+    how: Resize
+    wanted: InputSpec
     is_ready: bool = False
 
     @property
     def info(self) -> ColumnInfo:
         return ColumnInfo("u8", self.picture, self.source, self.picture, "input")
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What will be done to some of the pictures."""
+        height, width = ("*" if side is None else side for side in self.sides)
+        note = f"pictures of {self.source} that are not {height}x{width} are resized ({self.how})"
+        return () if self.sides == (None, None) else (note,)
+
     def __len__(self) -> int:
         return len(self.paths)
 
     def take(self, indices: Array) -> Array:
-        spec = InputSpec("image", tensor(DType.U8, *self.picture))
-        return np.stack([read_image(self.paths[n], spec, self.options) for n in indices])
+        return np.stack([self._read(self.paths[n]) for n in indices])
 
     def lengths(self) -> None:
         return None
@@ -85,41 +103,39 @@ class ImageColumn:
     def place(self, row: int) -> str:
         return shown(self.paths[row])
 
-
-def _image_column(
-    paths: Sequence[Path], source: str, wanted: Mapping[str, TensorType], options: DataOptions
-) -> ImageColumn:
-    how = options.resize or "stretch"
-    picture = _wanted_picture(wanted)
-    if picture is None:
-        picture = _own_picture(paths[0], wanted)
-    note = f"pictures of {source} that are not {picture[1]}x{picture[2]} are resized ({how})"
-    return ImageColumn(paths, picture, source, ImageOptions(resize=how), (note,))
-
-
-def _wanted_picture(wanted: Mapping[str, TensorType]) -> Picture | None:
-    """The size of the one input that takes pictures, where it is fixed."""
-    found = [
-        picture
-        for type in wanted.values()
-        if type.dtype.is_float or type.dtype is DType.U8
-        for channels in (1, 3)
-        if (picture := target_picture(type.shape[1:], channels))
-    ]
-    return found[0] if len(found) == 1 else None
+    def _read(self, path: Path) -> Array:
+        """The bytes of a picture, or floats of the same scale where it is resized for an input of floats."""
+        pixels = decode(path, self.picture[0], self.wanted)
+        height, width = (
+            own if side is None else side for own, side in zip(pixels.shape[1:], self.sides, strict=True)
+        )
+        if (height, width) != pixels.shape[1:]:
+            pixels = resize_pictures(pixels[None], height, width, self.how)[0]
+            if not self.wanted.type.dtype.is_float:
+                pixels = np.rint(pixels).astype(np.uint8)
+        if pixels.shape != self.picture:
+            first, mine = ArrayInfo("u8", self.picture), ArrayInfo("u8", pixels.shape)
+            both = f"{shown(self.paths[0])} is {first} and {shown(path)} {mine}"
+            help = "give the free sizes values (`--size H=224`), or say how to `--resize`"
+            raise self.wanted.refuse("E0818", f"items of one batch are of one shape, and {both}", help=help)
+        return pixels
 
 
-def _own_picture(path: Path, wanted: Mapping[str, TensorType]) -> Picture:
-    """The size of a picture itself, with the channels that an input of pictures fixes."""
-    pillow = need_extra("PIL.Image", "image", "reading PNG and JPEG images")
-    fixed = [t.shape[1].value for t in wanted.values() if t.rank == 4 and t.shape[1].is_fixed]
-    with path.open("rb") as stream:
-        try:
-            image = pillow.open(stream, formats=("PNG", "JPEG"))
-        except OSError as wrong:
-            raise DataInputError.make("E1016", f"{shown(path)} is not a PNG or JPEG image") from wrong
-        channels = fixed[0] if len(fixed) == 1 else 1 if image.mode in ("1", "L", "LA", "I;16") else 3
-        return (channels, image.height, image.width)
+def _picture_column(
+    paths: Sequence[Path], source: str, wanted: Sequence[InputSpec], options: DataOptions
+) -> PictureColumn:
+    spec = picture_input(wanted, options) or ANY_PICTURE
+    if (options.mean or options.std) and not spec.type.dtype.is_float:
+        message = f"{spec} is {spec.type}: mean and std need an input of floats"
+        raise spec.refuse("E0812", message)
+    channels, height, width = picture_sizes(spec, options)
+    if channels is None or height is None or width is None:
+        own = decode(paths[0], channels, spec).shape
+        picture = (own[0], own[1] if height is None else height, own[2] if width is None else width)
+    else:
+        picture = (channels, height, width)
+    sides = (height, width) if options.resize is None else picture[1:]
+    return PictureColumn(paths, picture, source, sides, options.resize or "stretch", spec)
 
 
 def _class_names(folder: Path, options: DataOptions) -> list[str]:
@@ -131,7 +147,7 @@ def _class_names(folder: Path, options: DataOptions) -> list[str]:
     if unknown:
         known = ", ".join(map(shown, options.class_names[:8]))
         message = f"{shown(folder)} has the class {shown(unknown[0])}, and the training data has {known}"
-        raise DataInputError.make("E1016", message)
+        raise DataInputError.make("E0817", message)
     return list(options.class_names)
 
 

@@ -34,7 +34,7 @@ def word_column(
 
     With a tokenizer, a column that is no label becomes the ids of its tokens, with those that the tokenizer
     adds. Else each different word is a class, in alphabetical order, or in that of `class_names`, where a
-    word that is none of them raises `DataInputError` E1008.
+    word that is none of them raises `DataInputError` E0831.
     """
     if options.tokenizer is not None and not options.is_label(name):
         return _token_column(words, source, options), ()
@@ -43,7 +43,7 @@ def word_column(
     for row, word in enumerate(words):
         if word not in numbers:
             message = f"{place(row)} has the class {shown(word)}, which is none of the {len(classes)} known"
-            raise DataInputError.make("E1008", message, help="known classes are those of the training data")
+            raise DataInputError.make("E0831", message, help="known classes are those of the training data")
     return WordColumn(np.array([numbers[w] for w in words], np.int64), source, "label", place), classes
 
 

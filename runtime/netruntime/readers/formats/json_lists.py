@@ -1,38 +1,20 @@
-"""Numbers from text: CSV rows and nested JSON lists."""
+"""Numbers from nested JSON lists."""
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from array import array as packed_array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 import numpy as np
 
-from netdsl.types import DType
+from netdsl.types import DType, TensorType, tensor
 from netruntime.errors import shown
 from netruntime.files.arrays import MAX_RANK, Array
 from netruntime.files.json_objects import DuplicateKeyError, unique_object
 from netruntime.readers.input_spec import InputSpec
-
-
-def read_csv(path: Path, wanted: InputSpec) -> Array:
-    """The numbers of a `.csv` (or tab-separated `.tsv`) file, shaped for the input.
-
-    The first row may be a header, which it is when none of its cells is a number. Each row is one item:
-    its columns take the input's trailing shape where that has as many elements; a single row or column
-    serves an input of one axis. Raises `DataInputError` E0808 for what is not a table of numbers, and
-    `OSError`.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = _read_rows(path, stream, wanted)
-    except UnicodeDecodeError as wrong:
-        raise wanted.refuse("E0808", f"{shown(path)} is not UTF-8 text: {wrong.reason}") from wrong
-    return _shape_rows(table, wanted)
+from netruntime.readers.table import ColumnTable, array_table
 
 
 def read_json(text: bytes, where: str, wanted: InputSpec, key: str | None) -> Array:
@@ -41,91 +23,49 @@ def read_json(text: bytes, where: str, wanted: InputSpec, key: str | None) -> Ar
     Without `key`, an object's entry of the input's name is taken. Raises `DataInputError` E0809, which
     names the element at fault by its path (`[2][0]`).
     """
+    return _nested_array(_entry(_parse(text, where, wanted), where, wanted, key), where, wanted)
+
+
+def read_json_table(path: Path, wanted: Sequence[InputSpec]) -> ColumnTable:
+    """The entries of a JSON object as columns, or one list under the file's own name.
+
+    Raises `DataInputError` E0809, and `OSError`.
+    """
+    where, known = shown(path), {spec.name: spec for spec in wanted}
+    value = _parse(path.read_bytes(), where, InputSpec(path.stem, tensor(DType.F32)))
+    entries = value if isinstance(value, dict) else {path.stem: value}
+    specs = {name: known.get(name) or InputSpec(name, _type_of(entry)) for name, entry in entries.items()}
+    arrays = {
+        name: _nested_array(entry, f"{shown(name)} in {where}", specs[name])
+        for name, entry in entries.items()
+    }
+    return array_table(arrays, where, "{name} in " + where)
+
+
+def _parse(text: bytes, where: str, wanted: InputSpec) -> Any:
     try:
-        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique_object)
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique_object)
     except DuplicateKeyError as twice:
         raise wanted.refuse("E0809", f"{where} gives {shown(twice)} twice") from twice
     except (ValueError, RecursionError) as wrong:
         reason = "it is nested too deeply" if isinstance(wrong, RecursionError) else str(wrong)
         raise wanted.refuse("E0809", f"{where} is not JSON: {reason}") from wrong
-    return _nested_array(_entry(value, where, wanted, key), where, wanted)
 
 
-# -- CSV -------------------------------------------------------------------------------------------
+def _type_of(value: Any) -> TensorType:
+    """The type of numbers that holds all of a nested list."""
+    kinds = set(_kinds(value))
+    return tensor(DType.BOOL if kinds == {bool} else DType.F64 if float in kinds else DType.I64)
 
 
-def _read_rows(path: Path, stream: TextIO, wanted: InputSpec) -> Array:
-    number: Callable[[str], float] = float if wanted.type.dtype.is_float else int
-    cells: packed_array[float] = packed_array("d" if number is float else "q")
-    width = 0
-    for line, row in _rows(path, stream, wanted):
-        if not width:
-            width = len(row)
-            if not any(_is_number(cell) for cell in row):
-                continue
-        if len(row) != width:
-            message = f"row {line} of {shown(path)} has {len(row)} columns, and the first has {width}"
-            raise wanted.refuse("E0808", message)
-        try:
-            cells.extend(map(number, row))
-        except (ValueError, OverflowError):
-            _bad_cell(path, line, row, number, wanted)
-        if "_" in "".join(row):
-            _bad_cell(path, line, row, number, wanted)
-    if not cells:
-        raise wanted.refuse("E0808", f"{shown(path)} holds no rows of numbers")
-    return np.array(cells).reshape(-1, width)
-
-
-def _rows(path: Path, stream: TextIO, wanted: InputSpec) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of its last line."""
-    reader = csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as wrong:
-        message = f"row {reader.line_num} of {shown(path)} cannot be read: {wrong}"
-        raise wanted.refuse("E0808", message) from wrong
-
-
-def _bad_cell(
-    path: Path, line: int, row: Sequence[str], number: Callable[[str], float], wanted: InputSpec
-) -> NoReturn:
-    kind = "a number" if number is float else "an integer of 64 bits"
-    for column, cell in enumerate(row, 1):
-        try:
-            value = number(cell)
-            wrong = "_" in cell or (number is int and not -(2**63) <= value < 2**63)
-        except ValueError:
-            wrong = True
-        if wrong:
-            message = f"row {line}, column {column} of {shown(path)} is {shown(cell)}, which is not {kind}"
-            raise wanted.refuse("E0808", message)
-    raise AssertionError("no cell of the row is at fault")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _shape_rows(table: Array, wanted: InputSpec) -> Array:
-    dims = wanted.type.shape
-    if len(dims) == 1 and 1 in table.shape:
-        return table.reshape(-1)
-    trailing = dims[1:]
-    if len(dims) > 2 and all(dim.is_fixed for dim in trailing):
-        item = tuple(dim.value for dim in trailing)
-        if math.prod(item) == table.shape[1]:
-            return table.reshape(-1, *item)
-    return table
-
-
-# -- JSON ------------------------------------------------------------------------------------------
+def _kinds(value: Any) -> Iterator[type]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(item)
+        else:
+            yield type(item)
 
 
 def _entry(value: Any, where: str, wanted: InputSpec, key: str | None) -> Any:

@@ -1,0 +1,59 @@
+"""The one rule for bytes: those that go into an input of floats are multiplied by `scale`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netruntime.files.arrays import Array
+from netruntime.readers.input_spec import InputSpec
+from netruntime.readers.layouts import Step
+from netruntime.readers.options import DataOptions
+from netruntime.readers.pictures import Picture
+
+
+def scaling(
+    dtype: str, picture: Picture | None, wanted: InputSpec, options: DataOptions
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """The steps that scale and normalise values of `dtype`, and the notes that say so.
+
+    Bytes become `(byte * scale - mean) / std`, mean and std for each channel of a picture or one for all;
+    other numbers stay, and so do bytes for an input of integers. Raises `DataInputError` E0812 for means of
+    another number of channels.
+    """
+    if dtype != "u8" or not wanted.type.dtype.is_float:
+        return (), ()
+    scale = np.float32(options.scale)
+    steps: list[Step] = [] if options.scale == 1 else [lambda rows: rows.astype(np.float32) * scale]
+    notes = [] if options.scale == 1 else [f"bytes are multiplied by {scale_text(options.scale)}"]
+    if options.mean or options.std:
+        steps.append(_normalising(picture, wanted, options))
+        notes.append("mean and std are applied")
+    return tuple(steps), tuple(notes)
+
+
+def scale_text(scale: float) -> str:
+    """`1/255` for 0.00392..., other factors in six digits."""
+    return f"1/{1 / scale:.6g}" if 0 < scale < 1 else f"{scale:.6g}"
+
+
+def _normalising(picture: Picture | None, wanted: InputSpec, options: DataOptions) -> Step:
+    channels = picture[0] if picture else 1
+    mean = _per_channel("mean", options.mean or (0.0,), channels, wanted)
+    std = _per_channel("std", options.std or (1.0,), channels, wanted)
+    if not (std > 0).all() or not np.isfinite(mean).all():
+        message = f"the image's std {options.std} must be above 0, and its mean finite"
+        raise wanted.refuse("E0812", message)
+
+    def normalise(rows: Array) -> Array:
+        by_channel = rows.astype(np.float32, copy=False).reshape(len(rows), channels, -1)
+        result: Array = ((by_channel - mean) / std).reshape(rows.shape)
+        return result
+
+    return normalise
+
+
+def _per_channel(name: str, values: tuple[float, ...], channels: int, wanted: InputSpec) -> Array:
+    if len(values) not in (1, channels):
+        message = f"the image option {name} has {len(values)} values for {channels} channels"
+        raise wanted.refuse("E0812", message)
+    return np.array(values, np.float32).reshape(-1, 1)
