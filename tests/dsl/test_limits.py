@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.checker import check
-from netdsl.checker.context.scope import MAX_BODIES, MAX_CALL_DEPTH
+from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, NetError
 from netdsl.modules import load_module, read_source
 from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES

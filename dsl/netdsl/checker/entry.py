@@ -9,7 +9,8 @@ from netdsl import syntax as s
 from netdsl.checker import resolve
 from netdsl.checker.calls import stages
 from netdsl.checker.calls.blocks import declare_model_inputs, finish, root_names
-from netdsl.checker.context.scope import Checker, Scope, TooManyErrors
+from netdsl.checker.context.checker import Checker, TooManyErrors
+from netdsl.checker.context.scope import Scope
 from netdsl.checker.evaluate.statements import run_body
 from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.sections import overrides, tests, trains

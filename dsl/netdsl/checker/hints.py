@@ -40,14 +40,15 @@ def _given(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
     taken = 1 if block.chain else 0  # a short block's chain takes the first input without its name
     yield from ((param.name, "input") for param in (block.inputs or ())[taken:])
     for statement in block.body:
-        if isinstance(statement, s.Bind):
-            yield from ((name, "value") for name in statement.names)
-        elif isinstance(statement, s.Let):
-            yield statement.name, "value"
-        elif isinstance(statement, s.Layer):
-            yield statement.name, "layer"
-        elif isinstance(statement, s.Declaration):
-            yield statement.name, statement.kind
+        if not isinstance(statement, s.Next):
+            yield from ((name, _kind(statement)) for name in s.names_given(statement))
+
+
+def _kind(statement: s.Statement) -> str:
+    """What a message calls the names of a statement."""
+    if isinstance(statement, s.Declaration):
+        return statement.kind
+    return "layer" if isinstance(statement, s.Layer) else "value"
 
 
 def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:

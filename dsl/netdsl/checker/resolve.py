@@ -12,8 +12,9 @@ from dataclasses import fields
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names
 from netdsl.checker.calls.calls import TYPE_FUNCTIONS
-from netdsl.checker.context.scope import Binding, Checker, Scope
-from netdsl.checker.context.values import POISON
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import POISON, Binding
 from netdsl.checker.evaluate.expressions import lookup, unknown_name
 from netdsl.checker.evaluate.inits import INITIALISERS
 from netdsl.checker.evaluate.statements import IMPLICIT_INPUT
@@ -69,7 +70,7 @@ class _Reader:
         else:
             for field in fields(statement):
                 self.uses(getattr(statement, field.name))
-        self.bind(_bound_by(statement))
+        self.bind(s.names_given(statement))
 
     def uses(self, node: object) -> None:
         """Look up every name that a node uses, in the order of the text."""
@@ -108,13 +109,3 @@ class _Reader:
 def _is_initialiser(expr: s.Expr) -> bool:
     name = expr.function if isinstance(expr, s.Call) else expr
     return isinstance(name, s.Name) and name.text in INITIALISERS
-
-
-def _bound_by(statement: s.Statement) -> list[s.Ident]:
-    if isinstance(statement, s.Bind):
-        return list(statement.names)
-    if isinstance(statement, (s.Let, s.Layer, s.Declaration)):
-        return [statement.name]
-    if isinstance(statement, s.Next):
-        return [s.Ident(statement.name.span, statement.name.text + "'")]
-    return []

@@ -333,6 +333,17 @@ def names_in(node: object) -> Iterator[Name]:
             yield from names_in(element)
 
 
+def names_given(statement: Statement) -> tuple[Ident, ...]:
+    """The names to which a statement gives values; that of `next h = ..` is `h'`."""
+    if isinstance(statement, Bind):
+        return statement.names
+    if isinstance(statement, Let | Layer | Declaration):
+        return (statement.name,)
+    if isinstance(statement, Next):
+        return (Ident(statement.name.span, statement.name.text + "'"),)
+    return ()
+
+
 def callee(expr: Expr) -> Expr:
     """What a chain of calls calls at first: `Linear` of `Linear(120)`, `f` of `f(1)(x)`."""
     while isinstance(expr, Call):

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import OpValue, Static, Tensor, describe, is_integer, is_number
+from netdsl.checker.context.values import Static, Tensor, describe, is_integer, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.dims import Dim, dim
@@ -181,8 +181,3 @@ def _words(kind: Any) -> str:
     if get_origin(kind) is Annotated:
         return "an axis" if kind.__metadata__[0] == "axis" else "an axis or a list of axes"
     return "an integer or a list of them"
-
-
-def partial(value: OpValue, name: str, argument: Static, span: Span) -> OpValue:
-    """The operator value with one more static argument."""
-    return OpValue(value.op, (*value.arguments, (name, argument, span)))

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
+from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH, Built, TooManyErrors
 from netdsl.checker.context.reports import CallSite
-from netdsl.checker.context.scope import MAX_BODIES, MAX_CALL_DEPTH, Binding, Built, Scope, TooManyErrors
-from netdsl.checker.context.values import POISON, BlockValue, PoisonedError, Tensor
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedError, Tensor
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
 from netdsl.checker.sizes.shapes import TypePattern, declare, match, type_pattern, unbound_names
 from netdsl.diagnostics import Label
@@ -126,8 +127,7 @@ def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], c
     for name, param, given in zip(input_names(block), _params(block), inputs, strict=True):
         if given is None:
             continue
-        scope.types.append(given.type)
-        tensor = Tensor(len(scope.types) - 1, given.type, (None,) * given.type.rank, given.span)
+        tensor = scope.add_value(given.type, given.span)
         at = param.name.span if param else call
         slots.append(Slot(name, given.type, tensor.value, at))
         scope.bind(name, tensor, at, "input")
@@ -194,9 +194,8 @@ def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:
                 scope.fail("E0304", f"input `{param.name}` of a model needs a type", param.span, help=help)
             pattern: TypePattern = type_pattern(scope, param.type)
             type_ = declare(scope, param.name.text, pattern)
-            scope.types.append(type_)
             names = tuple(e.text if isinstance(e, s.Name) else None for e in pattern.sizes)
-            tensor = Tensor(len(scope.types) - 1, type_, names, param.name.span)
+            tensor = scope.add_value(type_, param.name.span, names)
             scope.bind(param.name.text, tensor, param.name.span, "input")
             slots.append(Slot(param.name.text, type_, tensor.value, param.name.span))
             continue
@@ -224,10 +223,10 @@ def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
         tuple(slots),
         tuple(outputs),
         tuple(scope.steps),
-        scope.size,
+        scope.nodes.size,
         block.name.span,
         block.doc,
-        frozenset(scope.automatic),
+        frozenset(scope.labels.automatic),
         updates_of(scope),
     )
 

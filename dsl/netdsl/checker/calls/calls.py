@@ -300,7 +300,7 @@ def apply_block(
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
         scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", at, help=help)
     inputs = bind_tensors(scope, value.block, piped, arguments, expr.span)
-    path = scope.place(label, snake(value.block.name.text), sole)
+    path = scope.labels.place(label, snake(value.block.name.text), sole)
     body, moved = instantiate(scope, value, inputs, at, path)
     values = tuple(i.value for i in inputs if i is not None)
     return list(scope.add_call(CallStep(body, values, path, expr.span), moved))

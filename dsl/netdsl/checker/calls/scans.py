@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
@@ -46,7 +46,7 @@ def run_scan(
         also = [Label(t.span, f"this is {t.type}") for t in given.inputs[:1] if t is not None]
         at = s.callee(core.call).span
         scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
-    path = scope.place(label, snake(value.block.name.text), sole)
+    path = scope.labels.place(label, snake(value.block.name.text), sole)
     body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
     if body.updates_buffers:
         help = "normalise outside the cell, or by statistics of each sample: `LayerNorm`"
@@ -160,7 +160,7 @@ def _build_cell(
         tuple(slots),
         tuple(outputs),
         tuple(inner.steps),
-        inner.size,
+        inner.nodes.size,
         span,
         block.doc,
         updates=updates_of(inner),
@@ -176,7 +176,7 @@ def _next_slots(scope: Scope) -> list[Slot]:
         name = step.op.slot
         if name not in scope.next_values:
             help = f"end the cell with `next {name} = ...`"
-            at = scope.labels.get(name, step.span)
+            at = scope.labels.taken.get(name, step.span)
             scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
         value = scope.next_values[name]
         _check_next(scope, step, step.op, value)
@@ -223,18 +223,12 @@ def _add_scan(
         )
     _check_free(scope, body, growth, span)
     starts = [_start(scope, step, given, span) for step in cell.states]
-    minted = [_mint(scope, f"{path}.{below}", step) for below, step in cell.parameters]
+    # the parameters of the cell are made outside it, so that every step uses the same ones
+    shared = [replace(step, label=f"{path}.{below}") for below, step in cell.parameters]
+    minted = [scope.add_source(step) for step in shared]
     op = Scan(cell.program, len(sequences), len(cell.states), reverse, growth if any(growth) else ())
     inputs = [*sequences, given.length, *starts, *held, *minted]
-    outputs = scope.add_op(op, inputs, span, _placed(scope, path, span))
-    return outputs
-
-
-def _placed(scope: Scope, path: str, span: Span) -> s.Ident:
-    """The label that `place` gave, handed on as it is."""
-    name = path.removeprefix(".".join(scope.prefix) + ".") if scope.prefix else path
-    scope.labels.pop(path, None)
-    return s.Ident(span, name)
+    return scope.add_op(op, inputs, span, scope.labels.release(path, span))
 
 
 def _growth(step: OpStep, next_types: dict[str, TensorType]) -> Growth | None:
@@ -286,9 +280,3 @@ def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
     value = number if type_.dtype.is_float else int(number)
     constant = Constant(bool(value) if type_.dtype.value == "bool" else value, sizes, type_.dtype)
     return scope.add_op(constant, [], span)[0]
-
-
-def _mint(scope: Scope, label: str, step: OpStep) -> Tensor:
-    """A parameter of the cell, made outside it so that every step uses the same one."""
-    scope.append(OpStep(step.op, (), step.types, label, step.span), 1)
-    return Tensor(len(scope.types) - 1, step.types[0], (None,) * step.types[0].rank, step.span)

@@ -65,15 +65,15 @@ def run_stage(scope: Scope, stage: s.Stage, piped: list[Tensor], sole: bool) -> 
 @contextmanager
 def _labelled(scope: Scope, stage: s.Stage, sole: bool, auto: str | None) -> Iterator[None]:
     """Put the stage's label before those inside it; `auto` is for stages that need one in any case."""
-    outer = list(scope.prefix)
+    outer = list(scope.labels.prefix)
     if stage.label is not None:
-        scope.prefix = scope.place(stage.label, "").split(".")
+        scope.labels.prefix = scope.labels.place(stage.label, "").split(".")
     elif auto is not None and not sole:
-        scope.prefix = scope.place(None, auto).split(".")
+        scope.labels.prefix = scope.labels.place(None, auto).split(".")
     try:
         yield
     finally:
-        scope.prefix = outer
+        scope.labels.prefix = outer
 
 
 def _inside(stage: s.Stage) -> s.Stage:
@@ -110,11 +110,14 @@ def _repeat(scope: Scope, stage: s.Stage, repeat: s.Repeat, piped: list[Tensor],
     if repeat.modifier is not None:
         return _repeat_shared(scope, stage, count, piped)
     inner = _inside(stage)
-    with _labelled(scope, stage, sole, auto_name(stage.core)), scope.repeated(count, repeat.span) as passed:
+    with (
+        _labelled(scope, stage, sole, auto_name(stage.core)),
+        scope.nodes.repeated(count, repeat.span) as passed,
+    ):
         for n in range(count):
-            scope.prefix.append(str(n))
+            scope.labels.prefix.append(str(n))
             piped = scope.run(stage.core, piped, inner, True)
-            scope.prefix.pop()
+            scope.labels.prefix.pop()
             passed()
     return piped
 
@@ -127,10 +130,10 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
     value = scope.evaluate(stage.core.call)
     if not isinstance(value, BlockValue):
         return _repeat_plain(scope, stage, count, piped)
-    name = scope.place(stage.label, auto_name(stage.core))
+    name = scope.labels.place(stage.label, auto_name(stage.core))
     layer = LayerValue(name, value, stage.span)
     scope.layers[name] = LayerUse()
-    with scope.repeated(count, stage.span) as passed:
+    with scope.nodes.repeated(count, stage.span) as passed:
         for _ in range(count):
             result = apply(scope, layer, piped, (), stage.core.call, None, False)
             piped = result if isinstance(result, list) else piped
@@ -140,7 +143,7 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
 
 def _repeat_plain(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]) -> list[Tensor]:
     inner = _inside(stage)
-    with scope.repeated(count, stage.span) as passed:
+    with scope.nodes.repeated(count, stage.span) as passed:
         for _ in range(count):
             piped = scope.run(stage.core, piped, inner, False)
             passed()
@@ -163,13 +166,13 @@ def loop(scope: Scope, core: s.Loop, piped: list[Tensor], stage: s.Stage, sole: 
     outer = scope.names.get(core.variable.text)
     with (
         _labelled(scope, stage, sole, auto_name(core)),
-        scope.repeated(max(0, stop - start), core.span) as passed,
+        scope.nodes.repeated(max(0, stop - start), core.span) as passed,
     ):
         for n in range(start, stop):
             scope.bind(core.variable.text, n, core.variable.span, "static")
-            scope.prefix.append(str(n))
+            scope.labels.prefix.append(str(n))
             piped = run_chain(scope, core.body, piped, sole=True)
-            scope.prefix.pop()
+            scope.labels.prefix.pop()
             passed()
     if outer is not None:
         scope.names[core.variable.text] = outer

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import NoReturn
 
-from netdsl.checker.context.values import Tensor
-from netdsl.diagnostics import Diagnostic, Label
+from netdsl import syntax as s
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.values import Binding, Tensor
+from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.dims import Dim
+from netdsl.modules import Module
 from netdsl.ops.contract.base import Op, OpError
 from netdsl.source import Span
-
-if TYPE_CHECKING:
-    from netdsl.checker.context.scope import Scope
 
 _OF_VALUES = ("E0404", "E0405", "E0409")
 """Codes, beside those of shapes, for which it matters with what a block was called."""
@@ -34,59 +34,85 @@ class CallSite:
     given: str = ""
 
 
+@dataclass
+class Site:
+    """Where a finding is: the body, the calls on the way to it, and the names it has bound."""
+
+    checker: Checker
+    module: Module
+    block: s.Block | None = None
+    path: str = ""
+    calls: tuple[CallSite, ...] = ()
+    names: dict[str, Binding] = field(default_factory=dict)
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        text: str = "",
+        *,
+        also: Sequence[Label] = (),
+        help: str | None = None,
+    ) -> NoReturn:
+        """Raise a `NetError` here. Inside a standard block the place shown is the user's call of it."""
+        raise NetError(diagnostic(self, code, message, span, text, also=also, help=help))
+
+
 def in_std(span: Span) -> bool:
     return span.source.name.startswith("std/")
 
 
-def user_call(scope: Scope) -> CallSite | None:
+def user_call(site: Site) -> CallSite | None:
     """The innermost call that the user wrote."""
-    return next((c for c in reversed(scope.calls) if not c.from_std), None)
+    return next((c for c in reversed(site.calls) if not c.from_std), None)
 
 
-def visible(scope: Scope, span: Span) -> Span:
+def visible(site: Site, span: Span) -> Span:
     """The span; or, for one in the standard library, that of the user's call."""
-    call = user_call(scope)
+    call = user_call(site)
     return call.span if call and in_std(span) else span
 
 
 def diagnostic(
-    scope: Scope,
+    site: Site,
     code: str,
     message: str,
     span: Span,
     text: str = "",
+    *,
     also: Sequence[Label] = (),
     help: str | None = None,
     path: str | None = None,
 ) -> Diagnostic:
-    """A finding in a body, shown where the user can mend it."""
-    call = user_call(scope)
+    """A finding in a body, shown where the user can fix it."""
+    call = user_call(site)
     labels = [label for label in also if not in_std(label.span)]
-    shown_path = scope.path
-    if call and scope.module.is_std:
+    shown_path = site.path
+    if call and site.module.is_std:
         if not text and not labels:
             text = call.given
-        span = _static_argument(scope, span) or call.span
-        if scope.calls[-1] is call:
-            shown_path = outer_path(scope)
+        span = _static_argument(site, span) or call.span
+        if site.calls[-1] is call:
+            shown_path = outer_path(site)
     elif call and call.span == span:
         text = text or call.given
-        shown_path = outer_path(scope)
+        shown_path = outer_path(site)
     elif call and (code.startswith("E03") or code in _OF_VALUES):
         labels.append(Label(call.span, f"called here, where {call.given}" if call.given else "called here"))
     labels = _without_repeats(Label(span, text), labels)
     return Diagnostic(code, message, tuple(labels), help, shown_path if path is None else path)
 
 
-def outer_path(scope: Scope) -> str:
+def outer_path(site: Site) -> str:
     """The label path around the block: `head` for `head.linear`, but `encoder.0` for itself."""
-    outer, _, last = scope.path.rpartition(".")
-    return scope.path if last.isdigit() else outer
+    outer, _, last = site.path.rpartition(".")
+    return site.path if last.isdigit() else outer
 
 
-def _static_argument(scope: Scope, span: Span) -> Span | None:
+def _static_argument(site: Site, span: Span) -> Span | None:
     """Where the user gave the static argument that a standard block hands on under its name."""
-    bound = scope.names.get(span.text) if in_std(span) else None
+    bound = site.names.get(span.text) if in_std(span) else None
     return bound.span if bound and bound.kind == "static" and not in_std(bound.span) else None
 
 
@@ -99,26 +125,27 @@ def _without_repeats(first: Label, others: Sequence[Label]) -> list[Label]:
 # -- operators -----------------------------------------------------------------------------------
 
 
-def title(scope: Scope, op: str) -> str:
+def title(site: Site, op: str) -> str:
     """How a message names an operator: inside a standard block, by the block."""
-    if not scope.module.is_std or scope.block is None:
+    if not site.module.is_std or site.block is None:
         return f"`{op}`"
-    block = scope.block.name.text
+    block = site.block.name.text
     same = op.replace("_", "") == block.lower()
     return f"`{block}`" if same else f"`{op}` inside `{block}`"
 
 
 def op_failed(
-    scope: Scope,
+    site: Site,
     op: Op,
-    slots: Sequence[str],
     inputs: Sequence[Tensor | None],
-    span: Span,
     wrong: OpError,
+    *,
+    span: Span,
     places: Mapping[str, Span],
     shown: str,
 ) -> Diagnostic:
     """What an operator refuses, with the places that made its inputs."""
+    slots = slot_names(op, len(inputs))
     given = {slot: tensor for slot, tensor in zip(slots, inputs, strict=True) if tensor is not None}
     labels: list[Label] = []
     for slot, axis in wrong.at:
@@ -129,17 +156,25 @@ def op_failed(
         if origin is not None and axis is not None:
             labels.append(Label(origin, f"{tensor.type.shape[axis]} is set here"))
         labels.append(Label(tensor.span, f"this is {tensor.type}"))
-    words = {slot: _called(scope, slot, tensor) for slot, tensor in given.items()}
-    message = f"{title(scope, shown)} {_renamed(wrong.message, words)}"
+    words = {slot: _called(site, slot, tensor) for slot, tensor in given.items()}
+    message = f"{title(site, shown)} {_renamed(wrong.message, words)}"
     at = places.get(wrong.attribute or "", span)
-    return diagnostic(
-        scope, wrong.code, message, at, "", labels, _renamed(wrong.help, words) if wrong.help else None
-    )
+    help = _renamed(wrong.help, words) if wrong.help else None
+    return diagnostic(site, wrong.code, message, at, also=labels, help=help)
 
 
-def _called(scope: Scope, slot: str, tensor: Tensor) -> str:
+def slot_names(op: Op | type[Op], count: int) -> list[str]:
+    """The names of `count` inputs of an operator; a variadic one is numbered."""
+    names = [name.rstrip("?") for name in op.inputs]
+    if names and names[-1].startswith("*"):
+        stem = names.pop()[1:]
+        names += [f"{stem}[{n}]" for n in range(count - len(names))]
+    return names
+
+
+def _called(site: Site, slot: str, tensor: Tensor) -> str:
     """How a user calls the tensor in a slot: by its name in the body, where it has one."""
-    for name, binding in scope.names.items():
+    for name, binding in site.names.items():
         if isinstance(binding.value, Tensor) and binding.value.value == tensor.value:
             return f"`{name}`"
     return "its input" if slot == "x" else f"`{slot}`"
@@ -153,35 +188,42 @@ def _renamed(message: str, words: Mapping[str, str]) -> str:
 
 
 def free_size(
-    scope: Scope, size: Dim, message: str, span: Span, text: str, help: str | None, path: str | None
+    site: Site,
+    size: Dim,
+    message: str,
+    span: Span,
+    *,
+    text: str = "",
+    help: str | None = None,
+    path: str | None = None,
 ) -> Diagnostic:
     """E0301: a size must be fixed, and symbols in it are free."""
-    known = scope.checker.symbol_origins
+    known = site.checker.symbol_origins
     origins = [(name, known[name]) for name in sorted(size.symbols) if name in known]
     also = [Label(origin, f"{name} is left free here") for name, origin in origins]
     names = " and ".join(name for name, _ in origins)
     if origins:
         message += f" where {names} {'are' if len(origins) > 1 else 'is'} still free"
     given = f"give {names or 'it'} a size" + (f", or {help}" if help else " in the model's inputs")
-    return diagnostic(scope, "E0301", message, span, text, also, given, path)
+    return diagnostic(site, "E0301", message, span, text, also=also, help=given, path=path)
 
 
-def needs_fixed_axis(scope: Scope, size: Dim, parameter: str, span: Span) -> Diagnostic:
+def needs_fixed_axis(site: Site, size: Dim, parameter: str, span: Span) -> Diagnostic:
     """E0301 for a parameter whose shape follows an axis of an input that is left free."""
-    block = scope.block.name.text if scope.block else "this"
-    outer = outer_path(scope)
+    block = site.block.name.text if site.block else "this"
+    outer = outer_path(site)
     inside = f" inside `{outer}`" if outer else ""
-    what = _axis_of(scope, size) or f"size for `{parameter}`"
+    what = _axis_of(site, size) or f"size for `{parameter}`"
     message = f"`{block}`{inside} needs a fixed {what}, and gets `{size}`"
     help = "reduce over it first (`global_avg_pool`)"
-    call = user_call(scope)
-    text = call.given + " here" if call and scope.module.is_std and call.given else ""
-    return free_size(scope, size, message, span, text, help, "")
+    call = user_call(site)
+    text = call.given + " here" if call and site.module.is_std and call.given else ""
+    return free_size(site, size, message, span, text=text, help=help, path="")
 
 
-def _axis_of(scope: Scope, size: Dim) -> str | None:
+def _axis_of(site: Site, size: Dim) -> str | None:
     """Which axis of an input has the size: `last axis`, `axis 1 of `kv``."""
-    inputs = [(n, b.value) for n, b in scope.names.items() if b.kind == "input"]
+    inputs = [(n, b.value) for n, b in site.names.items() if b.kind == "input"]
     tensors = [(n, v) for n, v in inputs if isinstance(v, Tensor)]
     for name, tensor in tensors:
         for axis, found in reversed(list(enumerate(tensor.type.shape))):

@@ -1,4 +1,4 @@
-"""The state of checking: one `Checker` for a file, one `Scope` for each body that is being built.
+"""The state of checking one body: a `Scope` for each body that is being built.
 
 Expressions and stages are evaluated through tables by node type (`@evaluates`, `@runs`), so each kind
 of node has its meaning in one place and no module needs to import those that come after it.
@@ -6,93 +6,34 @@ of node has its meaning in one place and no module needs to import those that co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
-from netdsl.checker.context.reports import CallSite
-from netdsl.checker.context.values import POISON, LayerUse, PoisonedError, Static, Tensor, Value
-from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError
+from netdsl.checker.context.labels import LabelPaths
+from netdsl.checker.context.limits import NodeCount, check_limits
+from netdsl.checker.context.reports import Site
+from netdsl.checker.context.values import POISON, Binding, LayerUse, PoisonedError, Tensor, Value
+from netdsl.diagnostics import Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
-from netdsl.model import MAX_NODES, Body, CallStep, OpStep, Step, join
-from netdsl.modules import Module
+from netdsl.model import CallStep, OpStep, Step
 from netdsl.ops.contract.base import Op, OpError, Types
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
 
-MAX_CALL_DEPTH = 32
-MAX_BODIES = 5_000
-MAX_RANK = 64
-
-
-class TooManyErrors(Exception):
-    """Stops the check; what was found so far is reported."""
+AxisNames = tuple[str | None, ...]
 
 
 @dataclass
-class Checker:
-    """What all bodies of one check share."""
-
-    module: Module
-    config: Mapping[Module, Mapping[str, Static]] = field(default_factory=dict)
-    training: bool = False
-    found: list[Diagnostic] = field(default_factory=list)
-    bodies: dict[object, Built | None] = field(default_factory=dict)
-    building: list[tuple[object, str]] = field(default_factory=list)
-    scanned: set[int] = field(default_factory=set)
-    symbol_origins: dict[str, Span] = field(default_factory=dict)
-    multiplier: int = 1
-
-    def report(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Keep findings, each place and code once."""
-        known = {(d.code, d.span, d.message) for d in self.found}
-        self.found += [d for d in diagnostics if (d.code, d.span, d.message) not in known]
-        if self.errors > MAX_ERRORS:
-            raise TooManyErrors
-
-    @property
-    def errors(self) -> int:
-        """How many errors were found so far."""
-        return sum(d.severity == "error" for d in self.found)
-
-
-@dataclass(frozen=True)
-class Binding:
-    """A name's value, and where it was given."""
-
-    value: Value
-    span: Span
-    kind: str = "value"
-
-
-@dataclass(frozen=True)
-class Built:
-    """A finished body, and the places in the first call of it that the origins of its sizes name."""
-
-    body: Body
-    places: tuple[Span | None, ...]
-
-
-@dataclass
-class Scope:
+class Scope(Site):
     """One body while it is being built."""
 
-    checker: Checker
-    module: Module
-    block: s.Block | None = None
-    path: str = ""
-    calls: tuple[CallSite, ...] = ()
-    names: dict[str, Binding] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     types: list[TensorType] = field(default_factory=list)
-    size: int = 0
     float_type: DType = DType.F32
-    prefix: list[str] = field(default_factory=list)
-    labels: dict[str, Span] = field(default_factory=dict)
-    automatic: set[str] = field(default_factory=set)
     layers: dict[str, LayerUse] = field(default_factory=dict)
     next_values: dict[str, Tensor] = field(default_factory=dict)
     next_places: dict[str, Span] = field(default_factory=dict)
@@ -101,21 +42,14 @@ class Scope:
     """Whether a layer that is called on what it was called on before gives what it gave then."""
     result: list[Value] | None = None
     result_place: Span | None = None
+    labels: LabelPaths = field(init=False)
+    nodes: NodeCount = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.labels = LabelPaths(self)
+        self.nodes = NodeCount(self)
 
     # -- errors -----------------------------------------------------------------------------------
-
-    def fail(
-        self,
-        code: str,
-        message: str,
-        span: Span,
-        text: str = "",
-        *,
-        also: Sequence[Label] = (),
-        help: str | None = None,
-    ) -> NoReturn:
-        """Raise a `NetError` here. Inside a standard block the place shown is the user's call of it."""
-        raise NetError(reports.diagnostic(self, code, message, span, text, also, help))
 
     @contextmanager
     def recover(self) -> Iterator[None]:
@@ -146,36 +80,18 @@ class Scope:
             self.fail("E0203", f"`{name}` already has a value", name.span, also=also, help=help)
         self.bind(name.text, value, name.span, kind)
 
-    # -- labels -----------------------------------------------------------------------------------
+    # -- steps ------------------------------------------------------------------------------------
 
-    def place(self, label: s.Ident | None, auto: str, sole: bool = False) -> str:
-        """The label path of a step: the label given, or an automatic one that is still free."""
-        if sole and label is None and self.prefix:
-            path = ".".join(self.prefix)
-            self.claim(path, self.labels.get(path, (self.block or self.module.file).span))
-            return path
-        if label is not None:
-            path = join(".".join(self.prefix), label.text)
-            self.claim(path, label.span)
-            return path
-        path = join(".".join(self.prefix), auto)
-        candidate, n = path, 1
-        while candidate in self.labels:
-            n += 1
-            candidate = f"{path}_{n}"
-        self.labels[candidate] = (self.block or self.module.file).span
-        self.automatic.add(candidate)
-        return candidate
+    def add_value(self, type_: TensorType, span: Span, names: AxisNames | None = None) -> Tensor:
+        """A new value of the body that no step computes: an input."""
+        self.types.append(type_)
+        return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, span)
 
-    def claim(self, path: str, span: Span) -> None:
-        """Take a label path. Raises E0204 where another step of the body has it."""
-        old = self.labels.get(path)
-        if old is not None and old != span and path not in self.automatic:
-            also = [Label(old, "the first is here")]
-            help = "labels name weights, so each is given once; to share weights use `layer`"
-            self.fail("E0204", f"the label `{path}` is given twice", span, also=also, help=help)
-        self.labels[path] = span
-        self.automatic.discard(path)
+    def add_source(self, step: OpStep, names: AxisNames | None = None) -> Tensor:
+        """Append a step without inputs and with one output: a parameter or a state; give its output."""
+        self.append(step, 1)
+        type_ = step.types[0]
+        return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, step.span)
 
     def rename_last(self, value: Value, name: s.Ident) -> None:
         """Let `scores = ...` name the step that made the value, where it had an automatic name."""
@@ -184,17 +100,11 @@ class Scope:
         if not self.steps:
             return
         step = self.steps[-1]
-        path = join(".".join(self.prefix), name.text)
-        if step.label not in self.automatic or path in self.labels or len(_outputs(step)) != 1:
+        if len(_outputs(step)) != 1 or (isinstance(step, CallStep) and step.application):
             return
-        if isinstance(step, CallStep) and step.application:
-            return
-        self.automatic.discard(step.label)
-        del self.labels[step.label]
-        self.labels[path] = name.span
-        self.steps[-1] = _relabelled(step, path)
-
-    # -- steps ------------------------------------------------------------------------------------
+        path = self.labels.rename(step.label, name)
+        if path is not None:
+            self.steps[-1] = replace(step, label=path)
 
     def add_op(
         self,
@@ -220,13 +130,13 @@ class Scope:
         result = self._infer(op, inputs, span, places or {}, shown or op.name)
         types = result if isinstance(result, tuple) else (result,)
         for type_ in types:
-            self._check_limits(type_, span)
+            check_limits(self, type_, span)
         origin = reports.visible(self, span)
         types = tuple(
             TensorType(t.dtype, tuple(d if d.origin else d.at(origin) for d in t.shape)) for t in types
         )
         values = tuple(None if i is None else i.value for i in inputs)
-        self.append(OpStep(op, values, types, self.place(label, op.name, sole), span), 1)
+        self.append(OpStep(op, values, types, self.labels.place(label, op.name, sole), span), 1)
         first = len(self.types) - len(types)
         names = _names_through(inputs, types)
         return tuple(Tensor(first + n, t, names[n], span) for n, t in enumerate(types))
@@ -237,8 +147,8 @@ class Scope:
         try:
             return op.shape(*(None if i is None else i.type for i in inputs))
         except OpError as wrong:
-            slots = slot_names(op, len(inputs))
-            raise NetError(reports.op_failed(self, op, slots, inputs, span, wrong, places, shown)) from None
+            refused = reports.op_failed(self, op, inputs, wrong, span=span, places=places, shown=shown)
+            raise NetError(refused) from None
         except SizeOverflowError as wrong:
             message = f"{reports.title(self, shown)} makes too large a tensor: {wrong}"
             self.fail("E0603", message, span, help="give smaller sizes")
@@ -250,7 +160,7 @@ class Scope:
         self, size: Dim, message: str, span: Span, text: str = "", help: str | None = None
     ) -> NoReturn:
         """Raise E0301: a size must be fixed, and symbols in it are free."""
-        raise NetError(reports.free_size(self, size, message, span, text, help, None))
+        raise NetError(reports.free_size(self, size, message, span, text=text, help=help))
 
     def add_call(self, step: CallStep, moved: Mapping[Span | None, Span | None]) -> tuple[Tensor, ...]:
         """Append a call of a body, and give its outputs; `moved` maps origins of sizes to this call's."""
@@ -264,60 +174,15 @@ class Scope:
         return tuple(Tensor(first + n, t, (None,) * t.rank, step.span) for n, t in enumerate(types))
 
     def append(self, step: Step, size: int) -> None:
-        self.size += size
-        if self.size > MAX_NODES:
-            self.too_large(self.size, step.span)
+        """Append a step that expands to `size` nodes. Raises E0605 where the body has too many."""
+        self.nodes.add(size, step.span)
         self.steps.append(step)
         self.types += _outputs(step)
-
-    def too_large(self, nodes: int, span: Span) -> NoReturn:
-        help = "fewer repetitions; a network this large does not fit in one graph"
-        self.fail(
-            "E0605",
-            f"the network expands to {nodes:,} or more nodes, and the limit is {MAX_NODES:,}",
-            span,
-            help=help,
-        )
-
-    def _check_limits(self, type_: TensorType, span: Span) -> None:
-        if type_.rank > MAX_RANK:
-            self.fail("E0606", f"a tensor has {type_.rank} axes here, and the limit is {MAX_RANK}", span)
-        try:
-            if type_.bytes.is_fixed:
-                type_.bytes.value  # noqa: B018  (raises where it overflows)
-        except SizeOverflowError as wrong:
-            self.fail("E0603", f"the tensor {type_} is too large: {wrong}", span, help="give smaller sizes")
-
-    @contextmanager
-    def repeated(self, count: int, span: Span) -> Iterator[Callable[[], None]]:
-        """Count an expansion before it happens: call what this gives after each pass.
-
-        Raises E0605 where repetitions inside repetitions multiply to too many, or where the first two
-        passes show that the rest would add too many.
-        """
-        checker = self.checker
-        outer = checker.multiplier
-        if outer * count > MAX_NODES:
-            self.too_large(outer * count, span)
-        checker.multiplier = max(1, outer * count)
-        sizes = [self.size]
-
-        def passed() -> None:
-            sizes.append(self.size)
-            if len(sizes) == 3:  # two passes say how much each of the rest adds, at the least
-                each = min(sizes[1] - sizes[0], sizes[2] - sizes[1])
-                if self.size + each * (count - 2) > MAX_NODES:
-                    self.too_large(self.size + each * (count - 2), span)
-
-        try:
-            yield passed
-        finally:
-            checker.multiplier = outer
 
     # -- evaluation -------------------------------------------------------------------------------
 
     def evaluate(self, expr: s.Node) -> Value:
-        """What an expression is worth. Raises `PoisonedError` where it uses something that failed."""
+        """The value of an expression. Raises `PoisonedError` where it uses something that failed."""
         value = EVALUATORS[type(expr)](self, expr)
         if value is POISON:
             raise PoisonedError
@@ -357,28 +222,11 @@ def runs(node: type) -> Callable[[Runner], Runner]:
     return register
 
 
-def slot_names(op: Op | type[Op], count: int) -> list[str]:
-    """The names of `count` inputs of an operator; a variadic one is numbered."""
-    names = [name.rstrip("?") for name in op.inputs]
-    if names and names[-1].startswith("*"):
-        stem = names.pop()[1:]
-        names += [f"{stem}[{n}]" for n in range(count - len(names))]
-    return names
-
-
 def _outputs(step: Step) -> tuple[TensorType, ...]:
     return step.types if isinstance(step, OpStep) else tuple(o.type for o in step.body.outputs)
 
 
-def _relabelled(step: Step, label: str) -> Step:
-    if isinstance(step, OpStep):
-        return OpStep(step.op, step.inputs, step.types, label, step.span)
-    return CallStep(step.body, step.inputs, label, step.span, step.application)
-
-
-def _names_through(
-    inputs: Sequence[Tensor | None], types: Sequence[TensorType]
-) -> list[tuple[str | None, ...]]:
+def _names_through(inputs: Sequence[Tensor | None], types: Sequence[TensorType]) -> list[AxisNames]:
     """Axis names carried through an operator, where sizes line up from the last axis as in broadcasting."""
     named = [i for i in inputs if i is not None and any(i.names)]
     results = []

@@ -1,4 +1,4 @@
-"""What an expression is worth while checking: a static value, or a tensor known by its type alone."""
+"""The values of expressions while checking: static values, and tensors of which only the type is known."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class BlockValue:
         return id(self.block), statics
 
     @cached_property
-    def weight(self) -> int:
-        return 1 + sum(weight(value) for _, value, _ in self.statics or ())
+    def literal_size(self) -> int:
+        return 1 + sum(literal_size(value) for _, value, _ in self.statics or ())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BlockValue) and self.key == other.key
@@ -62,8 +62,8 @@ class OpValue:
     arguments: tuple[tuple[str, Static, Span], ...] = ()
 
     @cached_property
-    def weight(self) -> int:
-        return 1 + sum(weight(value) for _, value, _ in self.arguments)
+    def literal_size(self) -> int:
+        return 1 + sum(literal_size(value) for _, value, _ in self.arguments)
 
     def __str__(self) -> str:
         return self.op.name
@@ -85,17 +85,16 @@ class LayerValue:
 
 @dataclass
 class LayerUse:
-    """How often a layer was applied, to what it was applied first, and what each inputs gave."""
+    """The uses of a layer so far: their count, the body of the first, and the results by inputs."""
 
     count: int = 0
     body: Body | None = None
-    types: tuple[TensorType | None, ...] = ()
     span: Span | None = None
     results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 
 class Poison:
-    """The worth of something that already failed; using it is no new error."""
+    """Placeholder for a value that already failed; using it reports nothing new."""
 
     def __repr__(self) -> str:
         return "Poison"
@@ -113,6 +112,15 @@ Static = Any
 `LayerValue`, or a tuple of them (a list of the language)."""
 Value = Any
 """A `Static`, a `Tensor`, a tuple of tensors, or `POISON`."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A name's value, and where it was bound."""
+
+    value: Value
+    span: Span
+    kind: str = "value"
 
 
 def is_tensor(value: Value) -> TypeGuard[Tensor]:
@@ -145,16 +153,16 @@ def key_of(value: Static) -> object:
     return type(value), value
 
 
-MAX_WEIGHT = 100_000
+MAX_LITERAL_SIZE = 100_000
 """The most values that a list, a text or the arguments of a block may hold, nested ones counted."""
 
 
-def weight(value: Static) -> int:
+def literal_size(value: Static) -> int:
     """How many values a value holds: those of a list, the characters of a text, a block's arguments."""
     if isinstance(value, tuple):
-        return 1 + sum(map(weight, value))
+        return 1 + sum(map(literal_size, value))
     if isinstance(value, (BlockValue, OpValue)):
-        return value.weight
+        return value.literal_size
     return len(value) if isinstance(value, str) else 1
 
 

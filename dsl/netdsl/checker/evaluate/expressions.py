@@ -124,10 +124,8 @@ def _names_given(scope: Scope) -> Iterator[s.Ident]:
     if scope.block is None:
         yield from (entry.name for entry in scope.module.config)
     for statement in scope.block.body if scope.block else ():
-        if isinstance(statement, s.Bind):
-            yield from statement.names
-        elif isinstance(statement, (s.Let, s.Layer, s.Declaration)):
-            yield statement.name
+        if not isinstance(statement, s.Next):
+            yield from s.names_given(statement)
 
 
 def known_names(scope: Scope) -> list[str]:
@@ -291,8 +289,7 @@ def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
         message = f"the layer `{layer.name}` has no weight `{expr.name}`"
         scope.fail("E0201", message, expr.name.span, help=near)
     label = join(layer.path, step.label)
-    scope.append(OpStep(step.op, (), step.types, label, expr.span), 1)
-    return Tensor(len(scope.types) - 1, step.types[0], (None,) * step.types[0].rank, expr.span)
+    return scope.add_source(OpStep(step.op, (), step.types, label, expr.span))
 
 
 @evaluates(s.Index)

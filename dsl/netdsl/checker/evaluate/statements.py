@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
+from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
     POISON,
@@ -84,21 +85,11 @@ def run_statement(scope: Scope, statement: s.Statement) -> bool:
         try:
             _STATEMENTS[type(statement)](scope, statement)  # type: ignore[operator]  # keyed by its own type
         except (NetError, PoisonedError):
-            for name in _named(statement):
+            for name in s.names_given(statement):
                 scope.bind(name.text, POISON, name.span)
             raise
         return True
     return False
-
-
-def _named(statement: s.Statement) -> list[s.Ident]:
-    if isinstance(statement, s.Bind):
-        return list(statement.names)
-    if isinstance(statement, (s.Let, s.Layer, s.Declaration)):
-        return [statement.name]
-    if isinstance(statement, s.Next):
-        return [s.Ident(statement.name.span, statement.name.text + "'")]
-    return []
 
 
 def _bind(scope: Scope, statement: s.Bind) -> None:
@@ -133,7 +124,7 @@ def _layer(scope: Scope, statement: s.Layer) -> None:
         scope.fail(
             "E0402", f"a layer is a block, and this is {describe(value)}", statement.value.span, help=help
         )
-    scope.claim(statement.name.text, statement.name.span)
+    scope.labels.claim(statement.name.text, statement.name.span)
     scope.layers[statement.name.text] = LayerUse()
     scope.bind_new(statement.name, LayerValue(statement.name.text, value, statement.span))
 
@@ -167,15 +158,14 @@ def _parameter_type(scope: Scope, statement: s.Declaration) -> TensorType:
             at = pattern.sizes[axis].span if len(sizes) == len(pattern.sizes) else statement.type.span
             raise NetError(reports.needs_fixed_axis(scope, size, statement.name.text, at))
     type_ = TensorType(pattern.dtype or scope.float_type, tuple(sizes))
-    scope._check_limits(type_, statement.span)
+    check_limits(scope, type_, statement.span)
     return type_
 
 
 def add_parameter(scope: Scope, statement: s.Declaration, op: Parameter, type_: TensorType) -> Tensor:
     """Mint a parameter under the name of its declaration."""
-    scope.claim(statement.name.text, statement.name.span)
-    scope.append(OpStep(op, (), (type_,), statement.name.text, statement.span), 1)
-    return Tensor(len(scope.types) - 1, type_, (None,) * type_.rank, statement.span)
+    scope.labels.claim(statement.name.text, statement.name.span)
+    return scope.add_source(OpStep(op, (), (type_,), statement.name.text, statement.span))
 
 
 def _const(scope: Scope, statement: s.Declaration) -> None:
@@ -210,11 +200,10 @@ def _state(scope: Scope, statement: s.Declaration) -> None:
         at = statement.value.span if statement.value else statement.span
         scope.fail("E0410", f"a state cannot start as `{init}`", at, help=help)
     name = statement.name.text
-    scope.claim(name, statement.name.span)
-    scope.append(
-        OpStep(State(name, init, grown[0] if grown else None), (), (type_,), name, statement.span), 1
-    )
-    tensor = Tensor(len(scope.types) - 1, type_, axis_names(pattern.sizes, type_.rank), statement.span)
+    scope.labels.claim(name, statement.name.span)
+    state = State(name, init, grown[0] if grown else None)
+    step = OpStep(state, (), (type_,), name, statement.span)
+    tensor = scope.add_source(step, axis_names(pattern.sizes, type_.rank))
     scope.bind_new(statement.name, tensor, "state")
 
 

@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
-    MAX_WEIGHT,
+    MAX_LITERAL_SIZE,
     Static,
     Tensor,
     describe,
     is_integer,
     is_number,
+    literal_size,
     simplify,
-    weight,
 )
 from netdsl.dims import MAX_SIZE, Dim, FreeSizeError, SizeOverflowError, dim, maximum, minimum, product
 from netdsl.source import Span
@@ -31,7 +31,7 @@ def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> St
         if operator == "+" and isinstance(a, str) and isinstance(b, str):
             return not_too_long(scope, a + b, span)
         if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
-            if len(a) * max(b, 0) > MAX_WEIGHT:
+            if len(a) * max(b, 0) > MAX_LITERAL_SIZE:
                 _too_long(scope, f"a list of {len(a) * b:,} elements", span)
             return not_too_long(scope, a * b, span)
         if not (is_number(a) and is_number(b)):
@@ -134,15 +134,15 @@ def _show(value: Static) -> str:
 
 def not_too_long(scope: Scope, value: Static, span: Span) -> Static:
     """The list, text or block. Raises E0603 where it holds more values than a program needs."""
-    found = weight(value)
-    if found > MAX_WEIGHT:
+    found = literal_size(value)
+    if found > MAX_LITERAL_SIZE:
         kind = "text" if isinstance(value, str) else "list" if isinstance(value, tuple) else "block"
         _too_long(scope, f"a {kind} that holds {found:,} values", span)
     return value
 
 
 def _too_long(scope: Scope, what: str, span: Span) -> NoReturn:
-    help = f"the limit is {MAX_WEIGHT:,}; nested values count"
+    help = f"the limit is {MAX_LITERAL_SIZE:,}; nested values count"
     scope.fail("E0603", f"{what} is too long", span, help=help)
 
 

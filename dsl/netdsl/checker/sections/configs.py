@@ -8,8 +8,9 @@ from typing import Any
 
 from netdsl import syntax as s
 from netdsl.checker.calls.calls import check_kind
-from netdsl.checker.context.scope import Binding, Checker, Scope
-from netdsl.checker.context.values import POISON, Static, describe
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import POISON, Binding, Static, describe
 from netdsl.checker.evaluate.statements import check_assertion
 from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names
-from netdsl.checker.context.scope import Checker, Scope
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, Value, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.expressions import lift
@@ -30,7 +31,7 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
     outputs: list[Slot] = []
     expectations: list[Expectation] = []
     for statement in item.body:
-        scope.labels.clear()
+        scope.labels.taken.clear()
         if isinstance(statement, s.Expect):
             with scope.recover():
                 _expect(scope, statement, outputs, expectations)
@@ -38,7 +39,7 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
             run_statement(scope, statement)
     if sum(d.severity == "error" for d in checker.found) > before:
         return None
-    body = Body(item.name.value, "test", (), tuple(outputs), tuple(scope.steps), scope.size, item.span)
+    body = Body(item.name.value, "test", (), tuple(outputs), tuple(scope.steps), scope.nodes.size, item.span)
     return ModelTest(item.name.value, Model(item.name.value, body, {}), tuple(expectations), item.span)
 
 

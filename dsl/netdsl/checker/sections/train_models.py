@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from netdsl import syntax as s
 from netdsl.checker.calls.calls import apply_layer, construct_block
-from netdsl.checker.context.scope import Binding, Scope
-from netdsl.checker.context.values import BlockValue, LayerUse, LayerValue, Tensor
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Binding, BlockValue, LayerUse, LayerValue
 from netdsl.checker.sizes.shapes import declare, type_pattern
 from netdsl.diagnostics import Label
 from netdsl.dims import symbol
@@ -103,8 +103,7 @@ class _Models:
                 help = "call the models by name: `y = Model(x)`"
                 scope.fail("E0221", message, span, f"it is {type_} here", also=also, help=help)
             return
-        scope.types.append(type_)
-        tensor = Tensor(len(scope.types) - 1, type_, (None,) * type_.rank, span)
+        tensor = scope.add_value(type_, span)
         scope.bind(name, tensor, span, "input")
         self.slots.append(Slot(name, type_, tensor.value, span))
         for word in [word for size in type_.shape for word in sorted(size.symbols)] if model else ():

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names
-from netdsl.checker.context.scope import Checker, Scope
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, Value, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import is_scalar, measure
@@ -101,7 +102,7 @@ class _Section:
         scope, item = self.scope, self.item
         name = item.name.text if item.name else ""
         slots = tuple(self.inputs), tuple(self.outputs)
-        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), scope.size, item.span)
+        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), scope.nodes.size, item.span)
         check_patterns(scope, body, self.patterns)
         over, freeze, recompute = (tuple(p.value for p in self.patterns.get(w, ())) for w in PATTERNS)
         return Phase(
@@ -214,11 +215,11 @@ class _Section:
     @contextmanager
     def _under(self, label: str) -> Iterator[None]:
         """What operators of the section are made in here stand under a label path of its own."""
-        self.scope.prefix = [TRAIN_PATH, label]
+        self.scope.labels.prefix = [TRAIN_PATH, label]
         try:
             yield
         finally:
-            self.scope.prefix = []
+            self.scope.labels.prefix = []
 
     def _no_scalar(self, what: str, value: Value, span: Span) -> None:
         shown = f"a tensor {value.type}" if isinstance(value, Tensor) else describe(value)

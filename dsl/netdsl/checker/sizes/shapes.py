@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl import syntax as s
-from netdsl.checker.context.scope import MAX_RANK, Scope
+from netdsl.checker.context.limits import MAX_RANK
+from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, describe, is_integer
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, Symbol, dim, symbol

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netdsl import syntax as s
-from netdsl.checker.context.scope import Checker, Scope
+from netdsl.checker.context.checker import Checker
+from netdsl.checker.context.scope import Scope
 from netdsl.diagnostics import Label, suggest
 from netdsl.modules import Module
 
