@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from netruntime.charts import Canvas
+from netruntime.charts import Canvas, to_svg
 
 EXAMPLES = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(EXAMPLES))  # for the modules of the demo
@@ -50,7 +50,7 @@ def machine() -> str:
 def save_svg(canvas: Canvas, name: str) -> None:
     """Write a chart to runs/NAME.svg."""
     RUNS.mkdir(exist_ok=True)
-    (RUNS / f"{name}.svg").write_text(canvas.svg(), "utf-8")
+    (RUNS / f"{name}.svg").write_text(to_svg(canvas), "utf-8")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

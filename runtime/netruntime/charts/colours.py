@@ -5,7 +5,7 @@ from __future__ import annotations
 from netruntime.draw.style import css, light_colours
 
 SERIES = ("blue", "orange", "green", "red", "violet", "teal", "brown", "pink")
-"""Colours in the order that series take them; told apart by people with any kind of colour vision."""
+"""Colours in the order that series take them; distinguishable with any kind of colour vision."""
 _LIGHT = dict(
     zip(
         SERIES,
@@ -30,15 +30,3 @@ def chart_css() -> str:
         "".join(f"--{name}:{colour};" for name, colour in colours.items()) for colours in (_LIGHT, _DARK)
     )
     return f"{css()}\n.nd{{{light}}}@media(prefers-color-scheme:dark){{.nd{{{dark}}}}}"
-
-
-def blended(name: str, opacity: float) -> tuple[int, int, int]:
-    """A colour on a light page, as red, green and blue from 0 to 255."""
-    top, page = _rgb(LIGHT[name]), _rgb(LIGHT["page"])
-    red, green, blue = (round(a * opacity + b * (1 - opacity)) for a, b in zip(top, page, strict=True))
-    return red, green, blue
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    digits = colour[1:] if len(colour) > 4 else "".join(2 * c for c in colour[1:])
-    return tuple(int(digits[n : n + 2], 16) for n in (0, 2, 4))

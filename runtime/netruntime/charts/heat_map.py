@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.charts.canvas import Canvas, Label, Rect
+from netruntime.charts.canvas import Canvas, Caption, Rect
+from netruntime.charts.saving import save
 from netruntime.draw.style import shorten, text_width
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,14 +31,14 @@ def heat_map(
     row_axis: str = "",
     column_axis: str = "",
 ) -> tuple[Path, ...]:
-    """Draw a heat map into `path`, as SVG and PNG; what was written. Raises as `Canvas.save` does.
+    """Draw a heat map into `path` and return the files written, as `saving.save` does.
 
     See `draw_heat_map` for the arguments.
     """
     drawn = draw_heat_map(
         matrix, row_labels, column_labels, title=title, row_axis=row_axis, column_axis=column_axis
     )
-    return drawn.save(path)
+    return save(drawn, path)
 
 
 def draw_heat_map(
@@ -49,7 +50,7 @@ def draw_heat_map(
     row_axis: str = "",
     column_axis: str = "",
 ) -> Canvas:
-    """A matrix `[rows, columns]` as shaded cells, which also tell their values where there is room.
+    """A matrix `[rows, columns]` as shaded cells, with their values where there is room.
 
     Values above 0 are blue and those below red, against the largest size of all; ones that are not finite
     are left empty. `row_axis` and `column_axis` say what rows and columns are. Raises `ValueError` for labels
@@ -80,7 +81,7 @@ class _HeatMap:
         widest = max((_widest(row) for row in self.texts), default=0.0)
         few = max(values.shape) <= FEW
         self.cell = max(34.0, min(widest + 6, 52.0)) if few else max(14.0, 560 / max(values.shape))
-        self.told = widest + 4 <= self.cell
+        self.shows_values = widest + 4 <= self.cell
         self.turned = _widest(self.columns) > self.cell - 2
         self.heading = 34.0 if title else MARGIN
         self.left = MARGIN + _widest(self.rows) + 8 + (TEXT + 8 if row_axis else 0)
@@ -90,7 +91,7 @@ class _HeatMap:
         self.bottom = self.top + self.cell * len(rows)
         width = max(self.right, MARGIN + text_width(title, TITLE, bold=True)) + MARGIN
         self.canvas = Canvas(width, self.bottom + MARGIN, title)
-        self.canvas.add(Label(MARGIN, 22, title, TITLE, bold=True))
+        self.canvas.add(Caption(MARGIN, 22, title, TITLE, bold=True))
         self._cells()
         self._names(row_axis, column_axis)
 
@@ -104,25 +105,25 @@ class _HeatMap:
             share = abs(value) / largest if largest and np.isfinite(value) else 0.0
             opacity = FAINTEST + (STRONGEST - FAINTEST) * share
             self.canvas.add(Rect(x, y, size, size, "red" if value < 0 else "blue", opacity))
-            if self.told:
+            if self.shows_values:
                 ink = "page" if opacity > 0.5 else "ink"
                 place = (x + size / 2, y + size / 2 + TEXT * 0.35)
-                self.canvas.add(Label(*place, self.texts[row][column], TEXT, ink, "middle"))
+                self.canvas.add(Caption(*place, self.texts[row][column], TEXT, ink, "middle"))
 
     def _names(self, row_axis: str, column_axis: str) -> None:
         for number, name in enumerate(self.rows):
             y = self.top + (number + 0.5) * self.cell + TEXT * 0.35
-            self.canvas.add(Label(self.left - 8, y, name, TEXT, "soft", "end"))
+            self.canvas.add(Caption(self.left - 8, y, name, TEXT, "soft", "end"))
         for number, name in enumerate(self.columns):
             x = self.left + (number + 0.5) * self.cell
             if self.turned:
-                self.canvas.add(Label(x + TEXT * 0.35, self.top - 6, name, TEXT, "soft", turned=True))
+                self.canvas.add(Caption(x + TEXT * 0.35, self.top - 6, name, TEXT, "soft", turned=True))
             else:
-                self.canvas.add(Label(x, self.top - 8, name, TEXT, "soft", "middle"))
+                self.canvas.add(Caption(x, self.top - 8, name, TEXT, "soft", "middle"))
         middle = (self.left + self.right) / 2
-        self.canvas.add(Label(middle, self.heading + TEXT - 2, column_axis, TEXT, anchor="middle"))
+        self.canvas.add(Caption(middle, self.heading + TEXT - 2, column_axis, TEXT, anchor="middle"))
         middle = (self.top + self.bottom) / 2
-        self.canvas.add(Label(MARGIN + TEXT, middle, row_axis, TEXT, anchor="middle", turned=True))
+        self.canvas.add(Caption(MARGIN + TEXT, middle, row_axis, TEXT, anchor="middle", turned=True))
 
 
 def _cell_text(value: float) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.charts.canvas import Canvas, Label, Picture
+from netruntime.charts.canvas import Bitmap, Canvas, Caption
+from netruntime.charts.saving import save
 from netruntime.draw.style import shorten
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -27,11 +28,12 @@ def image_grid(
     title: str = "",
     limits: tuple[float, float] | None = None,
 ) -> tuple[Path, ...]:
-    """Draw images into `path`, as SVG and PNG; what was written. Raises as `Canvas.save` does.
+    """Draw images into `path` and return the files written, as `saving.save` does.
 
     See `draw_image_grid` for the arguments.
     """
-    return draw_image_grid(arrays, columns, titles=titles, title=title, limits=limits).save(path)
+    drawn = draw_image_grid(arrays, columns, titles=titles, title=title, limits=limits)
+    return save(drawn, path)
 
 
 def draw_image_grid(
@@ -51,7 +53,7 @@ def draw_image_grid(
         limits: What is black and what white; by default the smallest and largest value of all images.
 
     Raises:
-        ValueError: for arrays that are no images, or of which there are none; for the wrong number of titles.
+        ValueError: for arrays that are not images, for no images, for the wrong number of titles.
     """
     images = [_channels_last(np.asarray(array, np.float64)) for array in arrays]
     if not images or columns < 1:
@@ -65,16 +67,16 @@ def draw_image_grid(
     top = 34.0 if title else MARGIN
     rows = math.ceil(len(images) / columns)
     canvas = Canvas(2 * MARGIN + columns * size[0] - GAP, top + rows * size[1] - GAP + MARGIN, title)
-    canvas.add(Label(MARGIN, 22, shorten(title, TITLE, canvas.width - 2 * MARGIN), TITLE, bold=True))
+    canvas.add(Caption(MARGIN, 22, shorten(title, TITLE, canvas.width - 2 * MARGIN), TITLE, bold=True))
     low, high = limits or _limits(images)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         x, y = MARGIN + column * size[0], top + row * size[1]
-        canvas.add(Picture(x, y, image.shape[1] * factor, image.shape[0] * factor, _bytes(image, low, high)))
+        canvas.add(Bitmap(x, y, image.shape[1] * factor, image.shape[0] * factor, _bytes(image, low, high)))
         if titles is not None:
             below = (x + width * factor / 2, y + height * factor + TEXT + 2)
             text = shorten(titles[number], TEXT, width * factor)
-            canvas.add(Label(*below, text, TEXT, "soft", "middle"))
+            canvas.add(Caption(*below, text, TEXT, "soft", "middle"))
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""Line charts, one or several on a page."""
+"""Polyline charts, one or several on a page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.charts.canvas import Canvas, Label, Line, polyline
+from netruntime.charts.canvas import Canvas, Caption, Polyline, polylines
 from netruntime.charts.colours import SERIES
-from netruntime.charts.ticks import Axis, linear_axis, log_axis
+from netruntime.charts.saving import save
+from netruntime.charts.ticks import TickedAxis, linear_axis, log_axis
 from netruntime.draw.style import shorten, text_width
 
 WIDTH, HEIGHT = 640.0, 300.0
@@ -59,13 +60,13 @@ def line_chart(
     log_y: bool = False,
     path: Path,
 ) -> tuple[Path, ...]:
-    """Draw a line chart into `path`, as SVG and PNG; what was written. Raises as `Canvas.save` does."""
+    """Draw a line chart into `path` and return the files written, as `saving.save` does."""
     return line_charts([Chart(title, tuple(series), x_label, y_label, log_y)], path, columns=1)
 
 
 def line_charts(charts: Sequence[Chart], path: Path, columns: int = 2, title: str = "") -> tuple[Path, ...]:
-    """Draw charts side by side, `columns` to a row. Raises as `Canvas.save` does."""
-    return draw_line_charts(charts, columns, title).save(path)
+    """Draw charts side by side, `columns` to a row; the rest is as in `line_chart`."""
+    return save(draw_line_charts(charts, columns, title), path)
 
 
 def draw_line_charts(charts: Sequence[Chart], columns: int = 2, title: str = "") -> Canvas:
@@ -75,7 +76,7 @@ def draw_line_charts(charts: Sequence[Chart], columns: int = 2, title: str = "")
     rows = max(math.ceil(len(charts) / columns), 1)
     canvas = Canvas(columns * WIDTH, rows * HEIGHT + top, title or (charts[0].title if charts else ""))
     if title:
-        canvas.add(Label(MARGIN, 25, shorten(title, 16, canvas.width - 2 * MARGIN), 16, bold=True))
+        canvas.add(Caption(MARGIN, 25, shorten(title, 16, canvas.width - 2 * MARGIN), 16, bold=True))
     for number, chart in enumerate(charts):
         row, column = divmod(number, columns)
         _Plot(canvas, chart, column * WIDTH, row * HEIGHT + top).draw()
@@ -100,7 +101,7 @@ class _Plot:
     def draw(self) -> None:
         chart, width = self.chart, WIDTH - 2 * MARGIN
         title = shorten(chart.title, TITLE, width)
-        self.canvas.add(Label(self.x + MARGIN, self.y + 22, title, TITLE, bold=True))
+        self.canvas.add(Caption(self.x + MARGIN, self.y + 22, title, TITLE, bold=True))
         legend = self._legend()
         widest = max((text_width(text, TEXT) for _, text in self.y_axis.ticks), default=0)
         self.left = self.x + MARGIN + widest + 8 + (TEXT + 8 if chart.y_label else 0)
@@ -111,11 +112,11 @@ class _Plot:
         for series, points in zip(chart.series, self.points, strict=True):
             look = {"width": 1.0, "opacity": 0.35} if series.faint else {"width": 2.0}
             places = [(self._across(x), self._up(y)) for x, y in points]
-            lines = polyline(places, self.colours[series.name], dashed=series.dashed, **look)
+            lines = polylines(places, self.colours[series.name], dashed=series.dashed, **look)
             self.canvas.add(*lines)
         if not self.shown:
             middle = ((self.left + self.right) / 2, (self.top + self.bottom) / 2)
-            self.canvas.add(Label(*middle, "nothing to show", TEXT, "soft", "middle"))
+            self.canvas.add(Caption(*middle, "nothing to show", TEXT, "soft", "middle"))
 
     def _finite(self, column: int) -> list[float]:
         found = [p[np.isfinite(p).all(axis=1), column] for p in self.points if len(p)]
@@ -130,20 +131,22 @@ class _Plot:
     def _axes(self) -> None:
         for value, text in self.y_axis.ticks:
             y = self._up(value)
-            self.canvas.add(Line(((self.left, y), (self.right, y)), "edge", 1.0, 0.45))
-            self.canvas.add(Label(self.left - 8, y + TEXT * 0.35, text, TEXT, "soft", "end"))
-        self.canvas.add(Line(((self.left, self.bottom), (self.right, self.bottom)), "line", 1.2))
+            self.canvas.add(Polyline(((self.left, y), (self.right, y)), "edge", 1.0, 0.45))
+            self.canvas.add(Caption(self.left - 8, y + TEXT * 0.35, text, TEXT, "soft", "end"))
+        self.canvas.add(Polyline(((self.left, self.bottom), (self.right, self.bottom)), "line", 1.2))
         for value, text in _spaced(self.x_axis, self.right - self.left):
             x = self._across(value)
-            self.canvas.add(Line(((x, self.bottom), (x, self.bottom + 4)), "line", 1.2))
-            self.canvas.add(Label(x, self.bottom + 17, text, TEXT, "soft", "middle"))
+            self.canvas.add(Polyline(((x, self.bottom), (x, self.bottom + 4)), "line", 1.2))
+            self.canvas.add(Caption(x, self.bottom + 17, text, TEXT, "soft", "middle"))
         if self.chart.x_label:
             middle = (self.left + self.right) / 2
-            self.canvas.add(Label(middle, self.bottom + 35, self.chart.x_label, TEXT, "soft", "middle"))
+            self.canvas.add(Caption(middle, self.bottom + 35, self.chart.x_label, TEXT, "soft", "middle"))
         if self.chart.y_label:
             middle = (self.top + self.bottom) / 2
             label = shorten(self.chart.y_label, TEXT, self.bottom - self.top)
-            self.canvas.add(Label(self.x + MARGIN + TEXT, middle, label, TEXT, "soft", "middle", turned=True))
+            self.canvas.add(
+                Caption(self.x + MARGIN + TEXT, middle, label, TEXT, "soft", "middle", turned=True)
+            )
 
     def _legend(self) -> int:
         """Draw the names of the series; how many rows they take."""
@@ -159,8 +162,8 @@ class _Plot:
                 x, row = self.x + MARGIN, row + 1
             y = self.y + 40 + row * LEGEND_ROW
             ends = ((x, y - 4), (x + 22, y - 4))
-            self.canvas.add(Line(ends, self.colours[series.name], 2.0, dashed=series.dashed))
-            self.canvas.add(Label(x + 28, y, name, TEXT))
+            self.canvas.add(Polyline(ends, self.colours[series.name], 2.0, dashed=series.dashed))
+            self.canvas.add(Caption(x + 28, y, name, TEXT))
             x += width
         return row + 1
 
@@ -185,7 +188,7 @@ def _extremes(part: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[int,
     return int(part[np.nanargmin(values)]), int(part[np.nanargmax(values)])
 
 
-def _spaced(axis: Axis, width: float) -> Sequence[tuple[float, str]]:
+def _spaced(axis: TickedAxis, width: float) -> Sequence[tuple[float, str]]:
     """The ticks, every second one left out until their texts have room."""
     ticks: Sequence[tuple[float, str]] = axis.ticks
     while len(ticks) > 2 and sum(text_width(text, TEXT) + 12 for _, text in ticks) > width:

@@ -1,4 +1,4 @@
-"""Where the marks of an axis stand, and what they say."""
+"""The ticks of an axis: places and texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MANTISSAS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
-class Axis:
+class TickedAxis:
     """A range of values, and its ticks with their texts."""
 
     low: float
@@ -28,7 +28,7 @@ class Axis:
         return (math.log(value) - low) / (math.log(self.high) - low)
 
 
-def linear_axis(values: Sequence[float], count: int = 5, tight: bool = False) -> Axis:
+def linear_axis(values: Sequence[float], count: int = 5, tight: bool = False) -> TickedAxis:
     """An axis for the values, with about `count` round ticks; `tight` ends at the values themselves."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
@@ -40,10 +40,10 @@ def linear_axis(values: Sequence[float], count: int = 5, tight: bool = False) ->
         low, high = first * step, last * step
     ticks = [n * step for n in range(first, last + 1)]
     exponent = step < 1e-3 or max(abs(low), abs(high)) >= 1e6
-    return Axis(low, high, tuple((tick, _text(tick, step, exponent)) for tick in ticks))
+    return TickedAxis(low, high, tuple((tick, _text(tick, step, exponent)) for tick in ticks))
 
 
-def log_axis(values: Sequence[float]) -> Axis:
+def log_axis(values: Sequence[float]) -> TickedAxis:
     """A logarithmic axis for the positive ones of the values, from decade to decade or 1, 2, 5."""
     positive = [value for value in values if value > 0] or [1.0, 10.0]
     low, high = math.log10(min(positive)), math.log10(max(positive))
@@ -57,7 +57,7 @@ def log_axis(values: Sequence[float]) -> Axis:
         last = first * 10
     ticks = [mark for mark in marks if first <= mark <= last]
     texts = [_text(tick, tick, not 1e-3 <= tick < 1e6) for tick in ticks]
-    return Axis(first, last, tuple(zip(ticks, texts, strict=True)), is_log=True)
+    return TickedAxis(first, last, tuple(zip(ticks, texts, strict=True)), is_log=True)
 
 
 def _text(value: float, step: float, exponent: bool) -> str:

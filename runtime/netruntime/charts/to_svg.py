@@ -5,31 +5,32 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from netruntime.charts.canvas import Dot, Label, Line, Mark, Picture, Rect
+from netruntime.charts.canvas import Bitmap, Canvas, Caption, Dot, Mark, Polyline, Rect
 from netruntime.charts.colours import LIGHT, chart_css
 from netruntime.draw.texts import xml_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def to_svg(width: float, height: float, title: str, marks: Sequence[Mark]) -> str:
-    """The text of the file."""
-    return "".join(_document(width, height, title, marks))
+def to_svg(canvas: Canvas) -> str:
+    """The text of an SVG file, for light and dark surroundings."""
+    return "".join(_document(canvas))
 
 
-def _document(width: float, height: float, title: str, marks: Sequence[Mark]) -> Iterator[str]:
+def _document(canvas: Canvas) -> Iterator[str]:
+    width, height, title = canvas.width, canvas.height, canvas.title
     yield f'<svg xmlns="http://www.w3.org/2000/svg" class="nd" viewBox="0 0 {_n(width)} {_n(height)}" '
     yield f'width="{_n(width)}" height="{_n(height)}" role="img">\n'
     if title:
         yield f"<title>{xml_text(title)}</title>\n"
     yield f"<style>{xml_text(chart_css())}</style>\n"
     yield f'<rect width="100%" height="100%"{_paint("fill", "page")}/>\n'
-    for mark in marks:
+    for mark in canvas.marks:
         yield _element(mark) + "\n"
     yield "</svg>\n"
 
@@ -39,7 +40,7 @@ def _element(mark: Mark) -> str:
         case Rect():
             place = f'x="{_n(mark.x)}" y="{_n(mark.y)}" width="{_n(mark.width)}" height="{_n(mark.height)}"'
             return f"<rect {place}{_paint('fill', mark.colour)}{_opacity(mark.opacity)}/>"
-        case Line():
+        case Polyline():
             points = " ".join(f"{_n(x)},{_n(y)}" for x, y in mark.points)
             dashes = ' stroke-dasharray="5 4"' if mark.dashed else ""
             look = f'fill="none" stroke-width="{_n(mark.width)}" stroke-linejoin="round"{dashes}'
@@ -49,16 +50,16 @@ def _element(mark: Mark) -> str:
         case Dot():
             place = f'cx="{_n(mark.x)}" cy="{_n(mark.y)}" r="{_n(mark.radius)}"'
             return f"<circle {place}{_paint('fill', mark.colour)}/>"
-        case Label():
-            return _label(mark)
-        case Picture():
+        case Caption():
+            return _text(mark)
+        case Bitmap():
             place = f'x="{_n(mark.x)}" y="{_n(mark.y)}" width="{_n(mark.width)}" height="{_n(mark.height)}"'
             data = base64.b64encode(encode_png(mark.pixels)).decode()
             look = 'preserveAspectRatio="none" style="image-rendering:pixelated"'
             return f'<image {place} {look} href="data:image/png;base64,{data}"/>'
 
 
-def _label(mark: Label) -> str:
+def _text(mark: Caption) -> str:
     turn = f' transform="rotate(-90 {_n(mark.x)} {_n(mark.y)})"' if mark.turned else ""
     weight = ' font-weight="700"' if mark.bold else ""
     anchor = "" if mark.anchor == "start" else f' text-anchor="{mark.anchor}"'
@@ -68,7 +69,7 @@ def _label(mark: Label) -> str:
 
 
 def _paint(what: str, colour: str) -> str:
-    """A colour that changes with the surroundings, and a fixed one for programs that know no variables."""
+    """A colour that follows the surroundings, and a fixed one for programs without CSS variables."""
     return f' {what}="{LIGHT[colour]}" style="{what}:var(--{colour})"'
 
 
@@ -81,7 +82,7 @@ def _n(value: float) -> str:
 
 
 def encode_png(pixels: Array) -> bytes:
-    """`[h, w]` or `[h, w, 3]` u8 pixels as PNG, by the W3C recommendation: what an image in SVG is."""
+    """`[H, W]` or `[H, W, 3]` u8 pixels as PNG (W3C recommendation), which is what SVG embeds."""
     height, width = pixels.shape[:2]
     colour_type = 0 if pixels.ndim == 2 else 2
     rows = pixels.reshape(height, -1)

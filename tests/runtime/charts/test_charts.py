@@ -22,31 +22,35 @@ from netruntime.charts import (
     image_grid,
     line_chart,
     line_charts,
+    to_svg,
 )
-from netruntime.charts.canvas import Canvas, Label, Line, Picture, Rect
+from netruntime.charts.canvas import Bitmap, Canvas, Caption, Polyline, Rect
 from netruntime.charts.ticks import linear_axis, log_axis
-from netruntime.errors import TrainingError
+from netruntime.charts.to_png import to_png
+from netruntime.errors import MissingExtraError
 
 SVG = "{http://www.w3.org/2000/svg}"
 RISING = Series("training", [0, 1, 2], [0.0, 0.5, 1.0])
 
 
 def labels(canvas: Canvas) -> list[str]:
-    return [mark.text for mark in canvas.marks if isinstance(mark, Label)]
+    return [mark.text for mark in canvas.marks if isinstance(mark, Caption)]
 
 
-def lines(canvas: Canvas, colour: str) -> list[Line]:
+def lines(canvas: Canvas, colour: str) -> list[Polyline]:
     """The lines of a series, without the mark in the legend."""
     return [
         mark
         for mark in canvas.marks
-        if isinstance(mark, Line) and mark.colour == colour and mark.width != 2.0
-    ] or [mark for mark in canvas.marks if isinstance(mark, Line) and mark.colour == colour][1:]
+        if isinstance(mark, Polyline) and mark.colour == colour and mark.width != 2.0
+    ] or [mark for mark in canvas.marks if isinstance(mark, Polyline) and mark.colour == colour][1:]
 
 
 def pixels(canvas: Canvas) -> np.ndarray:
+    """The pixels of the PNG, `[H, W, 3]`."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install netdsl[image]")
-    return np.asarray(image.open(io.BytesIO(canvas.png())).convert("RGB"))
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install netdsl[plots]")
+    return np.asarray(image.open(io.BytesIO(to_png(canvas))).convert("RGB"))
 
 
 @pytest.mark.parametrize(
@@ -101,36 +105,36 @@ def test_a_line_goes_through_its_points() -> None:
 def test_gaps_where_values_are_not_finite() -> None:
     series = Series("", range(6), [1, 2, np.nan, 3, np.inf, 4])
     canvas = draw_line_charts([Chart("", (series,))])
-    found = [m for m in canvas.marks if isinstance(m, Line) and m.colour == "blue"]
+    found = [m for m in canvas.marks if isinstance(m, Polyline) and m.colour == "blue"]
     assert [len(line.points) for line in found] == [2, 2, 2]  # the last two stand alone, as short strokes
     assert [t for t in labels(canvas) if t in "14"] == ["1", "4", "1", "4"]
 
 
 def test_values_that_a_logarithmic_axis_cannot_show_are_gaps() -> None:
     canvas = draw_line_charts([Chart("", (Series("", range(4), [10, 0, -1, 100]),), log_y=True)])
-    assert len([m for m in canvas.marks if isinstance(m, Line) and m.colour == "blue"]) == 2
+    assert len([m for m in canvas.marks if isinstance(m, Polyline) and m.colour == "blue"]) == 2
 
 
 def test_series_of_one_name_share_a_colour_and_faint_ones_are_not_in_the_legend() -> None:
     faint = Series("training", [0, 1, 2], [0, 1, 2], faint=True)
     canvas = draw_line_charts([Chart("", (faint, RISING, Series("validation", [0], [1], dashed=True)))])
     assert labels(canvas).count("training") == 1
-    assert {m.opacity for m in canvas.marks if isinstance(m, Line) and m.colour == "blue"} == {0.35, 1.0}
-    assert any(isinstance(m, Line) and m.colour == "orange" and m.dashed for m in canvas.marks)
+    assert {m.opacity for m in canvas.marks if isinstance(m, Polyline) and m.colour == "blue"} == {0.35, 1.0}
+    assert any(isinstance(m, Polyline) and m.colour == "orange" and m.dashed for m in canvas.marks)
 
 
 def test_nothing_to_show() -> None:
     for series in ((), (Series("a", [], []),), (Series("a", [1, 2], [np.nan, np.nan]),)):
         canvas = draw_line_charts([Chart("loss", series)])
         assert "nothing to show" in labels(canvas)
-        ET.fromstring(canvas.svg())
+        ET.fromstring(to_svg(canvas))
 
 
 def test_very_many_points_keep_their_extremes() -> None:
     y = np.zeros(100_000)
     y[31_234], y[77_777], y[5:9] = 5.0, -5.0, np.nan
     canvas = draw_line_charts([Chart("", (Series("", range(len(y)), y),))])
-    (line,) = [m for m in canvas.marks if isinstance(m, Line) and m.colour == "blue"]
+    (line,) = [m for m in canvas.marks if isinstance(m, Polyline) and m.colour == "blue"]
     heights = [height for _, height in line.points]
     assert len(heights) <= 1200
     assert min(heights) < heights[0] < max(heights)
@@ -160,13 +164,13 @@ def test_a_heat_map_shades_by_value() -> None:
         ("blue", 0.05),
     ]
     assert labels(canvas) == ["T", "4", "0", "-2", "–", "a", "b", "c", "d", "predicted", "true"]
-    (told,) = [m for m in canvas.marks if isinstance(m, Label) and m.text == "4"]
+    (told,) = [m for m in canvas.marks if isinstance(m, Caption) and m.text == "4"]
     assert told.colour == "page"  # light on dark
 
 
 def test_long_names_of_columns_are_turned() -> None:
     canvas = draw_heat_map(np.eye(2), ["a", "b"], ["twenty-first", "nine"])
-    assert [m.turned for m in canvas.marks if isinstance(m, Label) and m.text == "nine"] == [True]
+    assert [m.turned for m in canvas.marks if isinstance(m, Caption) and m.text == "nine"] == [True]
 
 
 def test_matrices_that_do_not_fit_their_labels() -> None:
@@ -179,7 +183,7 @@ def test_matrices_that_do_not_fit_their_labels() -> None:
 def test_a_grid_of_images_is_sharp_and_true() -> None:
     image = np.array([[0, 8], [16, 4]])
     canvas = draw_image_grid([image, image * 0], columns=2, titles=["one", "two"], title="digits")
-    pictures = [m for m in canvas.marks if isinstance(m, Picture)]
+    pictures = [m for m in canvas.marks if isinstance(m, Bitmap)]
     assert pictures[0].pixels.tolist() == [[0, 128], [255, 64]]
     assert pictures[1].pixels.tolist() == [[0, 0], [0, 0]]
     drawn = pixels(canvas)
@@ -195,7 +199,7 @@ def test_images_in_svg_hold_their_pixels() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (3, 5, 4))
     for array in (colours, colours[:1], colours[0]):
         canvas = draw_image_grid([array], columns=1, limits=(0, 255))
-        (element,) = ET.fromstring(canvas.svg()).iter(f"{SVG}image")
+        (element,) = ET.fromstring(to_svg(canvas)).iter(f"{SVG}image")
         data = base64.b64decode(element.attrib["href"].partition(",")[2])
         found = np.asarray(image.open(io.BytesIO(data)))
         expected = array if array.ndim == 2 else array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)
@@ -213,7 +217,7 @@ def test_arrays_that_are_no_images() -> None:
 
 def test_svg_is_well_formed_whatever_the_texts() -> None:
     title = "loss <of> \"A\" & 'B' \x00\x1b"
-    text = draw_line_charts([Chart(title, (Series("<a>", [0, 1], [0, 1]),), "<x>", "&y")]).svg()
+    text = to_svg(draw_line_charts([Chart(title, (Series("<a>", [0, 1], [0, 1]),), "<x>", "&y")]))
     root = ET.fromstring(text)
     told = [element.text for element in root.iter(f"{SVG}text")]
     assert "loss <of> \"A\" & 'B' " in told and "<a>" in told and "&y" in told
@@ -231,26 +235,46 @@ def test_a_png_is_twice_the_size_with_lines_in_their_colours() -> None:
     assert drawn[0, 0].tolist() == [255, 255, 255]
 
 
-def test_files(tmp_path: Path) -> None:
-    pytest.importorskip("PIL", reason="Pillow is not installed: pip install netdsl[image]")
-    both = ["a.png", "a.svg"]
-    assert (
-        sorted(p.name for p in line_chart([RISING], "t", "x", "y", path=tmp_path / "new" / "a.svg")) == both
-    )
-    assert sorted(p.name for p in heat_map(np.eye(2), "ab", "cd", tmp_path / "a.png")) == both
-    assert sorted(p.name for p in image_grid(np.ones((2, 4, 4)), tmp_path / "a", columns=2)) == both
-    assert {p.name for p in line_charts([], tmp_path / "lr0.1")} == {"lr0.1.svg", "lr0.1.png"}
+def test_marks_of_a_png_lie_over_one_another_in_their_order() -> None:
+    canvas = Canvas(40, 20)
+    canvas.add(Polyline(((0, 10), (40, 10)), "red", 4.0), Rect(10, 0, 20, 20, "blue"))
+    drawn = pixels(canvas)
+    assert drawn[20, 40].tolist() == [0x2F, 0x6F, 0xC4]
+    assert drawn[20, 10].tolist() == [0xC6, 0x47, 0x3F]
 
 
-def test_without_pillow_there_is_an_svg_and_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.warns(UserWarning, match=r"no PNG beside .*a\.svg: .* pip install netdsl\[image\]"):
-        written = line_charts([Chart("t", (RISING,))], tmp_path / "a.svg")
-    assert written == (tmp_path / "a.svg",)
+def test_captions_of_a_png_are_read_where_they_are_put() -> None:
+    upright, turned = Canvas(60, 60), Canvas(60, 60)
+    upright.add(Caption(30, 30, "name", 11, anchor="end"))
+    turned.add(Caption(30, 30, "name", 11, anchor="end", turned=True))
+    for canvas, (low, high) in ((upright, (0, 30)), (turned, (30, 60))):
+        rows, columns, _ = (pixels(canvas) < 255).nonzero()
+        along, across = (rows, columns) if canvas is turned else (columns, rows)
+        assert low <= along.min() / 2 and along.max() / 2 <= high + 1
+        assert across.min() / 2 >= 20 and across.max() / 2 <= 35
+
+
+def test_charts_are_svg_and_also_png_where_the_name_asks_for_it(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install netdsl[plots]")
+    path = tmp_path / "new" / "a.svg"
+    assert line_chart([RISING], "t", "x", "y", path=path) == (path,)
+    assert heat_map(np.eye(2), "ab", "cd", tmp_path / "b.png") == (tmp_path / "b.svg", tmp_path / "b.png")
+    assert image_grid(np.ones((2, 4, 4)), tmp_path / "c", columns=2) == (tmp_path / "c.svg",)
+    assert line_charts([], tmp_path / "lr0.1") == (tmp_path / "lr0.1.svg",)
+    assert {p.name for p in tmp_path.iterdir()} == {"new", "b.svg", "b.png", "c.svg", "lr0.1.svg"}
+
+
+def test_a_png_without_matplotlib_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        MissingExtraError, match=r"needs `matplotlib`.* pip install netdsl\[plots\]"
+    ) as caught:
+        line_charts([Chart("t", (RISING,))], tmp_path / "a.png")
+    assert caught.value.code == "E0901" and not list(tmp_path.iterdir())
+    assert line_charts([Chart("t", (RISING,))], tmp_path / "a.svg") == (tmp_path / "a.svg",)
 
 
 def test_a_chart_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="cannot write the chart") as caught:
+    with pytest.raises(OSError):
         line_charts([], tmp_path / "file" / "a.svg")
-    assert caught.value.code == "E1055"

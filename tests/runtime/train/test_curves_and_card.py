@@ -235,3 +235,12 @@ def test_fingerprints_tell_data_apart(tmp_path: Path) -> None:
     with run_of(tmp_path, "a") as run:
         assert data_fingerprint(run.train) == data_fingerprint(run.train)
         assert run.valid is not None and data_fingerprint(run.valid) != data_fingerprint(run.train)
+
+
+def test_curves_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "metrics.jsonl"
+    log.write_text("")
+    with pytest.raises(TrainingError, match="cannot write the chart") as caught:
+        write_curves(log, tmp_path / "file" / "a.svg")
+    assert caught.value.code == "E1055"

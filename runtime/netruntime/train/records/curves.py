@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netruntime.charts import Chart, Series, line_charts
+from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint.writing import writing
 from netruntime.train.records.jsonl import read_log
 
@@ -19,20 +21,27 @@ WIDE = 50.0
 """Losses whose largest is more than so many times the smallest are drawn on a logarithmic axis."""
 LOSS = "loss"
 
-Line = Mapping[str, Any]
+LogLine = Mapping[str, Any]
 
 
 def write_curves(log: Path, path: Path, title: str = "") -> tuple[Path, ...]:
-    """Draw the curves of a log into `path`, as SVG and, with Pillow, as PNG; what was written.
+    """Draw the curves of a log into `path`, as SVG and, if matplotlib is installed, as PNG.
 
-    Raises `TrainingError`: E1052 where the log cannot be read, E1055 where the curves cannot be written.
+    Returns the files written. Raises `TrainingError`: E1052 if the log cannot be read, E1055 if the curves
+    cannot be written.
     """
     with writing(log, 0):
         lines = read_log(log)
-    return line_charts(curves(lines), path, columns=2, title=title)
+    path = path.with_suffix(".png" if find_spec("matplotlib") else ".svg")
+    try:
+        return line_charts(curves(lines), path, columns=2, title=title)
+    except OSError as reason:
+        message = f"cannot write the chart {shown(path)}: {reason.strerror or reason}"
+        help = "name a file in a folder that has space and may be written to"
+        raise TrainingError.make("E1055", message, help=help) from reason
 
 
-def curves(lines: Iterable[Line]) -> list[Chart]:
+def curves(lines: Iterable[LogLine]) -> list[Chart]:
     """The charts for the lines of a log: losses, metrics, learning rate, gradient norm; phases apart."""
     lines = list(lines)
     steps = [line for line in lines if line.get("kind") == "step"]
@@ -59,7 +68,7 @@ def smoothed(values: Sequence[float], width: int) -> list[float]:
     return list(np.where(known & (found > 0), means, np.nan))
 
 
-def _phase_charts(phase: str, steps: Sequence[Line], epochs: Sequence[Line]) -> list[Chart]:
+def _phase_charts(phase: str, steps: Sequence[LogLine], epochs: Sequence[LogLine]) -> list[Chart]:
     head = f"{phase}: " if phase else ""
     x = [line["step"] for line in steps]
     loss = _column(line["loss"] for line in steps)
@@ -88,7 +97,7 @@ def _smooth(name: str, x: Sequence[float], y: Sequence[float]) -> tuple[Series, 
     return (Series(name, x, y, faint=True), Series(name, x, smoothed(y, width)))
 
 
-def _epochs(epochs: Sequence[Line], part: str, phase: str, name: str, shown: str) -> tuple[Series, ...]:
+def _epochs(epochs: Sequence[LogLine], part: str, phase: str, name: str, shown: str) -> tuple[Series, ...]:
     found = [(line["step"], line[part][phase].get(name)) for line in epochs if phase in line[part]]
     if not found:
         return ()

@@ -20,7 +20,7 @@ from netruntime.train.fingerprints import data_fingerprint
 from netruntime.train.records.card import CardFacts, DataFacts
 from netruntime.train.run import Run
 
-Line = Mapping[str, Any]
+LogLine = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Provenance:
     language: str = "sh"
 
 
-def facts_of(run: Run, log: Iterable[Line], weights: Path, provenance: Provenance) -> CardFacts:
+def facts_of(run: Run, log: Iterable[LogLine], weights: Path, provenance: Provenance) -> CardFacts:
     """The facts of a run that has ended.
 
     Args:
@@ -86,7 +86,7 @@ def facts_of(run: Run, log: Iterable[Line], weights: Path, provenance: Provenanc
     )
 
 
-def total_seconds(lines: Iterable[Line]) -> float:
+def total_seconds(lines: Iterable[LogLine]) -> float:
     """The time of all parts of a run; each resumption counts its seconds anew."""
     total = before = 0.0
     for line in lines:

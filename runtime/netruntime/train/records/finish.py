@@ -34,10 +34,10 @@ def finish(run: Run, provenance: Provenance) -> None:
 
 
 def write_records(run: Run, log: Path, provenance: Provenance) -> Sequence[Path]:
-    """Write `curves.svg`, `curves.png` where Pillow is there, and `card.md` beside the log.
+    """Write `curves.svg`, `curves.png` if matplotlib is installed, and `card.md` beside the log.
 
     Returns:
-        What was written. Without Pillow a warning says that there is no PNG.
+        The files written.
     """
     title = ", ".join(run.checked.models)
     written = write_curves(log, log.with_name(CURVES), title)

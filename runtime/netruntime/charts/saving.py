@@ -1,0 +1,35 @@
+"""Writing a canvas to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from netruntime.charts.canvas import Canvas
+from netruntime.charts.to_png import to_png
+from netruntime.charts.to_svg import to_svg
+from netruntime.files.atomic import write_atomically
+
+
+def save(canvas: Canvas, path: Path) -> tuple[Path, ...]:
+    """Write a chart as SVG and, if `path` ends in .png, as PNG beside it; the files written.
+
+    Folders that are missing are made. Raises `MissingExtraError` E0901 for a PNG without matplotlib,
+    `OSError` if the system refuses.
+    """
+    path = Path(path)
+    stem = path.stem if path.suffix in (".svg", ".png") else path.name
+    contents = {path.with_name(f"{stem}.svg"): to_svg(canvas).encode()}
+    if path.suffix == ".png":
+        contents[path] = to_png(canvas)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for file, content in contents.items():
+        _write(file, content)
+    return tuple(contents)
+
+
+def _write(path: Path, content: bytes) -> None:
+    def fill(stream: BinaryIO) -> None:
+        stream.write(content)
+
+    write_atomically(path, fill)
