@@ -41,7 +41,7 @@ def netdsl_parts(case: Case, settings: str = "  optimizer = adam(1e-4)") -> Part
     from netruntime.engine.loading import load, open_module
     from netruntime.train.initial_weights import first_weights
     from netruntime.train.phase import Length
-    from netruntime.train.step import PhaseStep
+    from netruntime.train.step import LossGraph
     from netruntime.train.trainer import Trainer, all_parameters
 
     module = open_module(case.training_text(settings))
@@ -51,11 +51,11 @@ def netdsl_parts(case: Case, settings: str = "  optimizer = adam(1e-4)") -> Part
     batch = case.batch()
     running = load(case.text(), model=case.model, **case.config)
     inputs = {name: batch[name] for name in running.inputs}
-    forward = PhaseStep(phases[0], device)
+    forward = LossGraph(phases[0], device)
     assert all_parameters(phases).keys() == trainer.weights.keys()
     return {
         "forward": lambda: running.run(inputs),
-        "training_forward": lambda: forward.run(batch, trainer.weights, 0),
+        "training_forward": lambda: forward.compute(batch, trainer.weights, 0),
         "step": lambda: trainer.advance([batch], Length(1000, 1000)),
     }
 

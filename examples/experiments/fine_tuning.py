@@ -124,8 +124,8 @@ def learn(variant: Variant, seed: int, epochs: int | None) -> Result:
             median(clock.train),
             median(clock.held) * share,
             peak_memory(),
-            phase.step.graph.number_of_nodes(),
-            len(phase.step.trained),
+            phase.loss_graph.graph.number_of_nodes(),
+            len(phase.loss_graph.trained),
             len(run.trainer.weights),
         )
 

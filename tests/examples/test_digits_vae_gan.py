@@ -82,8 +82,8 @@ def test_each_section_changes_its_own_model_only(gan: ModuleType) -> None:
     run = prepare(TrainRequest(gan.SOURCE, DATA))
     for phase in run.trainer.phases:
         own = phase.name.capitalize()
-        assert phase.step.trained
-        assert all(label.startswith(f"{own}.") for label in phase.step.trained)
+        assert phase.loss_graph.trained
+        assert all(label.startswith(f"{own}.") for label in phase.loss_graph.trained)
 
 
 def test_a_judge_counts_and_measures(gan: ModuleType) -> None:

@@ -68,7 +68,7 @@ def test_a_frozen_encoder_has_no_gradients_and_stays(checkpoint: Path) -> None:
     run = ready(checkpoint, {})
     (phase,) = run.trainer.phases
     before = run.trainer.host_weights()
-    assert phase.step.trained == HEAD
+    assert phase.loss_graph.trained == HEAD
     assert all(name == "step" or name.startswith("head.") for name in phase.state.to_arrays())
     run.loop.run()
     after = run.trainer.host_weights()
@@ -83,7 +83,7 @@ def test_a_frozen_encoder_has_no_backward_pass(checkpoint: Path) -> None:
 
 def backward_labels(run: Run) -> set[str]:
     """The label paths of the operators whose gradients a step computes."""
-    labels = [node.label for _, node in run.trainer.phases[0].step.graph.operators()]
+    labels = [node.label for _, node in run.trainer.phases[0].loss_graph.graph.operators()]
     return {label.removeprefix("grad.") for label in labels if label.startswith("grad.")}
 
 
@@ -91,7 +91,7 @@ def test_the_whole_network_is_trained_where_nothing_is_frozen(
     checkpoint: Path, encoder: Mapping[str, Array]
 ) -> None:
     run = ready(checkpoint, WHOLE)
-    assert set(run.trainer.phases[0].step.trained) == {*encoder, *HEAD}
+    assert set(run.trainer.phases[0].loss_graph.trained) == {*encoder, *HEAD}
     run.loop.run()
     after = run.trainer.host_weights()
     assert all((after[label] != array).any() for label, array in encoder.items())
@@ -120,13 +120,13 @@ def test_padding_does_not_change_the_logits(checkpoint: Path) -> None:
 def test_gradients_do_not_see_padding(checkpoint: Path) -> None:
     """A batch that is padded further gives the gradients of the encoder that it gave before."""
     run = ready(checkpoint, WHOLE)
-    step = run.trainer.phases[0].step
+    graph = run.trainer.phases[0].loss_graph
     batch = run.train.rows([0, 1, 5, 6])
     assert batch["keep"].sum(1).tolist() == [3, 4, 8, 9]
     wider = {
         name: np.pad(array, ((0, 0), (0, 5))) if array.ndim == 2 else array for name, array in batch.items()
     }
-    gradients = [step.run(b, run.trainer.weights, 0).gradients for b in (batch, wider)]
+    gradients = [graph.compute(b, run.trainer.weights, 0).gradients for b in (batch, wider)]
     for label, expected in gradients[0].items():
         np.testing.assert_allclose(gradients[1][label], expected, rtol=1e-4, atol=1e-6, err_msg=label)
 

@@ -9,7 +9,7 @@ from typing import Any
 from netdsl.model import Phase
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.backends import Device
-from netruntime.train.step import LOSS, PhaseStep
+from netruntime.train.step import LOSS, LossGraph
 from netruntime.train.totals import Totals
 
 SEED = 0
@@ -25,7 +25,7 @@ class Evaluator:
 
     def __init__(self, phases: Sequence[Phase], device: Device, augment: Augment | None = None) -> None:
         self.augment = augment
-        self.steps = [PhaseStep(phase, device) for phase in phases]
+        self.graphs = [LossGraph(phase, device) for phase in phases]
 
     def figures(
         self, weights: Mapping[str, Any], data: Dataset | None, batch_size: int
@@ -37,10 +37,10 @@ class Evaluator:
         """
         if data is None:
             return {}
-        totals = {step.phase.name: Totals(step.phase) for step in self.steps}
+        totals = {graph.phase.name: Totals(graph.phase) for graph in self.graphs}
         made = batches(data, batch_size, shuffle=False, augment=self.augment)
         with closing(made):  # type: ignore[type-var]
             for number, batch in enumerate(made):
-                for step in self.steps:
-                    totals[step.phase.name].add(step.run(batch, weights, SEED + number))
+                for graph in self.graphs:
+                    totals[graph.phase.name].add(graph.compute(batch, weights, SEED + number))
         return {name: {LOSS: total.loss, **total.metrics()} for name, total in totals.items()}

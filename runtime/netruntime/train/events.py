@@ -1,4 +1,4 @@
-"""What a run tells those who watch it: the display, the records, and the caller's own code."""
+"""What a run reports to its watchers: the display, the records, and the caller's own code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class EpochEvent:
 
 
 class Watcher(Protocol):
-    """Is told of a run as it goes."""
+    """Observer of a run."""
 
     def on_step(self, event: StepEvent) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What tells runs apart: checksums of the file and of the data, and the settings that order them."""
+"""What distinguishes runs: checksums of the file and of the data, and the settings that order them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORDS = {
     "rows": "the number of training rows",
     "data": "what the training data holds",
     "valid": "the number of validation rows",
-    "monitor": "the figure that tells the best epoch",
+    "monitor": "the figure that selects the best epoch",
     "vocabulary": "the list of characters",
     "classes": "the list of classes",
 }

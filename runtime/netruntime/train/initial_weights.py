@@ -1,4 +1,4 @@
-"""The first weights of a run: drawn from a seed, and read from a file as far as it has them."""
+"""The first weights of a run: drawn from a seed, and loaded from a file where it has them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def first_weights(
     """The weights that a run starts from.
 
     Weights that `given` lacks are drawn from the seed, and what it has beside them is left: so a new head is
-    put on a trained body. Both are told in the notes.
+    put on a trained body. The notes report both.
 
     Args:
         given: A file, a folder of shards, or arrays by name.

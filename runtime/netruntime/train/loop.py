@@ -32,7 +32,7 @@ OnBest = Callable[[Trainer, EpochEvent], None]
 
 
 class Loop:
-    """Runs a trainer over data, from wherever the run stands.
+    """Runs a trainer over data, from the current place of the run.
 
     Args:
         trainer: What is trained.
@@ -41,7 +41,7 @@ class Loop:
         valid: The rows to validate on; without them the figures of the training itself decide.
         settings: How long and in what portions.
         checkpoints: Where the run is saved; None saves nothing.
-        watchers: Are told of every step and epoch.
+        watchers: Observers of every step and epoch.
         on_best: Is called when an epoch was the best so far.
         facts: Fingerprints that a checkpoint keeps beside the state of the run.
     """
@@ -81,7 +81,7 @@ class Loop:
 
     @property
     def length(self) -> Length:
-        """The length of the whole run, in updates."""
+        """The length of the complete run, in updates."""
         settings = self.settings
         count = batch_count(self.data, settings.batch_size, drop_last=settings.drop_last)
         per_epoch = max(math.ceil(count / settings.accumulate), 1)
@@ -167,19 +167,19 @@ class Loop:
             totals.add(outcome)
         seconds = time.perf_counter() - self._began
         return StepEvent(
-            self.trainer.step,
-            self.epoch,
-            name,
-            totals.loss,
-            {name: value for name, value in totals.metrics().items() if np.ndim(value) == 0},
-            update.lr,
-            update.grad_norm,
-            seconds,
-            totals.rows,
+            step=self.trainer.step,
+            epoch=self.epoch,
+            phase=name,
+            loss=totals.loss,
+            metrics={name: value for name, value in totals.metrics().items() if np.ndim(value) == 0},
+            lr=update.lr,
+            grad_norm=update.grad_norm,
+            seconds=seconds,
+            samples=totals.rows,
         )
 
     def _end_epoch(self) -> bool:
-        """Measure and tell; whether the epoch was the best so far."""
+        """Measure and report; whether the epoch was the best so far."""
         train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
         valid = self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
         measured = valid or train
@@ -188,7 +188,15 @@ class Loop:
         for phase in self.trainer.phases:
             phase.schedule.observe(float(measured[phase.name][LOSS]))
         seconds = time.perf_counter() - self._began
-        event = EpochEvent(self.epoch, self.trainer.step, train, valid, self.monitor, best, seconds)
+        event = EpochEvent(
+            epoch=self.epoch,
+            step=self.trainer.step,
+            train=train,
+            valid=valid,
+            monitor=self.monitor,
+            best=best,
+            seconds=seconds,
+        )
         self.history.append(event)
         if best and self.on_best is not None:
             self.on_best(self.trainer, event)

@@ -1,4 +1,4 @@
-"""A phase that trains: its step, its optimizer with what that remembers, and one update of the weights."""
+"""A phase that trains: its loss, its optimizer with what that remembers, and one update of the weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netdsl.source import Span
 from netruntime.engine.backends import Device
 from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
-from netruntime.train.step import Outcome, PhaseStep
+from netruntime.train.step import LossGraph, Outcome
 from netruntime.train.update.accumulate import GradientMean, owned
 from netruntime.train.update.clipping import clip, make_clips
 from netruntime.train.update.groups import make_group, members, resolve_groups, trained_labels
@@ -47,7 +47,7 @@ class Update:
     grad_norm: float
 
 
-class TrainingPhase:
+class PhaseTrainer:
     """A phase with its optimizer. It changes the weights it is given in place.
 
     Args:
@@ -65,10 +65,10 @@ class TrainingPhase:
         self.every = int(phase.numbers.get("every", SectionSettings().every))
         self.device = device
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
-        self.step = PhaseStep(phase, device, labels)
+        self.loss_graph = LossGraph(phase, device, labels)
         self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
         self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
-        own = {label: weights[label] for label in self.step.trained}
+        own = {label: weights[label] for label in self.loss_graph.trained}
         labels = list(own)
         self.rates = resolve_groups(self.optimizer, [make_group(call) for call in phase.groups], own)
         self.members = members(self.rates)
@@ -76,7 +76,7 @@ class TrainingPhase:
         self.regularisers = make_regularisers(phase.regularisers, labels)
         self.state = OptimizerState.init(device.xp, self.optimizer, own)
 
-    def update(
+    def update_weights(
         self,
         batches: Sequence[Mapping[str, Any]],
         weights: Mapping[str, Array],
@@ -102,7 +102,7 @@ class TrainingPhase:
         outcomes = []
         with self.device.active():
             for batch, seed in zip(batches, seeds, strict=True):
-                outcome = self.step.run(batch, weights, seed, check_finite=check_finite)
+                outcome = self.loss_graph.compute(batch, weights, seed, check_finite=check_finite)
                 self._check(outcome.loss, "loss")
                 if len(batches) > 1:
                     mean.add(xp, outcome.gradients, outcome.size)
@@ -115,9 +115,9 @@ class TrainingPhase:
             self._check(norms.total, "norm of the gradients")
             own = length.of_every(self.every)
             factor = self.schedule.multiplier(self.state.step, own.total_steps, own.steps_per_epoch)
-            self.state.apply(xp, self.optimizer, weights, gradients, self.rates, factor)
-        told = tuple(replace(outcome, gradients={}, updates={}) for outcome in outcomes)
-        return Update(told, self.optimizer.lr * factor, norms.total)
+            self.state.apply_gradients(xp, self.optimizer, weights, gradients, self.rates, factor)
+        measured = tuple(replace(outcome, gradients={}, updates={}) for outcome in outcomes)
+        return Update(measured, self.optimizer.lr * factor, norms.total)
 
     def _check(self, value: float, what: str) -> None:
         if math.isfinite(value):

@@ -33,8 +33,8 @@ class Outcome:
     size: int
 
 
-class PhaseStep:
-    """A phase of training as a graph, planned for each size of batch that comes along.
+class LossGraph:
+    """The loss of a phase as a graph, with its gradients, planned for each size of batch that comes along.
 
     Args:
         phase: As the checker gives it.
@@ -70,7 +70,7 @@ class PhaseStep:
         self.updated = tuple(updates)
         self._plans = PlanCache(graph, [*ports.values(), *gradients.values(), *updates.values()], device)
 
-    def run(
+    def compute(
         self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
     ) -> Outcome:
         """The outcome of one batch.

@@ -16,7 +16,7 @@ from netruntime.engine.backends.memory import keep_freed_memory
 from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
 from netruntime.train.checkpoint import Checkpoint
-from netruntime.train.phase import Length, TrainingPhase, Update
+from netruntime.train.phase import Length, PhaseTrainer, Update
 from netruntime.train.update.average import WeightAverage
 from netruntime.train.update.optimizer_state import OptimizerState
 
@@ -59,7 +59,7 @@ class Trainer:
             keep_freed_memory()
         with device.active():
             self.weights: dict[str, Array] = {n: device.xp.array(a) for n, a in weights.items()}
-            self.phases = [TrainingPhase(phase, self.weights, device) for phase in phases]
+            self.phases = [PhaseTrainer(phase, self.weights, device) for phase in phases]
             self.average = None if ema is None else WeightAverage(device.xp, self.weights, ema)
 
     def advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
@@ -76,13 +76,13 @@ class Trainer:
             if self.step % phase.every:
                 continue
             seeds = [_seed(self.seed, phase.name, self.step, n) for n in range(len(batches))]
-            updates[phase.name] = phase.update(
+            updates[phase.name] = phase.update_weights(
                 batches, self.weights, seeds, length, check_finite=self.check_finite
             )
         self.step += 1
         if self.average is not None:
             with self.device.active():
-                self.average.update(self.device.xp, self.weights)
+                self.average.include(self.device.xp, self.weights)
         return updates
 
     @property
@@ -124,7 +124,7 @@ class Trainer:
             for name, array in saved.items():
                 self.weights[name][...] = self.device.xp.asarray(array)
             for phase in self.phases:
-                own = {label: self.weights[label] for label in phase.step.trained}
+                own = {label: self.weights[label] for label in phase.loss_graph.trained}
                 arrays = checkpoint.arrays.get(f"{OPTIMIZER}/{phase.name}", {})
                 phase.state = OptimizerState.from_arrays(self.device.xp, phase.optimizer, own, arrays)
                 phase.schedule.restore(checkpoint.state.get("schedules", {}).get(phase.name, {}))

@@ -118,7 +118,7 @@ def test_what_is_frozen_costs_nothing() -> None:
         step = (
             prepare(TrainRequest(SOURCE.replace("epochs = 4", f"epochs = 1\n  {line}"), rows()))
             .trainer.phases[0]
-            .step
+            .loss_graph
         )
         counts.append(len(step._plans.plan({"B": 4}).steps))
     assert counts[1] < counts[0] - 8

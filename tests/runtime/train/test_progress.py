@@ -176,9 +176,9 @@ def test_a_confusion_matrix_in_colours() -> None:
 
 def test_many_classes_are_told_by_what_is_mixed_up() -> None:
     matrix = np.eye(100, dtype=int) * 5
-    assert confusion_text(matrix) == "no class is taken for another"
+    assert confusion_text(matrix) == "no classes are confused"
     matrix[3, 8], matrix[98, 99] = 4, 9
-    assert confusion_text(matrix) == "98 taken for 99: 9\n3 taken for 8: 4"
+    assert confusion_text(matrix) == "98 mistaken for 99: 9\n3 mistaken for 8: 4"
     assert confusion_table(matrix) == confusion_text(matrix)
 
 

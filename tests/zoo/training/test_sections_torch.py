@@ -22,7 +22,7 @@ from netruntime.engine.loading import open_module  # noqa: E402
 from netruntime.train.initial_weights import first_weights  # noqa: E402
 from netruntime.train.phase import trainable  # noqa: E402
 from netruntime.train.rows import class_counts  # noqa: E402
-from netruntime.train.step import PhaseStep  # noqa: E402
+from netruntime.train.step import LossGraph  # noqa: E402
 from netruntime.train.update.groups import trained_labels  # noqa: E402
 from torch_graphs import TorchGraph  # noqa: E402
 from zoo.examples import EXAMPLES  # noqa: E402
@@ -59,7 +59,7 @@ def test_gradients_agree(name: str) -> None:
         weights = varied(first_weights([phase], SEED).arrays)
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
         batch = batch_of(phase)
-        ours = PhaseStep(phase, open_device(), labels).run(batch, weights, SEED)
+        ours = LossGraph(phase, open_device(), labels).compute(batch, weights, SEED)
         tensors = {label: torch.tensor(array) for label, array in weights.items()}
         leaves = {label: tensors[label].requires_grad_() for label in ours.gradients}
         _, sizes = bind_inputs(phase.model, batch, open_device())

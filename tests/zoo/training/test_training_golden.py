@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netruntime.engine.backends import open_device
-from netruntime.train.phase import Length, TrainingPhase
+from netruntime.train.phase import Length, PhaseTrainer
 from zoo.training.training_networks import GOLDEN, NETWORKS, STEPS, TrainedNetwork, batches, first_weights
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +30,7 @@ def part(golden: dict[str, Array], network: TrainedNetwork, kind: str) -> dict[s
 def test_gradients_of_the_first_step(golden: dict[str, Array], network: TrainedNetwork) -> None:
     phase = network.phase()
     weights = first_weights(phase)
-    outcome = TrainingPhase(phase, weights, open_device()).step.run(next(batches(phase)), weights, 0)
+    outcome = PhaseTrainer(phase, weights, open_device()).loss_graph.compute(next(batches(phase)), weights, 0)
     expected = part(golden, network, "gradient")
     assert outcome.gradients.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -42,9 +42,9 @@ def test_weights_after_three_steps(golden: dict[str, Array], network: TrainedNet
     """Running statistics among them. Adam enlarges the rounding of gradients near 0: hence 1e-7."""
     phase = network.phase()
     weights = first_weights(phase)
-    state = TrainingPhase(phase, weights, open_device())
+    state = PhaseTrainer(phase, weights, open_device())
     updates = [
-        state.update([batch], weights, [step], Length(STEPS, STEPS))
+        state.update_weights([batch], weights, [step], Length(STEPS, STEPS))
         for step, batch in enumerate(batches(phase))
     ]
     losses = [update.outcomes[0].loss for update in updates]

@@ -21,7 +21,7 @@ from netruntime.engine.backends import open_device  # noqa: E402
 from netruntime.engine.binding import bind_inputs  # noqa: E402
 from netruntime.engine.loading import open_module  # noqa: E402
 from netruntime.train.initial_weights import first_weights  # noqa: E402
-from netruntime.train.phase import Length, TrainingPhase, trainable  # noqa: E402
+from netruntime.train.phase import Length, PhaseTrainer, trainable  # noqa: E402
 from torch_graphs import TorchGraph  # noqa: E402
 from zoo.small import CASES, IDS, Case, varied  # noqa: E402
 
@@ -44,9 +44,9 @@ def ours(case: Case, optimizer: str) -> tuple[Any, Arrays, Callable[[Arrays], li
     weights = varied(first_weights([phase], SEED).arrays)
 
     def train(weights: Arrays) -> list[float]:
-        state = TrainingPhase(phase, weights, open_device())
+        state = PhaseTrainer(phase, weights, open_device())
         batches = [case.batch(step, "float64") for step in range(STEPS)]
-        updates = [state.update([b], weights, [SEED + n], LENGTH) for n, b in enumerate(batches)]
+        updates = [state.update_weights([b], weights, [SEED + n], LENGTH) for n, b in enumerate(batches)]
         return [update.outcomes[0].loss for update in updates]
 
     return phase, weights, train

@@ -56,7 +56,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, folder: Path, keep: int = 2, notice: Callable[[str], None] = _warn) -> None:
-        """`keep` is how many of the newest stay, at least 1; `notice` is told of what was passed over."""
+        """`keep` is how many of the newest stay, at least 1; `notice` is called with what was skipped."""
         if keep < 1:
             raise ValueError(f"keep is {keep}, and must be 1 or more")
         self.folder = Path(folder)
@@ -109,7 +109,7 @@ class CheckpointFolder:
     def newest(self) -> Checkpoint | None:
         """The checkpoint saved last; None where there is none.
 
-        One that cannot be used is told to `notice`, and the one before it is taken. Raises
+        One that cannot be used is reported to `notice`, and the one before it is taken. Raises
         `TrainingError`, where there are some and none can be used: E1050 or, of a single one, E1051.
         """
         entries = self._entries()
@@ -133,7 +133,7 @@ class CheckpointFolder:
         """The checkpoint in the folder `path`.
 
         Raises `TrainingError`: E1050 where it is damaged, E1051 where another version wrote it, E1054
-        where it is no finished checkpoint.
+        where it is not a finished checkpoint.
         """
         return read_checkpoint(Path(path))
 

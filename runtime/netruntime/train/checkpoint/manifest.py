@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def no_checkpoint(folder: Path) -> TrainingError:
-    """The error for a folder that is no checkpoint, or not a finished one."""
+    """The error for a folder that is not a checkpoint, or not a finished one."""
     return TrainingError.make(
         "E1054",
         f"{shown(folder)} is not a finished checkpoint: it has no {MANIFEST}",
@@ -113,8 +113,8 @@ def _other_version(folder: Path, version: object) -> TrainingError:
 
 def _checked(folder: Path, table: dict[str, Any]) -> Manifest:
     """The manifest from JSON that is believed only after its checksum."""
-    told = table.pop("sha256", None)
-    if told != _checksum(table):
+    checksum = table.pop("sha256", None)
+    if checksum != _checksum(table):
         damaged(folder, f"the checksum of {MANIFEST} is another")
     try:
         given = {field.name: table[field.name] for field in fields(Manifest)}

@@ -73,7 +73,7 @@ def _sections(folder: Path, manifest: Manifest) -> dict[str, dict[str, Array]]:
         section, _, name = stored.partition(":")
         sections.setdefault(section, {})[name] = _in_memory(state, stored)
     if {section: len(arrays) for section, arrays in sections.items()} != manifest.sections:
-        damaged(folder, f"{MANIFEST} tells of other arrays than the files hold")
+        damaged(folder, f"{MANIFEST} lists other arrays than the files hold")
     return sections
 
 

@@ -25,7 +25,7 @@ CURVE = 60
 
 
 class TrainingProgress:
-    """Shows a run as it goes; it is told of it as one of the run's watchers.
+    """Shows a run as it goes; it is one of the run's watchers.
 
     In a terminal: the bar of epochs and steps, the latest figures, speed, time left and a curve of the loss,
     with a line for each epoch above. Elsewhere, and with `plain`: a line for each epoch, and one every few
@@ -54,7 +54,7 @@ class TrainingProgress:
         self.pace = Pace(0)
         self._latest: dict[str, StepEvent] = {}
         self._history = History()
-        self._told = 0.0
+        self._reported = 0.0
         self._live: Live | None = None
 
     def start(self, total_steps: int, epochs: int, done: int = 0) -> None:
@@ -71,15 +71,15 @@ class TrainingProgress:
         """Show an update."""
         if not self._latest or event.phase == next(iter(self._latest)):
             self._history.add(event.loss)
-            if not self.is_live and event.seconds - self._told >= self.every and self._latest:
-                self._told = event.seconds
+            if not self.is_live and event.seconds - self._reported >= self.every and self._latest:
+                self._reported = event.seconds
                 self.note(step_line(self._latest, self.pace, self.epochs))
         self._latest[event.phase] = event
         self.pace.add(event)
 
     def on_epoch(self, event: EpochEvent) -> None:
         """Show an epoch, which stays."""
-        self._told = event.seconds
+        self._reported = event.seconds
         self.note(epoch_line(event, self.epochs))
 
     def note(self, text: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 25
-"""With more classes than this, a matrix is told as the pairs that are mixed up most."""
+"""With more classes than this, a matrix is shown as the pairs that are confused most."""
 PAIRS = 10
 SHADES = " ░▒▓█"
 
@@ -22,7 +22,7 @@ SHADES = " ░▒▓█"
 def confusion_text(matrix: Array, labels: Sequence[str] | None = None) -> str:
     """A confusion matrix `[classes, classes]` of counts as plain text: rows are true, columns predicted.
 
-    Many classes do not fit a screen; of those the pairs are told that are mixed up most.
+    Many classes do not fit a screen; of those the pairs are shown that are confused most.
     """
     names = _names(matrix, labels)
     if len(names) > MANY:
@@ -59,8 +59,8 @@ def mixed_up(matrix: Array, names: Sequence[str]) -> str:
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
     pairs = [divmod(int(place), len(names)) for place in order]
-    told = [f"{names[a]} taken for {names[b]}: {wrong[a, b]:,}" for a, b in pairs if wrong[a, b]]
-    return "\n".join(told) or "no class is taken for another"
+    confused = [f"{names[a]} mistaken for {names[b]}: {wrong[a, b]:,}" for a, b in pairs if wrong[a, b]]
+    return "\n".join(confused) or "no classes are confused"
 
 
 def half_blocks(image: Array) -> Text:

@@ -24,7 +24,7 @@ class MetricsLog:
 
     Args:
         path: The file.
-        step, epoch: Where the run stands that goes on, as in its checkpoint. Lines of later steps, and of
+        step, epoch: The place at which the run resumes, as in its checkpoint. Lines of later steps, and of
             epochs from `epoch` on, are removed, and so is a line that was cut short: the log is as if the
             run had never stopped. By default it begins anew.
 

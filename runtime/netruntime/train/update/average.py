@@ -53,7 +53,7 @@ class WeightAverage:
             return 1 - min(self.decay, (1 + count) / (10 + count))
         return 1 - self.decay
 
-    def update(self, xp: ModuleType, weights: Mapping[str, Array]) -> None:
+    def include(self, xp: ModuleType, weights: Mapping[str, Array]) -> None:
         """Take the weights of a step."""
         rate = self.rate()
         self.updates += 1

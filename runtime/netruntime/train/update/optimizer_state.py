@@ -30,7 +30,7 @@ class OptimizerState:
         """The state before the first update of these weights."""
         return cls({label: optimizer.init(xp, weight) for label, weight in weights.items()})
 
-    def apply(
+    def apply_gradients(
         self,
         xp: ModuleType,
         optimizer: Optimizer,
@@ -48,14 +48,14 @@ class OptimizerState:
         self.step += 1
         for label, gradient in gradients.items():
             rate = rates[label]
-            optimizer.update(
+            optimizer.update_weight(
                 xp,
                 weights[label],
                 gradient,
                 self.slots[label],
-                self.step,
-                rate.lr * factor,
-                rate.decay,
+                step=self.step,
+                lr=rate.lr * factor,
+                decay=rate.decay,
             )
 
     def to_arrays(self) -> dict[str, Array]:

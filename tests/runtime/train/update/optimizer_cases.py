@@ -90,8 +90,14 @@ def trajectory(
     for step in range(1, steps + 1):
         grads = gradients(weights)
         for name, weight in weights.items():
-            optimizer.update(
-                xp, weight, grads[name], states[name], step, optimizer.lr, optimizer.weight_decay
+            optimizer.update_weight(
+                xp,
+                weight,
+                grads[name],
+                states[name],
+                step=step,
+                lr=optimizer.lr,
+                decay=optimizer.weight_decay,
             )
         path.append({name: weight.copy() for name, weight in weights.items()})
     return path

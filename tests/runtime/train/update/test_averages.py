@@ -27,7 +27,7 @@ def test_corrected_is_the_weighted_mean_of_what_was_seen() -> None:
     first, *seen = walk(9)
     average = WeightAverage(np, first, 0.8)
     for weights in seen:
-        average.update(np, weights)
+        average.include(np, weights)
     shares = np.array([0.8 ** (len(seen) - 1 - n) for n in range(len(seen))])
     for label in first:
         expected = np.average([weights[label] for weights in seen], axis=0, weights=shares)
@@ -37,7 +37,7 @@ def test_corrected_is_the_weighted_mean_of_what_was_seen() -> None:
 def test_the_first_update_is_exact() -> None:
     first, second = walk(2, np.float32)
     average = WeightAverage(np, first, 0.999)
-    average.update(np, second)
+    average.include(np, second)
     np.testing.assert_array_equal(average.arrays["w"], second["w"])
 
 
@@ -45,7 +45,7 @@ def test_warm_up_follows_the_count_of_updates() -> None:
     first, *seen = walk(60)
     average, expected = WeightAverage(np, first, 0.7, "warmup"), first["w"].copy()
     for n, weights in enumerate(seen, 1):
-        average.update(np, weights)
+        average.include(np, weights)
         d = min(0.7, (1 + n) / (10 + n))
         expected = d * expected + (1 - d) * weights["w"]
     np.testing.assert_allclose(average.arrays["w"], expected, rtol=1e-12)
@@ -63,7 +63,7 @@ def test_from_the_first_values_as_torch() -> None:
         with torch.no_grad():
             module.weight.copy_(torch.tensor(weights["w"].T))
         theirs.update_parameters(module)
-        average.update(np, {"w": weights["w"].T})
+        average.include(np, {"w": weights["w"].T})
     np.testing.assert_allclose(average.arrays["w"], theirs.module.weight.detach().numpy(), rtol=1e-12)
 
 
@@ -72,14 +72,14 @@ def test_a_saved_average_goes_on_bit_for_bit(start: Any) -> None:
     first, *seen = walk(12, np.float32)
     whole, average = (WeightAverage(np, first, 0.9, start) for _ in range(2))
     for weights in seen:
-        whole.update(np, weights)
+        whole.include(np, weights)
     for weights in seen[:5]:
-        average.update(np, weights)
+        average.include(np, weights)
     saved = {name: array.copy() for name, array in average.to_arrays().items()}
     resumed = WeightAverage(np, first, 0.9, start)
     resumed.restore(np, saved)
     for weights in seen[5:]:
-        resumed.update(np, weights)
+        resumed.include(np, weights)
     assert resumed.updates == 11
     for label in first:
         np.testing.assert_array_equal(resumed.arrays[label], whole.arrays[label])
@@ -90,7 +90,7 @@ def test_the_weights_given_are_not_changed_and_short_floats_are_averaged_in_f32(
     average = WeightAverage(np, weights, 0.999, "first")
     moved = {label: w + w.dtype.type(1) for label, w in weights.items()}
     for _ in range(3):
-        average.update(np, moved)
+        average.include(np, moved)
     expected = 2 - 0.999**3
     np.testing.assert_allclose(average.arrays["w"], np.full(4, expected), rtol=1e-6)
     np.testing.assert_allclose(average.arrays["big"], expected, rtol=1e-6)
@@ -101,7 +101,7 @@ def test_the_weights_given_are_not_changed_and_short_floats_are_averaged_in_f32(
 def test_counts_are_not_averaged() -> None:
     weights = {"w": np.zeros(2), "count": np.array(3)}
     average = WeightAverage(np, weights, 0.5)
-    average.update(np, {"w": np.ones(2), "count": np.array(4)})
+    average.include(np, {"w": np.ones(2), "count": np.array(4)})
     now = {"w": np.ones(2), "count": np.array(9)}
     assert list(average.arrays) == ["w"] and average.weights(now)["count"] == 9
 

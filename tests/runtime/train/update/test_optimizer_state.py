@@ -24,7 +24,7 @@ def run(optimizer: Optimizer, weights: dict[str, Array], state: OptimizerState, 
     rates = resolve_groups(optimizer, [WeightGroup(patterns=("a.*",), lr=0.02)], weights)
     for _ in range(steps):
         factor = 1 / (state.step + 1)
-        state.apply(np, optimizer, weights, gradients(weights), rates, factor)
+        state.apply_gradients(np, optimizer, weights, gradients(weights), rates, factor)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
@@ -46,7 +46,7 @@ def test_groups_and_the_schedule_scale_the_rate() -> None:
     optimizer, weights = make_optimizer("sgd", {"lr": 1.0}), {"a.w": np.zeros(2), "b.w": np.zeros(2)}
     rates = resolve_groups(optimizer, [WeightGroup(patterns=("a.*",), lr=0.1)], weights)
     state = OptimizerState.init(np, optimizer, weights)
-    state.apply(np, optimizer, weights, {label: np.ones(2) for label in weights}, rates, 0.5)
+    state.apply_gradients(np, optimizer, weights, {label: np.ones(2) for label in weights}, rates, 0.5)
     np.testing.assert_allclose(weights["a.w"], -0.05)
     np.testing.assert_allclose(weights["b.w"], -0.5)
 
@@ -54,7 +54,7 @@ def test_groups_and_the_schedule_scale_the_rate() -> None:
 def test_a_weight_without_a_gradient_stays() -> None:
     optimizer, weights = make_optimizer("adamw", {}), {"a": np.ones(2), "b": np.ones(2)}
     state = OptimizerState.init(np, optimizer, weights)
-    state.apply(np, optimizer, weights, {"b": np.ones(2)}, resolve_groups(optimizer, [], weights))
+    state.apply_gradients(np, optimizer, weights, {"b": np.ones(2)}, resolve_groups(optimizer, [], weights))
     np.testing.assert_array_equal(weights["a"], 1)
     assert (weights["b"] < 1).all() and not state.slots["a"]["m"].any()
 

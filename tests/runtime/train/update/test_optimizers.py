@@ -93,7 +93,7 @@ def test_lion_is_that_of_the_paper(decay: float) -> None:
 
 def one_step(optimizer: Optimizer, weight: Any, grad: Any, xp: Any = np, lr: float = 0.1) -> dict[str, Any]:
     state = optimizer.init(xp, weight)
-    optimizer.update(xp, weight, grad, state, 1, lr, 0.1)
+    optimizer.update_weight(xp, weight, grad, state, step=1, lr=lr, decay=0.1)
     return state
 
 
@@ -171,7 +171,7 @@ def test_a_rate_of_zero_moves_nothing_and_still_remembers(name: str) -> None:
 def test_a_gradient_of_zero_moves_nothing_without_decay(name: str) -> None:
     weight = np.linspace(-1, 1, 6)
     optimizer = make_optimizer(name, {})
-    optimizer.update(np, weight, np.zeros(6), optimizer.init(np, weight), 1, 0.1, 0.0)
+    optimizer.update_weight(np, weight, np.zeros(6), optimizer.init(np, weight), step=1, lr=0.1, decay=0.0)
     np.testing.assert_array_equal(weight, np.linspace(-1, 1, 6))
 
 
@@ -184,8 +184,10 @@ def test_short_floats_follow_their_master_in_f32(name: str, kind: str) -> None:
     single, state = short.astype(np.float32), optimizer.init(np, short)
     state_single = optimizer.init(np, single)
     for step in range(1, 4):
-        optimizer.update(np, short, grad, state, step, 1e-5, 0.01)
-        optimizer.update(np, single, grad.astype(np.float32), state_single, step, 1e-5, 0.01)
+        optimizer.update_weight(np, short, grad, state, step=step, lr=1e-5, decay=0.01)
+        optimizer.update_weight(
+            np, single, grad.astype(np.float32), state_single, step=step, lr=1e-5, decay=0.01
+        )
     assert short.dtype == dtype and state[MASTER].dtype == np.float32
     np.testing.assert_array_equal(state[MASTER], single)
     np.testing.assert_array_equal(short, single.astype(dtype))
@@ -201,13 +203,15 @@ def test_lamb_moves_a_weight_of_zeros() -> None:
 def test_steps_are_counted_from_one() -> None:
     optimizer, weight = make_optimizer("adam", {}), np.ones(2)
     with pytest.raises(ValueError, match="the first step is 1"):
-        optimizer.update(np, weight, weight, optimizer.init(np, weight), 0, 0.1, 0.0)
+        optimizer.update_weight(np, weight, weight, optimizer.init(np, weight), step=0, lr=0.1, decay=0.0)
 
 
 def test_late_steps_have_finite_corrections() -> None:
     for name in ("adam", "nadam", "lamb"):
         optimizer, weight = make_optimizer(name, {"beta1": 0.999}), np.ones(2)
-        optimizer.update(np, weight, weight.copy(), optimizer.init(np, weight), 10**7, 0.1, 0.0)
+        optimizer.update_weight(
+            np, weight, weight.copy(), optimizer.init(np, weight), step=10**7, lr=0.1, decay=0.0
+        )
         assert np.isfinite(weight).all()
 
 
@@ -257,5 +261,5 @@ def test_lion_steps_by_the_sign_of_any_number(dtype: Any) -> None:
     least = np.nextafter(dtype(0), dtype(1))
     grad = np.array([0.0, -0.0, 1e-30, -1e30, 2 * least, -2 * least, np.finfo(dtype).max], dtype)
     weight = np.zeros_like(grad)
-    Lion(beta1=0.0).update(np, weight, grad, Lion().init(np, weight), 1, 0.5, 0.0)
+    Lion(beta1=0.0).update_weight(np, weight, grad, Lion().init(np, weight), step=1, lr=0.5, decay=0.0)
     np.testing.assert_array_equal(weight, -0.5 * np.sign(grad))

@@ -60,7 +60,9 @@ def test_l2_is_coupled_weight_decay() -> None:
         if not decay:
             regularise(np, weights, gradients, [(make_regulariser("l2", {"strength": 0.2}), list(weights))])
         for label, weight in weights.items():
-            optimizer.update(np, weight, gradients[label], optimizer.init(np, weight), 1, 0.1, decay)
+            optimizer.update_weight(
+                np, weight, gradients[label], optimizer.init(np, weight), step=1, lr=0.1, decay=decay
+            )
     for label in decayed:
         np.testing.assert_allclose(decayed[label], penalised[label], rtol=1e-13)
 

@@ -11,7 +11,13 @@ from typing import ClassVar
 
 from netdsl.recipes.optimizers import AdamRecipe, AdamWRecipe, LAMBRecipe, NAdamRecipe
 from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
-from netruntime.train.update.optimizers.base import Block, Optimizer, blend, blend_square, subtract_scaled
+from netruntime.train.update.optimizers.base import (
+    Optimizer,
+    WeightBlock,
+    blend,
+    blend_square,
+    subtract_scaled,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +30,7 @@ class Adam(AdamRecipe, Optimizer):
 
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, (m, v), a, _, step, lr = at
         self.moments(xp, g, m, v, a)
         self.divide(xp, m, v, step, a)
@@ -59,7 +65,7 @@ class NAdam(NAdamRecipe, Adam):
     Source: Dozat, "Incorporating Nesterov Momentum into Adam", 2016; defaults of `torch.optim.NAdam`.
     """
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, (m, v), a, b, step, lr = at
         self.moments(xp, g, m, v, a)
         now, after = momentum_product(self.beta1, step), momentum_product(self.beta1, step + 1)
@@ -94,12 +100,13 @@ class LAMB(LAMBRecipe, Adam):
     algorithm 2 with φ(z) = z; λ = 0.01 and eps = 1e-6 as there.
     """
 
-    def update_all(
+    def update_in_blocks(
         self,
         xp: ModuleType,
         weight: Array,
         grad: Array,
         slots: Sequence[Array],
+        *,
         step: int,
         lr: float,
         decay: float,
@@ -110,13 +117,13 @@ class LAMB(LAMBRecipe, Adam):
         for w, g, m, v in blocks(xp, weight, grad, *slots):
             a, b = (fit(buffer, w) for buffer in buffers)
             self.moments(xp, g.astype(w.dtype, copy=False), m, v, a)
-            self.direction(xp, w, m, v, step, decay, (a, b))
+            self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
             square = square + sum_squares(xp, a)
         own, size = math.sqrt(float(square)), math.sqrt(float(sum_squares(xp, weight)))
         ratio = size / own if size > 0 and own > 0 else 1.0
         for w, m, v in blocks(xp, weight, *slots):
             a, b = (fit(buffer, w) for buffer in buffers)
-            self.direction(xp, w, m, v, step, decay, (a, b))
+            self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
             subtract_scaled(xp, w, a, lr * ratio, a)
 
     def direction(
@@ -125,9 +132,10 @@ class LAMB(LAMBRecipe, Adam):
         w: Array,
         m: Array,
         v: Array,
+        scratch: tuple[Array, Array],
+        *,
         step: int,
         decay: float,
-        scratch: tuple[Array, Array],
     ) -> None:
         """`u`, into the first scratch array."""
         a, b = scratch

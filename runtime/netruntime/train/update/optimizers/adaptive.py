@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.recipes.optimizers import AdaDeltaRecipe, AdaGradRecipe, RMSPropRecipe
-from netruntime.train.update.optimizers.base import Block, Optimizer, blend_square, subtract_scaled
+from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, blend_square, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class AdaGrad(AdaGradRecipe, Optimizer):
 
     slots: ClassVar[tuple[str, ...]] = ("sum",)
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, (total,), a, _, _, lr = at
         xp.multiply(g, g, out=a)
         total += a
@@ -41,7 +41,7 @@ class RMSProp(RMSPropRecipe, Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("square", "velocity") if self.momentum else ("square",)
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, slots, a, _, _, lr = at
         square = slots[0]
         blend_square(xp, square, g, self.decay, a)
@@ -67,7 +67,7 @@ class AdaDelta(AdaDeltaRecipe, Optimizer):
 
     slots: ClassVar[tuple[str, ...]] = ("square", "delta")
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, (square, delta), a, b, _, lr = at
         blend_square(xp, square, g, self.decay, a)
         xp.add(delta, self.eps, out=a)

@@ -17,7 +17,7 @@ MASTER = "master"
 """The slot of a 16-bit weight that holds its value in f32."""
 
 
-class Block(NamedTuple):
+class WeightBlock(NamedTuple):
     """A part of a weight at one update: `w` and `slots` are changed, `g` is the gradient.
 
     `a` and `b` are for intermediate values; `step` counts from 1; `lr` is the rate of this update.
@@ -58,12 +58,13 @@ class Optimizer(OptimizerRecipe, ABC):
             state[MASTER] = weight.astype(dtype)
         return state
 
-    def update(
+    def update_weight(
         self,
         xp: ModuleType,
         weight: Array,
         grad: Array,
         state: Mapping[str, Array],
+        *,
         step: int,
         lr: float,
         decay: float,
@@ -83,21 +84,23 @@ class Optimizer(OptimizerRecipe, ABC):
             raise ValueError(f"the first step is 1, not {step}")
         target = state.get(MASTER, weight)
         with np.errstate(all="ignore"):
-            self.update_all(xp, target, grad, [state[slot] for slot in self.slots], step, lr, decay)
+            slots = [state[slot] for slot in self.slots]
+            self.update_in_blocks(xp, target, grad, slots, step=step, lr=lr, decay=decay)
             if target is not weight:
                 weight[...] = target
 
-    def update_all(
+    def update_in_blocks(
         self,
         xp: ModuleType,
         weight: Array,
         grad: Array,
         slots: Sequence[Array],
+        *,
         step: int,
         lr: float,
         decay: float,
     ) -> None:
-        """`update`, block by block; `weight` and the slots have the type that is calculated in."""
+        """`update_weight`, block by block; `weight` and the slots have the type that is calculated in."""
         buffers = scratch(xp, weight, 3)
         for w, g, *kept in blocks(xp, weight, grad, *slots):
             decayed, a, b = (fit(buffer, w) for buffer in buffers)
@@ -107,10 +110,10 @@ class Optimizer(OptimizerRecipe, ABC):
                 xp.multiply(w, decay, out=decayed)
                 decayed += g
                 g = decayed
-            self.advance(Block(xp, w, g.astype(w.dtype, copy=False), kept, a, b, step, lr))
+            self.update_block(WeightBlock(xp, w, g.astype(w.dtype, copy=False), kept, a, b, step, lr))
 
     @abstractmethod
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         """The rule on one block: its weights and slots, in place."""
 
 

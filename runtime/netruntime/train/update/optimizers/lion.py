@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.recipes.optimizers import LionRecipe
-from netruntime.train.update.optimizers.base import Block, Optimizer, blend, subtract_scaled
+from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, blend, subtract_scaled
 
 _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
 """The smallest positive numbers of f32 and f64, by their size in bytes."""
@@ -22,7 +22,7 @@ class Lion(LionRecipe, Optimizer):
 
     slots: ClassVar[tuple[str, ...]] = ("m",)
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, (m,), a, b, _, lr = at
         xp.multiply(m, self.beta1, out=a)
         xp.multiply(g, 1 - self.beta1, out=b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netdsl.recipes.optimizers import SGDRecipe
-from netruntime.train.update.optimizers.base import Block, Optimizer, subtract_scaled
+from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, subtract_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class SGD(SGDRecipe, Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def advance(self, at: Block) -> None:
+    def update_block(self, at: WeightBlock) -> None:
         xp, w, g, slots, a, _, _, lr = at
         if self.momentum:
             (velocity,) = slots
