@@ -19,8 +19,8 @@ Called by name in a `.net` file: tensors first, then static arguments, `softmax(
 ## Gradients
 
 Training differentiates through every operator that is marked "Gradient: yes". Nothing flows back into
-integers and truth values. These operators take floats and have no gradient. Through one that gives truth
-values or positions, nothing flows back; that a gradient reaches one that is a step function is an error.
+integers and truth values. The operators below have no gradient. A gradient that reaches a step function is an
+error; through truth values and positions nothing flows back.
 
 """
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.ops.contract.base import Array, Module, Op
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.source import Span
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -44,6 +45,10 @@ class Input(Op):
 
     name = "input"
     inputs = ()
+    category = "pill"
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Parameter(Op):
 
     name = "param"
     inputs = ()
+    category = "pill"
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class State(Op):
 
     name = "state"
     inputs = ()
+    category = "pill"
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Output(Op):
 
     name = "output"
     inputs = ("x",)
+    category = "pill"
 
     def shape(self, x: TensorType) -> TensorType:
         return x
@@ -86,6 +94,9 @@ class Output(Op):
 
     def gradient(self, dy: Any, y: Any, x: Any) -> Any:
         return dy
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
 
 @dataclass(frozen=True)

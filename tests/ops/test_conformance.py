@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 import ops.references  # noqa: F401  (registers the independent implementations)
 from netdsl.dims import Dim
 from netdsl.ops import REGISTRY
-from netdsl.ops.contract.base import Example, Op, OpError
+from netdsl.ops.contract.base import INTERNAL, Category, Example, Op, OpError
 from netdsl.types import DType, TensorType, tensor
 from ops.harness import REFERENCES, sample, strided, tolerance
 
@@ -66,6 +66,24 @@ def test_has_every_facet(name: str) -> None:
     assert list(cls.examples()), f"{name} has no examples"
     assert bool(list(cls.bad_examples())) != (name in TAKES_ANYTHING), f"{name} has no bad examples"
     assert cls.is_random or cls in REFERENCES, f"{name} has no independent implementation"
+    assert "Source: " in cls.__doc__, f"the docstring of {name} names no source"
+    assert getattr(cls, "category", None) in get_args(Category), f"{name} declares no category for drawings"
+    assert differentiates(cls) != bool(cls.no_gradient), f"{name} needs a gradient, or the reason for none"
+    steps = cls.axis_map is not Op.axis_map
+    assert steps != bool(cls.no_stepping), f"{name} needs an axis map, or the reason for none"
+
+
+@pytest.mark.parametrize("name", sorted(INTERNAL))
+def test_internal_operators_have_their_facets(name: str) -> None:
+    cls = INTERNAL[name]
+    assert cls.__doc__ and cls.shape is not Op.shape and cls.forward is not Op.forward
+    assert getattr(cls, "category", None) in get_args(Category)
+    assert differentiates(cls) != bool(cls.no_gradient)
+    assert list(cls.examples())
+
+
+def differentiates(cls: type[Op]) -> bool:
+    return cls.gradient is not Op.gradient or cls.in_parts is not Op.in_parts
 
 
 @pytest.mark.parametrize(("item", "dtype"), EXAMPLES)

@@ -13,7 +13,7 @@ from netruntime.engine.loading import load_checked
 from netruntime.errors import GenerationError
 from netruntime.generation import Decoder, find_roles
 from netruntime.generation.decoder import complete_given
-from netruntime.generation.incremental import CachedStepper, Course, open_stepper
+from netruntime.generation.incremental import CachedStepper, SequenceSpec, open_stepper
 from zoo.examples import EXAMPLES, load_varied
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ def test_recurrent_examples(name: str) -> None:
     net = load_varied(name, gain=2.0)
     x = np.random.default_rng(0).normal(size=(2, sum(CHUNKS), 8)).astype(np.float32)
     lengths = frozenset({"length"} & net.inputs.keys())
-    stepper, reason = open_stepper(net, Course("T", (RECURRENT[name],), lengths, "B"), {})
+    stepper, reason = open_stepper(net, SequenceSpec("T", (RECURRENT[name],), lengths, "B"), {})
     assert reason is None
     assert isinstance(stepper, CachedStepper)
     for count, end in zip(CHUNKS, np.cumsum(CHUNKS), strict=True):

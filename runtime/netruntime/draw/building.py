@@ -19,7 +19,6 @@ from netdsl.types import TensorType, shape_text
 from netruntime.draw.hierarchy import Group, assign_weights, group_tree, is_hidden
 from netruntime.draw.repeats import find_repeats
 from netruntime.draw.scene import Edge, Item, Scene, Value
-from netruntime.draw.style import category
 from netruntime.quantities import number_text
 
 MAX_LINE = 120
@@ -178,7 +177,7 @@ class _Builder:
         shown = "" if is_automatic(label, op.name) and kind in ("op", "join") else label
         if kind == "join" and shown:
             kind = "op"
-        item = Item(key, kind, op.name, shown, data.label, category=category(op))
+        item = Item(key, kind, op.name, shown, data.label, category=op.category)
         item.shape = _shapes(data.types) if kind in ("op", "join") else ", ".join(map(str, data.types))
         item.parameters = self._parameters(node)
         item.is_shared = node in self.weights.also

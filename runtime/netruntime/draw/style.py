@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from netdsl.ops.contract.base import Op
-
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','DejaVu Sans',Arial,sans-serif"
 TITLE, DETAIL = 13.0, 11.0
 """The sizes of the two lines of text in a box."""
@@ -35,36 +33,6 @@ def shorten(text: str, size: float, width: float) -> str:
     while text and text_width(text + "…", size) > width:
         text = text[:-1]
     return text.rstrip() + "…"
-
-
-_CATEGORIES = {
-    "conv": "product",
-    "conv_transpose": "product",
-    "linear": "product",
-    "einsum": "product",
-    "attention": "attention",
-    "softmax": "attention",
-    "positions": "attention",
-    "norm": "norm",
-    "group_norm": "norm",
-    "rms_norm": "norm",
-    "local_response_norm": "norm",
-    "batch_norm_training": "norm",
-    "activations": "activation",
-    "smooth_activations": "activation",
-    "pool": "pool",
-    "global_pool": "pool",
-    "adaptive_pool": "pool",
-    "upsample": "pool",
-    "gather": "product",
-    "scan": "group",
-    "model": "pill",
-}
-
-
-def category(op: Op) -> str:
-    """The colour class of an operator, from the module it is defined in."""
-    return _CATEGORIES.get(type(op).__module__.rpartition(".")[2], "plain")
 
 
 _COLOURS = ("product", "activation", "norm", "pool", "attention", "plain", "pill")

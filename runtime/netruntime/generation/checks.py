@@ -44,7 +44,7 @@ def check_counts(max_new: int, beams: int, stop: Collection[int], roles: Roles) 
         if not 0 <= token < roles.vocabulary:
             message = f"the stop token {token} is not one of the model's {roles.vocabulary} tokens"
             raise GenerationError.make("E1105", message)
-    if beams > 1 and roles.course.batch is None:
+    if beams > 1 and roles.spec.batch is None:
         help = "give the input a free batch axis, as in `ids: i32[B, T]`"
         raise GenerationError.make("E1105", "beam search needs a model with a free batch axis", help=help)
 

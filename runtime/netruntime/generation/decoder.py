@@ -64,7 +64,7 @@ class Decoder:
 
     def _open(self) -> tuple[Stepper, UnsupportedError | None]:
         stepper, reason = open_stepper(
-            self.network, self.roles.course, self._given, cached=self._cached, moves_rows=self._moves_rows
+            self.network, self.roles.spec, self._given, cached=self._cached, moves_rows=self._moves_rows
         )
         self._cached = self._cached and reason is None
         return stepper, reason

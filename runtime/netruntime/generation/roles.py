@@ -16,8 +16,8 @@ from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
 from netruntime.errors import GenerationError
-from netruntime.generation.incremental import Course
-from netruntime.generation.incremental.demands import ports_of
+from netruntime.generation.incremental import SequenceSpec
+from netruntime.generation.incremental.requirements import ports_of
 
 USUAL_OUTPUT = "logits"
 
@@ -31,7 +31,7 @@ class Roles:
     probabilities instead of logits.
     """
 
-    course: Course
+    spec: SequenceSpec
     tokens: str
     logits: str
     vocabulary: int
@@ -146,7 +146,7 @@ def _roles(model: Model, graph: Graph, tokens: str, logits: str) -> Roles:
     batch = str(rows) if _is_free(rows) else None
     node = graph.interface.outputs[logits]
     return Roles(
-        Course(name, (logits,), frozenset(lengths), batch),
+        SequenceSpec(name, (logits,), frozenset(lengths), batch),
         tokens,
         logits,
         model.outputs[logits].shape[-1].value,

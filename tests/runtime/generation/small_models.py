@@ -9,7 +9,7 @@ import numpy as np
 
 import netruntime as nr
 from netdsl.types import DType
-from netruntime.generation.incremental import Course, FullStepper, Stepper, open_stepper
+from netruntime.generation.incremental import FullStepper, SequenceSpec, Stepper, open_stepper
 
 Array = np.ndarray[Any, Any]
 
@@ -86,6 +86,7 @@ LOOK = {
 }
 
 STAGES = {
+    "stopped gradient": "a: MultiHeadAttention(4, causal=true) -> stop_gradient",
     "rnn": "r: Recurrent(RNN(8), layers=2)",
     "lstm": "r: Recurrent(LSTM(8, peepholes=true), layers=2)",
     "gru": "r: Recurrent(GRU(8, reset_after=false), layers=2)",
@@ -175,10 +176,10 @@ def feed_chunks(stepper: Stepper, data: Mapping[str, Array], chunks: Sequence[in
 
 
 def steppers(
-    net: nr.Network, course: Course, fixed: Mapping[str, Any] | None = None
+    net: nr.Network, spec: SequenceSpec, fixed: Mapping[str, Any] | None = None
 ) -> tuple[Stepper, FullStepper]:
     """One that keeps what it can, and one that keeps nothing."""
-    cached, _ = open_stepper(net, course, fixed or {})
-    whole, _ = open_stepper(net, course, fixed or {}, cached=False)
+    cached, _ = open_stepper(net, spec, fixed or {})
+    whole, _ = open_stepper(net, spec, fixed or {}, cached=False)
     assert isinstance(whole, FullStepper)
     return cached, whole

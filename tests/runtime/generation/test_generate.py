@@ -152,7 +152,7 @@ model Copy(src: i32[B, S], n: i32[B], ids: i32[B, T], m: i32[B]) -> logits: f32[
     text = text.replace("([B, D] => [B, 1, D])(h)", "unsqueeze(h, 1)")
     net = load_lively(text)
     roles = find_roles(net.model, net.graph)
-    assert roles.course.lengths == {"m"}
+    assert roles.spec.lengths == {"m"}
     found = nr.generate(net, [[1], [2]], inputs={"src": SRC % 11}, max_new=4, temperature=0)
     again = nr.generate(net, [[1], [2]], inputs={"src": SRC % 11, "n": [7, 7]}, max_new=4, temperature=0)
     assert found.cached

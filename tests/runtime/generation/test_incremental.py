@@ -28,8 +28,8 @@ import netruntime as nr
 from netdsl.ops.sequence.scan import Scan
 from netruntime.generation.incremental import (
     CachedStepper,
-    Course,
     FullStepper,
+    SequenceSpec,
     UnsupportedError,
     make_incremental,
     open_stepper,
@@ -52,7 +52,7 @@ def check(
     time: str = "T",
 ) -> CachedStepper:
     """The stepper with caches, once its outputs are seen to be those of the whole prefix, chunk by chunk."""
-    cached, whole = steppers(net, Course(time, (output,), lengths, "B"), fixed)
+    cached, whole = steppers(net, SequenceSpec(time, (output,), lengths, "B"), fixed)
     assert isinstance(cached, CachedStepper)
     data = data_over_time(net, time, lengths, sum(CHUNKS))
     pairs = zip(
@@ -83,20 +83,20 @@ def test_looking_back(name: str) -> None:
 
 def test_gpt2() -> None:
     stepper = check(load_lively(EXAMPLES / "gpt2.net", **GPT2), "logits")
-    assert len(stepper.made.caches) == 4  # the keys and the values of two layers
+    assert len(stepper.incremental.caches) == 4  # the keys and the values of two layers
 
 
 def test_transformer() -> None:
     net = load_lively(EXAMPLES / "transformer.net", **TRANSFORMER)
     stepper = check(net, "logits", fixed=FIXED)
-    assert len(stepper.made.caches) == 5  # the keep-mask too
-    labels = [data.label for _, data in stepper.made.graph.operators()]
+    assert len(stepper.incremental.caches) == 5  # the keep-mask too
+    labels = [data.label for _, data in stepper.incremental.graph.operators()]
     assert not any(label.startswith("encoder") for label in labels), "the encoder runs once"
     assert "decoder.0.cross_attn.wk.weight" not in labels, "and so do the keys that are made of it"
 
 
 def test_forecaster() -> None:
-    made = check(load_lively(EXAMPLES / "gru.net"), "forecast").made
+    made = check(load_lively(EXAMPLES / "gru.net"), "forecast").incremental
     assert len(made.carries) == 2
     scans = [data for _, data in made.graph.operators() if isinstance(data.op, Scan)]
     assert len(scans) == 2, "a graph like any other, with its cells"
@@ -114,7 +114,7 @@ def test_next_token_alone() -> None:
 
 def test_a_state_that_grows() -> None:
     net = load_lively(text_of("s: scan Cached(4)", GROWING))
-    assert [str(carry.type) for carry in check(net, "logits").made.carries] == [
+    assert [str(carry.type) for carry in check(net, "logits").incremental.carries] == [
         "f32[B, past positions, 16]",
         "f32[B, past positions, 16]",
     ]
@@ -128,7 +128,7 @@ model Small(ids: i32[B, T]) -> logits: f64[B, T, 11] {
 }
 """
     net = load_lively(text)
-    cached, whole = steppers(net, Course("T", ("logits",), batch="B"))
+    cached, whole = steppers(net, SequenceSpec("T", ("logits",), batch="B"))
     data = data_over_time(net, "T", frozenset(), sum(CHUNKS))
     for found, expected in zip(
         feed_chunks(cached, data, CHUNKS, "logits"), feed_chunks(whole, data, CHUNKS, "logits"), strict=True
@@ -140,15 +140,15 @@ model Small(ids: i32[B, T]) -> logits: f64[B, T, 11] {
     ("stage", "words", "label"),
     [
         ("r: Recurrent(GRU(8), bidirectional=true)", "in reverse", "r.layer.0.bwd"),
-        ("x: softmax(over=1)", "look at one another", "x"),
-        ("x: flip(over=1)", "look at one another", "x"),
+        ("x: softmax(over=1)", "depend on one another", "x"),
+        ("x: flip(over=1)", "depend on one another", "x"),
         ("x: cumsum(axis=1, reverse=true)", "from the end", "x"),
-        ("x: Merged", "time is a part of an axis", "x.reshape"),
+        ("x: Merged", "time is only a part of an axis", "x.reshape"),
         ("x: Scaled", "number of positions", "x.constant"),
-        ("x: Centred", "folds all positions", "x.mean"),
-        ("x: Noisy", "drawn anew", "x.normal"),
-        ("x: Centre", "look at one another", "x.c.conv"),
-        ("x: Strange", "no rule for `conv_transpose`", "x.c.conv_transpose"),
+        ("x: Centred", "reduces all positions", "x.mean"),
+        ("x: Noisy", "draws random numbers", "x.normal"),
+        ("x: Centre", "depend on one another", "x.c.conv"),
+        ("x: Strange", "depend on one another", "x.c.conv_transpose"),
     ],
 )
 def test_what_cannot_be_stepped(stage: str, words: str, label: str) -> None:
@@ -165,8 +165,8 @@ block Strange(x: [B, T, D]) -> [B, T, D] {
 }
 """
     net = nr.load(text_of(stage, blocks))
-    course = Course("T", ("logits",), batch="B")
-    stepper, reason = open_stepper(net, course, {})
+    spec = SequenceSpec("T", ("logits",), batch="B")
+    stepper, reason = open_stepper(net, spec, {})
     assert isinstance(stepper, FullStepper)
     assert reason is not None
     assert words in reason.reason
@@ -187,7 +187,7 @@ def test_rows_are_taken() -> None:
         (load_lively(text_of(STAGES["lstm"])), {}),
         (load_lively(text_of("s: scan Cached(4)", GROWING)), {}),
     ):
-        cached, whole = steppers(net, Course("T", ("logits",), batch="B"), fixed)
+        cached, whole = steppers(net, SequenceSpec("T", ("logits",), batch="B"), fixed)
         data = data_over_time(net, "T", frozenset(), 6)
         more = {name: array[[1, 0, 1]] for name, array in data.items()}
         found = []
@@ -201,7 +201,7 @@ def test_rows_are_taken() -> None:
 
 def test_rows_of_a_merged_batch_are_not_taken_from_caches() -> None:
     net = load_lively(attend_text(ATTEND["heads in the batch"]))
-    stepper, reason = open_stepper(net, Course("T", ("logits",), batch="B"), {}, moves_rows=True)
+    stepper, reason = open_stepper(net, SequenceSpec("T", ("logits",), batch="B"), {}, moves_rows=True)
     assert isinstance(stepper, FullStepper)
     assert reason is not None
     assert "merged" in reason.reason

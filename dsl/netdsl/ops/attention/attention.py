@@ -21,6 +21,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
+from netdsl.ops.contract.rules import need_both_or_neither, need_type
+from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
@@ -46,6 +48,8 @@ class Attention(Op):
 
     Source: Vaswani et al. 2017; groups of heads by Ainslie et al. 2023; ONNX `Attention`.
     """
+
+    category = "attention"
 
     scale: float | None = None
     causal: bool = False
@@ -78,6 +82,16 @@ class Attention(Op):
     ) -> tuple[Value | None, ...]:
         dq, dk, dv, *dbias = dy.apply_all(AttentionGradient(self.scale, self.causal), q, k, v, keep, bias)
         return dq, dk, dv, None, dbias[0] if dbias else None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        scores: InputMap = (0, 1, 2, None)
+        masks = [scores[4 - x.rank :] if x else () for x in xs[3:]]
+        return AxisMap(((0, 1, 2, None), (0, 1, None, None), (0, 1, None, 3), *masks))
+
+    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
+        """A causal query counts its position back from the last key."""
+        if self.causal:
+            need_both_or_neither(time, need_type(xs[0]).shape[2], need_type(xs[1]).shape[2])
 
     def cost(
         self,

@@ -47,6 +47,8 @@ class AttentionGradient(Op):
     Source: Dao et al., "FlashAttention", NeurIPS 2022, section 3.1 and appendix B.2.
     """
 
+    category = "plain"
+
     scale: float | None = None
     causal: bool = False
 

@@ -18,7 +18,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_int
+from netdsl.ops.contract.rules import need_both_or_neither, need_float, need_int, need_type
+from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
@@ -49,6 +50,8 @@ class Rotary(Op):
 
     Source: Su et al. 2021; ONNX `RotaryEmbedding`.
     """
+
+    category = "attention"
 
     base: float = 10000.0
     interleaved: bool = False
@@ -114,6 +117,10 @@ class Rotary(Op):
         wide = xp.float64 if x.dtype.itemsize == 8 else xp.float32
         return xp.cos(angles).astype(wide), xp.sin(angles).astype(wide)
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        positions: InputMap = () if len(xs) < 2 or xs[1] is None else (2,) if xs[1].rank == 1 else (0, 2)
+        return AxisMap((same_axes(4), positions)[: len(xs)], frozenset({3}))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         x = draw(2, 3, 5, 8)
@@ -177,6 +184,8 @@ class Alibi(Op):
     Source: Press et al. 2022, "Train short, test long", and its published code.
     """
 
+    category = "attention"
+
     def shape(self, scores: TensorType) -> TensorType:
         need_float(scores, "scores")
         need_four_axes(scores, "scores", "[B, heads, T, S]")
@@ -191,6 +200,14 @@ class Alibi(Op):
 
     def gradient(self, dy: Value, y: Value, scores: Value) -> Value:
         return dy
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap((same_axes(4),))
+
+    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
+        """A query counts its position back from the last key."""
+        scores = need_type(xs[0])
+        need_both_or_neither(time, scores.shape[2], scores.shape[3])
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_mask, normal_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, tensor
@@ -90,12 +91,17 @@ class Softmax(_Normalisation):
     Source: Bridle 1990; masking as in Vaswani et al. 2017, section 3.2.3.
     """
 
+    category = "attention"
+
     def forward(self, xp: Module, x: Array, where: Array | None = None) -> Array:
         axes = normal_axes(self.over, x.ndim)
         return normalised_weights(xp, _masked(xp, x, where), axes).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
         return _kept(dy, where).apply(SoftmaxGradient(self.over), y), None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(elementwise_map(xs, y).inputs, frozenset(normal_axes(self.over, y.rank)))
 
 
 @operator("log_softmax", "x", "where?")
@@ -112,6 +118,8 @@ class LogSoftmax(_Normalisation):
     Source: Bridle 1990; ONNX `LogSoftmax`.
     """
 
+    category = "attention"
+
     def forward(self, xp: Module, x: Array, where: Array | None = None) -> Array:
         axes = normal_axes(self.over, x.ndim)
         shifted = _shifted(xp, _masked(xp, x, where), axes)
@@ -121,6 +129,9 @@ class LogSoftmax(_Normalisation):
 
     def gradient(self, dy: Value, y: Value, x: Value, where: Value | None) -> tuple[Value, None]:
         return _kept(dy, where).apply(LogSoftmaxGradient(self.over), y), None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(elementwise_map(xs, y).inputs, frozenset(normal_axes(self.over, y.rank)))
 
 
 def _kept(dy: Value, where: Value | None) -> Value:

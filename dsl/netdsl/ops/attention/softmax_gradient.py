@@ -83,6 +83,8 @@ class SoftmaxGradient(_OfResult):
     Source: Bridle 1990.
     """
 
+    category = "plain"
+
     def _rows(self, xp: Module, axes: tuple[int, ...], dy: Array, y: Array) -> Array:
         if axes == (1,) and dy.ndim == 2:
             flow = dy - dots(xp, dy, y)[:, None]
@@ -111,6 +113,8 @@ class LogSoftmaxGradient(_OfResult):
 
     Source: Bridle 1990.
     """
+
+    category = "plain"
 
     def _rows(self, xp: Module, axes: tuple[int, ...], dy: Array, y: Array) -> Array:
         flow = xp.asarray(xp.exp(y))

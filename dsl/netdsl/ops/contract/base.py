@@ -10,6 +10,9 @@ The facets, all in the one class:
 - `forward(xp, *arrays)` is the reference meaning, on any array module `xp` (NumPy or CuPy);
 - `gradient(dy, y, *inputs)` is its derivative as a formula in other operators (see `value`), or
   `no_gradient` says why it has none;
+- `axis_map(types, y)` says along which axes it treats each position by itself, so that a model can run on
+  new positions with caches of past ones (see `time`), or `no_stepping` says why it cannot;
+- `category` is the kind of layer it belongs to in drawings;
 - `cost(*types)` counts multiply-adds;
 - `examples()` are samples that drive the conformance tests, `bad_examples()` those that must fail.
 
@@ -19,10 +22,11 @@ In a `.net` file an operator is called by its lower-case name: `max_pool(x, 3, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, ClassVar, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from netdsl.dims import Dim, dim
+from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice, UnsupportedError
 from netdsl.types import DType, TensorType
 
 Axis = Annotated[int, "axis"]
@@ -39,6 +43,8 @@ Array = Any
 Module = Any
 """`numpy` or `cupy`."""
 Types = TensorType | tuple[TensorType, ...]
+Category = Literal["product", "attention", "norm", "activation", "pool", "group", "pill", "plain"]
+"""The kind of layer that an operator belongs to; drawings give each a colour."""
 
 
 class OpError(Exception):
@@ -92,8 +98,12 @@ class Op:
     inputs: ClassVar[tuple[str, ...]]
     is_random: ClassVar[bool] = False
     """Whether `forward` also takes `rng=`, a seeded generator of the array module."""
+    category: ClassVar[Category]
+    """The kind of layer in drawings; every operator declares one, itself or by a base class."""
     no_gradient: ClassVar[str] = ""
     """Why the operator cannot be differentiated, for a message: "is a step function"."""
+    no_stepping: ClassVar[str] = ""
+    """Why the operator cannot run on new positions alone, for a message: "draws random numbers"."""
 
     def shape(self, *args: Any, **kwargs: Any) -> Types:
         """The output types for the input types. Raises `OpError`."""
@@ -128,6 +138,48 @@ class Op:
         """
         return None
 
+    # -- along the time axis ------------------------------------------------------------------------
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        """Which axes of the inputs run along which axes of the (first) output, of type `y`.
+
+        Raises `UnsupportedError` with `no_stepping` where the operator has no such map.
+        """
+        reason = self.no_stepping or "has no rule along the time axis"
+        raise UnsupportedError(f"`{self.name}` {reason}")
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        """The operator that computes its output at `positions`, from inputs at the positions it needs.
+
+        It differs where attributes hold sizes: of those, time axes get the size of the chunk, or of all.
+
+        Args:
+            y: The type of the output over the full sequence.
+            x: The axis map of the first input.
+
+        Raises:
+            UnsupportedError: where the attributes depend on time in a way that has no rule.
+        """
+        if self.depends_on(time.name):
+            raise UnsupportedError(f"`{self.name}` depends on the number of positions")
+        return self
+
+    def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
+        """The positions that the operator puts before those of an input along a time axis, if any."""
+        return None
+
+    def slides_along(self, xs: InputTypes, axis: int) -> bool:
+        """Whether a mixed output axis only moves a window over positions, so that a chunk may be cut out."""
+        return False
+
+    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
+        """Raise `UnsupportedError` where only some of several axes that must agree are time axes."""
+        return
+
+    def depends_on(self, name: str) -> bool:
+        """Whether an attribute depends on the symbol `name`."""
+        return any(_depends(getattr(self, field.name), name) for field in fields(self))
+
     def cost(self, *args: Any, **kwargs: Any) -> Dim:
         """Multiply-adds for the input types; 0 for operators that have no products to sum."""
         return dim(0)
@@ -151,6 +203,31 @@ class Op:
             if bound is not value:
                 changed[field.name] = bound
         return replace(self, **changed) if changed else self
+
+
+@dataclass(frozen=True)
+class LeftContext:
+    """`count` positions that an operator puts before those of its input `slot`, along `axis`.
+
+    At the start of a sequence they are the input `start`, or zeros where that is None. `rest` is what the
+    operator does to the longer sequence, if anything.
+    """
+
+    axis: int
+    count: int
+    slot: int = 0
+    start: int | None = None
+    rest: Op | None = None
+
+
+def _depends(value: Any, name: str) -> bool:
+    if isinstance(value, Dim):
+        return name in value.symbols
+    if isinstance(value, tuple):
+        return any(_depends(part, name) for part in value)
+    if isinstance(value, Op):
+        return value.depends_on(name)
+    return is_dataclass(value) and any(_depends(getattr(value, f.name), name) for f in fields(value))
 
 
 def _bind(value: Any, sizes: Mapping[str, int]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from netdsl.dims import Apply, Dim, DimLike, dim
-from netdsl.ops.contract.base import OpError, Sizes, TypeMismatch
+from netdsl.ops.contract.base import LeftContext, OpError, Sizes, TypeMismatch
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError
 from netdsl.types import DType, TensorType, shape_text
 
 LIMITS: dict[DType, tuple[float, float]] = {
@@ -177,3 +178,37 @@ def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# -- along the time axis -----------------------------------------------------------------------------
+
+
+def need_type(x: TensorType | None) -> TensorType:
+    """The type of an input that is never left out."""
+    assert x is not None
+    return x
+
+
+def reduction_map(xs: InputTypes, y: TensorType, over: Sequence[int], keepdims: bool) -> AxisMap:
+    """The axis map of a reduction of `x` over some axes, with masks that broadcast to `x`."""
+    x = need_type(xs[0])
+    reduced = normal_axes(over, x.rank)
+    kept = [axis for axis in range(x.rank) if axis not in reduced]
+    places = {axis: axis if keepdims else n for n, axis in enumerate(kept)}
+    here = tuple(places.get(axis) for axis in range(x.rank))
+    masks = [tuple(here[axis + x.rank - m.rank] for axis in range(m.rank)) if m else () for m in xs[1:]]
+    return AxisMap((here, *masks))
+
+
+def only_left(padded: Mapping[int, tuple[int, int]], x: TensorType, time: TimeAxis) -> LeftContext | None:
+    """The left context of padding `(before, after)` by axis, if it lies before a time axis alone."""
+    if len(padded) != 1:
+        return None
+    ((axis, (before, after)),) = padded.items()
+    return LeftContext(axis, before) if after == 0 and time.is_axis(x.shape[axis]) else None
+
+
+def need_both_or_neither(time: TimeAxis, queries: Dim, keys: Dim) -> None:
+    """Raise `UnsupportedError` where only the queries, or only the keys, are positions in time."""
+    if time.is_axis(queries) != time.is_axis(keys):
+        raise UnsupportedError("only its queries, or only its keys, are positions in time")

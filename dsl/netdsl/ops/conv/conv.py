@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from netdsl.dims import Dim, DimLike, product, symbol
@@ -12,6 +12,7 @@ from netdsl.ops.contract.base import (
     BadExample,
     Example,
     Ints,
+    LeftContext,
     Module,
     Op,
     OpError,
@@ -21,7 +22,8 @@ from netdsl.ops.contract.base import (
     op_named,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_rank, same_dtype, share
+from netdsl.ops.contract.rules import need_float, need_rank, need_type, only_left, same_dtype, share
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.columns import columns, matrices, window_blocks
@@ -89,6 +91,8 @@ class Conv(Op):
     Source: LeCun et al. 1989; ONNX `Conv`.
     """
 
+    category = "product"
+
     stride: Ints = (1,)
     pad: Ints | str = (0,)
     dilation: Ints = (1,)
@@ -146,6 +150,30 @@ class Conv(Op):
         dx = dy.apply(op_named("conv_input_gradient", x.shape, *where), weight)
         dweight = dy.apply(op_named("conv_weight_gradient", weight.shape, *where), x)
         return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        space = range(2, y.rank)
+        return AxisMap(((0, None, *space), *reduced_axes(xs[1:])), frozenset(space))
+
+    def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
+        """The padding of a causal convolution: the positions that its windows look back at."""
+        x, found = need_type(xs[0]), self._windows_of(xs)
+        if isinstance(found.pad, str):
+            return None
+        over_time = {
+            n + 2: pair for n, pair in enumerate(found.pad) if time.is_axis(x.shape[n + 2]) and any(pair)
+        }
+        context = only_left(over_time, x, time)
+        if context is None:
+            return None
+        begins = [0 if n + 2 == context.axis else pair[0] for n, pair in enumerate(found.pad)]
+        return replace(context, rest=replace(self, pad=(*begins, *(pair[1] for pair in found.pad))))
+
+    def slides_along(self, xs: InputTypes, axis: int) -> bool:
+        return self._windows_of(xs).slides_along(axis)
+
+    def _windows_of(self, xs: InputTypes) -> Windows:
+        return windows(need_type(xs[1]).shape[2:], self.stride, self.pad, self.dilation)
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return self.shape(x, weight, bias).size * product(weight.shape[1:])

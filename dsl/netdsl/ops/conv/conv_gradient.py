@@ -86,6 +86,8 @@ class ConvInputGradient(_ConvGradient):
     Source: Dumoulin and Visin, "A guide to convolution arithmetic", 2016, chapter 4.
     """
 
+    category = "plain"
+
     def shape(self, dy: TensorType, weight: TensorType) -> TensorType:
         same_dtype(dy, weight, ("dy", "weight"))
         x = dy.with_shape(self.sizes)
@@ -190,6 +192,8 @@ class ConvWeightGradient(_ConvGradient):
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic", 2016, chapter 4.
     """
+
+    category = "plain"
 
     def shape(self, dy: TensorType, x: TensorType) -> TensorType:
         same_dtype(dy, x, ("dy", "x"))

@@ -23,6 +23,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import spread
+from netdsl.ops.contract.time import AxisMap, InputTypes, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.conv.conv import Conv, add_bias, check_bias, check_groups, check_operands
 from netdsl.ops.conv.conv_gradient import ConvWeightGradient
@@ -56,6 +57,8 @@ class ConvTranspose(Op):
 
     Source: Zeiler et al. 2010; ONNX `ConvTranspose`.
     """
+
+    category = "product"
 
     stride: Ints = (1,)
     pad: Ints = (0,)
@@ -162,6 +165,10 @@ class ConvTranspose(Op):
         dx = flow.apply(Conv(*where), weight).reshape(x.shape)
         dweight = x.apply(ConvWeightGradient(weight.shape, *where), flow)
         return dx, dweight, None if bias is None else dy.sum((0, *range(2, dy.rank)))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        space = range(2, y.rank)
+        return AxisMap(((0, None, *[None] * len(space)), *reduced_axes(xs[1:])), frozenset(space))
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return x.size * product(weight.shape[1:])

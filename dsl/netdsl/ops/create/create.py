@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl.dims import Dim, dim, symbol
 from netdsl.ops.contract.base import (
@@ -19,6 +19,15 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import check_sizes, check_value, sizes
+from netdsl.ops.contract.time import (
+    AxisMap,
+    InputMap,
+    InputTypes,
+    Positions,
+    TimeAxis,
+    TimeSlice,
+    UnsupportedError,
+)
 from netdsl.ops.shape.slice import count
 from netdsl.types import DType, TensorType, tensor
 
@@ -38,6 +47,9 @@ class Constant(Op):
     Source: ONNX ConstantOfShape.
     """
 
+    category = "plain"
+    no_gradient = "has no inputs"
+
     value: float | int | bool | Dim
     sizes: Sizes = ()
     dtype: DType = DType.F32
@@ -50,6 +62,14 @@ class Constant(Op):
     def forward(self, xp: Module) -> Array:
         value = int(self.value) if isinstance(self.value, Dim) else self.value
         return xp.full(tuple(int(size) for size in self.sizes), value, dtype=self.dtype.numpy_name)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        if replace(self, sizes=()).depends_on(time.name):
+            raise UnsupportedError("a constant that is the number of positions changes with each new one")
+        return replace(self, sizes=time.sizes(y.shape, positions))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -86,6 +106,9 @@ class Range(Op):
     Source: `range` of Python; ONNX Range.
     """
 
+    category = "plain"
+    no_gradient = "has no inputs"
+
     stop: Dim
     start: Dim = _ZERO
     step: int = 1
@@ -111,6 +134,17 @@ class Range(Op):
     def forward(self, xp: Module) -> Array:
         numbers = xp.arange(int(self.start), int(self.stop), self.step, dtype=xp.int64)
         return numbers.astype(self.dtype.numpy_name)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        """A range over new positions begins where the past ones end."""
+        if time.name in self.start.symbols:
+            raise UnsupportedError("a range that starts at the last position changes with each new one")
+        begin = self.start + time.past * self.step if positions[0] is Positions.NEW else self.start
+        end = begin + time.size(positions[0], y.shape[0]) * self.step
+        return Range(end, begin, self.step, self.dtype)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -143,6 +177,9 @@ class CausalMask(Op):
     Source: Vaswani et al., "Attention is all you need", 2017, section 3.2.3; ONNX Trilu.
     """
 
+    category = "plain"
+    no_gradient = "has no inputs"
+
     rows: Dim
     columns: Dim
 
@@ -154,6 +191,16 @@ class CausalMask(Op):
     def forward(self, xp: Module) -> Array:
         rows, columns = int(self.rows), int(self.columns)
         return xp.arange(columns) <= xp.arange(columns - rows, columns)[:, None]
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        """The rows of the new positions, and the columns of all."""
+        over_time = time.is_axis(self.rows) and time.is_axis(self.columns)
+        if not over_time or positions[1] is not Positions.ALL:
+            raise UnsupportedError("a causal mask needs the positions as its rows and as its columns")
+        return CausalMask(*time.sizes(y.shape, positions))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl.dims import dim
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, Sizes, bad, example, operator
 from netdsl.ops.contract.rules import check_sizes
+from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice
 from netdsl.types import DType, TensorType
 
 
@@ -15,12 +16,21 @@ from netdsl.types import DType, TensorType
 class _Filled(Op):
     """A tensor that holds one number everywhere; `sizes` and `dtype` as in `constant`."""
 
+    category = "plain"
+    no_gradient = "has no inputs"
+
     sizes: Sizes = ()
     dtype: DType = DType.F32
 
     def shape(self) -> TensorType:
         check_sizes(self.sizes)
         return TensorType(self.dtype, tuple(map(dim, self.sizes)))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        return replace(self, sizes=time.sizes(y.shape, positions))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

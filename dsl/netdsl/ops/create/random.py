@@ -30,6 +30,10 @@ Generator = Any
 class _Draws(Op):
     """Base of the operators that make a new random array of shape `sizes`."""
 
+    no_gradient = "has no inputs"
+
+    no_stepping = "draws random numbers for the full sequence"
+
     is_random: ClassVar[bool] = True
 
     sizes: Sizes
@@ -77,6 +81,8 @@ class Normal(_Draws):
     Source: ONNX RandomNormal.
     """
 
+    category = "plain"
+
     mean: float = 0.0
     std: float = 1.0
     dtype: DType = DType.F32
@@ -121,6 +127,8 @@ class Uniform(_Draws):
     Source: ONNX RandomUniform.
     """
 
+    category = "plain"
+
     low: float = 0.0
     high: float = 1.0
     dtype: DType = DType.F32
@@ -163,6 +171,11 @@ class Bernoulli(_Draws):
 
     The result is `bool`. Source: ONNX Bernoulli, with one probability for all elements.
     """
+
+    category = "plain"
+    no_gradient = "has no inputs"
+
+    no_stepping = "draws random numbers for the full sequence"
 
     p: float = 0.5
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import check_value
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.types import DType, TensorType, tensor
 
 
@@ -22,6 +23,9 @@ class Vector(Op):
     Source: ONNX Constant.
     """
 
+    category = "plain"
+    no_gradient = "has no inputs"
+
     values: tuple[float, ...]
     dtype: DType = DType.F32
 
@@ -35,6 +39,9 @@ class Vector(Op):
 
     def forward(self, xp: Module) -> Array:
         return xp.asarray(self.values, dtype=self.dtype.numpy_name)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(())
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -19,6 +19,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Activation, Gated
 from netdsl.types import TensorType, tensor
@@ -105,6 +106,8 @@ class PRelu(Op):
     Source: He et al. 2015; ONNX `PRelu`, whose slope broadcasts from the last axis instead.
     """
 
+    category = "activation"
+
     def shape(self, x: TensorType, slope: TensorType) -> TensorType:
         need_float(x)
         same_dtype(x, slope, ("x", "slope"))
@@ -127,6 +130,9 @@ class PRelu(Op):
         below, slopes = 1 - above, slope.reshape([slope.shape[0], *[1] * (x.rank - 2)])
         dslope = (dy * x * below).sum_to(slopes.shape).reshape(slope.shape)
         return dy * (above + below * slopes), dslope
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

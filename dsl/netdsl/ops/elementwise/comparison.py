@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import broadcast, need_bool, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Binary, Unary
 from netdsl.types import DType, TensorType, tensor
@@ -142,6 +143,8 @@ class GreaterEqual(_Comparison):
 class _Logic(Binary):
     """Two truth values give one."""
 
+    no_gradient = "gives truth values"
+
     takes = "bool"
 
     @classmethod
@@ -206,6 +209,8 @@ class LogicalNot(Unary):
     Source: ONNX `Not`.
     """
 
+    no_gradient = "gives truth values"
+
     function = "logical_not"
     takes = "bool"
 
@@ -229,6 +234,8 @@ class Where(Op):
     Source: ONNX `Where`.
     """
 
+    category = "plain"
+
     def shape(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
         need_bool(condition, "condition")
         same_dtype(a, b)
@@ -244,6 +251,9 @@ class Where(Op):
         self, dy: Value, y: Value, condition: Value, a: Value, b: Value
     ) -> tuple[None, Value, Value]:
         return None, condition.select(dy, 0).sum_to(a.shape), condition.select(0, dy).sum_to(b.shape)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

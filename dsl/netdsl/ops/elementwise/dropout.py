@@ -36,6 +36,10 @@ class Dropout(Op):
     Source: Srivastava et al., "Dropout", JMLR 2014; ONNX Dropout with `training_mode`.
     """
 
+    category = "plain"
+
+    no_stepping = "draws random numbers for the full sequence"
+
     is_random: ClassVar[bool] = True
 
     p: float = 0.5

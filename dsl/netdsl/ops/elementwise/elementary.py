@@ -22,6 +22,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import LIMITS, need_number
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Activation, Unary
 from netdsl.ops.numerics import functions as numerics
@@ -264,6 +265,8 @@ class Erf(Activation):
     Source: ONNX `Erf`; Cody 1969 for f64.
     """
 
+    category = "plain"
+
     def apply(self, xp: Module, x: Array) -> Array:
         return numerics.erf(xp, x)
 
@@ -288,6 +291,8 @@ class Clip(Op):
 
     Source: ONNX `Clip`.
     """
+
+    category = "plain"
 
     low: float | None = None
     high: float | None = None
@@ -328,6 +333,9 @@ class Clip(Op):
         """1 from `low` to `high`, both included."""
         return dy * y.equals(x).cast(x.dtype)
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(-0.5, 0.25), draw(3, 5))
@@ -362,6 +370,8 @@ class Cast(Op):
     Inputs: `x`, of any type and shape. Source: ONNX `Cast`.
     """
 
+    category = "plain"
+
     dtype: DType
 
     def shape(self, x: TensorType) -> TensorType:
@@ -374,6 +384,9 @@ class Cast(Op):
 
     def gradient(self, dy: Value | None, y: Value, x: Value) -> Value | None:
         return dy.cast(x.dtype) if dy is not None and x.dtype.is_float else None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

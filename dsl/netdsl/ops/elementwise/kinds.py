@@ -10,6 +10,7 @@ from netdsl.ops.contract.base import (
     REGISTRY,
     Array,
     BadExample,
+    Category,
     Example,
     Module,
     Op,
@@ -20,6 +21,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import broadcast, need_bool, need_float, need_number, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import by_blocks, widen
 from netdsl.types import DType, TensorType, tensor
@@ -37,6 +39,8 @@ def check_elements(takes: str, x: TensorType, name: str = "x") -> None:
 class Unary(Op):
     """One array function applied to every element; the element type stays unless `result` says so."""
 
+    category = "plain"
+
     function: ClassVar[str]
     takes: ClassVar[str] = "float"
     result: ClassVar[DType | None] = None
@@ -48,6 +52,9 @@ class Unary(Op):
 
     def forward(self, xp: Module, x: Array) -> Array:
         return xp.asarray(getattr(xp, self.function)(x))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -69,6 +76,8 @@ class Unary(Op):
 class Binary(Op):
     """One array function applied to two operands of one element type, broadcast against each other."""
 
+    category = "plain"
+
     function: ClassVar[str]
     takes: ClassVar[str] = "number"
     result: ClassVar[DType | None] = None
@@ -86,6 +95,9 @@ class Binary(Op):
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         return xp.asarray(getattr(xp, self.function)(a, b))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -114,6 +126,8 @@ class Binary(Op):
 @dataclass(frozen=True)
 class Activation(Op):
     """An elementwise float function in several steps, computed in f32 at least and in cached blocks."""
+
+    category: ClassVar[Category] = "activation"
 
     derivative_of_result: ClassVar[bool] = False
     """Whether `derivative` takes the result in place of `x`."""
@@ -149,6 +163,9 @@ class Activation(Op):
         """The operator with each attribute exercised."""
         yield cls()
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         for op in cls.variants():
@@ -181,6 +198,8 @@ class _Derivative(Op):
 
     `at` is what `of.derivative` takes: the input of the activation, or its result.
     """
+
+    category = "plain"
 
     of: Activation
 

@@ -16,6 +16,7 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
+from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType
 
@@ -32,6 +33,8 @@ class StopGradient(Op):
     Source: `stop_gradient` of JAX and TensorFlow; PyTorch's `detach`.
     """
 
+    category = "plain"
+
     def shape(self, x: TensorType) -> TensorType:
         return x
 
@@ -40,6 +43,9 @@ class StopGradient(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> None:
         return None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -22,7 +22,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_int, normal_axis, sizes
+from netdsl.ops.contract.rules import need_int, need_type, normal_axis, sizes
+from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.indexing import add_at, from_front, grid, need_room
 from netdsl.types import DType, TensorType, shape_text, tensor
@@ -42,6 +43,8 @@ class Gather(Op):
     Source: ONNX Gather.
     """
 
+    category = "product"
+
     axis: Axis = 0
 
     def shape(self, x: TensorType, indices: TensorType) -> TensorType:
@@ -56,6 +59,12 @@ class Gather(Op):
     def gradient(self, dy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
         axis = self.axis % x.rank
         return dy.apply(GatherGradient(axis, x.shape[axis]), indices), None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x, indices = need_type(xs[0]), need_type(xs[1])
+        axis = self.axis % x.rank
+        after = [n + indices.rank - 1 for n in range(axis + 1, x.rank)]
+        return AxisMap(((*range(axis), None, *after), tuple(axis + n for n in range(indices.rank))))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -85,6 +94,8 @@ class GatherGradient(Op):
 
     Inputs: `dy`, shaped as the result of `gather`; `indices`, as `gather` takes them.
     """
+
+    category = "plain"
 
     axis: int
     size: Dim
@@ -139,6 +150,8 @@ class GatherElements(Op):
     Source: ONNX GatherElements.
     """
 
+    category = "product"
+
     axis: Axis = 0
 
     def shape(self, x: TensorType, indices: TensorType) -> TensorType:
@@ -153,6 +166,12 @@ class GatherElements(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
         return dy.apply(GatherElementsGradient(self.axis, x.shape), indices), None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        axis = self.axis % x.rank
+        here = tuple(n if n != axis and x.shape[n] == y.shape[n] else None for n in range(x.rank))
+        return AxisMap((here, same_axes(y.rank)))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -182,6 +201,8 @@ class GatherElementsGradient(Op):
 
     Inputs: `dy`, shaped as `indices`; `indices`, as `gather_elements` takes them.
     """
+
+    category = "plain"
 
     axis: Axis
     sizes: Sizes
@@ -235,6 +256,9 @@ class OneHot(Op):
     Source: ONNX OneHot, except that an index out of range is an error.
     """
 
+    category = "product"
+    no_gradient = "takes positions"
+
     depth: int
     dtype: DType = DType.F32
 
@@ -247,6 +271,9 @@ class OneHot(Op):
     def forward(self, xp: Module, indices: Array) -> Array:
         found = from_front(xp, indices, self.depth, "the new axis")
         return (found[..., None] == xp.arange(self.depth)).astype(self.dtype.numpy_name)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap((same_axes(y.rank - 1),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -20,7 +20,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_int, need_number, normal_axis, same_dtype
+from netdsl.ops.contract.rules import need_int, need_number, need_type, normal_axis, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.index.gather import GatherElements
@@ -48,6 +49,8 @@ class Scatter(Op):
 
     Source: ONNX ScatterElements.
     """
+
+    category = "plain"
 
     axis: Axis = 0
     reduce: str = "none"
@@ -106,6 +109,12 @@ class Scatter(Op):
         numbers = indices.make(Range(product(indices.shape))).reshape(indices.shape)
         written = x.constant(0, x.shape, DType.I64).apply(self, indices, numbers)
         return written.apply(GatherElements(self.axis), indices).equals(numbers)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        axis = self.axis % y.rank
+        indices = need_type(xs[1])
+        rows = tuple(n if n != axis and indices.shape[n] == y.shape[n] else None for n in range(y.rank))
+        return AxisMap((same_axes(y.rank), rows, rows), frozenset({axis}))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

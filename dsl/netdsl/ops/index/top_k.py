@@ -21,6 +21,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_number, normal_axis
+from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.index.gather import GatherElementsGradient
 from netdsl.types import DType, TensorType, tensor
@@ -41,6 +42,8 @@ class TopK(Op):
 
     Outputs: the values, and their positions on the axis as i64. Source: ONNX TopK with `sorted=1`.
     """
+
+    category = "plain"
 
     k: int
     axis: Axis = -1
@@ -74,6 +77,9 @@ class TopK(Op):
     def gradient(self, dy: tuple[Value | None, None], y: tuple[Value, Value], x: Value) -> Value | None:
         flow, (_, positions) = dy[0], y
         return None if flow is None else flow.apply(GatherElementsGradient(self.axis, x.shape), positions)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -22,6 +22,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_number, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.numerics import functions as numerics
@@ -44,6 +45,8 @@ class Einsum(Op):
 
     Source: NumPy's `einsum`; ONNX `Einsum`.
     """
+
+    category = "product"
 
     equation: str
 
@@ -107,6 +110,15 @@ class Einsum(Op):
     def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
         terms, result = self._letters(len(xs))
         return tuple(_gradient(dy, result, terms, xs, index) for index in range(len(xs)))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        left, _, result = self.equation.replace(" ", "").partition("->")
+        return AxisMap(
+            tuple(
+                tuple(result.index(letter) if letter in result else None for letter in term)
+                for term in left.split(",")
+            )
+        )
 
     def cost(self, *xs: TensorType) -> Dim:
         terms, result = self._letters(len(xs))

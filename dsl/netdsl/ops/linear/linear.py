@@ -20,7 +20,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import broadcast, need_float, need_number, need_rank, same_dtype
+from netdsl.ops.contract.rules import broadcast, need_float, need_number, need_rank, need_type, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.types import TensorType, tensor
@@ -38,6 +39,8 @@ class MatMul(Op):
 
     Source: NumPy's `matmul`; ONNX `MatMul`.
     """
+
+    category = "product"
 
     def shape(self, a: TensorType, b: TensorType) -> TensorType:
         need_number(a, "a")
@@ -59,6 +62,14 @@ class MatMul(Op):
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         return numerics.matmul(xp, a, b)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        a, b = need_type(xs[0]), need_type(xs[1])
+        rows, columns = a.rank > 1, b.rank > 1
+        stacks = y.rank - rows - columns
+        left = [axis + stacks - (a.rank - 2) for axis in range(max(a.rank - 2, 0))]
+        right = [axis + stacks - (b.rank - 2) for axis in range(max(b.rank - 2, 0))]
+        return AxisMap(((*left, *[stacks] * rows, None), (*right, None, *[y.rank - 1] * columns)))
 
     def cost(self, a: TensorType, b: TensorType) -> Dim:
         return self.shape(a, b).size * a.shape[-1]
@@ -105,6 +116,8 @@ class Linear(Op):
     Source: ONNX `Gemm`, `MatMul` and `Add`.
     """
 
+    category = "product"
+
     def shape(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> TensorType:
         need_float(x)
         same_dtype(x, weight, ("x", "weight"))
@@ -138,6 +151,9 @@ class Linear(Op):
         dx = dy.apply(Linear(), weight.transpose([1, 0]))
         dw = _flat_product(_matrix(x, 0), _matrix(dy, 0))
         return dx, dw, None if bias is None else dy.sum(range(dy.rank - 1))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(((*range(y.rank - 1), None), *reduced_axes(xs[1:])))
 
     def cost(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> Dim:
         return product(x.shape) * weight.shape[1]

@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import check_affine, check_eps
 from netdsl.ops.norm.norm_gradient import flow_in_parts, standardised_in_parts
@@ -78,6 +79,8 @@ class BatchNormTraining(Op):
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, algorithm 1; ONNX BatchNormalization with
     `training_mode`.
     """
+
+    category = "norm"
 
     eps: float = 1e-5
 
@@ -147,6 +150,9 @@ class BatchNormTraining(Op):
             dx = more if dx is None else dx + more
         return dx
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *(axis for axis in range(y.rank) if axis != 1))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(), draw(2, 3, 4, 5), draw(3), draw(3))
@@ -179,6 +185,8 @@ class BatchNormTrainingGradient(Op):
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, section 3.
     """
+
+    category = "plain"
 
     eps: float
     bias: bool = False

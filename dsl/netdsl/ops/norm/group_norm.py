@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, share
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import affine, check_affine, check_eps, standardised
 from netdsl.ops.norm.norm_gradient import GroupNormGradient
@@ -58,6 +59,8 @@ class GroupNorm(Op):
     Source: Wu and He, "Group normalization", ECCV 2018; ONNX GroupNormalization.
     """
 
+    category = "norm"
+
     groups: int
     eps: float = 1e-5
 
@@ -87,6 +90,9 @@ class GroupNorm(Op):
         self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
     ) -> tuple[Value | None, ...]:
         return _gradient(dim(self.groups), self.eps, dy, x, weight, bias)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *range(1, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -124,6 +130,8 @@ class InstanceNorm(Op):
     Source: Ulyanov, Vedaldi and Lempitsky, "Instance normalization", 2016; ONNX InstanceNormalization.
     """
 
+    category = "norm"
+
     eps: float = 1e-5
 
     def shape(
@@ -142,6 +150,9 @@ class InstanceNorm(Op):
         self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
     ) -> tuple[Value | None, ...]:
         return _gradient(x.shape[1], self.eps, dy, x, weight, bias)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *range(1, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

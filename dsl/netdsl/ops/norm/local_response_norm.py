@@ -19,6 +19,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.shape.pad import Pad
@@ -55,6 +56,8 @@ class LocalResponseNorm(Op):
     Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification", NIPS 2012; ONNX LRN.
     """
 
+    category = "norm"
+
     size: int = 5
     alpha: float = 1e-4
     beta: float = 0.75
@@ -70,6 +73,9 @@ class LocalResponseNorm(Op):
         if not self.alpha >= 0:
             raise OpError(f"needs `alpha` of at least 0, and gets {self.alpha}", attribute="alpha")
         return x
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *range(1, y.rank))
 
     def cost(self, x: TensorType) -> Dim:
         return x.size * self.size
@@ -114,6 +120,8 @@ class LocalResponseNormGradient(Op):
 
     Inputs: `dy` and `x`, floats `[N, C, ...]` of one shape.
     """
+
+    category = "plain"
 
     size: int
     alpha: float

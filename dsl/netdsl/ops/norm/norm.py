@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, normal_axes, same_dtype
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm_gradient import LayerNormGradient
 from netdsl.ops.numerics.functions import widen
@@ -103,6 +104,8 @@ class BatchNorm(Op):
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, inference; ONNX BatchNormalization.
     """
 
+    category = "norm"
+
     eps: float = 1e-5
 
     def shape(
@@ -152,6 +155,9 @@ class BatchNorm(Op):
             None if bias is None else total.cast(kind),
         )
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         mean, var = draw(3), draw(3, low=0.1, high=2)
@@ -190,6 +196,8 @@ class LayerNorm(Op):
     Source: Ba, Kiros and Hinton, "Layer normalization", 2016; ONNX LayerNormalization.
     """
 
+    category = "norm"
+
     over: Axes = (-1,)
     eps: float = 1e-5
 
@@ -211,6 +219,9 @@ class LayerNorm(Op):
     ) -> tuple[Value | None, ...]:
         axes = normal_axes(self.over, x.rank)
         return gradient_over(axes, self.eps, True, dy, x, weight, bias)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *normal_axes(self.over, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

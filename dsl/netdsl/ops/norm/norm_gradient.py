@@ -91,6 +91,8 @@ class LayerNormGradient(Op):
     Inputs: `dy` and `x`, floats of one shape; `weight`, shaped as the last axes of `x`.
     """
 
+    category = "plain"
+
     last: int
     eps: float
     centred: bool = True
@@ -163,6 +165,8 @@ class GroupNormGradient(Op):
 
     Inputs: `dy` and `x`, floats `[N, C, ...]` of one shape; `weight`, `[C]`.
     """
+
+    category = "plain"
 
     groups: Dim
     eps: float

@@ -18,6 +18,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, normal_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import affine, check_affine, check_eps, gradient_over
 from netdsl.ops.numerics.functions import widen
@@ -41,6 +42,8 @@ class RMSNorm(Op):
     RMSNormalization.
     """
 
+    category = "norm"
+
     over: Axes = (-1,)
     eps: float = 1e-6
 
@@ -61,6 +64,9 @@ class RMSNorm(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value, weight: Value | None) -> tuple[Value | None, ...]:
         return gradient_over(normal_axes(self.over, x.rank), self.eps, False, dy, x, weight, None)[:2]
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *normal_axes(self.over, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -95,6 +101,8 @@ class L2Normalize(Op):
     Source: ONNX LpNormalization with `p=2`, extended to several axes.
     """
 
+    category = "norm"
+
     over: Axes = (-1,)
     eps: float = 1e-12
 
@@ -118,6 +126,9 @@ class L2Normalize(Op):
         direction = wide * long.select(inverse, 0)
         along = (flow * direction).sum(axes, keepdims=True)
         return ((flow - direction * along) * inverse).cast(x.dtype)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *normal_axes(self.over, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -35,6 +35,13 @@ class Windows:
         """How many elements a window spans, gaps included."""
         return (self.size[axis] - 1) * self.dilation[axis] + 1
 
+    def slides_along(self, axis: int) -> bool:
+        """Whether windows only slide along an axis of `[B, C, *space]`, without padding or rounding up.
+
+        A larger stride shows in the size of the result.
+        """
+        return not self.ceil and not isinstance(self.pad, str) and self.pad[axis - 2] == (0, 0)
+
     def counts(self, space: Sequence[DimLike]) -> tuple[Dim, ...]:
         """The number of windows along each axis. Raises `OpError` where not even one fits."""
         return tuple(self._count(axis, dim(length)) for axis, length in enumerate(space))

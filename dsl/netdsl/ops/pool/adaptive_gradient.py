@@ -51,6 +51,8 @@ class AdaptiveAvgPoolGradient(Op):
     Inputs: `dy` `[B, C, *size]`, floats.
     """
 
+    category = "plain"
+
     size: Ints
     sizes: Sizes
 
@@ -133,6 +135,8 @@ class AdaptiveMaxPoolGradient(Op):
     Inputs: `dy` `[B, C, *size]`; `x`, the input of the pool; floats of one element type.
     """
 
+    category = "plain"
+
     size: Ints
 
     def shape(self, dy: TensorType, x: TensorType) -> TensorType:
@@ -167,6 +171,8 @@ class AdaptiveMaxPoolPick(Op):
 
     Inputs: `values` and `x`, floats of one type and shape.
     """
+
+    category = "plain"
 
     size: Ints
 

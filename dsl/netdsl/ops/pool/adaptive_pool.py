@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import spread
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.pool.global_pool import bad_samples, check_input, check_space, samples
@@ -35,6 +36,8 @@ def bins(length: int, axis: int, parts: int) -> list[tuple[slice, ...]]:
 @dataclass(frozen=True)
 class AdaptivePool(Op):
     """What the adaptive pools share: the bins. They are rectangles, so each axis is pooled by itself."""
+
+    category = "pool"
 
     size: Ints
 
@@ -58,6 +61,10 @@ class AdaptivePool(Op):
 
     def _reduce(self, xp: Module, x: Array, axis: int) -> Array:
         raise NotImplementedError
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        space = range(2, y.rank)
+        return AxisMap(((0, 1, *[None] * len(space)),), frozenset(space))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -21,7 +21,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_number, need_rank
+from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT
@@ -66,6 +67,8 @@ def bad_samples(op: Callable[..., Op], integers: bool) -> Iterable[BadExample]:
 class _GlobalPool(Op):
     """What the global pools share: the spatial axes go, or keep size 1."""
 
+    category = "pool"
+
     keepdims: bool = False
 
     takes_integers: ClassVar[bool] = False
@@ -81,6 +84,10 @@ class _GlobalPool(Op):
 
     def _reduce(self, xp: Module, x: Array, axis: tuple[int, ...]) -> Array:
         raise NotImplementedError
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        return AxisMap(((0, 1, *[None] * (x.rank - 2)),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

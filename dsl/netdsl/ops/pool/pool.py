@@ -22,7 +22,8 @@ from netdsl.ops.contract.base import (
     op_named,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_number, need_rank, spread
+from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type, spread
+from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.elementary import Abs, Sign
 from netdsl.ops.elementwise.stop_gradient import StopGradient
@@ -92,6 +93,8 @@ def check_power(p: float) -> None:
 class Pool(Op):
     """What the pools share: where the windows lie."""
 
+    category = "pool"
+
     size: Ints
     stride: Ints | None = None
     pad: Ints | str = (0,)
@@ -118,6 +121,12 @@ class Pool(Op):
                     attribute="pad",
                 )
         return found
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *range(2, y.rank))
+
+    def slides_along(self, xs: InputTypes, axis: int) -> bool:
+        return self.windows(need_type(xs[0]).shape[2:]).slides_along(axis)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

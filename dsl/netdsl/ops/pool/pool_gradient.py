@@ -95,6 +95,8 @@ class PoolSpread(Op):
     Inputs: `dy`, floats, shaped as the result of the pool.
     """
 
+    category = "plain"
+
     of: AvgPool | WindowSum
     sizes: Sizes
 
@@ -197,6 +199,8 @@ class MaxPoolGradient(_OfMaxPool):
     Inputs: `dy`, shaped as the result of the pool; `x`, its input; floats of one element type.
     """
 
+    category = "plain"
+
     def shape(self, dy: TensorType, x: TensorType) -> TensorType:
         _need_result(self.of, dy, x)
         return x
@@ -239,6 +243,8 @@ class MaxPoolPick(_OfMaxPool):
 
     Inputs: `values` and `x`, floats of one type and shape, which the pool takes.
     """
+
+    category = "plain"
 
     def shape(self, values: TensorType, x: TensorType) -> TensorType:
         same_dtype(values, x, ("values", "x"))

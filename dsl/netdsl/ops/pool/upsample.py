@@ -25,6 +25,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, sizes, spread
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT
@@ -51,6 +52,8 @@ class Upsample(Op):
 
     Source: ONNX `Resize`; PyTorch's `interpolate`.
     """
+
+    category = "pool"
 
     scale: Ints | None = None
     size: Sizes | None = None
@@ -129,6 +132,10 @@ class Upsample(Op):
         lower = xp.minimum(xp.floor(places), max(last - 1, 0))
         return lower.astype(xp.int64), places - lower
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        space = range(2, y.rank)
+        return AxisMap(((0, 1, *[None] * len(space)),), frozenset(space))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         x = draw(2, 3, 4, 5)
@@ -180,6 +187,8 @@ class UpsampleGradient(Op):
     Inputs: `dy` `[B, C, *space]`, floats. Along each axis it is a product with the matrix of shares, or a
     sum where each element was repeated alike.
     """
+
+    category = "plain"
 
     sizes: Sizes
     scale: Ints | None = None

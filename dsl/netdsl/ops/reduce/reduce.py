@@ -25,7 +25,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_mask, need_number, normal_axes
+from netdsl.ops.contract.rules import need_float, need_mask, need_number, normal_axes, reduction_map
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.arithmetic import Maximum
 from netdsl.ops.elementwise.elementary import Exp, IsFinite
@@ -46,6 +47,8 @@ def need_room_for_sums(x: TensorType) -> None:
 @dataclass(frozen=True)
 class Reduction(Op):
     """Base of the operators that fold axes away: which axes, and whether they stay with size 1."""
+
+    category = "plain"
 
     over: Axes = ()
     keepdims: bool = False
@@ -82,6 +85,9 @@ class Reduction(Op):
     def _unfold(self, folded: Value, x: Value) -> Value:
         """A value of the result's shape, with size 1 on the axes that were folded."""
         return folded if self.keepdims else folded.unfold(normal_axes(self.over, x.rank), x)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return reduction_map(xs, y, self.over, self.keepdims)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

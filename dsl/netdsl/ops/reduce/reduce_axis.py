@@ -21,7 +21,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import need_bool, need_number, normal_axis
+from netdsl.ops.contract.rules import need_bool, need_number, normal_axis, reduction_map
+from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.reduce.reduce import Reduction, need_room_for_sums
 from netdsl.types import DType, TensorType, shape_text, tensor
@@ -29,6 +30,8 @@ from netdsl.types import DType, TensorType, shape_text, tensor
 
 class _Truth(Reduction):
     """Base of the reductions of truth values."""
+
+    no_gradient = "gives truth values"
 
     def shape(self, x: TensorType) -> TensorType:
         need_bool(x, "x")
@@ -84,6 +87,8 @@ class All(_Truth):
 class _Position(Op):
     """Base of the positions of the largest and the smallest element."""
 
+    category = "plain"
+
     over: Axis = -1
     keepdims: bool = False
     no_gradient = "gives positions"
@@ -105,6 +110,9 @@ class _Position(Op):
             raise DataError(f"needs elements along axis {self.over}, and there are none")
         position = getattr(xp, function)(x, axis=self.over, keepdims=self.keepdims)
         return xp.asarray(position).astype(xp.int64, copy=False)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return reduction_map(xs, y, (self.over,), self.keepdims)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -174,6 +182,8 @@ class CumSum(Op):
     Source: ONNX CumSum.
     """
 
+    category = "plain"
+
     axis: Axis = -1
     exclusive: bool = False
     reverse: bool = False
@@ -195,6 +205,9 @@ class CumSum(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(CumSum(self.axis, self.exclusive, not self.reverse))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

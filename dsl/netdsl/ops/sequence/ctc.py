@@ -20,6 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_float, need_int
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, shape_text, tensor
@@ -31,6 +32,8 @@ class _Ctc(Op):
 
     The states of a sequence are its labels with blanks before, between and after them: `2*S + 1`.
     """
+
+    category = "plain"
 
     blank: int = 0
 
@@ -225,6 +228,9 @@ class CtcLoss(_Ctc):
         posterior = log_probs.apply(CtcPosterior(self.blank), label, length, label_length)
         size = dy.shape[0]
         return -(dy.reshape([size, 1, 1]) * posterior), None, None, None
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple((0, *[None] * (x.rank - 1)) if x else () for x in xs))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.contract.base import Array, Module, Op, OpError
+from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.source import Span
 from netdsl.types import TensorType
 
@@ -99,6 +100,8 @@ class Scan(Op):
 
     Source: ONNX operators Scan and LSTM (`sequence_lens`).
     """
+
+    category = "group"
 
     program: Program = field(repr=False)
     sequences: int
@@ -197,6 +200,10 @@ class Scan(Op):
         """The sums of no steps."""
         _, _, sums, _ = self.shares([self.program.type_of(v) for v in self.program.outputs])
         return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in sums]
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        """Sequences share the batch axis alone: over time, the states mix all positions."""
+        return AxisMap(tuple((0, *[None] * (x.rank - 1)) if x else () for x in xs), frozenset({1}))
 
     def cost(self, *types: TensorType | None) -> Dim:
         first = types[0]

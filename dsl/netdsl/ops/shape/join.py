@@ -14,6 +14,7 @@ from netdsl.ops.contract.base import (
     BadExample,
     DataError,
     Example,
+    LeftContext,
     Module,
     Op,
     OpError,
@@ -25,7 +26,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import could_equal, normal_axis, same_dtype, share, sizes
+from netdsl.ops.contract.rules import could_equal, need_type, normal_axis, same_dtype, share, sizes
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
 
@@ -61,6 +63,8 @@ class Concat(Op):
     Source: ONNX Concat.
     """
 
+    category = "plain"
+
     axis: Axis = -1
 
     def shape(self, *xs: TensorType) -> TensorType:
@@ -74,6 +78,19 @@ class Concat(Op):
 
     def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
         return dy.apply_all(Split(sizes=tuple(x.shape[self.axis] for x in xs), axis=self.axis))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+
+    def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
+        """A fixed number of positions that is put before the sequence."""
+        if len(xs) != 2:
+            return None
+        before, x = need_type(xs[0]), need_type(xs[1])
+        axis = self.axis % x.rank
+        if not (before.shape[axis].is_fixed and time.is_axis(x.shape[axis])):
+            return None
+        return LeftContext(axis, before.shape[axis].value, slot=1, start=0)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -107,6 +124,8 @@ class Stack(Op):
     Source: ONNX ConcatFromSequence with `new_axis=1`.
     """
 
+    category = "plain"
+
     axis: Axis = 0
 
     def shape(self, *xs: TensorType) -> TensorType:
@@ -127,6 +146,10 @@ class Stack(Op):
     def gradient(self, dy: Value, y: Value, *xs: Value) -> tuple[Value, ...]:
         layers = dy.apply_all(Split(len(xs), axis=self.axis))
         return tuple(layer.reshape(x.shape) for layer, x in zip(layers, xs, strict=True))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        axis = self.axis % y.rank
+        return AxisMap(tuple(tuple(n + (n >= axis) for n in range(y.rank - 1)) for _ in xs))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -159,6 +182,8 @@ class Split(Op):
 
     The outputs may share the memory of `x`. Source: ONNX Split, where parts must come out equal.
     """
+
+    category = "plain"
 
     parts: int | None = None
     sizes: Sizes | None = None
@@ -211,6 +236,9 @@ class Split(Op):
         flows: list[Value] = [part.zeros() if flow is None else flow for flow, part in parts]
         whole = flows[0].apply(Concat(self.axis), *flows[1:]) if len(flows) > 1 else flows[0]
         return whole.reshape(x.shape)  # the same sizes, where `n // parts * parts` stands for `n`
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -12,6 +12,7 @@ from netdsl.ops.contract.base import (
     DataError,
     Example,
     Ints,
+    LeftContext,
     Module,
     Op,
     OpError,
@@ -23,7 +24,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import check_value, need_float, sizes
+from netdsl.ops.contract.rules import check_value, need_float, need_type, only_left, sizes
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import DType, TensorType, tensor
@@ -48,6 +50,8 @@ class Pad(Op):
 
     Source: NumPy's `pad`; ONNX `Pad`.
     """
+
+    category = "plain"
 
     begins: Ints
     ends: Ints | None = None
@@ -121,6 +125,17 @@ class Pad(Op):
     def _fill(self, x: Array) -> float | int:
         return int(self.value) if x.dtype.kind in "iub" else self.value
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *range(y.rank - len(self.begins), y.rank))
+
+    def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
+        """Zeros before the sequence alone."""
+        if self.mode != "constant" or self.value != 0:
+            return None
+        x = need_type(xs[0])
+        padded = {axis: (begin, end) for axis, begin, end in self.pads(x.rank) if (begin, end) != (0, 0)}
+        return only_left(padded, x, time)
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         x = draw(2, 3, 4)
@@ -176,6 +191,8 @@ class PadGradient(Op):
 
     Inputs: `dy`, floats, shaped as the result of `pad`.
     """
+
+    category = "plain"
 
     sizes: Sizes
     begins: Ints

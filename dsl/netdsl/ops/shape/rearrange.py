@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TypeVar
 
@@ -24,7 +24,17 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import normal_axis, sizes
+from netdsl.ops.contract.rules import need_type, normal_axis, sizes
+from netdsl.ops.contract.time import (
+    AxisMap,
+    InputMap,
+    InputTypes,
+    TimeAxis,
+    TimeSlice,
+    elementwise_map,
+    mixing_map,
+    reshape_axes,
+)
 from netdsl.ops.contract.value import Value
 from netdsl.ops.shape.reshape import need_count, with_shape
 from netdsl.types import TensorType, shape_text, tensor
@@ -59,6 +69,8 @@ class Transpose(Op):
     Source: ONNX Transpose.
     """
 
+    category = "plain"
+
     order: Ints
 
     def shape(self, x: TensorType) -> TensorType:
@@ -77,6 +89,10 @@ class Transpose(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.transpose(_inverse([axis % x.rank for axis in self.order]))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        order = [axis % y.rank for axis in self.order]
+        return AxisMap((tuple(order.index(axis) for axis in range(y.rank)),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -112,6 +128,8 @@ class Rearrange(Op):
     Source: Rogozhnikov, "Einops", ICLR 2022.
     """
 
+    category = "plain"
+
     split: Sizes
     order: Ints
     merge: Ints | None = None
@@ -143,6 +161,27 @@ class Rearrange(Op):
         ordered = dy.reshape([self.split[axis] for axis in self.order])
         return ordered.transpose(_inverse(self.order)).reshape(x.shape)
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        owner = self._merged_into()
+        axes: list[int | None] = []
+        for part in reshape_axes(need_type(xs[0]).shape, self.split):
+            axis = None if part is None else owner[part]
+            unsplit = axis is not None and part is not None and y.shape[axis] == self.split[part]
+            axes.append(axis if unsplit else None)
+        return AxisMap((tuple(axes),))
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        owner = self._merged_into()
+        parts = [positions[owner[n]] if time.is_extended(size) else None for n, size in enumerate(self.split)]
+        return replace(self, split=time.sizes(self.split, tuple(parts)))
+
+    def _merged_into(self) -> dict[int, int]:
+        """For each part of `split` the axis of the result that it is merged into."""
+        order = [axis % len(self.split) for axis in self.order]
+        merge = self.merge or (1,) * len(order)
+        owner = [axis for axis, count in enumerate(merge) for _ in range(count)]
+        return dict(zip(order, owner, strict=True))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(2, 3, 2, 4), (0, 2, 1, 3)), draw(2, 3, 8))
@@ -172,6 +211,8 @@ class Expand(Op):
     The result may share the memory of `x`. Source: ONNX Expand, where the sizes are the whole result.
     """
 
+    category = "plain"
+
     sizes: Sizes
 
     def shape(self, x: TensorType) -> TensorType:
@@ -200,6 +241,12 @@ class Expand(Op):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.sum_to(x.shape)
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return elementwise_map(xs, y)
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        return replace(self, sizes=time.sizes(y.shape, positions))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(2, 3)), draw(1, 3))
@@ -227,6 +274,8 @@ class Tile(Op):
     Source: ONNX Tile.
     """
 
+    category = "plain"
+
     repeats: Ints
 
     def shape(self, x: TensorType) -> TensorType:
@@ -246,6 +295,9 @@ class Tile(Op):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         pairs = [size for pair in zip(self.repeats, x.shape, strict=True) for size in pair]
         return dy.reshape(pairs).sum(range(0, 2 * x.rank, 2))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *(axis for axis, count in enumerate(self.repeats) if count != 1))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

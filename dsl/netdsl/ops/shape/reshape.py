@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from netdsl.dims import Dim, dim, product, symbol
@@ -25,7 +25,8 @@ from netdsl.ops.contract.base import (
     example,
     operator,
 )
-from netdsl.ops.contract.rules import could_equal, normal_axes, normal_axis, share, sizes
+from netdsl.ops.contract.rules import could_equal, need_type, normal_axes, normal_axis, share, sizes
+from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice, reshape_axes
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
 
@@ -61,6 +62,8 @@ class Reshape(Op):
 
     Source: ONNX Reshape with `allowzero=1`.
     """
+
+    category = "plain"
 
     sizes: Sizes
 
@@ -109,6 +112,13 @@ class Reshape(Op):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.reshape(x.shape)
 
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        return AxisMap((reshape_axes(x.shape, y.shape),))
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        return replace(self, sizes=time.sizes(y.shape, positions))
+
     @classmethod
     def examples(cls) -> Iterable[Example]:
         yield example(cls(sizes(6, 4)), draw(2, 3, 4))
@@ -141,6 +151,8 @@ class Flatten(Op):
     Source: ONNX Flatten, without the merge of the axes before `start`.
     """
 
+    category = "plain"
+
     start: int = 1
 
     def shape(self, x: TensorType) -> TensorType:
@@ -153,6 +165,10 @@ class Flatten(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.reshape(x.shape)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        return AxisMap((reshape_axes(x.shape, y.shape),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -180,6 +196,8 @@ class Squeeze(Op):
     Source: ONNX Squeeze.
     """
 
+    category = "plain"
+
     over: Axes
 
     def shape(self, x: TensorType) -> TensorType:
@@ -198,6 +216,10 @@ class Squeeze(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.reshape(x.shape)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        return AxisMap((reshape_axes(x.shape, y.shape),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -227,6 +249,8 @@ class Unsqueeze(Op):
     Source: ONNX Unsqueeze.
     """
 
+    category = "plain"
+
     axis: Axis
 
     def shape(self, x: TensorType) -> TensorType:
@@ -247,6 +271,10 @@ class Unsqueeze(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.reshape(x.shape)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        x = need_type(xs[0])
+        return AxisMap((reshape_axes(x.shape, y.shape),))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -24,6 +24,17 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import normal_axes, normal_axis
+from netdsl.ops.contract.time import (
+    AxisMap,
+    InputMap,
+    InputTypes,
+    Positions,
+    TimeAxis,
+    TimeSlice,
+    UnsupportedError,
+    mixing_map,
+    same_axes,
+)
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, tensor
 
@@ -71,6 +82,8 @@ class Slice(Op):
     The result may share the memory of `x`. Source: ONNX Slice.
     """
 
+    category = "plain"
+
     axis: Axis
     start: Dim | None = None
     stop: Dim | None = None
@@ -95,6 +108,18 @@ class Slice(Op):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         size = x.shape[self.axis]
         return dy.apply(SliceGradient(self.axis, size, self.start, self.stop, self.step))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+
+    def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
+        if self.depends_on(time.name) and positions[self.axis] is not Positions.NEW:
+            raise UnsupportedError("where it cuts depends on the number of positions")
+        return self  # of a chunk, the number of positions is that of the new ones
+
+    def slides_along(self, xs: InputTypes, axis: int) -> bool:
+        from_front = self.start is None or (self.start.is_fixed and self.start.value >= 0)
+        return self.step == 1 and from_front
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -131,6 +156,8 @@ class SliceGradient(Op):
 
     Inputs: `dy`, shaped as the slice.
     """
+
+    category = "plain"
 
     axis: Axis
     size: Dim
@@ -186,6 +213,8 @@ class Flip(Op):
     Source: `numpy.flip`; ONNX Slice with a step of -1.
     """
 
+    category = "plain"
+
     over: Axes
 
     def shape(self, x: TensorType) -> TensorType:
@@ -197,6 +226,9 @@ class Flip(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(self)
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return mixing_map(xs, y, *normal_axes(self.over, y.rank))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
@@ -226,6 +258,8 @@ class Roll(Op):
     Source: `numpy.roll`; the cyclic shift of Liu et al., "Swin Transformer", ICCV 2021.
     """
 
+    category = "plain"
+
     shift: int
     axis: Axis
 
@@ -238,6 +272,9 @@ class Roll(Op):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(Roll(-self.shift, self.axis))
+
+    def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
+        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -1,24 +1,24 @@
-"""A model over whole sequences as one over new positions and what is kept of past ones.
+"""Runs a model over sequences on new positions only, with KV caches and carried states.
 
-`build` makes the new graph: `links` says which axes belong together, `demands` what is needed of each value,
-and `placing` how operators with sizes in them change. `stepper` runs it, and `buffer` is a cache's memory.
+`requirements` finds which values are needed at which positions, `build` makes the incremental graph,
+`stepper` runs it, and `buffer` holds a cache. Each operator declares what it does along time.
 """
 
+from netdsl.ops.contract.time import UnsupportedError
 from netruntime.generation.incremental.build import Incremental, make_incremental
-from netruntime.generation.incremental.forms import UnsupportedError
 from netruntime.generation.incremental.stepper import (
     CachedStepper,
-    Course,
     FullStepper,
+    SequenceSpec,
     Stepper,
     open_stepper,
 )
 
 __all__ = [
     "CachedStepper",
-    "Course",
     "FullStepper",
     "Incremental",
+    "SequenceSpec",
     "Stepper",
     "UnsupportedError",
     "make_incremental",

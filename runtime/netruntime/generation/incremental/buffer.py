@@ -10,11 +10,11 @@ LEAST_ROOM = 16
 
 
 class Buffer:
-    """An array with a growing axis. Room is doubled when it runs out, so that growing costs O(1) a position.
+    """An array with a growing axis. Its capacity doubles when exhausted: O(1) amortised per position.
 
     Args:
         xp: The array module.
-        shape: The other sizes; that of the growing axis is of no account.
+        shape: The other sizes; the size of the growing axis is ignored.
         axis: The axis that grows.
     """
 
@@ -25,7 +25,7 @@ class Buffer:
         self._array = xp.empty(self._with_room(shape, LEAST_ROOM), dtype=dtype)
 
     def grow(self, count: int) -> Any:
-        """A view of all positions with `count` free places behind them, which the caller fills."""
+        """A view of all positions, followed by `count` free places for the caller to fill."""
         length = self.length + count
         if length > self._array.shape[self._axis]:
             room = max(length, 2 * self._array.shape[self._axis])
@@ -37,7 +37,7 @@ class Buffer:
         return self._array[self._run(length)]
 
     def take(self, rows: Any, axis: int) -> None:
-        """Let the rows along `axis` be those that `rows` names, each as often as it is named."""
+        """Reorder the rows along `axis`; a row may repeat."""
         held = self._array[self._run(self.length)]
         taken = self._xp.take(held, rows, axis=axis)
         larger = self._with_room(taken.shape, self._array.shape[self._axis])

@@ -1,4 +1,4 @@
-"""Running a model along a sequence, chunk after chunk, and keeping what later chunks need."""
+"""Runs a model along a sequence, chunk by chunk, keeping what later chunks need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from netdsl.dims import symbol
+from netdsl.ops.contract.time import PAST, TimeAxis, UnsupportedError
 from netdsl.types import TensorType
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
@@ -16,18 +17,17 @@ from netruntime.engine.network import Network
 from netruntime.engine.plan import Plan, PlanCache, make_plan, runner
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental
-from netruntime.generation.incremental.forms import PAST, Time, UnsupportedError
 
 
 @dataclass(frozen=True)
-class Course:
-    """What runs along time in a model.
+class SequenceSpec:
+    """Which parts of a model run along time.
 
     Args:
         time: The symbol of the number of positions.
-        outputs: The outputs that are wanted.
+        outputs: The outputs to compute.
         lengths: Inputs `[B]` that hold the number of positions; they are filled in.
-        batch: The symbol of the number of sequences, where it is free.
+        batch: The symbol of the number of sequences, if it is free.
     """
 
     time: str
@@ -41,59 +41,57 @@ class Course:
             return None
         axes = [axis for axis, size in enumerate(type_.shape) if self.batch in size.symbols]
         if any(type_.shape[axis] != symbol(self.batch) for axis in axes) or len(axes) > 1:
-            raise UnsupportedError(f"the batch is merged with another axis in {type_}")
+            raise UnsupportedError(f"the batch axis is merged with another axis in {type_}")
         return axes[0] if axes else None
 
 
 class Stepper(Protocol):
-    """A model that is run along sequences. `length` counts the positions so far."""
+    """Runs a model along sequences. `length` is the number of positions so far."""
 
     length: int
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
-        """The outputs at the next positions, on the device, for what the inputs hold there."""
+        """Feed the inputs at the next positions. Returns the outputs there, on the device."""
         ...
 
     def take(self, rows: Sequence[int]) -> None:
-        """Go on with these rows of the batch, each as often as it is named."""
+        """Reorder the batch to these rows; a row may repeat (beam search)."""
         ...
 
 
 def open_stepper(
     network: Network,
-    course: Course,
+    spec: SequenceSpec,
     fixed: Mapping[str, Any],
     *,
     cached: bool = True,
     moves_rows: bool = False,
 ) -> tuple[Stepper, UnsupportedError | None]:
-    """A stepper that keeps what it can; where it cannot, one that runs the whole prefix again, and why.
+    """A stepper with caches; where that is not possible, one that recomputes the prefix, and the reason.
 
     Args:
-        fixed: The inputs without time.
-        cached: False for one that runs the whole prefix again in any case.
+        fixed: The inputs that do not depend on time.
+        cached: False for one that always recomputes the prefix.
         moves_rows: Whether `take` will be called.
     """
     if not cached:
-        return FullStepper(network, course, fixed), None
+        return FullStepper(network, spec, fixed), None
     try:
-        made = make_incremental(network.graph, course.time, course.outputs, course.lengths)
+        incremental = make_incremental(network.graph, spec.time, spec.outputs, spec.lengths)
         if moves_rows:
-            for _, node in made.graph.operators():
-                course.batch_axis(node.types[0])
-        return CachedStepper(network, course, fixed, made), None
+            for _, node in incremental.graph.operators():
+                spec.batch_axis(node.types[0])
+        return CachedStepper(network, spec, fixed, incremental), None
     except UnsupportedError as reason:
-        return FullStepper(network, course, fixed), reason
+        return FullStepper(network, spec, fixed), reason
 
 
 class _Fixed:
-    """The inputs without time, and the batch axis of each."""
+    """The inputs that do not depend on time, and the batch axis of each."""
 
-    def __init__(self, network: Network, course: Course, given: Mapping[str, Any]) -> None:
+    def __init__(self, network: Network, spec: SequenceSpec, given: Mapping[str, Any]) -> None:
         self.arrays = dict(given)
-        self._axes = {
-            name: course.batch_axis(network.inputs[name]) for name in given if name in network.inputs
-        }
+        self._axes = {name: spec.batch_axis(network.inputs[name]) for name in given if name in network.inputs}
 
     def take(self, rows: Sequence[int]) -> None:
         for name, axis in self._axes.items():
@@ -102,15 +100,15 @@ class _Fixed:
 
 
 class FullStepper:
-    """Runs the model on the whole prefix for every chunk."""
+    """Runs the model on the full prefix for every chunk."""
 
-    def __init__(self, network: Network, course: Course, fixed: Mapping[str, Any]) -> None:
+    def __init__(self, network: Network, spec: SequenceSpec, fixed: Mapping[str, Any]) -> None:
         self.length = 0
         self._network = network
-        self._ports = {name: (network.graph.interface.outputs[name], 0) for name in course.outputs}
-        self._course = course
-        self._time = Time(course.time)
-        self._fixed = _Fixed(network, course, fixed)
+        self._ports = {name: (network.graph.interface.outputs[name], 0) for name in spec.outputs}
+        self._spec = spec
+        self._time = TimeAxis(spec.time)
+        self._fixed = _Fixed(network, spec, fixed)
         self._seen: dict[str, Any] = {}
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +121,7 @@ class FullStepper:
             before = [self._seen[name]] if name in self._seen else []
             self._seen[name] = np.concatenate([*before, np.asarray(array)], axis=axis)
         self.length += count
-        inputs = {**self._fixed.arrays, **self._seen, **_lengths(self._course, chunk, self.length)}
+        inputs = {**self._fixed.arrays, **self._seen, **_lengths(self._spec, chunk, self.length)}
         arrays, sizes = bind_inputs(network.model, inputs, network.device)
         plan = make_plan(network.graph, list(self._ports.values()), sizes, network.device)
         results = execute(
@@ -135,7 +133,7 @@ class FullStepper:
     def take(self, rows: Sequence[int]) -> None:
         self._fixed.take(rows)
         for name, array in self._seen.items():
-            axis = self._course.batch_axis(self._network.inputs[name])
+            axis = self._spec.batch_axis(self._network.inputs[name])
             if axis is not None:
                 self._seen[name] = np.take(array, rows, axis=axis)
 
@@ -148,25 +146,26 @@ class FullStepper:
 
 
 class CachedStepper:
-    """Runs the model on new positions alone, and keeps caches and states between chunks."""
+    """Runs the model on new positions only, keeping caches and states between chunks."""
 
-    def __init__(self, network: Network, course: Course, fixed: Mapping[str, Any], made: Incremental) -> None:
+    def __init__(
+        self, network: Network, spec: SequenceSpec, fixed: Mapping[str, Any], incremental: Incremental
+    ) -> None:
         self.length = 0
-        self.made = made
+        self.incremental = incremental
         self._network = network
-        self._course = course
-        self._fixed = _Fixed(network, course, fixed)
+        self._spec = spec
+        self._fixed = _Fixed(network, spec, fixed)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
-        wanted = [*made.outputs.values(), *(carry.port for carry in made.carries)]
-        self._plans = PlanCache(made.graph, wanted, network.device, ignored=frozenset({PAST}))
-        past = Time(PAST)
-        self._counts_past = {n for n, node in made.graph.operators() if past.in_attributes(node.op)}
+        wanted = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
+        self._plans = PlanCache(incremental.graph, wanted, network.device, ignored=frozenset({PAST}))
+        self._counts_past = {n for n, node in incremental.graph.operators() if node.op.depends_on(PAST)}
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
         network, device = self._network, self._network.device
         count = self._count(chunk)
-        given = {**self._fixed.arrays, **chunk, **_lengths(self._course, chunk, count)}
+        given = {**self._fixed.arrays, **chunk, **_lengths(self._spec, chunk, count)}
         arrays, sizes = bind_inputs(network.model, given, device)
         sizes[PAST] = self.length
         if not self.length:
@@ -175,17 +174,17 @@ class CachedStepper:
             rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
         results = execute(
             self._plan(sizes),
-            self.made.graph,
+            self.incremental.graph,
             {**arrays, **self._kept, **rooms},
             network.device_weights,
             device,
             seed=network.seed,
         )
-        outputs = len(self.made.outputs)
-        carried = zip(self.made.carries, results[outputs:], strict=True)
+        outputs = len(self.incremental.outputs)
+        carried = zip(self.incremental.carries, results[outputs:], strict=True)
         self._kept.update((carry.name, array) for carry, array in carried)
         self.length += count
-        return dict(zip(self.made.outputs, results, strict=False))
+        return dict(zip(self.incremental.outputs, results, strict=False))
 
     def take(self, rows: Sequence[int]) -> None:
         device = self._network.device
@@ -193,54 +192,54 @@ class CachedStepper:
         with device.active():
             index = device.xp.asarray(rows)
             for name, type_ in self._kept_types().items():
-                axis = self._course.batch_axis(type_)
+                axis = self._spec.batch_axis(type_)
                 if axis is not None:
                     self._kept[name] = device.xp.take(self._kept[name], index, axis=axis)
-            for cache in self.made.caches:
-                axis = self._course.batch_axis(cache.type)
+            for cache in self.incremental.caches:
+                axis = self._spec.batch_axis(cache.type)
                 if axis is not None:
                     self._buffers[cache.name].take(index, axis)
 
     def _count(self, chunk: Mapping[str, Any]) -> int:
         name = next(iter(chunk))
-        return int(chunk[name].shape[self.made.time.axes(self._network.inputs[name])[0]])
+        return int(chunk[name].shape[self.incremental.time.axes(self._network.inputs[name])[0]])
 
     def _kept_types(self) -> dict[str, TensorType]:
-        """The types of the fixed and the carried values by the inputs they come in by."""
+        """The types of the fixed values and the carried states, by the inputs that hold them."""
         graph = self._network.graph
-        fixed = {name: graph.type_of((node, n)) for name, (node, n) in self.made.fixed.items()}
-        return fixed | {carry.name: carry.type for carry in self.made.carries}
+        fixed = {name: graph.type_of((node, n)) for name, (node, n) in self.incremental.fixed.items()}
+        return fixed | {carry.name: carry.type for carry in self.incremental.carries}
 
     def _start(self, arrays: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-        """Compute what does not depend on time, and make room for the caches."""
+        """Compute what does not depend on time, and allocate the caches."""
         network, device = self._network, self._network.device
-        starts = {carry.name: carry.start for carry in self.made.carries if carry.start}
-        ports = {**self.made.fixed, **starts}
+        starts = {carry.name: carry.start for carry in self.incremental.carries if carry.start}
+        ports = {**self.incremental.fixed, **starts}
         plan = make_plan(network.graph, list(ports.values()), sizes, device)
         results = execute(plan, network.graph, arrays, network.device_weights, device, seed=network.seed)
         self._kept = dict(zip(ports, results, strict=True))
         with device.active():
-            for carry in self.made.carries:
+            for carry in self.incremental.carries:
                 if carry.start is None:
                     shape = [size.evaluate(sizes) for size in carry.type.shape]
                     self._kept[carry.name] = device.xp.zeros(shape, dtype=carry.type.dtype.numpy_name)
-            for cache in self.made.caches:
+            for cache in self.incremental.caches:
                 shape = [size.evaluate(sizes) for size in cache.type.shape]
                 dtype = cache.type.dtype.numpy_name
                 self._buffers[cache.name] = Buffer(device.xp, shape, dtype, cache.axis)
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for these sizes. For another number of past positions, only what counts them is new."""
+        """The plan for these sizes; steps that depend on the number of past positions are bound anew."""
         plan = self._plans.plan(sizes)
         steps = list(plan.steps)
         for n, step in enumerate(steps):
             if step.node in self._counts_past:
-                op = self.made.graph.node(step.node).op.bind(sizes)
+                op = self.incremental.graph.node(step.node).op.bind(sizes)
                 steps[n] = replace(step, op=op, run=runner(op, (), self._network.device))
         return replace(plan, steps=tuple(steps))
 
 
-def _lengths(course: Course, chunk: Mapping[str, Any], length: int) -> dict[str, Any]:
-    """The inputs that hold the number of positions, for every sequence of the chunk."""
+def _lengths(spec: SequenceSpec, chunk: Mapping[str, Any], length: int) -> dict[str, Any]:
+    """The inputs that hold the number of positions, one entry per sequence."""
     rows = next(iter(chunk.values())).shape[0]
-    return {name: np.full(rows, length, np.int64) for name in sorted(course.lengths)}
+    return {name: np.full(rows, length, np.int64) for name in sorted(spec.lengths)}

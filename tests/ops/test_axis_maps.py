@@ -1,0 +1,80 @@
+"""Every operator's axis map is true: along a mapped axis, an output sees only the same position of the input.
+
+Stepping with caches relies on the maps. One position of one input is changed; along the axis of the output
+that it is mapped to, all other positions must stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netdsl.ops import REGISTRY
+from netdsl.ops.attention.softmax import Softmax
+from netdsl.ops.contract.base import DataError, Example, Op
+from netdsl.ops.contract.time import AxisMap, UnsupportedError, elementwise_map, mixing_map
+from netdsl.ops.norm.norm import LayerNorm
+from netdsl.types import DType
+from ops.harness import sample
+from ops.test_conformance import as_tuple, run, type_of
+
+MAPPED = {name: cls for name, cls in sorted(REGISTRY.items()) if not cls.no_stepping}
+
+
+def outputs_and_map(item: Example, arrays: list[Any]) -> tuple[Any, AxisMap]:
+    types = [type_of(a) for a in arrays]
+    y = as_tuple(item.op.shape(*types))[0]
+    return run(item.op, np, arrays)[0], item.op.axis_map(types, y)
+
+
+def changed_elsewhere(item: Example, n: int) -> Iterator[str]:
+    """The dependences in a sample that its axis map denies."""
+    arrays = [sample(d, DType.F64, f"{n}.{slot}") for slot, d in enumerate(item.inputs)]
+    before, axes = outputs_and_map(item, arrays)
+    assert [len(map_) for map_ in axes.inputs] == [0 if a is None else a.ndim for a in arrays]
+    for slot, map_ in enumerate(axes.inputs):
+        other = sample(item.inputs[slot], DType.F64, "other")
+        for axis, along in enumerate(map_):
+            size = arrays[slot].shape[axis]
+            if along is None or along in axes.mixed or size < 2 or size != before.shape[along]:
+                continue
+            at = (slice(None),) * axis + (size // 2,)
+            changed = [None if a is None else a.copy() for a in arrays]
+            changed[slot][at] = other[at]
+            try:
+                after = run(item.op, np, changed)[0]
+            except DataError:
+                continue
+            rest = [position for position in range(size) if position != size // 2]
+            pair = [np.take(y, rest, axis=along) for y in (after, before)]
+            if not np.allclose(*pair, rtol=1e-9, atol=1e-12, equal_nan=True):
+                yield f"{item.op}: axis {axis} of input {slot} touches other positions of axis {along}"
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_positions_along_mapped_axes_are_independent(name: str) -> None:
+    for n, item in enumerate(MAPPED[name].examples()):
+        assert list(changed_elsewhere(item, n)) == []
+
+
+@pytest.mark.parametrize(
+    ("op", "wrong"),
+    [
+        (Softmax, lambda self, xs, y: elementwise_map(xs, y)),
+        (LayerNorm, lambda self, xs, y: mixing_map(xs, y)),
+    ],
+    ids=["a softmax that mixes nothing", "a layer norm of independent features"],
+)
+def test_a_wrong_map_is_noticed(op: type[Op], wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(op, "axis_map", wrong)
+    assert any(list(changed_elsewhere(item, n)) for n, item in enumerate(op.examples()))
+
+
+@pytest.mark.parametrize("name", [name for name, cls in REGISTRY.items() if cls.no_stepping])
+def test_without_a_map_there_is_a_reason(name: str) -> None:
+    op = next(iter(REGISTRY[name].examples())).op
+    with pytest.raises(UnsupportedError, match=op.no_stepping):
+        op.axis_map((), None)  # type: ignore[arg-type]
