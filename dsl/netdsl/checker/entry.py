@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
-from netdsl.checker.calls import stages
+from netdsl.checker.calls import stages  # noqa: F401  # registers the meaning of calls and stages
 from netdsl.checker.calls.blocks import declare_model_inputs, finish, root_names
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
@@ -20,7 +20,7 @@ from netdsl.diagnostics import Diagnostic, NetError, cap, error
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module
 
-__all__ = ["check", "stages"]
+__all__ = ["check"]
 
 
 def check(

@@ -50,7 +50,7 @@ def construct(scope: Scope, op: type[Op], given: Given, tensor: Tensor | None, s
     kinds = attribute_kinds(op)
     values = {}
     for name, (value, at) in given.items():
-        values[name] = _coerce(scope, op, name, kinds[name], value, tensor, at)
+        values[name] = _coerce(scope, op, name, kinds[name], value, tensor=tensor, span=at)
     for f in fields(op):
         if f.name not in values and f.default is MISSING:
             help = f"write `{op.name}({f.name}=...)`"
@@ -82,6 +82,7 @@ def _coerce(
     name: str,
     kinds: tuple[Any, ...],
     value: Static,
+    *,
     tensor: Tensor | None,
     span: Span,
 ) -> Any:

@@ -154,7 +154,7 @@ def _match_input(scope: Scope, block: s.Block, param: s.Param, tensor: Tensor, c
 
 
 def poison_sizes(scope: Scope, type_: s.Expr) -> None:
-    """Let the names that a failed match leaves without a size be no further errors."""
+    """Poison the sizes a failed match left unbound, so they cause no follow-up errors."""
     for name in unbound_names(scope, type_):
         scope.bind(name.text, POISON, name.span, "size")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netdsl import syntax as s
+from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import Given
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
@@ -43,7 +45,7 @@ TYPE_FUNCTIONS = ("shape", "rank", "dtype")
 @evaluates(s.Call)
 def call(scope: Scope, expr: s.Call) -> Value:
     """A call in an expression: of a function, a block, or what a block's construction gave."""
-    result = call_with(scope, expr, [], None, False)
+    result = call_with(scope, expr, [])
     return result[0] if isinstance(result, list) and len(result) == 1 else _as_value(result)
 
 
@@ -52,11 +54,11 @@ def _as_value(result: Value | list[Tensor]) -> Value:
 
 
 def call_with(
-    scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None, sole: bool
+    scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None = None, sole: bool = False
 ) -> Value | list[Tensor]:
     """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
     if not isinstance(expr, s.Call):
-        return apply(scope, scope.evaluate(expr), piped, (), expr, label, sole)
+        return apply(scope, scope.evaluate(expr), Application(expr, piped, (), label, sole))
     if isinstance(expr.function, s.Name) and expr.function.text not in scope.names:
         word = expr.function.text
         if word == "einsum":
@@ -69,17 +71,18 @@ def call_with(
                 return _static_call(scope, word, expr, values)
             operator = scope.evaluate(expr.function)
             if isinstance(operator, OpValue):
-                return apply_op(scope, operator, [], expr.arguments, expr.span, label, sole, True, values)
+                use = Application(expr, [], expr.arguments, label, sole, called=True)
+                return apply_op(scope, operator, use, values)
     function = scope.evaluate(expr.function)
     expr = with_present_names(scope, function, expr)
     if isinstance(function, BlockValue) and function.statics is None:
         if is_function(function.block) and function.block.statics:
-            return apply_function(scope, function, piped, expr, label, sole)
+            return apply_function(scope, function, expr, Application(expr, piped, (), label, sole))
         if function.block.statics or not expr.arguments:
             made = construct_block(scope, function, expr.arguments, expr.span)
-            return apply(scope, made, piped, (), expr, label, sole) if piped else made
+            return apply(scope, made, Application(expr, piped, (), label, sole)) if piped else made
         function = construct_block(scope, function, (), expr.span)
-    return apply(scope, function, piped, expr.arguments, expr, label, sole, called=True)
+    return apply(scope, function, Application(expr, piped, expr.arguments, label, sole, called=True))
 
 
 def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> Value:
@@ -97,41 +100,32 @@ def _type_of(scope: Scope, word: str, expr: s.Call) -> Value:
     return {"shape": value.type.shape, "rank": value.type.rank, "dtype": value.type.dtype}[word]
 
 
-def apply(
-    scope: Scope,
-    function: Value,
-    piped: list[Tensor],
-    arguments: Sequence[s.Argument],
-    expr: s.Expr,
-    label: s.Ident | None,
-    sole: bool,
-    called: bool = False,
-) -> Value | list[Tensor]:
-    """Apply whatever can be applied to the piped tensors and the arguments."""
+def apply(scope: Scope, function: Value, use: Application) -> Value | list[Tensor]:
+    """Apply an operator, a layer or a block."""
     if isinstance(function, OpValue):
-        return apply_op(scope, function, piped, arguments, expr.span, label, sole, called)
+        return apply_op(scope, function, use)
     if isinstance(function, LayerValue):
-        return apply_layer(scope, function, piped, arguments, expr)
+        return apply_layer(scope, function, use)
     if isinstance(function, BlockValue):
         if function.statics is None:
-            function = construct_block(scope, function, (), expr.span)
-        return apply_block(scope, function, piped, arguments, expr, label, sole)
-    what = "a stage applies a block or a function" if piped else "only blocks and functions can be called"
+            function = construct_block(scope, function, (), use.span)
+        return apply_block(scope, function, use)
+    what = "a stage applies a block or a function" if use.piped else "only blocks and functions can be called"
     help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
-    scope.fail("E0402", f"{what}, and this is {describe(function)}", s.callee(expr).span, help=help)
+    scope.fail("E0402", f"{what}, and this is {describe(function)}", use.callee_span, help=help)
 
 
 def apply_function(
-    scope: Scope, function: BlockValue, piped: list[Tensor], expr: s.Call, label: s.Ident | None, sole: bool
+    scope: Scope, function: BlockValue, expr: s.Call, use: Application
 ) -> Value | list[Tensor]:
-    """Call a block whose static arguments and tensors stand in one pair of parentheses.
+    """Call a block whose static arguments and tensors share one pair of parentheses.
 
     Without any tensor it is constructed only, as other blocks are.
     """
-    made, tensors, named = construct_function(scope, function, piped, expr)
+    made, tensors, named = construct_function(scope, function, use.piped, expr)
     if not tensors and not named:
         return made
-    return apply_block(scope, made, tensors, named, expr, label, sole)
+    return apply_block(scope, made, replace(use, piped=tensors, arguments=named))
 
 
 def construct_function(
@@ -285,36 +279,26 @@ def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span
         scope.fail("E0403", f"{what} is declared {kind}, and gets {describe(value)}", span)
 
 
-def apply_block(
-    scope: Scope,
-    value: BlockValue,
-    piped: list[Tensor],
-    arguments: Sequence[s.Argument],
-    expr: s.Expr,
-    label: s.Ident | None,
-    sole: bool = False,
-) -> list[Tensor]:
+def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tensor]:
     """Call a constructed block; its outputs."""
-    at = s.callee(expr).span
+    at = use.callee_span
     if value.block.kind == "cell":
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
         scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", at, help=help)
-    inputs = bind_tensors(scope, value.block, piped, arguments, expr.span)
-    path = scope.labels.place(label, snake(value.block.name.text), sole)
+    inputs = bind_tensors(scope, value.block, use.piped, use.arguments, use.span)
+    path = scope.labels.place(use.label, snake(value.block.name.text), use.sole)
     body, moved = instantiate(scope, value, inputs, at, path)
     values = tuple(i.value for i in inputs if i is not None)
-    return list(scope.add_call(CallStep(body, values, path, expr.span), moved))
+    return list(scope.add_call(CallStep(body, values, path, use.span), moved))
 
 
-def apply_layer(
-    scope: Scope, layer: LayerValue, piped: list[Tensor], arguments: Sequence[s.Argument], expr: s.Expr
-) -> list[Tensor]:
+def apply_layer(scope: Scope, layer: LayerValue, application: Application) -> list[Tensor]:
     """Apply a shared layer: the same weights at every use. Raises E0309 where their shapes would differ."""
-    value, span = layer.block, expr.span
+    value, span = layer.block, application.span
     if value.statics is None:
         value = construct_block(scope, value, (), span)
-    inputs = bind_tensors(scope, value.block, piped, arguments, span)
-    body, moved = instantiate(scope, value, inputs, s.callee(expr).span, layer.path)
+    inputs = bind_tensors(scope, value.block, application.piped, application.arguments, span)
+    body, moved = instantiate(scope, value, inputs, application.callee_span, layer.path)
     use = scope.layers[layer.name]
     if use.body is None:
         use.body, use.span = body, span

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from netdsl import syntax as s
+from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import attribute_name, construct
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import OpValue, Static, Tensor, Value, is_bundle, is_number
@@ -16,27 +17,39 @@ from netdsl.types import DType
 
 
 def apply_op(
-    scope: Scope,
-    function: OpValue,
-    piped: list[Tensor],
-    arguments: Sequence[s.Argument],
-    span: Span,
-    label: s.Ident | None,
-    sole: bool,
-    called: bool,
-    values: Sequence[Value] | None = None,
+    scope: Scope, function: OpValue, use: Application, values: Sequence[Value] | None = None
 ) -> Value | list[Tensor]:
     """Apply an operator; without any tensor it stays a function with some arguments given.
 
     Args:
         values: The values of the arguments where they have been evaluated, which adds their operators.
     """
-    op = function.op
-    named: dict[s.Ident, tuple[Value, Span]] = {}
-    queue: list[tuple[Value, Span]] = [(tensor, span) for tensor in piped]
+    op, span = function.op, use.span
     if values is None:
-        values = [scope.evaluate(argument.value) for argument in arguments]
-    for argument, value in zip(arguments, values, strict=True):
+        values = [scope.evaluate(argument.value) for argument in use.arguments]
+    queue, named = _by_position_and_name(scope, op, use, values)
+    tensors, given = _sort_arguments(scope, op, queue, named, span)
+    attributes = {n: (v, at) for n, v, at in function.arguments} | given
+    if op.inputs and not any(isinstance(t, Tensor) for t in tensors):
+        if not use.called and not use.piped:
+            return function
+        if use.piped or any(t is not None for t in tensors):
+            scope.fail("E0405", f"`{op.name}` needs a tensor", span, help=f"write `x -> {op.name}`")
+        return OpValue(op, tuple((n, v, at) for n, (v, at) in attributes.items()))
+    inputs = _lift_all(scope, op, tensors, span)
+    first = next((t for t in inputs if t is not None), None)
+    constructed = construct(scope, op, attributes, first, span)
+    places = {name: at for name, (_, at) in attributes.items()}
+    return list(scope.add_op(constructed, inputs, span, use.label, use.sole, places=places))
+
+
+def _by_position_and_name(
+    scope: Scope, op: type[Op], use: Application, values: Sequence[Value]
+) -> tuple[list[tuple[Value, Span]], dict[s.Ident, tuple[Value, Span]]]:
+    """The values of an application in their order, and those given by name. Raises E0412."""
+    named: dict[s.Ident, tuple[Value, Span]] = {}
+    queue: list[tuple[Value, Span]] = [(tensor, use.span) for tensor in use.piped]
+    for argument, value in zip(use.arguments, values, strict=True):
         if argument.name is not None:
             if argument.name in named:
                 message = f"`{argument.name}` of `{op.name}` is given twice"
@@ -46,19 +59,7 @@ def apply_op(
             queue += [(tensor, argument.span) for tensor in value]
         else:
             queue.append((value, argument.value.span))
-    tensors, given = _sort_arguments(scope, op, queue, named, span)
-    attributes = {n: (v, at) for n, v, at in function.arguments} | given
-    if op.inputs and not any(isinstance(t, Tensor) for t in tensors):
-        if piped or not called or any(t is not None for t in tensors):
-            if not called and not piped:
-                return function
-            scope.fail("E0405", f"`{op.name}` needs a tensor", span, help=f"write `x -> {op.name}`")
-        return OpValue(op, tuple((n, v, at) for n, (v, at) in attributes.items()))
-    inputs = _lift_all(scope, op, tensors, span)
-    first = next((t for t in inputs if t is not None), None)
-    made = construct(scope, op, attributes, first, span)
-    places = {name: at for name, (_, at) in attributes.items()}
-    return list(scope.add_op(made, inputs, span, label, sole, places=places))
+    return queue, named
 
 
 def _sort_arguments(

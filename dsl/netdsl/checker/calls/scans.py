@@ -53,7 +53,9 @@ def run_scan(
         message = f"`{value.block.name}` gives a buffer a new value at every step, and a scan keeps none"
         scope.fail("E0224", message, s.callee(core.call).span, help=help)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
-    outputs = _add_scan(scope, body, cell, given, scanned, "reverse" in modifiers, core.span, path)
+    outputs = _add_scan(
+        scope, body, cell, given, scanned=scanned, reverse="reverse" in modifiers, span=core.span, path=path
+    )
     count = len(body.outputs) - len(cell.states)
     return list(outputs if "states" in modifiers else outputs[:count])
 
@@ -205,6 +207,7 @@ def _add_scan(
     body: Body,
     cell: Cell,
     given: _Given,
+    *,
     scanned: Sequence[bool],
     reverse: bool,
     span: Span,

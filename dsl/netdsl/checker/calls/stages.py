@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from netdsl import syntax as s
 from netdsl.checker.calls import scans
+from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply, call_with, snake
 from netdsl.checker.context.scope import Scope, evaluates, runs
 from netdsl.checker.context.values import (
@@ -77,7 +78,7 @@ def _labelled(scope: Scope, stage: s.Stage, sole: bool, auto: str | None) -> Ite
 
 
 def _inside(stage: s.Stage) -> s.Stage:
-    """The stage without its own label, repetition and condition, which have been seen to."""
+    """The stage without its own label, repetition and condition, which are already applied."""
     return s.Stage(stage.span, None, stage.core, None, None)
 
 
@@ -135,7 +136,7 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
     scope.layers[name] = LayerUse()
     with scope.nodes.repeated(count, stage.span) as passed:
         for _ in range(count):
-            result = apply(scope, layer, piped, (), stage.core.call, None, False)
+            result = apply(scope, layer, Application(stage.core.call, piped))
             piped = result if isinstance(result, list) else piped
             passed()
     return piped

@@ -1,4 +1,4 @@
-"""What each kind of expression is worth. Static parts become numbers; tensor parts become steps."""
+"""Evaluates each kind of expression. Static parts become numbers; tensor parts become steps."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ and how many there are. Statistics of batches are added up, and the metric is ma
 from __future__ import annotations
 
 from netdsl import syntax as s
+from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply_block, construct_function
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, Tensor, Value, simplify
@@ -26,7 +27,7 @@ def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Value]:
         return MEAN, {}, scope.evaluate(expr)
     assert isinstance(expr, s.Call) and isinstance(expr.function, s.Name)
     made, tensors, named = construct_function(scope, block, [], expr)
-    (statistics,) = apply_block(scope, made, tensors, named, expr, None)
+    (statistics,) = apply_block(scope, made, Application(expr, tensors, named))
     given = {name: simplify(value) for name, value, _ in made.statics or ()}
     arguments = {name: value for name, value in given.items() if isinstance(value, (int, float, str))}
     return expr.function.text, arguments, statistics

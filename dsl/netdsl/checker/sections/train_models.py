@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from netdsl import syntax as s
+from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply_layer, construct_block
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Binding, BlockValue, LayerUse, LayerValue
@@ -150,6 +151,6 @@ class _Models:
         scope = self.scope
         layer = self.layers[model.name]
         piped = [scope.names[slot.name].value for slot in model.body.inputs]
-        results = apply_layer(scope, layer, piped, (), s.Name(at, model.name))
+        results = apply_layer(scope, layer, Application(s.Name(at, model.name), piped))
         for slot, value in zip(model.body.outputs, results, strict=True):
             scope.bind(slot.name, value, slot.span, "input")

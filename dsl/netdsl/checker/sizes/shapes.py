@@ -70,7 +70,7 @@ def sizes_of(scope: Scope, elements: Sequence[s.Expr]) -> list[Dim]:
                 scope.fail("E0305", f"a size cannot be negative, and this is {size}", element.span)
     if len(sizes) > MAX_RANK:
         scope.fail(
-            "E0606", f"a tensor has {len(sizes)} axes here, and the limit is {MAX_RANK}", elements[0].span
+            "E0606", f"a tensor has {len(sizes)} axes here, but the limit is {MAX_RANK}", elements[0].span
         )
     return sizes
 
@@ -214,7 +214,7 @@ def _match_size(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: 
     size = tensor.type.shape[axis]
     unbound = _unbound(scope, element)
     if len(unbound) == 1:
-        _solve(scope, element, unbound[0], size, tensor, what, at)
+        _solve(scope, element, unbound[0], size, tensor=tensor, what=what, at=at)
         return
     (expected,) = sizes_of(scope, [element])
     if expected == size:
@@ -238,7 +238,7 @@ def _size_help(expected: Dim, size: Dim) -> str | None:
 
 
 def _solve(
-    scope: Scope, element: s.Expr, unknown: s.Name, size: Dim, tensor: Tensor, what: str, at: Span
+    scope: Scope, element: s.Expr, unknown: s.Name, size: Dim, *, tensor: Tensor, what: str, at: Span
 ) -> None:
     """Bind the one unknown of an expression such as `2*n` or `heads*dh`."""
     probe = "?" + unknown.text

@@ -1,0 +1,41 @@
+"""An application: what a block, a layer or an operator is applied to, and under which label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netdsl import syntax as s
+from netdsl.checker.context.values import Tensor
+from netdsl.source import Span
+
+
+@dataclass(frozen=True)
+class Application:
+    """One application in the text.
+
+    Attributes:
+        expr: The expression that is applied, with its arguments where it is a call.
+        piped: The tensors that come by the arrow.
+        arguments: The arguments that are left for the application.
+        label: The label given in the text.
+        sole: Whether it is the only stage of a loop's body, and so takes the loop's own label path.
+        called: Whether the text has parentheses, so that an operator without tensors is an error or a
+            function with some arguments given.
+    """
+
+    expr: s.Expr
+    piped: list[Tensor]
+    arguments: Sequence[s.Argument] = ()
+    label: s.Ident | None = None
+    sole: bool = False
+    called: bool = False
+
+    @property
+    def span(self) -> Span:
+        return self.expr.span
+
+    @property
+    def callee_span(self) -> Span:
+        """Where the text names what is applied."""
+        return s.callee(self.expr).span

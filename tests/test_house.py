@@ -1,0 +1,95 @@
+"""The measures of the code: how long a function and a file may be, how many arguments and neighbours."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+MAX_POSITIONAL = 6
+MAX_FILES_IN_FOLDER = 16
+FILES = sorted(path for package in ("dsl", "runtime") for path in (ROOT / package).rglob("*.py"))
+
+ALLOWED = {
+    "dsl/netdsl/ops/attention/attention_gradient.py:forward",
+    "dsl/netdsl/ops/attention/attention.py:gradient",
+    "dsl/netdsl/ops/norm/norm.py:gradient_over",
+    "dsl/netdsl/ops/norm/norm.py:gradient",
+    "runtime/netruntime/generation/generate.py:generate",
+    "runtime/netruntime/generation/generate.py:_sample",
+    "runtime/netruntime/train/api.py:fit",
+    "runtime/netruntime/train/api.py:evaluate",
+    "runtime/netruntime/train/phase.py:update",
+    "runtime/netruntime/train/records/facts.py:facts_of",
+    "runtime/netruntime/train/update/optimizers/base.py:update",
+    "runtime/netruntime/train/update/optimizers/base.py:update_all",
+    "runtime/netruntime/train/update/optimizers/adam.py:update_all",
+    "runtime/netruntime/train/update/optimizers/adam.py:direction",
+    "runtime/netruntime/cli/show/command.py:show",
+    "runtime/netruntime/charts/image_grid.py:draw_image_grid",
+    "runtime/netruntime/readers",
+}
+"""Functions and folders that are too large today; the list only becomes shorter."""
+
+
+def functions(tree: ast.AST, in_class: bool = False) -> Iterator[tuple[ast.FunctionDef, bool]]:
+    """Every function with whether its first argument is `self` or `cls`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+            yield node, in_class and not static
+        yield from functions(node, isinstance(node, ast.ClassDef))
+
+
+def excesses(source: str) -> dict[str, str]:
+    """What is too large in a file, by the name of the function."""
+    found = {}
+    for function, is_method in functions(ast.parse(source)):
+        positional = len(function.args.posonlyargs) + len(function.args.args) - is_method
+        lines = (function.end_lineno or 0) - function.lineno + 1
+        if positional > MAX_POSITIONAL:
+            found[function.name] = f"{positional} positional arguments"
+        elif lines > MAX_FUNCTION_LINES:
+            found[function.name] = f"{lines} lines"
+    return found
+
+
+def all_excesses() -> dict[str, str]:
+    found = {}
+    for path in FILES:
+        name = path.relative_to(ROOT).as_posix()
+        source = path.read_text()
+        found |= {f"{name}:{function}": text for function, text in excesses(source).items()}
+        if len(source.splitlines()) > MAX_FILE_LINES:
+            found[name] = f"{len(source.splitlines())} lines"
+    for folder in {path.parent for path in FILES}:
+        count = sum(path.parent == folder for path in FILES)
+        if count > MAX_FILES_IN_FOLDER:
+            found[folder.relative_to(ROOT).as_posix()] = f"{count} files"
+    return found
+
+
+def test_nothing_is_too_large() -> None:
+    found = all_excesses()
+    assert {name: text for name, text in found.items() if name not in ALLOWED} == {}
+    assert sorted(ALLOWED - found.keys()) == [], "these are small enough now: remove them from ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f(a, b, c, d, e, g): ...", {}),
+        ("def f(a, b, c, d, e, g, h): ...", {"f": "7 positional arguments"}),
+        ("def f(a, b, c, *, d, e, g, h): ...", {}),
+        ("class A:\n  def f(self, a, b, c, d, e, g): ...", {}),
+        ("class A:\n  @staticmethod\n  def f(a, b, c, d, e, g, h): ...", {"f": "7 positional arguments"}),
+        ("def f():\n" + "  x = 1\n" * 40, {"f": "41 lines"}),
+    ],
+)
+def test_measures(source: str, expected: dict[str, str]) -> None:
+    assert excesses(source) == expected
