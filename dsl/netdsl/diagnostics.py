@@ -93,7 +93,7 @@ def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     if len(found) <= MAX_ERRORS:
         return list(found)
     message = f"more than {MAX_ERRORS} errors; the others are not listed"
-    return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="mend the first ones and check again")]
+    return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="fix the first ones and check again")]
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:

@@ -83,7 +83,7 @@ class _Loader:
             route = " -> ".join(p.name for p in [*self.stack[self.stack.index(path) :], path])
             raise error(
                 "E0612",
-                f"this import goes round in a circle: {route}",
+                f"circular import: {route}",
                 item.span,
                 help="move what both need into a third file",
             )

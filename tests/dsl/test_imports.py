@@ -24,7 +24,7 @@ def complaint(folder: Path, **files: str) -> NetError:
 def test_two_files_that_import_each_other(tmp_path: Path) -> None:
     found = complaint(tmp_path, main='import "a.net"', a='import "b.net"', b='import "a.net"')
     assert found.code == "E0612"
-    assert "this import goes round in a circle: a.net -> b.net -> a.net" in str(found)
+    assert "circular import: a.net -> b.net -> a.net" in str(found)
     assert "--> b.net:2:1" in str(found)
 
 

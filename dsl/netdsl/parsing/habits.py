@@ -82,7 +82,7 @@ def _statement_word(place: Place) -> Diagnostic | None:
         return None
     if word in ("var", "val", "auto"):
         help = f"write `{token} = ...` for a tensor, `let {token} = ...` for a size"
-        return place.report("E0107", f"`{word}` is no word of the language", help=help)
+        return place.report("E0107", f"`{word}` is not a keyword", help=help)
     near = suggest(str(word), STATEMENT_WORDS)
     if near is None:
         return place.report("E0107", f"a `=` is missing between `{word}` and `{token}`")
@@ -109,7 +109,7 @@ def _elif(place: Place) -> Diagnostic | None:
     if place.token not in ("elif", "elsif", "elseif") or "ELSE" not in place.accepts:
         return None
     help = "choose among several with `a if p else b if q else c`"
-    return place.report("E0107", f"`{place.token}` is no word of the language", help=help)
+    return place.report("E0107", f"`{place.token}` is not a keyword", help=help)
 
 
 def _other_arrows(place: Place) -> Diagnostic | None:
@@ -122,13 +122,13 @@ def _other_arrows(place: Place) -> Diagnostic | None:
         return place.report("E0107", "`=>` cannot stand here", help=help)
     joined = after.start_pos == token.end_pos
     if token == "<" and after.type == "MINUS" and joined:
-        return place.report("E0107", "`<-` is no sign of the language", help="give a value with `=`")
+        return place.report("E0107", "`<-` is not an operator in .net files", help="give a value with `=`")
     if token.type == "VBAR" and joined and after.type in ("VBAR", "COMPARE"):
         help = "write `or`" if after.type == "VBAR" else "the arrow of a pipeline is `->`"
-        return place.report("E0107", f"`|{after[0]}` is no sign of the language", help=help)
+        return place.report("E0107", f"`|{after[0]}` is not an operator in .net files", help=help)
     if token.type in ("PLUS", "MINUS", "STAR", "SLASH", "AT") and after.type == "EQUAL" and joined:
         help = f"a name has one value: write `{place.previous}2 = {place.previous} {token} ...`"
-        return place.report("E0107", f"`{token}=` is no sign of the language", help=help)
+        return place.report("E0107", f"`{token}=` is not an operator in .net files", help=help)
     return None
 
 
@@ -167,7 +167,7 @@ def _lambda(place: Place) -> Diagnostic | None:
         return None
     label = (Label(span_of(place.source, place.previous)),)
     help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
-    return Diagnostic("E0107", "there are no functions without a name", label, help)
+    return Diagnostic("E0107", "there are no anonymous functions (lambda)", label, help)
 
 
 def _dictionary(place: Place) -> Diagnostic | None:
