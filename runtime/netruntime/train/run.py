@@ -24,8 +24,8 @@ from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.initial_weights import first_weights
+from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import Loop
-from netruntime.train.records.jsonl import MetricsLog
 from netruntime.train.rows import only_classes, open_rows
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer

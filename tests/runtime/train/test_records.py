@@ -16,8 +16,8 @@ import pytest
 
 from netruntime.errors import MissingExtraError, TrainingError
 from netruntime.train.events import EpochEvent, StepEvent
-from netruntime.train.records.jsonl import MetricsLog, read_log
-from netruntime.train.records.tensorboard import TensorBoardLog
+from netruntime.train.logs.jsonl import MetricsLog, read_log
+from netruntime.train.logs.tensorboard import TensorBoardLog
 
 
 def step_event(step: int, epoch: int = 0, loss: float = 0.5, **metrics: Any) -> StepEvent:

@@ -13,7 +13,7 @@ from netruntime.cli.common.output import note, print_json
 from netruntime.cli.common.sources import open_source, weights_for
 from netruntime.data import DataOptions
 from netruntime.train.api import evaluate
-from netruntime.train.records.jsonl import plain
+from netruntime.train.logs.jsonl import plain
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from netruntime.cli.common.sources import open_source
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, Watcher
+from netruntime.train.logs.jsonl import plain
+from netruntime.train.logs.tensorboard import TensorBoardLog
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.records.facts import Provenance
 from netruntime.train.records.finish import finish
-from netruntime.train.records.jsonl import plain
-from netruntime.train.records.tensorboard import TensorBoardLog
 from netruntime.train.run import BEST, LAST, Run, TrainRequest, prepare
 
 RUNS = Path("runs")

@@ -12,7 +12,7 @@ import numpy as np
 from netruntime.charts import Chart, Series, line_charts
 from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint.writing import writing
-from netruntime.train.records.jsonl import read_log
+from netruntime.train.logs.jsonl import read_log
 
 TRAINING, VALIDATION = "training", "validation"
 SMOOTH = 40

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from netruntime.train.checkpoint import save_weights
 from netruntime.train.checkpoint.writing import write_text, writing
+from netruntime.train.logs.jsonl import read_log
 from netruntime.train.records.card import card_text
 from netruntime.train.records.curves import write_curves
 from netruntime.train.records.facts import Provenance, facts_of
-from netruntime.train.records.jsonl import read_log
 from netruntime.train.run import LAST, Run
 
 CURVES, CARD = "curves.svg", "card.md"

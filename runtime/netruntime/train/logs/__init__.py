@@ -1,0 +1,1 @@
+"""Logs written while a run trains."""
