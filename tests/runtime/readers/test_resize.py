@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -38,3 +40,19 @@ def test_crop_fills_the_whole() -> None:
     square = resize_pictures(PICTURE, 9, 9, "crop")
     np.testing.assert_allclose(square, PICTURE[..., 2:11], atol=1e-6)
     assert ImageOps.fit(Image.fromarray(PICTURE[0, 0]), (9, 9)).size == (9, 9)
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (40, 150), (31, 9), (150, 20)])
+@pytest.mark.parametrize("how", ["stretch", "crop"])
+def test_large_pictures(height: int, width: int, how: Any) -> None:
+    large = np.random.default_rng(1).integers(0, 256, (2, 3, 120, 90), np.uint8)
+    ours = resize_pictures(large, height, width, how)
+    assert ours.dtype == np.float32
+    if how == "stretch":
+        theirs = Image.fromarray(large[1, 2].astype(np.float32)).resize(
+            (width, height), Image.Resampling.BILINEAR
+        )
+        np.testing.assert_allclose(ours[1, 2], np.asarray(theirs), rtol=1e-5)
+    np.testing.assert_array_equal(resize_pictures(large[1:], height, width, how)[0], ours[1])
+    last = np.ascontiguousarray(large.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(resize_pictures(last, height, width, how), ours)
