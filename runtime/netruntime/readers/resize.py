@@ -13,8 +13,8 @@ import numpy as np
 from netruntime.files.arrays import Array
 from netruntime.readers.options import Resize
 
-BAND = 32
-"""So many rows or columns are made at a time, from those that matter to them: the others weigh nothing."""
+DENSE = 64 * 64
+"""Weights of up to this size are applied as one matrix; of larger ones only those that are not 0."""
 
 
 def resize_pictures(pictures: Array, height: int, width: int, how: Resize) -> Array:
@@ -34,24 +34,24 @@ def resize_pictures(pictures: Array, height: int, width: int, how: Resize) -> Ar
 
 def _stretched(planes: Array, height: int, width: int) -> Array:
     rows, columns = triangle_weights(planes.shape[-2], height), triangle_weights(planes.shape[-1], width)
-    tall = np.empty((*planes.shape[:-2], height, planes.shape[-1]), np.float32)
-    for start in range(0, height, BAND):
-        weights, used = _band(rows, start)
-        band = np.ascontiguousarray(planes[..., used, :], np.float32)
-        np.matmul(weights, band, out=tall[..., start : start + BAND, :])
-    result = np.empty((*planes.shape[:-2], height, width), np.float32)
-    for start in range(0, width, BAND):
-        weights, used = _band(columns, start)
-        result[..., start : start + BAND] = tall[..., used] @ weights.T
+    if max(rows.size, columns.size) > DENSE:
+        return _weighted(_weighted(np.ascontiguousarray(planes), rows, -2), columns, -1)
+    result: Array = rows @ np.ascontiguousarray(planes, np.float32) @ columns.T
     return result
 
 
-def _band(weights: Array, start: int) -> tuple[Array, slice]:
-    """The weights of `BAND` new places, and the old places that these are made from."""
-    mine = weights[start : start + BAND]
-    places = np.flatnonzero(mine.any(axis=0))
-    used = slice(int(places[0]), int(places[-1]) + 1)
-    return mine[:, used], used
+def _weighted(planes: Array, weights: Array, axis: int) -> Array:
+    """The weighted sums along an axis: each new place is made from a few neighbouring old ones."""
+    count = int((weights != 0).sum(axis=1).max())
+    first = np.minimum((weights != 0).argmax(axis=1), weights.shape[1] - count)
+    shape = (-1, 1) if axis == -2 else (-1,)
+    new = list(planes.shape)
+    new[axis] = len(weights)
+    result = np.zeros(new, np.float32)
+    for n in range(count):
+        factors = np.take_along_axis(weights, first[:, None] + n, axis=1)
+        result += np.take(planes, first + n, axis=axis) * factors.reshape(shape)
+    return result
 
 
 def _centred(planes: Array, height: int, width: int) -> Array:
