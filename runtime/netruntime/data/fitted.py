@@ -16,7 +16,7 @@ from netruntime.files.arrays import Array, CastError, cast
 from netruntime.readers.fitting import refuse_values
 from netruntime.readers.options import IGNORED_LABEL, DataOptions
 from netruntime.readers.table import ColumnInfo, Table, Values
-from netruntime.readers.text import TOO_LONG
+from netruntime.readers.text import TOO_LONG, padding_id
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class FittedDataset:
     def ready(self) -> frozenset[str]:
         held = self.table.ready
         return frozenset(n for n, b in self.match.bound.items() if held.issuperset(b.columns))
+
+    @cached_property
+    def pad(self) -> int:
+        """The id behind shorter sequences."""
+        return padding_id(self.options)
 
     @property
     def overlap(self) -> int | None:
@@ -116,7 +121,7 @@ class FittedDataset:
             if isinstance(rows, np.ndarray):
                 values = bound.fit.apply(rows)
             else:
-                pad = IGNORED_LABEL if name in self.labels else self.options.pad if dtype.is_int else 0
+                pad = IGNORED_LABEL if name in self.labels else self.pad if dtype.is_int else 0
                 values = pad_rows(self._cut(name, rows, indices, widths[name]), widths[name], pad, dtype)
         except CastError as lost:
             row, first = _first_lost(bound, rows, lost)

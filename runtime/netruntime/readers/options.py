@@ -37,11 +37,12 @@ class DataOptions:
     `label_names` are the inputs that are labels (those of a `train` section); by default those called
     `label`, `target`, `next`, `tag`, `class` or `y`, their plurals, or ending in `_label` and so on.
 
-    Sequences: rows longer than `max_length` are refused, or cut to it where `cut` is set. `pad` fills the ids
-    of shorter ones. Text is read as characters of `vocabulary` (by default those of the text, sorted), or as
-    tokens of the `tokenizer` (the path of a `tokenizer.json`), in windows of `window` ids that begin every
-    `stride` (by default `window`). `begin` and `end` are the ids that translations begin and end with; by
-    default they are the tokenizer's own, or 1 and 2 where words are numbered by the data itself.
+    Sequences: rows longer than `max_length` are refused, or cut to it where `cut` is set. `pad` fills the
+    ids of shorter ones; by default it is the tokenizer's padding token, or 0. Text is read as characters
+    of `vocabulary` (by default those of the text, sorted), or as tokens of the `tokenizer` (the path of a
+    `tokenizer.json`), in windows of `window` ids that begin every `stride` (by default `window`). `begin`
+    and `end` are the ids that translations begin and end with; by default they are the tokenizer's own,
+    or 1 and 2 where words are numbered by the data itself.
 
     `sizes` gives free symbols of the inputs their values. `allow_nonfinite` lets NaN and infinity pass.
     """
@@ -54,7 +55,7 @@ class DataOptions:
     strict: bool = False
     max_length: int | None = None
     cut: bool = False
-    pad: int = 0
+    pad: int | None = None
     vocabulary: tuple[str, ...] | None = None
     tokenizer: str | os.PathLike[str] | None = None
     window: int | None = None

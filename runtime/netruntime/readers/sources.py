@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from netdsl.diagnostics import suggest
@@ -81,7 +82,7 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
     if suffix in (".npy", ".npz"):
         return read_array_file(path)
     if suffix == ".parquet":
-        return read_parquet(path, options)
+        return read_parquet(path, _with_limit(options, wanted))
     if suffix == ".json":
         return read_json_table(path, wanted)
     if suffix == ".bin":
@@ -89,7 +90,7 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
     if suffix in (".tsv", ".txt") and _wants_translation(wanted):
         return read_parallel([path], options)
     if suffix in (".csv", ".tsv"):
-        return read_csv_table(path, options)
+        return read_csv_table(path, _with_limit(options, wanted))
     if suffix in (".txt", ".md"):
         return read_language(path, wanted, options)
     raise DataInputError.make("E0803", f"{shown(path)} is not a kind of data that netdsl reads", help=KINDS)
@@ -205,6 +206,17 @@ def _wants_translation(wanted: Wanted) -> bool:
     """Whether the inputs are those of a translation: `src` and `tgt`, or three sequences of ids."""
     found = [spec.name for spec in wanted if spec.type.rank == 2 and spec.type.dtype.is_int]
     return len(found) >= 3 or {"src", "tgt"} <= set(found)
+
+
+def _with_limit(options: DataOptions, wanted: Wanted) -> DataOptions:
+    """The options with the length of the one input of token ids, where it is fixed and nothing else is said.
+
+    The tokenizer then cuts sentences itself, and keeps its closing token.
+    """
+    ids = [spec.type.shape[1] for spec in wanted if spec.type.rank == 2 and spec.type.dtype.is_int]
+    if options.max_length is not None or len(ids) != 1 or not ids[0].is_fixed:
+        return options
+    return replace(options, max_length=ids[0].value)
 
 
 def _is_table(path: Path) -> bool:

@@ -14,6 +14,7 @@ from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.formats.opening import read_text_file
 from netruntime.readers.input_spec import InputSpec, TextOptions
+from netruntime.readers.options import DataOptions
 
 TOO_LONG = "cut longer sequences (`--cut`), or leave them out of the data"
 
@@ -114,17 +115,31 @@ def _set_limit(tokenizer: Any, limit: int) -> None:
 def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: TextOptions) -> int:
     if options.pad_id is not None:
         return options.pad_id
-    if padding:
-        return int(padding["pad_id"])
-    for token in _USUAL_PADDING:
-        number = tokenizer.token_to_id(token)
-        if number is not None:
-            return int(number)
+    number = _own_padding(tokenizer, padding)
+    if number is not None:
+        return number
     raise DataInputError.make(
         "E0816",
         "the sentences are of different lengths, and the tokenizer has no padding token",
         help="give the number of the token to pad with, or one sentence at a time",
     )
+
+
+def padding_id(options: DataOptions) -> int:
+    """The id that fills shorter sequences: that of the options, the tokenizer's own, or 0."""
+    if options.pad is not None or options.tokenizer is None:
+        return options.pad or 0
+    tokenizer = load_tokenizer(options.tokenizer)
+    number = _own_padding(tokenizer, tokenizer.padding)
+    return 0 if number is None else number
+
+
+def _own_padding(tokenizer: Any, padding: Mapping[str, Any] | None) -> int | None:
+    """The tokenizer's padding token; `padding` is what it says of itself."""
+    if padding:
+        return int(padding["pad_id"])
+    numbers = (tokenizer.token_to_id(token) for token in _USUAL_PADDING)
+    return next((int(number) for number in numbers if number is not None), None)
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int, pad: int) -> Tokens:

@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 
 from netdsl.dims import symbol
 from netdsl.types import tensor
+from netruntime.data import DataOptions, open_data
 from netruntime.errors import DataInputError, MissingExtraError
 from netruntime.readers.input_spec import InputOptions, InputSpec, TextOptions
 from netruntime.readers.inputs import read_input
@@ -144,3 +145,28 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingExtraError, match=r"pip install netdsl\[text\]$"):
         tokenize(["the"], TextOptions(path))
+
+
+def test_rows_and_inputs_get_the_same_ids(tmp_path: Path) -> None:
+    """Cut to a fixed length with the closing token kept, padded with the tokenizer's own token."""
+    path = tokenizer_file(tmp_path, "[PAD]", special=True)
+    sentences = ["the cat sat on mat", "mat"]
+    (tmp_path / "x.txt").write_text("".join(f"{text}\n" for text in sentences))
+    (tmp_path / "x.csv").write_text("tokens\n" + "".join(f"{text}\n" for text in sentences))
+    wanted = InputSpec("tokens", tensor("i64", B, 4))
+    options = DataOptions(tokenizer=path, cut=True)
+    given = read_input(str(tmp_path / "x.txt"), wanted, InputOptions.of(options))
+    rows = open_data(tmp_path / "x.csv", {"tokens": wanted.type}, options).rows([0, 1])["tokens"]
+    assert given.tolist() == rows.tolist() == [[1, 3, 4, 2], [1, 7, 2, 8]]
+
+
+def test_long_text_is_refused_alike(tmp_path: Path) -> None:
+    path = tokenizer_file(tmp_path, "[PAD]", special=True)
+    (tmp_path / "x.csv").write_text("tokens\nthe cat sat on mat\n")
+    wanted = InputSpec("tokens", tensor("i64", B, 4))
+    options = DataOptions(tokenizer=path, max_length=4)
+    for refused in (
+        refusal(read_input, "text:the cat sat on mat", wanted, InputOptions.of(options)),
+        refusal(open_data, tmp_path / "x.csv", {"tokens": IDS.type}, options),
+    ):
+        assert refused[0] == "E0840" and "is a sequence of 7, and 4 is the maximum" in refused[1]

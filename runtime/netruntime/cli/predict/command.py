@@ -16,7 +16,7 @@ import numpy as np
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import note, plural, print_json
-from netruntime.cli.common.sources import open_checked, pick_model, weights_for
+from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
 from netruntime.cli.run.results import nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs, write_bytes
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
@@ -97,6 +97,7 @@ def _spare_inputs(options: PredictOptions, weights: str | None) -> None:
 def _open(options: PredictOptions) -> tuple[Network, str | None]:
     checked = open_checked(options.file, options.settings)
     model = pick_model(checked, options.model_name)
+    check_size_names(model, options.reading.get("sizes", {}))
     weights = weights_for(options.file, options.weights)
     device = open_device(options.device)
     store = open_weights(build(model), weights, checked.weights, options.names, options.seed)

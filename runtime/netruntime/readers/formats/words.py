@@ -9,7 +9,6 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.input_spec import TextOptions
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import ArrayColumn, Column, RaggedColumn
 from netruntime.readers.text import load_tokenizer
@@ -58,7 +57,7 @@ class WordColumn(ArrayColumn):
 
 
 def _token_column(texts: Sequence[str], source: str, options: DataOptions) -> Column:
-    tokenizer = load_tokenizer(TextOptions(options.tokenizer).tokenizer)
+    tokenizer = load_tokenizer(options.tokenizer)
     tokenizer.no_padding()
     if options.max_length is not None and options.cut:
         tokenizer.enable_truncation(options.max_length)
