@@ -67,3 +67,23 @@ def test_an_empty_class_and_a_picture_that_is_none(photos: Path) -> None:
     (photos / "eel").rmdir()
     (photos / "cat" / "10.png").write_bytes(b"nothing")
     assert "cat/10.png" in fails("E0810", photos)
+
+
+def test_pictures_of_different_sizes_where_the_input_leaves_them_free(photos: Path) -> None:
+    Image.new("L", (8, 6), 90).save(photos / "cat" / "99.png")
+    want = wants(image="f32[B, 1, H, W]", label="i32[B]")
+    with pytest.raises(DataInputError, match=r"E0818.*10.png` is u8\[1, 4, 4\] and .*99.png` u8\[1, 6, 8\]"):
+        open_data(photos, want).rows(range(4))
+    sized = open_data(photos, want, DataOptions(sizes={"H": 5, "W": 3}))
+    assert sized.rows(range(4))["image"].shape == (4, 1, 5, 3)
+    first = open_data(photos, want, DataOptions(resize="stretch"))
+    assert first.rows(range(4))["image"].shape == (4, 1, 4, 4)
+
+
+def test_a_pattern_and_single_pictures(photos: Path) -> None:
+    want = wants(image="f32[B, 1, 4, 4]")
+    for spec in (str(photos / "*" / "*.png"), [str(p) for p in sorted(photos.glob("*/[0-9]*.png"))]):
+        rows = open_data(spec, want, DataOptions(scale=1)).rows(range(3))["image"]
+        np.testing.assert_array_equal(rows[:, 0, 0, 0], [10, 20, 30])
+    with pytest.raises(DataInputError, match=r"E0817.*no data files match"):
+        open_data(str(photos / "*.gif"), want)
