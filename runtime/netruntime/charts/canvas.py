@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from netruntime.files.arrays import Array
+
 Anchor = Literal["start", "middle", "end"]
 
 

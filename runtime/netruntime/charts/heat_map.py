@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from netruntime.charts.canvas import Canvas, Caption, Rect
 from netruntime.charts.saving import save
 from netruntime.draw.style import shorten, text_width
+from netruntime.files.arrays import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MARGIN, TEXT, TITLE = 14.0, 11.0, 14.0
 LONGEST_LABEL = 160.0
 FAINTEST, STRONGEST = 0.05, 0.9

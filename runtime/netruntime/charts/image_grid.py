@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from netruntime.charts.canvas import Bitmap, Canvas, Caption
 from netruntime.charts.saving import save
 from netruntime.draw.style import shorten
+from netruntime.files.arrays import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MARGIN, GAP, TEXT, TITLE = 14.0, 6.0, 10.0, 14.0
 SMALLEST = 56.0
 """Images are enlarged by a whole factor to at least this width."""

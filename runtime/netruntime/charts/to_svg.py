@@ -6,15 +6,13 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from netruntime.charts.canvas import Bitmap, Canvas, Caption, Dot, Mark, Polyline, Rect
 from netruntime.charts.colours import LIGHT, chart_css
 from netruntime.draw.texts import xml_text
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from netruntime.files.arrays import Array
 
 
 def to_svg(canvas: Canvas) -> str:

@@ -11,9 +11,7 @@ import numpy as np
 
 from netdsl.model import Init
 from netdsl.types import TensorType
-from netruntime.files.arrays import numpy_dtype
-
-Array = np.ndarray[Any, Any]
+from netruntime.files.arrays import Array, numpy_dtype
 
 
 def initial_value(path: str, init: Init, type_: TensorType, seed: int) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from netdsl.source import Span
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
-
-Array = np.ndarray[Any, Any]
+from netruntime.files.arrays import Array
 
 FALSE, APART = "E0880", "E0881"
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from netdsl.graph import Graph
 from netdsl.model import TRAIN_PATH, Parameter
 from netdsl.syntax import Weights
@@ -18,13 +16,13 @@ from netdsl.types import TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.initial import initial_value
 from netruntime.errors import WeightsError
+from netruntime.files.arrays import Array
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
 from netruntime.weight_files.renamed import read_renamed, write_renamed
 from netruntime.weight_files.weight_file import WeightArrays, WeightFile
 from netruntime.weight_files.weights import read_weights, write_weights
 
-Array = np.ndarray[Any, Any]
 Given = str | PathLike[str] | Mapping[str, Any]
 
 

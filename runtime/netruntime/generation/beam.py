@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from netruntime.generation.sampling import Array, ban, check_logits, log_softmax, penalise_repeats
+from netruntime.files.arrays import Array
+from netruntime.generation.sampling import ban, check_logits, log_softmax, penalise_repeats
 
 
 class NextTokenModel(Protocol):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from netruntime.errors import GenerationError
+from netruntime.files.arrays import Array
 from netruntime.generation.roles import Roles
-from netruntime.generation.sampling import Array, Sampling
+from netruntime.generation.sampling import Sampling
 
 MAX_LENGTH_PENALTY = 20
 """Beyond this, length alone decides, and its power overflows."""

@@ -10,10 +10,9 @@ import numpy as np
 from netdsl.types import DType
 from netruntime.engine.network import Network
 from netruntime.errors import GenerationError, shown
+from netruntime.files.arrays import Array
 from netruntime.generation.incremental import Stepper, UnsupportedError, open_stepper
 from netruntime.generation.roles import Roles, lengths_over
-
-Array = np.ndarray[Any, Any]
 
 
 class Decoder:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netruntime.engine.network import Network
+from netruntime.files.arrays import Array
 from netruntime.generation.beam import BeamSearch, beam_search
 from netruntime.generation.checks import (
     check_counts,
@@ -22,7 +23,6 @@ from netruntime.generation.checks import (
 from netruntime.generation.decoder import Decoder, complete_given
 from netruntime.generation.roles import find_roles
 from netruntime.generation.sampling import (
-    Array,
     Sampling,
     ban,
     check_logits,

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from netruntime.errors import GenerationError
-
-Array = np.ndarray[Any, Any]
+from netruntime.files.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from netruntime.errors import GenerationError
-from netruntime.generation.decoder import Array, Decoder
+from netruntime.files.arrays import Array
+from netruntime.generation.decoder import Decoder
 
 LENGTH = 6
 """How many tokens are tested."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
@@ -14,12 +11,11 @@ from netdsl.types import TensorType
 from netruntime.engine.initial import initial_value
 from netruntime.engine.weights import Given, choose_map, name_map
 from netruntime.errors import WeightsError
+from netruntime.files.arrays import Array
 from netruntime.train.trainer import all_parameters
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.renamed import read_renamed
 from netruntime.weight_files.weights import read_weights
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from netdsl.model import MetricSpec, Phase
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.metrics import MEAN, METRICS, Finish
 from netdsl.recipes.runs import Mode
-
-Array = Any
 
 
 def finish(spec: MetricSpec, statistics: Array) -> float | Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 from netdsl.graph import build
 from netdsl.model import Call, Phase
+from netdsl.ops.contract.base import Array
 from netdsl.recipes import DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE, SectionSettings
 from netdsl.source import Span
 from netruntime.engine.backends import Device
@@ -22,8 +23,6 @@ from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.train.update.optimizers import make_optimizer
 from netruntime.train.update.regularisers import make_regularisers, regularise
 from netruntime.train.update.schedules import make_schedule
-
-Array = Any
 
 
 @dataclass(frozen=True)

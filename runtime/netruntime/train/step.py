@@ -8,6 +8,7 @@ from typing import Any
 
 from netdsl.graph import Graph, Port, build
 from netdsl.model import Parameter, Phase
+from netdsl.ops.contract.base import Array
 from netruntime.autodiff import differentiate
 from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
@@ -15,7 +16,6 @@ from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.errors import TrainingError
 
-Array = Any
 LOSS = "loss"
 
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from netdsl.model import Phase
 from netdsl.recipes.metrics import MEAN
+from netruntime.files.arrays import Array
 from netruntime.train.metrics import finish
 from netruntime.train.step import LOSS, Outcome
-
-Array = np.ndarray[Any, Any]
 
 
 class Totals:

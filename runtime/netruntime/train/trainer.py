@@ -10,6 +10,7 @@ import numpy as np
 
 from netdsl.graph import build
 from netdsl.model import Parameter, Phase
+from netdsl.ops.contract.base import Array
 from netdsl.types import TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.backends.memory import keep_freed_memory
@@ -20,7 +21,6 @@ from netruntime.train.phase import Length, PhaseTrainer, Update
 from netruntime.train.update.average import WeightAverage
 from netruntime.train.update.optimizer_state import OptimizerState
 
-Array = Any
 WEIGHTS, AVERAGE, OPTIMIZER = "weights", "average", "optimizer"
 
 

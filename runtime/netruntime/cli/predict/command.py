@@ -25,11 +25,11 @@ from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import DataInputError, shown
+from netruntime.files.arrays import Array
 
 WHOLE = (".npz", ".npy")
 """Kinds of files that hold each output as one array, `[N, ..]`."""
 KINDS = (*WHOLE, ".csv", ".jsonl")
-Array = np.ndarray[Any, Any]
 Rows = Sequence[Mapping[str, Array]]
 
 

@@ -18,11 +18,12 @@ from netruntime.cli.run.feeds import Feed, parse_feeds
 from netruntime.cli.run.progress import Progress
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
-from netruntime.cli.run.results import Array, TopClasses, read_labels, top_classes, with_classes
+from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
 from netruntime.cli.run.saving import Item, check_target, save_items, save_outputs
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
+from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputOptions
 from netruntime.readers.inputs import Note
 from netruntime.readers.options import DataOptions

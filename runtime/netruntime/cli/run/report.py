@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from netruntime.cli.common.output import json_number, plural, print_table
-from netruntime.cli.run.results import Array, Class, Summary, TopClasses, array_json, summarise
+from netruntime.cli.run.results import Class, Summary, TopClasses, array_json, summarise
+from netruntime.files.arrays import Array
 
 MAX_POSITIONS = 8
 """How many items of a batch a table of classes shows."""

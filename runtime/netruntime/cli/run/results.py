@@ -12,15 +12,13 @@ import numpy as np
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.output import json_number
 from netruntime.errors import DataInputError, shown
-from netruntime.files.arrays import info_of
+from netruntime.files.arrays import Array, info_of
 
 FIRST = 6
 """How many values a table shows."""
 
 MAX_JSON_VALUES = 10_000
 """Larger arrays are left out of JSON on standard output; `--save` has no such limit."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

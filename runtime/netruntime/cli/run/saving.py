@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from netruntime.cli.common.failures import file_error, usage_error
-from netruntime.cli.run.results import Array, nested, plain
+from netruntime.cli.run.results import nested, plain
 from netruntime.errors import shown
-from netruntime.files.arrays import info_of
+from netruntime.files.arrays import Array, info_of
 from netruntime.files.atomic import write_atomically
 from netruntime.files.numpy_files import write_npz
 

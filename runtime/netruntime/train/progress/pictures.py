@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from netruntime.files.arrays import Array
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 MANY = 25
 """With more classes than this, a matrix is shown as the pairs that are confused most."""

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import numpy as np
 
-from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+from netdsl.ops.contract.base import Array
+from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
 
 
 class GradientMean:

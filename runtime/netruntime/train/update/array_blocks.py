@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.ops.contract.base import Array
 from netdsl.ops.numerics.blocking import block_sizes, on_cpu
-
-Array = Any
-"""An array of NumPy or CuPy."""
 
 SMALL = 1e-20
 """Sums of squares in f32 below this may have lost some that were too small."""

@@ -7,9 +7,10 @@ from types import ModuleType
 
 import numpy as np
 
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.runs import AverageRecipe, AverageStart
 from netruntime.files.arrays import to_host
-from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
 from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, saved_count
 
 

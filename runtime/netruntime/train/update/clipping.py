@@ -11,9 +11,10 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.model import Call
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import ClipRecipe, NormClipRecipe, ValueClipRecipe
 from netdsl.source import Span
-from netruntime.train.update.array_blocks import Array, norm
+from netruntime.train.update.array_blocks import norm
 from netruntime.train.update.building import build
 from netruntime.train.update.groups import match_labels
 

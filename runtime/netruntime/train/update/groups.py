@@ -8,10 +8,10 @@ from typing import NoReturn
 
 from netdsl.diagnostics import suggest
 from netdsl.model import Call
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import GROUPS, GroupRecipe
 from netdsl.source import Span
 from netruntime.errors import TrainingError, shown
-from netruntime.train.update.array_blocks import Array
 from netruntime.train.update.building import build
 from netruntime.train.update.optimizers.base import Optimizer
 from netruntime.weight_files.template import parse_template

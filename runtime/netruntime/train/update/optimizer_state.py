@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from netdsl.ops.contract.base import Array
 from netruntime.errors import TrainingError, shown
 from netruntime.files.arrays import info_of, to_host
-from netruntime.train.update.array_blocks import Array
 from netruntime.train.update.groups import Rates
 from netruntime.train.update.optimizers.base import Optimizer
 

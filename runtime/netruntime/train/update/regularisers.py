@@ -10,9 +10,10 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.model import Call
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import L1Recipe, L2Recipe, RegulariserRecipe
 from netdsl.source import Span
-from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
+from netruntime.train.update.array_blocks import blocks, fit, scratch, sum_squares
 from netruntime.train.update.building import build
 from netruntime.train.update.groups import chosen_labels
 

@@ -9,8 +9,9 @@ from functools import lru_cache
 from types import ModuleType
 from typing import ClassVar
 
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import AdamRecipe, AdamWRecipe, LAMBRecipe, NAdamRecipe
-from netruntime.train.update.array_blocks import Array, blocks, fit, scratch, sum_squares
+from netruntime.train.update.array_blocks import blocks, fit, scratch, sum_squares
 from netruntime.train.update.optimizers.base import (
     Optimizer,
     WeightBlock,

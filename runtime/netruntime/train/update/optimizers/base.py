@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import OptimizerRecipe
-from netruntime.train.update.array_blocks import Array, blocks, compute_type, fit, scratch
+from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
 
 MASTER = "master"
 """The slot of a 16-bit weight that holds its value in f32."""
