@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netruntime.draw.layout import HEADER, Size
-from netruntime.draw.scene import Item
+from netruntime.draw.layout.geometry import HEADER, Size
+from netruntime.draw.scene import SceneItem
 from netruntime.draw.style import DETAIL, TITLE, shorten, text_width
 from netruntime.draw.texts import xml_text
 from netruntime.quantities import number_text
@@ -21,7 +21,7 @@ DOWN, RIGHT = "M-4-2.5H4L0 3.5z", "M-2.5-4V4L3.5 0z"
 LOOP = "M5 0A5 5 0 1 1 1.5-4.8M1.5-4.8-1.5-7M1.5-4.8-.8-2"
 
 
-def measure(item: Item) -> Size:
+def measure(item: SceneItem) -> Size:
     """What an item needs as a plain or folded box, and for its header."""
     if item.kind == "join":
         return Size(JOIN, JOIN)
@@ -37,18 +37,18 @@ def measure(item: Item) -> Size:
     return Size(width + 2 * INSET + marks, height, header)
 
 
-def _badge(item: Item) -> str:
+def _badge(item: SceneItem) -> str:
     return f"×{item.copies}" if item.copies > 1 else ""
 
 
-def _texts(item: Item) -> tuple[str, str, str]:
+def _texts(item: SceneItem) -> tuple[str, str, str]:
     """The title line: the block or operator, the label, and the badge."""
     title = shorten(item.title or item.label, TITLE, MAX_TEXT)
     label = shorten(item.label, TITLE, MAX_TEXT) if item.title and item.label != item.title else ""
     return title, label, _badge(item)
 
 
-def _title_width(item: Item) -> float:
+def _title_width(item: SceneItem) -> float:
     title, label, badge = _texts(item)
     width = text_width(title, TITLE, bold=True)
     for part in (label, badge):
@@ -56,18 +56,18 @@ def _title_width(item: Item) -> float:
     return width
 
 
-def _details(item: Item) -> str:
+def _details(item: SceneItem) -> str:
     parts = [part for part in (item.shape, _weights(item)) if part]
     return shorten(" · ".join(parts), DETAIL, MAX_TEXT)
 
 
-def _weights(item: Item) -> str:
+def _weights(item: SceneItem) -> str:
     if item.parameters:
         return f"{number_text(item.parameters, short=True)} params"
     return "shared" if item.is_shared else ""
 
 
-def one_line(item: Item) -> str:
+def one_line(item: SceneItem) -> str:
     """The title, label and repetition of an item, for formats that lay out text themselves."""
     if item.kind == "join":
         return {"add": "+", "subtract": "−", "multiply": "×"}[item.title]
@@ -76,17 +76,17 @@ def one_line(item: Item) -> str:
     return " ".join(part for part in [*parts, "↻" if item.loop else ""] if part)
 
 
-def two_lines(item: Item) -> str:
+def two_lines(item: SceneItem) -> str:
     """`one_line`, and below it the shape of what comes out."""
     return f"{one_line(item)}\n{item.shape}" if item.shape and item.kind != "join" else one_line(item)
 
 
-def _pill_width(item: Item) -> float:
+def _pill_width(item: SceneItem) -> float:
     name, shape = shorten(item.label, TITLE, MAX_TEXT), shorten(item.shape, DETAIL, MAX_TEXT)
     return text_width(name, TITLE, bold=True) + text_width(f" {shape}", DETAIL) + 2 * INSET + 6
 
 
-def leaf_view(item: Item, size: Size) -> Iterator[str]:
+def leaf_view(item: SceneItem, size: Size) -> Iterator[str]:
     """A box without children."""
     if item.kind == "join":
         radius = size.width / 2
@@ -103,14 +103,14 @@ def leaf_view(item: Item, size: Size) -> Iterator[str]:
         yield from _lines(item, size, 0.0)
 
 
-def closed_view(item: Item, size: Size) -> Iterator[str]:
+def closed_view(item: SceneItem, size: Size) -> Iterator[str]:
     """A folded group."""
     yield f'<rect class="bar fold" width="{size.width:.1f}" height="{size.height:g}" rx="7"/>'
     yield f'<path class="mark" transform="translate(12 {size.height / 2:g})" d="{RIGHT}"/>'
     yield from _lines(item, size, MARK / 2)
 
 
-def _lines(item: Item, size: Size, shift: float) -> Iterator[str]:
+def _lines(item: SceneItem, size: Size, shift: float) -> Iterator[str]:
     middle = size.width / 2 + shift - (9 if item.loop else 0)
     details = _details(item)
     yield f'<text class="t m" x="{middle:.1f}" y="{17.5 if details else 18.5}">{_title(item)}</text>'
@@ -120,7 +120,7 @@ def _lines(item: Item, size: Size, shift: float) -> Iterator[str]:
         yield _loop(size.width - 15, size.height / 2)
 
 
-def header_view(item: Item, width: float) -> Iterator[str]:
+def header_view(item: SceneItem, width: float) -> Iterator[str]:
     """The header of an open group; the note stands at its right end."""
     yield f'<path class="mark" transform="translate(14 {HEADER / 2:g})" d="{DOWN}"/>'
     start = INSET + MARK
@@ -135,7 +135,7 @@ def _loop(x: float, y: float) -> str:
     return f'<path class="sign" transform="translate({x:.1f} {y:.1f})" d="{LOOP}"/>'
 
 
-def _title(item: Item) -> str:
+def _title(item: SceneItem) -> str:
     title, label, badge = _texts(item)
     text = xml_text(title)
     text += f'<tspan class="l" dx="4">{xml_text(label)}</tspan>' if label else ""

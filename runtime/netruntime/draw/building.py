@@ -16,9 +16,9 @@ from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
 from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import TensorType, shape_text
-from netruntime.draw.hierarchy import Group, assign_weights, group_tree, is_hidden
+from netruntime.draw.hierarchy import LabelGroup, assign_weights, group_tree, is_hidden
 from netruntime.draw.repeats import find_repeats
-from netruntime.draw.scene import Edge, Item, Scene, Value
+from netruntime.draw.scene import Scene, SceneEdge, SceneItem, SceneValue
 from netruntime.quantities import number_text
 
 MAX_LINE = 120
@@ -51,16 +51,16 @@ def build_scene(graph: Graph, depth: int | None = None, docs: Mapping[str, str] 
         docs: Comments of blocks for the tooltips, by block name.
     """
     builder = _Builder(graph, depth, docs or {})
-    root = Item("", "group", graph.name, "", "", tooltip=graph.interface.doc)
+    root = SceneItem("", "group", graph.name, "", "", tooltip=graph.interface.doc)
     builder.fill(root, builder.tree, 0)
     edges = list(dict.fromkeys(builder.edges()))
     _mark_joins(root, edges)
     return Scene(root, tuple(edges))
 
 
-def _mark_joins(root: Item, edges: list[Edge]) -> None:
+def _mark_joins(root: SceneItem, edges: list[SceneEdge]) -> None:
     """Draw the additions and products of two different values as circles."""
-    sources: dict[Item, set[Value]] = {}
+    sources: dict[SceneItem, set[SceneValue]] = {}
     for edge in edges:
         sources.setdefault(edge.target, set()).add((edge.source, edge.port))
     for item in root.walk():
@@ -79,7 +79,7 @@ class _Builder:
     """Inputs that are parameters outside, as in the cell of a scan, with their sizes."""
     results: Sequence[Port] = ()
     """What a cell of a scan gives: its outputs, then the next states."""
-    boxes: dict[int, Item] = field(default_factory=dict)
+    boxes: dict[int, SceneItem] = field(default_factory=dict)
     cells: dict[int, _Builder] = field(default_factory=dict)
     alias: dict[int, int] = field(default_factory=dict)
 
@@ -89,11 +89,11 @@ class _Builder:
         self.minted: dict[str, int] = {}
         self._count_minted(self.tree)
 
-    def _count_minted(self, group: Group) -> int:
+    def _count_minted(self, group: LabelGroup) -> int:
         """The numbers in all parameters minted in each group."""
         total = sum(self._size(p) for p in group.parameters)
         for child in group.children:
-            if isinstance(child, Group):
+            if isinstance(child, LabelGroup):
                 total += self._count_minted(child)
         self.minted[group.path] = total
         return total
@@ -103,16 +103,16 @@ class _Builder:
 
     # -- items ----------------------------------------------------------------------------------
 
-    def fill(self, parent: Item, group: Group, level: int) -> None:
+    def fill(self, parent: SceneItem, group: LabelGroup, level: int) -> None:
         """Make the items of everything in a group."""
         for child, copies, last in find_repeats(self.graph, group, self.alias):
-            if isinstance(child, Group):
+            if isinstance(child, LabelGroup):
                 label = child.label if last in ("", child.label) else f"{child.label}–{last}"
                 self._adopt(parent, self._group(child, label, copies, level))
             elif child not in self.sizes:
                 self._adopt(parent, self._operator(child, self._label(child), level))
 
-    def _adopt(self, parent: Item, item: Item) -> None:
+    def _adopt(self, parent: SceneItem, item: SceneItem) -> None:
         item.parent = parent
         parent.children.append(item)
 
@@ -120,12 +120,12 @@ class _Builder:
         label = str(self.graph.node(node).label)
         return label.partition("@")[0].rpartition(".")[2]
 
-    def _group(self, group: Group, label: str, copies: int, level: int) -> Item:
+    def _group(self, group: LabelGroup, label: str, copies: int, level: int) -> SceneItem:
         """One item for a group, with the label prefixes that hold nothing but it."""
         inner = group
         while not inner.block:
             (only, times, _), *others = find_repeats(self.graph, inner, self.alias)
-            if others or not isinstance(only, Group):
+            if others or not isinstance(only, LabelGroup):
                 break
             if times == 1:
                 label = f"{label}.{only.label}"
@@ -137,7 +137,7 @@ class _Builder:
         item.tooltip = self._tooltip(item, inner.span)
         return item
 
-    def _single(self, group: Group, label: str, level: int) -> Item | None:
+    def _single(self, group: LabelGroup, label: str, level: int) -> SceneItem | None:
         """A block of one operator, as one box."""
         if len(group.children) != 1 or not isinstance(group.children[0], int):
             return None
@@ -150,11 +150,11 @@ class _Builder:
             item.kind = "block"
         return item
 
-    def _whole(self, group: Group, label: str, level: int) -> Item:
+    def _whole(self, group: LabelGroup, label: str, level: int) -> SceneItem:
         is_open = self.depth is None or level + 1 < self.depth
         kind = "group" if is_open else "block"
         shown = "" if is_automatic(label, group.block) else label
-        item = Item(self.prefix + group.path, kind, group.block, shown, group.path, category="group")
+        item = SceneItem(self.prefix + group.path, kind, group.block, shown, group.path, category="group")
         item.shape = self._results(group)
         if is_open:
             self.fill(item, group, level + 1)
@@ -162,14 +162,14 @@ class _Builder:
             self._close(item, group)
         return item
 
-    def _close(self, item: Item, group: Group) -> None:
+    def _close(self, item: SceneItem, group: LabelGroup) -> None:
         nodes = list(group.nodes())
         self.boxes.update(dict.fromkeys(nodes, item))
 
-    def _results(self, group: Group) -> str:
+    def _results(self, group: LabelGroup) -> str:
         return _shapes([self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())])
 
-    def _operator(self, node: int, label: str, level: int) -> Item:
+    def _operator(self, node: int, label: str, level: int) -> SceneItem:
         data = self.graph.node(node)
         op = data.op
         key = f"{self.prefix}{data.label}#{node}"
@@ -177,7 +177,7 @@ class _Builder:
         shown = "" if is_automatic(label, op.name) and kind in ("op", "join") else label
         if kind == "join" and shown:
             kind = "op"
-        item = Item(key, kind, op.name, shown, data.label, category=op.category)
+        item = SceneItem(key, kind, op.name, shown, data.label, category=op.category)
         item.shape = _shapes(data.types) if kind in ("op", "join") else ", ".join(map(str, data.types))
         item.parameters = self._parameters(node)
         item.is_shared = node in self.weights.also
@@ -187,7 +187,7 @@ class _Builder:
             self._scan(item, node, op, level)
         return item
 
-    def _scan(self, item: Item, node: int, op: Scan, level: int) -> None:
+    def _scan(self, item: SceneItem, node: int, op: Scan, level: int) -> None:
         data = self.graph.node(node)
         item.kind, item.loop, item.category = "block", True, "group"
         item.label = item.label or item.path
@@ -215,7 +215,7 @@ class _Builder:
         held = (n for n in self.sizes if next(self.graph.successors(n), None) == node)
         return count + sum(self.sizes[n] for n in held)
 
-    def _tooltip(self, item: Item, span: Span | None) -> str:
+    def _tooltip(self, item: SceneItem, span: Span | None) -> str:
         lines = [f"{item.path}: {item.title}" if item.title else item.path]
         if item.copies > 1:
             lines[0] += f" × {item.copies}"
@@ -233,7 +233,7 @@ class _Builder:
 
     # -- edges ----------------------------------------------------------------------------------
 
-    def edges(self) -> Iterator[Edge]:
+    def edges(self) -> Iterator[SceneEdge]:
         """Every value between two boxes, those inside the cells of scans included."""
         for source, target, edge in self.graph.edges(data="edge"):
             if is_hidden(self.graph.node(source).op):
@@ -241,12 +241,12 @@ class _Builder:
             value = self.value(source, edge.output)
             box = self.target(target, edge.slot)
             if value is not None and box is not None and value[0] is not box:
-                yield Edge(*value, box)
+                yield SceneEdge(*value, box)
         for node, cell in self.cells.items():
             yield from cell.edges()
             yield from cell.returns(self._scan_of(node))
 
-    def value(self, node: int, output: int) -> Value | None:
+    def value(self, node: int, output: int) -> SceneValue | None:
         """The box that a value comes out of."""
         node = self._original(node)
         if node in self.cells:
@@ -255,7 +255,7 @@ class _Builder:
         box = self.boxes.get(node)
         return (box, (node, output)) if box is not None else None
 
-    def target(self, node: int, slot: int) -> Item | None:
+    def target(self, node: int, slot: int) -> SceneItem | None:
         """The box that a value goes into."""
         if node not in self.cells:
             return self.boxes.get(node)
@@ -265,12 +265,12 @@ class _Builder:
             return cell.boxes[min(cell.boxes)]
         return cell.boxes.get(slot - (slot > op.sequences))
 
-    def returns(self, op: Scan) -> Iterator[Edge]:
+    def returns(self, op: Scan) -> Iterator[SceneEdge]:
         """The states of a cell, from where they are made to where the next step reads them."""
         for number, (node, output) in enumerate(self.results[len(self.results) - op.states :]):
             value, box = self.value(node, output), self.boxes.get(op.sequences + number)
             if value is not None and box is not None and value[0] is not box:
-                yield Edge(*value, box, back=True)
+                yield SceneEdge(*value, box, back=True)
 
     def _scan_of(self, node: int) -> Scan:
         op = self.graph.node(node).op

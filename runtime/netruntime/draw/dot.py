@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from netdsl.graph import Graph
 from netruntime.draw.boxes import one_line, two_lines
 from netruntime.draw.building import build_scene
-from netruntime.draw.scene import Item
+from netruntime.draw.scene import SceneItem
 from netruntime.draw.svg import Direction
 
 _FILLS = {
@@ -43,7 +43,7 @@ def draw_dot(
     return "\n".join([*lines, "}", ""])
 
 
-def _body(group: Item, numbers: Mapping[Item, int], indent: str) -> Iterator[str]:
+def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> Iterator[str]:
     for item in group.children:
         number = numbers[item]
         if item.children:
@@ -55,7 +55,7 @@ def _body(group: Item, numbers: Mapping[Item, int], indent: str) -> Iterator[str
         yield f"{indent}n{number} [{', '.join(_attributes(item))}];"
 
 
-def _attributes(item: Item) -> Iterator[str]:
+def _attributes(item: SceneItem) -> Iterator[str]:
     yield f"label={_quoted(two_lines(item))}"
     yield f"tooltip={_quoted(item.tooltip)}"
     fill = _FILLS.get(item.category.split()[0])

@@ -13,7 +13,7 @@ from netdsl.source import Span
 
 
 @dataclass(eq=False)
-class Group:
+class LabelGroup:
     """Operators that share a label prefix.
 
     `path` is the whole label path, with `@2` at its end for the second use of a shared layer; `label`
@@ -25,23 +25,23 @@ class Group:
     label: str = ""
     block: str = ""
     span: Span | None = None
-    children: list[Group | int] = field(default_factory=list)
+    children: list[LabelGroup | int] = field(default_factory=list)
     parameters: list[int] = field(default_factory=list)
     """The parameters minted directly in this group."""
 
     def nodes(self) -> Iterator[int]:
         """Every operator inside, in execution order."""
         for child in self.children:
-            if isinstance(child, Group):
+            if isinstance(child, LabelGroup):
                 yield from child.nodes()
             else:
                 yield child
 
-    def groups(self) -> Iterator[Group]:
+    def groups(self) -> Iterator[LabelGroup]:
         """This group and every group inside, outermost first."""
         yield self
         for child in self.children:
-            if isinstance(child, Group):
+            if isinstance(child, LabelGroup):
                 yield from child.groups()
 
 
@@ -50,10 +50,10 @@ def is_hidden(op: object) -> bool:
     return isinstance(op, Parameter | Constant)
 
 
-def group_tree(graph: Graph, below: str = "") -> Group:
+def group_tree(graph: Graph, below: str = "") -> LabelGroup:
     """The tree of a graph's groups. Parameters are listed by the group that mints them; constants are not
     in the tree. `below` is a label path that all labels begin with, and that makes no groups."""
-    builder = _Builder(Group(""))
+    builder = _Builder(LabelGroup(""))
     start = len(below) + 1 if below else 0
     for node, data in graph.operators():
         if not is_hidden(data.op):
@@ -72,27 +72,27 @@ def _is_aside(graph: Graph, node: int) -> bool:
 
 @dataclass
 class _Builder:
-    root: Group
-    known: dict[str, Group] = field(default_factory=dict)
+    root: LabelGroup
+    known: dict[str, LabelGroup] = field(default_factory=dict)
 
-    def place(self, label: str, chain: tuple[Frame, ...]) -> Group:
+    def place(self, label: str, chain: tuple[Frame, ...]) -> LabelGroup:
         """The group of an operator, made with those around it where they are new."""
         group = self.root
         for path, frame in _levels(label, chain):
             group = self.known.get(path) or self._open(group, path, frame)
         return group
 
-    def owner(self, label: str, chain: tuple[Frame, ...]) -> Group:
+    def owner(self, label: str, chain: tuple[Frame, ...]) -> LabelGroup:
         """The innermost group already there that a parameter's label lies in."""
         group = self.root
         for path, _ in _levels(label, chain):
             group = self.known.get(path, group)
         return group
 
-    def _open(self, parent: Group, path: str, frame: Frame | None) -> Group:
+    def _open(self, parent: LabelGroup, path: str, frame: Frame | None) -> LabelGroup:
         names, outer = _split(path)[0], _split(parent.path)[0]
         label = ".".join(names[len(outer) :])
-        group = Group(path, label, frame.block if frame else "", frame.span if frame else None)
+        group = LabelGroup(path, label, frame.block if frame else "", frame.span if frame else None)
         self.known[path] = group
         parent.children.append(group)
         return group
@@ -116,10 +116,10 @@ def _levels(label: str, chain: tuple[Frame, ...]) -> Iterator[tuple[str, Frame |
     yield from ((".".join(names[:n]) + use, None) for n in range(depth + 1, len(names)))
 
 
-def _dissolve(group: Group, order: dict[int, int]) -> None:
+def _dissolve(group: LabelGroup, order: dict[int, int]) -> None:
     """Take out label prefixes whose operators do not follow one another: as one box, they could be both
     before and after another box."""
-    kept: list[Group | int] = []
+    kept: list[LabelGroup | int] = []
     for child in group.children:
         if isinstance(child, int):
             kept.append(child)
@@ -130,7 +130,7 @@ def _dissolve(group: Group, order: dict[int, int]) -> None:
             kept.append(child)
             continue
         for inner in child.children:
-            if isinstance(inner, Group):
+            if isinstance(inner, LabelGroup):
                 inner.label = f"{child.label}.{inner.label}"
             kept.append(inner)
         group.parameters += child.parameters
@@ -149,7 +149,7 @@ class Weights:
     """Path of a group -> its parameters that only operators outside it, or in groups inside it, use."""
 
 
-def assign_weights(graph: Graph, tree: Group) -> Weights:
+def assign_weights(graph: Graph, tree: LabelGroup) -> Weights:
     """Give each parameter to the first operator of its own group that uses it."""
     weights = Weights({}, {}, {})
     for group in tree.groups():

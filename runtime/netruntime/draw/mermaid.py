@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from netdsl.graph import Graph
 from netruntime.draw.boxes import one_line, two_lines
 from netruntime.draw.building import build_scene
-from netruntime.draw.scene import Item
+from netruntime.draw.scene import SceneItem
 from netruntime.draw.svg import Direction
 
 _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "join": ("((", "))")}
@@ -26,7 +26,7 @@ def draw_mermaid(graph: Graph, *, depth: int | None = None, direction: Direction
     return "\n".join([*lines, ""])
 
 
-def _body(group: Item, numbers: Mapping[Item, int], indent: str) -> Iterator[str]:
+def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> Iterator[str]:
     for item in group.children:
         number = numbers[item]
         if item.children:

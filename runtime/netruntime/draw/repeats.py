@@ -8,42 +8,42 @@ from typing import NamedTuple
 from netdsl.graph import Graph
 from netdsl.model import Input, Output
 from netdsl.ops.sequence.scan import Scan
-from netruntime.draw.hierarchy import Group, is_hidden
+from netruntime.draw.hierarchy import LabelGroup, is_hidden
 
 
-class Repeat(NamedTuple):
+class RepeatRun(NamedTuple):
     """A child of a group, how many equal ones in a row it stands for, and the label of the last of them."""
 
-    first: Group | int
+    first: LabelGroup | int
     copies: int = 1
     last: str = ""
 
 
-def find_repeats(graph: Graph, group: Group, alias: dict[int, int]) -> list[Repeat]:
+def find_repeats(graph: Graph, group: LabelGroup, alias: dict[int, int]) -> list[RepeatRun]:
     """The children of a group with repetitions taken together.
 
     Groups in a row are repetitions where they hold the same operators, each wired to the one before in
     the same way, or all to the same values. Operators of all but the first are entered into `alias`, each
     with the operator that stands for it.
     """
-    found: list[Repeat] = []
+    found: list[RepeatRun] = []
     run: list[_Copy] = []
     for child in group.children:
-        copy = _Copy(graph, child) if isinstance(child, Group) else None
+        copy = _Copy(graph, child) if isinstance(child, LabelGroup) else None
         if copy is not None and run and _continues(run, copy):
             run.append(copy)
             alias.update(zip(copy.nodes, run[0].nodes, strict=True))
-            found[-1] = Repeat(found[-1].first, len(run), copy.label)
+            found[-1] = RepeatRun(found[-1].first, len(run), copy.label)
             continue
         run = [copy] if copy is not None else []
-        found.append(Repeat(child))
+        found.append(RepeatRun(child))
     return found
 
 
 class _Copy:
     """A group seen as one of several equal ones."""
 
-    def __init__(self, graph: Graph, group: Group) -> None:
+    def __init__(self, graph: Graph, group: LabelGroup) -> None:
         self.graph = graph
         self.block, self.label = group.block, group.label
         self.nodes = list(group.nodes())

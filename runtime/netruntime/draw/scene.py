@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from netdsl.graph import Port
 
-Value = tuple["Item", Port]
+SceneValue = tuple["SceneItem", Port]
 """A box, and which of the values made in it."""
 
 
 @dataclass(eq=False)
-class Item:
+class SceneItem:
     """A box, a pill, a joining circle, or a group of items.
 
     Args:
@@ -42,16 +42,16 @@ class Item:
     category: str = "plain"
     copies: int = 1
     loop: bool = False
-    children: list[Item] = field(default_factory=list)
-    parent: Item | None = None
+    children: list[SceneItem] = field(default_factory=list)
+    parent: SceneItem | None = None
 
-    def walk(self) -> Iterator[Item]:
+    def walk(self) -> Iterator[SceneItem]:
         """This item and all inside it."""
         yield self
         for child in self.children:
             yield from child.walk()
 
-    def ancestors(self) -> list[Item]:
+    def ancestors(self) -> list[SceneItem]:
         """The groups around this item, the scene's root first, then the item."""
         chain = [self]
         while chain[-1].parent is not None:
@@ -60,12 +60,12 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Edge:
+class SceneEdge:
     """A value that flows from a box to a box. `back` marks a state that returns to the next step."""
 
-    source: Item
+    source: SceneItem
     port: Port
-    target: Item
+    target: SceneItem
     back: bool = False
 
 
@@ -73,5 +73,5 @@ class Edge:
 class Scene:
     """The root group and every edge between the boxes that have no children."""
 
-    root: Item
-    edges: tuple[Edge, ...]
+    root: SceneItem
+    edges: tuple[SceneEdge, ...]

@@ -10,10 +10,11 @@ from typing import Literal
 from netdsl.graph import Graph
 from netruntime.draw.boxes import closed_view, header_view, leaf_view, measure
 from netruntime.draw.building import build_scene
-from netruntime.draw.foldable import model_text
-from netruntime.draw.layers import build_levels
-from netruntime.draw.layout import HEADER, STACK, Box, Line, Measures, Placed, place
-from netruntime.draw.scene import Item, Scene
+from netruntime.draw.layout.foldable import model_text
+from netruntime.draw.layout.geometry import HEADER, STACK, Box, Measures, Placed, WirePath
+from netruntime.draw.layout.layers import build_levels
+from netruntime.draw.layout.placing import place
+from netruntime.draw.scene import Scene, SceneItem
 from netruntime.draw.style import css, text_width
 from netruntime.draw.texts import xml_text
 
@@ -51,7 +52,7 @@ def draw_svg(
     return drawing.text(graph.name if title is None else title)
 
 
-def default_folds(root: Item, depth: int | None) -> set[Item]:
+def default_folds(root: SceneItem, depth: int | None) -> set[SceneItem]:
     """The groups that are closed at first.
 
     Without a depth, a group that holds no weights stays closed: its name says what it does.
@@ -65,7 +66,7 @@ def default_folds(root: Item, depth: int | None) -> set[Item]:
     return {item for item in groups if len(item.ancestors()) - 1 >= depth or not item.parameters}
 
 
-def _count(item: Item, depth: int) -> int:
+def _count(item: SceneItem, depth: int) -> int:
     """How many boxes a drawing shows where groups at `depth`, and those without weights, are closed."""
     return sum(
         _count(c, depth - 1) if c.children and c.parameters and depth > 1 else 1 for c in item.children
@@ -77,7 +78,7 @@ class _Drawing:
     scene: Scene
     depth: int | None
     down: bool
-    numbers: dict[Item, int] = field(default_factory=dict)
+    numbers: dict[SceneItem, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root = self.scene.root
@@ -114,13 +115,13 @@ class _Drawing:
         yield "</g>"
         if len(self.levels) > 1:
             model = model_text(self.measures, self.root, self.folded, self.numbers, least)
-            script = (files("netruntime.draw") / "fold.js").read_text("utf-8").replace("MODEL", model)
+            script = (files("netruntime.draw.layout") / "fold.js").read_text("utf-8").replace("MODEL", model)
             yield f"<script><![CDATA[\n{script}]]></script>"
         yield "</svg>\n"
 
     # -- items ----------------------------------------------------------------------------------
 
-    def _body(self, group: Item) -> Iterator[str]:
+    def _body(self, group: SceneItem) -> Iterator[str]:
         placed = self.placed.get(group)
         yield '<g class="opened">'
         for number in range(len(self.levels[group].routes)):
@@ -129,15 +130,15 @@ class _Drawing:
             yield from self._item(child, placed)
         yield "</g>"
 
-    def _wire(self, placed: Placed | None, number: int, target: Item | None) -> str:
+    def _wire(self, placed: Placed | None, number: int, target: SceneItem | None) -> str:
         tip = ' marker-end="url(#nd-tip)"' if target is not None else ""
-        path = f' d="{self.path(placed.lines[number])}"' if placed is not None else ""
+        path = f' d="{self.path(placed.paths[number])}"' if placed is not None else ""
         return f'<path class="wire"{tip}{path}/>'
 
-    def path(self, line: Line) -> str:
+    def path(self, line: WirePath) -> str:
         return rounded([self._turned(*point) for point in line.points])
 
-    def _item(self, item: Item, placed: Placed | None) -> Iterator[str]:
+    def _item(self, item: SceneItem, placed: Placed | None) -> Iterator[str]:
         box = placed.boxes[item] if placed is not None else Box(0, 0, 0, 0)
         x, y = self._turned(box.x, box.y)
         state = ""
@@ -153,7 +154,7 @@ class _Drawing:
             yield from leaf_view(item, size)
         yield "</g>"
 
-    def _group(self, item: Item) -> Iterator[str]:
+    def _group(self, item: SceneItem) -> Iterator[str]:
         size = self.measures.sizes[item]
         inner = self.placed.get(item)
         width, height = self._turned(inner.width, inner.height) if inner is not None else (size.width, 60.0)
@@ -169,7 +170,7 @@ class _Drawing:
         yield from closed_view(item, size)
         yield "</g>"
 
-    def _stack(self, item: Item, width: float, height: float) -> Iterator[str]:
+    def _stack(self, item: SceneItem, width: float, height: float) -> Iterator[str]:
         """The cards that stick out behind a repeated item."""
         if item.copies > 1:
             for shift in (STACK, STACK / 2):

@@ -11,7 +11,7 @@ from netdsl.dims import MAX_SIZE, Dim, SizeOverflowError, dim
 from netdsl.graph import Graph
 from netdsl.model import Input, Output, Parameter
 from netdsl.types import TensorType
-from netruntime.draw.hierarchy import Group, Weights, assign_weights, group_tree, is_hidden
+from netruntime.draw.hierarchy import LabelGroup, Weights, assign_weights, group_tree, is_hidden
 from netruntime.quantities import bytes_text, number_text
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class _Table:
     graph: Graph
     sizes: Mapping[str, int]
     depth: int | None
-    tree: Group = field(init=False)
+    tree: LabelGroup = field(init=False)
     weights: Weights = field(init=False)
 
     def __post_init__(self) -> None:
@@ -147,14 +147,14 @@ class _Table:
         rows, totals = self._rows(self.tree, 0)
         return Summary(self.graph.name, tuple(rows), totals, self._peak())
 
-    def _rows(self, group: Group, level: int) -> tuple[list[Row], Counts]:
+    def _rows(self, group: LabelGroup, level: int) -> tuple[list[Row], Counts]:
         """The rows of what is directly and indirectly in a group, and their sum."""
         rows, total = [], Counts()
         for parameter in self.weights.loose.get(group.path, ()):
             rows.append(self._loose(parameter, level))
             total += rows[-1].counts
         for child in group.children:
-            if isinstance(child, Group):
+            if isinstance(child, LabelGroup):
                 inside, counts = self._rows(child, level + 1)
                 rows.append(self._group(child, level, counts, inside))
                 if len(inside) > 1 and (self.depth is None or level + 1 < self.depth):
@@ -167,7 +167,7 @@ class _Table:
             total += counts
         return rows, total
 
-    def _group(self, group: Group, level: int, counts: Counts, inside: list[Row]) -> Row:
+    def _group(self, group: LabelGroup, level: int, counts: Counts, inside: list[Row]) -> Row:
         types = [self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())]
         shared = any(row.shared for row in inside)
         return Row(group.path, _kind(group), self._text(types), level, counts, shared)
@@ -231,9 +231,9 @@ class _Table:
         return peak
 
 
-def _kind(group: Group) -> str:
+def _kind(group: LabelGroup) -> str:
     """The block of a group, or what a group that is no block repeats: `6 x EncoderLayer`."""
-    blocks = {child.block if isinstance(child, Group) else "" for child in group.children}
+    blocks = {child.block if isinstance(child, LabelGroup) else "" for child in group.children}
     if not group.block and len(blocks) == 1 and blocks != {""}:
         return f"{len(group.children)} x {blocks.pop()}"
     return group.block or "group"

@@ -9,12 +9,13 @@ from draw_models import ALL, TRANSFORMER, graph_of
 
 from netruntime.draw.boxes import measure
 from netruntime.draw.building import build_scene
-from netruntime.draw.layers import Level, build_levels
-from netruntime.draw.layout import HEADER, STACK, Box, Measures, Placed, place
-from netruntime.draw.scene import Item
+from netruntime.draw.layout.geometry import HEADER, STACK, Box, Measures, Placed
+from netruntime.draw.layout.layers import Level, build_levels
+from netruntime.draw.layout.placing import place
+from netruntime.draw.scene import SceneItem
 from netruntime.draw.svg import default_folds
 
-Laid = list[tuple[Item, Level, Placed]]
+Laid = list[tuple[SceneItem, Level, Placed]]
 
 CASES = [
     pytest.param(text, depth, down, id=f"{name}-{depth}-{'down' if down else 'right'}")
@@ -32,7 +33,7 @@ def lay_out(text: str, depth: int | None, down: bool) -> Laid:
     return [(group, levels[group], placed[group]) for group in placed]
 
 
-def outline(item: Item, box: Box) -> tuple[float, float, float, float]:
+def outline(item: SceneItem, box: Box) -> tuple[float, float, float, float]:
     """Left, top, right and bottom, with the cards behind a repeated item."""
     stack = STACK if item.copies > 1 else 0
     return box.x, box.y, box.x + box.width + stack, box.y + box.height + stack
@@ -54,7 +55,7 @@ def test_boxes_lie_apart_and_inside_their_group(text: str, depth: int, down: boo
 @pytest.mark.parametrize(("text", "depth", "down"), CASES)
 def test_lines_run_from_border_to_border(text: str, depth: int, down: bool) -> None:
     for _, level, placed in lay_out(text, depth, down):
-        for line, route in zip(placed.lines, level.routes, strict=True):
+        for line, route in zip(placed.paths, level.routes, strict=True):
             source = route[0].upper.item
             x, y = line.points[0]
             if source is not None:
@@ -74,7 +75,7 @@ def test_lines_run_from_border_to_border(text: str, depth: int, down: bool) -> N
 @pytest.mark.parametrize(("text", "depth", "down"), CASES)
 def test_lines_go_round_the_boxes_between(text: str, depth: int, down: bool) -> None:
     for _, level, placed in lay_out(text, depth, down):
-        for line, route in zip(placed.lines, level.routes, strict=True):
+        for line, route in zip(placed.paths, level.routes, strict=True):
             ends = {route[0].upper.item, line.target}
             for item, box in placed.boxes.items():
                 if item in ends:
@@ -90,9 +91,9 @@ def test_values_cross_the_border_of_a_group_where_they_go_on_inside() -> None:
     placed, inner = laid["encoder.0"], laid["encoder.0.attn"]
     (attention,) = [item for item in placed.boxes if item.label == "attn"]
     box = placed.boxes[attention]
-    entering = sorted(line.points[-1][0] for line in placed.lines if line.target is attention)
+    entering = sorted(line.points[-1][0] for line in placed.paths if line.target is attention)
     assert entering == pytest.approx(sorted(box.x + x for x in inner.entries))
-    starts = {line.points[0][0] for line in inner.lines if line.points[0][1] == HEADER}
+    starts = {line.points[0][0] for line in inner.paths if line.points[0][1] == HEADER}
     assert starts == set(inner.entries)
 
 
@@ -103,13 +104,13 @@ def test_a_skip_runs_beside_the_body_and_enters_the_circle_from_the_side() -> No
     assert len(circles) == 2
     for circle in circles:
         box = placed.boxes[circle]
-        ends = sorted(line.points[-1][1] - box.y for line in placed.lines if line.target is circle)
+        ends = sorted(line.points[-1][1] - box.y for line in placed.paths if line.target is circle)
         assert ends == [0, box.height / 2], "one value from above, the skip at half height"
 
 
 def test_the_main_way_is_straight() -> None:
     (_, _, placed), *_ = lay_out(ALL["chain"], None, True)
-    for line in placed.lines:
+    for line in placed.paths:
         assert len(line.points) == 2 and line.points[0][0] == pytest.approx(line.points[1][0])
 
 
@@ -117,7 +118,7 @@ def test_the_main_way_is_straight() -> None:
 def test_a_line_that_passes_layers_keeps_to_one_lane(down: bool) -> None:
     longest = 0
     for _, level, placed in lay_out(TRANSFORMER, 2, down):
-        for line, route in zip(placed.lines, level.routes, strict=True):
+        for line, route in zip(placed.paths, level.routes, strict=True):
             longest = max(longest, len(route))
             assert len(line.points) <= 6, "from its source to the lane, along it, and to its target"
             if len(route) > 2:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
-from netruntime.draw.scene import Item, Scene, Value
+from netruntime.draw.scene import Scene, SceneItem, SceneValue
 
 
 @dataclass(eq=False)
-class Slot:
+class LayerSlot:
     """A place in a layer: of an item, a lane, an in-port or an out-port.
 
     `entries` and `exits` are the values that enter and leave an item, in the order of its ports; a lane
@@ -24,9 +24,9 @@ class Slot:
 
     kind: str
     layer: int
-    item: Item | None = None
-    entries: list[Value] = field(default_factory=list)
-    exits: list[Value] = field(default_factory=list)
+    item: SceneItem | None = None
+    entries: list[SceneValue] = field(default_factory=list)
+    exits: list[SceneValue] = field(default_factory=list)
     place: int = 0
 
 
@@ -37,9 +37,9 @@ class Wire:
     With `side`, both slots are in one layer: a lane that enters a joining circle from the side.
     """
 
-    value: Value
-    upper: Slot
-    lower: Slot
+    value: SceneValue
+    upper: LayerSlot
+    lower: LayerSlot
     side: bool = False
 
 
@@ -47,18 +47,18 @@ class Wire:
 class Level:
     """The layers of one group. `routes` has a wire sequence for each way from a source to a target."""
 
-    item: Item
-    layers: list[list[Slot]] = field(default_factory=list)
+    item: SceneItem
+    layers: list[list[LayerSlot]] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     routes: list[list[Wire]] = field(default_factory=list)
-    chains: list[list[Slot]] = field(default_factory=list)
+    chains: list[list[LayerSlot]] = field(default_factory=list)
     """Slots that are kept in line, from layer to layer. Every slot is in one chain."""
 
 
-def build_levels(scene: Scene) -> dict[Item, Level]:
+def build_levels(scene: Scene) -> dict[SceneItem, Level]:
     """The layers of every group of a scene that has children."""
     flows = _split_edges(scene)
-    levels: dict[Item, Level] = {}
+    levels: dict[SceneItem, Level] = {}
     groups = [item for item in scene.root.walk() if item.children or item is scene.root]
     for group in reversed(groups):
         levels[group] = _Arrangement(group, flows[group], levels).level
@@ -72,10 +72,10 @@ def build_levels(scene: Scene) -> dict[Item, Level]:
 class _Flow:
     """What flows between the children of one group; None stands for the group's own border."""
 
-    edges: dict[tuple[Item | None, Value, Item | None], None] = field(default_factory=dict)
+    edges: dict[tuple[SceneItem | None, SceneValue, SceneItem | None], None] = field(default_factory=dict)
 
 
-def _split_edges(scene: Scene) -> dict[Item, _Flow]:
+def _split_edges(scene: Scene) -> dict[SceneItem, _Flow]:
     """Cut every edge at the borders of the groups that it crosses."""
     flows = {item: _Flow() for item in scene.root.walk() if item.children or item is scene.root}
     for edge in scene.edges:
@@ -100,14 +100,14 @@ SWEEPS = 4
 class _Arrangement:
     """Arranges one group; the groups inside must have been arranged before."""
 
-    def __init__(self, group: Item, flow: _Flow, inner: dict[Item, Level]) -> None:
+    def __init__(self, group: SceneItem, flow: _Flow, inner: dict[SceneItem, Level]) -> None:
         self.level = Level(group)
         self.inner = inner
-        self.slots: dict[Item, Slot] = {}
-        self.ins: dict[Value, Slot] = {}
-        self.outs: dict[Value, Slot] = {}
-        self.targets: dict[Value, list[Slot]] = {}
-        self.sources: dict[Value, Slot] = {}
+        self.slots: dict[SceneItem, LayerSlot] = {}
+        self.ins: dict[SceneValue, LayerSlot] = {}
+        self.outs: dict[SceneValue, LayerSlot] = {}
+        self.targets: dict[SceneValue, list[LayerSlot]] = {}
+        self.sources: dict[SceneValue, LayerSlot] = {}
         self._rank(flow)
         self._connect(flow)
         self._order()
@@ -119,7 +119,7 @@ class _Arrangement:
         has_ins = any(source is None for source, _, _ in flow.edges)
         first = 1 if has_ins else 0
         rank = dict.fromkeys(self.level.item.children, first)
-        after: dict[Item, list[Item]] = {}
+        after: dict[SceneItem, list[SceneItem]] = {}
         fed = set()
         for source, _, target in flow.edges:
             if target is not None:
@@ -133,13 +133,13 @@ class _Arrangement:
             if item not in fed and item in after:
                 rank[item] = min(rank[follower] for follower in after[item]) - 1
         for item, layer in rank.items():
-            self.slots[item] = Slot("item", layer, item)
+            self.slots[item] = LayerSlot("item", layer, item)
         last = max(rank.values(), default=0) + 1
         for source, value, target in flow.edges:
             if source is None:
-                self.ins.setdefault(value, Slot("in", 0, None, [value], [value]))
+                self.ins.setdefault(value, LayerSlot("in", 0, None, [value], [value]))
             if target is None:
-                self.outs.setdefault(value, Slot("out", last, None, [value], [value]))
+                self.outs.setdefault(value, LayerSlot("out", last, None, [value], [value]))
         count = last + 1 if self.outs else last
         self.level.layers = [[] for _ in range(count)]
         for slot in (*self.ins.values(), *self.slots.values(), *self.outs.values()):
@@ -151,16 +151,18 @@ class _Arrangement:
             self.sources[value] = self.slots[source] if source is not None else self.ins[value]
             aims = self.targets.setdefault(value, [])
             aims.append(self.slots[target] if target is not None else self.outs[value])
-        joined: set[Item] = set()
+        joined: set[SceneItem] = set()
         for value, targets in self.targets.items():
             self._lead(value, self.sources[value], sorted(targets, key=lambda slot: slot.layer), joined)
 
-    def _lead(self, value: Value, source: Slot, targets: list[Slot], joined: set[Item]) -> None:
-        at, way, lanes = source, list[Wire](), dict[int, tuple[Slot, list[Wire]]]()
+    def _lead(
+        self, value: SceneValue, source: LayerSlot, targets: list[LayerSlot], joined: set[SceneItem]
+    ) -> None:
+        at, way, lanes = source, list[Wire](), dict[int, tuple[LayerSlot, list[Wire]]]()
         for target in targets:
             beside = self._enters_beside(source, target, joined)
             for layer in range(at.layer + 1, target.layer + (1 if beside else 0)):
-                lane = Slot("lane", layer, None, [value], [value])
+                lane = LayerSlot("lane", layer, None, [value], [value])
                 self.level.layers[layer].append(lane)
                 wire = Wire(value, at, lane)
                 self.level.wires.append(wire)
@@ -171,7 +173,7 @@ class _Arrangement:
             self.level.wires.append(wire)
             self.level.routes.append([*before, wire])
 
-    def _enters_beside(self, source: Slot, target: Slot, joined: set[Item]) -> bool:
+    def _enters_beside(self, source: LayerSlot, target: LayerSlot, joined: set[SceneItem]) -> bool:
         """Whether a value that skips layers enters a joining circle from the side; one value may."""
         item = target.item
         if item is None or item.kind != "join" or target.layer - source.layer < 2 or item in joined:
@@ -185,8 +187,8 @@ class _Arrangement:
         """Reorder each layer to lessen crossings, by the mean place of neighbours, down and up."""
         self._number()
         across = [wire for wire in self.level.wires if not wire.side]
-        down: dict[Slot, list[Wire]] = {}
-        up: dict[Slot, list[Wire]] = {}
+        down: dict[LayerSlot, list[Wire]] = {}
+        up: dict[LayerSlot, list[Wire]] = {}
         for wire in across:
             up.setdefault(wire.lower, []).append(wire)
             down.setdefault(wire.upper, []).append(wire)
@@ -209,8 +211,8 @@ class _Arrangement:
             for place, slot in enumerate(layer):
                 slot.place = place
 
-    def _sort(self, layer: list[Slot], wires: dict[Slot, list[Wire]], downwards: bool) -> None:
-        def mean(slot: Slot) -> float:
+    def _sort(self, layer: list[LayerSlot], wires: dict[LayerSlot, list[Wire]], downwards: bool) -> None:
+        def mean(slot: LayerSlot) -> float:
             near = wires.get(slot, ())
             ends = [self._exit(w) if downwards else self._entry(w) for w in near]
             return sum(ends) / len(ends) if ends else float(slot.place)
@@ -225,12 +227,12 @@ class _Arrangement:
     def _entry(self, wire: Wire) -> float:
         return wire.lower.place + _share(self._entries(wire.lower), wire.value)
 
-    def _entries(self, slot: Slot) -> list[Value]:
+    def _entries(self, slot: LayerSlot) -> list[SceneValue]:
         """The values that enter a slot in the order of its ports, where that is settled by then."""
         level = self.inner.get(slot.item) if slot.item is not None else None
         return [s.entries[0] for s in level.layers[0] if s.kind == "in"] if level else slot.entries
 
-    def _exits(self, slot: Slot) -> list[Value]:
+    def _exits(self, slot: LayerSlot) -> list[SceneValue]:
         level = self.inner.get(slot.item) if slot.item is not None else None
         return [s.exits[0] for s in level.layers[-1] if s.kind == "out"] if level else slot.exits
 
@@ -273,8 +275,8 @@ class _Arrangement:
 
     def _align(self) -> None:
         """Choose the wires that are to be straight: lanes first, then main ways, and none that cross."""
-        up: dict[Slot, Wire] = {}
-        down: dict[Slot, Wire] = {}
+        up: dict[LayerSlot, Wire] = {}
+        down: dict[LayerSlot, Wire] = {}
         settled: dict[int, list[tuple[int, int]]] = {}
         for wire in self._straight_wires():
             upper, lower = wire.upper, wire.lower
@@ -306,10 +308,10 @@ class _Arrangement:
         return [*lanes, *middle, *only]
 
 
-def _by_end(wires: list[Wire]) -> tuple[dict[Slot, list[Wire]], dict[Slot, list[Wire]]]:
+def _by_end(wires: list[Wire]) -> tuple[dict[LayerSlot, list[Wire]], dict[LayerSlot, list[Wire]]]:
     """The wires that leave each slot, and those that come to each."""
-    leaving: dict[Slot, list[Wire]] = {}
-    coming: dict[Slot, list[Wire]] = {}
+    leaving: dict[LayerSlot, list[Wire]] = {}
+    coming: dict[LayerSlot, list[Wire]] = {}
     for wire in wires:
         leaving.setdefault(wire.upper, []).append(wire)
         coming.setdefault(wire.lower, []).append(wire)
@@ -330,6 +332,6 @@ def _crosses(settled: list[tuple[int, int]], pair: tuple[int, int]) -> bool:
     return before or behind
 
 
-def _share(values: list[Value], value: Value) -> float:
+def _share(values: list[SceneValue], value: SceneValue) -> float:
     """Where among the ports of a slot a value lies, in [0, 1); 0 for a slot of one port."""
     return values.index(value) / len(values) if len(values) > 1 and value in values else 0.0

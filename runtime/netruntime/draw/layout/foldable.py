@@ -6,15 +6,19 @@ import json
 from collections.abc import Mapping, Set
 from typing import Any
 
-from netruntime.draw.layers import Level, Slot
-from netruntime.draw.layout import Measures
-from netruntime.draw.scene import Item, Value
+from netruntime.draw.layout.geometry import Measures
+from netruntime.draw.layout.layers import LayerSlot, Level
+from netruntime.draw.scene import SceneItem, SceneValue
 
 KINDS = {"item": 0, "lane": 1, "in": 2, "out": 3}
 
 
 def model_text(
-    measures: Measures, root: Item, folded: Set[Item], numbers: Mapping[Item, int], least: float
+    measures: Measures,
+    root: SceneItem,
+    folded: Set[SceneItem],
+    numbers: Mapping[SceneItem, int],
+    least: float,
 ) -> str:
     """The layers and sizes of a drawing, which is at least `least` wide.
 
@@ -33,16 +37,16 @@ def model_text(
     return json.dumps({"down": int(measures.down), "least": _r(least), "items": items}, separators=(",", ":"))
 
 
-def _level(level: Level, numbers: Mapping[Item, int]) -> dict[str, Any]:
-    values: dict[Value, int] = {}
+def _level(level: Level, numbers: Mapping[SceneItem, int]) -> dict[str, Any]:
+    values: dict[SceneValue, int] = {}
     slots = [slot for layer in level.layers for slot in layer]
     place = {slot: n for n, slot in enumerate(slots)}
     wire_place = {wire: n for n, wire in enumerate(level.wires)}
 
-    def number(value: Value) -> int:
+    def number(value: SceneValue) -> int:
         return values.setdefault(value, len(values))
 
-    def entry(slot: Slot) -> list[Any]:
+    def entry(slot: LayerSlot) -> list[Any]:
         item = numbers[slot.item] if slot.item is not None else -1
         return [KINDS[slot.kind], item, [*map(number, slot.entries)], [*map(number, slot.exits)], slot.layer]
 

@@ -1,4 +1,4 @@
-// Folds and unfolds groups: lays the drawing out again, as layout.py does; keep the two alike.
+// Folds and unfolds groups: lays the drawing out again, as the Python beside it does; a test compares both.
 (() => {
   const model = MODEL;
   const svg = document.currentScript.ownerSVGElement || document.currentScript.closest("svg");

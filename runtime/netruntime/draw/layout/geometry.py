@@ -1,0 +1,73 @@
+"""The measures that a layout starts from, and the boxes and paths that it results in.
+
+Lengths are in pixels. `x` runs across the layers and `y` along them; for a drawing that runs to the
+right the two are swapped when it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netruntime.draw.layout.layers import Level
+from netruntime.draw.scene import SceneItem
+
+LANE, PORT = 2.0, 2.0
+GAP, LANE_GAP = 22.0, 14.0
+"""Between boxes in a layer, and where one of the two is a lane or a port."""
+CHANNEL, TRACK, EDGE_CHANNEL = 26.0, 8.0, 16.0
+"""The least height between two layers, what each further track adds, and the height next to a border."""
+PAD = 14.0
+HEADER = 26.0
+STACK = 8.0
+"""How far the cards behind a repeated group stick out."""
+STRAIGHT = 0.5
+"""A wire whose ends are nearer than this across the layers is drawn without a turn."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where an item lies within its group, and how large it is, across and along."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class WirePath:
+    """A value's way within a group: corner points, and the item it ends at (None at the border)."""
+
+    points: tuple[tuple[float, float], ...]
+    target: SceneItem | None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A group laid out: its size, and within it the boxes, the paths, and where values cross its border."""
+
+    width: float
+    height: float
+    boxes: Mapping[SceneItem, Box]
+    paths: tuple[WirePath, ...]
+    entries: tuple[float, ...]
+    exits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an item needs by itself: folded or as a plain box, and for its header when open."""
+
+    width: float
+    height: float
+    header: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a layout is made from. `down` is whether layers run from top to bottom."""
+
+    levels: Mapping[SceneItem, Level]
+    sizes: Mapping[SceneItem, Size]
+    down: bool = True
