@@ -26,7 +26,7 @@ quick: lint types
 # One process: with -n, each worker would collect the tests of every operator.
 op: $(MINILM)
 	$(if $(OP),,$(error name an operator: make op OP=top_k))
-	$(BIN)/pytest tests/ops/test_conformance.py tests/ops/test_gradients.py -k "$(OP)"
+	$(BIN)/pytest tests/ops/test_conformance.py tests/ops/gradients/test_gradients.py -k "$(OP)"
 
 lint: $(MINILM)
 	$(BIN)/ruff check .
