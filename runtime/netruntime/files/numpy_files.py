@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -49,18 +50,27 @@ class NpyLayout:
 
 
 def read_npy(stream: BufferedIOBase, size: int) -> Array:
-    """The array of one `.npy` stream of `size` bytes.
+    """The array of one seekable `.npy` stream of `size` bytes.
 
-    Raises `ArrayFileError` for anything but a whole array of plain numbers.
+    Raises `ArrayFileError` for anything but a complete array of plain numbers.
     """
+    start = stream.tell()
     layout = npy_layout(stream, size)
-    return _read_numbers(stream, layout.shape, layout.fortran_order, layout.dtype)
+    stream.seek(start)
+    try:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except MemoryError as full:
+        message = f"{list(layout.shape)} of {layout.dtype} does not fit in memory"
+        raise ArrayFileError(message) from full
+    except ValueError as cut:
+        raise ArrayFileError("it ends before the last of its numbers") from cut
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def npy_layout(stream: BufferedIOBase, size: int) -> NpyLayout:
     """What the header of a `.npy` stream of `size` bytes promises; the stream is left at the numbers.
 
-    Raises `ArrayFileError` for anything but a whole array of plain numbers.
+    Raises `ArrayFileError` for anything but a complete array of plain numbers.
     """
     start = stream.tell()
     shape, fortran_order, dtype = _read_npy_header(stream)
@@ -74,35 +84,20 @@ def npy_layout(stream: BufferedIOBase, size: int) -> NpyLayout:
 
 def read_npz(path: Path) -> dict[str, Array]:
     """All arrays of a `.npz` file by name. Raises `ArrayFileError` and `OSError`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _npz_members(archive)
-            return {name: _read_member(archive, member) for name, member in members.items()}
-    except _ZIP_DAMAGE as damage:
-        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
-
-
-def npz_names(path: Path) -> list[str]:
-    """The names of the arrays in a `.npz` file. Raises `ArrayFileError` and `OSError`."""
-    return list(npz_members(path))
+    with _opened(path) as archive:
+        return {name: _read_member(archive, member) for name, member in _npz_members(archive).items()}
 
 
 def npz_members(path: Path) -> dict[str, zipfile.ZipInfo]:
     """The arrays of a `.npz` file by name, with their places in it. Raises `ArrayFileError` and `OSError`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _npz_members(archive)
-    except _ZIP_DAMAGE as damage:
-        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+    with _opened(path) as archive:
+        return _npz_members(archive)
 
 
 def read_npz_array(path: Path, name: str) -> Array:
     """One array of a `.npz` file that holds it. Raises `ArrayFileError` and `OSError`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_member(archive, _npz_members(archive)[name])
-    except _ZIP_DAMAGE as damage:
-        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+    with _opened(path) as archive:
+        return _read_member(archive, _npz_members(archive)[name])
 
 
 def write_npz(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
@@ -115,10 +110,10 @@ def write_npz(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
 
 
 def _read_npy_header(stream: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    magic = stream.read(len(NPY_MAGIC) + 2)
-    if len(magic) < len(NPY_MAGIC) + 2 or not magic.startswith(NPY_MAGIC):
-        raise ArrayFileError("it does not begin as a .npy array does")
-    version = (magic[-2], magic[-1])
+    try:
+        version = np.lib.format.read_magic(stream)
+    except ValueError as wrong:
+        raise ArrayFileError("it does not begin as a .npy array does") from wrong
     if version not in _HEADERS:
         raise ArrayFileError(f"its .npy version {version[0]}.{version[1]} does not hold plain numbers")
     try:
@@ -136,19 +131,13 @@ def _check_plain(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ArrayFileError(f"its shape {list(shape)} is impossible")
 
 
-def _read_numbers(
-    stream: BufferedIOBase, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype[Any]
-) -> Array:
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        flat = np.empty(math.prod(shape), dtype)
-    except MemoryError as full:
-        raise ArrayFileError(f"{list(shape)} of {dtype} does not fit in memory") from full
-    if flat.size:
-        filled = stream.readinto(flat.data.cast("B"))
-        if filled != flat.nbytes:
-            raise ArrayFileError(f"it ends after {filled} of {flat.nbytes} bytes of numbers")
-    array = flat.reshape(shape, order="F" if fortran_order else "C")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _ZIP_DAMAGE as damage:
+        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
 
 
 def _npz_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import zipfile
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from netruntime.errors import WeightsError
+from netruntime.files.numpy_files import ArrayFileError, read_npy
 from netruntime.weight_files.weights import read_weights, write_weights
 
 DTYPES = ["f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?"]
@@ -530,3 +532,8 @@ def test_what_a_file_cannot_hold(
     error = write_refusal(tmp_path / file, arrays, metadata)
     assert (error.code, error.diagnostics[0].message) == (code, message.replace("FILE", str(tmp_path / file)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_that_ends_within_its_numbers_is_refused() -> None:
+    with pytest.raises(ArrayFileError, match="it ends before the last of its numbers"):
+        read_npy(io.BytesIO(GOOD_NPY[:-1]), len(GOOD_NPY))
