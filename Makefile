@@ -26,7 +26,7 @@ quick: lint types
 # One process: with -n, each worker would collect the tests of every operator.
 op: $(MINILM)
 	$(if $(OP),,$(error name an operator: make op OP=top_k))
-	$(BIN)/pytest tests/ops/test_conformance.py tests/ops/gradients/test_gradients.py -k "$(OP)"
+	NETDSL_OP=$(OP) $(BIN)/pytest -k "$(OP)" tests/ops/test_conformance.py tests/ops/test_axis_maps.py tests/ops/gradients/test_gradients.py
 
 lint: $(MINILM)
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ Register one per operator class with `@reference(OpClass)` in `tests/ops/referen
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ from onnx.reference import ReferenceEvaluator
 
 from netdsl.ops.contract.base import Draw, Op
 from netdsl.types import DType
+
+SELECTED = os.environ.get("NETDSL_OP", "")
+"""Only operators with this in their names are walked: `make op OP=..` need not collect ten thousand tests."""
 
 Reference = Callable[..., Any]
 REFERENCES: dict[type[Op], Reference] = {}
