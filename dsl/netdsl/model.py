@@ -148,14 +148,10 @@ class Body:
     doc: str = ""
     automatic: frozenset[str] = frozenset()
     """The labels that were made up, not given."""
+    next_values: tuple[Slot, ...] = ()
+    """The next value of every state of a cell, in the order of the states, by the name of the state."""
     updates: tuple[tuple[str, int], ...] = ()
     """The buffers that get a new value by running the body: the label, and which value that is."""
-
-    @property
-    def updates_buffers(self) -> bool:
-        """Whether running the body gives a buffer, its own or one below, a new value."""
-        below = any(step.body.updates_buffers for step in self.steps if isinstance(step, CallStep))
-        return bool(self.updates) or below
 
 
 @dataclass(frozen=True, eq=False)

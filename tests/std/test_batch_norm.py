@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdsl.diagnostics import NetError
 from std.phases import Result, phase_of, run_phase
 
 NET = """net 1.0
@@ -95,24 +94,6 @@ train { loss = mean(y) }
     result = run_phase(phase_of(text, training=True), {"x": np.array([[3.0, 5.0]], np.float32)})
     np.testing.assert_allclose(result.updates["bn.running_mean"], [0.3, 0.5], rtol=1e-6)
     np.testing.assert_allclose(result.updates["bn.running_var"], [0.9, 0.9], rtol=1e-6)
-
-
-def test_a_cell_keeps_no_running_statistics() -> None:
-    text = """net 1.0
-
-cell C()(x: [B, D]) -> [B, D] {
-  state h: [B, D] = zeros
-  next h = x + h -> bn: BatchNorm
-  return h'
-}
-
-model M(x: f32[B, T, 2]) -> y: f32[B, T, 2] { return x -> c: scan C }
-
-train { loss = mean(y) }
-"""
-    phase_of(text)
-    with pytest.raises(NetError, match="E0224"):
-        phase_of(text, training=True)
 
 
 def test_a_metric_looks_at_what_was_computed_for_the_loss() -> None:

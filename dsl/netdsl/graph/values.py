@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from netdsl.flatten import Frame
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import TensorType
 
 Port = tuple[int, int]
 """A value of the graph: a node and which of its outputs."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One call of a block: which block, under which label path, from where."""
-
-    block: str
-    label: str
-    span: Span
 
 
 @dataclass(frozen=True)

@@ -227,14 +227,15 @@ def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
         block.name.span,
         block.doc,
         frozenset(scope.labels.automatic),
-        updates_of(scope),
+        updates=updates_of(scope),
     )
 
 
 def updates_of(scope: Scope) -> tuple[tuple[str, int], ...]:
     """The buffers of a body that get another value than their own."""
     old = {name: scope.names[name].value for name in scope.updates}
-    return tuple((name, new.value) for name, new in scope.updates.items() if new.value != old[name].value)
+    own = {name: new.value for name, new in scope.updates.items() if new.value != old[name].value}
+    return tuple((own | scope.scan_updates).items())
 
 
 def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:

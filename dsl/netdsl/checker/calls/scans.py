@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
@@ -15,6 +15,7 @@ from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, des
 from netdsl.checker.evaluate.statements import input_names, run_body
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
+from netdsl.flatten import FlatStep
 from netdsl.model import Body, OpStep, Slot, State
 from netdsl.ops.create.create import Constant
 from netdsl.ops.sequence.scan import Growth, Scan
@@ -48,16 +49,16 @@ def run_scan(
         scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
     path = scope.labels.place(label, snake(value.block.name.text), sole)
     body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
-    if body.updates_buffers:
-        help = "normalise outside the cell, or by statistics of each sample: `LayerNorm`"
-        message = f"`{value.block.name}` gives a buffer a new value at every step, and a scan keeps none"
-        scope.fail("E0224", message, s.callee(core.call).span, help=help)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
+    if cell.buffers and given.length is not None:
+        help = "scan without lengths, or normalise by the statistics of each sample: `LayerNorm`"
+        message = f"`{value.block.name}` updates a buffer at every step, so it cannot take lengths"
+        scope.fail("E0224", message, s.callee(core.call).span, help=help)
     outputs = _add_scan(
         scope, body, cell, given, scanned=scanned, reverse="reverse" in modifiers, span=core.span, path=path
     )
-    count = len(body.outputs) - len(cell.states)
-    return list(outputs if "states" in modifiers else outputs[:count])
+    count = len(body.outputs) + (len(cell.states) if "states" in modifiers else 0)
+    return list(outputs[:count])
 
 
 def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
@@ -155,7 +156,6 @@ def _build_cell(
     if scope.checker.errors > before:
         raise PoisonedError
     outputs = check_outputs(inner, block)
-    outputs += _next_slots(inner)
     return Body(
         block.name.text,
         "cell",
@@ -165,6 +165,7 @@ def _build_cell(
         inner.nodes.size,
         span,
         block.doc,
+        next_values=tuple(_next_slots(inner)),
         updates=updates_of(inner),
     )
 
@@ -182,7 +183,7 @@ def _next_slots(scope: Scope) -> list[Slot]:
             scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
         value = scope.next_values[name]
         _check_next(scope, step, step.op, value)
-        slots.append(Slot(f"next {name}", value.type, value.value, value.span))
+        slots.append(Slot(name, value.type, value.value, value.span))
     return slots
 
 
@@ -216,39 +217,40 @@ def _add_scan(
     pairs = list(zip(given.inputs, scanned, strict=True))
     sequences = [t for t, flag in pairs if t is not None and flag]
     held = [t for t, flag in pairs if t is not None and not flag]
-    next_types = (
-        {slot.name[5:]: slot.type for slot in body.outputs[-len(cell.states) :]} if cell.states else {}
+    growth = tuple(
+        _growth(step, after.type) for step, after in zip(cell.states, body.next_values, strict=True)
     )
-    growth = tuple(_growth(step, next_types) for step in cell.states)
     if any(growth) and given.length is not None:
         scope.fail(
             "E0310", "a cell whose state grows cannot take lengths", span, help="mask the positions instead"
         )
     _check_free(scope, body, growth, span)
     starts = [_start(scope, step, given, span) for step in cell.states]
-    # the parameters of the cell are made outside it, so that every step uses the same ones
-    shared = [replace(step, label=f"{path}.{below}") for below, step in cell.parameters]
-    minted = [scope.add_source(step) for step in shared]
-    op = Scan(cell.program, len(sequences), len(cell.states), reverse, growth if any(growth) else ())
-    inputs = [*sequences, given.length, *starts, *held, *minted]
-    return scope.add_op(op, inputs, span, scope.labels.release(path, span))
+    buffers = [_mint(scope, path, step) for step in cell.buffers]
+    minted = [_mint(scope, path, step) for step in cell.parameters]
+    carried = len(starts) + len(buffers)
+    growth += (None,) * len(buffers)
+    op = Scan(cell.program, len(sequences), carried, reverse, growth if any(growth) else ())
+    inputs = [*sequences, given.length, *starts, *buffers, *held, *minted]
+    outputs = scope.add_op(op, inputs, span, scope.labels.release(path, span))
+    for step, last in zip(reversed(cell.buffers), reversed(outputs), strict=False):
+        scope.scan_updates[f"{path}.{step.label}"] = last.value
+    return outputs
 
 
-def _growth(step: OpStep, next_types: dict[str, TensorType]) -> Growth | None:
+def _growth(step: FlatStep, after: TensorType) -> Growth | None:
     assert isinstance(step.op, State)
     axis = step.op.grows
     if axis is None:
         return None
     size = step.types[0].shape[axis]
-    return Growth(axis, (next_types[step.op.slot].shape[axis] - size).value, next(iter(size.symbols)))
+    return Growth(axis, (after.shape[axis] - size).value, next(iter(size.symbols)))
 
 
 def _check_free(scope: Scope, body: Body, growth: Sequence[Growth | None], span: Span) -> None:
     """The outputs of a cell have one shape for all steps, so they cannot hold a size that grows."""
     symbols = {g.symbol for g in growth if g is not None}
     for slot in body.outputs:
-        if slot.name.startswith("next "):
-            continue
         for size in slot.type.shape:
             if size.symbols & symbols:
                 help = "sum or attend over the axis that grows before returning"
@@ -260,7 +262,7 @@ def _check_free(scope: Scope, body: Body, growth: Sequence[Growth | None], span:
                 )
 
 
-def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
+def _start(scope: Scope, step: FlatStep, given: _Given, span: Span) -> Tensor:
     """A state's first value: handed in, or filled as declared; one that grows starts empty."""
     assert isinstance(step.op, State)
     type_ = step.types[0]
@@ -283,3 +285,8 @@ def _start(scope: Scope, step: OpStep, given: _Given, span: Span) -> Tensor:
     value = number if type_.dtype.is_float else int(number)
     constant = Constant(bool(value) if type_.dtype.value == "bool" else value, sizes, type_.dtype)
     return scope.add_op(constant, [], span)[0]
+
+
+def _mint(scope: Scope, path: str, step: FlatStep) -> Tensor:
+    """A parameter of the cell, made outside it so that every step uses the same one."""
+    return scope.add_source(OpStep(step.op, (), step.types, f"{path}.{step.label}", step.span))

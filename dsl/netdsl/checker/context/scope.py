@@ -38,6 +38,8 @@ class Scope(Site):
     next_values: dict[str, Tensor] = field(default_factory=dict)
     next_places: dict[str, Span] = field(default_factory=dict)
     updates: dict[str, Tensor] = field(default_factory=dict)
+    scan_updates: dict[str, int] = field(default_factory=dict)
+    """The values of buffers after a scan whose cell changes them, by the label of the buffer."""
     reuses_calls: bool = False
     """Whether a layer that is called on what it was called on before gives what it gave then."""
     result: list[Value] | None = None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netdsl import syntax as s
-from netdsl.checker.calls.blocks import root_names
+from netdsl.checker.calls.blocks import root_names, updates_of
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, Value, describe
@@ -102,7 +102,8 @@ class _Section:
         scope, item = self.scope, self.item
         name = item.name.text if item.name else ""
         slots = tuple(self.inputs), tuple(self.outputs)
-        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), scope.nodes.size, item.span)
+        size, updates = scope.nodes.size, updates_of(scope)
+        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), size, item.span, updates=updates)
         check_patterns(scope, body, self.patterns)
         over, freeze, recompute = (tuple(p.value for p in self.patterns.get(w, ())) for w in PATTERNS)
         return Phase(
