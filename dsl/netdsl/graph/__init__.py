@@ -5,9 +5,23 @@ from producer to consumer and carries an `Edge` under the key "edge"; the graph'
 is an `Interface`. All of networkx works on it: `graph.nodes(data="node")`, `networkx.ancestors(graph, 3)`.
 """
 
+from netdsl.flatten import Frame
 from netdsl.graph.expand import build
 from netdsl.graph.graph import Graph
-from netdsl.graph.programs import program_graph
-from netdsl.graph.values import Edge, Frame, Interface, Node, Port
+from netdsl.graph.programs import program_graph, program_of, trace
+from netdsl.graph.tape import GraphTape
+from netdsl.graph.values import Edge, Interface, Node, Port
 
-__all__ = ["Edge", "Frame", "Graph", "Interface", "Node", "Port", "build", "program_graph"]
+__all__ = [
+    "Edge",
+    "Frame",
+    "Graph",
+    "GraphTape",
+    "Interface",
+    "Node",
+    "Port",
+    "build",
+    "program_graph",
+    "program_of",
+    "trace",
+]

@@ -1,24 +1,19 @@
-"""Reverse accumulation over a graph (Linnainmaa 1976; Griewank and Walther 2008, chapter 3)."""
+"""The gradients of a scalar of a graph, as a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import networkx as nx
 
 from netdsl.diagnostics import NetError, error
 from netdsl.graph import Graph, Port
-from netdsl.ops.contract.base import Op
-from netdsl.ops.contract.value import Value
 from netdsl.ops.sequence.scan import Scan
+from netruntime.autodiff.backward import Backward, carrying
+from netruntime.autodiff.forward import Recomputed
 from netruntime.autodiff.lower import lower
-from netruntime.autodiff.recompute import Recomputed
 from netruntime.autodiff.scans import scan_gradient
-from netruntime.autodiff.tape import GraphTape, under
-
-PREFIX = "grad"
-"""Label paths of the backward pass begin with this."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +65,14 @@ def differentiate(
     tape = lowered.tape
     start = lowered.moved[loss]
     targets = [lowered.moved[port] for port in wrt]
-    carrying = _between(tape.graph, targets, start)
-    backward = _Backward(tape, carrying, Recomputed(tape, recompute))
-    backward.seed(start)
-    for node in sorted({port[0] for port in carrying}, reverse=True):
-        backward.visit(node)
-    gradients = tuple(backward.gradient(port) for port in targets)
-    return Differentiated(tape.graph, tuple(wrt), gradients, lowered.moved)
+    carried = carrying(tape.graph, targets, tape.graph.needed_for([start[0]]))
+    backward = Backward(tape, carried, Recomputed(tape, recompute), {Scan: scan_gradient})
+    backward.at(start[0])
+    backward.seed(start, tape.value(start).constant(1.0))
+    backward.run()
+    gradients = [backward.gradient(port) for port in targets]
+    ports = tuple(None if gradient is None else gradient.ref for gradient in gradients)
+    return Differentiated(tape.graph, tuple(wrt), ports, lowered.moved)
 
 
 def _check(graph: Graph, loss: Port, wrt: Sequence[Port]) -> None:
@@ -109,88 +105,3 @@ def _unreached(graph: Graph, loss: Port, target: Port) -> NetError:
             return _failed(graph, node, "E1134", message, "use a smooth function in its place")
     help = "ask for a value that the loss is computed from"
     return _failed(graph, target[0], "E1134", f"`{name}` does not depend on `{label}`", help)
-
-
-def _between(graph: Graph, targets: Sequence[Port], loss: Port) -> set[Port]:
-    """The values that carry a float from one of the targets towards the loss."""
-    needed = {loss[0]} | nx.ancestors(graph, loss[0])
-    carrying = set(targets)
-    for node in sorted(needed):
-        if any(port in carrying for port in graph.inputs_of(node)):
-            types = graph.node(node).types
-            carrying |= {(node, n) for n, type_ in enumerate(types) if type_.dtype.is_float}
-    return carrying
-
-
-class _Backward:
-    """The gradients found so far, by port; the nodes are visited from the loss to the targets."""
-
-    def __init__(self, tape: GraphTape, carrying: set[Port], forward: Recomputed) -> None:
-        self.tape = tape
-        self.carrying = carrying
-        self.forward = forward
-        self.found: dict[Port, list[Value]] = {}
-
-    def seed(self, loss: Port) -> None:
-        self._at(loss[0])
-        one = self.tape.value(loss)
-        self.found[loss] = [one.constant(1.0)]
-
-    def gradient(self, port: Port) -> Port | None:
-        value = self._total(port)
-        return None if value is None else value.ref
-
-    def visit(self, node: int) -> None:
-        """Hand what flows into a node's outputs on to its inputs."""
-        data = self.tape.graph.node(node)
-        grads = [self._total((node, n)) for n in range(len(data.types))]
-        inputs = self.tape.graph.inputs_of(node)
-        wanted = [port in self.carrying for port in inputs]
-        if all(grad is None for grad in grads) or not any(wanted):
-            return
-        op = data.op
-        if op.no_gradient:
-            help = "leave its gradient out with `stop_gradient(..)`, or use a smooth function"
-            raise _failed(
-                self.tape.graph, node, "E1132", f"`{op.name}` has no gradient: it {op.no_gradient}", help
-            )
-        self._at(node)
-        results: Sequence[Value | None]
-        if isinstance(op, Scan):
-            results = scan_gradient(self.tape, node, grads, inputs, wanted, self.forward)
-        else:
-            results = self._formula(op, node, grads, inputs)
-        for port, result in zip(inputs, results, strict=False):
-            if port in self.carrying and result is not None:
-                self._give(port, result, op)
-
-    def _formula(
-        self, op: Op, node: int, grads: Sequence[Value | None], inputs: Sequence[Port | None]
-    ) -> Sequence[Value | None]:
-        y = [self.forward.value((node, n)) for n in range(len(grads))]
-        xs = [None if port is None else self.forward.value(port) for port in inputs]
-        slots = 0 if any(name.startswith("*") for name in op.inputs) else len(op.inputs)
-        xs += [None] * (slots - len(xs))
-        one = len(grads) == 1
-        found = op.gradient(grads[0] if one else tuple(grads), y[0] if one else tuple(y), *xs)
-        return found if isinstance(found, tuple) else (found,)
-
-    def _give(self, port: Port | None, value: Value, op: Op) -> None:
-        assert port is not None
-        wanted = self.tape.graph.type_of(port)
-        assert value.type == wanted, f"the gradient of `{op.name}` is {value.type}, and its input {wanted}"
-        self.found.setdefault(port, []).append(value)
-
-    def _total(self, port: Port) -> Value | None:
-        values = self.found.get(port)
-        if not values:
-            return None
-        total = values[0]
-        for value in values[1:]:
-            total = total + value
-        self.found[port] = [total]
-        return total
-
-    def _at(self, node: int) -> None:
-        """Nodes made from here on come from this one."""
-        self.tape.origin = replace(under(self.tape.graph.node(node), PREFIX), stream="")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netdsl.graph import Graph, Node, Port
+from netdsl.graph import Graph, GraphTape, Node, Port
 from netdsl.model import Input, Model, Slot
-from netruntime.autodiff.tape import GraphTape
 from netruntime.errors import DataInputError
 
 

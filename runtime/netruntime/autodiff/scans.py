@@ -7,194 +7,177 @@ state with a held matrix gets its matrix gradient after the loop, in one product
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from netdsl.diagnostics import error
-from netdsl.dims import dim
-from netdsl.graph import Port
+from netdsl.graph import GraphTape, Port, program_of, trace
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.linear.linear import MatMul
-from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
-from netdsl.ops.shape.reshape import Reshape
-from netruntime.autodiff.recompute import Recomputed
-from netruntime.autodiff.scan_program import BackwardProgram, Grads, Later
-from netruntime.autodiff.tape import GraphTape, Key
+from netdsl.ops.sequence.scan import Scan, ScanOutputs
+from netruntime.autodiff.backward import Gradients, Visit
+from netruntime.autodiff.cells import Cell, CellBackward, DeferredProduct
+from netruntime.autodiff.forward import ForwardValues
 
 
-def scan_gradient(
-    tape: GraphTape,
-    node: int,
-    grads: Grads,
-    inputs: Sequence[Port | None],
-    wanted: Sequence[bool],
-    forward: Recomputed,
-) -> list[Value | None]:
+def scan_gradient(tape: GraphTape, visit: Visit, forward: ForwardValues) -> Gradients:
     """The gradients of a scan's inputs, None for those not wanted.
 
-    Args:
-        node: The scan; it gets further outputs, for what is kept of each step.
-        grads: What flows into each of its outputs.
-        wanted: For each input, whether its gradient is wanted.
+    The scan gets further outputs, for what is kept of each step.
 
     Raises:
         NetError: E1133 for a scan whose state grows.
     """
-    data = tape.graph.node(node)
-    scan = data.op
+    node = tape.graph.node(visit.number)
+    scan = node.op
     assert isinstance(scan, Scan)
     if any(scan.grows):
         help = "train with attention over the whole sequence; the growing state is for running"
         message = "a scan whose state grows has no gradient"
-        raise error("E1133", message, data.user_span, path=data.label, help=help)
-    again = [None if port is None else forward.value(port).ref for port in inputs]
-    return _ScanGradient(tape, forward.node(node), grads, again, wanted).results()
+        raise error("E1133", message, node.user_span, path=node.label, help=help)
+    return _ScanGradient(tape, scan, visit, forward).results()
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What the backward scan gives, by inputs of the cell and as values of it."""
+
+    sequences: dict[Port, Value]
+    states: dict[Port, Value]
+    held: dict[Port, Value]
+    kept: Sequence[Value]
+
+    def by_input(self) -> dict[Port, Value]:
+        return self.sequences | self.states | self.held
+
+    def all(self) -> list[Value]:
+        """In the order of a scan's outputs."""
+        return [*self.by_input().values(), *self.kept]
 
 
 class _ScanGradient:
     """Makes the backward scan, and lets the forward scan keep what it needs."""
 
-    def __init__(
-        self, tape: GraphTape, node: int, grads: Grads, inputs: Sequence[Port | None], wanted: Sequence[bool]
-    ) -> None:
+    def __init__(self, tape: GraphTape, scan: Scan, visit: Visit, forward: ForwardValues) -> None:
         self.tape = tape
-        self.node = node
-        scan = tape.graph.node(node).op
-        assert isinstance(scan, Scan)
         self.scan = scan
-        count = self.scan.sequences
-        self.ports = [*inputs[:count], *inputs[count + 1 :]]
-        self.grads: tuple[Grads, ...] = self.scan.shares(list(grads))
-        self.back = BackwardProgram(
-            self.scan,
-            tape.graph.node(node).span,
-            [*wanted[:count], *wanted[count + 1 :]],
-            self._outer,
-            grads,
-            self._valid(inputs[count]),
-        )
+        self.number = forward.node(visit.number)
+        values = [None if port is None else forward.value(port) for port in visit.inputs]
+        self.outer = scan.split_inputs(values)
+        self.grads = scan.split_outputs(list(visit.grads))
+        self.cell = Cell(scan, tape.graph.node(self.number), self.outer)
+        wanted = scan.split_inputs(visit.wanted)
+        self.back = CellBackward(self.cell, wanted, self._valid(), {Scan: scan_gradient})
 
-    def _outer(self, number: int) -> Value:
-        port = self.ports[number]
-        assert port is not None
-        return self.tape.value(port)
-
-    def _valid(self, length: Port | None) -> Value | None:
+    def _valid(self) -> Value | None:
         """Which sequences have not ended at each step, `[B, T]`; None where no lengths are given."""
-        if length is None:
+        lengths = self.outer.length
+        if lengths is None:
             return None
-        lengths = self.tape.value(length)
-        steps = self._outer(0).shape[1]
+        steps = self._sequence().shape[1]
         times = lengths.make(Range(steps, dtype=lengths.dtype)).reshape([1, steps])
         return times < lengths.reshape([lengths.shape[0], 1])
 
-    def results(self) -> list[Value | None]:
-        """The gradients by input of the operator."""
-        back = self.back
-        back.build()
-        pairs = _unique([value for later in back.later for value in (later.left, later.product)])
-        known = {*(value.ref for value in back.dx.values()), *back.sequences, *back.kept}
-        extra = [value for value in pairs if value.ref not in known]
-        outputs = [*back.dx.values(), *back.carried, *back.dheld.values(), *extra]
-        sequences, held = self._read(outputs, pairs)
-        results = self._backward_scan(outputs, sequences, held, len(extra))
-        found = {value.ref: result for value, result in zip(outputs, results, strict=True)} | sequences
-        return self._by_input(results, found)
+    def _sequence(self) -> Value:
+        """A sequence that the scan runs along."""
+        first = self.outer.sequences[0]
+        assert first is not None
+        return first
 
-    def _backward_scan(
-        self, outputs: Sequence[Value], sequences: dict[Key, Value], held: dict[Key, Value], kept: int
-    ) -> list[Value]:
-        back = self.back
-        inside = back.tape.used(outputs)
-        order = [back.inputs[k] for k in sequences if k in inside] or [back.inputs[next(iter(sequences))]]
-        whole = [sequences[value.ref] for value in order]
-        inputs = [*order, *back.states.values(), *(back.inputs[key] for key in held)]
+    def results(self) -> Gradients:
+        """The gradients by input of the operator."""
+        self.back.seed_results(self.grads)
+        self.back.run()
+        inside, pairs = self._inside()
+        whole = self._whole(inside, pairs)
+        outside = self._backward_scan(inside, whole)
+        totals = (*outside.outputs, *outside.states, *outside.sums)
+        gradients = dict(zip(inside.by_input(), totals, strict=True))
+        steps = [*inside.sequences.values(), *inside.kept], [*outside.outputs, *outside.kept]
+        whole |= {value.ref: over_time for value, over_time in zip(*steps, strict=True)}
+        for product in self.back.deferred:
+            gradient = self._after_the_loop(product, whole[product.rows.ref], whole[product.gradient.ref])
+            known = gradients.get(product.weight)
+            gradients[product.weight] = gradient if known is None else known + gradient
+        inputs = self.cell.inputs
+        states = [*map(gradients.get, inputs.states), *map(gradients.get, inputs.held)]
+        return [*map(gradients.get, inputs.sequences), None, *states]
+
+    def _inside(self) -> tuple[_Results, list[Value]]:
+        """What one backward step computes, and all that is needed of it after the loop."""
+        back, inputs = self.back, self.cell.inputs
+        carried = back.carried()
+        sequences = back.totals(inputs.sequences, back.wanted.sequences)
+        held = back.totals(inputs.held, back.wanted.held)
+        pairs = [value for product in back.deferred for value in (product.rows, product.gradient)]
+        known = {value.ref for value in sequences.values()} | self.cell.sequences.keys()
+        extra = {
+            value.ref: value for value in pairs if value.ref not in known and not self.cell.is_kept(value.ref)
+        }
+        return _Results(sequences, carried, held, list(extra.values())), pairs
+
+    def _whole(self, inside: _Results, pairs: Iterable[Value]) -> dict[Port, Value]:
+        """The whole sequences that the backward scan, and the products after it, read steps of."""
+        wanted = [value.ref for value in (*inside.all(), *pairs)]
+        read = trace(self.cell.graph, wanted, self.cell.is_read).given
+        kept = [port for port in read if self.cell.is_kept(port)]
+        whole = {port: value for port, value in self.cell.sequences.items() if port in read}
+        whole |= self._keep(kept)
+        if not whole:  # a scan runs along something
+            whole = {self.cell.inputs.sequences[0]: self._sequence()}
+        return whole
+
+    def _keep(self, ports: Sequence[Port]) -> dict[Port, Value]:
+        """Make the forward scan keep these values of its cell; the sequences of them."""
+        node, cell = self.tape.graph.node(self.number), self.cell
+        already = list(cell.results.kept)
+        new = [port for port in ports if port not in already]
+        results = [*cell.results.outputs, *cell.results.states, *cell.results.sums, *already, *new]
+        inputs = [(n, 0) for n in range(len(self.scan.program.inputs))]
+        program = program_of(cell.graph, inputs, results)
+        steps = self._sequence().shape[1]
+        types = [cell.graph.type_of(port) for port in new]
+        over = [type_.with_shape((type_.shape[0], steps, *type_.shape[1:])) for type_ in types]
+        scan = replace(self.scan, program=program, kept=self.scan.kept + len(new))
+        self.tape.graph.put(self.number, node.with_op(scan, (*node.types, *over)))
+        first = len(node.types) - len(already)
+        places = {port: first + n for n, port in enumerate([*already, *new])}
+        return {port: self.tape.value((self.number, places[port])) for port in ports}
+
+    def _backward_scan(self, inside: _Results, whole: dict[Port, Value]) -> ScanOutputs[Value]:
+        """Add the scan that runs the backward step over time; its outputs."""
+        back, cell = self.back, self.cell
+        outputs = [value.ref for value in inside.all()]
+        read = trace(cell.graph, outputs, cell.is_read).given
+        order = [port for port in whole if port in read] or list(whole)[:1]
+        held = [port for port in cell.held if port in read]
+        inputs = [*order, *(value.ref for value in back.states.values()), *held]
         scan = Scan(
-            back.tape.finish(inputs, outputs),
+            program_of(cell.graph, inputs, outputs),
             len(order),
             len(back.states),
             not self.scan.reverse,
-            sums=len(back.dheld),
-            kept=kept,
+            sums=len(inside.held),
+            kept=len(inside.kept),
         )
-        first = [self._last_gradient(n) for n in back.states]
-        return list(whole[0].apply_all(scan, *whole[1:], None, *first, *held.values()))
+        first, *others = [whole[port] for port in order]
+        lasts = [self._last_gradient(state) for state in back.states]
+        results = first.apply_all(scan, *others, None, *lasts, *(cell.held[port] for port in held))
+        return scan.split_outputs(results)
 
-    def _read(
-        self, outputs: Sequence[Value], pairs: Sequence[Value]
-    ) -> tuple[dict[Key, Value], dict[Key, Value]]:
-        """What the backward program and the products after it read: sequences, and held values."""
-        back = self.back
-        used = back.tape.used([*outputs, *pairs])
-        sequences = {key: whole for key, whole in back.sequences.items() if key in used}
-        sequences |= self._kept_sequences([key for key in back.kept if key in used])
-        if not sequences:  # a scan runs along something
-            first = back.sequence(("x", 0), self._outer(0), self.scan.program.types[0])
-            sequences = {first.ref: back.sequences[first.ref]}
-        return sequences, {key: whole for key, whole in back.held.items() if key in used}
-
-    def _kept_sequences(self, keys: Sequence[Key]) -> dict[Key, Value]:
-        """Make the forward scan keep these values; the sequences of them."""
-        numbers = [self.back.kept[key] for key in keys]
-        data = self.tape.graph.node(self.node)
-        already = list(self.scan.shares(self.scan.program.outputs)[3])
-        new = [n for n in numbers if n not in already]
-        program = _also_giving(self.scan.program, new)
-        steps = self._outer(0).shape[1]
-        types = [program.types[n] for n in program.outputs[len(self.scan.program.outputs) :]]
-        over = [t.with_shape((t.shape[0], steps, *t.shape[1:])) for t in types]
-        first = len(data.types) - len(already)
-        scan = replace(self.scan, program=program, kept=self.scan.kept + len(new))
-        self.tape.graph.put(self.node, data.with_op(scan, (*data.types, *over)))
-        places = [*already, *new]
-        return {
-            key: self.tape.value((self.node, first + places.index(number)))
-            for key, number in zip(keys, numbers, strict=True)
-        }
-
-    def _last_gradient(self, state: int) -> Value:
+    def _last_gradient(self, state: Port) -> Value:
         """What flows into a state after its last step."""
-        grad = self.grads[1][state]
-        return grad if grad is not None else self._outer(self.scan.sequences + state).zeros()
+        place = self.cell.inputs.states.index(state)
+        gradient, start = self.grads.states[place], self.outer.states[place]
+        assert start is not None
+        return gradient if gradient is not None else start.zeros()
 
-    def _by_input(self, results: Sequence[Value], found: dict[Key, Value]) -> list[Value | None]:
-        count = self.scan.sequences
-        numbers = [*self.back.dx, *(count + n for n in self.back.states), *self.back.dheld]
-        by_number: dict[int, Value] = dict(zip(numbers, results, strict=False))
-        for later in self.back.later:
-            gradient = self._after(later, found[later.left.ref], found[later.product.ref])
-            known = by_number.get(later.held)
-            by_number[later.held] = gradient if known is None else known + gradient
-        ordered = [by_number.get(n) for n in range(len(self.scan.program.inputs))]
-        return [*ordered[:count], None, *ordered[count:]]
-
-    def _after(self, later: Later, left: Value, product: Value) -> Value:
+    def _after_the_loop(self, product: DeferredProduct, rows: Value, gradient: Value) -> Value:
         """The gradient of a matrix or of a bias over all steps: time is folded into the rows."""
-        rows = product.shape[0] * product.shape[1]
-        flat = product.reshape([rows, product.shape[2]])
-        if self.scan.program.types[later.held].rank == 1:
+        count = gradient.shape[0] * gradient.shape[1]
+        flat = gradient.reshape([count, gradient.shape[2]])
+        if self.cell.graph.type_of(product.weight).rank == 1:
             return flat.sum([0])
-        columns = left.reshape([rows, left.shape[2]]).transpose([1, 0])
-        gradient: Value = columns.apply(MatMul(), flat)
-        return gradient
-
-
-def _also_giving(program: Program, numbers: Sequence[int]) -> Program:
-    """The program with further outputs; a scalar is given as `[1]`, since a sequence needs an axis."""
-    steps, outputs = list(program.steps), list(program.outputs)
-    count = len(program.types)
-    for number in numbers:
-        type_ = program.types[number]
-        if type_.rank == 0:
-            step = ProgramStep(
-                Reshape((dim(1),)), (number,), (type_.with_shape([1]),), "", program.steps[0].span
-            )
-            steps.append(step)
-            number, count = count, count + 1
-        outputs.append(number)
-    return Program(program.inputs, tuple(steps), tuple(outputs))
-
-
-def _unique(values: Sequence[Value]) -> list[Value]:
-    return list({value.ref: value for value in values}.values())
+        columns = rows.reshape([count, rows.shape[2]]).transpose([1, 0])
+        return columns.apply(MatMul(), flat)

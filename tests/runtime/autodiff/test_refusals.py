@@ -6,34 +6,8 @@ import numpy as np
 import pytest
 
 import netruntime as nr
-from netdsl.diagnostics import NetError
 
 LINEAR = "net 1.0\nmodel M(x: f64[B, 3]) -> loss: f64 { return x -> a: Linear(2) -> square -> sum }\n"
-
-NESTED = """net 1.0
-cell Inner(n)(x: [B, I]) -> [B, n] {
-  state h: [B, n] = zeros
-  next h = tanh((x -> w: Linear(n)) + h)
-  return h'
-}
-cell Outer(n)(x: [B, T, I]) -> [B, n] {
-  state h: [B, n] = zeros
-  inside = x -> inner: scan Inner(n)
-  next h = tanh(mean(inside, over=1) + h)
-  return h'
-}
-model M(x: f32[B, S, T, 3]) -> loss: f32 { return x -> outer: scan Outer(4) -> square -> sum }
-"""
-
-
-def test_a_scan_inside_a_cell_is_refused_at_its_place() -> None:
-    network = nr.load(NESTED)
-    with pytest.raises(NetError, match="a scan inside a cell has no gradient") as failed:
-        network.grad("loss", ["x"])
-    found = failed.value.diagnostics[0]
-    assert found.code == "E1132"
-    assert found.span is not None and found.span.line == 9
-    assert "B*S" in (found.help or "")
 
 
 def test_a_direction_needs_a_name_of_its_own() -> None:

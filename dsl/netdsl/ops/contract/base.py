@@ -100,6 +100,11 @@ class Op:
     """Whether `forward` also takes `rng=`, a seeded generator of the array module."""
     category: ClassVar[Category]
     """The kind of layer in drawings; every operator declares one, itself or by a base class."""
+    is_weight_product: ClassVar[bool] = False
+    """Whether rows, the first input, are multiplied with a matrix, the second; a third is added to each row.
+
+    A scan takes the product of a whole sequence at once, and the matrix's gradient after all steps.
+    """
     no_gradient: ClassVar[str] = ""
     """Why the operator cannot be differentiated, for a message: "is a step function"."""
     no_stepping: ClassVar[str] = ""

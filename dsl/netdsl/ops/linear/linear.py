@@ -41,6 +41,7 @@ class MatMul(Op):
     """
 
     category = "product"
+    is_weight_product = True
 
     def shape(self, a: TensorType, b: TensorType) -> TensorType:
         need_number(a, "a")
@@ -117,6 +118,7 @@ class Linear(Op):
     """
 
     category = "product"
+    is_weight_product = True
 
     def shape(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> TensorType:
         need_float(x)

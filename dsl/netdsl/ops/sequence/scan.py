@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from netdsl.dims import Dim, dim
 from netdsl.ops.contract.base import Array, Module, Op, OpError
@@ -84,6 +84,26 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class ScanInputs(Generic[_T]):
+    """What a scan reads: whole sequences, or one step of each; the states; what is held at every step."""
+
+    sequences: Sequence[_T]
+    states: Sequence[_T]
+    held: Sequence[_T]
+    length: _T | None = None
+
+
+@dataclass(frozen=True)
+class ScanOutputs(Generic[_T]):
+    """What a scan gives: the cell's outputs, its last or next states, sums, and kept values of every step."""
+
+    outputs: Sequence[_T]
+    states: Sequence[_T]
+    sums: Sequence[_T]
+    kept: Sequence[_T]
+
+
+@dataclass(frozen=True)
 class Scan(Op):
     """Runs a cell over time.
 
@@ -117,25 +137,42 @@ class Scan(Op):
     is_random = True
 
     def shape(self, *types: TensorType | None) -> tuple[TensorType, ...]:
-        xs, length = types[: self.sequences], types[self.sequences]
-        steps = self._steps([x for x in xs if x is not None])
+        given = self.split_inputs(types)
+        length = given.length
+        steps = self._steps([x for x in given.sequences if x is not None])
         if length is not None and not (length.dtype.is_int and length.rank == 1):
             raise OpError(
                 f"needs one whole length for each sequence, and `length` is {length}", at=["length"]
             )
-        outputs, _, sums, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
-        first = types[self.sequences + 1 : self.sequences + 1 + self.states]
+        after = self._result_types()
         last = [
-            s if g is None else _grown(s, g, steps) for s, g in zip(first, self._growth(), strict=True) if s
+            s if g is None else _grown(s, g, steps)
+            for s, g in zip(given.states, self._growth(), strict=True)
+            if s
         ]
-        return (*(_over(o, steps) for o in outputs), *last, *sums, *(_over(k, steps) for k in kept))
+        kept = (_over(k, steps) for k in after.kept)
+        return (*(_over(o, steps) for o in after.outputs), *last, *after.sums, *kept)
 
-    def shares(self, results: Sequence[_T]) -> tuple[Sequence[_T], ...]:
-        """Outputs of the program, or of the operator, parted: outputs, states, sums, kept values."""
+    def _result_types(self) -> ScanOutputs[TensorType]:
+        return self.split_outputs([self.program.type_of(v) for v in self.program.outputs])
+
+    def split_inputs(self, inputs: Sequence[_T]) -> ScanInputs[_T]:
+        """The inputs of the operator by what they are."""
+        count = self.sequences
+        length = inputs[count] if len(inputs) > count else None
+        return replace(self.split_cell([*inputs[:count], *inputs[count + 1 :]]), length=length)
+
+    def split_cell(self, inputs: Sequence[_T]) -> ScanInputs[_T]:
+        """The inputs of the program, or those of the operator without the length, by what they are."""
+        first, held = self.sequences, self.sequences + self.states
+        return ScanInputs(inputs[:first], inputs[first:held], inputs[held:])
+
+    def split_outputs(self, results: Sequence[_T]) -> ScanOutputs[_T]:
+        """Outputs of the program, or of the operator, by what they are."""
         kept = len(results) - self.kept
         sums = kept - self.sums
         states = sums - self.states
-        return results[:states], results[states:sums], results[sums:kept], results[kept:]
+        return ScanOutputs(results[:states], results[states:sums], results[sums:kept], results[kept:])
 
     def _steps(self, xs: Sequence[TensorType]) -> Dim:
         steps = xs[0].shape[1]
@@ -153,25 +190,25 @@ class Scan(Op):
     def forward(
         self, xp: Module, *arrays: Array, rng: Any = None, run_program: Any = Program.run
     ) -> tuple[Array, ...]:
-        xs = arrays[: self.sequences]
-        length = arrays[self.sequences] if len(arrays) > self.sequences else None
-        states = list(arrays[self.sequences + 1 : self.sequences + 1 + self.states])
-        held = arrays[self.sequences + 1 + self.states :]
+        given: ScanInputs[Array] = self.split_inputs(arrays)
+        xs, length = given.sequences, given.length
+        states = list(given.states)
         steps = xs[0].shape[1]
         collected: list[list[Array]] = []
         sums: list[Array] = []
         order = range(steps - 1, -1, -1) if self.reverse else range(steps)
         for t in order:
-            inputs = [x[:, t] for x in xs] + states + list(held)
+            inputs = [*(x[:, t] for x in xs), *states, *given.held]
             results = run_program(self._program_for(states), xp, inputs, rng)
-            outputs, after, more, kept = self.shares(results)
+            made = self.split_outputs(results)
+            outputs, after = made.outputs, made.states
             if length is not None:
                 valid = t < length
                 outputs = [_keep(xp, valid, o, xp.zeros_like(o)) for o in outputs]
                 after = [_keep(xp, valid, new, old) for new, old in zip(after, states, strict=True)]
             states = list(after)
-            sums = _added(xp, sums, more)
-            collected.append([*outputs, *kept])
+            sums = _added(xp, sums, made.sums)
+            collected.append([*outputs, *made.kept])
         if self.reverse:
             collected.reverse()
         sequences = self._sequences(xp, collected, xs[0])
@@ -189,17 +226,17 @@ class Scan(Op):
     def _sequences(self, xp: Module, collected: list[list[Array]], like: Array) -> list[Array]:
         if collected:
             return [xp.stack(values, axis=1) for values in zip(*collected, strict=True)]
-        outputs, _, _, kept = self.shares([self.program.type_of(v) for v in self.program.outputs])
+        after = self._result_types()
         empty = []
-        for type_ in (*outputs, *kept):
+        for type_ in (*after.outputs, *after.kept):
             sizes = [like.shape[0], 0, *(int(size) if size.is_fixed else 0 for size in type_.shape[1:])]
             empty.append(xp.zeros(sizes, dtype=type_.dtype.numpy_name))
         return empty
 
     def _no_sums(self, xp: Module) -> list[Array]:
         """The sums of no steps."""
-        _, _, sums, _ = self.shares([self.program.type_of(v) for v in self.program.outputs])
-        return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in sums]
+        types = self._result_types().sums
+        return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in types]
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         """Sequences share the batch axis alone: over time, the states mix all positions."""
