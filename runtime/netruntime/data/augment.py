@@ -216,7 +216,7 @@ def _parse_normalise(value: str) -> Normalise:
 
 
 def _bad_normalise(value: str) -> DataInputError:
-    message = f"`normalise={value}` is no mean and standard deviation above 0"
+    message = f"`normalise={value}` is not a mean and a standard deviation above 0"
     return DataInputError.make("E0835", message, help="write `normalise`, or `normalise=0.13/0.31`")
 
 

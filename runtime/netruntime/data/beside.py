@@ -37,7 +37,7 @@ def read_names(path: Path, what: str = "the names") -> tuple[str, ...]:
 
 
 def vocabulary_beside(weights: object) -> tuple[str, ...] | None:
-    """The characters that weights were trained with; None where nothing tells.
+    """The characters that weights were trained with; None where no file says so.
 
     Beside a `tokenizer.json` they are none: other programs keep a `vocab.json` of its tokens there.
     """
@@ -48,7 +48,7 @@ def vocabulary_beside(weights: object) -> tuple[str, ...] | None:
 
 
 def classes_beside(weights: object) -> tuple[str, ...] | None:
-    """The classes that weights were trained with, in the order of their numbers; None where nothing tells."""
+    """The classes that weights were trained with, by number; None where no file says so."""
     found = beside(weights, CLASSES) if isinstance(weights, str | Path) else []
     return read_names(found[0], "the list of classes") if found else None
 

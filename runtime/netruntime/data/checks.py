@@ -1,4 +1,4 @@
-"""What is wrong with the values of data: told with the file and the row, before training where it can be."""
+"""Checks of the values of data, before training where possible; errors name the file and the row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_ready(dataset: Dataset) -> None:
 
 
 def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> tuple[str, ...]:
-    """What is worth saying of the classes of two data sets: those that only one of them has.
+    """Notices about the classes of two data sets: those that only one of them has.
 
     Only labels of one class for each row, at hand in both, are looked at. With `strict`, a class that is
     missing in validation raises `DataInputError` E0832.

@@ -17,7 +17,7 @@ class Dataset(Protocol):
     """Rows that can be had in any order.
 
     `columns` says of each input what its rows are; `classes` names the classes of label inputs where they are
-    known; `vocabulary` holds the characters of a text, in the order of their ids; `notes` says in words what
+    known; `vocabulary` holds the characters of a text, in the order of their ids; `notes` says what
     was done to make the data fit. `labels` are the integer inputs that are labels, and `ready` the inputs
     that can be read from end to end at little cost. Where rows follow one another, as windows of a text do,
     `overlap` is how many of the next rows share something with a row; None where rows are independent.
@@ -44,7 +44,7 @@ class Dataset(Protocol):
         """The inputs (or those in `names`) for these rows, each `[n, ...]`.
 
         Sequences are padded to the longest of these rows. Raises `DataInputError`: E0804 for values that the
-        element type cannot hold, E0805 for NaN and infinity, E0831 for a label that is no class, E0840 for a
+        element type cannot hold, E0805 for NaN and infinity, E0831 for a label out of range, E0840 for a
         sequence that is too long, and what the reader raises.
         """
         ...

@@ -36,7 +36,7 @@ class Rows(Protocol):
 def read_mapping(data: Mapping[str, Any]) -> ColumnTable:
     """A table of arrays by name: NumPy, CuPy, PyTorch, or lists; lists of different lengths are sequences.
 
-    Raises `DataInputError`: E0834 for what is no array of numbers, E0854 for different counts, E0813 for
+    Raises `DataInputError`: E0834 for what is not an array of numbers, E0854 for different counts, E0813 for
     none.
     """
     return table_of({name: _column(name, values) for name, values in data.items()}, "the data")
@@ -74,7 +74,7 @@ def _array(values: Any, where: str) -> Array:
         array = to_host(values)
     except (ValueError, TypeError, RuntimeError) as wrong:
         reason = str(wrong).partition("\n")[0]
-        raise DataInputError.make("E0834", f"{where} is no array of numbers: {reason}") from wrong
+        raise DataInputError.make("E0834", f"{where} is not an array of numbers: {reason}") from wrong
     if short_name(array.dtype) is None:
         help = "give arrays of numbers or truth values"
         raise DataInputError.make(

@@ -31,7 +31,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Match:
-    """What each input is made from, and in words what was not plain from the names."""
+    """What each input is made from, and notes on what the names alone do not say."""
 
     bound: Mapping[str, Bound]
     fillers: Mapping[str, Filler]
@@ -119,15 +119,15 @@ def _assign(
     used = {column for columns in chosen.values() for column in columns}
     free = {n: i for n, i in table.columns.items() if n not in used and i.role != "extra"}
     wants = [inputs[name] for name in missing]
-    whole: list[dict[str, tuple[str, ...]]] = []
+    complete: list[dict[str, tuple[str, ...]]] = []
     for resizing in (False, True):
-        whole = list(_matchings(wants, free, options, resizing)) if len(free) <= MAX_TRIED else []
-        found = _only(whole, free, options) or _with_vector(wants, free, options)
+        complete = list(_matchings(wants, free, options, resizing)) if len(free) <= MAX_TRIED else []
+        found = _only(complete, free, options) or _with_vector(wants, free, options)
         if found is not None:
             return found
-        if whole:
+        if complete:
             break
-    raise _no_match(missing, inputs, table, whole)
+    raise _no_match(missing, inputs, table, complete)
 
 
 def _matchings(
@@ -146,12 +146,12 @@ def _matchings(
 
 
 def _only(
-    whole: Sequence[dict[str, tuple[str, ...]]], free: Mapping[str, ColumnInfo], options: DataOptions
+    complete: Sequence[dict[str, tuple[str, ...]]], free: Mapping[str, ColumnInfo], options: DataOptions
 ) -> dict[str, tuple[str, ...]] | None:
     """The one assignment, or the one in which labels go to labels."""
-    if len(whole) == 1:
-        return whole[0]
-    agreeing = [m for m in whole if all(_agrees(n, free[c[0]], options) for n, c in m.items())]
+    if len(complete) == 1:
+        return complete[0]
+    agreeing = [m for m in complete if all(_agrees(n, free[c[0]], options) for n, c in m.items())]
     return agreeing[0] if len(agreeing) == 1 else None
 
 
@@ -187,12 +187,12 @@ def _label_columns(
 
 
 def _no_match(
-    missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table, whole: Sequence[object]
+    missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table, complete: Sequence[object]
 ) -> DataInputError:
     held = ", ".join(f"{shown(name)} {info}" for name, info in list(table.columns.items())[:8])
     more = f" and {len(table.columns) - 8} more" if len(table.columns) > 8 else ""
     wanted = ", ".join(f"{shown(name)} {inputs[name].type}" for name in missing)
-    why = "more than one assignment makes sense" if whole else "nothing fits"
+    why = "more than one assignment makes sense" if complete else "nothing fits"
     near = next((s for name in missing if (s := suggest(name, table.columns))), None)
     name, column = missing[0], next(iter(table.columns))
     return DataInputError.make(

@@ -46,7 +46,7 @@ def open_data(
     `name=FILE` or `name=FILE:column`, in one string or several; a mapping of arrays,
     or a tuple of one array for each input; rows that can be indexed
     (a list, a torch-style dataset) of mappings, or of tuples in the order of the inputs; or an iterable of
-    such rows, which gives a `StreamDataset`. What was done to make the data fit is told in `notes`.
+    such rows, which gives a `StreamDataset`. `notes` says what was done to make the data fit.
 
     Raises `DataInputError` E0801 to E0859, each with the file and the row; and `MissingExtraError`.
     """

@@ -45,7 +45,7 @@ def _as_array(slot: Slot, value: Any, device: Device) -> Any:
     try:
         array = value if isinstance(value, xp.ndarray) else xp.asarray(value)
     except (ValueError, TypeError) as wrong:
-        raise _error("E0851", f"the input `{slot.name}` is no array of numbers: {wrong}", slot) from None
+        raise _error("E0851", f"the input `{slot.name}` is not an array of numbers: {wrong}", slot) from None
     if str(array.dtype) == slot.type.dtype.numpy_name:
         return array
     try:

@@ -25,7 +25,7 @@ class Fit:
     """The steps from rows `[n, *raw]` to an input's values, and what they are then.
 
     `shape` is one row's, None where it is padded; `picture` is `(C, H, W)` where a row is a picture. `sizes`
-    are the free symbols that the rows settle. `notes` say the steps in words.
+    are the free symbols that the rows settle. `notes` describe the steps.
     """
 
     steps: tuple[Step, ...]

@@ -51,12 +51,14 @@ def _in_range(spec: str, wanted: InputSpec, shape: tuple[int, ...], rng: np.rand
     dtype = wanted.type.dtype
     low, high = _bounds(spec, wanted)
     if not -math.inf < low < high < math.inf or dtype is DType.BOOL:
-        raise wanted.refuse("E0814", f"{shown(spec)} is no range for {wanted}, which is {wanted.type}")
+        raise wanted.refuse("E0814", f"{shown(spec)} is not a range for {wanted}, which is {wanted.type}")
     if dtype.is_float:
         _check_limits(spec, wanted, low, high)
         return cast_float(rng.uniform(low, high, shape), dtype.value)
     if low != int(low) or high != int(high):
-        raise wanted.refuse("E0814", f"{shown(spec)} is no range of integers, and {wanted} is {wanted.type}")
+        raise wanted.refuse(
+            "E0814", f"{shown(spec)} is not a range of integers, and {wanted} is {wanted.type}"
+        )
     limits = np.iinfo(dtype.numpy_name)
     if int(low) < limits.min or int(high) - 1 > limits.max:
         message = f"{shown(spec)} leaves the range of {dtype}, {limits.min} to {limits.max}"

@@ -71,7 +71,7 @@ class DataOptions:
         """Axes with the values that `sizes` gives their symbols."""
         try:
             return tuple(dim if dim.is_fixed else dim.substitute(self.sizes) for dim in dims)
-        except (ZeroDivisionError, SizeOverflowError):  # told where the sizes are bound
+        except (ZeroDivisionError, SizeOverflowError):  # reported where the sizes are bound
             return tuple(dims)
 
     def class_count(self, name: str) -> int | None:

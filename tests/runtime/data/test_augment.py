@@ -117,9 +117,9 @@ def test_nothing_is_changed_in_place() -> None:
         ("crop", "`crop` needs a number of pixels, and has none"),
         ("crop=-1", "has `-1`"),
         ("flip=3", "takes no value"),
-        ("normalise=0.5", "no mean and standard deviation"),
-        ("normalise=0/0", "no mean and standard deviation"),
-        ("normalise=a/b", "no mean and standard deviation"),
+        ("normalise=0.5", "not a mean and a standard deviation"),
+        ("normalise=0/0", "not a mean and a standard deviation"),
+        ("normalise=a/b", "not a mean and a standard deviation"),
         ("rotate=3", "the steps are flip, vflip, crop, shift, normalise"),
     ],
 )

@@ -176,7 +176,7 @@ BAD_INPUTS = [
     ({"x": np.ones((2, 4), np.float32)}, "E0852", "axis 1 is 4, not 3"),
     ({"x": X.astype(complex)}, "E0851", "complex128"),
     ({"x": X > 0}, "E0851", "is f32[B, 3], and the array holds bool[2, 3]"),
-    ({"x": [[1, 2, 3], [4, 5]]}, "E0851", "no array of numbers"),
+    ({"x": [[1, 2, 3], [4, 5]]}, "E0851", "not an array of numbers"),
     ({"x": "text"}, "E0851", "holds <U4[]"),
 ]
 

@@ -91,11 +91,11 @@ def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
 
 def _say(options: RunOptions) -> Note:
     """What is called with notes on the data: each is printed once, and none beside JSON."""
-    told: set[str] = set()
+    printed: set[str] = set()
 
     def say(text: str) -> None:
-        if not options.as_json and text not in told:
-            told.add(text)
+        if not options.as_json and text not in printed:
+            printed.add(text)
             note(text)
 
     return say

@@ -98,12 +98,12 @@ def _map_records(path: Path, label_bytes: int) -> Array:
     size, record = path.stat().st_size, PIXELS + label_bytes
     kind, classes = ("CIFAR-10", 10) if label_bytes == 1 else ("CIFAR-100", 100)
     if size % record or not size:
-        whole = size // record
+        count = size // record
         message = (
             f"{shown(path)} has {size} bytes, and {kind} has {record} for each record: "
-            f"{whole * record} for {whole}, {(whole + 1) * record} for {whole + 1}"
+            f"{count * record} for {count}, {(count + 1) * record} for {count + 1}"
         )
-        help = f"the file is truncated in record {whole}, or not {kind} in its binary form; fetch it again"
+        help = f"the file is truncated in record {count}, or not {kind} in its binary form; fetch it again"
         raise DataInputError.make("E0806", message, help=help)
     records: Array = np.memmap(path, np.uint8, "r", 0, (size // record, record))
     labels = records[:, label_bytes - 1]

@@ -18,7 +18,7 @@ def read_parquet(path: Path, options: DataOptions) -> ColumnTable:
     """The columns of a table: numbers, words (`tables.word_column`), and lists of numbers, also nested.
 
     Lists of one length become arrays `[N, length]`, others sequences. Raises `DataInputError` E0808 for what
-    is no parquet file, for missing values, and for columns of another kind; `MissingExtraError`, `OSError`.
+    is not a parquet file, missing values, and columns of another kind; `MissingExtraError`, `OSError`.
     """
     parquet = need_extra("pyarrow.parquet", "parquet", "reading parquet files")
     arrow = need_extra("pyarrow", "parquet", "reading parquet files")

@@ -31,7 +31,7 @@ def word_column(
 ) -> tuple[Column, tuple[str, ...]]:
     """A column of words, and the names of its classes.
 
-    With a tokenizer, a column that is no label becomes the ids of its tokens, with those that the tokenizer
+    With a tokenizer, a column of text that is not a label becomes token ids, with those that the tokenizer
     adds. Else each different word is a class, in alphabetical order, or in that of `class_names`, where a
     word that is none of them raises `DataInputError` E0831.
     """
