@@ -13,7 +13,7 @@ from netdsl.graph import build
 from netdsl.model import Parameter, Phase
 from netdsl.modules import load_module
 from netdsl.source import Source
-from netruntime.autodiff import differentiate
+from netruntime.engine.autodiff import differentiate
 from netruntime.engine.backends import open_device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute

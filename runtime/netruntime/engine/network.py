@@ -170,7 +170,7 @@ class Network:
         Raises:
             DataInputError, NetError: as `grad`; E1135 where the model has an input named as the direction.
         """
-        from netruntime.autodiff import along
+        from netruntime.engine.autodiff import along
 
         outputs = dict(self._wanted)
         port = outputs[value] if value in outputs else self._port(value)
@@ -180,7 +180,7 @@ class Network:
     def _gradients(
         self, graph: Graph, model: Model, loss: Port, wrt: Sequence[str], recompute: Sequence[str]
     ) -> Network:
-        from netruntime.autodiff import differentiate
+        from netruntime.engine.autodiff import differentiate
 
         wrt = [wrt] if isinstance(wrt, str) else wrt
         targets = [self._port(label) for label in wrt]

@@ -12,7 +12,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.formats.opening import read_text_file
+from netruntime.files.opening import read_text_file
 from netruntime.readers.input_spec import InputSpec, TextOptions
 from netruntime.readers.options import DataOptions
 

@@ -9,7 +9,7 @@ from typing import Any
 from netdsl.graph import Graph, Port, build
 from netdsl.model import Parameter, Phase
 from netdsl.ops.contract.base import Array
-from netruntime.autodiff import differentiate
+from netruntime.engine.autodiff import differentiate
 from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute

@@ -20,8 +20,8 @@ SAMPLES = 8
 EVERY = {name: cls for name, cls in {**REGISTRY, **INTERNAL}.items() if SELECTED in name}
 
 ELSEWHERE = {
-    "dropout": "differentiated in parts: tests/runtime/autodiff",
-    "scan": "tests/runtime/autodiff/test_scan_gradient.py",
+    "dropout": "differentiated in parts: tests/runtime/engine/autodiff",
+    "scan": "tests/runtime/engine/autodiff/test_scan_gradient.py",
     "stop_gradient": "test_nothing_flows_through_stop_gradient",
 }
 """Operators that the walk cannot drive, each with the test that covers it."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, fits_memory
-from netruntime.readers.formats.opening import ZIP_DAMAGE, open_binary
+from netruntime.files.opening import ZIP_DAMAGE, open_binary
 from netruntime.readers.table import ArrayColumn, Column, ColumnTable, Role, table_of
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.formats.opening import read_text_file
+from netruntime.files.opening import read_text_file
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DEFAULT_WINDOW, DataOptions
 from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Role, table_of

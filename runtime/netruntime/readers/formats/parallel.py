@@ -9,7 +9,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.formats.opening import read_text_file
+from netruntime.files.opening import read_text_file
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import Column, ColumnTable, RaggedColumn, Role, table_of
 from netruntime.readers.vocabulary import Codec, make_codec

@@ -15,7 +15,7 @@ from netdsl.model import Input
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netdsl.ops.sequence.scan import Scan, ScanInputs, ScanOutputs
-from netruntime.autodiff.backward import Backward, Gradients, OpGradient, Visit, carrying
+from netruntime.engine.autodiff.backward import Backward, Gradients, OpGradient, Visit, carrying
 
 
 @dataclass(frozen=True)

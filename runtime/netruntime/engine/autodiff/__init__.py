@@ -3,7 +3,7 @@
 The backward pass is nodes of the same graph, so that planning, shapes, drawing and devices cover it.
 """
 
-from netruntime.autodiff.differentiate import Differentiated, differentiate
-from netruntime.autodiff.directions import along
+from netruntime.engine.autodiff.differentiate import Differentiated, differentiate
+from netruntime.engine.autodiff.directions import along
 
 __all__ = ["Differentiated", "along", "differentiate"]

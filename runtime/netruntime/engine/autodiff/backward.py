@@ -12,7 +12,7 @@ from netdsl.diagnostics import error
 from netdsl.graph import Graph, GraphTape, Port
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
-from netruntime.autodiff.forward import ForwardValues, under
+from netruntime.engine.autodiff.forward import ForwardValues, under
 
 PREFIX = "grad"
 """Label paths of the backward pass begin with this."""

@@ -16,9 +16,9 @@ from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.sequence.scan import Scan, ScanOutputs
-from netruntime.autodiff.backward import Gradients, Visit
-from netruntime.autodiff.cells import Cell, CellBackward, DeferredProduct
-from netruntime.autodiff.forward import ForwardValues
+from netruntime.engine.autodiff.backward import Gradients, Visit
+from netruntime.engine.autodiff.cells import Cell, CellBackward, DeferredProduct
+from netruntime.engine.autodiff.forward import ForwardValues
 
 
 def scan_gradient(tape: GraphTape, visit: Visit, forward: ForwardValues) -> Gradients:

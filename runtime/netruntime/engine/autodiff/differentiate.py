@@ -10,10 +10,10 @@ import networkx as nx
 from netdsl.diagnostics import NetError, error
 from netdsl.graph import Graph, Port
 from netdsl.ops.sequence.scan import Scan
-from netruntime.autodiff.backward import Backward, carrying
-from netruntime.autodiff.forward import Recomputed
-from netruntime.autodiff.lower import lower
-from netruntime.autodiff.scans import scan_gradient
+from netruntime.engine.autodiff.backward import Backward, carrying
+from netruntime.engine.autodiff.forward import Recomputed
+from netruntime.engine.autodiff.lower import lower
+from netruntime.engine.autodiff.scans import scan_gradient
 
 
 @dataclass(frozen=True)
