@@ -15,7 +15,7 @@ from netruntime.files.arrays import Array
 
 MARGIN, GAP, TEXT, TITLE = 14.0, 6.0, 10.0, 14.0
 SMALLEST = 56.0
-"""Images are enlarged by a whole factor to at least this width."""
+"""Images are enlarged by an integer factor to at least this width."""
 
 
 def image_grid(

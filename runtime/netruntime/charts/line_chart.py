@@ -119,8 +119,8 @@ class _Plot:
             self.canvas.add(Caption(*middle, "nothing to show", TEXT, "soft", "middle"))
 
     def _finite(self, column: int) -> list[float]:
-        found = [p[np.isfinite(p).all(axis=1), column] for p in self.points if len(p)]
-        return [] if not found else np.concatenate(found).tolist()
+        columns = [p[np.isfinite(p).all(axis=1), column] for p in self.points if len(p)]
+        return [] if not columns else np.concatenate(columns).tolist()
 
     def _across(self, value: float) -> float:
         return self.left + self.x_axis.place(value) * (self.right - self.left)

@@ -14,7 +14,7 @@ from netruntime.files.atomic import write_atomically
 def save(canvas: Canvas, path: Path) -> tuple[Path, ...]:
     """Write a chart as SVG and, if `path` ends in .png, as PNG beside it; the files written.
 
-    Folders that are missing are made. Raises `MissingExtraError` E0901 for a PNG without matplotlib,
+    Missing folders are created. Raises `MissingExtraError` E0901 for a PNG without matplotlib,
     `OSError` if the system refuses.
     """
     path = Path(path)

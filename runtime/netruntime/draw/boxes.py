@@ -1,4 +1,4 @@
-"""What stands in a box: its size, and its text and shapes as SVG, from its own corner."""
+"""The contents of a box: its size, and its text and shapes as SVG, relative to its corner."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _lines(item: SceneItem, size: Size, shift: float) -> Iterator[str]:
 
 
 def header_view(item: SceneItem, width: float) -> Iterator[str]:
-    """The header of an open group; the note stands at its right end."""
+    """The header of an open group; the note is at its right end."""
     yield f'<path class="mark" transform="translate(14 {HEADER / 2:g})" d="{DOWN}"/>'
     start = INSET + MARK
     yield f'<text class="t" x="{start:g}" y="17.5">{_title(item)}</text>'

@@ -78,7 +78,7 @@ class _Builder:
     sizes: Mapping[int, int] = field(default_factory=dict)
     """Inputs that are parameters outside, as in the cell of a scan, with their sizes."""
     results: Sequence[Port] = ()
-    """What a cell of a scan gives: its outputs, then the next states."""
+    """The results of a cell of a scan: its outputs, then the next states."""
     boxes: dict[int, SceneItem] = field(default_factory=dict)
     cells: dict[int, _Builder] = field(default_factory=dict)
     alias: dict[int, int] = field(default_factory=dict)
@@ -266,7 +266,7 @@ class _Builder:
         return cell.boxes.get(slot - (slot > op.sequences))
 
     def returns(self, op: Scan) -> Iterator[SceneEdge]:
-        """The states of a cell, from where they are made to where the next step reads them."""
+        """The states of a cell, from where they are computed to where the next step reads them."""
         for number, (node, output) in enumerate(self.results[len(self.results) - op.states :]):
             value, box = self.value(node, output), self.boxes.get(op.sequences + number)
             if value is not None and box is not None and value[0] is not box:
@@ -301,7 +301,7 @@ def _excerpt(span: Span) -> str:
 
 
 def is_automatic(label: str, name: str) -> bool:
-    """Whether a label was made from a name: `tanh_2` from `tanh`, `avg_pool` from `AvgPool`."""
+    """Whether a label was derived from a name: `tanh_2` from `tanh`, `avg_pool` from `AvgPool`."""
     head, _, count = label.rpartition("_")
     plain = head if head and count.isdigit() else label
     return plain.replace("_", "").lower() == name.replace("_", "").lower()

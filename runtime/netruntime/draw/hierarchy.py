@@ -16,7 +16,7 @@ from netdsl.source import Span
 class LabelGroup:
     """Operators that share a label prefix.
 
-    `path` is the whole label path, with `@2` at its end for the second use of a shared layer; `label`
+    `path` is the full label path, with `@2` at its end for the second use of a shared layer; `label`
     is the part below the parent. `block` names the block whose call this is; a prefix that no call
     made, such as a loop's, has none.
     """
@@ -76,7 +76,7 @@ class _Builder:
     known: dict[str, LabelGroup] = field(default_factory=dict)
 
     def place(self, label: str, chain: tuple[Frame, ...]) -> LabelGroup:
-        """The group of an operator, made with those around it where they are new."""
+        """The group of an operator, created with the groups around it where they are new."""
         group = self.root
         for path, frame in _levels(label, chain):
             group = self.known.get(path) or self._open(group, path, frame)

@@ -12,7 +12,7 @@ from netruntime.draw.hierarchy import LabelGroup, is_hidden
 
 
 class RepeatRun(NamedTuple):
-    """A child of a group, how many equal ones in a row it stands for, and the label of the last of them."""
+    """A child of a group, how many equal ones in a row it represents, and the label of the last of them."""
 
     first: LabelGroup | int
     copies: int = 1
@@ -24,20 +24,20 @@ def find_repeats(graph: Graph, group: LabelGroup, alias: dict[int, int]) -> list
 
     Groups in a row are repetitions where they hold the same operators, each wired to the one before in
     the same way, or all to the same values. Operators of all but the first are entered into `alias`, each
-    with the operator that stands for it.
+    with the operator that represents it.
     """
-    found: list[RepeatRun] = []
+    runs: list[RepeatRun] = []
     run: list[_Copy] = []
     for child in group.children:
         copy = _Copy(graph, child) if isinstance(child, LabelGroup) else None
         if copy is not None and run and _continues(run, copy):
             run.append(copy)
             alias.update(zip(copy.nodes, run[0].nodes, strict=True))
-            found[-1] = RepeatRun(found[-1].first, len(run), copy.label)
+            runs[-1] = RepeatRun(runs[-1].first, len(run), copy.label)
             continue
         run = [copy] if copy is not None else []
-        found.append(RepeatRun(child))
-    return found
+        runs.append(RepeatRun(child))
+    return runs
 
 
 class _Copy:
@@ -62,11 +62,11 @@ class _Copy:
 
     def wires(self, before: _Copy | None) -> list[tuple[Hashable, ...]]:
         """For each input of each operator where it comes from, seen from this copy."""
-        found = []
+        wires = []
         for place, node in enumerate(self.nodes):
             for source, edge in self.graph.edges_into(node):
-                found.append((place, edge.slot, *self._source(source, edge.output, before)))
-        return sorted(found, key=lambda wire: wire[:2])
+                wires.append((place, edge.slot, *self._source(source, edge.output, before)))
+        return sorted(wires, key=lambda wire: wire[:2])
 
     def _source(self, node: int, output: int, before: _Copy | None) -> tuple[Hashable, ...]:
         if node in self.index:

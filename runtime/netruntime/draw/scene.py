@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from netdsl.graph import Port
 
 SceneValue = tuple["SceneItem", Port]
-"""A box, and which of the values made in it."""
+"""A box, and the number of its result."""
 
 
 @dataclass(eq=False)
@@ -22,11 +22,11 @@ class SceneItem:
         key: Unique in the scene.
         kind: `op`, `block` (a block drawn as one box), `input`, `output`, `join` or `group`.
         title: The block or operator.
-        label: The name below the enclosing group; empty where it was made from the title.
+        label: The name below the enclosing group; empty if it was derived from the title.
         shape: What comes out, as text.
         parameters: How many numbers its parameters hold; in one of the copies, where there are several.
         is_shared: Whether it uses weights that another item counts.
-        copies: How many equal items in a row it stands for.
+        copies: How many equal items in a row it represents.
         loop: Whether it is the cell of a scan.
     """
 

@@ -232,7 +232,7 @@ class _Table:
 
 
 def _kind(group: LabelGroup) -> str:
-    """The block of a group, or what a group that is no block repeats: `6 x EncoderLayer`."""
+    """The block of a group, or what a group without a block repeats: `6 x EncoderLayer`."""
     blocks = {child.block if isinstance(child, LabelGroup) else "" for child in group.children}
     if not group.block and len(blocks) == 1 and blocks != {""}:
         return f"{len(group.children)} x {blocks.pop()}"
@@ -246,7 +246,7 @@ def _plain(value: Dim) -> int | str:
 # -- for people ----------------------------------------------------------------------------------
 
 
-def render_summary(found: Summary, width: int = 100) -> Table:
+def render_summary(result: Summary, width: int = 100) -> Table:
     """The summary as a table of the `rich` package, for a terminal of `width` columns.
 
     Narrow terminals get short numbers (`416.5k`) and no memory columns.
@@ -257,19 +257,19 @@ def render_summary(found: Summary, width: int = 100) -> Table:
 
     wide, short = width >= 120, width < 130
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, caption_justify="left")
-    table.add_column("label", Text(found.name, "bold"), overflow="fold", ratio=None)
+    table.add_column("label", Text(result.name, "bold"), overflow="fold", ratio=None)
     table.add_column("kind", "total", style="cyan")
     table.add_column("output", "", style="green")
-    table.add_column("parameters", number_text(found.totals.parameters, short), justify="right")
-    table.add_column("multiply-adds", number_text(found.totals.multiply_adds, short), justify="right")
+    table.add_column("parameters", number_text(result.totals.parameters, short), justify="right")
+    table.add_column("multiply-adds", number_text(result.totals.multiply_adds, short), justify="right")
     if wide:
-        table.add_column("weights", bytes_text(found.totals.parameter_bytes), justify="right", style="dim")
+        table.add_column("weights", bytes_text(result.totals.parameter_bytes), justify="right", style="dim")
         table.add_column(
-            "activations", bytes_text(found.totals.activation_bytes), justify="right", style="dim"
+            "activations", bytes_text(result.totals.activation_bytes), justify="right", style="dim"
         )
-    for row in found.rows:
+    for row in result.rows:
         table.add_row(*(Text(cell) for cell in _cells(row, short, wide)))
-    table.caption = "; ".join(_notes(found))
+    table.caption = "; ".join(_notes(result))
     return table
 
 
@@ -291,9 +291,9 @@ def _weights_text(row: Row, short: bool) -> str:
     return "shared" if row.shared else ""
 
 
-def _notes(found: Summary) -> Iterator[str]:
-    if found.totals.buffers != 0:
-        buffers = number_text(found.totals.buffers)
-        yield f"{buffers} more numbers in buffers ({bytes_text(found.totals.buffer_bytes)}), not trained"
-    if found.peak_activation_bytes is not None:
-        yield f"at most {bytes_text(found.peak_activation_bytes)} of activations alive at once"
+def _notes(result: Summary) -> Iterator[str]:
+    if result.totals.buffers != 0:
+        buffers = number_text(result.totals.buffers)
+        yield f"{buffers} more numbers in buffers ({bytes_text(result.totals.buffer_bytes)}), not trained"
+    if result.peak_activation_bytes is not None:
+        yield f"at most {bytes_text(result.peak_activation_bytes)} of activations alive at once"

@@ -1,4 +1,4 @@
-"""Text to stand in XML and HTML."""
+"""Text escaped for XML and HTML."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def xml_text(text: str) -> str:
-    """Text to stand between XML tags."""
+    """The text escaped, to be put between XML tags."""
     return escape(_FORBIDDEN.sub("", text), quote=False)

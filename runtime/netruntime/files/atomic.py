@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a file, and put it at `path` only when it is whole and on the disk.
+    """Let `write` fill a file, and put it at `path` only when it is complete and on the disk.
 
     An older file at `path` stays as it was until then, and whatever goes wrong; a link is followed.
     Raises `OSError`.

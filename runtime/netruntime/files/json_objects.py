@@ -7,7 +7,7 @@ from typing import Any
 
 
 class DuplicateKeyError(ValueError):
-    """A JSON object that gives one key twice."""
+    """A JSON object with a duplicate key."""
 
 
 def unique_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ArrayFileError(ValueError):
 
 
 class DuplicateNameError(ArrayFileError):
-    """One name given to two arrays of a file."""
+    """Two arrays of a file with one name."""
 
 
 @dataclass(frozen=True)

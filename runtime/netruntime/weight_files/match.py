@@ -60,20 +60,20 @@ def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool 
     wanted = {name: ArrayInfo(dtype, tuple(shape)) for name, (shape, dtype) in expected.items()}
     missing = tuple(name for name in wanted if name not in file)
     unexpected = tuple(name for name in file if name not in wanted)
-    found = [name for name in wanted if name in file]
+    present = [name for name in wanted if name in file]
     problems = [
         *_missing_problem(file, wanted, missing if strict else (), unexpected),
         *_unexpected_problem(file, unexpected if strict else ()),
-        *_shape_problem(file, wanted, found),
-        *_dtype_problem(file, wanted, found),
+        *_shape_problem(file, wanted, present),
+        *_dtype_problem(file, wanted, present),
     ]
     if problems:
         raise WeightsError(problems)
-    stored = {name: file.describe(name).dtype for name in found}
+    stored = {name: file.describe(name).dtype for name in present}
     converted = {
-        name: (stored[name], wanted[name].dtype) for name in found if stored[name] != wanted[name].dtype
+        name: (stored[name], wanted[name].dtype) for name in present if stored[name] != wanted[name].dtype
     }
-    arrays = {name: _convert(file, name, wanted[name].dtype) for name in found}
+    arrays = {name: _convert(file, name, wanted[name].dtype) for name in present}
     return WeightMatch(arrays, missing, unexpected, converted)
 
 
@@ -122,9 +122,9 @@ def _unexpected_problem(file: WeightFile, unexpected: Sequence[str]) -> list[Dia
 
 
 def _shape_problem(
-    file: WeightFile, wanted: Mapping[str, ArrayInfo], found: Iterable[str]
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], present: Iterable[str]
 ) -> list[Diagnostic]:
-    wrong = [name for name in found if file.describe(name).shape != wanted[name].shape]
+    wrong = [name for name in present if file.describe(name).shape != wanted[name].shape]
 
     def line(name: str) -> str:
         note = file.note(name)
@@ -140,9 +140,9 @@ def _shape_problem(
 
 
 def _dtype_problem(
-    file: WeightFile, wanted: Mapping[str, ArrayInfo], found: Iterable[str]
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], present: Iterable[str]
 ) -> list[Diagnostic]:
-    wrong = [name for name in found if not _may_convert(file.describe(name).dtype, wanted[name].dtype)]
+    wrong = [name for name in present if not _may_convert(file.describe(name).dtype, wanted[name].dtype)]
 
     def line(name: str) -> str:
         return f"{shown(name)} is {wanted[name].dtype} in the model and {file.describe(name).dtype} as given"

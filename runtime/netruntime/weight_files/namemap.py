@@ -89,7 +89,7 @@ class NameMap:
     """A checked sequence of rules."""
 
     def __init__(self, rules: Sequence[RuleParts], spans: Sequence[Span | None] = ()) -> None:
-        """`spans[n]` is where rule `n` stands, for errors.
+        """`spans[n]` is the place of rule `n` in its file, for errors.
 
         Raises `WeightsError`: E0731 for a bad template, E0732 for an unknown modifier, E0733 where a
         variable and E0734 where a `*` has no partner on the other side, E0738 for a rule that can never
@@ -122,7 +122,7 @@ class NameMap:
         return ToOurs(origins, tuple(ignored), unmatched)
 
     def to_theirs(self, names: Iterable[str]) -> dict[str, Target]:
-        """What to write for our names: reading it back gives them again.
+        """What to write for our names: reading it back restores them.
 
         Raises `WeightsError` E0737 for a name that no rule can write so, or where a part is missing.
         """

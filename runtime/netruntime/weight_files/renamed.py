@@ -20,7 +20,7 @@ class RenamedWeights(WeightFile):
     """
 
     def __init__(self, weights: Mapping[str, Any], names: NameMap, expected: Container[str]) -> None:
-        """Raises `WeightsError`: E0735 where two names become one, E0736 where a cut is not whole."""
+        """Raises `WeightsError`: E0735 where two names become one, E0736 where a cut has a remainder."""
         self._file = from_mapping(weights)
         super().__init__(self._file.source, self._file.metadata)
         sorted_out = names.to_ours(self._file, expected)

@@ -76,7 +76,7 @@ def parse_header(file: str, raw: bytes, buffer_size: int) -> Header:
 
     Raises `WeightsError`: E0703 for a header that is not the JSON it should be, E0704 for an entry that
     is wrong in itself, E0705 for tensors that overlap or leave holes, E0706 for an element type that
-    netdsl does not read, E0709 for a name given twice.
+    netdsl does not read, E0709 for a duplicate name.
     """
     table = _parse_json(file, raw)
     metadata = _parse_metadata(file, table.pop("__metadata__", {}))
@@ -174,7 +174,7 @@ _REWRITE = "the file is damaged or was written wrongly: fetch or write it again"
 
 
 def _damaged(file: str, reason: str, cause: BaseException | None = None) -> NoReturn:
-    message = f"{shown(file)} is not a whole safetensors file: {reason}"
+    message = f"{shown(file)} is not a valid safetensors file: {reason}"
     raise WeightsError.make("E0703", message, help=_REWRITE) from cause
 
 

@@ -1,7 +1,7 @@
-"""Names with holes: `layer{s+1}.{j}.conv1.*` stands for all names of that form.
+"""Names with holes: `layer{s+1}.{j}.conv1.*` matches all names of that form.
 
-`{s}` stands for a number without leading zeros, `{s+1}` for one more than `s`; the same variable has the
-same value everywhere. `*` stands for any text, dots included, and takes as little as it can; the last
+`{s}` matches a number without leading zeros, `{s+1}` one more than `s`; the same variable has the
+same value everywhere. `*` matches any text, dots included, and takes as little as it can; the last
 one takes the rest.
 """
 
@@ -67,16 +67,16 @@ class Template:
         return sum(piece is STAR for piece in self.pieces)
 
     def match(self, name: str) -> Captures | None:
-        """What the holes stand for in `name`, or None where it is not of this form."""
-        found = self._regex.fullmatch(name)
-        if found is None:
+        """What the holes match in `name`, or None if it is not of this form."""
+        match = self._regex.fullmatch(name)
+        if match is None:
             return None
         numbers: dict[str, int] = {}
         for group, hole in self._groups:
-            value = int(found[group]) - hole.offset
+            value = int(match[group]) - hole.offset
             if value < 0 or numbers.setdefault(hole.variable, value) != value:
                 return None
-        return Captures(numbers, tuple(found[f"text{n}"] for n in range(self.stars)))
+        return Captures(numbers, tuple(match[f"text{n}"] for n in range(self.stars)))
 
     def render(self, captures: Captures) -> str | None:
         """The name with the holes filled, or None where a number would be negative."""
@@ -109,8 +109,8 @@ def parse_template(text: str, span: Span | None = None) -> Template:
 
 def _parse_pieces(text: str, span: Span | None) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
-    for found in _PIECE.finditer(text):
-        variable, sign, offset, star, literal, wrong = found.groups()
+    for match in _PIECE.finditer(text):
+        variable, sign, offset, star, literal, wrong = match.groups()
         if wrong in ("{", "}"):
             _bad(f"{shown(text)} has a `{wrong}` without its partner", span)
         if wrong:

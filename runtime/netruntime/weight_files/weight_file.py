@@ -13,7 +13,7 @@ from netruntime.files.arrays import Array, ArrayInfo, info_of, short_name, to_ho
 class WeightFile(Mapping[str, Array]):
     """Named arrays from `source` (a path, or a word for messages), with the file's own metadata.
 
-    `describe` tells element type and shape without reading the numbers. It tells the type as stored:
+    `describe` returns element type and shape without reading the numbers. The type is as stored:
     `bf16` arrays are read as float32, which holds them exactly.
     """
 
@@ -53,14 +53,14 @@ class WeightArrays(WeightFile):
         return info_of(self._arrays[name])
 
 
-def from_mapping(given: Mapping[str, Any]) -> WeightFile:
+def from_mapping(arrays: Mapping[str, Any]) -> WeightFile:
     """Weights from any mapping of array-likes; CuPy arrays come to NumPy's memory.
 
     Raises `WeightsError` E0708 for a name that is not a text or a value that is not an array of numbers.
     """
-    if isinstance(given, WeightFile):
-        return given
-    return WeightArrays("the given weights", {_name(key): as_weight(key, v) for key, v in given.items()})
+    if isinstance(arrays, WeightFile):
+        return arrays
+    return WeightArrays("the given weights", {_name(key): as_weight(key, v) for key, v in arrays.items()})
 
 
 def as_weight(name: str, value: Any) -> Array:

@@ -31,7 +31,7 @@ def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) ->
         return from_mapping(path_or_mapping)
     path = Path(path_or_mapping)
     try:
-        # a plain stat, so that an unreadable folder on the way is told from a missing file
+        # a plain stat, so that an unreadable folder on the way is distinguished from a missing file
         path.stat()
         file = _file_in(path) if path.is_dir() else path
     except (OSError, ValueError) as reason:
@@ -42,7 +42,7 @@ def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) ->
 def write_weights(
     path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays to a `.safetensors` or `.npz` file, which appears whole or not at all.
+    """Write named arrays to a `.safetensors` or `.npz` file, which appears complete or not at all.
 
     `metadata` maps texts to texts and goes into `.safetensors` only. Raises `WeightsError`: E0702 for
     another kind of file, E0708 for a value that is not an array of numbers, E0715 where the system
@@ -83,13 +83,13 @@ def _file_in(folder: Path) -> Path:
     """The one weights file of a folder: an index comes before the files it names."""
     indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
     singles = sorted([*folder.glob("*.safetensors"), *folder.glob("*.npz")])
-    found = indices or singles
-    if indices and (whole := folder / "model.safetensors").exists():
-        found = [*indices, whole]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(shown(file.name) for file in found[:8])
+    candidates = indices or singles
+    if indices and (unsharded := folder / "model.safetensors").exists():
+        candidates = [*indices, unsharded]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        names = ", ".join(shown(file.name) for file in candidates[:8])
         help = "name the one file to read"
         raise WeightsError.make("E0714", f"the folder {shown(folder)} holds several: {names}", help=help)
     raise WeightsError.make("E0714", f"the folder {shown(folder)} holds no weights", help=f"give {_KINDS}")

@@ -12,7 +12,7 @@ import pytest
 from netruntime.errors import WeightsError
 from netruntime.weight_files.weights import read_weights
 
-DAMAGED = "`FILE` is not a whole safetensors file: "
+DAMAGED = "`FILE` is not a valid safetensors file: "
 UNFILLED = "the tensors of `FILE` do not fill it: "
 
 

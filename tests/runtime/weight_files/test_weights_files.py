@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -96,6 +96,7 @@ def test_numpy_reads_the_npz_we_write_and_we_its_own(tmp_path: Path) -> None:
     same(read_weights(tmp_path / "numpys.npz"), native(arrays))
 
 
+@settings(deadline=None)  # writing waits for the disk
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).filter(

@@ -47,7 +47,7 @@ def note(message: str, severity: str = "note") -> None:
 
 
 @contextmanager
-def told_warnings(say: Callable[[str], None]) -> Iterator[None]:
+def reported_warnings(say: Callable[[str], None]) -> Iterator[None]:
     """Pass warnings raised inside to `say` instead of printing Python's own lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

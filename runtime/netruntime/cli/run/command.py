@@ -12,7 +12,7 @@ from typing import Any
 from netdsl.graph import build
 from netdsl.model import Model
 from netruntime.cli.common.failures import OK
-from netruntime.cli.common.output import note, plural, print_json, told_warnings
+from netruntime.cli.common.output import note, plural, print_json, reported_warnings
 from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
 from netruntime.cli.run.feeds import Feed, parse_feeds
 from netruntime.cli.run.progress import Progress
@@ -114,7 +114,7 @@ def tell_weights(network: Network, named: bool) -> None:
 
 def open_quietly(name: str) -> Device:
     """The device; where `auto` falls back, a line on standard error says so. Raises `DeviceError`."""
-    with told_warnings(note):
+    with reported_warnings(note):
         return open_device(name)
 
 

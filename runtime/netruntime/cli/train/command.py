@@ -14,7 +14,7 @@ from typing import Any
 
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
-from netruntime.cli.common.output import note, print_json, told_warnings
+from netruntime.cli.common.output import note, print_json, reported_warnings
 from netruntime.cli.common.sources import open_source
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
@@ -117,7 +117,7 @@ def train_model(options: TrainOptions) -> int:
         with ExitStack() as stack:
             run.loop.watchers += [stack.enter_context(w) for w in _watchers(options, run, out)]
             run.loop.run()
-        with told_warnings(say):
+        with reported_warnings(say):
             use = usage_lines(run, run.weights_file(out)) if out is not None else ()
             finish(run, Provenance(shlex.join(["netrun", *sys.argv[1:]]), use))
     return _report(options, run, out)

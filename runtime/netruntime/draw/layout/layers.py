@@ -70,7 +70,7 @@ def build_levels(scene: Scene) -> dict[SceneItem, Level]:
 
 @dataclass
 class _Flow:
-    """What flows between the children of one group; None stands for the group's own border."""
+    """What flows between the children of one group; None is the group's own border."""
 
     edges: dict[tuple[SceneItem | None, SceneValue, SceneItem | None], None] = field(default_factory=dict)
 
@@ -296,7 +296,7 @@ class _Arrangement:
                 self.level.chains.append(chain)
 
     def _straight_wires(self) -> list[Wire]:
-        """The wires worth keeping straight, the most important first."""
+        """The wires to keep straight, the most important first."""
         across = [wire for wire in self.level.wires if not wire.side]
         lanes = [w for w in across if w.upper.kind == "lane" and w.lower.kind == "lane"]
         main = [w for w in across if w.upper.kind != "lane" and w.lower.kind != "lane"]
