@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from netdsl.source import Span
 from netdsl.synonyms import SYNONYMS
@@ -48,7 +47,7 @@ class Diagnostic:
     def span(self) -> Span | None:
         return self.labels[0].span if self.labels else None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The finding for programs, as `--json` prints it."""
         return {
             "code": self.code,
@@ -171,7 +170,7 @@ def _blank(text: str) -> str:
     return "".join("\t" if c == "\t" else " " for c in text)
 
 
-def _label_dict(label: Label) -> dict[str, Any]:
+def _label_dict(label: Label) -> dict[str, object]:
     span = label.span
     end_line, end_column = span.source.position(span.end)
     return {

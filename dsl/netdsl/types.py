@@ -109,7 +109,7 @@ def tensor(dtype: DType | str, *shape: DimLike) -> TensorType:
     return TensorType(DType(dtype), tuple(map(dim, shape)))
 
 
-def shape_text(shape: Sequence[DimLike]) -> str:
+def shape_text(shape: Sequence[object]) -> str:
     """The shape as it is written; of very many axes, the first and the last."""
     texts = [str(size) for size in shape]
     if len(texts) > 16:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
@@ -25,7 +24,7 @@ __all__ = ["check"]
 
 def check(
     module: Module,
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, object] | None = None,
     *,
     training: bool = False,
     train: Mapping[str, str] | None = None,
@@ -49,7 +48,7 @@ def check(
         raise error("E0602", "the file nests too deep to be checked", module.file.span, help=help) from None
 
 
-def _check(module: Module, config: Mapping[str, Any], training: bool, train: Mapping[str, str]) -> Checked:
+def _check(module: Module, config: Mapping[str, object], training: bool, train: Mapping[str, str]) -> Checked:
     checker = Checker(module, training=training)
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []

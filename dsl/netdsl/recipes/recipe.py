@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Self
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.recipes.limits import Bound, Limit, Switch, written
@@ -36,7 +36,7 @@ class Argument:
     """An argument of a recipe. A default of None means that it may be left out."""
 
     name: str
-    default: Any
+    default: object
     limit: Limit
 
     def check(self, value: object) -> None:
@@ -72,7 +72,7 @@ class Recipe:
         return {entry.name: Argument(entry.name, entry.default, entry.metadata["limit"]) for entry in listed}
 
     @classmethod
-    def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
+    def from_arguments(cls, arguments: Mapping[str, object]) -> Self:
         """The recipe with these arguments; the others have their defaults."""
         return cls(**arguments)
 

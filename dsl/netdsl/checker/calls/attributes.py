@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Static, Tensor, describe, is_integer, is_number
+from netdsl.checker.context.values import Evaluated, Tensor, describe, is_integer, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.dims import Dim, dim
@@ -16,13 +16,11 @@ from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import DType
 
-Given = Mapping[str, tuple[Static, Span]]
+Given = Mapping[str, tuple[Evaluated, Span]]
+_KINDS: dict[type[Op], dict[str, tuple[object, ...]]] = {}
 
 
-_KINDS: dict[type[Op], dict[str, tuple[Any, ...]]] = {}
-
-
-def attribute_kinds(op: type[Op]) -> dict[str, tuple[Any, ...]]:
+def attribute_kinds(op: type[Op]) -> dict[str, tuple[object, ...]]:
     """The kinds of value that each attribute of an operator takes; read from its annotations once."""
     if op not in _KINDS:
         hints = get_type_hints(op, include_extras=True)
@@ -33,7 +31,7 @@ def attribute_kinds(op: type[Op]) -> dict[str, tuple[Any, ...]]:
     return _KINDS[op]
 
 
-def _is_union(hint: Any) -> bool:
+def _is_union(hint: object) -> bool:
     return get_origin(hint) not in (tuple, Annotated, None)
 
 
@@ -48,7 +46,7 @@ def construct(scope: Scope, op: type[Op], given: Given, tensor: Tensor | None, s
         NetError: E0401 for an attribute that is missing, E0403 for one of a wrong kind.
     """
     kinds = attribute_kinds(op)
-    values = {}
+    values: dict[str, object] = {}
     for name, (value, at) in given.items():
         values[name] = _coerce(scope, op, name, kinds[name], value, tensor=tensor, span=at)
     for f in fields(op):
@@ -80,12 +78,12 @@ def _coerce(
     scope: Scope,
     op: type[Op],
     name: str,
-    kinds: tuple[Any, ...],
-    value: Static,
+    kinds: tuple[object, ...],
+    value: Evaluated,
     *,
     tensor: Tensor | None,
     span: Span,
-) -> Any:
+) -> object:
     for kind in kinds:
         fits, converted = _convert(scope, kind, value, tensor, span)
         if fits:
@@ -94,7 +92,9 @@ def _coerce(
     scope.fail("E0403", f"`{name}` of `{op.name}` is {wanted}, and gets {describe(value)}", span)
 
 
-def _convert(scope: Scope, kind: Any, value: Static, tensor: Tensor | None, span: Span) -> tuple[bool, Any]:
+def _convert(
+    scope: Scope, kind: object, value: Evaluated, tensor: Tensor | None, span: Span
+) -> tuple[bool, object]:
     if kind is NoneType:
         return value is None, None
     if kind is bool:
@@ -104,15 +104,13 @@ def _convert(scope: Scope, kind: Any, value: Static, tensor: Tensor | None, span
     if kind is DType:
         return isinstance(value, DType), value
     if kind is float:
-        ok = is_number(value)
-        return ok, float(statics.fixed(scope, value, span)) if ok else None
+        return is_number(value), float(statics.fixed(scope, value, span)) if is_number(value) else None
     if kind is int:
-        ok = is_integer(value)
-        return ok, int(statics.fixed(scope, value, span)) if ok else None
+        return is_integer(value), int(statics.fixed(scope, value, span)) if is_integer(value) else None
     if kind is Dim:
         return is_integer(value), dim(value) if is_integer(value) else None
     if get_origin(kind) is Annotated:
-        return _convert_axes(scope, kind.__metadata__[0], value, tensor, span)
+        return _convert_axes(scope, str(get_args(kind)[1]), value, tensor, span)
     element = get_args(kind)[0]
     values = value if isinstance(value, tuple) else (value,)
     converted = [_convert(scope, element, v, tensor, span) for v in values]
@@ -120,17 +118,18 @@ def _convert(scope: Scope, kind: Any, value: Static, tensor: Tensor | None, span
 
 
 def _convert_axes(
-    scope: Scope, kind: str, value: Static, tensor: Tensor | None, span: Span
-) -> tuple[bool, Any]:
+    scope: Scope, kind: str, value: Evaluated, tensor: Tensor | None, span: Span
+) -> tuple[bool, object]:
     """An axis is an integer, or a size with a name: `over=S`, `over=[H, W]`."""
     values = value if isinstance(value, tuple) else (value,)
-    if not all(is_integer(v) for v in values) or (kind == "axis" and isinstance(value, tuple)):
+    sizes = [v for v in values if is_integer(v)]
+    if len(sizes) < len(values) or (kind == "axis" and isinstance(value, tuple)):
         return False, None
-    axes = tuple(axis_of(scope, v, tensor, span) for v in values)
+    axes = tuple(axis_of(scope, size, tensor, span) for size in sizes)
     return True, axes if kind == "axes" else axes[0]
 
 
-def axis_of(scope: Scope, value: Static, tensor: Tensor | None, span: Span) -> int:
+def axis_of(scope: Scope, value: int | Dim, tensor: Tensor | None, span: Span) -> int:
     """The axis that an integer or a named size means."""
     names = _names_for(scope, value, span)
     if not names:
@@ -152,7 +151,7 @@ def axis_of(scope: Scope, value: Static, tensor: Tensor | None, span: Span) -> i
     scope.fail("E0407", f"{tensor.type} has no axis `{span.text}`", span, help=help)
 
 
-def _names_for(scope: Scope, value: Static, span: Span) -> set[str]:
+def _names_for(scope: Scope, value: int | Dim, span: Span) -> set[str]:
     """The axis names that the written argument may mean: those of bound sizes with that value."""
     words = {word.strip() for word in span.text.partition("=")[2].strip(" []").split(",")} | {
         span.text.strip()
@@ -164,11 +163,11 @@ def _names_for(scope: Scope, value: Static, span: Span) -> set[str]:
     return matching
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     return is_integer(a) and is_integer(b) and dim(a) == dim(b)
 
 
-def _words(kind: Any) -> str:
+def _words(kind: object) -> str:
     simple = {
         bool: "true or false",
         str: "a string",
@@ -180,5 +179,5 @@ def _words(kind: Any) -> str:
     if kind in simple:
         return simple[kind]
     if get_origin(kind) is Annotated:
-        return "an axis" if kind.__metadata__[0] == "axis" else "an axis or a list of axes"
+        return "an axis" if get_args(kind)[1] == "axis" else "an axis or a list of axes"
     return "an integer or a list of them"

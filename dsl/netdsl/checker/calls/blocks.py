@@ -233,9 +233,8 @@ def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
 
 def updates_of(scope: Scope) -> tuple[tuple[str, int], ...]:
     """The buffers of a body that get another value than their own."""
-    old = {name: scope.names[name].value for name in scope.updates}
-    own = {name: new.value for name, new in scope.updates.items() if new.value != old[name].value}
-    return tuple((own | scope.scan_updates).items())
+    changed = {n: new.value for n, new in scope.updates.items() if new.value != scope.tensor(n).value}
+    return tuple((changed | scope.scan_updates).items())
 
 
 def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
-from netdsl.checker.calls.attributes import Given
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
 from netdsl.checker.calls.options import check_options
@@ -17,17 +16,16 @@ from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     BlockValue,
+    Evaluated,
     LayerUse,
     LayerValue,
     OpValue,
     PoisonedError,
     Static,
     Tensor,
-    Value,
     describe,
     is_bundle,
     is_number,
-    is_tensor,
 )
 from netdsl.checker.evaluate import inits, statics
 from netdsl.checker.evaluate.statements import input_names, is_function
@@ -43,19 +41,19 @@ TYPE_FUNCTIONS = ("shape", "rank", "dtype")
 
 
 @evaluates(s.Call)
-def call(scope: Scope, expr: s.Call) -> Value:
+def call(scope: Scope, expr: s.Call) -> Evaluated:
     """A call in an expression: of a function, a block, or what a block's construction gave."""
     result = call_with(scope, expr, [])
     return result[0] if isinstance(result, list) and len(result) == 1 else _as_value(result)
 
 
-def _as_value(result: Value | list[Tensor]) -> Value:
+def _as_value(result: Evaluated | list[Tensor]) -> Evaluated:
     return tuple(result) if isinstance(result, list) else result
 
 
 def call_with(
     scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None = None, sole: bool = False
-) -> Value | list[Tensor]:
+) -> Evaluated | list[Tensor]:
     """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
     if not isinstance(expr, s.Call):
         return apply(scope, scope.evaluate(expr), Application(expr, piped, (), label, sole))
@@ -67,8 +65,9 @@ def call_with(
             return _type_of(scope, word, expr)
         if word in statics.FUNCTIONS and not piped:
             values = [scope.evaluate(a.value) for a in expr.arguments]
-            if not any(is_tensor(v) for v in values):
-                return _static_call(scope, word, expr, values)
+            statics_ = [v for v in values if not isinstance(v, Tensor)]
+            if len(statics_) == len(values):
+                return _static_call(scope, word, expr, statics_)
             operator = scope.evaluate(expr.function)
             if isinstance(operator, OpValue):
                 use = Application(expr, [], expr.arguments, label, sole, called=True)
@@ -85,7 +84,7 @@ def call_with(
     return apply(scope, function, Application(expr, piped, expr.arguments, label, sole, called=True))
 
 
-def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> Value:
+def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Static]) -> Evaluated:
     named = next((a.name for a in expr.arguments if a.name), None)
     if named is not None:
         scope.fail("E0406", f"`{word}` of numbers takes no argument `{named}`", named.span)
@@ -93,14 +92,19 @@ def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Value]) -> 
     return statics.call(scope, word, values, expr.span, first)
 
 
-def _type_of(scope: Scope, word: str, expr: s.Call) -> Value:
+def _type_of(scope: Scope, word: str, expr: s.Call) -> Evaluated:
     value = scope.evaluate(expr.arguments[0].value) if len(expr.arguments) == 1 else None
     if not isinstance(value, Tensor):
         scope.fail("E0405", f"`{word}` takes one tensor", expr.span)
-    return {"shape": value.type.shape, "rank": value.type.rank, "dtype": value.type.dtype}[word]
+    answers: dict[str, Static] = {
+        "shape": value.type.shape,
+        "rank": value.type.rank,
+        "dtype": value.type.dtype,
+    }
+    return answers[word]
 
 
-def apply(scope: Scope, function: Value, use: Application) -> Value | list[Tensor]:
+def apply(scope: Scope, function: Evaluated, use: Application) -> Evaluated | list[Tensor]:
     """Apply an operator, a layer or a block."""
     if isinstance(function, OpValue):
         return apply_op(scope, function, use)
@@ -117,7 +121,7 @@ def apply(scope: Scope, function: Value, use: Application) -> Value | list[Tenso
 
 def apply_function(
     scope: Scope, function: BlockValue, expr: s.Call, use: Application
-) -> Value | list[Tensor]:
+) -> Evaluated | list[Tensor]:
     """Call a block whose static arguments and tensors share one pair of parentheses.
 
     Without any tensor it is constructed only, as other blocks are.
@@ -184,7 +188,9 @@ def construct_block(
         if name in given:
             scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
         param = block.statics[names.index(name)]
-        given[name] = (_static_argument(scope, block, param, argument), argument.value.span)
+        text = argument.value.span.text
+        help = f"tensors go in a second pair of parentheses: `{block.name}(..)({text})`"
+        given[name] = (_static_value(scope, block, param, argument.value, help), argument.value.span)
     check_options(scope, value, given)
     statics_ = _fill_defaults(scope, value, given, span)
     made = BlockValue(block, value.module, statics_)
@@ -209,24 +215,19 @@ def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.
     scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)
 
 
-def _static_argument(scope: Scope, block: s.Block, param: s.Param, argument: s.Argument) -> Static:
-    name = param.name.text
+def _static_value(scope: Scope, block: s.Block, param: s.Param, expr: s.Expr, help: str) -> Static:
+    """The value of a static argument or of its default."""
     if _is_init(param):
-        return inits.read(scope, argument.value, "param")
-    value = scope.evaluate(argument.value)
+        return inits.read(scope, expr, "param")
+    value = scope.evaluate(expr)
     if isinstance(value, Tensor) or is_bundle(value):
-        help = f"tensors go in a second pair of parentheses: `{block.name}(..)({argument.value.span.text})`"
-        scope.fail(
-            "E0403",
-            f"`{name}` of `{block.name}` is static, and gets {describe(value)}",
-            argument.span,
-            help=help,
-        )
+        message = f"`{param.name}` of `{block.name}` is static, and gets {describe(value)}"
+        scope.fail("E0403", message, expr.span, help=help)
     return value
 
 
 def _fill_defaults(
-    scope: Scope, value: BlockValue, given: Given, span: Span
+    scope: Scope, value: BlockValue, given: Mapping[str, tuple[Static, Span]], span: Span
 ) -> tuple[tuple[str, Static, Span], ...]:
     inner = Scope(scope.checker, value.module, value.block, scope.path, scope.calls)
     inner.names.update(root_names(inner))
@@ -236,7 +237,9 @@ def _fill_defaults(
         if name in given:
             static, at = given[name]
         elif param.default is not None:
-            static, at = _default(inner, param), param.default.span
+            help = "make the tensor in the body of the block"
+            static = _static_value(inner, value.block, param, param.default, help)
+            at = param.default.span
         else:
             help = f"write `{value.block.name}({name}=...)`"
             also = [] if value.module.is_std else [Label(param.name.span, "declared here")]
@@ -248,17 +251,12 @@ def _fill_defaults(
     return tuple(result)
 
 
-def _default(scope: Scope, param: s.Param) -> Static:
-    assert param.default is not None
-    return inits.read(scope, param.default, "param") if _is_init(param) else scope.evaluate(param.default)
-
-
 def _is_init(param: s.Param) -> bool:
     """Whether a static parameter is an initialiser: `init: init = glorot`."""
     return isinstance(param.type, s.Name) and param.type.text == "init"
 
 
-def check_kind(scope: Scope, what: str, type_: s.Expr, value: Static, span: Span) -> None:
+def check_kind(scope: Scope, what: str, type_: s.Expr, value: Evaluated, span: Span) -> None:
     """Raise E0403 where a static value is not of the kind that a parameter or a config entry declares."""
     kind = type_.text if isinstance(type_, s.Name) else ""
     tests = {

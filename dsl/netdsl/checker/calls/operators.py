@@ -9,7 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import attribute_name, construct
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import OpValue, Static, Tensor, Value, is_bundle, is_number
+from netdsl.checker.context.values import Evaluated, OpValue, Tensor, is_bundle, is_number
 from netdsl.checker.evaluate.expressions import lift
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
@@ -17,8 +17,8 @@ from netdsl.types import DType
 
 
 def apply_op(
-    scope: Scope, function: OpValue, use: Application, values: Sequence[Value] | None = None
-) -> Value | list[Tensor]:
+    scope: Scope, function: OpValue, use: Application, values: Sequence[Evaluated] | None = None
+) -> Evaluated | list[Tensor]:
     """Apply an operator; without any tensor it stays a function with some arguments given.
 
     Args:
@@ -44,11 +44,11 @@ def apply_op(
 
 
 def _by_position_and_name(
-    scope: Scope, op: type[Op], use: Application, values: Sequence[Value]
-) -> tuple[list[tuple[Value, Span]], dict[s.Ident, tuple[Value, Span]]]:
+    scope: Scope, op: type[Op], use: Application, values: Sequence[Evaluated]
+) -> tuple[list[tuple[Evaluated, Span]], dict[s.Ident, tuple[Evaluated, Span]]]:
     """The values of an application in their order, and those given by name. Raises E0412."""
-    named: dict[s.Ident, tuple[Value, Span]] = {}
-    queue: list[tuple[Value, Span]] = [(tensor, use.span) for tensor in use.piped]
+    named: dict[s.Ident, tuple[Evaluated, Span]] = {}
+    queue: list[tuple[Evaluated, Span]] = [(tensor, use.span) for tensor in use.piped]
     for argument, value in zip(use.arguments, values, strict=True):
         if argument.name is not None:
             if argument.name in named:
@@ -65,16 +65,16 @@ def _by_position_and_name(
 def _sort_arguments(
     scope: Scope,
     op: type[Op],
-    queue: list[tuple[Value, Span]],
-    named: dict[s.Ident, tuple[Value, Span]],
+    queue: list[tuple[Evaluated, Span]],
+    named: dict[s.Ident, tuple[Evaluated, Span]],
     span: Span,
-) -> tuple[list[Value], dict[str, tuple[Static, Span]]]:
+) -> tuple[list[Evaluated], dict[str, tuple[Evaluated, Span]]]:
     """Which arguments are tensor inputs, in slot order, and which are attributes."""
     slots: list[str] = list(op.inputs)
     variadic = bool(slots) and slots[-1].startswith("*")
     names = [slot.rstrip("?").lstrip("*") for slot in slots]
-    inputs: dict[str, Value] = {}
-    given: dict[str, tuple[Static, Span]] = {}
+    inputs: dict[str, Evaluated] = {}
+    given: dict[str, tuple[Evaluated, Span]] = {}
     for ident, (value, at) in named.items():
         if ident.text in names and not variadic:
             inputs[ident.text] = value
@@ -82,7 +82,7 @@ def _sort_arguments(
             given[attribute_name(scope, op, ident.text, ident.span)] = (value, at)
     open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
     open_attributes = [f.name for f in fields(op) if f.name not in given]
-    extra: list[Value] = []
+    extra: list[Evaluated] = []
     for value, at in queue:
         if variadic and isinstance(value, Tensor):
             extra.append(value)
@@ -104,18 +104,19 @@ def _sort_arguments(
     return (extra if variadic else [inputs.get(name) for name in names]), given
 
 
-def _fits_slot(slot: str, value: Value) -> bool:
+def _fits_slot(slot: str, value: Evaluated) -> bool:
     """Tensors fill any slot, `none` an optional one, and numbers a required one (as a constant)."""
     if isinstance(value, Tensor):
         return True
     return value is None if slot.endswith("?") else is_number(value) or isinstance(value, bool)
 
 
-def _lift_all(scope: Scope, op: type[Op], tensors: list[Value], span: Span) -> list[Tensor | None]:
+def _lift_all(scope: Scope, op: type[Op], tensors: list[Evaluated], span: Span) -> list[Tensor | None]:
     like = next((t for t in tensors if isinstance(t, Tensor) and t.type.dtype is not DType.BOOL), None)
     like = like or next((t for t in tensors if isinstance(t, Tensor)), None)
-    name = op.name
-    return [None if t is None else lift(scope, t, like, span, name) for t in tensors]  # type: ignore[arg-type]
+    if like is None:  # an operator without inputs
+        return []
+    return [None if t is None else lift(scope, t, like, span, op.name) for t in tensors]
 
 
 def count(n: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import BlockValue, LayerValue, OpValue, Value
+from netdsl.checker.context.values import BlockValue, Evaluated, LayerValue, OpValue
 from netdsl.diagnostics import Diagnostic, Label
 
 RENAMED = {
@@ -17,7 +17,7 @@ RENAMED = {
 """The present name of an argument, by the operator or standard block and the old name."""
 
 
-def with_present_names(scope: Scope, function: Value, call: s.Call) -> s.Call:
+def with_present_names(scope: Scope, function: Evaluated, call: s.Call) -> s.Call:
     """A call with old argument names replaced by the present ones; each is reported as a hint E0252."""
     callee = _standard_name(function)
     arguments = tuple(_with_present_name(scope, callee, argument) for argument in call.arguments)
@@ -36,7 +36,7 @@ def _with_present_name(scope: Scope, callee: str | None, argument: s.Argument) -
     return replace(argument, name=replace(argument.name, text=new))
 
 
-def _standard_name(function: Value) -> str | None:
+def _standard_name(function: Evaluated) -> str | None:
     """The name of an operator or a standard block; a block of the user's own has kept its arguments."""
     if isinstance(function, LayerValue):
         function = function.block

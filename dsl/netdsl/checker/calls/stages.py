@@ -12,11 +12,11 @@ from netdsl.checker.calls.calls import apply, call_with, snake
 from netdsl.checker.context.scope import Scope, evaluates, runs
 from netdsl.checker.context.values import (
     BlockValue,
+    Evaluated,
     LayerUse,
     LayerValue,
     OpValue,
     Tensor,
-    Value,
     describe,
     is_bundle,
     is_integer,
@@ -29,7 +29,7 @@ from netdsl.source import Span
 
 
 @evaluates(s.Pipeline)
-def pipeline(scope: Scope, expr: s.Pipeline) -> Value:
+def pipeline(scope: Scope, expr: s.Pipeline) -> Evaluated:
     value = scope.evaluate(expr.source)
     piped = as_tensors(scope, value, expr.source.span)
     for stage in expr.stages:
@@ -37,7 +37,7 @@ def pipeline(scope: Scope, expr: s.Pipeline) -> Value:
     return piped[0] if len(piped) == 1 else tuple(piped)
 
 
-def as_tensors(scope: Scope, value: Value, span: Span) -> list[Tensor]:
+def as_tensors(scope: Scope, value: Evaluated, span: Span) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if is_bundle(value):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from netdsl import syntax as s
 from netdsl.checker.calls.operators import count
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Tensor, Value, describe, is_bundle, is_number
+from netdsl.checker.context.values import Evaluated, Tensor, describe, is_bundle, is_number
 from netdsl.checker.evaluate.statements import input_names, is_function
 from netdsl.diagnostics import suggest
 from netdsl.source import Span
@@ -45,7 +45,7 @@ def _named_tensor(
     names: list[str],
     found: dict[str, Tensor | None],
     argument: s.Argument,
-    value: Value,
+    value: Evaluated,
 ) -> None:
     assert argument.name is not None
     word = argument.name.text
@@ -60,7 +60,7 @@ def _named_tensor(
     found[word] = _tensor_or_none(scope, block, value, argument)
 
 
-def _tensor_or_none(scope: Scope, block: s.Block, value: Value, argument: s.Argument) -> Tensor | None:
+def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.Argument) -> Tensor | None:
     if value is None or isinstance(value, Tensor):
         return value
     help: str | None = f"`{block.name}` has its static arguments already; this would be a second set"

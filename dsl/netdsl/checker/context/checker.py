@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netdsl.checker.context.values import Static
+from netdsl.checker.context.values import Poison, Static
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.model import Body
 from netdsl.modules import Module
@@ -32,7 +32,7 @@ class Checker:
     """The state of one check. `multiplier` is how often the body being built will be repeated."""
 
     module: Module
-    config: Mapping[Module, Mapping[str, Static]] = field(default_factory=dict)
+    config: Mapping[Module, Mapping[str, Static | Poison]] = field(default_factory=dict)
     training: bool = False
     found: list[Diagnostic] = field(default_factory=list)
     bodies: dict[object, Built | None] = field(default_factory=dict)

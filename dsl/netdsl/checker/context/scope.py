@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.labels import LabelPaths
 from netdsl.checker.context.limits import NodeCount, check_limits
 from netdsl.checker.context.reports import Site
-from netdsl.checker.context.values import POISON, Binding, LayerUse, PoisonedError, Tensor, Value
+from netdsl.checker.context.values import POISON, Binding, Evaluated, LayerUse, Poison, PoisonedError, Tensor
 from netdsl.diagnostics import Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
 from netdsl.model import CallStep, OpStep, Step
@@ -42,7 +42,7 @@ class Scope(Site):
     """The values of buffers after a scan whose cell changes them, by the label of the buffer."""
     reuses_calls: bool = False
     """Whether a layer that is called on what it was called on before gives what it gave then."""
-    result: list[Value] | None = None
+    result: list[Evaluated] | None = None
     result_place: Span | None = None
     labels: LabelPaths = field(init=False)
     nodes: NodeCount = field(init=False)
@@ -69,10 +69,17 @@ class Scope(Site):
 
     # -- names ------------------------------------------------------------------------------------
 
-    def bind(self, name: str, value: Value, span: Span, kind: str = "value") -> None:
+    def tensor(self, name: str) -> Tensor:
+        """The tensor that a name holds. Raises `PoisonedError` where what should have given it failed."""
+        value = self.names[name].value
+        if not isinstance(value, Tensor):
+            raise PoisonedError
+        return value
+
+    def bind(self, name: str, value: Evaluated | Poison, span: Span, kind: str = "value") -> None:
         self.names[name] = Binding(value, span, kind)
 
-    def bind_new(self, name: s.Ident, value: Value, kind: str = "value") -> None:
+    def bind_new(self, name: s.Ident, value: Evaluated, kind: str = "value") -> None:
         """Bind a name that the body may not have yet (E0203)."""
         old = self.names.get(name.text)
         if old is not None and old.kind not in ("static", "size", "config"):
@@ -95,7 +102,7 @@ class Scope(Site):
         type_ = step.types[0]
         return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, step.span)
 
-    def rename_last(self, value: Value, name: s.Ident) -> None:
+    def rename_last(self, value: Evaluated, name: s.Ident) -> None:
         """Let `scores = ...` name the step that made the value, where it had an automatic name."""
         if self.block is None or not isinstance(value, Tensor) or value.value != len(self.types) - 1:
             return
@@ -183,7 +190,7 @@ class Scope(Site):
 
     # -- evaluation -------------------------------------------------------------------------------
 
-    def evaluate(self, expr: s.Node) -> Value:
+    def evaluate(self, expr: s.Node) -> Evaluated:
         """The value of an expression. Raises `PoisonedError` where it uses something that failed."""
         value = EVALUATORS[type(expr)](self, expr)
         if value is POISON:
@@ -198,26 +205,27 @@ class Scope(Site):
         return RUNNERS[type(core)](self, core, piped, stage, sole)
 
 
-Evaluator = Callable[[Scope, Any], Value]
-Runner = Callable[[Scope, Any, list[Tensor], s.Stage, bool], list[Tensor]]
-EVALUATORS: dict[type, Evaluator] = {}
-RUNNERS: dict[type, Runner] = {}
+EVALUATORS: dict[type[s.Node], Callable[..., Evaluated | Poison]] = {}
+RUNNERS: dict[type[s.Node], Callable[..., list[Tensor]]] = {}
+N = TypeVar("N", bound=s.Node)
+Evaluator = Callable[[Scope, N], Evaluated | Poison]
+Runner = Callable[[Scope, N, list[Tensor], s.Stage, bool], list[Tensor]]
 
 
-def evaluates(node: type) -> Callable[[Evaluator], Evaluator]:
+def evaluates(node: type[N]) -> Callable[[Evaluator[N]], Evaluator[N]]:
     """Register the meaning of an expression node."""
 
-    def register(function: Evaluator) -> Evaluator:
+    def register(function: Evaluator[N]) -> Evaluator[N]:
         EVALUATORS[node] = function
         return function
 
     return register
 
 
-def runs(node: type) -> Callable[[Runner], Runner]:
+def runs(node: type[N]) -> Callable[[Runner[N]], Runner[N]]:
     """Register the meaning of a stage."""
 
-    def register(function: Runner) -> Runner:
+    def register(function: Runner[N]) -> Runner[N]:
         RUNNERS[node] = function
         return function
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TypeAlias, TypeGuard, TypeVar
 
 from netdsl.dims import Dim
-from netdsl.model import Body
+from netdsl.model import Body, Init
+from netdsl.modules import Module
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.syntax import Block
 from netdsl.types import DType, TensorType
-
-if TYPE_CHECKING:
-    from netdsl.modules import Module
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class OpValue:
     """An operator, with the static arguments it was given so far."""
 
     op: type[Op]
-    arguments: tuple[tuple[str, Static, Span], ...] = ()
+    arguments: tuple[tuple[str, Evaluated, Span], ...] = ()
 
     @cached_property
     def literal_size(self) -> int:
@@ -93,54 +92,60 @@ class LayerUse:
     results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 
-class Poison:
+class Poison(Enum):
     """Placeholder for a value that already failed; using it reports nothing new."""
 
-    def __repr__(self) -> str:
-        return "Poison"
+    POISON = "an unknown value"
+
+    def __str__(self) -> str:
+        return self.value
 
 
-POISON = Poison()
+POISON = Poison.POISON
 
 
 class PoisonedError(Exception):
     """Raised where a poisoned value is used."""
 
 
-Static = Any
-"""An `int`, `float`, `bool`, `str`, `None`, `Dim`, `DType`, `Init`, `BlockValue`, `OpValue`,
-`LayerValue`, or a tuple of them (a list of the language)."""
-Value = Any
-"""A `Static`, a `Tensor`, a tuple of tensors, or `POISON`."""
+Number: TypeAlias = int | float | Dim
+Scalar: TypeAlias = int | float | str | Dim | DType | Init | BlockValue | OpValue | LayerValue | None
+Static: TypeAlias = Scalar | tuple["Evaluated", ...]
+"""What is known while checking; a tuple is a list of the language, and may hold tensors."""
+Evaluated: TypeAlias = Static | Tensor
+"""The value of an expression; a tuple of tensors is the result of a fork or of several outputs."""
 
 
 @dataclass(frozen=True)
 class Binding:
     """A name's value, and where it was bound."""
 
-    value: Value
+    value: Evaluated | Poison
     span: Span
     kind: str = "value"
 
 
-def is_tensor(value: Value) -> TypeGuard[Tensor]:
-    return isinstance(value, Tensor)
-
-
-def is_bundle(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
+def is_bundle(value: object) -> TypeGuard[tuple[Tensor, ...]]:
     """Whether the value is several tensors: the result of a fork or of several outputs."""
     return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
 
 
-def is_integer(value: Value) -> TypeGuard[int | Dim]:
+def is_integer(value: object) -> TypeGuard[int | Dim]:
     return isinstance(value, (int, Dim)) and not isinstance(value, bool)
 
 
-def is_number(value: Value) -> TypeGuard[int | float | Dim]:
+def is_number(value: object) -> TypeGuard[Number]:
     return isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
 
 
-def key_of(value: Static) -> object:
+def is_static(value: object) -> TypeGuard[Static]:
+    """Whether the value, with all elements of a list, is one of the language that is known while checking."""
+    if isinstance(value, tuple):
+        return all(map(is_static, value))
+    return isinstance(value, Scalar)
+
+
+def key_of(value: Evaluated) -> object:
     """A hashable that tells 1, 1.0 and true apart."""
     if isinstance(value, tuple):
         return tuple(map(key_of, value))
@@ -157,7 +162,7 @@ MAX_LITERAL_SIZE = 100_000
 """The most values that a list, a text or the arguments of a block may hold, nested ones counted."""
 
 
-def literal_size(value: Static) -> int:
+def literal_size(value: Evaluated) -> int:
     """How many values a value holds: those of a list, the characters of a text, a block's arguments."""
     if isinstance(value, tuple):
         return 1 + sum(map(literal_size, value))
@@ -166,12 +171,15 @@ def literal_size(value: Static) -> int:
     return len(value) if isinstance(value, str) else 1
 
 
-def simplify(value: Static) -> Static:
+T = TypeVar("T")
+
+
+def simplify(value: T) -> T | int:
     """A fixed size as a plain integer."""
     return value.value if isinstance(value, Dim) and value.is_fixed else value
 
 
-def describe(value: Value) -> str:
+def describe(value: Evaluated | Poison) -> str:
     """What a value is, for a message."""
     if isinstance(value, Tensor):
         return f"a tensor {value.type}"

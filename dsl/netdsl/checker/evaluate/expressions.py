@@ -9,15 +9,15 @@ from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     BlockValue,
+    Evaluated,
     LayerValue,
     OpValue,
+    Poison,
     Static,
     Tensor,
-    Value,
     describe,
     is_bundle,
     is_integer,
-    is_tensor,
 )
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import Label, suggest
@@ -52,27 +52,27 @@ _DTYPES = {d.value: d for d in DType}
 
 
 @evaluates(s.Number)
-def number(scope: Scope, expr: s.Number) -> Value:
+def number(scope: Scope, expr: s.Number) -> Evaluated:
     return expr.value
 
 
 @evaluates(s.Text)
-def text(scope: Scope, expr: s.Text) -> Value:
+def text(scope: Scope, expr: s.Text) -> Evaluated:
     return expr.value
 
 
 @evaluates(s.Boolean)
-def boolean(scope: Scope, expr: s.Boolean) -> Value:
+def boolean(scope: Scope, expr: s.Boolean) -> Evaluated:
     return expr.value
 
 
 @evaluates(s.NoneValue)
-def none(scope: Scope, expr: s.NoneValue) -> Value:
+def none(scope: Scope, expr: s.NoneValue) -> Evaluated:
     return None
 
 
 @evaluates(s.Name)
-def name(scope: Scope, expr: s.Name) -> Value:
+def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
     """A name: of the body, of the file and its imports, of the standard library, or an operator."""
     if expr.text in scope.names:
         return scope.names[expr.text].value
@@ -153,8 +153,8 @@ def star(scope: Scope, expr: s.Star) -> NoReturn:
 
 
 @evaluates(s.ListExpr)
-def list_(scope: Scope, expr: s.ListExpr) -> Value:
-    values: list[Static] = []
+def list_(scope: Scope, expr: s.ListExpr) -> Evaluated:
+    values: list[Evaluated] = []
     for element in expr.elements:
         value = scope.evaluate(element.value if isinstance(element, s.Star) else element)
         if isinstance(element, s.Star):
@@ -167,7 +167,7 @@ def list_(scope: Scope, expr: s.ListExpr) -> Value:
 
 
 @evaluates(s.Operation)
-def operation(scope: Scope, expr: s.Operation) -> Value:
+def operation(scope: Scope, expr: s.Operation) -> Evaluated:
     value = scope.evaluate(expr.first)
     for operator, operand in expr.rest:
         right = scope.evaluate(operand)
@@ -175,8 +175,8 @@ def operation(scope: Scope, expr: s.Operation) -> Value:
     return value
 
 
-def binary(scope: Scope, operator: str, a: Value, b: Value, span: Span) -> Value:
-    if not is_tensor(a) and not is_tensor(b):
+def binary(scope: Scope, operator: str, a: Evaluated, b: Evaluated, span: Span) -> Evaluated:
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         if is_bundle(a) or is_bundle(b):
             scope.fail("E0402", f"`{operator}` cannot combine {describe(a)} with {describe(b)}", span)
         return statics.combine(scope, operator, a, b, span)
@@ -185,14 +185,14 @@ def binary(scope: Scope, operator: str, a: Value, b: Value, span: Span) -> Value
     return apply_named(scope, _OPERATORS[operator], [a, b], span, operator)
 
 
-def apply_named(scope: Scope, op: str, operands: list[Value], span: Span, shown: str) -> Value:
+def apply_named(scope: Scope, op: str, operands: list[Evaluated], span: Span, shown: str) -> Evaluated:
     """An operator without attributes on tensors and numbers; numbers take the tensors' element type."""
     like = next(v for v in operands if isinstance(v, Tensor))
     tensors = [lift(scope, v, like, span, shown) for v in operands]
     return scope.add_op(REGISTRY[op](), tensors, span, shown=shown)[0]
 
 
-def lift(scope: Scope, value: Value, like: Tensor, span: Span, shown: str) -> Tensor:
+def lift(scope: Scope, value: Evaluated, like: Tensor, span: Span, shown: str) -> Tensor:
     """A number as a scalar tensor of the element type of `like`. Raises E0303 where it does not fit."""
     if isinstance(value, Tensor):
         return value
@@ -214,7 +214,7 @@ def lift(scope: Scope, value: Value, like: Tensor, span: Span, shown: str) -> Te
 
 
 @evaluates(s.Negative)
-def negative(scope: Scope, expr: s.Negative) -> Value:
+def negative(scope: Scope, expr: s.Negative) -> Evaluated:
     value = scope.evaluate(expr.value)
     if isinstance(value, Tensor):
         return apply_named(scope, "negate", [value], expr.span, "-")
@@ -222,7 +222,7 @@ def negative(scope: Scope, expr: s.Negative) -> Value:
 
 
 @evaluates(s.Not)
-def not_(scope: Scope, expr: s.Not) -> Value:
+def not_(scope: Scope, expr: s.Not) -> Evaluated:
     value = scope.evaluate(expr.value)
     if isinstance(value, Tensor):
         return apply_named(scope, "logical_not", [value], expr.span, "not")
@@ -230,16 +230,16 @@ def not_(scope: Scope, expr: s.Not) -> Value:
 
 
 @evaluates(s.Logic)
-def logic(scope: Scope, expr: s.Logic) -> Value:
+def logic(scope: Scope, expr: s.Logic) -> Evaluated:
     """`and` and `or`; on static values the right side is not looked at where the left decides."""
     value = scope.evaluate(expr.operands[0])
     for before, operand in zip(expr.operands, expr.operands[1:], strict=False):
-        if not is_tensor(value):
+        if not isinstance(value, Tensor):
             decided = statics.truth(scope, value, before.span)
             if decided == (expr.operator == "or"):
                 return decided
         right = scope.evaluate(operand)
-        if is_tensor(value) or is_tensor(right):
+        if isinstance(value, Tensor) or isinstance(right, Tensor):
             value = apply_named(scope, f"logical_{expr.operator}", [value, right], expr.span, expr.operator)
         else:
             value = statics.truth(scope, right, operand.span)
@@ -247,7 +247,7 @@ def logic(scope: Scope, expr: s.Logic) -> Value:
 
 
 @evaluates(s.Conditional)
-def conditional(scope: Scope, expr: s.Conditional) -> Value:
+def conditional(scope: Scope, expr: s.Conditional) -> Evaluated:
     condition = scope.evaluate(expr.condition)
     if isinstance(condition, Tensor):
         help = "choose element by element with `where(condition, a, b)`"
@@ -259,7 +259,7 @@ def conditional(scope: Scope, expr: s.Conditional) -> Value:
 
 
 @evaluates(s.Attribute)
-def attribute(scope: Scope, expr: s.Attribute) -> Value:
+def attribute(scope: Scope, expr: s.Attribute) -> Evaluated:
     """`module.Block`, or a layer's own weight: `embed.weight`."""
     if isinstance(expr.value, s.Name) and expr.value.text in scope.module.aliases:
         module = scope.module.aliases[expr.value.text]
@@ -293,7 +293,7 @@ def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
 
 
 @evaluates(s.Index)
-def index(scope: Scope, expr: s.Index) -> Value:
+def index(scope: Scope, expr: s.Index) -> Evaluated:
     value = scope.evaluate(expr.value)
     if isinstance(value, Tensor):
         return _index_tensor(scope, value, expr)
@@ -301,12 +301,14 @@ def index(scope: Scope, expr: s.Index) -> Value:
         scope.fail("E0402", f"only lists and tensors have elements, and this is {describe(value)}", expr.span)
     if len(expr.elements) != 1 or isinstance(expr.elements[0], s.Slice):
         scope.fail("E0402", "a list takes one index", expr.span)
-    at = statics.fixed(scope, scope.evaluate(expr.elements[0]), expr.elements[0].span)
-    if not isinstance(at, int) or isinstance(at, bool):
-        scope.fail("E0402", f"an index is an integer, and this is {describe(at)}", expr.elements[0].span)
+    element = expr.elements[0]
+    position = scope.evaluate(element)
+    if not is_integer(position):
+        scope.fail("E0402", f"an index is an integer, and this is {describe(position)}", element.span)
+    at = int(statics.fixed(scope, position, element.span))
     if not -len(value) <= at < len(value):
         message = f"the list has {len(value)} elements, and the index is {at}"
-        scope.fail("E0404", message, expr.elements[0].span, help=f"indices run from 0 to {len(value) - 1}")
+        scope.fail("E0404", message, element.span, help=f"indices run from 0 to {len(value) - 1}")
     return value[at]
 
 
@@ -326,7 +328,7 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
             continue
         at = scope.evaluate(element)
         if not is_integer(at):
-            help = "pick rows by a tensor of indices with `gather`" if is_tensor(at) else None
+            help = "pick rows by a tensor of indices with `gather`" if isinstance(at, Tensor) else None
             scope.fail(
                 "E0402", f"an index is an integer, and this is {describe(at)}", element.span, help=help
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.limits import check_limits
@@ -9,11 +11,12 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
     POISON,
     BlockValue,
+    Evaluated,
     LayerUse,
     LayerValue,
+    Poison,
     PoisonedError,
     Tensor,
-    Value,
     describe,
     is_bundle,
 )
@@ -46,10 +49,7 @@ def run_body(scope: Scope) -> None:
     assert block is not None
     if block.chain is not None:
         with scope.recover():
-            inputs = [scope.names[name].value for name in input_names(block)[:1]]
-            if any(i is POISON for i in inputs):
-                raise PoisonedError
-            piped = [i for i in inputs if isinstance(i, Tensor)]
+            piped = [scope.tensor(name) for name in input_names(block)[:1]]
             stage = _plain(block.chain)
             scope.result = list(scope.run(stage.core, piped, stage, False))
         return
@@ -83,7 +83,7 @@ def run_statement(scope: Scope, statement: s.Statement) -> bool:
     """Run a statement and report what is wrong with it; False where something was."""
     with scope.recover():
         try:
-            _STATEMENTS[type(statement)](scope, statement)  # type: ignore[operator]  # keyed by its own type
+            _STATEMENTS[type(statement)](scope, statement)
         except (NetError, PoisonedError):
             for name in s.names_given(statement):
                 scope.bind(name.text, POISON, name.span)
@@ -244,7 +244,7 @@ def _next(scope: Scope, statement: s.Next) -> None:
     scope.rename_last(value, s.Ident(name.span, f"next_{name.text}"))
 
 
-def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Value) -> None:
+def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Evaluated) -> None:
     """A buffer's value after a run. Raises E0223 where it is not of the buffer's type."""
     name, at = statement.name, statement.value.span
     if not isinstance(value, Tensor) or value.type != buffer.type:
@@ -259,7 +259,7 @@ def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Value) 
 
 
 def _return(scope: Scope, statement: s.Return) -> None:
-    result: list[Value] = []
+    result: list[Evaluated] = []
     for expr in statement.values:
         value = scope.evaluate(expr)
         if not isinstance(value, Tensor) and not is_bundle(value):
@@ -290,7 +290,7 @@ def worth(scope: Scope, condition: s.Node) -> str:
     return ", ".join(f"{name} is {_short(scope.names[name].value)}" for name in names)
 
 
-def _short(value: Value) -> str:
+def _short(value: Evaluated | Poison) -> str:
     number = isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
     return str(value) if number else describe(value)
 
@@ -301,7 +301,7 @@ def _expect(scope: Scope, statement: s.Expect) -> None:
     )
 
 
-_STATEMENTS = {
+_STATEMENTS: dict[type[s.Statement], Callable[..., None]] = {
     s.Bind: _bind,
     s.Let: _let,
     s.Layer: _layer,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
     MAX_LITERAL_SIZE,
+    Evaluated,
+    Number,
     Static,
     Tensor,
     describe,
@@ -19,6 +21,8 @@ from netdsl.checker.context.values import (
 )
 from netdsl.dims import MAX_SIZE, Dim, FreeSizeError, SizeOverflowError, dim, maximum, minimum, product
 from netdsl.source import Span
+
+T = TypeVar("T")
 
 
 def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> Static:
@@ -45,13 +49,13 @@ def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> St
         _overflow(scope, f"`{_show(a)} {operator} {_show(b)}`", span)
 
 
-def _arithmetic(scope: Scope, operator: str, a: Any, b: Any, span: Span) -> Static:
+def _arithmetic(scope: Scope, operator: str, a: Number, b: Number, span: Span) -> Number:
     if is_integer(a) and is_integer(b) and operator in _ON_SIZES:
         return simplify(_ON_SIZES[operator](dim(a), dim(b)))
     if operator == "**" and isinstance(a, int) and isinstance(b, int) and b >= 0:
         if abs(a) > 1 and b * math.log2(abs(a)) > 64:
             _overflow(scope, f"`{a} ** {b}`", span)
-        return a**b
+        return int(a**b)
     x, y = fixed(scope, a, span), fixed(scope, b, span)
     if operator == "@":
         scope.fail(
@@ -70,7 +74,7 @@ _ON_SIZES: dict[str, Callable[[Dim, Dim], Dim]] = {
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
 }
-_ON_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+_ON_NUMBERS: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -81,13 +85,13 @@ _ON_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def fixed(scope: Scope, value: Any, span: Span) -> Any:
+def fixed(scope: Scope, value: Number, span: Span) -> float:
     """A number from a number or a fixed size. Raises E0301 where symbols are free."""
     if isinstance(value, Dim):
         if not value.is_fixed:
             what = f"gets `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
             scope.free_size(value, f"a fixed number is needed here, and {what}", span)
-        return value.value
+        return int(value)
     return value
 
 
@@ -116,7 +120,7 @@ def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> b
     }[operator]
 
 
-def _in_range(scope: Scope, value: Static, span: Span) -> Static:
+def _in_range(scope: Scope, value: T, span: Span) -> T:
     if isinstance(value, int) and abs(value) > MAX_SIZE:
         _overflow(scope, f"`{span.text}`", span)
     if isinstance(value, float) and not math.isfinite(value):
@@ -124,7 +128,7 @@ def _in_range(scope: Scope, value: Static, span: Span) -> Static:
     return value
 
 
-def _overflow(scope: Scope, what: str, span: Span) -> Any:
+def _overflow(scope: Scope, what: str, span: Span) -> NoReturn:
     scope.fail("E0603", f"{what} does not fit in 64 bits", span, help=f"the largest integer is {MAX_SIZE}")
 
 
@@ -152,7 +156,7 @@ def negate(scope: Scope, value: Static, span: Span) -> Static:
     return simplify(-value)
 
 
-def truth(scope: Scope, value: Static, span: Span) -> bool:
+def truth(scope: Scope, value: Evaluated, span: Span) -> bool:
     """A condition's value. Raises E0402 where it is not true or false."""
     if not isinstance(value, bool):
         help = None
@@ -167,13 +171,16 @@ def truth(scope: Scope, value: Static, span: Span) -> bool:
 
 # -- functions -----------------------------------------------------------------------------------
 
+Function = Callable[..., Evaluated]
+"""A function on static values; it raises `TypeError` or `ValueError` for those it does not take."""
 
-def _extreme(pick: Callable[[Any, Any], Any], sizes: Callable[[Any, Any], Dim]) -> Callable[..., Static]:
-    def function(*args: Static) -> Static:
+
+def _extreme(pick: Function, sizes: Function) -> Function:
+    def function(*args: Static) -> Evaluated:
         values = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
         if not values:
             raise ValueError("needs at least one value")
-        result: Any = values[0]
+        result = values[0]
         for value in values[1:]:
             free = isinstance(value, Dim) or isinstance(result, Dim)
             result = simplify(sizes(result, value)) if free else pick(result, value)
@@ -183,13 +190,28 @@ def _extreme(pick: Callable[[Any, Any], Any], sizes: Callable[[Any, Any], Dim]) 
 
 
 def _total(values: Static) -> Static:
-    total: Any = 0
-    for value in _as_list(values):
-        total = dim(total) + value if isinstance(value, Dim) or isinstance(total, Dim) else total + value
-    return simplify(total)
+    numbers = [_number(value) for value in _as_list(values)]
+    sizes = [number for number in numbers if is_integer(number)]
+    return simplify(sum(sizes, dim(0))) if len(sizes) == len(numbers) else sum(map(_plain, numbers))
 
 
-def _as_list(value: Static) -> tuple[Any, ...]:
+def _product(values: Static) -> Static:
+    numbers = [_number(value) for value in _as_list(values)]
+    sizes = [number for number in numbers if is_integer(number)]
+    return simplify(product(sizes)) if len(sizes) == len(numbers) else math.prod(map(_plain, numbers))
+
+
+def _number(value: Evaluated) -> Number:
+    if not isinstance(value, (int, float, Dim)):
+        raise TypeError
+    return value
+
+
+def _plain(number: Number) -> float:
+    return int(number) if isinstance(number, Dim) else number
+
+
+def _as_list(value: Static) -> tuple[Evaluated, ...]:
     if not isinstance(value, tuple):
         raise TypeError("needs a list")
     return value
@@ -197,27 +219,27 @@ def _as_list(value: Static) -> tuple[Any, ...]:
 
 def _spread(value: Static, count: Static) -> Static:
     values = value if isinstance(value, tuple) else (value,)
-    n = int(count)
+    n = int(_number(count))
     if len(values) not in (1, n):
         raise ValueError(f"needs 1 or {n} values, and gets {len(values)}")
     return values * n if len(values) == 1 else values
 
 
-def _rounded(function: Callable[[float], int]) -> Callable[[Any], Static]:
+def _rounded(function: Callable[[float], int]) -> Function:
     return lambda x: x if isinstance(x, Dim) else function(x)
 
 
-def _real(function: Callable[[float], float]) -> Callable[[Any], Static]:
+def _real(function: Callable[[float], float]) -> Function:
     return lambda x: function(float(int(x) if isinstance(x, Dim) else x))
 
 
-FUNCTIONS: dict[str, Callable[..., Static]] = {
+FUNCTIONS: dict[str, Function] = {
     "min": _extreme(min, minimum),
     "max": _extreme(max, maximum),
     "abs": lambda x: abs(int(x)) if is_integer(x) else abs(x),
     "len": lambda x: len(_as_list(x)),
     "sum": _total,
-    "prod": lambda x: simplify(product(_as_list(x))) if all(map(is_integer, x)) else math.prod(_as_list(x)),
+    "prod": _product,
     "spread": _spread,
     "indices": lambda start, stop: tuple(range(int(start), int(stop))),
     "reverse": lambda x: tuple(reversed(_as_list(x))),
@@ -233,7 +255,7 @@ FUNCTIONS: dict[str, Callable[..., Static]] = {
 """Functions on static values. Where an operator has the same name, tensors go to the operator."""
 
 
-def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Static:
+def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Evaluated:
     """A function on static values; `argument` is where its first one stands. Raises E0405."""
     try:
         return _in_range(scope, FUNCTIONS[name](*args), span)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from netdsl import syntax as s
 from netdsl.checker.calls.calls import check_kind
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, Binding, Static, describe
+from netdsl.checker.context.values import POISON, Binding, Poison, Static, Tensor, describe, is_static
 from netdsl.checker.evaluate.statements import check_assertion
 from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE
 from netdsl.modules import Module
 from netdsl.types import DType
 
-Overrides = Mapping[str, Any]
+Overrides = Mapping[str, object]
 
 
-def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> dict[str, Static]:
+def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> dict[str, Static | Poison]:
     """The values of a module's configuration, in order; later entries may use earlier ones.
 
     Reports E0414 for an override that names no entry, and E0403 for one of another kind. An entry with an
@@ -34,7 +33,7 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
             help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")
             wrong = error("E0414", f"`{module.source.name}` has no config entry `{word}`", help=help)
             checker.report(wrong.diagnostics)
-    values: dict[str, Static] = {}
+    values: dict[str, Static | Poison] = {}
     for item in module.file.items:
         if isinstance(item, s.Config):
             for line in item.entries:
@@ -44,7 +43,7 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
 
 
 def _line(
-    scope: Scope, line: s.ConfigEntry | s.Assert, overrides: Overrides, values: dict[str, Static]
+    scope: Scope, line: s.ConfigEntry | s.Assert, overrides: Overrides, values: dict[str, Static | Poison]
 ) -> None:
     if isinstance(line, s.Assert):
         check_assertion(scope, line)
@@ -56,6 +55,9 @@ def _line(
     values[name] = POISON
     scope.names[name] = Binding(POISON, line.name.span, "config")
     value = scope.evaluate(line.value)
+    if isinstance(value, Tensor):
+        message = f"a config entry is static, and gets {describe(value)}"
+        scope.fail("E0403", message, line.value.span, help="make the tensor in a block, from a number")
     if name in overrides:
         value = _override(name, value, overrides[name], line)
     if line.type is not None:
@@ -64,25 +66,33 @@ def _line(
     scope.bind(name, value, line.name.span, "config")
 
 
-def _override(name: str, default: Static, given: Any, line: s.ConfigEntry) -> Static:
+def _override(name: str, default: Static, given: object, line: s.ConfigEntry) -> Static:
     """A value from outside, read as the kind of the default. Raises E0403 where it is of another kind."""
-    value = _parse(given) if isinstance(given, str) and not isinstance(default, str) else given
-    value = tuple(value) if isinstance(value, list) else value
+    value = given
+    if isinstance(given, str) and not isinstance(default, str):
+        value = _parse(given)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(default, DType) and isinstance(value, str) and value in [d.value for d in DType]:
         value = DType(value)
     declared_float = isinstance(line.type, s.Name) and line.type.text == "float"
-    same = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
-    if not same and not (declared_float and isinstance(value, float)) and default is not None:
+    converted = _as_list(value)
+    same = isinstance(converted, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+    fits = same or (declared_float and isinstance(value, float)) or default is None
+    if not fits or not is_static(converted):
         also = f"its default is {describe(default)}"
         raise error("E0403", f"`{name}` is set to {given!r}, and {also}", line.span, "declared here")
     if isinstance(value, int) and abs(value) > MAX_SIZE:
         raise error("E0603", f"`{name}` is set to a number that does not fit in 64 bits", line.span)
-    return value
+    return converted
 
 
-def _parse(text: str) -> Any:
+def _as_list(value: object) -> object:
+    """Lists of Python as lists of the language, which are tuples."""
+    return tuple(map(_as_list, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _parse(text: str) -> object:
     """A number, a truth value or a list as JSON writes it; anything else is text."""
     try:
         return json.loads(text)

@@ -6,11 +6,13 @@ and how many there are. Statistics of batches are added up, and the metric is ma
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply_block, construct_function
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import BlockValue, Tensor, Value, simplify
+from netdsl.checker.context.values import BlockValue, Evaluated, Tensor, simplify
 from netdsl.checker.evaluate.expressions import lookup
 from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.diagnostics import suggest
@@ -20,7 +22,7 @@ from netdsl.recipes.metrics import MEAN, METRICS
 Arguments = dict[str, float | bool | str]
 
 
-def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Value]:
+def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Evaluated]:
     """The kind of a metric, what it was given beside its tensors, and its value or statistics."""
     block = _built_in(scope, expr)
     if block is None:
@@ -49,6 +51,6 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     return None
 
 
-def is_scalar(value: Value) -> bool:
+def is_scalar(value: Evaluated) -> TypeGuard[Tensor]:
     """Whether a value is one float tensor without axes."""
     return isinstance(value, Tensor) and value.type.rank == 0 and value.type.dtype.is_float

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Value, describe, is_number
+from netdsl.checker.context.values import Evaluated, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.model import Call
@@ -96,13 +96,15 @@ def _argument_name(
 
 def _argument_value(scope: Scope, name: str, argument: Argument, expr: s.Expr) -> float | bool:
     value = scope.evaluate(expr)
-    is_switch = isinstance(argument.limit, Switch)
-    if not isinstance(value, bool) if is_switch else not is_number(value):
-        _wrong_kind(scope, name, argument, value, expr.span)
-    return statics.fixed(scope, value, expr.span)  # type: ignore[no-any-return]
+    if isinstance(argument.limit, Switch):
+        if isinstance(value, bool):
+            return value
+    elif is_number(value):
+        return statics.fixed(scope, value, expr.span)
+    _wrong_kind(scope, name, argument, value, expr.span)
 
 
-def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Value, span: Span) -> NoReturn:
+def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Evaluated, span: Span) -> NoReturn:
     kind = argument.limit.text if isinstance(argument.limit, Switch) else "a number"
     scope.fail("E0403", f"`{argument.name}` of `{name}` is {kind}, and gets {describe(value)}", span)
 

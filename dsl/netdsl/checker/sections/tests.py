@@ -6,7 +6,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Tensor, Value, describe, is_number
+from netdsl.checker.context.values import Evaluated, Tensor, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.expressions import lift
 from netdsl.checker.evaluate.statements import run_statement, worth
@@ -68,7 +68,7 @@ def _expect(scope: Scope, statement: s.Expect, outputs: list[Slot], expectations
 
 
 def _expect_close(
-    scope: Scope, statement: s.Expect, value: Value, outputs: list[Slot], expectations: list[Expectation]
+    scope: Scope, statement: s.Expect, value: Evaluated, outputs: list[Slot], expectations: list[Expectation]
 ) -> None:
     assert statement.other is not None
     if not isinstance(value, Tensor):

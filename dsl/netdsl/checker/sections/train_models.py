@@ -150,7 +150,7 @@ class _Models:
         """Call a model on the inputs of its own names, and bind its outputs by theirs."""
         scope = self.scope
         layer = self.layers[model.name]
-        piped = [scope.names[slot.name].value for slot in model.body.inputs]
+        piped = [scope.tensor(slot.name) for slot in model.body.inputs]
         results = apply_layer(scope, layer, Application(s.Name(at, model.name), piped))
         for slot, value in zip(model.body.outputs, results, strict=True):
             scope.bind(slot.name, value, slot.span, "input")

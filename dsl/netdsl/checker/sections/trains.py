@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names, updates_of
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Tensor, Value, describe
+from netdsl.checker.context.values import Evaluated, Tensor, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import is_scalar, measure
 from netdsl.checker.sections.patterns import check_patterns
@@ -208,7 +209,7 @@ class _Section:
         self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
         with self._under(name):
             kind, arguments, value = measure(self.scope, line.value)
-        if kind == MEAN and not is_scalar(value):
+        if not isinstance(value, Tensor) or (kind == MEAN and not is_scalar(value)):
             self._no_scalar("metric", value, line.value.span)
         self.metrics.append(MetricSpec(name, kind, arguments, name, line.span))
         self.outputs.append(Slot(name, value.type, value.value, line.name.span))
@@ -222,7 +223,7 @@ class _Section:
         finally:
             self.scope.labels.prefix = []
 
-    def _no_scalar(self, what: str, value: Value, span: Span) -> None:
+    def _no_scalar(self, what: str, value: Evaluated, span: Span) -> NoReturn:
         shown = f"a tensor {value.type}" if isinstance(value, Tensor) else describe(value)
         help = "take the mean of it: `mean(..)`" if isinstance(value, Tensor) else None
         self.scope.fail("E0222", f"a {what} is one float without axes, and this is {shown}", span, help=help)

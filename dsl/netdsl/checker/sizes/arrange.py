@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Tensor, describe, is_integer
+from netdsl.checker.context.values import POISON, PoisonedError, Tensor, describe, is_integer
 from netdsl.diagnostics import Label
 from netdsl.dims import Dim, dim, product
 from netdsl.ops.linear.einsum import Einsum
@@ -138,6 +138,8 @@ def _known(scope: Scope, factor: Factor) -> Dim | None:
     bound = scope.names.get(factor.name)
     if bound is None:
         return None
+    if bound.value is POISON:
+        raise PoisonedError
     if not is_integer(bound.value):
         scope.fail("E0308", f"`{factor.name}` is {describe(bound.value)}, not a size", factor.span)
     return dim(bound.value)

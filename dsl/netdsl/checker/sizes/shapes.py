@@ -88,8 +88,7 @@ def axis_names(elements: Sequence[s.Expr], rank: int) -> tuple[str | None, ...]:
         if isinstance(element, s.Star):
             names += [None] * (rank - len(elements) + 1)
         else:
-            named = isinstance(element, s.Name) and element.text != "_"
-            names.append(element.text if named else None)  # type: ignore[union-attr]  # `named` says so
+            names.append(element.text if isinstance(element, s.Name) and element.text != "_" else None)
     return tuple(n if n is None or names.count(n) == 1 else None for n in names)
 
 
