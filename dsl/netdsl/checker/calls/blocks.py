@@ -14,7 +14,7 @@ from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedE
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
 from netdsl.checker.sizes.shapes import TypePattern, declare, match, type_pattern, unbound_names
 from netdsl.diagnostics import Label
-from netdsl.model import Body, Slot
+from netdsl.model import Body, Slot, join
 from netdsl.source import Span
 
 Moved = Mapping[Span | None, Span | None]
@@ -79,7 +79,22 @@ def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None
         checker.building.pop()
 
 
-def call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
+def open_body(
+    scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
+) -> Scope:
+    """The scope of a constructed block's body: what it sees before its first statement."""
+    block = value.block
+    site = _call_site(scope, block, inputs, call)
+    inner = Scope(scope.checker, value.module, block, join(scope.path, label), (*scope.calls, site))
+    inner.names.update(root_names(inner))
+    for name, static, span in value.statics or ():
+        inner.bind(name, static, span, "static")
+    floats = [i.type.dtype for i in inputs if i is not None and i.type.dtype.is_float]
+    inner.float_type = floats[0] if floats else scope.float_type
+    return inner
+
+
+def _call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
     """The record of a call, with the types that it gives."""
     pairs = zip(input_names(block), inputs, strict=True)
     given = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
@@ -90,14 +105,7 @@ def _build(
     scope: Scope, value: BlockValue, inputs: Sequence[Tensor | None], call: Span, label: str
 ) -> Body | None:
     block = value.block
-    site = call_site(scope, block, inputs, call)
-    path = f"{scope.path}.{label}" if scope.path and label else scope.path or label
-    inner = Scope(scope.checker, value.module, block, path, (*scope.calls, site))
-    inner.names.update(root_names(inner))
-    for name, static, span in value.statics or ():
-        inner.bind(name, static, span, "static")
-    floats = [i.type.dtype for i in inputs if i is not None and i.type.dtype.is_float]
-    inner.float_type = floats[0] if floats else scope.float_type
+    inner = open_body(scope, value, inputs, call, label)
     before = scope.checker.errors
     slots = bind_inputs(inner, block, inputs, call)
     run_body(inner)

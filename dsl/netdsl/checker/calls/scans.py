@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
-from netdsl.checker.calls.blocks import bind_inputs, call_site, check_outputs, entered, root_names, updates_of
+from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import construct_block, snake
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.scope import Scope
@@ -139,15 +139,8 @@ def _build_cell(
 ) -> Body:
     block = value.block
     scope.checker.scanned.add(id(block))
-    full = f"{scope.path}.{path}" if scope.path else path
     steps = [_step_of(t) if t and flag else t for t, flag in zip(inputs, scanned, strict=True)]
-    site = call_site(scope, block, steps, span)
-    inner = Scope(scope.checker, value.module, block, full, (*scope.calls, site))
-    inner.names.update(root_names(inner))
-    for name, static, at in value.statics or ():
-        inner.bind(name, static, at, "static")
-    floats = [t.type.dtype for t in steps if t is not None and t.type.dtype.is_float]
-    inner.float_type = floats[0] if floats else scope.float_type
+    inner = open_body(scope, value, steps, span, path)
     before = scope.checker.errors
     key = ("scan", value.key, tuple(None if t is None else t.type for t in steps))
     with entered(scope, key, block.name.text, span):
