@@ -121,6 +121,26 @@ model M(x: f64[B, T, 2]) -> loss: f64[] {{
     check(net, "loss", ["x", "cell.W", "cell.b"], {"x": numbers(2, 4, 2)})
 
 
+def test_a_side_input_beside_products() -> None:
+    """The gradient of the products is that of the sequence, and of the side input over all steps."""
+    net = loaded(
+        """
+cell Beside(x: [B, I], side: [B, I]) -> [B, I] {
+  param U: [I, I] = glorot
+  state h: [B, I] = zeros
+  next h = tanh((x -> w: Linear(2)) + h @ U + side)
+  return h'
+}
+
+model M(x: f64[B, T, 2], side: f64[B, 2]) -> loss: f64[] {
+  y = x -> beside: scan Beside(side=side)
+  return sum(y * y * y)
+}"""
+    )
+    inputs = {"x": numbers(2, 3, 2), "side": numbers(2, 2, seed=1)}
+    check(net, "loss", ["x", "side", *net.weights], inputs)
+
+
 def test_dropout_inside_a_cell_uses_one_mask_both_ways() -> None:
     net = loaded(
         """
