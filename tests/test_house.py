@@ -15,22 +15,7 @@ MAX_POSITIONAL = 6
 MAX_FILES_IN_FOLDER = 16
 FILES = sorted(path for package in ("dsl", "runtime") for path in (ROOT / package).rglob("*.py"))
 
-ALLOWED = {
-    "runtime/netruntime/train/phase.py:update_weights",
-    "dsl/netdsl/ops/elementwise/elementary.py",
-    "dsl/netdsl/ops/attention/attention_gradient.py:forward",
-    "dsl/netdsl/ops/attention/attention.py:gradient",
-    "dsl/netdsl/ops/norm/norm.py:gradient_over",
-    "dsl/netdsl/ops/norm/norm.py:gradient",
-    "runtime/netruntime/generation/generate.py:generate",
-    "runtime/netruntime/generation/generate.py:_sample",
-    "runtime/netruntime/train/api.py:fit",
-    "runtime/netruntime/train/api.py:evaluate",
-    "runtime/netruntime/train/records/facts.py:facts_of",
-    "runtime/netruntime/cli/show/command.py:show",
-    "runtime/netruntime/charts/image_grid.py:draw_image_grid",
-    "runtime/netruntime/readers",
-}
+ALLOWED = {"dsl/netdsl/ops/elementwise/elementary.py"}
 """Functions and folders that are too large today; the list only becomes shorter."""
 
 
@@ -43,12 +28,18 @@ def functions(tree: ast.AST, in_class: bool = False) -> Iterator[tuple[ast.Funct
         yield from functions(node, isinstance(node, ast.ClassDef))
 
 
+def docstring_lines(function: ast.FunctionDef) -> int:
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None
+    return (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+
+
 def excesses(source: str) -> dict[str, str]:
     """What is too large in a file, by the name of the function."""
     found = {}
     for function, is_method in functions(ast.parse(source)):
         positional = len(function.args.posonlyargs) + len(function.args.args) - is_method
-        lines = (function.end_lineno or 0) - function.lineno + 1
+        lines = (function.end_lineno or 0) - function.lineno + 1 - docstring_lines(function)
         if positional > MAX_POSITIONAL:
             found[function.name] = f"{positional} positional arguments"
         elif lines > MAX_FUNCTION_LINES:
@@ -86,6 +77,7 @@ def test_nothing_is_too_large() -> None:
         ("class A:\n  def f(self, a, b, c, d, e, g): ...", {}),
         ("class A:\n  @staticmethod\n  def f(a, b, c, d, e, g, h): ...", {"f": "7 positional arguments"}),
         ("def f():\n" + "  x = 1\n" * 40, {"f": "41 lines"}),
+        ('def f():\n  """A.\n\n  B."""\n' + "  x = 1\n" * 38, {}),
     ],
 )
 def test_measures(source: str, expected: dict[str, str]) -> None:

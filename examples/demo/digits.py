@@ -19,7 +19,7 @@ from netruntime.engine.network import Network
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
-from netruntime.readers.resize import resize_pictures
+from netruntime.readers.pixels.resize import resize_pictures
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.pictures import confusion_table, confusion_text, half_blocks, shade_text
 from netruntime.train.run import TrainRequest, prepare

@@ -23,7 +23,7 @@ from netdsl.dims import symbol
 from netdsl.types import tensor
 from netruntime.charts import Chart, Series, draw_heat_map, draw_line_charts
 from netruntime.data import open_data, split
-from netruntime.readers.resize import resize_pictures
+from netruntime.readers.pixels.resize import resize_pictures
 
 NAMES = ("mlp", "lenet5", "digits_resnet", "digits_googlenet")
 PICTURE = 112

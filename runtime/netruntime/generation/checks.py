@@ -50,6 +50,16 @@ def check_counts(max_new: int, beams: int, stop: Collection[int], roles: Roles) 
         raise GenerationError.make("E1105", "beam search needs a model with a free batch axis", help=help)
 
 
+def check_search(
+    sampling: Sampling, beams: int, length_penalty: float, *, slide: bool, limit: int | None
+) -> None:
+    """Raise E1105 for options that beam search does not take, or a length penalty out of range."""
+    check_length_penalty(length_penalty)
+    if beams > 1:
+        check_slide(slide, limit)
+        check_drawn(sampling)
+
+
 def check_length_penalty(value: float) -> None:
     """Raise E1105 for a length penalty out of range."""
     if not abs(value) <= MAX_LENGTH_PENALTY:
@@ -59,9 +69,9 @@ def check_length_penalty(value: float) -> None:
         raise GenerationError.make("E1105", message, help="0 ignores length; 1 favours long texts")
 
 
-def check_slide(slide: bool, beams: int, roles: Roles) -> None:
+def check_slide(slide: bool, limit: int | None) -> None:
     """Raise E1105 for sliding together with beam search."""
-    if slide and beams > 1 and roles.limit is not None:
+    if slide and limit is not None:
         help = "use only one of the two"
         raise GenerationError.make(
             "E1105", "beam search cannot continue past the model's maximum length", help=help

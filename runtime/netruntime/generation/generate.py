@@ -14,9 +14,7 @@ from netruntime.files.arrays import Array
 from netruntime.generation.beam import BeamSearch, beam_search
 from netruntime.generation.checks import (
     check_counts,
-    check_drawn,
-    check_length_penalty,
-    check_slide,
+    check_search,
     read_prompts,
     within_limit,
 )
@@ -104,21 +102,18 @@ def generate(
     given = complete_given(network, roles, inputs or {})
     prompts = read_prompts(prompt, roles)
     check_counts(max_new, beams, stop, roles)
-    check_length_penalty(length_penalty)
-    check_slide(slide, beams, roles)
+    check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)
     allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
     decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)
     verify(decoder, len(prompts), prompts.shape[1] + allowed - 1)
     if beams > 1:
-        check_drawn(sampling)
         search = BeamSearch(beams, allowed, frozenset(stop), length_penalty, repetition_penalty, min_new)
         found = _search(decoder, prompts, search, stream)
     else:
-        found = _sample(decoder, prompts, sampling, allowed, frozenset(stop), seed, stream)
+        found = _sample(decoder, prompts, sampling, allowed, stop=frozenset(stop), seed=seed, stream=stream)
     notices = [*notices, *([decoder.notice] if decoder.notice else [])]
-    return replace(
-        found, cached=decoder.cached, seconds=time.perf_counter() - started, notices=tuple(notices)
-    )
+    seconds = time.perf_counter() - started
+    return replace(found, cached=decoder.cached, seconds=seconds, notices=tuple(notices))
 
 
 def _sample(
@@ -126,6 +121,7 @@ def _sample(
     prompts: Array,
     sampling: Sampling,
     max_new: int,
+    *,
     stop: frozenset[int],
     seed: int,
     stream: Stream | None,

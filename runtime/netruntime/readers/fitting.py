@@ -12,10 +12,10 @@ from netdsl.types import DType
 from netruntime.errors import DataInputError
 from netruntime.files.arrays import Array, CastError, cast, info_of
 from netruntime.readers.input_spec import InputSpec
-from netruntime.readers.layouts import Layout, Step, layouts, resized, rounded
 from netruntime.readers.options import DataOptions
-from netruntime.readers.pictures import Picture, PictureFit
-from netruntime.readers.scaling import scaling
+from netruntime.readers.pixels.layouts import Layout, Step, layouts, resized, rounded
+from netruntime.readers.pixels.pictures import Picture, PictureFit
+from netruntime.readers.pixels.scaling import scaling
 from netruntime.readers.table import ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
 

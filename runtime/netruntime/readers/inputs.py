@@ -18,10 +18,10 @@ from netruntime.readers.fitting import does_not_fit, fit_array, holds_classes
 from netruntime.readers.formats.arrays import pick_name, read_one_array
 from netruntime.readers.formats.json_lists import read_json
 from netruntime.readers.generated import generate, is_generated
-from netruntime.readers.images import IMAGE_SUFFIXES
 from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
 from netruntime.readers.merged import members_of
-from netruntime.readers.pictures import takes_pictures
+from netruntime.readers.pixels.images import IMAGE_SUFFIXES
+from netruntime.readers.pixels.pictures import takes_pictures
 from netruntime.readers.sources import cannot_read, read_table, split_key
 from netruntime.readers.table import ColumnInfo, ColumnTable
 from netruntime.readers.text import read_sentences, read_text

@@ -20,10 +20,10 @@ from netruntime.readers.formats.language import read_language
 from netruntime.readers.formats.parallel import read_parallel
 from netruntime.readers.formats.parquet import read_parquet
 from netruntime.readers.formats.picture_files import find_pictures, read_image_folder, read_pictures
-from netruntime.readers.images import IMAGE_SUFFIXES
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.merged import end_to_end, side_by_side
 from netruntime.readers.options import DataOptions
+from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 from netruntime.readers.table import ColumnTable
 
 TABLE_SUFFIXES = frozenset({".npz", ".npy", ".parquet", ".csv", ".tsv", ".json"})

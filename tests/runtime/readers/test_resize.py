@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from netruntime.readers.resize import resize_pictures
+from netruntime.readers.pixels.resize import resize_pictures
 
 PICTURE = np.random.default_rng(0).random((1, 1, 9, 13), np.float32)
 SIZES = [(28, 28), (9, 13), (4, 30), (3, 5), (1, 1), (32, 7)]

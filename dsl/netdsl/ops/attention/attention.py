@@ -78,8 +78,9 @@ class Attention(Op):
         return y
 
     def gradient(
-        self, dy: Value, y: Value, q: Value, k: Value, v: Value, keep: Value | None, bias: Value | None
+        self, dy: Value, y: Value, q: Value, k: Value, v: Value, *masks: Value | None
     ) -> tuple[Value | None, ...]:
+        keep, bias = masks
         dq, dk, dv, *dbias = dy.apply_all(AttentionGradient(self.scale, self.causal), q, k, v, keep, bias)
         return dq, dk, dv, None, dbias[0] if dbias else None
 

@@ -67,15 +67,9 @@ class AttentionGradient(Op):
         return (q, k, v) if bias is None else (q, k, v, bias)
 
     def forward(
-        self,
-        xp: Module,
-        dy: Array,
-        q: Array,
-        k: Array,
-        v: Array,
-        keep: Array | None = None,
-        bias: Array | None = None,
+        self, xp: Module, dy: Array, q: Array, k: Array, v: Array, *masks: Array | None
     ) -> tuple[Array, ...]:
+        keep, bias = (*masks, None, None)[:2]
         kind = xp.float32 if q.dtype.itemsize == 2 else q.dtype
         sizes = (*q.shape[:3], k.shape[2])
         scores = Scores(xp, score_factor(self.scale, q.shape[3]), self.causal, keep, bias, sizes)

@@ -75,11 +75,12 @@ def standardised(xp: Module, x: Array, axes: AxisSet, eps: float) -> Array:
 def gradient_over(
     axes: tuple[int, ...],
     eps: float,
-    centred: bool,
     dy: Value,
     x: Value,
     weight: Value | None,
-    bias: Value | None,
+    *,
+    bias: Value | None = None,
+    centred: bool = True,
 ) -> tuple[Value | None, ...]:
     """The gradients of `x`, `weight` and `bias` of a normalisation over any axes, moved to the end."""
     order = (*(axis for axis in range(x.rank) if axis not in axes), *axes)
@@ -138,8 +139,9 @@ class BatchNorm(Op):
         return affine(xp, y, (1,), None, bias).astype(x.dtype, copy=False)
 
     def gradient(
-        self, dy: Value, y: Value, x: Value, mean: Value, var: Value, weight: Value | None, bias: Value | None
+        self, dy: Value, y: Value, x: Value, mean: Value, var: Value, *affine: Value | None
     ) -> tuple[Value | None, ...]:
+        weight, bias = affine
         kind, others = x.dtype, (0, *range(2, x.rank))
         channels: list[DimLike] = [x.shape[1], *[1] * (x.rank - 2)]
         flow, gain = dy.widened(), None if weight is None else weight.widened()
@@ -218,7 +220,7 @@ class LayerNorm(Op):
         self, dy: Value, y: Value, x: Value, weight: Value | None, bias: Value | None
     ) -> tuple[Value | None, ...]:
         axes = normal_axes(self.over, x.rank)
-        return gradient_over(axes, self.eps, True, dy, x, weight, bias)
+        return gradient_over(axes, self.eps, dy, x, weight, bias=bias)
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return mixing_map(xs, y, *normal_axes(self.over, y.rank))

@@ -63,7 +63,7 @@ class RMSNorm(Op):
         return affine(xp, y, axes, weight, None).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value, weight: Value | None) -> tuple[Value | None, ...]:
-        return gradient_over(normal_axes(self.over, x.rank), self.eps, False, dy, x, weight, None)[:2]
+        return gradient_over(normal_axes(self.over, x.rank), self.eps, dy, x, weight, centred=False)[:2]
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return mixing_map(xs, y, *normal_axes(self.over, y.rank))

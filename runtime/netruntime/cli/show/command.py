@@ -36,6 +36,7 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
 )
 @json_option
 def show(
+    *,
     file: Path,
     settings: dict[str, str],
     model_name: str | None,

@@ -11,11 +11,11 @@ import numpy as np
 from netdsl.types import DType, tensor
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, ArrayInfo
-from netruntime.readers.images import IMAGE_SUFFIXES, decode
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions, Resize
-from netruntime.readers.pictures import Picture, picture_input, picture_sizes
-from netruntime.readers.resize import resize_pictures
+from netruntime.readers.pixels.images import IMAGE_SUFFIXES, decode
+from netruntime.readers.pixels.pictures import Picture, picture_input, picture_sizes
+from netruntime.readers.pixels.resize import resize_pictures
 from netruntime.readers.table import ArrayColumn, Column, ColumnInfo, ColumnTable, table_of
 
 ANY_PICTURE = InputSpec("image", tensor(DType.F32))

@@ -6,9 +6,9 @@ import numpy as np
 
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
-from netruntime.readers.layouts import Step
 from netruntime.readers.options import DataOptions
-from netruntime.readers.pictures import Picture
+from netruntime.readers.pixels.layouts import Step
+from netruntime.readers.pixels.pictures import Picture
 
 
 def scaling(

@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.dims import Dim
 from netruntime.files.arrays import Array
 from netruntime.readers.options import Resize
-from netruntime.readers.pictures import Picture, PictureFit, channels_first, picture_of, three
+from netruntime.readers.pixels.pictures import Picture, PictureFit, channels_first, picture_of, three
 from netruntime.readers.table import ColumnInfo
 
 Step = Callable[[Array], Array]

@@ -13,7 +13,7 @@ from netdsl.types import DType
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions, Resize
-from netruntime.readers.resize import resize_pictures
+from netruntime.readers.pixels.resize import resize_pictures
 from netruntime.readers.table import ColumnInfo
 
 Picture = tuple[int, int, int]

@@ -1,0 +1,1 @@
+"""Pictures as arrays: decoding, layouts of axes, resizing and scaling."""
