@@ -244,7 +244,7 @@ def _extremum(function: str, a: Dim, b: Dim, keep: int) -> Dim:
 
 
 def _never_negative(atom: Atom) -> bool:
-    """Whether an atom is 0 or more for all sizes, as far as can be told at once."""
+    """Whether an atom is 0 or more for all sizes, as far as can be seen at once."""
     if isinstance(atom, Symbol):
         return True
     signs = [arg == 0 or arg.compare(-1) == 1 for arg in atom.args]

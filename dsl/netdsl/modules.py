@@ -165,7 +165,7 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
     try:
         size = path.stat().st_size
         if size > MAX_SOURCE_BYTES:
-            message = f"`{shown}` is {size:,} bytes long, and the limit is {MAX_SOURCE_BYTES:,}"
+            message = f"`{shown}` is {size:,} bytes long, but the limit is {MAX_SOURCE_BYTES:,}"
             raise error("E0601", message, span, help="split the network into blocks and `import` them")
         data = path.read_bytes()
         return Source(shown, data.decode("utf-8-sig"))

@@ -36,7 +36,7 @@ def test_every_unknown_entry() -> None:
 
 
 def test_a_value_of_another_kind() -> None:
-    assert errors(hidden="wide") == [("E0403", "`hidden` is set to 'wide', and its default is the integer 8")]
+    assert errors(hidden="wide") == [("E0403", "`hidden` is set to 'wide', but its default is the integer 8")]
 
 
 def test_heads_that_do_not_divide_the_features() -> None:

@@ -1,4 +1,4 @@
-"""Checking a whole file: every model, every test, the weight maps and the training section."""
+"""Checking a complete file: every model, every test, the weight maps and the training section."""
 
 from __future__ import annotations
 

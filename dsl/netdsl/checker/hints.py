@@ -1,4 +1,4 @@
-"""Advice that is no error: what works today and may surprise tomorrow."""
+"""Advice that is not an error: what works today and may surprise tomorrow."""
 
 from __future__ import annotations
 

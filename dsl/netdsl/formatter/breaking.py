@@ -18,7 +18,7 @@ _BREAK_AFTER = OPENERS | _OPERATORS | {"COMMA", "EQUAL"}
 
 
 class Lines:
-    """The lines of one item: `breaks[i]` tells whether a line starts at token `i`."""
+    """The lines of one item: `breaks[i]` says whether a line starts at token `i`."""
 
     def __init__(self, code: Code) -> None:
         self.code = code
@@ -113,7 +113,7 @@ class Lines:
         return [at for i in chosen for at in (i + 1, code.closer[i])]
 
     def _can_open(self, opener: int) -> bool:
-        """Whether a bracket may be broken; one such as `(x)` is better left whole."""
+        """Whether a bracket may be broken; one such as `(x)` is better left unbroken."""
         code, closer = self.code, self.code.closer[opener]
         inside = [i for i in range(opener + 1, closer) if code.frame[i] == opener]
         if code.types[opener] == "LBRACE":

@@ -22,7 +22,7 @@ class Code:
     """One item: its tokens without line ends, and for each token
 
     `gaps`: the trivia before it; `hard`: whether the line end before it ends a statement;
-    `frame`: the index of the bracket around it, or `TOP` (a bracket stands in the frame outside it);
+    `frame`: the index of the bracket around it, or `TOP` (a bracket itself belongs to the frame outside it);
     `depth`: the number of brackets around it.
 
     `closer` and `opener` lead from a bracket to its match. `signature_end` is the `{` or `=` after the
@@ -101,7 +101,7 @@ class Code:
         return start_of(self.tokens[i]) in self.repeats
 
     def is_modifier(self, i: int) -> bool:
-        """Whether a word stands right after a value: `reverse`, `shared`, `within`."""
+        """Whether a word follows a value directly: `reverse`, `shared`, `within`."""
         follows = i > 0 and not self.hard[i] and self.types[i - 1] in _VALUE_ENDS
         return follows and self.types[i] == "NAME"
 

@@ -1,4 +1,4 @@
-"""What stands between two tokens: comments and line ends."""
+"""What is between two tokens: comments and line ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PARTS = re.compile(r"#[^\n]*|\n")
 
 @dataclass(frozen=True)
 class Comment:
-    """One comment. `own_line` is false where it trails code; `after_blank` tells of a blank line above."""
+    """One comment. `own_line` is false where it trails code; `after_blank`: below a blank line."""
 
     text: str
     own_line: bool
@@ -19,7 +19,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class Gap:
-    """The trivia before a token; `newline` and `blank` tell what follows its last comment, if any."""
+    """The trivia before a token; `newline` and `blank` say what follows its last comment, if any."""
 
     comments: tuple[Comment, ...] = ()
     newline: bool = False

@@ -13,10 +13,10 @@ INDENT = 2
 
 @dataclass
 class _Frame:
-    """The inside of a bracket: where its statements or elements start, and where its closer stands.
+    """The inside of a bracket: where its statements or elements start, and where its closer is.
 
     Of the statement that is being read: `shift` is the extra indentation of what follows a line end
-    after `=`, and `in_stage` tells whether its last `->` started a line.
+    after `=`, and `in_stage` says whether its last `->` started a line.
     """
 
     content: int

@@ -1,4 +1,4 @@
-"""How many spaces stand between two tokens of one line."""
+"""How many spaces go between two tokens of one line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _TIGHT_AFTER = frozenset("DOT RANGE POWER".split())
 
 
 def spaces(code: Code) -> list[str]:
-    """For each token, what stands between it and the token before it: one space, or nothing."""
+    """For each token, what goes between it and the token before it: one space, or nothing."""
     tight_stars = _tight_stars(code)
     beside = tight_stars | {i + 1 for i in tight_stars}
     return ["", *("" if i in beside else _space(code, i) for i in range(1, len(code)))]
 
 
 def is_tight_equal(code: Code, i: int) -> bool:
-    """Whether `=` takes no spaces: in arguments and parameters, unless a type stands before it."""
+    """Whether `=` takes no spaces: in arguments and parameters, unless a type precedes it."""
     frame = code.frame[i]
     if frame == TOP or code.types[frame] != "LPAR":
         return False

@@ -27,18 +27,18 @@ class Writer:
         self._previous = code.item
 
     def finish(self, gap: Gap) -> str:
-        """The whole text, with the comments that follow the last item."""
+        """The full text, with the comments that follow the last item."""
         self._gap(gap, 0, below=False)
         return "\n".join(self._lines) + "\n"
 
     def _before_item(self, code: Code) -> None:
-        """Between items stands one blank line; only imports may stand together."""
+        """One blank line between items; only imports may follow each other without one."""
         imports = isinstance(self._previous, s.Import) and isinstance(code.item, s.Import)
         gap = code.gaps[0]
         self._gap(gap if self._previous is None or imports else gap.with_blank(), 0)
 
     def _gap(self, gap: Gap, indent: int, *, above: bool = True, below: bool = True) -> None:
-        """Write comments; `above` and `below` tell whether blank lines may stand at either end."""
+        """Write comments; `above` and `below` say whether blank lines may be at either end."""
         for number, comment in enumerate(gap.comments):
             if number == 0 and not comment.own_line and self._lines:
                 self._lines[-1] += f"  {comment.text}"

@@ -1,7 +1,7 @@
-"""What to say when a token cannot stand where it stands.
+"""What to say when a token is not allowed where it is.
 
-The parser knows the set of tokens it would have accepted; people are told in words, by the most
-telling rule that fits. Habits from other languages have rules of their own in `syntax_habits`.
+The parser knows the set of tokens it would have accepted; people get a sentence, by the most
+specific rule that fits. Habits from other languages have rules of their own in `habits`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def unexpected(
     if token is None or token.type == "NEWLINE":
         return _ends_early(place)
     where = f" after `{shown(place.previous)}`" if place.previous is not None else ""
-    return place.report("E0107", f"`{token}` cannot stand here{where}", help=_expected(accepts))
+    return place.report("E0107", f"`{token}` is not allowed here{where}", help=_expected(accepts))
 
 
 def _ends_early(place: Place) -> Diagnostic:
@@ -119,7 +119,7 @@ def _arrow_in_arguments(place: Place) -> Diagnostic | None:
     else:
         text, help = "", "a pipeline inside arguments needs its own parentheses: `f((x -> g), y)`"
     label = Label(span_of(place.source, token), text)
-    return Diagnostic("E0109", f"`->` stands inside `{opener}{closer}`", (label, also), help)
+    return Diagnostic("E0109", f"`->` is inside `{opener}{closer}`", (label, also), help)
 
 
 def _arrow_without_stage(place: Place) -> Diagnostic | None:
@@ -151,7 +151,7 @@ def _if_without_else(place: Place) -> Diagnostic | None:
 def _single_equal(place: Place) -> Diagnostic | None:
     if place.token is None or place.token.type != "EQUAL" or "COMPARE" not in place.accepts:
         return None
-    return place.report("E0107", "`=` cannot stand here", help="equality is written `==`")
+    return place.report("E0107", "`=` is not allowed here", help="equality is written `==`")
 
 
 def _missing_body(place: Place) -> Diagnostic | None:
@@ -198,7 +198,7 @@ def _two_values(place: Place) -> Diagnostic | None:
     if token.type == "NAME" and place.following is not None and place.following.type == "EQUAL":
         return place.report("E0107", f"a second statement starts at `{token}`", help="give it its own line")
     help = f"to apply `{token}`, write `-> {token}`; to combine two values, put an operator between them"
-    return place.report("E0107", f"`{token}` cannot stand here after `{shown(previous)}`", help=help)
+    return place.report("E0107", f"`{token}` is not allowed here after `{shown(previous)}`", help=help)
 
 
 _RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (

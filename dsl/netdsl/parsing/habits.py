@@ -29,7 +29,7 @@ def _item(place: Place) -> Diagnostic | None:
         return None
     word = str(place.token)
     if word in STATEMENT_WORDS:
-        help = "it belongs inside a block or a model; a value for the whole file goes in `config { ... }`"
+        help = "it belongs inside a block or a model; a value for all of the file goes in `config { ... }`"
     else:
         help = _ITEM_HELPS.get(word) or suggest(word, ITEM_WORDS - {"net"}) or ""
     help = (
@@ -57,7 +57,7 @@ def _comment(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or place.previous is None or token.type not in ("FLOORDIV", "SLASH"):
         return None
-    return place.report("E0107", f"`{token}` cannot stand here", help="a comment starts with `#`")
+    return place.report("E0107", f"`{token}` is not allowed here", help="a comment starts with `#`")
 
 
 def _colon_for_brace(place: Place) -> Diagnostic | None:
@@ -65,7 +65,9 @@ def _colon_for_brace(place: Place) -> Diagnostic | None:
     if token is None or token.type != "COLON":
         return None
     if "LBRACE" in place.accepts and "NAME" not in place.accepts:
-        return place.report("E0107", "`:` does not start a body", help="bodies stand in braces: `{ ... }`")
+        return place.report(
+            "E0107", "`:` does not start a body", help="bodies are written in braces: `{ ... }`"
+        )
     opener = place.opener
     if "EQUAL" in place.accepts and opener is not None and opener.type == "LPAR":
         help = f"write `{place.previous}={place.following or '...'}`"
@@ -86,7 +88,7 @@ def _statement_word(place: Place) -> Diagnostic | None:
     near = suggest(str(word), STATEMENT_WORDS)
     if near is None:
         return place.report("E0107", f"a `=` is missing between `{word}` and `{token}`")
-    return place.report("E0107", f"`{token}` cannot stand here after `{word}`", help=near)
+    return place.report("E0107", f"`{token}` is not allowed here after `{word}`", help=near)
 
 
 def _control(place: Place) -> Diagnostic | None:
@@ -118,8 +120,8 @@ def _other_arrows(place: Place) -> Diagnostic | None:
     if token is None or after is None:
         return None
     if token.type == "FATARROW" and "ARROW" in place.accepts:
-        help = "the arrow of a pipeline is `->`; `=>` stands between lists of axes: `[B, T, D] => [T, B, D]`"
-        return place.report("E0107", "`=>` cannot stand here", help=help)
+        help = "the arrow of a pipeline is `->`; `=>` goes between lists of axes: `[B, T, D] => [T, B, D]`"
+        return place.report("E0107", "`=>` is not allowed here", help=help)
     joined = after.start_pos == token.end_pos
     if token == "<" and after.type == "MINUS" and joined:
         return place.report("E0107", "`<-` is not an operator in .net files", help="give a value with `=`")
@@ -145,8 +147,8 @@ def _several_outputs(place: Place) -> Diagnostic | None:
         return None
     if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
         return None
-    help = "several outputs stand in parentheses: `-> (a: [B, 4], b: [B, 4])`"
-    return place.report("E0107", "`,` cannot stand here", help=help)
+    help = "several outputs are written in parentheses: `-> (a: [B, 4], b: [B, 4])`"
+    return place.report("E0107", "`,` is not allowed here", help=help)
 
 
 def _bare_point(place: Place) -> Diagnostic | None:

@@ -24,17 +24,17 @@ MAX_LEX_ERRORS = 20
 _RUNS = "&|"
 _HELPS = {
     ";": "statements end with their line; remove the `;`",
-    "'": 'strings stand in double quotes: "..."',
+    "'": 'strings are written in double quotes: "..."',
     "&": "write `and`",
     "!": "write `not`",
     "^": "a power is written `**`",
     "$": "a value from outside is an entry of `config`",
     "\\": "remove it; a line goes on by itself after an operator, and before `->`",
-    "`": "names stand without quotes",
+    "`": "names are written without quotes",
     "\ufeff": "remove it; the mark belongs at the very start of a file",
     "\xa0": "this is a no-break space; type a plain one",
     **dict.fromkeys("→⇒➜⟶", "write `->`"),
-    **dict.fromkeys("“”„‘’", 'strings stand in double quotes: "..."'),
+    **dict.fromkeys("“”„‘’", 'strings are written in double quotes: "..."'),
     **dict.fromkeys("−–—", "write `-`"),
     "×": "write `*`",
     "·": "write `*`",
@@ -95,7 +95,7 @@ def tokenize(source: Source) -> list[Token]:
     if size > MAX_SOURCE_BYTES:
         raise error(
             "E0601",
-            f"the source is {size:,} bytes long, and the limit is {MAX_SOURCE_BYTES:,}",
+            f"the source is {size:,} bytes long, but the limit is {MAX_SOURCE_BYTES:,}",
             source.span(0, 1),
             help="split the network into blocks and `import` them",
         )
@@ -133,7 +133,7 @@ def _bad_character(source: Source, at: int, end: int) -> Diagnostic:
         return Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
     help = _HELPS.get(character)
     if character == "'" and at and source.text[at - 1].isalnum():
-        help = "a `'` stands only after the name of a state: `h'` is its next value"
+        help = "`'` is allowed only after the name of a state: `h'` is its next value"
     shown = source.text[at:end] if character.isprintable() else f"U+{ord(character):04X}"
     return Diagnostic("E0101", f"`{shown}` has no meaning in a .net file", label, help=help)
 
@@ -276,7 +276,7 @@ class _Cutter:
             pass
 
     def _finish(self, where: str) -> None:
-        """End the item that stands open."""
+        """End the open item."""
         if self.open:
             opener = self.open[-1]
             closer = _SHAPES[opener.type][1]
@@ -286,7 +286,7 @@ class _Cutter:
         while self.item and self.item[-1].type == "NEWLINE":
             self.item.pop()
         if len(self.item) > MAX_ITEM_TOKENS:
-            message = f"this item is {len(self.item):,} tokens long, and the limit is {MAX_ITEM_TOKENS:,}"
+            message = f"this item is {len(self.item):,} tokens long, but the limit is {MAX_ITEM_TOKENS:,}"
             self.bracket = None
             self._report("E0604", message, self.item[0], help="split it into blocks")
         if self.item:

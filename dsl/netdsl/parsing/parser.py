@@ -60,7 +60,7 @@ def parse(source: Source, *, is_file: bool = True) -> Syntax:
 
 
 def _continues(part: ItemTokens) -> bool:
-    """Whether a part that follows a mistake is its echo: the rest of an item, which stands indented."""
+    """Whether a part that follows a mistake is its echo: the rest of an item, which is indented."""
     return part.tokens[0].column != 1 or part.tokens[0].type in ("RBRACE", "RPAR", "RSQB")
 
 
@@ -133,7 +133,7 @@ def _check_header(source: Source, items: Sequence[Item]) -> list[Diagnostic]:
     version = (items[0].major, items[0].minor)
     if version[0] != LANGUAGE[0] or version > LANGUAGE:
         message = (
-            f"the file is written in `net {version[0]}.{version[1]}`, and this program reads `net {ours}`"
+            f"the file is written in `net {version[0]}.{version[1]}`, but this program reads `net {ours}`"
         )
         help = "install a newer netdsl" if version > LANGUAGE else f"write `net {ours}`"
         found.append(Diagnostic("E0112", message, (Label(items[0].span),), help))

@@ -1,4 +1,4 @@
-"""The place at which a file stops being a program: the refused token and what stands around it."""
+"""The place at which a file stops being a program: the refused token and what is around it."""
 
 from __future__ import annotations
 

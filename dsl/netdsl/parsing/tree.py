@@ -52,11 +52,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             if escape.lastgroup is None:
                 at = Span(self.source, span.start + escape.start(), span.start + escape.end())
                 help = 'the escapes are \\\\, \\", \\n, \\t and \\u followed by four hex digits'
-                raise error("E0102", f"`{at.text}` is no escape", at, help=help)
+                raise error("E0102", f"`{at.text}` is not an escape sequence", at, help=help)
         return s.Text(span, _ESCAPE.sub(_unescape, token[1:-1]))
 
     def _doc(self, meta: Any) -> str:
-        """The `##` lines that stand right above a node that comes first on its line."""
+        """The `##` lines directly above a node that comes first on its line."""
         number, column = self.source.position(meta.start_pos)
         if self.source.line(number)[: column - 1].strip():
             return ""
@@ -71,7 +71,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def header(self, meta: Any, c: Sequence[Any]) -> s.Header:
         major, _, minor = str(c[1]).partition(".")
         if not (major.isdigit() and minor.isdigit()):
-            raise error("E0112", f"`{c[1]}` is no version of the language", span_of(self.source, c[1]))
+            raise error("E0112", f"`{c[1]}` is not a version of the language", span_of(self.source, c[1]))
         return s.Header(self._span(meta), int(major), int(minor))
 
     def import_item(self, meta: Any, c: Sequence[Any]) -> s.Import:
@@ -271,13 +271,13 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             raise error("E0602", message, c[MAX_NESTING][1], help="give a part of it a name with `let`")
         for trailer in c[1:]:
             kind, span, content = trailer
-            whole = value.span.to(span)
+            full = value.span.to(span)
             if kind == "call":
-                value = s.Call(whole, value, content)
+                value = s.Call(full, value, content)
             elif kind == "attribute":
-                value = s.Attribute(whole, value, content)
+                value = s.Attribute(full, value, content)
             else:
-                value = s.Index(whole, value, content)
+                value = s.Index(full, value, content)
         return value
 
     def arguments(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:

@@ -39,7 +39,7 @@ class SGDRecipe(OptimizerRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.nesterov and not self.momentum:
-            problem = f"is {written(self.momentum)}, and must be above 0 with nesterov"
+            problem = f"is {written(self.momentum)}, but must be above 0 with nesterov"
             raise RecipeError("momentum", problem, "give a momentum, such as `momentum=0.9`")
 
 

@@ -15,7 +15,7 @@ class RecipeError(NetError):
 
     Args:
         argument: The name of the argument.
-        problem: What is wrong with it, such as `is -1, and must be 0 or more`.
+        problem: What is wrong with it, such as `is -1, but must be 0 or more`.
         help: A way out.
     """
 
@@ -44,7 +44,7 @@ class Argument:
         optional = value is None and self.default is None
         must_be = None if optional else self.limit.refusal(value)
         if must_be is not None:
-            raise RecipeError(self.name, f"is {written(value)}, and must be {must_be}", self._way_out())
+            raise RecipeError(self.name, f"is {written(value)}, but must be {must_be}", self._way_out())
 
     def _way_out(self) -> str:
         if self.default is None:

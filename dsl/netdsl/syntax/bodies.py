@@ -1,4 +1,4 @@
-"""What stands in the bodies of blocks: expressions, stages of pipelines, statements."""
+"""What the bodies of blocks consist of: expressions, stages of pipelines, statements."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Metric(Node):
 
 @dataclass(frozen=True)
 class Setting(Node):
-    """`optimizer = adam(lr=1e-3)`; a name that is no setting is a value that other lines use."""
+    """`optimizer = adam(lr=1e-3)`; a name that is not a setting is a value that other lines use."""
 
     name: Ident
     value: Expr

@@ -89,7 +89,7 @@ def _coerce(
         if fits:
             return converted
     wanted = " or ".join(dict.fromkeys(_words(kind) for kind in kinds if kind is not NoneType))
-    scope.fail("E0403", f"`{name}` of `{op.name}` is {wanted}, and gets {describe(value)}", span)
+    scope.fail("E0403", f"`{name}` of `{op.name}` must be {wanted}, but got {describe(value)}", span)
 
 
 def _convert(
@@ -135,16 +135,16 @@ def axis_of(scope: Scope, value: int | Dim, tensor: Tensor | None, span: Span) -
     if not names:
         return int(statics.fixed(scope, value, span))
     if tensor is None:
-        scope.fail("E0407", f"`{span.text}` names an axis, and there is no tensor to find it in", span)
+        scope.fail("E0407", f"`{span.text}` names an axis, but there is no tensor to find it in", span)
     by_name = [axis for axis, name in enumerate(tensor.names) if name in names]
     by_size = [axis for axis, size in enumerate(tensor.type.shape) if size == value]
     for axes in (by_name, by_size):
         if len(axes) == 1:
             return axes[0]
     if by_size:
-        listed = " and ".join(map(str, by_size))
+        listed = " or ".join(f"axis {axis}" for axis in by_size)
         help = "name the axes with `[..] => [..]`, or give the axis by number"
-        scope.fail("E0407", f"`{span.text}` could be axis {listed} of {tensor.type}", span, help=help)
+        scope.fail("E0407", f"`{span.text}` could mean {listed} of {tensor.type}", span, help=help)
     known = [f"`{name}`" for name in tensor.names if name]
     listed = f"its named axes are {' and '.join(known)}; or " if known else ""
     help = f"{listed}give the axis by number"

@@ -254,7 +254,7 @@ def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
         return [Slot(_output_name(n, len(results)), r.type, r.value, r.span) for n, r in enumerate(results)]
     if len(declared) != len(results):
         count = f"{len(declared)} output{'s' if len(declared) != 1 else ''}"
-        message = f"`{block.name}` declares {count}, and returns {len(results)}"
+        message = f"`{block.name}` declares {count}, but returns {len(results)}"
         also = [Label(declared[0].span.to(declared[-1].span), "declared here")]
         scope.fail("E0209", message, scope.result_place or block.name.span, also=also)
     slots = []

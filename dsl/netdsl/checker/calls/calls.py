@@ -114,9 +114,9 @@ def apply(scope: Scope, function: Evaluated, use: Application) -> Evaluated | li
         if function.statics is None:
             function = construct_block(scope, function, (), use.span)
         return apply_block(scope, function, use)
-    what = "a stage applies a block or a function" if use.piped else "only blocks and functions can be called"
+    what = "a stage must be a block or a function" if use.piped else "only blocks and functions can be called"
     help = "combine tensors with an operator: `a + b`" if isinstance(function, Tensor) else None
-    scope.fail("E0402", f"{what}, and this is {describe(function)}", use.callee_span, help=help)
+    scope.fail("E0402", f"{what}, but this is {describe(function)}", use.callee_span, help=help)
 
 
 def apply_function(
@@ -201,7 +201,7 @@ def construct_block(
 def _no_room(block: s.Block, names: list[str]) -> str:
     listed = ", ".join(f"`{n}`" for n in names)
     takes = f"it takes {listed}; " if names else ""
-    return f"{takes}tensors go in a second pair of parentheses, or come by the arrow"
+    return f"{takes}tensors go in a second pair of parentheses, or are piped in"
 
 
 def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.Argument) -> None:
@@ -221,7 +221,7 @@ def _static_value(scope: Scope, block: s.Block, param: s.Param, expr: s.Expr, he
         return inits.read(scope, expr, "param")
     value = scope.evaluate(expr)
     if isinstance(value, Tensor) or is_bundle(value):
-        message = f"`{param.name}` of `{block.name}` is static, and gets {describe(value)}"
+        message = f"`{param.name}` of `{block.name}` must be static, but got {describe(value)}"
         scope.fail("E0403", message, expr.span, help=help)
     return value
 
@@ -274,7 +274,7 @@ def check_kind(scope: Scope, what: str, type_: s.Expr, value: Evaluated, span: S
         help = suggest(kind, tests) or f"static kinds are {', '.join(tests)}"
         scope.fail("E0413", f"`{type_.span.text}` is not a kind of static value", type_.span, help=help)
     if not tests[kind]:
-        scope.fail("E0403", f"{what} is declared {kind}, and gets {describe(value)}", span)
+        scope.fail("E0403", f"{what} is declared {kind}, but got {describe(value)}", span)
 
 
 def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tensor]:
@@ -282,7 +282,7 @@ def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tenso
     at = use.callee_span
     if value.block.kind == "cell":
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
-        scope.fail("E0216", f"`{value.block.name}` is a cell, and a cell runs step by step", at, help=help)
+        scope.fail("E0216", f"`{value.block.name}` is a cell, which runs only inside a `scan`", at, help=help)
     inputs = bind_tensors(scope, value.block, use.piped, use.arguments, use.span)
     path = scope.labels.place(use.label, snake(value.block.name.text), use.sole)
     body, moved = instantiate(scope, value, inputs, at, path)
@@ -317,7 +317,7 @@ def _same_weights(scope: Scope, name: str, use: LayerUse, body: Body, span: Span
     if first == now:
         return
     path = next(p for p in (*first, *now) if first.get(p) != now.get(p))
-    message = f"the layer `{name}` would need `{path}` as {now.get(path)} here, and it is {first.get(path)}"
+    message = f"the layer `{name}` would need `{path}` as {now.get(path)} here, but it is {first.get(path)}"
     also = [Label(use.span or span, "its first use is here")]
     help = "a shared layer has one set of weights, so every input must have the sizes of the first"
     scope.fail("E0309", message, span, also=also, help=help)

@@ -76,7 +76,7 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
     arguments: Sequence[s.Argument] = expr.arguments if isinstance(expr, s.Call) else ()
     if not isinstance(value, BlockValue) or value.block.kind != "cell":
         help = "define it with `cell` instead of `block`" if isinstance(value, BlockValue) else None
-        message = f"`scan` runs a cell, and this is {describe(value)}"
+        message = f"`scan` needs a cell, but this is {describe(value)}"
         scope.fail("E0310", message, s.callee(expr).span, help=help)
     if value.statics is None:
         takes = arguments if value.block.statics else ()
@@ -100,7 +100,7 @@ def _given(
                 continue
             if not isinstance(tensor, Tensor):
                 help = "give a tensor of integers, one for each sequence: `length: i32[B]`"
-                message = f"`{word}` is a tensor, and gets {describe(tensor)}"
+                message = f"`{word}` must be a tensor, but got {describe(tensor)}"
                 scope.fail("E0403", message, argument.value.span, help=help if word == "length" else None)
             if word == "length":
                 given.length = tensor
@@ -192,7 +192,7 @@ def _check_next(scope: Scope, step: OpStep, state: State, value: Tensor) -> None
         if state.grows is None and was.rank == now.rank:
             help += "; one that grows is declared `[B, *past, D]`"
         also = [Label(step.span, f"`{state.slot}` is {was}")]
-        message = f"the state `{state.slot}` is {was}, and its next value is {now}"
+        message = f"the state `{state.slot}` is {was}, but its next value is {now}"
         scope.fail("E0311", message, scope.next_places[state.slot], also=also, help=help)
 
 
@@ -268,7 +268,7 @@ def _start(scope: Scope, step: FlatStep, given: _Given, span: Span) -> Tensor:
         )
         if not fits:
             also = [Label(step.span, "declared here")]
-            message = f"the state `{step.op.slot}` is {type_}, and gets {tensor.type}"
+            message = f"the state `{step.op.slot}` must be {type_}, but got {tensor.type}"
             also.append(Label(tensor.span, f"this is {tensor.type}"))
             scope.fail("E0302", message, place, also=also)
         return tensor

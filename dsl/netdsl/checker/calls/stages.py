@@ -43,7 +43,7 @@ def as_tensors(scope: Scope, value: Evaluated, span: Span) -> list[Tensor]:
     if is_bundle(value):
         return list(value)
     help = "start with a tensor: `x -> ...`" if isinstance(value, (BlockValue, OpValue)) else None
-    scope.fail("E0402", f"a pipeline carries tensors, and this is {describe(value)}", span, help=help)
+    scope.fail("E0402", f"a pipeline carries tensors, but this is {describe(value)}", span, help=help)
 
 
 def run_chain(scope: Scope, chain: s.Chain, piped: list[Tensor], sole: bool = False) -> list[Tensor]:
@@ -154,10 +154,10 @@ def _repeat_plain(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor])
 def _count(scope: Scope, expr: s.Expr) -> int:
     value = scope.evaluate(expr)
     if not is_integer(value):
-        scope.fail("E0402", f"a count is an integer, and this is {describe(value)}", expr.span)
+        scope.fail("E0402", f"a count must be an integer, but this is {describe(value)}", expr.span)
     count = int(statics.fixed(scope, value, expr.span))
     if count < 0:
-        scope.fail("E0404", f"a count cannot be negative, and this is {count}", expr.span)
+        scope.fail("E0404", f"a count cannot be negative, but this is {count}", expr.span)
     return count
 
 
@@ -185,7 +185,7 @@ def loop(scope: Scope, core: s.Loop, piped: list[Tensor], stage: s.Stage, sole: 
 def _bound(scope: Scope, expr: s.Expr) -> int:
     value = scope.evaluate(expr)
     if not is_integer(value):
-        scope.fail("E0402", f"`for` runs between integers, and this is {describe(value)}", expr.span)
+        scope.fail("E0402", f"the bounds of `for` must be integers, but this is {describe(value)}", expr.span)
     return int(statics.fixed(scope, value, expr.span))
 
 
@@ -210,7 +210,7 @@ def _applied(
         return piped
     result = call_with(scope, expr, piped, label, sole)
     if not isinstance(result, list):
-        scope.fail("E0402", f"a stage gives tensors, and this gives {describe(result)}", expr.span)
+        scope.fail("E0402", f"a stage must give tensors, but this gives {describe(result)}", expr.span)
     return result
 
 
@@ -249,7 +249,7 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
         help = f"convert the body's result: `cast({shortcut.type.dtype})`"
     elif body.type.rank != shortcut.type.rank:
         help = "both need the same axes; put what takes them away behind the residual"
-    message = f"the residual's body gives {body.type}, and {what} is {shortcut.type}"
+    message = f"the residual's body gives {body.type}, but {what} is {shortcut.type}"
     scope.fail("E0306", message, core.span, also=also, help=help)
 
 
@@ -267,7 +267,7 @@ def rearrange(
     scope: Scope, core: s.Rearrange, piped: list[Tensor], stage: s.Stage, sole: bool
 ) -> list[Tensor]:
     if len(piped) != 1:
-        scope.fail("E0411", f"`=>` rearranges one tensor, and gets {len(piped)}", core.span)
+        scope.fail("E0411", f"`=>` rearranges one tensor, but got {len(piped)}", core.span)
     return [arrange.rearrange(scope, core.left, core.right, piped[0], stage.label, sole)]
 
 

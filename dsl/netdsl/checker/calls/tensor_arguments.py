@@ -30,10 +30,10 @@ def bind_tensors(
             queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
     free = [name for name in names if name not in found]
     if len(queue) > len(free):
-        help = "what comes by the arrow fills the first input that is not given by name"
+        help = "a piped tensor goes to the first input that is not given by name"
         if len(piped) > 1:
             help = "join them first: `-> concat(axis=1)`, `-> add`"
-        message = f"`{block.name}` takes {count(len(names), 'tensor')}, and gets {len(queue) + len(found)}"
+        message = f"`{block.name}` takes {count(len(names), 'tensor')}, but got {len(queue) + len(found)}"
         scope.fail("E0411", message, queue[len(free)][1], help=help)
     found.update({name: tensor for name, (tensor, _) in zip(free, queue, strict=False)})
     return [found.get(name) for name in names]
@@ -68,5 +68,5 @@ def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.
         help = (
             f"make a tensor of it: `constant({argument.value.span.text}, [..])`" if is_number(value) else None
         )
-    message = f"`{block.name}` is applied to tensors, and gets {describe(value)}"
+    message = f"`{block.name}` takes tensors, but got {describe(value)}"
     scope.fail("E0403", message, argument.span, help=help)

@@ -214,8 +214,9 @@ def needs_fixed_axis(site: Site, size: Dim, parameter: str, span: Span) -> Diagn
     outer = outer_path(site)
     inside = f" inside `{outer}`" if outer else ""
     what = _axis_of(site, size) or f"size for `{parameter}`"
-    message = f"`{block}`{inside} needs a fixed {what}, and gets `{size}`"
-    help = "reduce over it first (`global_avg_pool`)"
+    message = f"`{block}`{inside} needs a fixed {what}, but got `{size}`"
+    them = "them" if len(size.symbols) > 1 else "it"
+    help = f"reduce over {them} first (`global_avg_pool`)"
     call = user_call(site)
     text = call.given + " here" if call and site.module.is_std and call.given else ""
     return free_size(site, size, message, span, text=text, help=help, path="")

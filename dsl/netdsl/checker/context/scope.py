@@ -41,7 +41,7 @@ class Scope(Site):
     scan_updates: dict[str, int] = field(default_factory=dict)
     """The values of buffers after a scan whose cell changes them, by the label of the buffer."""
     reuses_calls: bool = False
-    """Whether a layer that is called on what it was called on before gives what it gave then."""
+    """Whether a layer called again on the same tensors returns its earlier results."""
     result: list[Evaluated] | None = None
     result_place: Span | None = None
     labels: LabelPaths = field(init=False)
@@ -162,7 +162,7 @@ class Scope(Site):
             message = f"{reports.title(self, shown)} makes too large a tensor: {wrong}"
             self.fail("E0603", message, span, help="give smaller sizes")
         except FreeSizeError as wrong:
-            message = f"{reports.title(self, shown)} needs a fixed size, and gets `{wrong.dim}`"
+            message = f"{reports.title(self, shown)} needs a fixed size, but got `{wrong.dim}`"
             self.free_size(wrong.dim, message, span)
 
     def free_size(

@@ -146,7 +146,7 @@ def is_static(value: object) -> TypeGuard[Static]:
 
 
 def key_of(value: Evaluated) -> object:
-    """A hashable that tells 1, 1.0 and true apart."""
+    """A hashable that distinguishes 1, 1.0 and true."""
     if isinstance(value, tuple):
         return tuple(map(key_of, value))
     if isinstance(value, BlockValue):

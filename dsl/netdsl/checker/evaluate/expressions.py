@@ -101,7 +101,7 @@ def lookup(scope: Scope, word: str) -> Static:
 def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     """Raise E0201 with the nearest known name, or the place where the body gives it too late."""
     if expr.text == "_":
-        means = "it stands for any size in a type, and for a value that is not needed: `a, _ = ...`"
+        means = "it means any size in a type, and a value that is not needed: `a, _ = ...`"
         scope.fail("E0201", "`_` has no value", expr.span, help=means)
     later = next((n for n in _names_given(scope) if n.text == expr.text), None)
     if later is not None and later.span.start > expr.span.start:
@@ -143,13 +143,13 @@ def known_names(scope: Scope) -> list[str]:
 
 @evaluates(s.Slice)
 def slice_(scope: Scope, expr: s.Slice) -> NoReturn:
-    scope.fail("E0402", "`:` stands only in an index", expr.span, help="`x[0:4]` takes elements 0 to 3")
+    scope.fail("E0402", "`:` is allowed only in an index", expr.span, help="`x[0:4]` takes elements 0 to 3")
 
 
 @evaluates(s.Star)
 def star(scope: Scope, expr: s.Star) -> NoReturn:
     help = "`[*rest, 4]` splices the sizes of `rest`"
-    scope.fail("E0402", "`*` stands only in a list, and in a type", expr.span, help=help)
+    scope.fail("E0402", "`*` is allowed only in a list or a type", expr.span, help=help)
 
 
 @evaluates(s.ListExpr)
@@ -159,7 +159,7 @@ def list_(scope: Scope, expr: s.ListExpr) -> Evaluated:
         value = scope.evaluate(element.value if isinstance(element, s.Star) else element)
         if isinstance(element, s.Star):
             if not isinstance(value, tuple):
-                scope.fail("E0402", f"`*` splices a list, and this is {describe(value)}", element.span)
+                scope.fail("E0402", f"`*` splices a list, but this is {describe(value)}", element.span)
             values += value
         else:
             values.append(value)
@@ -273,7 +273,7 @@ def attribute(scope: Scope, expr: s.Attribute) -> Evaluated:
     word = expr.name.text
     known = word in REGISTRY or word in ("shape", "rank", "dtype") or word in statics.FUNCTIONS
     help = f"write `{word}({expr.value.span.text})`" if known else None
-    message = f"only a layer or an import has parts, and this is {describe(value)}"
+    message = f"only layers and imports have attributes, but this is {describe(value)}"
     scope.fail("E0402", message, expr.name.span, help=help)
 
 
@@ -298,16 +298,16 @@ def index(scope: Scope, expr: s.Index) -> Evaluated:
     if isinstance(value, Tensor):
         return _index_tensor(scope, value, expr)
     if not isinstance(value, tuple):
-        scope.fail("E0402", f"only lists and tensors have elements, and this is {describe(value)}", expr.span)
+        scope.fail("E0402", f"only lists and tensors have elements, but this is {describe(value)}", expr.span)
     if len(expr.elements) != 1 or isinstance(expr.elements[0], s.Slice):
         scope.fail("E0402", "a list takes one index", expr.span)
     element = expr.elements[0]
     position = scope.evaluate(element)
     if not is_integer(position):
-        scope.fail("E0402", f"an index is an integer, and this is {describe(position)}", element.span)
+        scope.fail("E0402", f"an index must be an integer, but this is {describe(position)}", element.span)
     at = int(statics.fixed(scope, position, element.span))
     if not -len(value) <= at < len(value):
-        message = f"the list has {len(value)} elements, and the index is {at}"
+        message = f"the list has {len(value)} elements, but the index is {at}"
         scope.fail("E0404", message, element.span, help=f"indices run from 0 to {len(value) - 1}")
     return value[at]
 
@@ -330,7 +330,7 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
         if not is_integer(at):
             help = "pick rows by a tensor of indices with `gather`" if isinstance(at, Tensor) else None
             scope.fail(
-                "E0402", f"an index is an integer, and this is {describe(at)}", element.span, help=help
+                "E0402", f"an index must be an integer, but this is {describe(at)}", element.span, help=help
             )
         tensor = _pick(scope, tensor, axis, dim(at), element.span)
         taken.append(axis)
@@ -362,5 +362,7 @@ def _bound(scope: Scope, part: s.Expr | None) -> Dim | None:
         return None
     value = scope.evaluate(part)
     if not is_integer(value):
-        scope.fail("E0402", f"a slice runs between integers, and this is {describe(value)}", part.span)
+        scope.fail(
+            "E0402", f"the bounds of a slice must be integers, but this is {describe(value)}", part.span
+        )
     return dim(value)

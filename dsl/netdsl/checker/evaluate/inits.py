@@ -47,7 +47,7 @@ def read(scope: Scope, expr: s.Expr | None, role: str) -> Init:
     if not is_number(value):
         scope.fail(
             "E0410",
-            f"a {role} starts from an initialiser or a number, and this is {describe(value)}",
+            f"a {role} must start from an initialiser or a number, but this is {describe(value)}",
             expr.span,
         )
     return Init("constant", (float(int(value) if not isinstance(value, float) else value),))
@@ -61,11 +61,11 @@ def _call(scope: Scope, name: s.Name, arguments: tuple[s.Argument, ...]) -> Init
         scope.fail("E0410", f"`{name.text}` takes its numbers without names", named.span, help=help)
     if not least <= len(arguments) <= most:
         count = str(most) if least == most else f"{least} to {most}"
-        scope.fail("E0410", f"`{name.text}` takes {count} numbers, and gets {len(arguments)}", name.span)
+        scope.fail("E0410", f"`{name.text}` takes {count} numbers, but got {len(arguments)}", name.span)
     numbers = []
     for argument in arguments:
         value = scope.evaluate(argument.value)
         if not is_number(value):
-            scope.fail("E0410", f"`{name.text}` takes numbers, and gets {describe(value)}", argument.span)
+            scope.fail("E0410", f"`{name.text}` takes numbers, but got {describe(value)}", argument.span)
         numbers.append(float(int(value) if not isinstance(value, float) else value))
     return Init(name.text, tuple(numbers))

@@ -104,7 +104,7 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
         count = len(value) if isinstance(value, tuple) else 1
         given = f"{len(statement.names)} names are given"
         message = f"{given} for {count} value{'s' if count != 1 else ''}"
-        help = "`_` stands for a value that is not needed" if count > len(statement.names) else None
+        help = "`_` takes a value that is not needed" if count > len(statement.names) else None
         names = statement.names[0].span.to(statement.names[-1].span)
         scope.fail("E0209", message, names, help=help)
     for name, part in zip(statement.names, value, strict=True):
@@ -122,7 +122,10 @@ def _layer(scope: Scope, statement: s.Layer) -> None:
     if not isinstance(value, BlockValue):
         help = "write `layer embed = Embedding(1000, 64)`"
         scope.fail(
-            "E0402", f"a layer is a block, and this is {describe(value)}", statement.value.span, help=help
+            "E0402",
+            f"a layer must be a block, but this is {describe(value)}",
+            statement.value.span,
+            help=help,
         )
     scope.labels.claim(statement.name.text, statement.name.span)
     scope.layers[statement.name.text] = LayerUse()
@@ -145,7 +148,7 @@ def _declaration(scope: Scope, statement: s.Declaration) -> None:
     init = inits.read(scope, statement.value, statement.kind)
     if init.kind == "identity" and type_.rank < 2:
         at = (statement.value or statement).span
-        scope.fail("E0410", f"`identity` needs two axes, and `{statement.name}` is {type_}", at)
+        scope.fail("E0410", f"`identity` needs two axes, but `{statement.name}` is {type_}", at)
     tensor = add_parameter(scope, statement, Parameter(statement.kind, init), type_)
     scope.bind_new(statement.name, tensor, statement.kind)
 
@@ -176,7 +179,10 @@ def _const(scope: Scope, statement: s.Declaration) -> None:
     if not isinstance(value, Tensor):
         help = "a number by itself is a `let`; a tensor of numbers is `constant(3.0, [4])`"
         scope.fail(
-            "E0402", f"a const is a tensor, and this is {describe(value)}", statement.value.span, help=help
+            "E0402",
+            f"a const must be a tensor, but this is {describe(value)}",
+            statement.value.span,
+            help=help,
         )
     what = f"const `{statement.name}`"
     value = match(scope, type_pattern(scope, statement.type), value, what, statement.value.span)
@@ -236,7 +242,7 @@ def _next(scope: Scope, statement: s.Next) -> None:
         _next_buffer(scope, statement, state.value, value)
         return
     if not isinstance(value, Tensor):
-        scope.fail("E0402", f"a state holds a tensor, and this is {describe(value)}", statement.value.span)
+        scope.fail("E0402", f"a state must be a tensor, but this is {describe(value)}", statement.value.span)
     new = s.Ident(name.span, name.text + "'")
     scope.bind_new(new, value)
     scope.next_values[name.text] = value
@@ -251,7 +257,7 @@ def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Evaluat
         given = value.type if isinstance(value, Tensor) else describe(value)
         also = [Label(buffer.span, f"`{name}` is {buffer.type}")]
         help = "a buffer keeps its shape and element type"
-        message = f"the buffer `{name}` is {buffer.type}, and its next value is {given}"
+        message = f"the buffer `{name}` is {buffer.type}, but its next value is {given}"
         scope.fail("E0223", message, at, also=also, help=help)
     scope.bind_new(s.Ident(name.span, name.text + "'"), value)
     scope.updates[name.text] = value
@@ -263,7 +269,7 @@ def _return(scope: Scope, statement: s.Return) -> None:
     for expr in statement.values:
         value = scope.evaluate(expr)
         if not isinstance(value, Tensor) and not is_bundle(value):
-            scope.fail("E0402", f"a block returns tensors, and this is {describe(value)}", expr.span)
+            scope.fail("E0402", f"a block must return tensors, but this is {describe(value)}", expr.span)
         result += list(value) if is_bundle(value) else [value]
     scope.result = result
     scope.result_place = statement.values[0].span.to(statement.values[-1].span)
@@ -274,18 +280,18 @@ def _assert(scope: Scope, statement: s.Assert) -> None:
 
 
 def check_assertion(scope: Scope, statement: s.Assert) -> None:
-    """Raise E0409 where an assertion does not hold, with what the names in it are worth."""
+    """Raise E0409 where an assertion does not hold, with the values of the names in it."""
     value = scope.evaluate(statement.condition)
     if statics.truth(scope, value, statement.condition.span):
         return
     block = f" of `{scope.block.name}`" if scope.block is not None else ""
     wanted = statement.message or f"`{statement.condition.span.text}`"
     message = f"an assertion{block} fails: {wanted}"
-    scope.fail("E0409", message, statement.condition.span, worth(scope, statement.condition))
+    scope.fail("E0409", message, statement.condition.span, values_in(scope, statement.condition))
 
 
-def worth(scope: Scope, condition: s.Node) -> str:
-    """What the names in a condition are worth: `D is 30, heads is 4`."""
+def values_in(scope: Scope, condition: s.Node) -> str:
+    """The values of the names in a condition: `D is 30, heads is 4`."""
     names = dict.fromkeys(n.text for n in s.names_in(condition) if n.text in scope.names)
     return ", ".join(f"{name} is {_short(scope.names[name].value)}" for name in names)
 

@@ -59,7 +59,7 @@ def _arithmetic(scope: Scope, operator: str, a: Number, b: Number, span: Span) -
     x, y = fixed(scope, a, span), fixed(scope, b, span)
     if operator == "@":
         scope.fail(
-            "E0402", "`@` multiplies tensors, and these are numbers", span, help="numbers multiply with `*`"
+            "E0402", "`@` multiplies tensors, but these are numbers", span, help="numbers multiply with `*`"
         )
     if operator == "**" and x < 0 and y != int(y):
         scope.fail("E0404", f"`{span.text}` is not a real number: {x} to the power of {y}", span)
@@ -89,8 +89,8 @@ def fixed(scope: Scope, value: Number, span: Span) -> float:
     """A number from a number or a fixed size. Raises E0301 where symbols are free."""
     if isinstance(value, Dim):
         if not value.is_fixed:
-            what = f"gets `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
-            scope.free_size(value, f"a fixed number is needed here, and {what}", span)
+            what = f"got `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
+            scope.free_size(value, f"a fixed number is needed here, but {what}", span)
         return int(value)
     return value
 
@@ -100,7 +100,7 @@ def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> b
         order = dim(a).compare(dim(b))
         if order is None and not (operator in ("==", "!=") and dim(a) == dim(b)):
             size = dim(a) - dim(b)
-            message = f"a fixed answer is needed here, and gets `{a} {operator} {b}`"
+            message = f"a fixed answer is needed here, but got `{a} {operator} {b}`"
             scope.free_size(size, message, span)
         order = order or 0
     elif is_number(a) and is_number(b):
@@ -152,7 +152,7 @@ def _too_long(scope: Scope, what: str, span: Span) -> NoReturn:
 
 def negate(scope: Scope, value: Static, span: Span) -> Static:
     if not is_number(value):
-        scope.fail("E0402", f"`-` needs a number, and gets {describe(value)}", span)
+        scope.fail("E0402", f"`-` needs a number, but got {describe(value)}", span)
     return simplify(-value)
 
 
@@ -164,7 +164,7 @@ def truth(scope: Scope, value: Evaluated, span: Span) -> bool:
             help = "a condition is known before running; choose by elements with `where(condition, a, b)`"
         elif is_integer(value):
             help = f"compare it: `{span.text} != 0`"
-        message = f"a condition is true or false, and this is {describe(value)}"
+        message = f"a condition must be true or false, but this is {describe(value)}"
         scope.fail("E0402", message, span, help=help)
     return value
 
@@ -221,7 +221,7 @@ def _spread(value: Static, count: Static) -> Static:
     values = value if isinstance(value, tuple) else (value,)
     n = int(_number(count))
     if len(values) not in (1, n):
-        raise ValueError(f"needs 1 or {n} values, and gets {len(values)}")
+        raise ValueError(f"needs 1 or {n} values, but got {len(values)}")
     return values * n if len(values) == 1 else values
 
 
@@ -256,11 +256,11 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Evaluated:
-    """A function on static values; `argument` is where its first one stands. Raises E0405."""
+    """A function on static values; `argument` is the place of its first one. Raises E0405."""
     try:
         return _in_range(scope, FUNCTIONS[name](*args), span)
     except FreeSizeError as free:
-        scope.free_size(free.dim, f"`{name}` needs a fixed number, and gets `{free.dim}`", span)
+        scope.free_size(free.dim, f"`{name}` needs a fixed number, but got `{free.dim}`", span)
     except (SizeOverflowError, OverflowError):
         _overflow(scope, f"`{span.text}`", span)
     except (TypeError, ValueError, AttributeError) as wrong:

@@ -56,7 +56,7 @@ def _line(
     scope.names[name] = Binding(POISON, line.name.span, "config")
     value = scope.evaluate(line.value)
     if isinstance(value, Tensor):
-        message = f"a config entry is static, and gets {describe(value)}"
+        message = f"a config entry must be static, but got {describe(value)}"
         scope.fail("E0403", message, line.value.span, help="make the tensor in a block, from a number")
     if name in overrides:
         value = _override(name, value, overrides[name], line)
@@ -81,7 +81,7 @@ def _override(name: str, default: Static, given: object, line: s.ConfigEntry) ->
     fits = same or (declared_float and isinstance(value, float)) or default is None
     if not fits or not is_static(converted):
         also = f"its default is {describe(default)}"
-        raise error("E0403", f"`{name}` is set to {given!r}, and {also}", line.span, "declared here")
+        raise error("E0403", f"`{name}` is set to {given!r}, but {also}", line.span, "declared here")
     if isinstance(value, int) and abs(value) > MAX_SIZE:
         raise error("E0603", f"`{name}` is set to a number that does not fit in 64 bits", line.span)
     return converted

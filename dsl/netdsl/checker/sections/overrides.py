@@ -2,7 +2,7 @@
 
 A key names a setting, and its value is written as in the file: `optimizer` and `sgd(lr=0.1)`. `optimizer.lr`
 sets one argument; `metric.NAME` and `input.NAME` add a line or take the place of one, and so does
-`group "head.*"` of the line for just these patterns; before a key may stand the name of a section,
+`group "head.*"` of the line for just these patterns; the name of a section may precede a key,
 `generator.optimizer.lr`, and without it a key holds for all sections. `none` takes a line away.
 """
 
@@ -28,7 +28,7 @@ def override(sections: Sequence[s.Train], given: Mapping[str, str]) -> list[s.Tr
     """The sections with the given lines; a file without sections gets one where a loss is given.
 
     Raises:
-        NetError: E0219 for a setting that there is not, E0227 for one that cannot be set so, and what the
+        NetError: E0219 for an unknown setting, E0227 for one that cannot be set so, and what the
             parser finds in a value.
     """
     result = list(sections)
@@ -90,7 +90,7 @@ class _Replacement:
         return self.key.part
 
     def check_key(self, sections: Iterable[str]) -> None:
-        """Raise E0219 for a setting that there is not."""
+        """Raise E0219 for an unknown setting."""
         known = (*SETTINGS, *PATTERNS, *NAMED)
         word = self.setting
         if word not in known:

@@ -1,4 +1,4 @@
-"""Patterns over label paths, as `over "D.*"` gives them: `*` stands for any text, dots included."""
+"""Patterns over label paths, as `over "D.*"` gives them: `*` matches any text, dots included."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_patterns(scope: Scope, body: Body, lines: Mapping[str, Sequence[s.Text
             with scope.recover():
                 if not any(_regex(pattern.value).fullmatch(label) for label in labels):
                     what = "block" if word == "recompute" else "weight"
-                    message = f'"{pattern.value}" fits the label of no {what}'
+                    message = f'"{pattern.value}" matches no {what}'
                     scope.fail("E0226", message, pattern.span, help=_near(pattern.value, labels))
 
 
@@ -38,7 +38,7 @@ def _near(pattern: str, labels: Sequence[str]) -> str:
         return f'write "{pattern}.*" for all that is below it'
     for model in dict.fromkeys(label.partition(".")[0] for label in labels):
         if any(_regex(f"{model}.{pattern}").fullmatch(label) for label in labels):
-            return f'write "{model}.{pattern}": labels stand under the name of their model here'
+            return f'write "{model}.{pattern}": labels start with the name of their model here'
     listed = ", ".join(labels[:4]) + (", .." if len(labels) > 4 else "")
     return suggest(pattern, labels) or (f"there are {listed}" if labels else "there are none")
 

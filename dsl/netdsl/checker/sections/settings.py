@@ -44,7 +44,7 @@ def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
     """
     value = scope.evaluate(expr)
     if not is_number(value):
-        scope.fail("E0403", f"`{word}` is a number, and gets {describe(value)}", expr.span)
+        scope.fail("E0403", f"`{word}` must be a number, but got {describe(value)}", expr.span)
     number: float = statics.fixed(scope, value, expr.span)
     try:
         NUMBERS[word.text].check(number)
@@ -64,7 +64,7 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
     function = expr.function if isinstance(expr, s.Call) else expr
     if not isinstance(function, s.Name):
         help = f"write `{word} = {next(iter(known))}(...)`"
-        scope.fail("E0219", f"`{word}` is one of {', '.join(known)}", expr.span, help=help)
+        scope.fail("E0219", f"`{word}` must be one of {', '.join(known)}", expr.span, help=help)
     name = function.text
     one_of(scope, s.Ident(function.span, name), tuple(known), NOUNS.get(word.text, word.text))
     takes = known[name].arguments()
@@ -106,7 +106,7 @@ def _argument_value(scope: Scope, name: str, argument: Argument, expr: s.Expr) -
 
 def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Evaluated, span: Span) -> NoReturn:
     kind = argument.limit.text if isinstance(argument.limit, Switch) else "a number"
-    scope.fail("E0403", f"`{argument.name}` of `{name}` is {kind}, and gets {describe(value)}", span)
+    scope.fail("E0403", f"`{argument.name}` of `{name}` must be {kind}, but got {describe(value)}", span)
 
 
 def _check_ranges(
@@ -115,10 +115,10 @@ def _check_ranges(
     name: str,
     arguments: Mapping[str, float | bool],
     places: Mapping[str, Span],
-    whole: Span,
+    span: Span,
 ) -> None:
     try:
         recipe.from_arguments(arguments)
     except RecipeError as wrong:
-        span = places.get(wrong.argument, whole)
-        scope.fail("E1080", f"`{name}`: {wrong.message}", span, help=wrong.help)
+        at = places.get(wrong.argument, span)
+        scope.fail("E1080", f"`{name}`: {wrong.message}", at, help=wrong.help)

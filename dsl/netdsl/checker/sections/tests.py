@@ -9,7 +9,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, Tensor, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.expressions import lift
-from netdsl.checker.evaluate.statements import run_statement, worth
+from netdsl.checker.evaluate.statements import run_statement, values_in
 from netdsl.checker.sizes.shapes import match, type_pattern
 from netdsl.diagnostics import Label
 from netdsl.model import Body, Expectation, Model, ModelTest, Slot
@@ -47,9 +47,7 @@ def _expect(scope: Scope, statement: s.Expect, outputs: list[Slot], expectations
     value = scope.evaluate(statement.value)
     if statement.type is not None:
         if not isinstance(value, Tensor):
-            scope.fail(
-                "E0402", f"`is` looks at a tensor, and this is {describe(value)}", statement.value.span
-            )
+            scope.fail("E0402", f"`is` needs a tensor, but this is {describe(value)}", statement.value.span)
         what = f"`{statement.value.span.text}`"
         match(scope, type_pattern(scope, statement.type), value, what, statement.value.span)
         return
@@ -59,12 +57,12 @@ def _expect(scope: Scope, statement: s.Expect, outputs: list[Slot], expectations
     if isinstance(value, Tensor):
         if value.type.dtype.value != "bool":
             help = "compare it: `expect y > 0`, `expect a ~ b`"
-            message = f"`expect` needs true or false, and gets {value.type}"
+            message = f"`expect` needs true or false, but got {value.type}"
             scope.fail("E0217", message, statement.value.span, help=help)
         expectations.append(Expectation(statement.span, (_output(value, outputs, statement.span),), None))
     elif not statics.truth(scope, value, statement.value.span):
-        given = worth(scope, statement.value)
-        scope.fail("E0218", f"`{statement.value.span.text}` is false", statement.value.span, given)
+        values = values_in(scope, statement.value)
+        scope.fail("E0218", f"`{statement.value.span.text}` is false", statement.value.span, values)
 
 
 def _expect_close(
@@ -72,14 +70,14 @@ def _expect_close(
 ) -> None:
     assert statement.other is not None
     if not isinstance(value, Tensor):
-        scope.fail("E0402", f"`~` compares tensors, and this is {describe(value)}", statement.value.span)
+        scope.fail("E0402", f"`~` compares tensors, but this is {describe(value)}", statement.value.span)
     other = scope.evaluate(statement.other)
     if not isinstance(other, Tensor):
         other = lift(scope, other, value, statement.other.span, "~")
     if other.type != value.type and other.type.rank:
         at = statement.value.span.to(statement.other.span)
         also = [Label(t.span, f"this is {t.type}") for t in (value, other)]
-        message = f"`~` compares tensors of one type, and gets {value.type} and {other.type}"
+        message = f"`~` compares tensors of one type, but got {value.type} and {other.type}"
         scope.fail("E0302", message, at, also=also)
     names = (_output(value, outputs, statement.span), _output(other, outputs, statement.span))
     expectations.append(Expectation(statement.span, names, _tolerance(scope, statement)))
@@ -99,7 +97,7 @@ def _tolerance(scope: Scope, statement: s.Expect) -> float:
     if not is_number(value) or float(value) < 0:
         scope.fail(
             "E0402",
-            f"a tolerance is a number of 0 or more, and this is {describe(value)}",
+            f"a tolerance must be a number of 0 or more, but this is {describe(value)}",
             statement.tolerance.span,
         )
     return float(value)

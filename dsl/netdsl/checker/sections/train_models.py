@@ -2,7 +2,7 @@
 
 A name that is an output of a model calls that model on inputs of its own names. A model can also be called
 by name, `Generator(z)`; all calls of it share its weights. Label paths are those of the model itself where
-the file has one model; where it has several, they stand under the model's name: `Generator.out.weight`.
+the file has one model; where it has several, they begin with the model's name: `Generator.out.weight`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class _Models:
         if old is not None:
             if old.type != type_:
                 also = [Label(old.span, f"it is {old.type} here")]
-                message = f"two models have an input `{name}`, and their types differ"
+                message = f"two models have an input `{name}` with different types"
                 help = "call the models by name: `y = Model(x)`"
                 scope.fail("E0221", message, span, f"it is {type_} here", also=also, help=help)
             return

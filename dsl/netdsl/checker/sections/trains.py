@@ -142,7 +142,7 @@ class _Section:
                 self._pattern_line(line)
 
     def _is_value(self, line: s.Setting) -> bool:
-        """Whether a name that is no setting is used by another line, and so is a value."""
+        """Whether a name that is not a setting is used by another line, and so is a value."""
         others = tuple(other for other in self.item.lines if other is not line)
         return any(name.text == line.name.text for name in s.names_in(others))
 
@@ -216,7 +216,7 @@ class _Section:
 
     @contextmanager
     def _under(self, label: str) -> Iterator[None]:
-        """What operators of the section are made in here stand under a label path of its own."""
+        """Give the operators that are made in here a label path of their own."""
         self.scope.labels.prefix = [TRAIN_PATH, label]
         try:
             yield
@@ -226,4 +226,6 @@ class _Section:
     def _no_scalar(self, what: str, value: Evaluated, span: Span) -> NoReturn:
         shown = f"a tensor {value.type}" if isinstance(value, Tensor) else describe(value)
         help = "take the mean of it: `mean(..)`" if isinstance(value, Tensor) else None
-        self.scope.fail("E0222", f"a {what} is one float without axes, and this is {shown}", span, help=help)
+        self.scope.fail(
+            "E0222", f"a {what} must be one float without axes, but this is {shown}", span, help=help
+        )

@@ -65,7 +65,7 @@ def _spread_rest(scope: Scope, left: s.ListExpr, tensor: Tensor) -> list[s.Expr 
     stars = [n for n, e in enumerate(left.elements) if isinstance(e, s.Star)]
     rank, count = tensor.type.rank, len(left.elements)
     if len(stars) > 1 or (not stars and rank != count) or (stars and rank < count - 1):
-        message = f"{left.span.text} has {count} axes, and the tensor is {tensor.type} with {rank}"
+        message = f"{left.span.text} has {count} axes, but the tensor is {tensor.type} with {rank}"
         also = [Label(tensor.span, f"{tensor.type} comes from here")]
         scope.fail("E0302", message, left.span, also=also)
     if not stars:
@@ -106,7 +106,7 @@ def _solve(scope: Scope, factors: Axis, tensor: Tensor, axis: int, sizes: dict[s
     total = product(_known(scope, f) or dim(1) for f in known)
     for factor in factors:
         if factor.name != "1" and factor.name in sizes:
-            scope.fail("E0308", f"the axis `{factor.name}` stands twice on the left", factor.span)
+            scope.fail("E0308", f"the axis `{factor.name}` appears twice on the left", factor.span)
         sizes[factor.name] = _known(scope, factor) or dim(1)
     span = factors[0].span.to(factors[-1].span)
     if len(unknown) > 1:
@@ -129,7 +129,7 @@ def _mismatch(scope: Scope, span: Span, wanted: str, tensor: Tensor, axis: int) 
     size = tensor.type.shape[axis]
     also = [Label(size.origin, f"{size} is set here")] if size.origin else []
     also.append(Label(tensor.span, f"{tensor.type} comes from here"))
-    scope.fail("E0302", f"axis {axis} needs {wanted}, and is {size}", span, also=also)
+    scope.fail("E0302", f"axis {axis} needs {wanted}, but is {size}", span, also=also)
 
 
 def _known(scope: Scope, factor: Factor) -> Dim | None:
@@ -162,7 +162,7 @@ def _plan(
         new = [f for f in axis if f.name not in numbers and f.name != "1"]
         for factor in kept:
             if numbers[factor.name] in order:
-                scope.fail("E0308", f"the axis `{factor.name}` stands twice on the right", factor.span)
+                scope.fail("E0308", f"the axis `{factor.name}` appears twice on the right", factor.span)
             order.append(numbers[factor.name])
         if new:
             repeats[n] = _new_axis(scope, axis, new[0])
@@ -219,10 +219,10 @@ def _operand(scope: Scope, argument: s.Argument) -> tuple[Tensor, list[s.Name]]:
         scope.fail("E0308", "einsum needs the axes of this tensor by name", argument.span, help=help)
     tensor = scope.evaluate(value.value)
     if not isinstance(tensor, Tensor):
-        scope.fail("E0402", f"einsum takes tensors, and this is {describe(tensor)}", value.value.span)
+        scope.fail("E0402", f"einsum takes tensors, but this is {describe(tensor)}", value.value.span)
     names = _names(scope, value.elements)
     if len(names) != tensor.type.rank:
-        message = f"`{value.span.text}` names {len(names)} axes, and the tensor is {tensor.type}"
+        message = f"`{value.span.text}` names {len(names)} axes, but the tensor is {tensor.type}"
         also = [Label(tensor.span, f"{tensor.type} comes from here")]
         scope.fail("E0302", message, value.span, also=also)
     return tensor, names
@@ -246,5 +246,8 @@ def _agree(scope: Scope, name: s.Name, size: Dim, sizes: dict[str, tuple[Dim, Sp
         if size.origin:
             also.append(Label(size.origin, f"{size} is set here"))
         scope.fail(
-            "E0302", f"the axis `{name.text}` is {size} here, and {expected} before", name.span, also=also
+            "E0302",
+            f"this axis has size {size}, but `{name.text}` is already {expected}",
+            name.span,
+            also=also,
         )

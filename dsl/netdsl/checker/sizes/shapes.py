@@ -63,11 +63,11 @@ def sizes_of(scope: Scope, elements: Sequence[s.Expr]) -> list[Dim]:
         parts = value if isinstance(element, s.Star) and isinstance(value, tuple) else (value,)
         for part in parts:
             if not is_integer(part):
-                scope.fail("E0305", f"a size is an integer, and this is {describe(part)}", element.span)
+                scope.fail("E0305", f"a size must be an integer, but this is {describe(part)}", element.span)
             size = dim(part)
             sizes.append(size if size.origin else size.at(_origin(scope, element)))
             if size.compare(0) == -1:
-                scope.fail("E0305", f"a size cannot be negative, and this is {size}", element.span)
+                scope.fail("E0305", f"a size cannot be negative, but this is {size}", element.span)
     if len(sizes) > MAX_RANK:
         scope.fail(
             "E0606", f"a tensor has {len(sizes)} axes here, but the limit is {MAX_RANK}", elements[0].span
@@ -129,7 +129,7 @@ def match(scope: Scope, pattern: TypePattern, tensor: Tensor, what: str, at: Spa
     if pattern.dtype is not None and pattern.dtype is not actual.dtype:
         scope.fail(
             "E0303",
-            f"{what} must be {pattern.dtype}, and is {actual}",
+            f"{what} must be {pattern.dtype}, but is {actual}",
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=f"convert it: `cast({pattern.dtype})`",
@@ -159,7 +159,7 @@ def _pair(
         count = f"{len(elements) - len(stars)} or more" if stars else str(len(elements))
         scope.fail(
             "E0302",
-            f"{what} must have {count} axes, as in `{_text(pattern)}`, and is {actual}",
+            f"{what} must have {count} axes, as in `{_text(pattern)}`, but is {actual}",
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=_rank_help(extra),
@@ -193,7 +193,7 @@ def _bind_rest(scope: Scope, element: s.Expr, taken: tuple[Dim, ...], what: str,
     if known.value != taken:
         shown = shape_text(known.value) if isinstance(known.value, tuple) else str(known.value)
         also = [Label(known.span, f"`{name.text}` is {shown}")]
-        message = f"{what} must have {shown} for `*{name.text}`, and has {shape_text(taken)}"
+        message = f"{what} must have {shown} for `*{name.text}`, but has {shape_text(taken)}"
         scope.fail("E0302", message, at, also=also)
 
 
@@ -219,14 +219,14 @@ def _match_size(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: 
     if expected == size:
         return
     written = element.span.text
-    worth = "" if written == str(expected) else f" = {expected}"
+    value = "" if written == str(expected) else f" = {expected}"
     also = []
     if expected.origin and expected.origin != element.span:
         also.append(Label(expected.origin, f"{expected} is set here"))
     if size.origin:
         also.append(Label(size.origin, f"{size} is set here"))
     also.append(Label(element.span, "declared here"))
-    message = f"{what} must have `{written}`{worth} on axis {axis}, and is {tensor.type}"
+    message = f"{what} must have `{written}`{value} on axis {axis}, but is {tensor.type}"
     scope.fail("E0302", message, at, also=also, help=_size_help(expected, size))
 
 
@@ -257,7 +257,7 @@ def _solve(
         if size.origin:
             also.insert(0, Label(size.origin, f"{size} is set here"))
         axis = tensor.type.shape.index(size)
-        message = f"{what} must have `{element.span.text}` on axis {axis}, and is {tensor.type}"
+        message = f"{what} must have `{element.span.text}` on axis {axis}, but is {tensor.type}"
         help = f"the size must be a multiple of {factor}" if factor != 0 and factor.is_fixed else None
         scope.fail("E0302", message, at, also=also, help=help)
     scope.bind(unknown.text, solution.at(unknown.span), unknown.span, "size")

@@ -11,7 +11,7 @@ from netdsl.diagnostics import Label, suggest
 from netdsl.modules import Module
 
 MODIFIERS = ("transpose",)
-"""What may stand after a rule of a `weights` section."""
+"""What may follow a rule of a `weights` section."""
 
 
 def check_signatures(checker: Checker, module: Module) -> None:
@@ -49,8 +49,8 @@ def _weights(scope: Scope, section: s.Weights) -> None:
         old = first.setdefault(rule.theirs.value, rule.theirs)
         with scope.recover():
             if old is not rule.theirs:
-                also = [Label(old.span, "the first is here, and the first that matches holds")]
-                message = f'"{rule.theirs.value}" is renamed twice'
+                also = [Label(old.span, "the first is here, and the first that matches applies")]
+                message = f'"{rule.theirs.value}" is mapped twice'
                 scope.fail("E0502", message, rule.theirs.span, also=also, help="keep one of them")
         for modifier in rule.modifiers:
             _modifier(scope, modifier)

@@ -108,13 +108,13 @@ def test_counts_are_not_averaged() -> None:
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_decay_out_of_range(decay: float) -> None:
-    with pytest.raises(RecipeError, match=r"ema is .*, and must be in \[0, 1\)") as caught:
+    with pytest.raises(RecipeError, match=r"ema is .*, but must be in \[0, 1\)") as caught:
         WeightAverage(np, {}, decay)
     assert caught.value.code == "E1080"
 
 
 def test_an_unknown_start() -> None:
-    with pytest.raises(RecipeError, match='start is "never", and must be one of corrected, warmup, first'):
+    with pytest.raises(RecipeError, match='start is "never", but must be one of corrected, warmup, first'):
         WeightAverage(np, {}, 0.9, "never")  # type: ignore[arg-type]
 
 

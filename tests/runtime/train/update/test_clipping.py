@@ -115,7 +115,7 @@ def test_nothing_to_clip() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "code", "message"),
     [
-        ("norm", {"limit": 0.0}, "E1080", "`norm`: limit is 0, and must be above 0"),
+        ("norm", {"limit": 0.0}, "E1080", "`norm`: limit is 0, but must be above 0"),
         ("norm", {"labels": 1.0}, "E1081", "`norm` has no argument `labels`"),
         ("nrom", {}, "E1081", "`nrom` is not a clip"),
     ],
