@@ -1,4 +1,4 @@
-"""Writes docs/operators.md from the operators' own docstrings: `python docs/make_operators.py`."""
+"""Writes docs/operators.md from the docstrings of the operators: `python docs/make_operators.py`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from netdsl.types import DType
 
 HEAD = """# The operators
 
-Called by name in a `.net` file: tensors first, then static arguments, `softmax(x, over=-1)` or
-`x -> softmax(over=-1)`. `x?` may be left out; `*xs` takes any number. Written by
-`docs/make_operators.py` from the operators' own documentation.
+In a `.net` file an operator is called by its name, tensors first, then static arguments:
+`softmax(x, over=-1)` or `x -> softmax(over=-1)`. `x?` is optional; `*xs` takes any number of
+tensors. This page is generated from the docstrings of the operators by `docs/make_operators.py`.
 
 ## Gradients
 
-Training differentiates through every operator that is marked "Gradient: yes". Nothing flows back into
-integers and truth values. The operators below have no gradient. A gradient that reaches a step function is an
-error; through truth values and positions nothing flows back.
+Training differentiates through every operator marked "Gradient: yes". Integers and booleans have no gradient.
+Neither have the operators below: a gradient that reaches a step function is an error, and none flows
+through booleans and positions.
 
 """
 
@@ -57,7 +57,7 @@ def page() -> str:
     for name, op in sorted(REGISTRY.items()):
         if op.no_gradient:
             text.append(f"- `{name}` {op.no_gradient}\n")
-    text.append("\nTo train around a step function, put it in `stop_gradient(..)`.\n\n")
+    text.append("\nTo pass gradients around a step function, put it in `stop_gradient(..)`.\n\n")
     for name, op in sorted(REGISTRY.items()):
         about = f"```\n{signature(op)}\n```\n\n{inspect.getdoc(op)}"
         text.append(f"## `{name}`\n\n{about}\n\n{gradient(op)}")

@@ -86,7 +86,7 @@ def test_an_empty_axis_is_refused_when_known_and_at_run_time(op: Op, xp: Any) ->
 
 
 def test_a_sample_too_small_for_its_correction(xp: Any) -> None:
-    with pytest.raises(DataError, match="at least 2 elements, and gets 1"):
+    with pytest.raises(DataError, match="at least 2 elements, but got 1"):
         Variance((1,), correction=1).forward(xp, xp.zeros((3, 1)))
 
 

@@ -1,6 +1,6 @@
-"""The operators of the language, in families; see `contract.base` for what an operator is.
+"""The operators of the language, in families; see `contract.base` for the definition of an operator.
 
-Every module below this package is imported here, so a new operator is a new file and nothing else.
+Every module below this package is imported here, so that a new operator needs only a new file.
 """
 
 from importlib import import_module

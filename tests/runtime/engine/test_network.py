@@ -269,7 +269,7 @@ def test_values_an_operator_cannot_take_name_the_line() -> None:
 
 
 def test_an_operator_is_named_once() -> None:
-    with pytest.raises(nr.DataInputError, match="E0820]: `mean` needs at least 1 elements, and gets 0"):
+    with pytest.raises(nr.DataInputError, match="E0820]: `mean` needs at least 1 elements, but got 0"):
         nr.load("net 1.0\nmodel M(x: f32[B]) { return mean(x) }")(x=[])
 
 

@@ -34,15 +34,15 @@ class Attention(Op):
     """`softmax(scale * q @ k^T + bias) @ v` for every head: scaled dot-product attention.
 
     With fewer key heads than query heads, each serves a group of neighbouring query heads. The
-    weights are taken in f32 at least. A query that may attend to nothing gives 0, never NaN.
+    weights are computed in f32 at least. The output of a query that may attend to nothing is 0, never NaN.
 
     Args:
-        scale: The factor on the scores; `1 / sqrt(D)` by default.
-        causal: Query `t` stands at position `t + S - T` and attends only to positions up to that,
-            so that the last query always sees all keys, also those of a cached prefix.
+        scale: The factor on the scores; default: `1 / sqrt(D)`.
+        causal: Whether query `t`, at position `t + S - T`, attends only to positions up to its own.
+            The last query sees all keys, including those of a cached prefix.
 
     Inputs: `q` `[B, heads, T, D]`; `k` `[B, kv_heads, S, D]`; `v` `[B, kv_heads, S, E]`, where
-    `kv_heads` divides `heads`; `keep`, truth values that broadcast to `[B, heads, T, S]`, true
+    `kv_heads` divides `heads`; `keep`, booleans that broadcast to `[B, heads, T, S]`, true
     where a query may attend; `bias`, added to the scores, of the same shape and the type of `q`.
     The result is `[B, heads, T, E]`.
 
@@ -131,11 +131,11 @@ class Attention(Op):
         yield bad("values [B, kv_heads, S, E]", cls(), q, k, tensor("f32", 2, 5, 8))
         yield bad("2 in `q`", cls(), q, tensor("f32", 3, 2, 5, 8), v)
         yield bad("9 in `k`", cls(), q, tensor("f32", 2, 2, 5, 9), v)
-        yield bad("one batch size, and gets 2 in `k`", cls(), q, k, tensor("f32", 1, 2, 5, 6))
-        yield bad("key and value heads, and gets 2 in `k`", cls(), q, k, tensor("f32", 2, 1, 5, 6))
-        yield bad("keys and values, and gets 5 in `k`", cls(), q, k, tensor("f32", 2, 2, 4, 6))
-        yield bad("3 key heads among 4 query heads", cls(), q, *[tensor("f32", 2, 3, 5, 8)] * 2)
-        yield bad("0 key heads among 4 query heads", cls(), q, *[tensor("f32", 2, 0, 5, 8)] * 2)
+        yield bad("one batch size, but got 2 in `k`", cls(), q, k, tensor("f32", 1, 2, 5, 6))
+        yield bad("key and value heads, but got 2 in `k`", cls(), q, k, tensor("f32", 2, 1, 5, 6))
+        yield bad("keys and values, but got 5 in `k`", cls(), q, k, tensor("f32", 2, 2, 4, 6))
+        yield bad("4 query heads evenly among 3 key heads", cls(), q, *[tensor("f32", 2, 3, 5, 8)] * 2)
+        yield bad("4 query heads evenly among 0 key heads", cls(), q, *[tensor("f32", 2, 0, 5, 8)] * 2)
         yield bad("true or false", cls(), q, k, v, tensor("f32", 3, 5))
         yield bad("`keep` is bool[1, 2, 4, 3, 5]", cls(), q, k, v, tensor("bool", 1, 2, 4, 3, 5))
         yield bad("4 on the left and 5 on the right", cls(), q, k, v, tensor("bool", 3, 4))

@@ -1,4 +1,4 @@
-"""What the gradient of attention runs: the weights made again, block by block, and the way back."""
+"""The gradient of attention, which recomputes the weights block by block."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from netdsl.types import DType, TensorType, tensor
 class AttentionGradient(Op):
     """The gradients of `attention` with respect to `q`, `k` and `v`, and `bias` if there is one.
 
-    The weights are not kept from the forward pass but made again in blocks, so that memory does not grow
-    with the product of queries and keys.
+    The weights are not kept from the forward pass but recomputed in blocks, so that memory does not grow
+    with the product of the numbers of queries and keys.
 
     Args:
         scale, causal: As in `attention`.
 
-    Inputs: `dy`, shaped as the result of `attention`; the others as it takes them.
+    Inputs: `dy`, shaped as the result of `attention`; the others as in `attention`.
 
     Source: Dao et al., "FlashAttention", NeurIPS 2022, section 3.1 and appendix B.2.
     """
@@ -63,7 +63,7 @@ class AttentionGradient(Op):
     ) -> tuple[TensorType, ...]:
         result = attention_shape(q, k, v, keep, bias)
         if result != dy:
-            raise OpError(f"needs `dy` {result}, and gets {dy}", at=["dy"])
+            raise OpError(f"needs `dy` {result}, but got {dy}", at=["dy"])
         return (q, k, v) if bias is None else (q, k, v, bias)
 
     def forward(
@@ -85,7 +85,7 @@ class AttentionGradient(Op):
     def _back(
         self, xp: Module, scores: Scores, block: ScoreBlock, arrays: Sequence[Array], sums: Sequence[Array]
     ) -> Array:
-        """Add what flows back through a block of scores; the gradient with respect to the scores."""
+        """Add the gradients through a block of scores; return the gradient with respect to the scores."""
         dy, q, k, v = arrays
         dq, dk, dv = sums
         rows_q = scores.scaled(q, block)
@@ -155,11 +155,11 @@ class AttentionGradient(Op):
         yield bad("needs `dy` f32[2, 4, 3, 8]", cls(1.0), tensor("f64", 2, 4, 3, 8), q, v, v)
         yield bad("needs `dy` f32[2, 4, 3, 8]", cls(1.0), v, q, v, v)
         few = tensor("f32", 2, 3, 5, 8)
-        yield bad("3 key heads among 4 query heads", cls(1.0), q, q, few, few)
+        yield bad("4 query heads evenly among 3 key heads", cls(1.0), q, q, few, few)
 
 
 def _add_bias(xp: Module, total: Array, flow: Array, block: ScoreBlock) -> None:
-    """Add the gradient of a block of scores to that of a bias, which may be 1 along any axis."""
+    """Add the gradient of a block of scores to that of a bias, which may have size 1 on any axis."""
     once = [size == 1 for size in total.shape]
     place = tuple(slice(None) if one else part for one, part in zip(once, block.of_scores, strict=True))
     axes = tuple(axis for axis, one in enumerate(once) if one)

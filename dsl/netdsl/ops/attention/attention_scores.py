@@ -1,4 +1,4 @@
-"""The weights of attention, made in blocks that stay in the cache of a CPU, forwards and backwards."""
+"""The weights of attention, in blocks that fit the cache of a CPU, for the forward and backward passes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score_factor(scale: float | None, size: int) -> float:
 class ScoreBlock:
     """A block of `[B, heads, T, S]`: some batches, key heads with their queries' heads, and queries.
 
-    `keys` are those that any of its queries may see.
+    `keys` are those that at least one of its queries may attend to.
     """
 
     batch: slice
@@ -45,7 +45,7 @@ class ScoreBlock:
 
 
 def score_blocks(xp: Module, q: Array, k: Array, causal: bool) -> Iterator[ScoreBlock]:
-    """Blocks that make up all scores of queries `[B, heads, T, D]` and keys `[B, kv_heads, S, D]`."""
+    """Blocks that cover all scores of queries `[B, heads, T, D]` and keys `[B, kv_heads, S, D]`."""
     batch, heads, queries = q.shape[:3]
     groups, keys = k.shape[1:3]
     limit = block_sizes(xp).scores
@@ -64,7 +64,7 @@ def score_blocks(xp: Module, q: Array, k: Array, causal: bool) -> Iterator[Score
 
 @dataclass(frozen=True)
 class Scores:
-    """How scores become weights: the factor on them, whether they are causal, what is kept and added.
+    """How scores become weights: their scale, the causal mask, the keep-mask and the bias.
 
     `keep` and `bias` broadcast to `[B, heads, T, S]`, the shape `sizes`.
     """

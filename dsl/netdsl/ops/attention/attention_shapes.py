@@ -1,4 +1,4 @@
-"""The shape rule of attention, which its gradient checks too."""
+"""The shape rule of attention, shared with its gradient."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def attention_shape(
 def _same_size(left: TensorType, right: TensorType, names: tuple[str, str], axis: int, what: str) -> None:
     if left.shape[axis] != right.shape[axis]:
         raise OpError(
-            f"needs one {what}, and gets {left.shape[axis]} in `{names[0]}`, which is {left}, "
+            f"needs one {what}, but got {left.shape[axis]} in `{names[0]}`, which is {left}, "
             f"and {right.shape[axis]} in `{names[1]}`, which is {right}",
             at=[(names[0], axis), (names[1], axis)],
         )
@@ -52,7 +52,7 @@ def _same_size(left: TensorType, right: TensorType, names: tuple[str, str], axis
 def _check_groups(q: TensorType, k: TensorType) -> None:
     if k.shape[1] == 0 or q.shape[1].exact_divide(k.shape[1]) is None:
         raise OpError(
-            f"cannot share {k.shape[1]} key heads among {q.shape[1]} query heads evenly",
+            f"cannot divide {q.shape[1]} query heads evenly among {k.shape[1]} key heads",
             at=[("q", 1), ("k", 1)],
             help="the number of query heads must be a multiple of the number of key heads",
         )
@@ -66,7 +66,7 @@ def _check_spread(x: TensorType, name: str, scores: TensorType) -> None:
     if not spread:
         layout = f"the scores [B, heads, T, S], which are {scores}"
         raise OpError(
-            f"needs `{name}` to broadcast to {layout}, and `{name}` is {x}{clash}",
+            f"needs `{name}` to broadcast to {layout}, but `{name}` is {x}{clash}",
             at=[name],
-            help="every axis of it has size 1, or the size there",
+            help=f"each axis of `{name}` must have size 1 or the size of that axis of the scores",
         )

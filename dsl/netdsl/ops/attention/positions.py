@@ -1,4 +1,4 @@
-"""Ways to tell attention about positions: rotary embedding of features, and ALiBi on the scores."""
+"""Position encodings for attention: rotary embedding of features, and ALiBi on the scores."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from netdsl.types import TensorType, tensor
 
 
 def need_four_axes(x: TensorType, name: str, layout: str) -> None:
-    """Raise `OpError` where `x` does not have the four axes that `layout` names."""
+    """Raise `OpError` if `x` does not have the four axes that `layout` names."""
     if x.rank != 4:
-        raise OpError(f"needs {layout}, and `{name}` is {x}", at=[name])
+        raise OpError(f"needs {layout}, but `{name}` is {x}", at=[name])
 
 
 @operator("rotary", "x", "positions?")
 @dataclass(frozen=True)
 class Rotary(Op):
-    """Turns pairs of features by an angle that grows with the position.
+    """Rotates pairs of features by an angle that grows with the position.
 
-    Pair `i` of `R` rotated features turns by `position * base ^ (-2 i / R)` radians:
-    `(a, b)` becomes `(a cos - b sin, a sin + b cos)`. Angles are taken in f64.
+    Pair `i` of `R` rotated features is rotated by `position * base ^ (-2 i / R)` radians:
+    `(a, b)` becomes `(a cos - b sin, a sin + b cos)`. Angles are computed in f64.
 
     Args:
         base: The base of the wavelengths; larger ones suit longer sequences.
-        interleaved: Whether pairs are neighbours, `(0, 1), (2, 3), ...`, or taken from the two
-            halves, `(0, R / 2), (1, R / 2 + 1), ...`.
-        rotated: `R`, how many of the first features turn, an even number; all by default.
+        interleaved: Whether pairs are neighbours, `(0, 1), (2, 3), ...`; otherwise they come from
+            the two halves, `(0, R / 2), (1, R / 2 + 1), ...`.
+        rotated: `R`, how many of the first features are rotated, an even number; all by default.
 
     Inputs: `x` `[B, heads, T, D]`, queries or keys; `positions`, integers `[T]` or `[B, T]`,
     0 to `T - 1` by default.
@@ -61,14 +61,14 @@ class Rotary(Op):
         need_float(x)
         need_four_axes(x, "x", "[B, heads, T, D]")
         if not self.base > 0:
-            raise OpError(f"needs `base` above 0, and gets {self.base}", attribute="base")
+            raise OpError(f"needs `base` above 0, but got {self.base}", attribute="base")
         self._check_rotated(x)
         if positions is not None:
             need_int(positions, "positions")
             if positions.shape not in ((x.shape[2],), (x.shape[0], x.shape[2])):
                 raise OpError(
                     f"needs a position [T] or [B, T] per step of `x`, which is {x}, "
-                    f"and `positions` is {positions}",
+                    f"but `positions` is {positions}",
                     at=[("x", 2), "positions"],
                 )
         return x
@@ -78,13 +78,13 @@ class Rotary(Op):
         if self.rotated is None:
             if size.exact_divide(2) is None:
                 raise OpError(
-                    f"turns pairs of features, and `x` has {size}",
+                    f"rotates pairs of features, but `x` has {size}",
                     at=[("x", 3)],
                     help="set `rotated` to an even number",
                 )
         elif self.rotated < 2 or self.rotated % 2 or size.compare(self.rotated) == -1:
             raise OpError(
-                f"needs `rotated` to be even, from 2 to the {size} features of `x`, and gets {self.rotated}",
+                f"needs `rotated` to be even, from 2 to the {size} features of `x`, but got {self.rotated}",
                 at=[("x", 3)],
                 attribute="rotated",
             )
@@ -141,10 +141,10 @@ class Rotary(Op):
         yield bad("floating-point", cls(), tensor("i32", 2, 3, 5, 8))
         yield bad("[B, heads, T, D]", cls(), tensor("f32", 3, 5, 8))
         yield bad("`base` above 0", cls(base=0.0), x)
-        yield bad("pairs of features, and `x` has 7", cls(), tensor("f32", 2, 3, 5, 7))
-        yield bad("gets 3", cls(rotated=3), x)
-        yield bad("gets 0", cls(rotated=0), x)
-        yield bad("from 2 to the 8 features of `x`, and gets 10", cls(rotated=10), x)
+        yield bad("pairs of features, but `x` has 7", cls(), tensor("f32", 2, 3, 5, 7))
+        yield bad("got 3", cls(rotated=3), x)
+        yield bad("got 0", cls(rotated=0), x)
+        yield bad("from 2 to the 8 features of `x`, but got 10", cls(rotated=10), x)
         yield bad("needs integers", cls(), x, tensor("f32", 5))
         yield bad("`positions` is i64[3, 5]", cls(), x, tensor("i64", 3, 5))
         yield bad("`positions` is i64[2, 4]", cls(), x, tensor("i64", 2, 4))
@@ -153,7 +153,7 @@ class Rotary(Op):
 @operator("rotary_gradient", "dy", "positions?", internal=True)
 @dataclass(frozen=True)
 class RotaryGradient(Rotary):
-    """Turns pairs of features back by the angles that `rotary` turns them by.
+    """Rotates pairs of features back by the angles of `rotary`.
 
     Args:
         base, interleaved, rotated: As in `rotary`.
@@ -175,8 +175,8 @@ class Alibi(Op):
     """Lowers attention scores linearly with the distance between query and key.
 
     Adds `slope * (s - (t + S - T))` to the score of query `t` for key `s`, where the last query
-    stands at the last key. Head `h` of `2 ^ n` has the slope `2 ^ (-8 (h + 1) / 2 ^ n)`; for another
-    number of heads, those of the next lower power of two are followed by every second slope of the
+    is at the position of the last key. Head `h` of `2 ^ n` has the slope `2 ^ (-8 (h + 1) / 2 ^ n)`; for a
+    different number of heads, those of the next lower power of two are followed by every second slope of the
     next higher one.
 
     Inputs: `scores` `[B, heads, T, S]`, floats, before the softmax and a causal mask.

@@ -27,7 +27,7 @@ from netdsl.types import TensorType, tensor
 
 
 def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:
-    """`exp(x) / sum(exp(x))` over `axes`, in f32 at least; 0 throughout where all of `x` is `-inf`."""
+    """`exp(x) / sum(exp(x))` over `axes`, in f32 at least; all 0 if all of `x` is `-inf`."""
     weights = xp.asarray(xp.exp(_shifted(xp, x, axes)))
     total = xp.sum(weights, axis=tuple(axes), keepdims=True)
     weights /= xp.where(total == 0, total.dtype.type(1), total)
@@ -35,7 +35,7 @@ def normalised_weights(xp: Module, x: Array, axes: Sequence[int]) -> Array:
 
 
 def _shifted(xp: Module, x: Array, axes: Sequence[int]) -> Array:
-    """`x` less its maximum over `axes`, so that `exp` cannot overflow."""
+    """`x` minus its maximum over `axes`, so that `exp` cannot overflow."""
     x = widen(xp, x)
     if x.size == 0:
         return x
@@ -49,7 +49,7 @@ def _masked(xp: Module, x: Array, where: Array | None) -> Array:
 
 @dataclass(frozen=True)
 class _Normalisation(Op):
-    """What softmax and its logarithm share: the axes, the keep-mask and their checks."""
+    """Base of softmax and its logarithm: the axes, the keep-mask and their checks."""
 
     over: Axes = (-1,)
 
@@ -86,7 +86,7 @@ class Softmax(_Normalisation):
         over: The axes to normalise together; the last one by default.
 
     Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
-    false get weight 0, and a row without any kept position is 0 throughout (never NaN).
+    false have weight 0, and a row without any kept position is all 0 (never NaN).
 
     Source: Bridle 1990; masking as in Vaswani et al. 2017, section 3.2.3.
     """
@@ -113,7 +113,7 @@ class LogSoftmax(_Normalisation):
         over: The axes to normalise together; the last one by default.
 
     Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
-    false are `-inf`, and so is all of a row without any kept position (never NaN).
+    false are `-inf`, and a row without any kept position is all `-inf` (never NaN).
 
     Source: Bridle 1990; ONNX `LogSoftmax`.
     """
@@ -135,5 +135,5 @@ class LogSoftmax(_Normalisation):
 
 
 def _kept(dy: Value, where: Value | None) -> Value:
-    """`dy` where positions are kept: the others are constants, whatever flows into them."""
+    """`dy` where positions are kept; the others are constants."""
     return dy if where is None else where.select(dy, 0)

@@ -1,4 +1,4 @@
-"""What gradients of softmax and its logarithm run, from their results."""
+"""The gradients of softmax and its logarithm, computed from their results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _OfResult(Op):
         same_dtype(dy, y, ("dy", "y"))
         normal_axes(self.over, y.rank)
         if dy.shape != y.shape:
-            raise OpError(f"needs `dy` shaped as `y`, and gets {dy} and {y}", at=["dy", "y"])
+            raise OpError(f"needs `dy` shaped as `y`, but got {dy} and {y}", at=["dy", "y"])
         return y
 
     def forward(self, xp: Module, dy: Array, y: Array) -> Array:
@@ -59,7 +59,7 @@ class _OfResult(Op):
 
     @classmethod
     def _range(cls) -> tuple[float, float]:
-        """Where results of the operator lie."""
+        """The range of the operator's results."""
         return 0, 1
 
     @classmethod

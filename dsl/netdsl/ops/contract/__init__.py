@@ -1,1 +1,1 @@
-"""What every operator is: the base class and its registry, symbolic values, shared shape rules."""
+"""The definition of operators: the base class and its registry, symbolic values, shared shape rules."""

@@ -1,4 +1,4 @@
-"""What every operator is: one frozen class that holds all its facets.
+"""The definition of an operator: one frozen class that holds all its facets.
 
 An operator is a frozen dataclass. Its fields are its static attributes, so that operators are
 hashable and can key plans. Its class variable `inputs` names its tensor inputs in order: `"x"` is
@@ -7,14 +7,14 @@ required, `"bias?"` may be left out (the methods then get `None`), `"*xs"` takes
 The facets, all in the one class:
 
 - `shape(*types)` gives the output types, on symbolic sizes, and raises `OpError` for bad input;
-- `forward(xp, *arrays)` is the reference meaning, on any array module `xp` (NumPy or CuPy);
+- `forward(xp, *arrays)` is the reference implementation, on any array module `xp` (NumPy or CuPy);
 - `gradient(dy, y, *inputs)` is its derivative as a formula in other operators (see `value`), or
   `no_gradient` says why it has none;
-- `axis_map(types, y)` says along which axes it treats each position by itself, so that a model can run on
-  new positions with caches of past ones (see `time`), or `no_stepping` says why it cannot;
-- `category` is the kind of layer it belongs to in drawings;
+- `axis_map(types, y)` says along which axes it treats each position independently, so that a model can
+  run on new positions with caches of past ones (see `time`), or `no_stepping` says why it cannot;
+- `category` is its kind of layer in drawings;
 - `cost(*types)` counts multiply-adds;
-- `examples()` are samples that drive the conformance tests, `bad_examples()` those that must fail.
+- `examples()` are samples that drive the conformance tests, `bad_examples()` those that must be rejected.
 
 In a `.net` file an operator is called by its lower-case name: `max_pool(x, 3, stride=2)`.
 """
@@ -50,13 +50,13 @@ Category = Literal["product", "attention", "norm", "activation", "pool", "group"
 class OpError(Exception):
     """An operator cannot take these inputs or attributes.
 
-    Its `code` is E0303 for element types (`TypeMismatch`), E0404 for an attribute that is wrong by
-    itself, and E0302 for everything else.
+    Its `code` is E0303 for element types (`TypeMismatch`), E0404 for an invalid attribute,
+    whatever the inputs, and E0302 for everything else.
 
     Args:
-        message: What is wrong, with both values. The operator's name is put before it.
+        message: What is wrong, with the expected and the actual value. The operator's name precedes it.
         at: The inputs involved, as `"x"` or `("x", axis)`; the message shows where they came from.
-        attribute: The attribute involved, if one is.
+        attribute: The attribute involved, if any.
         help: What the user can do.
     """
 
@@ -87,7 +87,7 @@ class TypeMismatch(OpError):
 
 
 class DataError(ValueError):
-    """The values in an array, or sizes known only at run time, do not fit the operator."""
+    """The values in an array, or sizes known only at run time, are invalid for the operator."""
 
 
 @dataclass(frozen=True)
@@ -119,66 +119,67 @@ class Op:
         raise OpError("has no forward rule")
 
     def gradient(self, dy: Any, y: Any, *inputs: Any) -> Any:
-        """The gradients with respect to the inputs, as values that formulas in operators make.
+        """The gradients with respect to the inputs, as formulas in operators.
 
         Args:
             dy: The gradient with respect to the output; a tuple for several outputs, whose entries are
-                None where nothing is known to flow back.
+                None for those through which no gradient flows.
             y: The output, or the tuple of outputs.
             *inputs: The inputs, None where one is left out.
 
         Returns:
-            One value for each input, of the input's type, or None where nothing flows into it (integers,
-            truth values); without a tuple where there is one input.
+            One value for each input, of the input's type, or None if it has no gradient (integers,
+            booleans); for one input, the value itself.
 
-        At a kink the gradient is one of the slopes beside it, or lies between them.
+        At a kink the gradient is a subgradient: one of the slopes beside it, or a value between them.
         """
         raise NotImplementedError(self.name)
 
     def in_parts(self, *inputs: Any) -> Any:
-        """The outputs from simpler operators, for one that is differentiated in parts; else None.
+        """The outputs composed of simpler operators, for an operator differentiated in parts; else None.
 
-        Where this gives values, differentiation puts them in the operator's place. It is for operators
-        whose gradient needs what only their inside knows, such as which elements dropout kept.
+        Differentiation replaces the operator with these values. It is for operators whose gradient needs an
+        intermediate result, such as the elements that dropout kept.
         """
         return None
 
     # -- along the time axis ------------------------------------------------------------------------
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        """Which axes of the inputs run along which axes of the (first) output, of type `y`.
+        """The axis of the (first) output, of type `y`, that each axis of the inputs corresponds to.
 
-        Raises `UnsupportedError` with `no_stepping` where the operator has no such map.
+        Raises `UnsupportedError` with `no_stepping` if the operator has no such map.
         """
         reason = self.no_stepping or "has no rule along the time axis"
         raise UnsupportedError(f"`{self.name}` {reason}")
 
     def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
-        """The operator that computes its output at `positions`, from inputs at the positions it needs.
+        """The operator that computes the output at `positions`, from inputs at the positions it needs.
 
-        It differs where attributes hold sizes: of those, time axes get the size of the chunk, or of all.
+        It differs from `self` only in attributes that are sizes: a time axis has the size of the chunk, or of
+        all positions.
 
         Args:
             y: The type of the output over the full sequence.
             x: The axis map of the first input.
 
         Raises:
-            UnsupportedError: where the attributes depend on time in a way that has no rule.
+            UnsupportedError: if the attributes depend on time in a way that has no rule.
         """
         if self.depends_on(time.name):
             raise UnsupportedError(f"`{self.name}` depends on the number of positions")
         return self
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
-        """The positions that the operator puts before those of an input along a time axis, if any."""
+        """The positions that the operator inserts before those of an input along a time axis, if any."""
         return None
 
     def slides_along(self, xs: InputTypes, axis: int) -> bool:
-        """Whether a mixed output axis only moves a window over positions, so that a chunk may be cut out."""
+        """Whether a mixed output axis only slides a window, so that a chunk of it can be computed alone."""
         return False
 
     def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
-        """Raise `UnsupportedError` where only some of several axes that must agree are time axes."""
+        """Raise `UnsupportedError` if only some of several axes that must agree are time axes."""
         return
 
     def depends_on(self, name: str) -> bool:
@@ -186,17 +187,17 @@ class Op:
         return any(_depends(getattr(self, field.name), name) for field in fields(self))
 
     def cost(self, *args: Any, **kwargs: Any) -> Dim:
-        """Multiply-adds for the input types; 0 for operators that have no products to sum."""
+        """Multiply-adds for the input types; 0 for operators without sums of products."""
         return dim(0)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:
-        """Samples that must run, and agree with an independent implementation."""
+        """Samples that must run and agree with an independent implementation."""
         return ()
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        """Samples that `shape` must refuse, each with words that its message must hold."""
+        """Samples that `shape` must reject, each with text that its message must contain."""
         return ()
 
     def bind(self, sizes: Mapping[str, int]) -> Op:
@@ -212,10 +213,10 @@ class Op:
 
 @dataclass(frozen=True)
 class LeftContext:
-    """`count` positions that an operator puts before those of its input `slot`, along `axis`.
+    """`count` positions that an operator inserts before those of its input `slot`, along `axis`.
 
-    At the start of a sequence they are the input `start`, or zeros where that is None. `rest` is what the
-    operator does to the longer sequence, if anything.
+    At the start of a sequence they are the input `start`, or zeros if that is None. `rest` is the operator
+    applied to the longer sequence, if any.
     """
 
     axis: int
@@ -285,7 +286,7 @@ def op_named(name: str, *attributes: Any) -> Op:
 
 @dataclass(frozen=True)
 class Draw:
-    """A random tensor for a sample: uniform in `[low, high)`; integers likewise; booleans fair."""
+    """A random tensor for a sample: numbers uniform in `[low, high)`; booleans with equal probability."""
 
     dtype: DType
     shape: tuple[int, ...]
@@ -308,7 +309,7 @@ def draw_bools(*shape: int) -> Draw:
 
 @dataclass(frozen=True)
 class Example:
-    """An operator and the inputs to run it on; `None` leaves an optional input out."""
+    """An operator and the inputs to run it on; `None` omits an optional input."""
 
     op: Op
     inputs: tuple[Draw | None, ...]
@@ -320,7 +321,7 @@ def example(op: Op, *inputs: Draw | None) -> Example:
 
 @dataclass(frozen=True)
 class BadExample:
-    """An operator, input types it must refuse, and words its message must hold."""
+    """An operator, input types it must reject, and text that its message must contain."""
 
     op: Op
     inputs: tuple[TensorType | None, ...]

@@ -20,38 +20,38 @@ LIMITS: dict[DType, tuple[float, float]] = {
     DType.I32: (-(2**31), 2**31 - 1),
     DType.I64: (-(2**63), 2**63 - 1),
 }
-"""The smallest and the largest number of each element type; the finite ones of floats."""
+"""The smallest and the largest number of each element type; for floats, of the finite ones."""
 
 
 def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis") -> int:
-    """`axis` counted from the front. Raises `OpError` where `rank` has no such axis."""
+    """`axis` counted from the front. Raises `OpError` if `rank` has no such axis."""
     if not -rank <= axis < rank:
         has = "no axes" if rank == 0 else f"{rank} axes, so {-rank} to {rank - 1}"
-        raise OpError(f"gets axis {axis}, but `{at}` has {has}", at=[at], attribute=attribute)
+        raise OpError(f"got axis {axis}, but `{at}` has {has}", at=[at], attribute=attribute)
     return axis % rank
 
 
 def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str = "over") -> tuple[int, ...]:
-    """`axes` counted from the front, in order; all of them for an empty list. No axis may come twice."""
+    """`axes` counted from the front, in order; all of them for an empty list. An axis may occur only once."""
     found = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
     if len(set(found)) != len(found):
-        raise OpError(f"gets an axis twice in {list(axes)}", at=[at], attribute=attribute)
+        raise OpError(f"got an axis twice in {list(axes)}", at=[at], attribute=attribute)
     return tuple(found) or tuple(range(rank))
 
 
 def spread(values: Sequence[int], rank: int, attribute: str, *, least: int = 1) -> tuple[int, ...]:
-    """One value per spatial axis from one value for all.
+    """One value per spatial axis, from one value for all or one for each.
 
-    Raises `OpError` for another count, or for a value below `least`.
+    Raises `OpError` for a different count, or for a value below `least`.
     """
     if len(values) not in (1, rank):
         raise OpError(
-            f"gets {len(values)} values for `{attribute}`, but there are {rank} spatial axes",
+            f"got {len(values)} values for `{attribute}`, but there are {rank} spatial axes",
             attribute=attribute,
-            help=f"give one value for all axes, or {rank}",
+            help=f"use one value for all axes, or {rank}",
         )
     if any(value < least for value in values):
-        raise OpError(f"needs `{attribute}` of at least {least}, and gets {min(values)}", attribute=attribute)
+        raise OpError(f"needs `{attribute}` of at least {least}, but got {min(values)}", attribute=attribute)
     return tuple(values) * rank if len(values) == 1 else tuple(values)
 
 
@@ -78,10 +78,10 @@ def broadcast(left: TensorType, right: TensorType, names: tuple[str, str] = ("a"
 
 
 def same_dtype(left: TensorType, right: TensorType, names: tuple[str, str] = ("a", "b")) -> None:
-    """Raise `OpError` where two operands have different element types."""
+    """Raise `OpError` if two operands have different element types."""
     if left.dtype is not right.dtype:
         raise TypeMismatch(
-            f"needs one element type, and gets {left.dtype} and {right.dtype}",
+            f"needs one element type, but got {left.dtype} and {right.dtype}",
             at=list(names),
             help=f"convert one side: `cast({right.dtype})` or `cast({left.dtype})`",
         )
@@ -90,7 +90,7 @@ def same_dtype(left: TensorType, right: TensorType, names: tuple[str, str] = ("a
 def need_float(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_float:
         raise TypeMismatch(
-            f"needs floating-point input, and `{name}` is {x}",
+            f"needs floating-point input, but `{name}` is {x}",
             at=[name],
             help="convert it first: `cast(f32)`",
         )
@@ -99,39 +99,43 @@ def need_float(x: TensorType, name: str = "x") -> None:
 def need_number(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_number:
         raise TypeMismatch(
-            f"needs numbers, and `{name}` is {x}", at=[name], help="convert it first: `cast(f32)`"
+            f"needs numbers, but `{name}` is {x}", at=[name], help="convert it first: `cast(f32)`"
         )
 
 
 def need_int(x: TensorType, name: str = "x") -> None:
     if not x.dtype.is_int:
         raise TypeMismatch(
-            f"needs integers, and `{name}` is {x}", at=[name], help="convert it first: `cast(i64)`"
+            f"needs integers, but `{name}` is {x}", at=[name], help="convert it first: `cast(i64)`"
         )
 
 
 def need_bool(x: TensorType, name: str = "x") -> None:
     if x.dtype.value != "bool":
         raise TypeMismatch(
-            f"needs true or false values, and `{name}` is {x}",
+            f"needs true or false values, but `{name}` is {x}",
             at=[name],
             help="compare first, or `cast(bool)`",
         )
 
 
 def need_mask(x: TensorType, where: TensorType, names: tuple[str, str] = ("x", "where")) -> None:
-    """Raise `OpError` where `where` is not a keep-mask that broadcasts to `x`."""
+    """Raise `OpError` if `where` is not a keep-mask that broadcasts to `x`."""
     need_bool(where, names[1])
     if broadcast(x, where, names) != x.shape:
-        message = f"needs `{names[1]}` to broadcast to `{names[0]}`, which is {x}, and it is {where}"
-        raise OpError(message, at=list(names), help="every axis of a mask has size 1, or the size there")
+        message = f"needs `{names[1]}` to broadcast to `{names[0]}`, which is {x}, but it is {where}"
+        raise OpError(
+            message,
+            at=list(names),
+            help=f"each axis of a mask must have size 1 or the size of that axis of `{names[0]}`",
+        )
 
 
 def need_rank(x: TensorType, least: int, name: str = "x", *, layout: str | None = None) -> None:
-    """Raise `OpError` where `x` has fewer than `least` axes; `layout` says what they would mean."""
+    """Raise `OpError` if `x` has fewer than `least` axes; `layout` says what they would mean."""
     if x.rank < least:
         wanted = f" {layout}" if layout else f" at least {least} axes"
-        raise OpError(f"needs{wanted}, and `{name}` is {x}", at=[name])
+        raise OpError(f"needs{wanted}, but `{name}` is {x}", at=[name])
 
 
 def sizes(*values: DimLike) -> Sizes:
@@ -140,7 +144,7 @@ def sizes(*values: DimLike) -> Sizes:
 
 
 def could_equal(a: DimLike, b: DimLike) -> bool:
-    """Whether two sizes are equal, or only run time can tell, because of a `//`, `min` or `max`.
+    """Whether two sizes are equal, or equality is known only at run time, because of a `//`, `min` or `max`.
 
     Different symbols never count as equal: `[B, C]` and `[C, B]` are different shapes.
     """
@@ -152,15 +156,15 @@ def could_equal(a: DimLike, b: DimLike) -> bool:
 
 
 def share(size: Dim, parts: DimLike) -> Dim | None:
-    """`size // parts`, or None where that is known to leave a rest; `parts` is not 0."""
+    """`size // parts`, or None if that is known to leave a remainder; `parts` is not 0."""
     quotient = size // parts
     return quotient if could_equal(quotient * parts, size) else None
 
 
 def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
-    """Raise `OpError` where `dtype` has no such number, or is not the type of a truth value."""
+    """Raise `OpError` if `dtype` cannot represent `value`, or one is a boolean and the other is not."""
     if isinstance(value, bool) != (dtype is DType.BOOL):
-        raise OpError(f"cannot make {dtype} from {_text(value)}", attribute=attribute)
+        raise OpError(f"cannot convert {_text(value)} to {dtype}", attribute=attribute)
     if isinstance(value, bool) or (isinstance(value, Dim) and not value.is_fixed):
         return
     number = value.value if isinstance(value, Dim) else value
@@ -168,12 +172,14 @@ def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = 
     if dtype.is_float and isinstance(number, float) and not isfinite(number):
         return
     if (dtype.is_int and isinstance(number, float)) or not low <= number <= high:
-        raise OpError(f"cannot hold {number} in {dtype}", attribute=attribute, help="choose another `dtype`")
+        raise OpError(
+            f"cannot represent {number} in {dtype}", attribute=attribute, help="choose another `dtype`"
+        )
 
 
 def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
     if any(size.compare(0) == -1 for size in given):
-        raise OpError(f"needs sizes of at least 0, and gets {shape_text(given)}", attribute=attribute)
+        raise OpError(f"needs sizes of at least 0, but got {shape_text(given)}", attribute=attribute)
 
 
 def _text(value: object) -> str:
@@ -184,7 +190,7 @@ def _text(value: object) -> str:
 
 
 def need_type(x: TensorType | None) -> TensorType:
-    """The type of an input that is never left out."""
+    """The type of a required input."""
     assert x is not None
     return x
 
@@ -209,6 +215,6 @@ def only_left(padded: Mapping[int, tuple[int, int]], x: TensorType, time: TimeAx
 
 
 def need_both_or_neither(time: TimeAxis, queries: Dim, keys: Dim) -> None:
-    """Raise `UnsupportedError` where only the queries, or only the keys, are positions in time."""
+    """Raise `UnsupportedError` if only the queries, or only the keys, are positions in time."""
     if time.is_axis(queries) != time.is_axis(keys):
         raise UnsupportedError("only its queries, or only its keys, are positions in time")

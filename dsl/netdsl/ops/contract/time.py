@@ -1,10 +1,10 @@
-"""What an operator does along the time axis, for models that run on new positions with caches of past ones.
+"""How operators behave along the time axis, for models that run on new positions with caches of past ones.
 
-A model over sequences has axes of size `T`, the number of positions. Run on a chunk, such an axis holds
-either the new positions alone or all positions so far; a `TimeSlice` says which, axis by axis. `T` then is
-the number of new positions, `PAST` the number before them, and `T + PAST` the number of all.
+A model over sequences has axes of size `T`, the number of positions. When it runs on a chunk, such an axis
+holds either the new positions alone or all positions so far; a `TimeSlice` says which, axis by axis. `T` is
+then the number of new positions, `PAST` the number before them, and `T + PAST` their total.
 
-Along most axes an operator treats each position by itself: an `AxisMap` says along which.
+Along most axes an operator treats each position independently: an `AxisMap` says along which.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from netdsl.dims import Dim, product, symbol
 from netdsl.types import TensorType
 
 PAST = "past positions"
-"""The symbol of the number of positions before the chunk; no name in a `.net` file can be this."""
+"""The symbol of the number of positions before the chunk; not a valid name in a `.net` file."""
 
 
 class UnsupportedError(Exception):
@@ -37,22 +37,22 @@ class Positions(Enum):
 
 
 TimeSlice = tuple[Positions | None, ...]
-"""For each axis of a value the positions that it holds; None where it is not a time axis."""
+"""For each axis of a value the positions that it holds; None if it is not a time axis."""
 
 InputMap = tuple[int | None, ...]
-"""For each axis of an input the axis of the output that it runs along, or None where it is reduced.
+"""For each axis of an input, the corresponding axis of the output, or None if it is reduced.
 
 An output element depends, along a mapped axis, only on the same position of the input; along a reduced axis
 it may depend on all positions.
 """
 
 InputTypes = Sequence[TensorType | None]
-"""The types of an operator's inputs, None for one that is left out."""
+"""The types of an operator's inputs, None for an omitted one."""
 
 
 @dataclass(frozen=True)
 class AxisMap:
-    """The map of each input (empty for one that is left out), and the output axes whose positions mix.
+    """The map of each input (empty for an omitted one), and the output axes whose positions mix.
 
     Along a mixed axis, positions depend on one another, as under a softmax.
     """
@@ -87,12 +87,12 @@ class TimeAxis:
         return size == self.new
 
     def is_extended(self, size: Dim) -> bool:
-        """Whether an axis holds the positions, with a fixed number of others before them or none."""
+        """Whether an axis holds the positions, possibly after a fixed number of others."""
         before = size - self.new
         return before.is_fixed and before.value >= 0
 
     def axes(self, type_: TensorType) -> tuple[int, ...]:
-        """The time axes. Raises `UnsupportedError` where time is only a part of an axis."""
+        """The time axes. Raises `UnsupportedError` if time is only a part of an axis."""
         for size in type_.shape:
             if self.name in size.symbols and not self.is_extended(size):
                 raise UnsupportedError(f"time is only a part of an axis of {type_}")
@@ -108,7 +108,7 @@ class TimeAxis:
 
 
 def same_axes(rank: int) -> InputMap:
-    """Each axis of the input runs along the same axis of the output."""
+    """The map of an input whose axes are those of the output."""
     return tuple(range(rank))
 
 
@@ -133,6 +133,6 @@ def mixing_map(xs: InputTypes, y: TensorType, *mixed: int) -> AxisMap:
 
 
 def reshape_axes(before: Sequence[Dim], after: Sequence[Dim]) -> InputMap:
-    """For each axis the one that it is after a reshape: of the same size, with as many elements before it."""
+    """For each axis, its axis after a reshape: of the same size, with as many elements before it."""
     places = {(product(after[:axis]), size): axis for axis, size in enumerate(after)}
     return tuple(places.get((product(before[:axis]), size)) for axis, size in enumerate(before))

@@ -1,13 +1,13 @@
-"""Symbolic values: what the formulas of gradients are written in.
+"""Symbolic values, in which the formulas of gradients are written.
 
-A `Value` is a tensor that a computation under construction will make: it has a type and no array. Arithmetic
+A `Value` is a tensor of a computation under construction: it has a type, but no array. Arithmetic
 on values, and `apply`, add operators to the computation (its `Tape`), so that a gradient is a formula:
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy * (1 - y * y)
 
-A tape may be a graph or the program of a scan's cell; formulas do not know which. Operators are looked up by
-name, since they import this module for their own gradients.
+A tape may be a graph or the program of a scan's cell; formulas are the same for both. Operators are looked
+up by name, since they import this module for their own gradients.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Tape(Protocol):
     """A computation under construction."""
 
     def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Any]:
-        """Add an operator; a reference for each of its outputs."""
+        """Add an operator; return a reference to each of its outputs."""
         ...
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the computation: its type, and what its tape knows it by."""
+    """A tensor of the computation: its type, and its reference on the tape."""
 
     tape: Tape = field(repr=False)
     ref: Any
@@ -69,7 +69,7 @@ class Value:
         return result
 
     def select(self, a: Operand, b: Operand) -> Value:
-        """`a` where these truth values hold, else `b`; at least one of the two is a value."""
+        """`a` where these booleans are true, else `b`; at least one of the two is a value."""
         like = a if isinstance(a, Value) else b
         assert isinstance(like, Value)
         return self.apply(op_named("where"), like.lift(a), like.lift(b))
@@ -106,7 +106,7 @@ class Value:
     def __neg__(self) -> Value:
         return self.apply(op_named("negate"))
 
-    # -- comparisons, which give truth values -----------------------------------------------------
+    # -- comparisons, which return booleans -------------------------------------------------------
 
     def __lt__(self, other: Operand) -> Value:
         return self.apply(op_named("less"), self.lift(other))
@@ -146,15 +146,15 @@ class Value:
         return self if dtype is self.dtype else self.apply(op_named("cast", dtype))
 
     def widened(self) -> Value:
-        """In f32 where the elements are 16-bit floats, which cannot hold large counts."""
+        """This value in f32 if its elements are 16-bit floats, which cannot represent large counts."""
         return self.cast(DType.F32) if self.dtype.itemsize == 2 else self
 
     def unfold(self, axes: Sequence[int], like: Value) -> Value:
-        """Undo a reduction of `like` over `axes` without `keepdims`: the axes come back with size 1."""
+        """Undo a reduction of `like` over `axes` without `keepdims`: the axes return with size 1."""
         return self.reshape([1 if axis in axes else size for axis, size in enumerate(like.shape)])
 
     def sum_to(self, shape: Sequence[Dim]) -> Value:
-        """Undo broadcasting from `shape`: the sum over the axes that it repeated."""
+        """Undo broadcasting from `shape`: the sum over the broadcast axes."""
         extra = self.rank - len(shape)
         repeated = [
             axis
@@ -166,7 +166,7 @@ class Value:
     # -- constants ---------------------------------------------------------------------------------
 
     def lift(self, number: Operand) -> Value:
-        """A number as a scalar of this value's element type; values stay as they are."""
+        """A number as a scalar of this value's element type; a value unchanged."""
         return number if isinstance(number, Value) else self.constant(number)
 
     def constant(

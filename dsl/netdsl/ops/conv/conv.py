@@ -32,7 +32,7 @@ from netdsl.types import TensorType, tensor
 
 
 def check_operands(x: TensorType, weight: TensorType, groups: int) -> None:
-    """Raise `OpError` where the types of `x` and `weight`, or `groups`, cannot be convolved."""
+    """Raise `OpError` if the types of `x` and `weight`, or `groups`, cannot be convolved."""
     need_float(x)
     same_dtype(x, weight, ("x", "weight"))
     need_rank(x, 3, layout=LAYOUT)
@@ -42,23 +42,23 @@ def check_operands(x: TensorType, weight: TensorType, groups: int) -> None:
             at=["x", "weight"],
         )
     if groups < 1:
-        raise OpError(f"needs at least 1 group, and gets {groups}", attribute="groups")
+        raise OpError(f"needs at least 1 group, but got {groups}", attribute="groups")
 
 
 def check_groups(channels: Dim, groups: int, axis: tuple[str, int]) -> None:
     if share(channels, groups) is None:
         raise OpError(
-            f"cannot share {channels} channels among {groups} groups", at=[axis], attribute="groups"
+            f"cannot divide {channels} channels into {groups} equal groups", at=[axis], attribute="groups"
         )
 
 
 def check_bias(bias: TensorType | None, x: TensorType, channels: DimLike, axis: int) -> None:
-    """Raise `OpError` where `bias` is not `[channels]`, which axis `axis` of the weight sets."""
+    """Raise `OpError` if `bias` is not `[channels]`, which axis `axis` of the weight sets."""
     if bias is None:
         return
     same_dtype(x, bias, ("x", "bias"))
     if bias.shape != (channels,):
-        raise OpError(f"gives {channels} channels, and `bias` is {bias}", at=[("weight", axis), "bias"])
+        raise OpError(f"has {channels} output channels, but `bias` is {bias}", at=[("weight", axis), "bias"])
 
 
 def add_bias(y: Array, bias: Array | None) -> Array:
@@ -71,19 +71,19 @@ def add_bias(y: Array, bias: Array | None) -> Array:
 @operator("conv", "x", "weight", "bias?")
 @dataclass(frozen=True)
 class Conv(Op):
-    """Each output is the sum of products of a window of `x` with the weight, plus a bias.
+    """Convolution: each output is the sum of products of a window of `x` with the weight, plus a bias.
 
     `y[b, o, i] = bias[o] + sum over c, k of x[b, c, i * stride + k * dilation - pad] * weight[o, c, k]`,
     where `i` and `k` have one component per spatial axis, and `c` runs over the group of `o`.
 
     Args:
         stride: Elements from one window to the next; one value, or one per spatial axis.
-        pad: Zeros around `x`: one value, one per spatial axis, or all that go in front and then all
-            behind. `"same"` gives `ceil(size / stride)` outputs, with an odd zero behind;
-            `"same_lower"` puts it in front. `"valid"` is 0.
+        pad: Zeros around `x`: one value, one per spatial axis, or all before and then all
+            after `x`. `"same"` makes `ceil(size / stride)` outputs, with an odd zero after `x`;
+            `"same_lower"` puts it before `x`. `"valid"` is 0.
         dilation: Elements from one weight to the next inside a window.
-        groups: Parts into which the channels are split; each has outputs of its own. As many as
-            there are channels makes the convolution depthwise.
+        groups: The number of groups that channels are divided into; each has its own outputs.
+            With as many groups as channels, the convolution is depthwise.
 
     Inputs: `x` `[B, C, *space]`; `weight` `[O, C / groups, *window]`; `bias` `[O]`; floats of one
     element type. The result is `[B, O, *space]`.
@@ -103,7 +103,7 @@ class Conv(Op):
         if x.shape[1] != weight.shape[1] * self.groups:
             among = f" in each of {self.groups} groups" if self.groups > 1 else ""
             raise OpError(
-                f"gets {x.shape[1]} channels, and its weight {weight} takes {weight.shape[1]}{among}",
+                f"got {x.shape[1]} channels, but its weight {weight} takes {weight.shape[1]}{among}",
                 at=[("x", 1), ("weight", 1)],
                 help="the second axis of the weight is the channels of `x` divided by `groups`",
             )
@@ -122,7 +122,7 @@ class Conv(Op):
         return add_bias(self._windowed(xp, x, weight, found), bias)
 
     def _pointwise(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
-        """Windows of one element need no copy: the product is taken with `x` itself."""
+        """The product with `x` itself, since windows of one element need no copy."""
         x = x[(slice(None), slice(None), *(slice(None, None, step) for step in found.stride))]
         batch, channels, *space = x.shape
         columns = x.reshape(batch, self.groups, channels // self.groups, prod(space))
@@ -156,7 +156,7 @@ class Conv(Op):
         return AxisMap(((0, None, *space), *reduced_axes(xs[1:])), frozenset(space))
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
-        """The padding of a causal convolution: the positions that its windows look back at."""
+        """The padding of a causal convolution: the earlier positions that its windows cover."""
         x, found = need_type(xs[0]), self._windows_of(xs)
         if isinstance(found.pad, str):
             return None
@@ -210,29 +210,29 @@ class Conv(Op):
         yield bad("floating-point", cls(), tensor("i32", 2, 4, 7, 7), weight)
         yield bad("f32 and f16", cls(), x, tensor("f16", 6, 4, 3, 3))
         yield bad("f32 and f64", cls(), x, weight, tensor("f64", 6))
-        yield bad("at least 1 spatial axis, and `x` is f32[2, 4]", cls(), tensor("f32", 2, 4), weight)
+        yield bad("at least 1 spatial axis, but `x` is f32[2, 4]", cls(), tensor("f32", 2, 4), weight)
         yield bad("weight of 4 axes for 2 spatial axes", cls(), x, tensor("f32", 6, 4, 3))
         yield bad(
-            "gets 4 channels, and its weight f32[6, 3, 3, 3] takes 3", cls(), x, tensor("f32", 6, 3, 3, 3)
+            "got 4 channels, but its weight f32[6, 3, 3, 3] takes 3", cls(), x, tensor("f32", 6, 3, 3, 3)
         )
         yield bad("takes 4 in each of 2 groups", cls(groups=2), x, weight)
-        yield bad("at least 1 group, and gets 0", cls(groups=0), x, weight)
-        yield bad("5 channels among 2 groups", cls(groups=2), x, tensor("f32", 5, 2, 3, 3))
-        yield bad("gives 6 channels, and `bias` is f32[4]", cls(), x, weight, tensor("f32", 4))
-        yield bad("gives 6 channels, and `bias` is f32[1, 6]", cls(), x, weight, tensor("f32", 1, 6))
-        yield bad("spans 9 elements, and axis 2 of `x` has 7", cls(dilation=(4,)), x, weight)
+        yield bad("at least 1 group, but got 0", cls(groups=0), x, weight)
+        yield bad("5 channels into 2 equal groups", cls(groups=2), x, tensor("f32", 5, 2, 3, 3))
+        yield bad("has 6 output channels, but `bias` is f32[4]", cls(), x, weight, tensor("f32", 4))
+        yield bad("has 6 output channels, but `bias` is f32[1, 6]", cls(), x, weight, tensor("f32", 1, 6))
+        yield bad("spans 9 elements, but axis 2 of `x` has 7", cls(dilation=(4,)), x, weight)
         yield bad(
-            "spans 13 elements, and axis 3 of `x` has 7 (9 with padding)",
+            "spans 13 elements, but axis 3 of `x` has 7 (9 with padding)",
             cls(pad=(1,), dilation=(1, 6)),
             x,
             weight,
         )
         yield bad("at least 1 element", cls(), x, tensor("f32", 6, 4, 0, 3))
-        yield bad("2 for the axes, or 4", cls(pad=(1, 1, 1)), x, weight)
-        yield bad("`pad` of at least 0, and gets -1", cls(pad=(1, -1)), x, weight)
-        yield bad("`pad` of at least 0, and gets -1", cls(pad=(1, 1, 1, -1)), x, weight)
-        yield bad('pad "full"', cls(pad="full"), x, weight)
+        yield bad("use 1 value, 2 (one per axis), or 4", cls(pad=(1, 1, 1)), x, weight)
+        yield bad("`pad` of at least 0, but got -1", cls(pad=(1, -1)), x, weight)
+        yield bad("`pad` of at least 0, but got -1", cls(pad=(1, 1, 1, -1)), x, weight)
+        yield bad('pad mode "full"', cls(pad="full"), x, weight)
         yield bad("3 values for `stride`", cls(stride=(1, 1, 1)), x, weight)
-        yield bad("`stride` of at least 1, and gets 0", cls(stride=(0,)), x, weight)
-        yield bad("`dilation` of at least 1, and gets 0", cls(dilation=(0,)), x, weight)
-        yield bad("gets C channels", cls(), tensor("f32", 2, symbol("C"), 7, 7), weight)
+        yield bad("`stride` of at least 1, but got 0", cls(stride=(0,)), x, weight)
+        yield bad("`dilation` of at least 1, but got 0", cls(dilation=(0,)), x, weight)
+        yield bad("got C channels", cls(), tensor("f32", 2, symbol("C"), 7, 7), weight)

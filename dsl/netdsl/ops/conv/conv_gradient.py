@@ -1,6 +1,7 @@
-"""The two products that the gradient of a convolution takes: with respect to its input and its weight.
+"""The gradients of a convolution with respect to its input and its weight.
 
-A convolution is linear in either operand, so that these two and `conv` itself are each other's gradients.
+A convolution is linear in either operand, so that the gradients of each of these two and of `conv` are the
+other two.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class _ConvGradient(Op):
     groups: int = 1
 
     def _check(self, dy: TensorType, x: TensorType, weight: TensorType) -> None:
-        """Raise `OpError` where the convolution of `x` with `weight` is not shaped as `dy`."""
+        """Raise `OpError` if the convolution of `x` with `weight` is not shaped as `dy`."""
         made = Conv(self.stride, self.pad, self.dilation, self.groups).shape(x, weight)
         if made.rank != dy.rank or not all(map(could_equal, made.shape, dy.shape)):
-            raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, and gets {dy}", at=["dy"])
+            raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, but got {dy}", at=["dy"])
 
     @property
     def _fixed(self) -> tuple[int, ...]:
@@ -73,15 +74,15 @@ def _samples() -> Iterator[tuple[Conv, tuple[int, ...], tuple[int, ...], tuple[i
 @operator("conv_input_gradient", "dy", "weight", internal=True)
 @dataclass(frozen=True)
 class ConvInputGradient(_ConvGradient):
-    """`dx[b, c, i * stride + k * dilation - pad] += dy[b, o, i] * weight[o, c, k]`: the way back of `conv`.
+    """`dx[b, c, i * stride + k * dilation - pad] += dy[b, o, i] * weight[o, c, k]`: the adjoint of `conv`.
 
     Args:
         sizes: The sizes of the convolution's `x`.
         stride, pad, dilation, groups: As in `conv`.
 
     Inputs: `dy` `[B, O, *counts]`; `weight` `[O, C / groups, *window]`; floats of one element type. The
-    result is `[B, C, *space]`. Where windows lie one apart it is a convolution of `dy` with the reversed
-    weight; else the products are added up in place, one position of the window after the other.
+    result is `[B, C, *space]`. With stride 1 it is a convolution of `dy` with the reversed weight;
+    otherwise the products are added in place, one position of the window after another.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic", 2016, chapter 4.
     """
@@ -104,7 +105,7 @@ class ConvInputGradient(_ConvGradient):
             (int(found.reach(axis)) - 1 - begin, int(found.reach(axis)) - 1 - end)
             for axis, (begin, end) in enumerate(padding)
         ]
-        few = weight.shape[0] <= 2 * shape[1]  # of many outputs, windows would be more to copy
+        few = weight.shape[0] <= 2 * shape[1]  # with many output channels, im2col copies more
         if max(found.stride) == 1 and min(map(min, back)) >= 0 and few:
             pad = tuple(pair[side] for side in (0, 1) for pair in back)
             return Conv((1,), pad, self.dilation, self.groups).forward(xp, dy, self._reversed(xp, weight))
@@ -122,12 +123,12 @@ class ConvInputGradient(_ConvGradient):
         return dx
 
     def _reversed(self, xp: Module, weight: Array) -> Array:
-        """The weight with windows reversed and the parts of inputs and outputs exchanged."""
+        """The weight with reversed windows and with its input and output channels exchanged."""
         outputs, inner, *window = weight.shape
         grouped = weight.reshape(self.groups, outputs // self.groups, inner, *window).swapaxes(1, 2)
         flipped = grouped[(..., *[slice(None, None, -1)] * len(window))]
         shape = (self.groups * inner, outputs // self.groups, *window)
-        return xp.ascontiguousarray(flipped.reshape(shape))  # BLAS takes no reversed axes
+        return xp.ascontiguousarray(flipped.reshape(shape))  # BLAS does not take reversed axes
 
     def _added_up(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
         shape, counts = self._fixed, dy.shape[2:]
@@ -175,7 +176,7 @@ class ConvInputGradient(_ConvGradient):
 
 
 _LONG_ROWS = 2048
-"""Sums of so many products are taken faster in the other layout, which pays for turning the weight over."""
+"""From this many products per sum, the other layout is faster, despite the extra transpose of the weight."""
 
 
 @operator("conv_weight_gradient", "dy", "x", internal=True)
@@ -188,7 +189,7 @@ class ConvWeightGradient(_ConvGradient):
         stride, pad, dilation, groups: As in `conv`.
 
     Inputs: `dy` `[B, O, *counts]`; `x` `[B, C, *space]`; floats of one element type. The result is
-    `[O, C / groups, *window]`. Sums of 16-bit floats are taken in f32.
+    `[O, C / groups, *window]`. Sums of 16-bit floats are computed in f32.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic", 2016, chapter 4.
     """

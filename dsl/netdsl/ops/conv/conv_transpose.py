@@ -37,7 +37,7 @@ from netdsl.types import TensorType, tensor
 @operator("conv_transpose", "x", "weight", "bias?")
 @dataclass(frozen=True)
 class ConvTranspose(Op):
-    """Each element of `x` adds its product with the weight to a window of the result.
+    """Transposed convolution: each element of `x` adds its product with the weight to a window of the result.
 
     `y[b, o, i * stride + k * dilation - pad] += x[b, c, i] * weight[c, o, k]`, starting from the
     bias, where `i` and `k` have one component per spatial axis and `c` is in the group of `o`.
@@ -45,12 +45,12 @@ class ConvTranspose(Op):
 
     Args:
         stride: Elements from one window to the next; one value, or one per spatial axis.
-        pad: Elements cut off the result: one value, one per spatial axis, or all at the front and
-            then all behind.
-        output_pad: Elements added behind the result, less than the stride or the dilation; it picks
-            one of the sizes that a convolution with this stride would shrink to that of `x`.
+        pad: Elements removed from the ends of the result: one value, one per spatial axis, or all at
+            the front and then all at the end.
+        output_pad: Elements added at the end of the result, fewer than the stride or the dilation. It
+            selects one of the sizes that a convolution with this stride reduces to that of `x`.
         dilation: Elements from one weight to the next inside a window.
-        groups: Parts into which the channels are split; each has outputs of its own.
+        groups: The number of groups that channels are divided into; each has its own outputs.
 
     Inputs: `x` `[B, C, *space]`; `weight` `[C, O / groups, *window]`; `bias` `[O]`; floats of one
     element type. The result is `[B, O, *space]`.
@@ -70,7 +70,7 @@ class ConvTranspose(Op):
         check_operands(x, weight, self.groups)
         if x.shape[1] != weight.shape[0]:
             raise OpError(
-                f"gets {x.shape[1]} channels, and its weight {weight} takes {weight.shape[0]}",
+                f"got {x.shape[1]} channels, but its weight {weight} takes {weight.shape[0]}",
                 at=[("x", 1), ("weight", 0)],
                 help="the first axis of the weight is the channels of `x`",
             )
@@ -84,7 +84,7 @@ class ConvTranspose(Op):
         return windows(size, self.stride, self.pad, self.dilation)
 
     def _space(self, found: Windows, space: Sequence[DimLike]) -> list[Dim]:
-        """The spatial sizes of the result. Raises `OpError` where nothing is left of one."""
+        """The spatial sizes of the result. Raises `OpError` if nothing is left of an axis."""
         cut = []
         for axis, (length, pair) in enumerate(
             zip(self._reached(found, space), found.padding(()), strict=True)
@@ -111,7 +111,7 @@ class ConvTranspose(Op):
         for extra, step, gap in zip(extras, found.stride, found.dilation, strict=True):
             if extra >= max(step, gap):
                 raise OpError(
-                    f"needs `output_pad` below the stride or the dilation, and gets {extra} with "
+                    f"needs `output_pad` below the stride or the dilation, but got {extra} with "
                     f"stride {step} and dilation {gap}",
                     attribute="output_pad",
                 )
@@ -134,7 +134,7 @@ class ConvTranspose(Op):
         return add_bias(y, bias)
 
     def _scattered(self, xp: Module, x: Array, weight: Array, found: Windows, space: Sequence[int]) -> Array:
-        """Take all products at once, then add them up, one position in the window after the other."""
+        """Compute all products at once, then add them, one position of the window after another."""
         batch, channels, *counts = x.shape
         inner, outer = channels // self.groups, weight.shape[1] * self.groups
         rows = x.reshape(batch, self.groups, inner, prod(counts))
@@ -199,17 +199,17 @@ class ConvTranspose(Op):
         yield bad("at least 1 spatial axis", cls(), tensor("f32", 2, 4), weight)
         yield bad("weight of 4 axes for 2 spatial axes", cls(), x, tensor("f32", 4, 3, 2))
         yield bad(
-            "gets 4 channels, and its weight f32[5, 3, 2, 2] takes 5", cls(), x, tensor("f32", 5, 3, 2, 2)
+            "got 4 channels, but its weight f32[5, 3, 2, 2] takes 5", cls(), x, tensor("f32", 5, 3, 2, 2)
         )
-        yield bad("at least 1 group, and gets 0", cls(groups=0), x, weight)
-        yield bad("4 channels among 3 groups", cls(groups=3), x, weight)
-        yield bad("gives 6 channels, and `bias` is f32[3]", cls(groups=2), x, weight, tensor("f32", 3))
+        yield bad("at least 1 group, but got 0", cls(groups=0), x, weight)
+        yield bad("4 channels into 3 equal groups", cls(groups=3), x, weight)
+        yield bad("has 6 output channels, but `bias` is f32[3]", cls(groups=2), x, weight, tensor("f32", 3))
         yield bad("of 5 elements span 6, and `pad` cuts off 3 and 3", cls(pad=(3,)), x, weight)
         yield bad("of 0 elements span 1, and", cls(pad=(1,)), tensor("f32", 2, 4, 0, 5), weight)
-        yield bad("gets 2 with stride 2 and dilation 1", cls((2,), output_pad=(0, 2)), x, weight)
-        yield bad("`output_pad` of at least 0, and gets -1", cls(output_pad=(-1,)), x, weight)
+        yield bad("got 2 with stride 2 and dilation 1", cls((2,), output_pad=(0, 2)), x, weight)
+        yield bad("`output_pad` of at least 0, but got -1", cls(output_pad=(-1,)), x, weight)
         yield bad("at least 1 element", cls(), x, tensor("f32", 4, 3, 0, 2))
         yield bad("3 values for `stride`", cls(stride=(1, 1, 1)), x, weight)
-        yield bad("2 for the axes, or 4", cls(pad=(1, 1, 1)), x, weight)
-        yield bad("`pad` of at least 0, and gets -1", cls(pad=(-1,)), x, weight)
-        yield bad("`dilation` of at least 1, and gets 0", cls(dilation=(0,)), x, weight)
+        yield bad("use 1 value, 2 (one per axis), or 4", cls(pad=(1, 1, 1)), x, weight)
+        yield bad("`pad` of at least 0, but got -1", cls(pad=(-1,)), x, weight)
+        yield bad("`dilation` of at least 1, but got 0", cls(dilation=(0,)), x, weight)

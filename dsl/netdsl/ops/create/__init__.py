@@ -1,1 +1,1 @@
-"""Operators that make arrays: constants, ranges, masks, random numbers."""
+"""Operators that create arrays: constants, ranges, masks, random numbers."""

@@ -37,12 +37,12 @@ _ZERO = dim(0)
 @operator("constant")
 @dataclass(frozen=True)
 class Constant(Op):
-    """An array that holds one value everywhere.
+    """An array whose elements all have one value.
 
     Args:
-        value: A number, a size, or true or false.
+        value: A number, a size or a boolean.
         sizes: The sizes of the result; a scalar by default.
-        dtype: The element type; it must be able to hold the value.
+        dtype: The element type; it must be able to represent the value.
 
     Source: ONNX ConstantOfShape.
     """
@@ -68,7 +68,7 @@ class Constant(Op):
 
     def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
         if replace(self, sizes=()).depends_on(time.name):
-            raise UnsupportedError("a constant that is the number of positions changes with each new one")
+            raise UnsupportedError("a constant that depends on the number of positions changes at every step")
         return replace(self, sizes=time.sizes(y.shape, positions))
 
     @classmethod
@@ -87,18 +87,18 @@ class Constant(Op):
         yield bad("300 in u8", cls(300, dtype=DType.U8))
         yield bad("70000 in f16", cls(70000, dtype=DType.F16))
         yield bad("inf in i32", cls(float("inf"), dtype=DType.I32))
-        yield bad("f32 from true", cls(True))
-        yield bad("bool from 1", cls(1, dtype=DType.BOOL))
+        yield bad("true to f32", cls(True))
+        yield bad("1 to bool", cls(1, dtype=DType.BOOL))
         yield bad("at least 0", cls(1, sizes(2, -1)))
 
 
 @operator("range")
 @dataclass(frozen=True)
 class Range(Op):
-    """`start, start + step, ...` up to but without `stop`, as one axis.
+    """`start, start + step, ...` up to, but excluding, `stop`, as one axis.
 
     Args:
-        stop: Where to end.
+        stop: The end, which is excluded.
         start: The first number.
         step: The distance between numbers, not 0; negative counts down.
         dtype: The element type of the result, any but `bool`.
@@ -116,7 +116,7 @@ class Range(Op):
 
     def shape(self) -> TensorType:
         if self.step == 0:
-            raise OpError("needs a `step` that is not 0", attribute="step")
+            raise OpError("needs a nonzero `step`", attribute="step")
         if not self.dtype.is_number:
             raise OpError(f"cannot count in {self.dtype}", attribute="dtype")
         length = self._length
@@ -139,9 +139,9 @@ class Range(Op):
         return AxisMap(())
 
     def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
-        """A range over new positions begins where the past ones end."""
+        """A range over new positions starts after the past ones."""
         if time.name in self.start.symbols:
-            raise UnsupportedError("a range that starts at the last position changes with each new one")
+            raise UnsupportedError("a range that starts at the last position changes at every step")
         begin = self.start + time.past * self.step if positions[0] is Positions.NEW else self.start
         end = begin + time.size(positions[0], y.shape[0]) * self.step
         return Range(end, begin, self.step, self.dtype)
@@ -156,7 +156,7 @@ class Range(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("not 0", cls(dim(3), step=0))
+        yield bad("a nonzero `step`", cls(dim(3), step=0))
         yield bad("count in bool", cls(dim(3), dtype=DType.BOOL))
         yield bad("299 in u8", cls(dim(300), dtype=DType.U8))
         yield bad("-1 in u8", cls(symbol("B"), dim(-1), dtype=DType.U8))
@@ -165,10 +165,10 @@ class Range(Op):
 @operator("causal_mask")
 @dataclass(frozen=True)
 class CausalMask(Op):
-    """Which positions each query may look at: true where `column <= row + columns - rows`.
+    """The keys that each query may attend to: true where `column <= row + columns - rows`.
 
-    With as many columns as rows that is the lower triangle. With more columns, the first
-    `columns - rows` of them came earlier, and all rows see them.
+    With as many columns as rows, this is the lower triangle. With more columns, the first
+    `columns - rows` keys precede all queries, which may all attend to them.
 
     Args:
         rows: The number of queries.
@@ -199,7 +199,7 @@ class CausalMask(Op):
         """The rows of the new positions, and the columns of all."""
         over_time = time.is_axis(self.rows) and time.is_axis(self.columns)
         if not over_time or positions[1] is not Positions.ALL:
-            raise UnsupportedError("a causal mask needs the positions as its rows and as its columns")
+            raise UnsupportedError("a causal mask needs the positions as both its rows and its columns")
         return CausalMask(*time.sizes(y.shape, positions))
 
     @classmethod

@@ -14,7 +14,7 @@ from netdsl.types import DType, TensorType
 
 @dataclass(frozen=True)
 class _Filled(Op):
-    """A tensor that holds one number everywhere; `sizes` and `dtype` as in `constant`."""
+    """A tensor whose elements are all one number; `sizes` and `dtype` as in `constant`."""
 
     category = "plain"
     no_gradient = "has no inputs"
@@ -46,7 +46,7 @@ class _Filled(Op):
 @operator("zeros")
 @dataclass(frozen=True)
 class Zeros(_Filled):
-    """Zeros of any sizes: `zeros([B, 10])`, `zeros([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
+    """A tensor of zeros: `zeros([B, 10])`, `zeros([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
 
     def forward(self, xp: Module) -> Array:
         return xp.zeros([int(size) for size in self.sizes], dtype=self.dtype.numpy_name)
@@ -55,7 +55,7 @@ class Zeros(_Filled):
 @operator("ones")
 @dataclass(frozen=True)
 class Ones(_Filled):
-    """Ones of any sizes: `ones([2, 3, 224, 224])`, `ones([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
+    """A tensor of ones: `ones([2, 3, 224, 224])`, `ones([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
 
     def forward(self, xp: Module) -> Array:
         return xp.ones([int(size) for size in self.sizes], dtype=self.dtype.numpy_name)

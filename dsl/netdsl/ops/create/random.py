@@ -1,4 +1,4 @@
-"""Operators that draw random numbers from the generator they are handed."""
+"""Operators that draw random numbers from a generator that the caller passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Generator = Any
 
 @dataclass(frozen=True)
 class _Draws(Op):
-    """Base of the operators that make a new random array of shape `sizes`."""
+    """Base of the operators that draw a random array of shape `sizes`."""
 
     no_gradient = "has no inputs"
 
@@ -41,10 +41,10 @@ class _Draws(Op):
     def _type(self, dtype: DType, **numbers: float) -> TensorType:
         check_sizes(self.sizes)
         if not dtype.is_float:
-            raise OpError(f"draws floating-point numbers, and gets dtype {dtype}", attribute="dtype")
+            raise OpError(f"needs a floating-point `dtype`, but got {dtype}", attribute="dtype")
         for attribute, number in numbers.items():
             if not isfinite(number):
-                raise OpError(f"needs a finite `{attribute}`, and gets {number}", attribute=attribute)
+                raise OpError(f"needs a finite `{attribute}`, but got {number}", attribute=attribute)
             check_value(number, dtype, attribute)
         return TensorType(dtype, self.sizes)
 
@@ -54,9 +54,10 @@ class _Draws(Op):
 
 
 def drawn(xp: Module, draw: Callable[..., Array], shape: tuple[int, ...], dtype: DType = DType.F32) -> Array:
-    """What a generator's `draw` gives, in f32 for 16-bit floats, which generators do not know.
+    """The numbers of a generator's `draw`, in f32 for 16-bit floats, which generators do not support.
 
-    Drawn as one axis: then a scalar is an array too, whatever the generator makes of an empty shape.
+    They are drawn along one axis, so that a scalar is an array too, whatever the generator returns for an
+    empty shape.
     """
     wide = xp.float64 if dtype is DType.F64 else xp.float32
     return draw(prod(shape), dtype=wide).reshape(shape)
@@ -64,13 +65,13 @@ def drawn(xp: Module, draw: Callable[..., Array], shape: tuple[int, ...], dtype:
 
 def check_chance(p: float) -> None:
     if not 0 <= p <= 1:
-        raise OpError(f"needs `p` from 0 to 1, and gets {p}", attribute="p")
+        raise OpError(f"needs `p` from 0 to 1, but got {p}", attribute="p")
 
 
 @operator("normal")
 @dataclass(frozen=True)
 class Normal(_Draws):
-    """Numbers from the normal distribution.
+    """Random numbers from the normal distribution.
 
     Args:
         sizes: The sizes of the result.
@@ -90,7 +91,7 @@ class Normal(_Draws):
     def shape(self) -> TensorType:
         found = self._type(self.dtype, mean=self.mean, std=self.std)
         if self.std < 0:
-            raise OpError(f"needs `std` of at least 0, and gets {self.std}", attribute="std")
+            raise OpError(f"needs `std` of at least 0, but got {self.std}", attribute="std")
         return found
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
@@ -109,14 +110,14 @@ class Normal(_Draws):
         yield bad("`std` of at least 0", cls(sizes(2), 0.0, -1.0))
         yield bad("finite `mean`", cls(sizes(2), float("nan")))
         yield bad("70000.0 in f16", cls(sizes(2), 70000.0, dtype=DType.F16))
-        yield bad("dtype i32", cls(sizes(2), dtype=DType.I32))
+        yield bad("`dtype`, but got i32", cls(sizes(2), dtype=DType.I32))
         yield bad("at least 0", cls(sizes(-2)))
 
 
 @operator("uniform")
 @dataclass(frozen=True)
 class Uniform(_Draws):
-    """Numbers spread evenly over `[low, high)`; rounding to `dtype` can give `high` itself.
+    """Random numbers, uniformly distributed on `[low, high)`; rounding to `dtype` can yield `high` itself.
 
     Args:
         sizes: The sizes of the result.
@@ -137,7 +138,9 @@ class Uniform(_Draws):
         found = self._type(self.dtype, low=self.low, high=self.high)
         check_value(self.high - self.low, self.dtype, "high")
         if self.low > self.high:
-            raise OpError(f"needs `low` up to `high`, and gets {self.low} and {self.high}", attribute="low")
+            raise OpError(
+                f"needs `low` to be at most `high`, but got {self.low} and {self.high}", attribute="low"
+            )
         return found
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
@@ -156,14 +159,14 @@ class Uniform(_Draws):
         yield bad("2.0 and 1.0", cls(sizes(2), 2.0, 1.0))
         yield bad("finite `high`", cls(sizes(2), 0.0, float("inf")))
         yield bad("100000.0 in f16", cls(sizes(2), -50000.0, 50000.0, DType.F16))
-        yield bad("dtype bool", cls(sizes(2), dtype=DType.BOOL))
+        yield bad("`dtype`, but got bool", cls(sizes(2), dtype=DType.BOOL))
         yield bad("at least 0", cls(sizes(-2)))
 
 
 @operator("bernoulli")
 @dataclass(frozen=True)
 class Bernoulli(_Draws):
-    """True with probability `p`, each element by itself.
+    """Random booleans, each true with probability `p`, independently of the others.
 
     Args:
         sizes: The sizes of the result.

@@ -1,4 +1,4 @@
-"""Numbers that are written in a file, as an array."""
+"""Literal numbers of a file, as an array."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Vector(Op):
 
     Args:
         values: The numbers, at least one.
-        dtype: The element type; it must be able to hold them.
+        dtype: The element type; it must be able to represent them.
 
     Source: ONNX Constant.
     """

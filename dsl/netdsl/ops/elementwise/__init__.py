@@ -1,1 +1,1 @@
-"""Operators that treat each element by itself: arithmetic, comparisons, activations."""
+"""Elementwise operators: arithmetic, comparisons, activations."""

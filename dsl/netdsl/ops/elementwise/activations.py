@@ -27,7 +27,7 @@ from netdsl.types import TensorType, tensor
 
 def _need_positive(value: float, attribute: str) -> None:
     if not value > 0:
-        raise OpError(f"needs `{attribute}` above 0, and gets {value}", attribute=attribute)
+        raise OpError(f"needs `{attribute}` above 0, but got {value}", attribute=attribute)
 
 
 def _sloped(xp: Module, x: Array, slope: Array | float) -> Array:
@@ -38,7 +38,7 @@ def _sloped(xp: Module, x: Array, slope: Array | float) -> Array:
 
 def _exponential_unit(xp: Module, x: Array, alpha: float, width: float) -> Array:
     """`x` above 0 and `alpha * (exp(x / width) - 1)` below."""
-    below = xp.clip(x, -100.0 * width, 0.0)  # beyond, it is -alpha, and dividing could overflow
+    below = xp.clip(x, -100.0 * width, 0.0)  # below, it is -alpha, and dividing could overflow
     return xp.maximum(x, x.dtype.type(0)) + xp.expm1(below / width) * alpha
 
 
@@ -113,12 +113,12 @@ class PRelu(Op):
         same_dtype(x, slope, ("x", "slope"))
         need_rank(x, 2, layout="[B, C, ...]")
         if slope.rank != 1:
-            raise OpError(f"needs a slope per channel, `[C]`, and `slope` is {slope}", at=["slope"])
+            raise OpError(f"needs a slope per channel, `[C]`, but `slope` is {slope}", at=["slope"])
         if slope.shape[0] not in (x.shape[1], 1):
             raise OpError(
-                f"gets {slope.shape[0]} slopes for {x.shape[1]} channels",
+                f"got {slope.shape[0]} slopes for {x.shape[1]} channels",
                 at=[("x", 1), ("slope", 0)],
-                help="give one slope per channel, or a single one",
+                help="use one slope per channel, or a single one",
             )
         return x
 
@@ -157,7 +157,7 @@ class Elu(Activation):
     """`x` above 0 and `alpha * (exp(x) - 1)` below, elementwise.
 
     Args:
-        alpha: Minus the value that large negative inputs approach.
+        alpha: The negative of the limit for large negative inputs.
 
     Inputs: `x`, floats of any shape.
 
@@ -211,7 +211,7 @@ class Celu(Activation):
     """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))`, elementwise: `elu` with a smooth slope at 0.
 
     Args:
-        alpha: Minus the value that large negative inputs approach; above 0.
+        alpha: The negative of the limit for large negative inputs; above 0.
 
     Inputs: `x`, floats of any shape.
 
@@ -239,13 +239,13 @@ class Celu(Activation):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("`alpha` above 0, and gets 0.0", cls(0.0), tensor("f32", 3))
+        yield bad("`alpha` above 0, but got 0.0", cls(0.0), tensor("f32", 3))
 
 
 @operator("hard_sigmoid", "x")
 @dataclass(frozen=True)
 class HardSigmoid(Activation):
-    """`alpha * x + beta`, kept between 0 and 1, elementwise.
+    """`alpha * x + beta`, clipped to between 0 and 1, elementwise.
 
     Args:
         alpha: The slope; 1/6 as in MobileNetV3.
@@ -286,7 +286,7 @@ class HardSwish(Gated):
 
     def derivative(self, xp: Module, x: Array) -> Array:
         x = xp.clip(x, -3.0, 3.0)
-        return (xp.abs(x) < 3) * (x / 3 + 0.5) + (x >= 3)  # at the kinks, the slope outside
+        return (xp.abs(x) < 3) * (x / 3 + 0.5) + (x >= 3)  # at the kinks, the outer slope
 
     def second_derivative(self, xp: Module, x: Array) -> Array:
         return (xp.abs(x) < 3) * x.dtype.type(1 / 3)
@@ -303,7 +303,7 @@ class Softsign(Activation):
     """
 
     def apply(self, xp: Module, x: Array) -> Array:
-        x = xp.clip(x, -1e30, 1e30)  # the result is 1 there already, and inf / inf would be NaN
+        x = xp.clip(x, -1e30, 1e30)  # the result is already 1, and inf / inf would be NaN
         return x / (1 + xp.abs(x))
 
     def derivative(self, xp: Module, x: Array) -> Array:

@@ -64,7 +64,7 @@ class Multiply(Binary):
 @operator("divide", "a", "b")
 @dataclass(frozen=True)
 class Divide(Binary):
-    """`a / b`, elementwise, of floats; `floor_divide` is the one for integers.
+    """`a / b`, elementwise, of floats; for integers there is `floor_divide`.
 
     Inputs: `a` and `b`, floats of one element type, broadcast against each other.
 
@@ -96,7 +96,7 @@ class Modulo(Binary):
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         if a.dtype.kind in "iu":
             return super().forward(xp, a, b)
-        rest = xp.fmod(a, b)  # exact, where CuPy's `remainder` rounds
+        rest = xp.fmod(a, b)  # exact, unlike CuPy's `remainder`, which rounds
         return xp.asarray(xp.where(_signs_differ(rest, b), rest + b, rest))
 
     def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
@@ -115,7 +115,7 @@ class FloorDivide(Binary):
     """
 
     function = "floor_divide"
-    no_gradient = "is a step function: its slope is 0 wherever it has one"
+    no_gradient = "is a step function: its slope is 0 wherever it is defined"
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
         if a.dtype.kind in "iu":
@@ -188,7 +188,7 @@ class Maximum(Binary):
 
 
 def _shared(dy: Value, wins: Value, a: Value, b: Value) -> tuple[Value, Value]:
-    """What flows into `a`, where it wins, and into `b`; half to each at a tie."""
+    """The gradients of `a`, where it wins, and of `b`; half to each at a tie."""
     da = dy * (wins.cast(dy.dtype) + 0.5 * a.equals(b).cast(dy.dtype))
     return da.sum_to(a.shape), (dy - da).sum_to(b.shape)
 
@@ -196,7 +196,7 @@ def _shared(dy: Value, wins: Value, a: Value, b: Value) -> tuple[Value, Value]:
 @operator("negate", "x")
 @dataclass(frozen=True)
 class Negate(Unary):
-    """`-x`, elementwise, of numbers that have a sign.
+    """`-x`, elementwise, of signed numbers.
 
     Inputs: `x`, floats or signed integers of any shape.
 
@@ -212,11 +212,11 @@ class Negate(Unary):
     def shape(self, x: TensorType) -> TensorType:
         if x.dtype is DType.U8:
             raise TypeMismatch(
-                f"needs numbers with a sign, and `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
+                f"needs signed numbers, but `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
             )
         return super().shape(x)
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("numbers with a sign", cls(), tensor("u8", 3))
+        yield bad("needs signed numbers", cls(), tensor("u8", 3))

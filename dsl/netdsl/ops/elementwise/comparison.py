@@ -28,10 +28,10 @@ from netdsl.types import DType, TensorType, tensor
 
 @dataclass(frozen=True)
 class _Comparison(Binary):
-    """Two operands of one element type, or of two integer types, give true or false."""
+    """Base of comparisons of operands of one element type, or of two integer types."""
 
     result = DType.BOOL
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
     def _agree(self, a: TensorType, b: TensorType) -> None:
         if not (a.dtype.is_int and b.dtype.is_int):
@@ -46,7 +46,7 @@ class _Comparison(Binary):
 
 @dataclass(frozen=True)
 class _Equality(_Comparison):
-    """A comparison that truth values have too."""
+    """A comparison that booleans support too."""
 
     takes = "any"
 
@@ -92,7 +92,7 @@ class NotEqual(_Equality):
 class Less(_Comparison):
     """True where `a < b`; false where either is NaN.
 
-    Inputs: `a` and `b`, numbers of one element type, broadcast against each other; gives `bool`.
+    Inputs: `a` and `b`, numbers of one element type, broadcast against each other. The result is `bool`.
 
     Source: ONNX `Less`.
     """
@@ -105,7 +105,7 @@ class Less(_Comparison):
 class LessEqual(_Comparison):
     """True where `a <= b`; false where either is NaN.
 
-    Inputs: `a` and `b`, numbers of one element type, broadcast against each other; gives `bool`.
+    Inputs: `a` and `b`, numbers of one element type, broadcast against each other. The result is `bool`.
 
     Source: ONNX `LessOrEqual`.
     """
@@ -118,7 +118,7 @@ class LessEqual(_Comparison):
 class Greater(_Comparison):
     """True where `a > b`; false where either is NaN.
 
-    Inputs: `a` and `b`, numbers of one element type, broadcast against each other; gives `bool`.
+    Inputs: `a` and `b`, numbers of one element type, broadcast against each other. The result is `bool`.
 
     Source: ONNX `Greater`.
     """
@@ -131,7 +131,7 @@ class Greater(_Comparison):
 class GreaterEqual(_Comparison):
     """True where `a >= b`; false where either is NaN.
 
-    Inputs: `a` and `b`, numbers of one element type, broadcast against each other; gives `bool`.
+    Inputs: `a` and `b`, numbers of one element type, broadcast against each other. The result is `bool`.
 
     Source: ONNX `GreaterOrEqual`.
     """
@@ -141,9 +141,9 @@ class GreaterEqual(_Comparison):
 
 @dataclass(frozen=True)
 class _Logic(Binary):
-    """Two truth values give one."""
+    """Base of logical functions of two booleans."""
 
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
     takes = "bool"
 
@@ -165,7 +165,7 @@ class _Logic(Binary):
 class LogicalAnd(_Logic):
     """True where both `a` and `b` are true.
 
-    Inputs: `a` and `b`, truth values, broadcast against each other.
+    Inputs: `a` and `b`, booleans, broadcast against each other.
 
     Source: ONNX `And`.
     """
@@ -176,9 +176,9 @@ class LogicalAnd(_Logic):
 @operator("logical_or", "a", "b")
 @dataclass(frozen=True)
 class LogicalOr(_Logic):
-    """True where `a` or `b` or both are true.
+    """True where at least one of `a` and `b` is true.
 
-    Inputs: `a` and `b`, truth values, broadcast against each other.
+    Inputs: `a` and `b`, booleans, broadcast against each other.
 
     Source: ONNX `Or`.
     """
@@ -191,7 +191,7 @@ class LogicalOr(_Logic):
 class LogicalXor(_Logic):
     """True where exactly one of `a` and `b` is true.
 
-    Inputs: `a` and `b`, truth values, broadcast against each other.
+    Inputs: `a` and `b`, booleans, broadcast against each other.
 
     Source: ONNX `Xor`.
     """
@@ -204,12 +204,12 @@ class LogicalXor(_Logic):
 class LogicalNot(Unary):
     """True where `x` is false.
 
-    Inputs: `x`, truth values of any shape.
+    Inputs: `x`, booleans of any shape.
 
     Source: ONNX `Not`.
     """
 
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
     function = "logical_not"
     takes = "bool"
@@ -227,9 +227,9 @@ class LogicalNot(Unary):
 @operator("where", "condition", "a", "b")
 @dataclass(frozen=True)
 class Where(Op):
-    """`a` where the condition is true, else `b`. The value that is not chosen has no influence.
+    """`a` where the condition is true, else `b`. The value that is not selected has no influence.
 
-    Inputs: `condition`, truth values; `a` and `b`, of one element type; all broadcast together.
+    Inputs: `condition`, booleans; `a` and `b`, of one element type; all broadcast together.
 
     Source: ONNX `Where`.
     """

@@ -26,10 +26,10 @@ from netdsl.types import TensorType, tensor
 @operator("dropout", "x")
 @dataclass(frozen=True)
 class Dropout(Op):
-    """Each element set to 0 with probability `p`; the others divided by `1 - p`, which keeps the mean.
+    """`x` with each element set to 0 with probability `p`, and the others divided by `1 - p`.
 
     Args:
-        p: The probability of dropping an element, from 0 to 1. At 0 the result is `x`, at 1 it is 0.
+        p: The probability of dropping an element, from 0 to 1. With 0 the result is `x`, with 1 it is 0.
 
     Inputs: `x`, any float shape.
 
@@ -52,12 +52,14 @@ class Dropout(Op):
     def forward(self, xp: Module, x: Array, *, rng: Generator) -> Array:
         if self.p == 1:
             return xp.zeros_like(x)
-        keep = drawn(xp, rng.random, x.shape) < 1 - self.p  # as `bernoulli`, so that its parts draw the same
+        keep = (
+            drawn(xp, rng.random, x.shape) < 1 - self.p
+        )  # as `bernoulli`, so that `in_parts` draws the same
         kept = xp.where(keep, x / (1 - self.p), x.dtype.type(0))
         return kept.astype(x.dtype, copy=False)
 
     def in_parts(self, x: Value) -> Value:
-        """`x` times a mask that the backward pass uses again."""
+        """`x` times a mask that the backward pass reuses."""
         if self.p == 0:
             return x
         if self.p == 1:
@@ -77,5 +79,5 @@ class Dropout(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("floating-point", cls(), tensor("i64", 3))
-        yield bad("from 0 to 1, and gets -0.1", cls(-0.1), tensor("f32", 3))
-        yield bad("from 0 to 1, and gets nan", cls(float("nan")), tensor("f32", 3))
+        yield bad("from 0 to 1, but got -0.1", cls(-0.1), tensor("f32", 3))
+        yield bad("from 0 to 1, but got nan", cls(float("nan")), tensor("f32", 3))

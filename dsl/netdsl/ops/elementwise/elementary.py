@@ -46,7 +46,7 @@ class Exp(Unary):
 @operator("expm1", "x")
 @dataclass(frozen=True)
 class Expm1(Unary):
-    """`exp(x) - 1`, elementwise, exact also where `x` is near 0.
+    """`exp(x) - 1`, elementwise, precise even for `x` near 0.
 
     Inputs: `x`, floats of any shape. Source: C's `expm1`.
     """
@@ -75,7 +75,7 @@ class Log(Unary):
 @operator("log1p", "x")
 @dataclass(frozen=True)
 class Log1p(Unary):
-    """`log(1 + x)`, elementwise, exact also where `x` is near 0.
+    """`log(1 + x)`, elementwise, precise even for `x` near 0.
 
     Inputs: `x`, floats of any shape. Source: C's `log1p`.
     """
@@ -107,7 +107,7 @@ class Sqrt(Unary):
 class Reciprocal(Unary):
     """`1 / x`, elementwise.
 
-    Inputs: `x`, floats of any shape; 0 gives an infinity. Source: ONNX `Reciprocal`.
+    Inputs: `x`, floats of any shape; infinite at 0. Source: ONNX `Reciprocal`.
     """
 
     function = "reciprocal"
@@ -156,12 +156,12 @@ class Sign(Unary):
     """
 
     function = "sign"
-    no_gradient = "is a step function: its slope is 0 wherever it has one"
+    no_gradient = "is a step function: its slope is 0 wherever it is defined"
     takes = "number"
 
     def forward(self, xp: Module, x: Array) -> Array:
         sign = super().forward(xp, x)
-        # CuPy gives 0 for NaN
+        # CuPy returns 0 for NaN
         return sign if x.dtype.kind in "iu" else xp.asarray(xp.where(xp.isnan(x), x, sign))
 
 
@@ -196,37 +196,37 @@ class Cos(Unary):
 @operator("floor", "x")
 @dataclass(frozen=True)
 class Floor(Unary):
-    """The largest whole number that is not above `x`, elementwise, still a float.
+    """The largest integer not above `x`, elementwise, as a float.
 
     Inputs: `x`, floats of any shape. Source: ONNX `Floor`.
     """
 
     function = "floor"
-    no_gradient = "is a step function: its slope is 0 wherever it has one"
+    no_gradient = "is a step function: its slope is 0 wherever it is defined"
 
 
 @operator("ceil", "x")
 @dataclass(frozen=True)
 class Ceil(Unary):
-    """The smallest whole number that is not below `x`, elementwise, still a float.
+    """The smallest integer not below `x`, elementwise, as a float.
 
     Inputs: `x`, floats of any shape. Source: ONNX `Ceil`.
     """
 
     function = "ceil"
-    no_gradient = "is a step function: its slope is 0 wherever it has one"
+    no_gradient = "is a step function: its slope is 0 wherever it is defined"
 
 
 @operator("round", "x")
 @dataclass(frozen=True)
 class Round(Unary):
-    """The nearest whole number, elementwise, still a float; halves go to the even neighbour.
+    """The nearest integer, elementwise, as a float; halves round to the even neighbour.
 
     Inputs: `x`, floats of any shape. Source: ONNX `Round`, IEEE 754 round-half-to-even.
     """
 
     function = "rint"
-    no_gradient = "is a step function: its slope is 0 wherever it has one"
+    no_gradient = "is a step function: its slope is 0 wherever it is defined"
 
 
 @operator("is_nan", "x")
@@ -234,12 +234,12 @@ class Round(Unary):
 class IsNan(Unary):
     """True where `x` is not a number.
 
-    Inputs: `x`, floats of any shape; gives `bool`. Source: ONNX `IsNaN`.
+    Inputs: `x`, floats of any shape. The result is `bool`. Source: ONNX `IsNaN`.
     """
 
     function = "isnan"
     result = DType.BOOL
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
 
 @operator("is_finite", "x")
@@ -247,12 +247,12 @@ class IsNan(Unary):
 class IsFinite(Unary):
     """True where `x` is neither infinite nor NaN.
 
-    Inputs: `x`, floats of any shape; gives `bool`. Source: ONNX `IsInf` and `IsNaN`.
+    Inputs: `x`, floats of any shape. The result is `bool`. Source: ONNX `IsInf` and `IsNaN`.
     """
 
     function = "isfinite"
     result = DType.BOOL
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
 
 @operator("erf", "x")
@@ -284,10 +284,10 @@ class Clip(Op):
     """`min(max(x, low), high)`, elementwise; NaN stays NaN.
 
     Args:
-        low: The smallest value that is let through; none by default.
-        high: The largest value that is let through; none by default.
+        low: The lower bound; none by default.
+        high: The upper bound; none by default.
 
-    Inputs: `x`, numbers of any shape. For integers both bounds must be whole.
+    Inputs: `x`, numbers of any shape. For integers both bounds must be integers.
 
     Source: ONNX `Clip`.
     """
@@ -302,7 +302,7 @@ class Clip(Op):
         for attribute in ("low", "high"):
             self._check_bound(attribute, x)
         if self.low is not None and self.high is not None and not self.low <= self.high:
-            raise OpError(f"needs `low` below `high`, and gets {self.low} and {self.high}", attribute="low")
+            raise OpError(f"needs `low` below `high`, but got {self.low} and {self.high}", attribute="low")
         return x
 
     def _check_bound(self, attribute: str, x: TensorType) -> None:
@@ -312,14 +312,14 @@ class Clip(Op):
         least, most = LIMITS[x.dtype]
         if not least <= bound <= most:
             raise OpError(
-                f"gets `{attribute}` {bound}, which {x.dtype} cannot hold; `x` is {x}",
+                f"got `{attribute}` {bound}, which {x.dtype} cannot represent: `x` is {x}",
                 at=["x"],
                 attribute=attribute,
-                help=f"give a value from {least} to {most}, or leave `{attribute}` out",
+                help=f"use a value from {least} to {most}, or omit `{attribute}`",
             )
         if x.dtype.is_int and bound != int(bound):
             raise OpError(
-                f"needs whole bounds for {x.dtype}, and `{attribute}` is {bound}", attribute=attribute
+                f"needs integer bounds for {x.dtype}, but `{attribute}` is {bound}", attribute=attribute
             )
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -330,7 +330,7 @@ class Clip(Op):
         return xp.asarray(x)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        """1 from `low` to `high`, both included."""
+        """1 from `low` to `high`, inclusive."""
         return dy * y.equals(x).cast(x.dtype)
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
@@ -349,7 +349,7 @@ class Clip(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("needs numbers", cls(0.0), tensor("bool", 3))
         yield bad("2.0 and 1.0", cls(2.0, 1.0), tensor("f32", 3))
-        yield bad("`low` -1000000000.0, which f16 cannot hold", cls(low=-1e9), tensor("f16", 3))
+        yield bad("`low` -1000000000.0, which f16 cannot represent", cls(low=-1e9), tensor("f16", 3))
         yield bad("`high` 256", cls(high=256), tensor("u8", 3))
         yield bad("`low` is 0.5", cls(low=0.5), tensor("i64", 3))
         yield bad("`low` nan", cls(low=float("nan")), tensor("f32", 3))
@@ -360,9 +360,9 @@ class Clip(Op):
 class Cast(Op):
     """`x` in another element type.
 
-    Floats lose their fraction when they become integers (`-1.7` gives `-1`); a value that the
-    integer type cannot hold, NaN included, gives an unspecified integer. Integers that do not fit
-    wrap around. `bool` is true for everything but 0, and gives 1 for true.
+    Floats are truncated when converted to integers (`-1.7` becomes `-1`); a value that the integer
+    type cannot represent, NaN included, becomes an unspecified integer. Integers that do not fit
+    wrap around. As `bool`, everything but 0 is true; true becomes 1 as a number.
 
     Args:
         dtype: The element type of the result.
@@ -376,7 +376,7 @@ class Cast(Op):
 
     def shape(self, x: TensorType) -> TensorType:
         if not isinstance(self.dtype, DType):
-            raise OpError(f"needs an element type, and gets {self.dtype!r}", attribute="dtype")
+            raise OpError(f"needs an element type, but got {self.dtype!r}", attribute="dtype")
         return x.with_dtype(self.dtype)
 
     def forward(self, xp: Module, x: Array) -> Array:

@@ -30,14 +30,14 @@ _CHECKS = {"float": need_float, "number": need_number, "bool": need_bool}
 
 
 def check_elements(takes: str, x: TensorType, name: str = "x") -> None:
-    """Raise `OpError` where the elements of `x` are not of the kind `takes`; "any" takes all."""
+    """Raise `OpError` if the elements of `x` are not of the kind `takes`; "any" takes all."""
     if takes != "any":
         _CHECKS[takes](x, name)
 
 
 @dataclass(frozen=True)
 class Unary(Op):
-    """One array function applied to every element; the element type stays unless `result` says so."""
+    """One array function applied to every element; the element type is kept unless `result` is set."""
 
     category = "plain"
 
@@ -90,7 +90,7 @@ class Binary(Op):
         return TensorType(self.result or a.dtype, broadcast(a, b))
 
     def _agree(self, a: TensorType, b: TensorType) -> None:
-        """Raise `OpError` where the element types of the operands do not go together."""
+        """Raise `OpError` if the element types of the operands are incompatible."""
         same_dtype(a, b)
 
     def forward(self, xp: Module, a: Array, b: Array) -> Array:
@@ -120,7 +120,7 @@ class Binary(Op):
         yield bad("3 on the left and 4 on the right", cls(), tensor("f32", 3), f32)
         yield bad("f32 and f64", cls(), f32, tensor("f64", 3, 4))
         words = "needs numbers" if cls.takes == "number" else "floating-point"
-        yield bad(f"{words}, and `b`" if cls.takes == "number" else words, cls(), f32, tensor("bool", 4))
+        yield bad(f"{words}, but `b`" if cls.takes == "number" else words, cls(), f32, tensor("bool", 4))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Activation(Op):
     category: ClassVar[Category] = "activation"
 
     derivative_of_result: ClassVar[bool] = False
-    """Whether `derivative` takes the result in place of `x`."""
+    """Whether `derivative` takes the result instead of `x`."""
 
     def shape(self, x: TensorType) -> TensorType:
         need_float(x)
@@ -138,7 +138,7 @@ class Activation(Op):
         return x
 
     def check(self) -> None:
-        """Raise `OpError` for attribute values that make no sense."""
+        """Raise `OpError` for invalid attribute values."""
 
     def forward(self, xp: Module, x: Array) -> Array:
         return by_blocks(xp, lambda part: self.apply(xp, widen(xp, part)).astype(x.dtype, copy=False), x)
@@ -152,7 +152,7 @@ class Activation(Op):
         raise NotImplementedError
 
     def second_derivative(self, xp: Module, x: Array) -> Array:
-        """The derivative of `derivative`, on one block; 0 for a function in straight pieces."""
+        """The derivative of `derivative`, on one block; 0 for a piecewise linear function."""
         return xp.zeros_like(x)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
@@ -181,10 +181,10 @@ class Activation(Op):
 
 @dataclass(frozen=True)
 class Gated(Activation):
-    """`x * gate(x)`, for a gate that is 0 far below 0."""
+    """`x * gate(x)`, for a gate that is 0 for large negative inputs."""
 
     def apply(self, xp: Module, x: Array) -> Array:
-        x = xp.maximum(x, x.dtype.type(-1e4))  # the gate is 0 there already, and -inf * 0 would be NaN
+        x = xp.maximum(x, x.dtype.type(-1e4))  # below, the gate is 0, and -inf * 0 would be NaN
         return x * self.gate(xp, x)
 
     def gate(self, xp: Module, x: Array) -> Array:
@@ -259,7 +259,7 @@ class ActivationSecondGradient(_Derivative):
     Inputs: `dy` and `at`, floats of one shape.
     """
 
-    no_gradient = "is a second derivative: there are no third ones of activations"
+    no_gradient = "is a second derivative: third derivatives of activations are not defined"
 
     def _factor(self, xp: Module, at: Array) -> Array:
         return self.of.second_derivative(xp, at)

@@ -60,7 +60,7 @@ class Tanh(Activation):
 @operator("gelu", "x")
 @dataclass(frozen=True)
 class Gelu(Gated):
-    """`x * Phi(x)`, elementwise, with `Phi` the distribution function of the standard normal.
+    """`x * Phi(x)`, elementwise, with `Phi` the cumulative distribution function of the standard normal.
 
     Args:
         approximate: "none" for `x / 2 * (1 + erf(x / sqrt(2)))`, "tanh" for
@@ -76,7 +76,7 @@ class Gelu(Gated):
     def check(self) -> None:
         if self.approximate not in ("none", "tanh"):
             raise OpError(
-                f"knows `approximate` none and tanh, and gets {self.approximate}", attribute="approximate"
+                f"needs `approximate` to be none or tanh, but got {self.approximate}", attribute="approximate"
             )
 
     def gate(self, xp: Module, x: Array) -> Array:
@@ -105,7 +105,7 @@ class Gelu(Gated):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("none and tanh, and gets erf", cls("erf"), tensor("f32", 3))
+        yield bad("none or tanh, but got erf", cls("erf"), tensor("f32", 3))
 
 
 @operator("silu", "x")
@@ -122,7 +122,7 @@ class Silu(Gated):
         return numerics.sigmoid(xp, x)
 
     def derivative(self, xp: Module, x: Array) -> Array:
-        x = xp.clip(x, -1e4, 1e4)  # beyond, the slope is 0 or 1, and inf * 0 would be NaN
+        x = xp.clip(x, -1e4, 1e4)  # outside, the slope is 0 or 1, and inf * 0 would be NaN
         gate = numerics.sigmoid(xp, x)
         return gate * (1 + x * (1 - gate))
 
@@ -146,7 +146,7 @@ class Mish(Gated):
         return _mish_gate(xp, x)[0]
 
     def derivative(self, xp: Module, x: Array) -> Array:
-        x = xp.clip(x, -1e4, 1e4)  # beyond, the slope is 0 or 1, and inf * 0 would be NaN
+        x = xp.clip(x, -1e4, 1e4)  # outside, the slope is 0 or 1, and inf * 0 would be NaN
         gate, rest, rate = _mish_gate(xp, x)
         return gate + x * (rest * (1 + gate) * rate)
 
@@ -178,8 +178,8 @@ class Softplus(Activation):
 
 
 def _gelu_tanh(xp: Module, x: Array) -> tuple[Array, Array, Array]:
-    """The tanh in GPT-2's `gelu`, and the first and second derivative of what it is taken of."""
-    x = xp.clip(x, -100.0, 100.0)  # tanh is 1 long before, and the cube cannot overflow
+    """The tanh in GPT-2's `gelu`, and the first and second derivatives of its argument."""
+    x = xp.clip(x, -100.0, 100.0)  # outside, tanh is 1 or -1, and the cube could overflow
     scale = math.sqrt(2 / math.pi)
     square = (scale * 0.044715) * x * x
     return xp.tanh(x * (scale + square)), scale + 3 * square, (scale * 0.044715 * 6) * x
@@ -190,7 +190,7 @@ def _normal_density(xp: Module, x: Array) -> Array:
 
 
 def _mish_gate(xp: Module, x: Array) -> tuple[Array, Array, Array]:
-    """`tanh(log(1 + exp(x)))`, 1 less that, and the derivative of `log(1 + exp(x))`."""
+    """`tanh(log(1 + exp(x)))`, 1 minus that, and the derivative of `log(1 + exp(x))`."""
     # tanh(log(1 + e)) is (e^2 + 2 e) / (e^2 + 2 e + 2), with e = exp(x) = rise / fall
     rise, fall = numerics.tails(xp, x)
     top, bottom = rise * (rise + 2 * fall), 2 * fall * fall

@@ -1,4 +1,4 @@
-"""The identity that no gradient passes."""
+"""The identity, through which no gradient flows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from netdsl.types import TensorType
 @operator("stop_gradient", "x")
 @dataclass(frozen=True)
 class StopGradient(Op):
-    """`x` itself, as a constant for training: nothing flows back into what `x` was made from.
+    """`x` itself, as a constant for training: no gradient flows back through it.
 
-    With it, `x + stop_gradient(round(x) - x)` rounds, and passes gradients on as if it did not.
+    For example, `x + stop_gradient(round(x) - x)` rounds, but passes gradients as if it did not.
 
     Inputs: `x`, of any type and shape. The result may share its memory.
 

@@ -1,4 +1,4 @@
-"""Operators that read at positions that other arrays hold, and that sum what flows back there."""
+"""Operators that read elements at the positions in other arrays, and their gradients."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class GatherGradient(Op):
         axis: The axis that `gather` indexes, counted from the front.
         size: The size of that axis.
 
-    Inputs: `dy`, shaped as the result of `gather`; `indices`, as `gather` takes them.
+    Inputs: `dy`, shaped as the result of `gather`; `indices`, as in `gather`.
     """
 
     category = "plain"
@@ -105,7 +105,7 @@ class GatherGradient(Op):
         end = self.axis + indices.rank
         if dy.shape[self.axis : end] != indices.shape:
             raise OpError(
-                f"needs the axes of `indices` from axis {self.axis} of `dy` on: {dy} and {indices}",
+                f"needs the axes of `indices` from axis {self.axis} of `dy` on, but got {dy} and {indices}",
                 at=["dy", "indices"],
             )
         return dy.with_shape([*dy.shape[: self.axis], self.size, *dy.shape[end:]])
@@ -184,8 +184,8 @@ class GatherElements(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("needs integers", cls(), tensor("f32", 5), tensor("f32", 2))
-        yield bad("axis 1 is 5 against 4", cls(), tensor("f32", 3, 4), tensor("i64", 2, 5))
-        yield bad("axis 1 is B against 4", cls(), tensor("f32", 3, 4), tensor("i64", 2, symbol("B")))
+        yield bad("axis 1 is 5, not at most 4", cls(), tensor("f32", 3, 4), tensor("i64", 2, 5))
+        yield bad("axis 1 is B, not at most 4", cls(), tensor("f32", 3, 4), tensor("i64", 2, symbol("B")))
         yield bad("as many axes", cls(), tensor("f32", 3, 4), tensor("i64", 3))
         yield bad("axis 2", cls(2), tensor("f32", 3, 4), tensor("i64", 3, 4))
 
@@ -199,7 +199,7 @@ class GatherElementsGradient(Op):
         axis: The axis that `gather_elements` indexes.
         sizes: The sizes of its `x`.
 
-    Inputs: `dy`, shaped as `indices`; `indices`, as `gather_elements` takes them.
+    Inputs: `dy`, shaped as `indices`; `indices`, as in `gather_elements`.
     """
 
     category = "plain"
@@ -213,7 +213,7 @@ class GatherElementsGradient(Op):
         need_room(x, indices, normal_axis(self.axis, x.rank))
         if dy.shape != indices.shape:
             both = f"{shape_text(dy.shape)} and {shape_text(indices.shape)}"
-            raise OpError(f"needs `dy` shaped as `indices`, and gets {both}", at=["dy", "indices"])
+            raise OpError(f"needs `dy` shaped as `indices`, but got {both}", at=["dy", "indices"])
         return x
 
     def forward(self, xp: Module, dy: Array, indices: Array) -> Array:
@@ -238,7 +238,7 @@ class GatherElementsGradient(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         y = tensor("f32", 3, 4)
         yield bad("needs integers", cls(0, sizes(3, 4)), y, y)
-        yield bad("axis 1 is 4 against 3", cls(0, sizes(3, 3)), y, tensor("i64", 3, 4))
+        yield bad("axis 1 is 4, not at most 3", cls(0, sizes(3, 3)), y, tensor("i64", 3, 4))
         yield bad("shaped as `indices`", cls(0, sizes(3, 4)), y, tensor("i64", 2, 4))
 
 
@@ -249,7 +249,7 @@ class OneHot(Op):
 
     Args:
         depth: The number of classes, at least 1.
-        dtype: The element type of the result; `bool` gives true and false.
+        dtype: The element type of the result; `bool` is allowed.
 
     Inputs: `indices`, integers of any shape in `[-depth, depth)`, negative ones counted from the end.
 
@@ -265,7 +265,7 @@ class OneHot(Op):
     def shape(self, indices: TensorType) -> TensorType:
         need_int(indices, "indices")
         if self.depth < 1:
-            raise OpError(f"needs `depth` of at least 1, and gets {self.depth}", attribute="depth")
+            raise OpError(f"needs `depth` of at least 1, but got {self.depth}", attribute="depth")
         return tensor(self.dtype, *indices.shape, self.depth)
 
     def forward(self, xp: Module, indices: Array) -> Array:
@@ -286,4 +286,4 @@ class OneHot(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("needs integers", cls(3), tensor("f32", 2))
-        yield bad("at least 1, and gets 0", cls(0), tensor("i64", 2))
+        yield bad("at least 1, but got 0", cls(0), tensor("i64", 2))

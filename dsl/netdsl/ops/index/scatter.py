@@ -1,4 +1,4 @@
-"""Writing at positions that another array holds."""
+"""Writing elements at the positions in another array."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _REDUCTIONS = {"none": None, "add": "add", "max": "maximum", "min": "minimum"}
 @operator("scatter", "x", "indices", "updates")
 @dataclass(frozen=True)
 class Scatter(Op):
-    """A copy of `x` with `updates` written, or folded in, at `indices` along `axis`.
+    """A copy of `x` with `updates` written to, or combined with, the elements at `indices` along `axis`.
 
     `y[indices[i, j], j] = updates[i, j]` for `axis=0` of two.
 
     Args:
         axis: The axis of `x` to index.
-        reduce: `"none"` writes; `"add"`, `"max"` and `"min"` fold each update into what is there. Where
-            several updates meet one element, `"none"` keeps one of them, and which one is not defined.
+        reduce: `"none"` writes; `"add"`, `"max"` and `"min"` combine each update with the element. If
+            several updates have the same index, `"none"` keeps an unspecified one of them.
 
     Inputs: `x`, any shape; `indices`, integers with as many axes, no longer than `x` on the other axes,
     in `[-n, n)` for an axis of size `n`, negative ones counted from the end; `updates`, shaped as
-    `indices`. Sums of f16 are taken in f32; on a GPU the order of a sum is not fixed.
+    `indices`. f16 is summed in f32; on a GPU the order of a sum is not fixed.
 
     Source: ONNX ScatterElements.
     """
@@ -61,7 +61,7 @@ class Scatter(Op):
             raise OpError(
                 f'has no `reduce="{self.reduce}"`',
                 attribute="reduce",
-                help=f"one of {', '.join(_REDUCTIONS)}",
+                help=f"use one of {', '.join(_REDUCTIONS)}",
             )
         need_int(indices, "indices")
         need_room(x, indices, axis)
@@ -70,7 +70,7 @@ class Scatter(Op):
             need_number(x)
         if updates.shape != indices.shape:
             raise OpError(
-                f"needs one update per index, and gets {shape_text(updates.shape)} for "
+                f"needs one update per index, but got {shape_text(updates.shape)} for "
                 f"{shape_text(indices.shape)}",
                 at=["updates", "indices"],
             )
@@ -91,7 +91,7 @@ class Scatter(Op):
     def gradient(
         self, dy: Value, y: Value, x: Value, indices: Value, updates: Value
     ) -> tuple[Value, None, Value]:
-        """Where several elements tie for `"max"` or `"min"`, they share equally."""
+        """Elements that tie for `"max"` or `"min"` share the gradient equally."""
         at = GatherElements(self.axis)
         if self.reduce == "add":
             return dy, None, dy.apply(at, indices)
@@ -105,7 +105,7 @@ class Scatter(Op):
         return share * stays, None, share.apply(at, indices) * enters
 
     def _won(self, x: Value, indices: Value) -> Value:
-        """Which of the updates that meet one element were kept: each writes its number there."""
+        """Which of the updates to the same element were kept: each writes its number there."""
         numbers = indices.make(Range(product(indices.shape))).reshape(indices.shape)
         written = x.constant(0, x.shape, DType.I64).apply(self, indices, numbers)
         return written.apply(GatherElements(self.axis), indices).equals(numbers)
@@ -131,7 +131,7 @@ class Scatter(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         x, indices = tensor("f32", 3, 4), tensor("i64", 2, 4)
         yield bad("needs integers", cls(), x, tensor("f32", 2, 4), tensor("f32", 2, 4))
-        yield bad("axis 1 is 5 against 4", cls(), x, tensor("i64", 2, 5), tensor("f32", 2, 5))
+        yield bad("axis 1 is 5, not at most 4", cls(), x, tensor("i64", 2, 5), tensor("f32", 2, 5))
         yield bad("one update per index", cls(), x, indices, tensor("f32", 2, 3))
         yield bad("one element type", cls(), x, indices, tensor("i64", 2, 4))
         yield bad('reduce="mul"', cls(reduce="mul"), x, indices, tensor("f32", 2, 4))
@@ -143,9 +143,9 @@ _SIGN = 1 << 63
 
 
 def _carry(xp: Module, x: Array, function: str) -> Array:
-    """A copy of `x` in a type that CuPy scatters: 32-bit and floats as they are, i64 as u64.
+    """A copy of `x` in a type that CuPy can scatter: 32-bit types and floats unchanged, i64 as u64.
 
-    Sums of u64 wrap as those of i64 do; with the sign bit turned over, u64 is ordered as i64 is.
+    Sums of u64 wrap as those of i64 do; with the sign bit flipped, u64 is ordered as i64 is.
     """
     if x.dtype == xp.int64:
         bits = x.astype(xp.uint64)

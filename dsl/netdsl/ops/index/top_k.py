@@ -33,11 +33,11 @@ class TopK(Op):
     """The `k` largest or smallest elements along an axis, in order, and their positions.
 
     Args:
-        k: How many to take, at most the size of the axis.
+        k: The number of elements, at most the size of the axis.
         axis: The axis to search; the last one by default.
-        largest: Whether to take the largest, the largest first, or the smallest, the smallest first.
+        largest: Whether to return the largest, in descending order, or the smallest, in ascending order.
 
-    Inputs: `x`, numbers of any shape with that axis. Of equal elements the first one comes first. NaN
+    Inputs: `x`, numbers of any shape with that axis. Equal elements keep their order. NaN
     counts as larger than any number.
 
     Outputs: the values, and their positions on the axis as i64. Source: ONNX TopK with `sorted=1`.

@@ -1,4 +1,4 @@
-"""Sums of products written by letters, lowered to batched matrix products."""
+"""Sums of products in Einstein notation, lowered to batched matrix products."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from netdsl.types import TensorType, tensor
 @operator("einsum", "*xs")
 @dataclass(frozen=True)
 class Einsum(Op):
-    """The sum of products that an equation such as `"bhtd,bhsd->bhts"` writes by letters.
+    """A sum of products in Einstein notation, such as `"bhtd,bhsd->bhts"`.
 
-    Each input has its letters, one per axis. Elements are multiplied where letters agree, and
-    letters that the result does not name are summed over. A letter twice in one input takes the
-    diagonal. More than two inputs are combined in the order they are written, two at a time.
+    Each input has one letter per axis. Elements are multiplied where letters agree, and letters that
+    are not in the result are summed over. A letter that occurs twice in one input selects the
+    diagonal. More than two inputs are combined in the order of the equation, two at a time.
 
     Args:
-        equation: Letters of the inputs, separated by commas, then `->` and those of the result.
+        equation: The letters of the inputs, separated by commas, then `->` and those of the result.
 
     Inputs: any number of tensors, numbers of one element type.
 
@@ -68,24 +68,24 @@ class Einsum(Op):
         if strange:
             raise self._malformed(f"has `{min(strange)}`", "use the letters a to z and A to Z")
         if len(terms) != count:
-            raise self._malformed(f"names {len(terms)} inputs, and there are {count}")
+            raise self._malformed(f"names {len(terms)} inputs, but there are {count}")
         for letter in result:
             if result.count(letter) > 1:
-                raise self._malformed(f"gives the result `{letter}` twice")
+                raise self._malformed(f"has `{letter}` twice in its result")
             if letter not in left:
-                raise self._malformed(f"gives the result `{letter}`, which no input has")
+                raise self._malformed(f"has `{letter}` in its result, but in no input")
         return terms, result
 
     def _malformed(self, message: str, help: str | None = None) -> OpError:
         return OpError(f'equation "{self.equation}" {message}', attribute="equation", help=help)
 
     def _sizes(self, terms: Sequence[str], xs: Sequence[TensorType]) -> dict[str, Dim]:
-        """The size of each letter. Raises `OpError` where two axes disagree about one."""
+        """The size of each letter. Raises `OpError` if two axes of one letter have different sizes."""
         found: dict[str, tuple[Dim, int, int]] = {}
         for index, (term, x) in enumerate(zip(terms, xs, strict=True)):
             if len(term) != x.rank:
                 raise OpError(
-                    f'"{term}" names {len(term)} axes, and `{_name(index)}` is {x}',
+                    f'"{term}" names {len(term)} axes, but `{_name(index)}` is {x}',
                     at=[_name(index)],
                     attribute="equation",
                 )
@@ -158,12 +158,12 @@ class Einsum(Op):
         a, b = tensor("f32", 3, 5), tensor("f32", 5, 4)
         yield bad("no `->`", cls("ik,kj"), a, b)
         yield bad("`.`", cls("...k,kj->...j"), a, b)
-        yield bad("2 inputs, and there are 1", cls("ik,kj->ij"), a)
-        yield bad("result `i` twice", cls("ik,kj->ii"), a, b)
-        yield bad("`x`, which no input has", cls("ik,kj->ix"), a, b)
+        yield bad("2 inputs, but there are 1", cls("ik,kj->ij"), a)
+        yield bad("`i` twice in its result", cls("ik,kj->ii"), a, b)
+        yield bad("`x` in its result, but in no input", cls("ik,kj->ix"), a, b)
         yield bad("needs numbers", cls("ik,kj->ij"), tensor("bool", 3, 5), tensor("bool", 5, 4))
         yield bad("f32 and f64", cls("ik,kj->ij"), a, tensor("f64", 5, 4))
-        yield bad('"ikl" names 3 axes, and `xs[0]` is f32[3, 5]', cls("ikl,kj->ij"), a, b)
+        yield bad('"ikl" names 3 axes, but `xs[0]` is f32[3, 5]', cls("ikl,kj->ij"), a, b)
         yield bad("`k` is 5 in `xs[0]`, which is f32[3, 5], and 4 in `xs[1]`", cls("ik,jk->ij"), a, b)
         yield bad("`i` is 3 in `xs[0]`, which is f32[3, 5], and 5 in `xs[0]`", cls("ii->i"), a)
 
@@ -180,7 +180,7 @@ def _unique(letters: str) -> str:
 
 
 def _kept(letters: str, by: str) -> str:
-    """The letters that `by` has too, each once."""
+    """The letters that `by` contains too, each once."""
     return "".join(letter for letter in _unique(letters) if letter in by)
 
 
@@ -192,7 +192,7 @@ class _Operand(NamedTuple):
         return prod(self.array.shape[self.letters.index(letter)] for letter in letters)
 
     def matrices(self, stack: str, rows: str, columns: str) -> Array:
-        """A stack of matrices; where they lie transposed in memory, as a transposed view."""
+        """A stack of matrices; a transposed view if they are transposed in memory."""
         if self.letters and self.letters[-1] in rows:
             return self._lay_out(stack, columns, rows).swapaxes(1, 2)
         return self._lay_out(stack, rows, columns)
@@ -219,7 +219,7 @@ def _reduce(xp: Module, x: _Operand, keep: str, *, ordered: bool = False) -> _Op
 
 
 def _contract(xp: Module, a: _Operand, b: _Operand, later: str) -> _Operand:
-    """Multiply two operands and sum over the letters that nothing `later` needs."""
+    """Multiply two operands and sum over the letters that are not in `later`."""
     a = _reduce(xp, a, b.letters + later)
     b = _reduce(xp, b, a.letters + later)
     shared = _kept(a.letters, b.letters)
@@ -233,7 +233,7 @@ def _contract(xp: Module, a: _Operand, b: _Operand, later: str) -> _Operand:
 
 
 def _gradient(dy: Value, result: str, terms: Sequence[str], xs: Sequence[Value], index: int) -> Value:
-    """With respect to one input: the product of `dy` with the other inputs, by the letters they share."""
+    """The gradient with respect to one input: `dy` times the other inputs, by the letters they share."""
     others = [n for n in range(len(xs)) if n != index]
     elsewhere = [result, *(terms[n] for n in others)]
     letters = _unique(terms[index])

@@ -1,4 +1,4 @@
-"""Products of matrices: plain, with a learnt weight, and any sum of products by letters."""
+"""Products of matrices: `matmul`, and dense layers with a weight."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from netdsl.types import TensorType, tensor
 @operator("matmul", "a", "b")
 @dataclass(frozen=True)
 class MatMul(Op):
-    """`a @ b`: the matrices in the last two axes, the axes before them broadcast.
+    """`a @ b`: the product of the matrices in the last two axes; the axes before them broadcast.
 
     A vector on the left counts as one row, on the right as one column, and that axis is dropped
-    from the result. Sums of 16-bit floats are taken in f32.
+    from the result. Sums of 16-bit floats are computed in f32.
 
     Inputs: `a` `[..., N, K]` or `[K]`; `b` `[..., K, M]` or `[K]`; numbers of one element type.
 
@@ -54,7 +54,7 @@ class MatMul(Op):
                 f"cannot multiply {a} with {b}: {a.shape[-1]} columns on the left, "
                 f"{b.shape[inner]} rows on the right",
                 at=[("a", a.rank - 1), ("b", inner)],
-                help="the last axis of `a` must have the size of the last but one of `b`",
+                help="the last axis of `a` must equal the second-last axis of `b`",
             )
         stacks = broadcast(a.with_shape(a.shape[:-2]), b.with_shape(b.shape[:-2]))
         rows = a.shape[-2:-1]
@@ -99,8 +99,8 @@ class MatMul(Op):
         a, b = tensor("f32", 2, 3, 5), tensor("f32", 2, 5, 4)
         yield bad("needs numbers", cls(), tensor("bool", 3, 5), tensor("bool", 5, 4))
         yield bad("f32 and f64", cls(), a, tensor("f64", 5, 4))
-        yield bad("at least 1 axes, and `a`", cls(), tensor("f32"), b)
-        yield bad("at least 1 axes, and `b`", cls(), a, tensor("f32"))
+        yield bad("at least 1 axes, but `a`", cls(), tensor("f32"), b)
+        yield bad("at least 1 axes, but `b`", cls(), a, tensor("f32"))
         yield bad("5 columns on the left, 6 rows on the right", cls(), a, tensor("f32", 6, 4))
         yield bad("5 columns on the left, 6 rows on the right", cls(), a, tensor("f32", 6))
         yield bad("2 on the left and 7 on the right", cls(), a, tensor("f32", 7, 5, 4))
@@ -125,23 +125,23 @@ class Linear(Op):
         same_dtype(x, weight, ("x", "weight"))
         need_rank(x, 1)
         if weight.rank != 2:
-            raise OpError(f"needs a weight [inputs, outputs], and `weight` is {weight}", at=["weight"])
+            raise OpError(f"needs a weight [inputs, outputs], but `weight` is {weight}", at=["weight"])
         if x.shape[-1] != weight.shape[0]:
             raise OpError(
-                f"gets {x.shape[-1]} features, and its weight {weight} takes {weight.shape[0]}",
+                f"got {x.shape[-1]} features, but its weight {weight} takes {weight.shape[0]}",
                 at=[("x", x.rank - 1), ("weight", 0)],
-                help="the last axis of `x` must have the size of the first of `weight`",
+                help="the last axis of `x` must equal the first axis of `weight`",
             )
         if bias is not None:
             same_dtype(x, bias, ("x", "bias"))
             if bias.shape != weight.shape[1:]:
                 raise OpError(
-                    f"gives {weight.shape[1]} features, and `bias` is {bias}", at=[("weight", 1), "bias"]
+                    f"has {weight.shape[1]} output features, but `bias` is {bias}", at=[("weight", 1), "bias"]
                 )
         return x.with_shape((*x.shape[:-1], weight.shape[1]))
 
     def forward(self, xp: Module, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])  # one product, not one per stack
+        rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])  # one product instead of one per matrix
         y = numerics.matmul(xp, rows, weight)
         if bias is not None:
             y += bias
@@ -177,12 +177,12 @@ class Linear(Op):
         yield bad("f32 and f16", cls(), x, weight, tensor("f16", 4))
         yield bad("at least 1 axes", cls(), tensor("f32"), weight)
         yield bad("[inputs, outputs]", cls(), x, tensor("f32", 5, 4, 1))
-        yield bad("gets 5 features, and its weight f32[4, 5] takes 4", cls(), x, tensor("f32", 4, 5))
-        yield bad("gives 4 features, and `bias` is f32[5]", cls(), x, weight, tensor("f32", 5))
+        yield bad("got 5 features, but its weight f32[4, 5] takes 4", cls(), x, tensor("f32", 4, 5))
+        yield bad("has 4 output features, but `bias` is f32[5]", cls(), x, weight, tensor("f32", 5))
 
 
 def _matrix(x: Value, axis: int) -> Value:
-    """A vector as a matrix of one row (axis 0) or of one column (axis 1); others as they are."""
+    """A vector as a matrix of one row (axis 0) or of one column (axis 1); others unchanged."""
     if x.rank > 1:
         return x
     return x.reshape([1, *x.shape] if axis == 0 else [*x.shape, 1])
@@ -194,6 +194,6 @@ def _turned(x: Value) -> Value:
 
 
 def _flat_product(a: Value, b: Value) -> Value:
-    """`a^T @ b` with all axes but the last folded into rows: one product, not one for each matrix."""
+    """`a^T @ b` with all axes but the last merged into rows: one product instead of one per matrix."""
     rows = product(a.shape[:-1])
     return a.reshape([rows, a.shape[-1]]).transpose([1, 0]).apply(MatMul(), b.reshape([rows, b.shape[-1]]))

@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of the batch itself, as training does it."""
+"""Batch normalisation with the statistics of the batch, as in training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from netdsl.types import TensorType, tensor
 
 
 class _Channels:
-    """`[N, C, ...]` by blocks of channels, each `[N, c, L]` and in f32 at least, with sums per channel."""
+    """`[N, C, ...]` in blocks of channels, each `[N, c, L]` and in f32 at least, with sums per channel."""
 
     def __init__(self, xp: Module, x: Array) -> None:
         self.xp = xp
@@ -38,7 +38,7 @@ class _Channels:
         self.kind = xp.float32 if x.dtype.itemsize == 2 else x.dtype
         self.itemsize = max(x.dtype.itemsize, 4)
         if self.count == 0:
-            raise DataError(f"needs elements in each channel, and gets {list(x.shape)}")
+            raise DataError(f"needs elements in each channel, but got {list(x.shape)}")
 
     def blocks(self) -> Iterator[slice]:
         return row_blocks(self.xp, self.shape[1], self.count * self.itemsize)
@@ -56,10 +56,10 @@ class _Channels:
         return self.xp.sum(dots(self.xp, a, b), axis=0)
 
     def deviations(self, x: Array) -> tuple[Array, Array]:
-        """`x` less its mean, `[N, c, L]`, and the mean, `[c]`."""
+        """`x` minus its mean, `[N, c, L]`, and the mean, `[c]`."""
         mean = self.sums(x) / self.count
         deviations = x - mean[:, None]
-        rest = self.sums(deviations) / self.count  # what rounding left of the mean
+        rest = self.sums(deviations) / self.count  # the rounding error of the mean
         deviations -= rest[:, None]
         return deviations, mean + rest
 
@@ -67,14 +67,14 @@ class _Channels:
 @operator("batch_norm_training", "x", "weight?", "bias?")
 @dataclass(frozen=True)
 class BatchNormTraining(Op):
-    """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with the statistics of `x` itself.
+    """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with the statistics of `x`.
 
     Args:
         eps: Added to the variance, above 0.
 
-    Inputs: `x`, floats `[N, C, ...]` with elements in each channel; `weight` and `bias`, `[C]`; without
-    `weight` 1 is used, without `bias` 0. The results are that, shaped as `x`, then the mean and the
-    variance `[C]` of each channel; the variance is the biased one. f16 is computed in f32.
+    Inputs: `x`, floats `[N, C, ...]` with elements in each channel; `weight` and `bias`, `[C]`, 1 and 0 by
+    default. The outputs are the normalised `x`, then the mean and the biased variance of each channel,
+    `[C]`. f16 is computed in f32.
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, algorithm 1; ONNX BatchNormalization with
     `training_mode`.
@@ -93,7 +93,7 @@ class BatchNormTraining(Op):
         check_affine(x, (1,), weight=weight, bias=bias)
         for axis in (0, *range(2, x.rank)):
             if x.shape[axis] == 0:
-                raise OpError(f"needs elements in each channel, and gets {x}", at=[("x", axis)])
+                raise OpError(f"needs elements in each channel, but got {x}", at=[("x", axis)])
         statistics = x.with_shape(x.shape[1:2])
         return x, statistics, statistics
 
@@ -136,7 +136,7 @@ class BatchNormTraining(Op):
         y: tuple[Value, Value, Value],
         x: Value,
     ) -> Value | None:
-        """`dx` with what flows into the mean and the variance themselves."""
+        """`dx`, including the gradients of the mean and the variance outputs."""
         others = (0, *range(2, x.rank))
         count = x.widened().count(others)
         along = x.sum(others, keepdims=True).shape[1:]
@@ -175,7 +175,7 @@ class BatchNormTraining(Op):
 @operator("batch_norm_training_gradient", "dy", "x", "weight?", internal=True)
 @dataclass(frozen=True)
 class BatchNormTrainingGradient(Op):
-    """The gradients of `batch_norm_training`: of `x`, then of its weight and bias if it has any.
+    """The gradients of `batch_norm_training`: of `x`, then of any weight and bias.
 
     Args:
         eps: Added to the variance.
@@ -198,7 +198,7 @@ class BatchNormTrainingGradient(Op):
         same_dtype(dy, x, ("dy", "x"))
         check_affine(x, (1,), weight=weight)
         if dy.shape != x.shape:
-            raise OpError(f"needs `dy` shaped as `x`, and gets {dy} and {x}", at=["dy", "x"])
+            raise OpError(f"needs `dy` shaped as `x`, but got {dy} and {x}", at=["dy", "x"])
         return (x, *[x.with_shape(x.shape[1:2])] * (self.bias + (weight is not None)))
 
     def forward(self, xp: Module, dy: Array, x: Array, weight: Array | None = None) -> tuple[Array, ...]:

@@ -30,7 +30,7 @@ from netdsl.types import TensorType, tensor
 def normalised_groups(
     xp: Module, x: Array, groups: int, eps: float, weight: Array | None, bias: Array | None
 ) -> Array:
-    """`x` with each of `groups` runs of channels, in each sample, at mean 0 and variance 1; then affine."""
+    """`x` with each of `groups` runs of channels of each sample normalised, then scaled and shifted."""
     if x.size == 0:
         return x
     y = standardised(xp, x.reshape((x.shape[0], groups, -1)), (2,), eps).reshape(x.shape)
@@ -50,11 +50,11 @@ class GroupNorm(Op):
     """`(x - mean) / sqrt(variance + eps) * weight + bias`, the mean and variance per sample and group.
 
     Args:
-        groups: How many groups of equally many neighbouring channels there are.
+        groups: The number of groups of equally many neighbouring channels.
         eps: Added to the variance, above 0.
 
-    Inputs: `x`, floats `[N, C, ...]` with `C` a multiple of `groups`; `weight` and `bias`, `[C]`, one
-    number per channel; without `weight` 1 is used, without `bias` 0. f16 is computed in f32.
+    Inputs: `x`, floats `[N, C, ...]` with `C` a multiple of `groups`; `weight` and `bias`, `[C]`, 1
+    and 0 by default. f16 is computed in f32.
 
     Source: Wu and He, "Group normalization", ECCV 2018; ONNX GroupNormalization.
     """
@@ -71,10 +71,10 @@ class GroupNorm(Op):
         need_rank(x, 2, layout="[N, C, ...]")
         check_eps(self.eps)
         if self.groups < 1:
-            raise OpError(f"needs `groups` of at least 1, and gets {self.groups}", attribute="groups")
+            raise OpError(f"needs `groups` of at least 1, but got {self.groups}", attribute="groups")
         if share(x.shape[1], self.groups) is None:
             raise OpError(
-                f"cannot part {x.shape[1]} channels into {self.groups} equal groups",
+                f"cannot divide {x.shape[1]} channels into {self.groups} equal groups",
                 at=[("x", 1)],
                 attribute="groups",
             )
@@ -83,7 +83,7 @@ class GroupNorm(Op):
 
     def forward(self, xp: Module, x: Array, weight: Array | None = None, bias: Array | None = None) -> Array:
         if x.shape[1] % self.groups:
-            raise DataError(f"cannot part {x.shape[1]} channels into {self.groups} equal groups")
+            raise DataError(f"cannot divide {x.shape[1]} channels into {self.groups} equal groups")
         return normalised_groups(xp, x, self.groups, self.eps, weight, bias)
 
     def gradient(
@@ -107,7 +107,7 @@ class GroupNorm(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         x = tensor("f32", 2, 6, 4)
         yield bad("6 channels into 4 equal groups", cls(4), x)
-        yield bad("at least 1, and gets 0", cls(0), x)
+        yield bad("at least 1, but got 0", cls(0), x)
         yield bad("`weight` of shape [6]", cls(2), x, tensor("f32", 2))
         yield bad("`bias` of shape [6]", cls(2), x, None, tensor("f32", symbol("C")))
         yield bad("[N, C, ...]", cls(1), tensor("f32", 6))
@@ -125,7 +125,7 @@ class InstanceNorm(Op):
         eps: Added to the variance, above 0.
 
     Inputs: `x`, floats `[N, C, ...]` with at least one axis after the channels; `weight` and `bias`,
-    `[C]`; without `weight` 1 is used, without `bias` 0. f16 is computed in f32.
+    `[C]`, 1 and 0 by default. f16 is computed in f32.
 
     Source: Ulyanov, Vedaldi and Lempitsky, "Instance normalization", 2016; ONNX InstanceNormalization.
     """

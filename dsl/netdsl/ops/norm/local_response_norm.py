@@ -28,7 +28,7 @@ from netdsl.types import TensorType, tensor
 
 
 def neighbour_sums(xp: Module, x: Array, before: int, after: int) -> Array:
-    """For each channel of `[N, C, ...]` the sum from `before` channels in front of it to `after` behind."""
+    """For each channel of `[N, C, ...]`, the sum from `before` channels before it to `after` after it."""
     total = x.copy()
     for step in range(1, min(after, x.shape[1] - 1) + 1):
         total[:, :-step] += x[:, step:]
@@ -42,11 +42,11 @@ def neighbour_sums(xp: Module, x: Array, before: int, after: int) -> Array:
 class LocalResponseNorm(Op):
     """`x / (k + alpha / size * s) ** beta`, where `s` sums `x²` over `size` neighbouring channels.
 
-    The window of channel `c` runs from `c - floor((size - 1) / 2)` to `c + ceil((size - 1) / 2)`, and ends
-    at the first and the last channel.
+    The window of channel `c` runs from `c - floor((size - 1) / 2)` to `c + ceil((size - 1) / 2)`, but is
+    cut at the first and the last channel.
 
     Args:
-        size: How many channels a window spans.
+        size: The number of channels that a window spans.
         alpha: The scale of the mean square.
         beta: The exponent.
         k: Added to the scaled mean square, above 0.
@@ -67,11 +67,11 @@ class LocalResponseNorm(Op):
         need_float(x)
         need_rank(x, 2, layout="[N, C, ...]")
         if self.size < 1:
-            raise OpError(f"needs `size` of at least 1, and gets {self.size}", attribute="size")
+            raise OpError(f"needs `size` of at least 1, but got {self.size}", attribute="size")
         if not self.k > 0:
-            raise OpError(f"needs `k` above 0, and gets {self.k}", attribute="k")
+            raise OpError(f"needs `k` above 0, but got {self.k}", attribute="k")
         if not self.alpha >= 0:
-            raise OpError(f"needs `alpha` of at least 0, and gets {self.alpha}", attribute="alpha")
+            raise OpError(f"needs `alpha` of at least 0, but got {self.alpha}", attribute="alpha")
         return x
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
@@ -103,7 +103,7 @@ class LocalResponseNorm(Op):
         x = tensor("f32", 2, 3, 4)
         yield bad("[N, C, ...]", cls(), tensor("f32", 3))
         yield bad("floating-point", cls(), tensor("i32", 2, 3))
-        yield bad("at least 1, and gets 0", cls(0), x)
+        yield bad("at least 1, but got 0", cls(0), x)
         yield bad("`k` above 0", cls(k=0.0), x)
         yield bad("`alpha` of at least 0", cls(alpha=-1.0), x)
 
@@ -111,9 +111,9 @@ class LocalResponseNorm(Op):
 @operator("local_response_norm_gradient", "dy", "x", internal=True)
 @dataclass(frozen=True)
 class LocalResponseNormGradient(Op):
-    """`dy * s ** -beta - 2 * alpha * beta / size * x * t`, where `s` is what `x` is divided by a power of.
+    """`dy * s ** -beta - 2 * alpha * beta / size * x * t`, where `x / s ** beta` is the result.
 
-    `t` sums `dy * x * s ** (-beta - 1)` over the channels whose windows hold a channel.
+    `t` sums `dy * x * s ** (-beta - 1)` over the channels whose windows contain a channel.
 
     Args:
         size, alpha, beta, k: As in `local_response_norm`.
@@ -132,7 +132,7 @@ class LocalResponseNormGradient(Op):
         need_float(x)
         same_dtype(dy, x, ("dy", "x"))
         if dy.shape != x.shape:
-            raise OpError(f"needs `dy` shaped as `x`, and gets {dy} and {x}", at=["dy", "x"])
+            raise OpError(f"needs `dy` shaped as `x`, but got {dy} and {x}", at=["dy", "x"])
         return x
 
     def cost(self, dy: TensorType, x: TensorType) -> Dim:
@@ -175,7 +175,7 @@ class LocalResponseNormGradient(Op):
 
 
 def _neighbours(x: Value, before: int, after: int) -> Value:
-    """`neighbour_sums` in simple operators: slices of the channels with zeros around them."""
+    """`neighbour_sums` as simple operators: slices of the channels with zeros around them."""
     last = x.rank - 1
     padded = x.transpose((0, *range(2, x.rank), 1)).apply(Pad((before,), (after,)))
     total = padded.apply(Slice(last, dim(0), x.shape[1]))

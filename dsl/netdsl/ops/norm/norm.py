@@ -1,4 +1,4 @@
-"""Normalisations by mean and deviation, over a batch beforehand or over axes of each sample."""
+"""Normalisation by mean and standard deviation, with given statistics or over axes of each sample."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from netdsl.types import TensorType, shape_text, tensor
 
 def check_eps(eps: float) -> None:
     if not eps > 0:
-        raise OpError(f"needs `eps` above 0, and gets {eps}", attribute="eps")
+        raise OpError(f"needs `eps` above 0, but got {eps}", attribute="eps")
 
 
 def check_affine(x: TensorType, axes: tuple[int, ...], **parameters: TensorType | None) -> None:
-    """Raise `OpError` where a parameter is not of the element type of `x` and shaped as its `axes`."""
+    """Raise `OpError` if a parameter does not have the element type of `x` and the shape of its `axes`."""
     wanted = tuple(x.shape[axis] for axis in axes)
     for name, parameter in parameters.items():
         if parameter is None:
@@ -42,14 +42,14 @@ def check_affine(x: TensorType, axes: tuple[int, ...], **parameters: TensorType 
         same_dtype(x, parameter, ("x", name))
         if parameter.shape != wanted:
             raise OpError(
-                f"needs `{name}` of shape {shape_text(wanted)}, as axes {list(axes)} of `x` are, "
-                f"and gets {shape_text(parameter.shape)}",
+                f"needs `{name}` of shape {shape_text(wanted)}, like axes {list(axes)} of `x`, "
+                f"but got {shape_text(parameter.shape)}",
                 at=[name, *(("x", axis) for axis in axes)],
             )
 
 
 def along(parameter: Array, axes: tuple[int, ...], x: Array) -> Array:
-    """`parameter`, one axis for each of `axes`, shaped to broadcast to `x`."""
+    """`parameter`, which has one axis for each of `axes`, shaped to broadcast to `x`."""
     return parameter.reshape([n if axis in axes else 1 for axis, n in enumerate(x.shape)])
 
 
@@ -82,7 +82,7 @@ def gradient_over(
     bias: Value | None = None,
     centred: bool = True,
 ) -> tuple[Value | None, ...]:
-    """The gradients of `x`, `weight` and `bias` of a normalisation over any axes, moved to the end."""
+    """The gradients of `x`, `weight` and `bias` of a normalisation over `axes`."""
     order = (*(axis for axis in range(x.rank) if axis not in axes), *axes)
     back = tuple(order.index(axis) for axis in range(x.rank))
     op = LayerNormGradient(len(axes), eps, centred, bias is not None)
@@ -94,13 +94,13 @@ def gradient_over(
 @operator("batch_norm", "x", "mean", "var", "weight?", "bias?")
 @dataclass(frozen=True)
 class BatchNorm(Op):
-    """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with statistics known beforehand.
+    """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with given statistics.
 
     Args:
         eps: Added to the variance, above 0.
 
-    Inputs: `x`, floats `[N, C, ...]`; `mean`, `var`, `weight` and `bias`, `[C]` each; without `weight` 1
-    is used, without `bias` 0. f16 is computed in f32.
+    Inputs: `x`, floats `[N, C, ...]`; `mean`, `var`, `weight` and `bias`, `[C]` each; `weight` is
+    1 and `bias` 0 by default. f16 is computed in f32.
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, inference; ONNX BatchNormalization.
     """
@@ -178,7 +178,7 @@ class BatchNorm(Op):
         yield bad("`mean` of shape [3]", cls(), x, tensor("f32", 4), c)
         yield bad("`var` of shape [3]", cls(), x, c, tensor("f32", 1, 3))
         yield bad("`weight` of shape [3]", cls(), x, c, c, tensor("f32", 2))
-        yield bad("gets [B]", cls(), x, c, c, c, tensor("f32", symbol("B")))
+        yield bad("got [B]", cls(), x, c, c, c, tensor("f32", symbol("B")))
         yield bad("one element type", cls(), x, c, c, c, tensor("f64", 3))
         yield bad("`eps` above 0", cls(0.0), x, c, c)
 
@@ -192,8 +192,8 @@ class LayerNorm(Op):
         over: The axes to normalise together; the last one by default.
         eps: Added to the variance, above 0.
 
-    Inputs: `x`, floats of any shape; `weight` and `bias`, shaped as the axes `over` of `x` in order;
-    without `weight` 1 is used, without `bias` 0. f16 is computed in f32.
+    Inputs: `x`, floats of any shape; `weight` and `bias`, shaped as the axes `over` of `x` in order,
+    1 and 0 by default. f16 is computed in f32.
 
     Source: Ba, Kiros and Hinton, "Layer normalization", 2016; ONNX LayerNormalization.
     """

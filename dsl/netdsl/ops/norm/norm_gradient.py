@@ -1,8 +1,8 @@
-"""What gradients of normalisations run: all of it in one pass over cached rows.
+"""Gradients of normalisations, in one pass over cached rows.
 
 With `z = (x - mean) / deviation` and `g = dy * weight`, the gradient with respect to `x` is
 `(g - mean(g) - z * mean(g * z)) / deviation` (Ba, Kiros and Hinton 2016; Ioffe and Szegedy 2015, section 3).
-Second derivatives are taken of the same formula in parts.
+Second derivatives differentiate the same formula, in parts.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def rows_gradient(
         x: `[R, F]`; each row has its own mean and deviation.
         flow: The gradient with respect to the standardised rows.
         eps: Added to the variance.
-        centred: Whether the mean is taken off; else rows are scaled by their root mean square.
+        centred: Whether the mean is subtracted; otherwise rows are only scaled by their root mean square.
     """
     size = x.shape[1]
     z = widen(xp, x)
     if centred:
         z = z - xp.mean(z, axis=1, keepdims=True)
-        z -= xp.mean(z, axis=1, keepdims=True)  # what rounding left of the mean
+        z -= xp.mean(z, axis=1, keepdims=True)  # the rounding error of the mean
     scale = (1 / xp.sqrt(dots(xp, z, z) / size + eps))[:, None]
     z = z * scale
     dx = z * (dots(xp, flow, z) / -size)[:, None]
@@ -58,14 +58,14 @@ def rows_gradient(
 
 
 def standardised_in_parts(x: Value, axes: tuple[int, ...], eps: float, centred: bool) -> tuple[Value, Value]:
-    """The standardised `x` and the factor that scaled it, in simple operators."""
+    """The standardised `x` and its scale factor, as simple operators."""
     deviations = x - x.apply(Mean(axes, keepdims=True)) if centred else x
     scale = ((deviations * deviations).apply(Mean(axes, keepdims=True)) + eps) ** -0.5
     return deviations * scale, scale
 
 
 def flow_in_parts(flow: Value, z: Value, scale: Value, axes: tuple[int, ...], centred: bool) -> Value:
-    """The gradient with respect to what `standardised_in_parts` takes, in simple operators."""
+    """The gradient with respect to the `x` of `standardised_in_parts`, as simple operators."""
     rest = flow - z * (flow * z).apply(Mean(axes, keepdims=True))
     return (rest - flow.apply(Mean(axes, keepdims=True)) if centred else rest) * scale
 
@@ -74,18 +74,18 @@ def _check(dy: TensorType, x: TensorType) -> None:
     need_float(x)
     same_dtype(dy, x, ("dy", "x"))
     if dy.shape != x.shape:
-        raise OpError(f"needs `dy` shaped as `x`, and gets {dy} and {x}", at=["dy", "x"])
+        raise OpError(f"needs `dy` shaped as `x`, but got {dy} and {x}", at=["dy", "x"])
 
 
 @operator("layer_norm_gradient", "dy", "x", "weight?", internal=True)
 @dataclass(frozen=True)
 class LayerNormGradient(Op):
-    """The gradients of a normalisation over the last axes: of `x`, then of its weight and bias if it has any.
+    """The gradients of a normalisation over the last axes: of `x`, then of any weight and bias.
 
     Args:
-        last: How many of the last axes are normalised together.
+        last: The number of last axes that are normalised together.
         eps: Added to the variance.
-        centred: Whether the mean is taken off, as `layer_norm` does and `rms_norm` does not.
+        centred: Whether the mean is subtracted, as in `layer_norm` but not in `rms_norm`.
         bias: Whether there is a bias.
 
     Inputs: `dy` and `x`, floats of one shape; `weight`, shaped as the last axes of `x`.
@@ -104,7 +104,7 @@ class LayerNormGradient(Op):
         _check(dy, x)
         features = x.with_shape(x.shape[x.rank - self.last :])
         if weight is not None and weight != features:
-            raise OpError(f"needs a weight {features}, and gets {weight}", at=["weight"])
+            raise OpError(f"needs a weight {features}, but got {weight}", at=["weight"])
         return (x, *[features] * (self.bias + (weight is not None)))
 
     def forward(self, xp: Module, dy: Array, x: Array, weight: Array | None = None) -> tuple[Array, ...]:
@@ -150,16 +150,16 @@ class LayerNormGradient(Op):
         x = tensor("f32", 2, 3)
         yield bad("floating-point", cls(1, 1e-5), tensor("i32", 2, 3), tensor("i32", 2, 3))
         yield bad("shaped as `x`", cls(1, 1e-5), tensor("f32", 2, 4), x)
-        yield bad("weight f32[3], and gets f32[2]", cls(1, 1e-5), x, x, tensor("f32", 2))
+        yield bad("weight f32[3], but got f32[2]", cls(1, 1e-5), x, x, tensor("f32", 2))
 
 
 @operator("group_norm_gradient", "dy", "x", "weight?", internal=True)
 @dataclass(frozen=True)
 class GroupNormGradient(Op):
-    """The gradients of a normalisation of groups of channels: of `x`, then of its weight and bias if any.
+    """The gradients of a normalisation of groups of channels: of `x`, then of any weight and bias.
 
     Args:
-        groups: How many groups of equally many neighbouring channels there are.
+        groups: The number of groups of equally many neighbouring channels.
         eps: Added to the variance.
         bias: Whether there is a bias.
 
@@ -177,10 +177,12 @@ class GroupNormGradient(Op):
     ) -> tuple[TensorType, ...]:
         _check(dy, x)
         if share(x.shape[1], self.groups) is None:
-            raise OpError(f"cannot part {x.shape[1]} channels into {self.groups} groups", at=[("x", 1)])
+            raise OpError(
+                f"cannot divide {x.shape[1]} channels into {self.groups} equal groups", at=[("x", 1)]
+            )
         channels = x.with_shape(x.shape[1:2])
         if weight is not None and weight != channels:
-            raise OpError(f"needs a weight {channels}, and gets {weight}", at=["weight"])
+            raise OpError(f"needs a weight {channels}, but got {weight}", at=["weight"])
         return (x, *[channels] * (self.bias + (weight is not None)))
 
     def forward(self, xp: Module, dy: Array, x: Array, weight: Array | None = None) -> tuple[Array, ...]:
@@ -235,5 +237,5 @@ class GroupNormGradient(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         x = tensor("f32", 2, 6, 4)
         yield bad("shaped as `x`", cls(dim(2), 1e-5), tensor("f32", 2, 6, 3), x)
-        yield bad("6 channels into 4 groups", cls(dim(4), 1e-5), x, x)
-        yield bad("weight f32[6], and gets f32[2]", cls(dim(2), 1e-5), x, x, tensor("f32", 2))
+        yield bad("6 channels into 4 equal groups", cls(dim(4), 1e-5), x, x)
+        yield bad("weight f32[6], but got f32[2]", cls(dim(2), 1e-5), x, x, tensor("f32", 2))

@@ -35,8 +35,8 @@ class RMSNorm(Op):
         over: The axes to normalise together; the last one by default.
         eps: Added to the mean square, above 0.
 
-    Inputs: `x`, floats of any shape; `weight`, shaped as the axes `over` of `x` in order; without it 1
-    is used. f16 is computed in f32.
+    Inputs: `x`, floats of any shape; `weight`, shaped as the axes `over` of `x` in order, 1 by
+    default. f16 is computed in f32.
 
     Source: Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019; ONNX
     RMSNormalization.
@@ -93,8 +93,8 @@ class L2Normalize(Op):
     """`x / max(sqrt(sum(x²)), eps)`, with the sum over `over`: vectors of length 1.
 
     Args:
-        over: The axes that make one vector; the last one by default.
-        eps: The least length to divide by, above 0; a zero vector stays zero.
+        over: The axes that form one vector; the last one by default.
+        eps: The smallest length to divide by, above 0; a zero vector stays zero.
 
     Inputs: `x`, floats of any shape. f16 is computed in f32.
 

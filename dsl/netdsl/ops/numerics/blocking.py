@@ -1,8 +1,8 @@
-"""How much of an array a kernel handles at a time, and on which kind of device it runs.
+"""How much of an array a kernel processes at a time, and on which kind of device it runs.
 
 A chain of NumPy calls reads and writes memory once per call; in blocks that stay in a CPU's cache it is
-several times faster. A GPU takes whole arrays, and its blocks only bound temporary memory. This is the one
-place that tells the two apart.
+several times faster. A GPU processes complete arrays, and its blocks only bound temporary memory. Only this
+module distinguishes the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ALL = 2**62
 class BlockSizes:
     """The sizes of blocks on one kind of device.
 
-    `elements` of an elementwise pass; `row_bytes` of whole rows that are reduced; `scores` of attention;
+    `elements` of an elementwise pass; `row_bytes` of complete rows that are reduced; `scores` of attention;
     `column_bytes` of copied windows, or `columns` of them if that is more; `weights` of an optimizer's pass.
     """
 
@@ -35,7 +35,7 @@ GPU = BlockSizes(_ALL, _ALL, 2**28, _ALL, 1, 1 << 22)
 
 
 def on_cpu(xp: Module) -> bool:
-    """Whether arrays of this module lie in the memory of the CPU."""
+    """Whether arrays of this module are in CPU memory."""
     return bool(xp.__name__ == "numpy")
 
 

@@ -9,7 +9,7 @@ from netdsl.ops.contract.base import Array, Module
 from netdsl.ops.numerics.blocking import block_sizes
 
 COPY_LIMIT = 2**28
-"""Bytes that copied windows may take at a time, where one row of outputs does not need more."""
+"""The largest size of a copy of windows, in bytes, unless one row of outputs needs more."""
 
 
 def matrices(weight: Array, groups: int) -> Array:

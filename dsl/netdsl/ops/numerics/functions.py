@@ -1,4 +1,4 @@
-"""Numerical pieces that several operators share: the error function, stable sigmoids, products."""
+"""Numerical functions that several operators share: the error function, stable sigmoids, products."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netdsl.ops.numerics.blocking import block_sizes, on_cpu
 
 
 def widen(xp: Module, x: Array) -> Array:
-    """`x` in f32 where its elements are 16-bit floats, else `x` itself."""
+    """`x` in f32 if its elements are 16-bit floats, else `x` itself."""
     return x.astype(xp.float32) if x.dtype.itemsize == 2 else x
 
 
@@ -37,7 +37,7 @@ def row_blocks(xp: Module, rows: int, row_bytes: int) -> Iterator[slice]:
 
 
 def by_rows(xp: Module, function: Callable[..., Array], axes: tuple[int, ...], *xs: Array) -> Array:
-    """`function(axes, *xs)` for one that folds `axes`; where those are the last ones, in cached rows.
+    """`function(axes, *xs)` for a function that reduces `axes`; if those are the last ones, in cached rows.
 
     The arrays are of one shape, and the result has it too, with the element type of the first.
     """
@@ -53,7 +53,7 @@ def by_rows(xp: Module, function: Callable[..., Array], axes: tuple[int, ...], *
 
 
 def dots(xp: Module, a: Array, b: Array) -> Array:
-    """`sum(a * b)` over the last axis, without an array of products where NumPy runs."""
+    """`sum(a * b)` over the last axis; on NumPy, without an array of products."""
     if on_cpu(xp):
         return xp.vecdot(a, b)
     return xp.sum(a * b, axis=-1)
@@ -62,7 +62,7 @@ def dots(xp: Module, a: Array, b: Array) -> Array:
 def matmul(xp: Module, a: Array, b: Array) -> Array:
     """`a @ b` with the sums of 16-bit floats taken in f32.
 
-    cuBLAS does so by itself; NumPy has no BLAS routine for 16-bit floats and is faster widened.
+    cuBLAS does so itself; NumPy has no BLAS routine for 16-bit floats, and is faster in f32.
     """
     if on_cpu(xp) and a.dtype.itemsize == 2:
         return xp.asarray(xp.matmul(widen(xp, a), widen(xp, b)).astype(a.dtype))

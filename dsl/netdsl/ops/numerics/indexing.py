@@ -1,4 +1,4 @@
-"""What operators that index share: positions counted from the front, and sums at positions."""
+"""Helpers of operators that index: positions counted from the front, and sums at positions."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def _position(flat: int, shape: tuple[int, ...]) -> list[int]:
 
 
 def need_room(x: TensorType, indices: TensorType, axis: int) -> None:
-    """Raise `OpError` where `indices` has other axes than `x`, or is longer on an axis that is not `axis`."""
+    """Raise `OpError` if `indices` differs in rank from `x`, or is longer on an axis other than `axis`."""
     if indices.rank != x.rank:
         raise OpError(
-            f"needs `indices` with as many axes as `x`, and gets {indices} for {x}", at=["x", "indices"]
+            f"needs `indices` to have as many axes as `x`, but got {indices} for {x}", at=["x", "indices"]
         )
     for other, (size, wanted) in enumerate(zip(x.shape, indices.shape, strict=True)):
         if other != axis and wanted != size and wanted.compare(size) != -1:
             raise OpError(
                 f"needs `indices` no longer than `x` except on axis {axis}, "
-                f"and axis {other} is {wanted} against {size}",
+                f"but axis {other} is {wanted}, not at most {size}",
                 at=[("x", other), ("indices", other)],
             )
 
 
 def grid(xp: Module, indices: Array, axis: int) -> tuple[Array, ...]:
-    """The positions that `indices` means: its values on `axis`, its own coordinates on the other axes."""
+    """The positions that `indices` refers to: its values on `axis`, its own coordinates on the other axes."""
     coordinates = [
         xp.arange(n).reshape((-1,) + (1,) * (indices.ndim - other - 1))
         for other, n in enumerate(indices.shape)
@@ -55,8 +55,8 @@ def grid(xp: Module, indices: Array, axis: int) -> tuple[Array, ...]:
 def add_at(xp: Module, values: Array, positions: Array, size: int) -> Array:
     """`size` zeros in a row, with `values` added at `positions`, which has the same shape.
 
-    16-bit floats are added up in f32. On a GPU the order of a sum is not fixed. On one flat axis NumPy
-    adds several times faster than on rows.
+    16-bit floats are summed in f32. On a GPU the order of a sum is not fixed. NumPy adds several times
+    faster on one flat axis than on rows.
     """
     wide = widen(xp, values)
     out = xp.zeros(size, dtype=wide.dtype)

@@ -14,15 +14,15 @@ from netdsl.types import shape_text
 LAYOUT = "[batch, channels, *space] with at least 1 spatial axis"
 
 Pair = tuple[int, int]
-"""Padding before and behind an axis."""
+"""Padding before and after an axis."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows lie, with one value per spatial axis. Build one with `windows`.
+    """The positions of windows, with one value per spatial axis. Create one with `windows`.
 
     `pad` is a pair per axis, or a mode in which the padding depends on the size: `"same"`, with
-    the odd element behind, or `"same_lower"`, with the odd element in front.
+    the odd element after the data, or `"same_lower"`, with the odd element before it.
     """
 
     size: tuple[DimLike, ...]
@@ -38,27 +38,27 @@ class Windows:
     def slides_along(self, axis: int) -> bool:
         """Whether windows only slide along an axis of `[B, C, *space]`, without padding or rounding up.
 
-        A larger stride shows in the size of the result.
+        A larger stride is visible in the size of the result.
         """
         return not self.ceil and not isinstance(self.pad, str) and self.pad[axis - 2] == (0, 0)
 
     def counts(self, space: Sequence[DimLike]) -> tuple[Dim, ...]:
-        """The number of windows along each axis. Raises `OpError` where not even one fits."""
+        """The number of windows along each axis. Raises `OpError` if not even one fits."""
         return tuple(self._count(axis, dim(length)) for axis, length in enumerate(space))
 
     def _count(self, axis: int, length: Dim) -> Dim:
         stride, reach = self.stride[axis], self.reach(axis)
         if isinstance(self.pad, str):
-            return (length + (stride - 1)) // stride  # as a padded convolution writes it
+            return (length + (stride - 1)) // stride  # the form that a padded convolution has too
         begin, end = self.pad[axis]
         last = length + begin + end - reach
-        if self.ceil:  # the last window may hang over the end, but not start behind the elements
+        if self.ceil:  # the last window may extend past the end, but must start within the elements
             last = minimum(last + stride - 1, length + begin - 1)
         count = last // stride + 1
         if count.compare(1) == -1:
             padded = f" ({length + begin + end} with padding)" if begin + end else ""
             raise OpError(
-                f"needs windows that fit: a window spans {reach} elements, and axis {axis + 2} of "
+                f"needs windows that fit: a window spans {reach} elements, but axis {axis + 2} of "
                 f"`x` has {length}{padded}",
                 at=[("x", axis + 2)],
                 help="use a smaller window, or pad",
@@ -66,14 +66,14 @@ class Windows:
         return count
 
     def fixed_counts(self, space: Sequence[int]) -> tuple[int, ...]:
-        """`counts` of an array. Raises `DataError` where no window fits."""
+        """`counts` of an array. Raises `DataError` if no window fits."""
         try:
             return _fixed_counts(self, tuple(space))
         except OpError as error:
             raise DataError(error.message) from None
 
     def padding(self, space: Sequence[int]) -> tuple[Pair, ...]:
-        """The padding of an array, before and behind each axis."""
+        """The padding of an array, before and after each axis."""
         if not isinstance(self.pad, str):
             return self.pad
         pairs = []
@@ -86,7 +86,7 @@ class Windows:
         return tuple(pairs)
 
     def extents(self, space: Sequence[int]) -> tuple[int, ...]:
-        """The sizes of the axes with as much of their padding as windows reach."""
+        """The sizes of the axes with the part of their padding that windows reach."""
         pairs = zip(space, self.fixed_counts(space), self.padding(space), strict=True)
         return tuple(
             max(begin + length, (count - 1) * self.stride[axis] + int(self.reach(axis)))
@@ -94,13 +94,13 @@ class Windows:
         )
 
     def inside(self, space: Sequence[int]) -> tuple[slice, ...]:
-        """Where the elements of an array lie between its padding."""
+        """The slices of a padded array that hold its elements."""
         return tuple(
             slice(begin, begin + n) for n, (begin, _) in zip(space, self.padding(space), strict=True)
         )
 
     def padded(self, xp: Module, x: Array, fill: float) -> Array:
-        """`x` with as much of `fill` around it as its windows reach; `x` itself where that is none."""
+        """`x` padded with `fill` as far as its windows reach; `x` itself if that is nowhere."""
         space = x.shape[2:]
         shape = (*x.shape[:2], *self.extents(space))
         if shape == x.shape:
@@ -125,7 +125,7 @@ def _fixed_counts(found: Windows, space: tuple[int, ...]) -> tuple[int, ...]:
 def windows(
     size: Sequence[DimLike], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool = False
 ) -> Windows:
-    """Windows of `size` from an operator's attributes; raises `OpError` for values that are none."""
+    """Windows of `size` from an operator's attributes; raises `OpError` for invalid values."""
     sizes = tuple(n.value if isinstance(n, Dim) and n.is_fixed else n for n in size)
     return _windows(sizes, stride, pad, dilation, ceil)
 
@@ -134,7 +134,7 @@ def windows(
 def _windows(size: tuple[DimLike, ...], stride: Ints, pad: Ints | str, dilation: Ints, ceil: bool) -> Windows:
     rank = len(size)
     if any(dim(n).compare(1) == -1 for n in size):
-        raise OpError(f"needs a window of at least 1 element, and gets {shape_text(size)}", at=["weight"])
+        raise OpError(f"needs a window of at least 1 element, but got {shape_text(size)}", at=["weight"])
     return Windows(
         size,
         spread(stride, rank, "stride"),
@@ -148,17 +148,17 @@ def _pad_pairs(pad: Ints | str, rank: int) -> tuple[Pair, ...] | str:
     if isinstance(pad, str):
         if pad not in ("same", "same_lower", "valid"):
             raise OpError(
-                f'gets pad "{pad}"',
+                f'has no pad mode "{pad}"',
                 attribute="pad",
-                help='the modes are "same", "same_lower" and "valid"; or give numbers',
+                help='use "same", "same_lower", "valid" or numbers',
             )
         return ((0, 0),) * rank if pad == "valid" else pad
     if len(pad) == 2 * rank and min(pad) >= 0:
         return tuple(zip(pad[:rank], pad[rank:], strict=True))
     if len(pad) not in (1, rank, 2 * rank):
         raise OpError(
-            f"gets {len(pad)} values for `pad`, but there are {rank} spatial axes",
+            f"got {len(pad)} values for `pad`, but there are {rank} spatial axes",
             attribute="pad",
-            help=f"give 1 value, {rank} for the axes, or {2 * rank}: all that go in front, then all behind",
+            help=f"use 1 value, {rank} (one per axis), or {2 * rank} (all before, then all after)",
         )
     return tuple((n, n) for n in spread(pad, len(pad), "pad", least=0) * (rank if len(pad) == 1 else 1))

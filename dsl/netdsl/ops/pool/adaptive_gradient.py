@@ -1,4 +1,4 @@
-"""What gradients of adaptive pools run: the way back through bins, one axis after the other."""
+"""Gradients of adaptive pools, computed one axis after another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _need_result(pool: AdaptivePool, dy: TensorType, x: TensorType) -> None:
     same_dtype(dy, x, ("dy", "x"))
     made = pool.shape(x)
     if made != dy:
-        raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+        raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
 
 
 def _columns(x: Array, axis: int) -> list[Array]:
@@ -42,7 +42,7 @@ def _columns(x: Array, axis: int) -> list[Array]:
 @operator("adaptive_avg_pool_gradient", "dy", internal=True)
 @dataclass(frozen=True)
 class AdaptiveAvgPoolGradient(Op):
-    """For each element the sum of `dy` over the bins that hold it, each by the size of the bin.
+    """For each element, the sum of `dy / n` over the bins that contain it, where `n` is the size of the bin.
 
     Args:
         size: As in `adaptive_avg_pool`.
@@ -86,12 +86,12 @@ class AdaptiveAvgPoolGradient(Op):
 
 
 class _BinWinners:
-    """Which element of each bin is the largest: the first one of equal ones, along each axis in turn."""
+    """The largest element of each bin: the first of equal ones, along each axis in turn."""
 
     def __init__(self, xp: Module, x: Array, parts: Sequence[int]) -> None:
         self.xp, self.lengths = xp, x.shape
         self.masks: dict[int, list[Array]] = {}
-        for axis in reversed(range(2, x.ndim)):  # the last axis first: ties then go to the first row
+        for axis in reversed(range(2, x.ndim)):  # the last axis first, so that the first row wins a tie
             pieces = [x[place] for place in bins(x.shape[axis], axis, parts[axis - 2])]
             self.masks[axis] = [self._first(piece, axis) for piece in pieces]
             x = xp.concatenate([xp.max(piece, axis=axis, keepdims=True) for piece in pieces], axis=axis)
@@ -127,7 +127,7 @@ class _BinWinners:
 @operator("adaptive_max_pool_gradient", "dy", "x", internal=True)
 @dataclass(frozen=True)
 class AdaptiveMaxPoolGradient(Op):
-    """`dy` added at the largest element of each bin, the first one of equal ones; 0 elsewhere.
+    """`dy` added at the largest element of each bin, the first of equal ones; 0 elsewhere.
 
     Args:
         size: As in `adaptive_max_pool`.
@@ -164,7 +164,7 @@ class AdaptiveMaxPoolGradient(Op):
 @operator("adaptive_max_pool_pick", "values", "x", internal=True)
 @dataclass(frozen=True)
 class AdaptiveMaxPoolPick(Op):
-    """For each bin of `x` the element of `values` where `x` is largest, the first one of equal ones.
+    """For each bin of `x` the element of `values` where `x` is largest, the first of equal ones.
 
     Args:
         size: As in `adaptive_max_pool`.
@@ -178,7 +178,9 @@ class AdaptiveMaxPoolPick(Op):
 
     def shape(self, values: TensorType, x: TensorType) -> TensorType:
         if values != x:
-            raise OpError(f"needs `values` of the type of `x`: {values} and {x}", at=["values", "x"])
+            raise OpError(
+                f"needs `values` to have the type of `x`, but got {values} and {x}", at=["values", "x"]
+            )
         return AdaptiveMaxPool(self.size).shape(x)
 
     def forward(self, xp: Module, values: Array, x: Array) -> Array:

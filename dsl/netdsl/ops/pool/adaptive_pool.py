@@ -1,4 +1,4 @@
-"""Pooling to a fixed number of bins, whatever the size."""
+"""Pooling to a fixed number of bins, whatever the input size."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from netdsl.types import TensorType, tensor
 
 
 def bins(length: int, axis: int, parts: int) -> list[tuple[slice, ...]]:
-    """Places of the `parts` bins along an axis; each bin takes every element that it touches."""
+    """Indices of the `parts` bins along an axis; a bin includes every element that it overlaps."""
     before = (slice(None),) * axis
     return [(*before, slice(n * length // parts, -(-(n + 1) * length // parts))) for n in range(parts)]
 
 
 @dataclass(frozen=True)
 class AdaptivePool(Op):
-    """What the adaptive pools share: the bins. They are rectangles, so each axis is pooled by itself."""
+    """Base of the adaptive pools. Bins are rectangles, so that each axis is pooled separately."""
 
     category = "pool"
 
@@ -79,7 +79,7 @@ class AdaptivePool(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from bad_samples(lambda: cls((2,)), cls.takes_integers)
         yield bad("2 values for `size`", cls((2, 2)), tensor("f32", 2, 3, 5))
-        yield bad("`size` of at least 1, and gets 0", cls((0,)), tensor("f32", 2, 3, 5))
+        yield bad("`size` of at least 1, but got 0", cls((0,)), tensor("f32", 2, 3, 5))
 
 
 @operator("adaptive_avg_pool", "x")
@@ -88,7 +88,7 @@ class AdaptiveAvgPool(AdaptivePool):
     """The mean of each of `size` bins: bin `i` is `floor(i * n / size)` to `ceil((i + 1) * n / size)`.
 
     Args:
-        size: Bins, and so elements of the result; one value, or one per spatial axis.
+        size: The number of bins, which is the size of the result; one value, or one per spatial axis.
 
     Inputs: `x` `[B, C, *space]`, floats. The result is `[B, C, *size]`.
 
@@ -108,7 +108,7 @@ class AdaptiveMaxPool(AdaptivePool):
     """The largest element of each of `size` bins, which are those of `adaptive_avg_pool`.
 
     Args:
-        size: Bins, and so elements of the result; one value, or one per spatial axis.
+        size: The number of bins, which is the size of the result; one value, or one per spatial axis.
 
     Inputs: `x` `[B, C, *space]`, any numbers. The result is `[B, C, *size]`.
 

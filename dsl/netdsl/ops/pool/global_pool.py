@@ -1,4 +1,4 @@
-"""Pooling to a fixed size: over the whole space, or over bins that share it out."""
+"""Pooling over all spatial axes."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def samples(op: Callable[..., Op], integers: bool) -> Iterable[Example]:
 def bad_samples(op: Callable[..., Op], integers: bool) -> Iterable[BadExample]:
     words = "needs numbers" if integers else "floating-point"
     yield bad(words, op(), tensor("bool", 2, 3, 5))
-    yield bad("at least 1 spatial axis, and `x` is f32[2, 3]", op(), tensor("f32", 2, 3))
+    yield bad("at least 1 spatial axis, but `x` is f32[2, 3]", op(), tensor("f32", 2, 3))
     yield bad("axis 3 of `x` has size 0", op(), tensor("f32", 2, 3, 5, 0))
 
 
 @dataclass(frozen=True)
 class _GlobalPool(Op):
-    """What the global pools share: the spatial axes go, or keep size 1."""
+    """Base of the global pools: the spatial axes are dropped, or keep size 1."""
 
     category = "pool"
 
@@ -141,7 +141,7 @@ class GlobalMaxPool(_GlobalPool):
         return xp.max(x, axis=axis, keepdims=self.keepdims)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        """Shared equally among the elements that tie."""
+        """`dy`, shared equally among the elements that tie."""
         return Max(tuple(range(2, x.rank)), self.keepdims).gradient(dy, y, x)
 
 
@@ -183,4 +183,4 @@ class GlobalLpPool(_GlobalPool):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("above 0, and gets -1.0", cls(p=-1.0), tensor("f32", 2, 3, 5))
+        yield bad("above 0, but got -1.0", cls(p=-1.0), tensor("f32", 2, 3, 5))

@@ -33,7 +33,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 def reduce_windows(xp: Module, combine: Callable[..., Array], x: Array, found: Windows, fill: float) -> Array:
-    """`combine` over all elements of each window, axis by axis: `a + b` steps for a window of `a * b`."""
+    """`combine` over all elements of each window, axis by axis: `a + b` steps for a window `[a, b]`."""
     counts = found.fixed_counts(x.shape[2:])
     x = found.padded(xp, x, fill)
     for axis, count in enumerate(counts):
@@ -63,7 +63,7 @@ def root(xp: Module, x: Array, p: float) -> Array:
 
 
 def norm_slope(dy: Value, y: Value, p: float) -> Value:
-    """`dy * y ** (1 - p)`, in f32 at least; 0 where the norm is, as its slopes there are opposite."""
+    """`dy * y ** (1 - p)`, in f32 at least; 0 where the norm is 0, a kink with opposite slopes."""
     kind = DType.F32 if dy.dtype.itemsize == 2 else dy.dtype
     flow, norm = dy.cast(kind), y.cast(kind)
     if p == 1:
@@ -73,7 +73,7 @@ def norm_slope(dy: Value, y: Value, p: float) -> Value:
 
 
 def power_slope(x: Value, p: float) -> Value:
-    """`sign(x) * |x| ** (p - 1)`, in f32 at least; 0 where `x` is."""
+    """`sign(x) * |x| ** (p - 1)`, in f32 at least; 0 where `x` is 0."""
     wide = x.cast(DType.F32 if x.dtype.itemsize == 2 else x.dtype)
     if p == 2:
         return wide
@@ -86,12 +86,12 @@ def power_slope(x: Value, p: float) -> Value:
 
 def check_power(p: float) -> None:
     if not p > 0:
-        raise OpError(f"needs `p` above 0, and gets {p}", attribute="p")
+        raise OpError(f"needs `p` above 0, but got {p}", attribute="p")
 
 
 @dataclass(frozen=True)
 class Pool(Op):
-    """What the pools share: where the windows lie."""
+    """Base of the pools: the positions of the windows."""
 
     category = "pool"
 
@@ -109,15 +109,15 @@ class Pool(Op):
         return x.with_shape((*x.shape[:2], *self.windows(x.shape[2:]).counts(x.shape[2:])))
 
     def windows(self, space: Sequence[DimLike]) -> Windows:
-        """The windows over these spatial axes. Raises `OpError` for attributes that do not fit them."""
+        """The windows over these spatial axes. Raises `OpError` for invalid attributes."""
         size = spread(self.size, len(space), "size")
         stride = size if self.stride is None else self.stride
         found = windows(size, stride, self.pad, self.dilation, self.ceil_mode)
         for axis, pair in enumerate(() if isinstance(found.pad, str) else found.pad):
-            if max(pair) >= int(found.reach(axis)):  # such a window would hold nothing but padding
+            if max(pair) >= int(found.reach(axis)):  # such a window would contain only padding
                 raise OpError(
                     f"needs `pad` below the {found.reach(axis)} elements that a window spans, "
-                    f"and gets {max(pair)}",
+                    f"but got {max(pair)}",
                     attribute="pad",
                 )
         return found
@@ -154,26 +154,24 @@ class Pool(Op):
         x = tensor("f32", 2, 3, 5, 5)
         words = "needs numbers" if cls.takes_integers else "floating-point"
         yield bad(words, cls((2,)), tensor("bool", 2, 3, 5, 5))
-        yield bad("at least 1 spatial axis, and `x` is f32[2, 3]", cls((2,)), tensor("f32", 2, 3))
+        yield bad("at least 1 spatial axis, but `x` is f32[2, 3]", cls((2,)), tensor("f32", 2, 3))
         yield bad("3 values for `size`", cls((2, 2, 2)), x)
-        yield bad("`size` of at least 1, and gets 0", cls((2, 0)), x)
-        yield bad("`size` of at least 1, and gets 0", cls((2, 0)), tensor("f32", 2, 3, symbol("H"), 5))
+        yield bad("`size` of at least 1, but got 0", cls((2, 0)), x)
+        yield bad("`size` of at least 1, but got 0", cls((2, 0)), tensor("f32", 2, 3, symbol("H"), 5))
         yield bad("3 values for `stride`", cls((2,), (1, 1, 1)), x)
-        yield bad("`stride` of at least 1, and gets 0", cls((2,), (0,)), x)
-        yield bad("`dilation` of at least 1, and gets 0", cls((2,), dilation=(0,)), x)
-        yield bad("2 for the axes, or 4", cls((2,), pad=(1, 1, 1)), x)
-        yield bad('pad "full"', cls((2,), pad="full"), x)
+        yield bad("`stride` of at least 1, but got 0", cls((2,), (0,)), x)
+        yield bad("`dilation` of at least 1, but got 0", cls((2,), dilation=(0,)), x)
+        yield bad("use 1 value, 2 (one per axis), or 4", cls((2,), pad=(1, 1, 1)), x)
+        yield bad('pad mode "full"', cls((2,), pad="full"), x)
+        yield bad("`pad` below the 2 elements that a window spans, but got 2", cls((2,), pad=(0, 0, 0, 2)), x)
+        yield bad("spans 6 elements, but axis 2 of `x` has 5", cls((6, 1)), x)
         yield bad(
-            "`pad` below the 2 elements that a window spans, and gets 2", cls((2,), pad=(0, 0, 0, 2)), x
-        )
-        yield bad("spans 6 elements, and axis 2 of `x` has 5", cls((6, 1)), x)
-        yield bad(
-            "spans 6 elements, and axis 3 of `x` has 3 (5 with padding)",
+            "spans 6 elements, but axis 3 of `x` has 3 (5 with padding)",
             cls((6,), pad=(1,)),
             tensor("f32", 2, 3, 4, 3),
         )
         yield bad(
-            "spans 3 elements, and axis 2 of `x` has 0",
+            "spans 3 elements, but axis 2 of `x` has 0",
             cls((3,), (1,), ceil_mode=True),
             tensor("f32", 2, 3, 0, 5),
         )
@@ -186,13 +184,13 @@ class MaxPool(Pool):
 
     Args:
         size: Elements in a window; one value, or one per spatial axis.
-        stride: Elements from one window to the next; as `size` by default. Smaller ones overlap.
-        pad: How far windows may reach over the ends: one value, one per spatial axis, or all in
-            front and then all behind; or `"same"`, `"same_lower"`, `"valid"` as in `conv`.
-        dilation: Elements from one place to the next inside a window.
-        ceil_mode: Whether a last window may reach over the end, as long as it does not start there.
+        stride: Elements from one window to the next; as `size` by default. If smaller, windows overlap.
+        pad: How far windows may extend past the ends: one value, one per spatial axis, or all
+            before and then all after; or `"same"`, `"same_lower"`, `"valid"` as in `conv`.
+        dilation: Elements from one position to the next inside a window.
+        ceil_mode: Whether a last window may extend past the end, if it starts before it.
 
-    Inputs: `x` `[B, C, *space]`, any numbers. Padding never wins; NaN does.
+    Inputs: `x` `[B, C, *space]`, any numbers. Padding is never the largest; NaN is.
 
     Source: Riesenhuber and Poggio 1999; ONNX `MaxPool`.
     """
@@ -221,9 +219,9 @@ class AvgPool(Pool):
     Args:
         size, stride, pad, dilation, ceil_mode: As in `max_pool`.
         count_pad: Whether padding counts as zeros. If not, the mean is over elements of `x` alone.
-            What only `ceil_mode` lets a window reach never counts.
+            Positions that windows reach only by `ceil_mode` never count.
 
-    Inputs: `x` `[B, C, *space]`, floats. A window that meets no element of `x` gives 0.
+    Inputs: `x` `[B, C, *space]`, floats. The mean of a window without elements of `x` is 0.
 
     Source: LeCun et al. 1989; ONNX `AveragePool`.
     """
@@ -239,7 +237,7 @@ class AvgPool(Pool):
         return dy.apply(op_named("pool_spread", self, x.shape))
 
     def numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
-        """How many elements each window counts, as an array that broadcasts to `total`."""
+        """The number of elements that count in each window, as an array that broadcasts to `total`."""
         numbers = xp.ones((), dtype=total.dtype)
         for axis, (length, (begin, end)) in enumerate(zip(space, found.padding(space), strict=True)):
             count, size = total.shape[2 + axis], int(found.size[axis])
@@ -299,4 +297,4 @@ class LpPool(Pool):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("above 0, and gets 0.0", cls((2,), p=0.0), tensor("f32", 2, 3, 5, 5))
+        yield bad("above 0, but got 0.0", cls((2,), p=0.0), tensor("f32", 2, 3, 5, 5))

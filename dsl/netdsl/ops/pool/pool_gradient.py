@@ -1,4 +1,4 @@
-"""What gradients of pools run: the way back through windows, one axis after the other."""
+"""Gradients of pools, computed one axis after another."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from netdsl.types import TensorType, shape_text, tensor
 
 
 def _need_result(pool: Pool, dy: TensorType, x: TensorType) -> None:
-    """Raise `OpError` where `dy` is not shaped as what `pool` makes of `x`."""
+    """Raise `OpError` if `dy` is not shaped as the result of `pool` for `x`."""
     need_float(dy, "dy")
     same_dtype(dy, x, ("dy", "x"))
     made = pool.shape(x)
     if dy.rank != made.rank or not all(map(could_equal, dy.shape, made.shape)):
-        raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, and gets {dy}", at=["dy"])
+        raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, but got {dy}", at=["dy"])
 
 
 def _places(found: Windows, axis: int, count: int) -> Iterator[tuple[Any, ...]]:
-    """Where the first elements of all windows along a spatial axis lie, then the second ones, and so on."""
+    """Indices of the first elements of all windows along a spatial axis, of the second ones, and so on."""
     step, gap = found.stride[axis], found.dilation[axis]
     for place in range(0, int(found.size[axis]) * gap, gap):
         yield (*[slice(None)] * (2 + axis), slice(place, place + count * step, step))
@@ -48,7 +48,7 @@ def _spread(
 ) -> Array:
     """`dy` added to every element of its windows along an axis of `length` elements.
 
-    With `masks`, one for each place in a window, only where they hold.
+    With `masks`, one for each position in a window, only where they are true.
     """
     shape = list(dy.shape)
     count, shape[2 + axis] = shape[2 + axis], length
@@ -72,7 +72,7 @@ class WindowSum(Pool):
     Args:
         size, stride, pad, dilation, ceil_mode: As in `max_pool`.
 
-    Inputs: `x` `[B, C, *space]`, floats. 16-bit floats are added up in f32.
+    Inputs: `x` `[B, C, *space]`, floats. 16-bit floats are summed in f32.
     """
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -86,10 +86,10 @@ class WindowSum(Pool):
 @operator("pool_spread", "dy", internal=True)
 @dataclass(frozen=True)
 class PoolSpread(Op):
-    """For each element of a pool's input the sum of `dy` over the windows that hold it.
+    """For each element of a pool's input, the sum of `dy` over the windows that contain it.
 
     Args:
-        of: The pool: for `avg_pool`, `dy` is divided by the number of elements that its windows count.
+        of: The pool. For `avg_pool`, `dy` is divided by the number of elements that count in each window.
         sizes: The sizes of the pool's input.
 
     Inputs: `dy`, floats, shaped as the result of the pool.
@@ -141,18 +141,18 @@ class PoolSpread(Op):
 
 
 class _Winners:
-    """Which element of each window is the largest: the first one of equal ones, along each axis in turn.
+    """The largest element of each window: the first of equal ones, along each axis in turn.
 
     Args:
-        x: Padded as the windows `found` need it.
-        counts: How many windows there are along each axis.
+        x: The padded array.
+        counts: The number of windows along each axis.
     """
 
     def __init__(self, xp: Module, x: Array, found: Windows, counts: Sequence[int]) -> None:
         self.xp, self.found, self.lengths = xp, found, x.shape[2:]
         self.masks: list[list[Array]] = [[] for _ in counts]
-        """For each axis and place in the window: whether that place has the largest element."""
-        for axis in reversed(range(len(counts))):  # the last axis first: ties then go to the first row
+        """For each axis and position in the window: whether that position has the largest element."""
+        for axis in reversed(range(len(counts))):  # the last axis first, so that the first row wins a tie
             x = self._reduce(x, axis, counts[axis])
 
     def _reduce(self, x: Array, axis: int, count: int) -> Array:
@@ -183,7 +183,7 @@ class _Winners:
 
 @dataclass(frozen=True)
 class _OfMaxPool(Op):
-    """Base of what follows the largest elements: of which pool."""
+    """Base of operators on the largest elements of each window of a pool."""
 
     of: MaxPool
 
@@ -191,7 +191,7 @@ class _OfMaxPool(Op):
 @operator("max_pool_gradient", "dy", "x", internal=True)
 @dataclass(frozen=True)
 class MaxPoolGradient(_OfMaxPool):
-    """`dy` added at the largest element of each window, the first one of equal ones; 0 elsewhere.
+    """`dy` added at the largest element of each window, the first of equal ones; 0 elsewhere.
 
     Args:
         of: The pool.
@@ -236,12 +236,12 @@ class MaxPoolGradient(_OfMaxPool):
 @operator("max_pool_pick", "values", "x", internal=True)
 @dataclass(frozen=True)
 class MaxPoolPick(_OfMaxPool):
-    """For each window of `x` the element of `values` where `x` is largest, the first one of equal ones.
+    """For each window of `x` the element of `values` where `x` is largest, the first of equal ones.
 
     Args:
         of: The pool.
 
-    Inputs: `values` and `x`, floats of one type and shape, which the pool takes.
+    Inputs: `values` and `x`, floats of one type and shape, valid for the pool.
     """
 
     category = "plain"
@@ -249,7 +249,7 @@ class MaxPoolPick(_OfMaxPool):
     def shape(self, values: TensorType, x: TensorType) -> TensorType:
         same_dtype(values, x, ("values", "x"))
         if values.shape != x.shape:
-            raise OpError(f"needs `values` shaped as `x`, and gets {values} and {x}", at=["values", "x"])
+            raise OpError(f"needs `values` shaped as `x`, but got {values} and {x}", at=["values", "x"])
         return self.of.shape(x)
 
     def forward(self, xp: Module, values: Array, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Resampling of the spatial axes to other sizes."""
+"""Resampling of the spatial axes to new sizes."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from netdsl.types import TensorType, tensor
 @operator("upsample", "x")
 @dataclass(frozen=True)
 class Upsample(Op):
-    """`x` with its spatial axes resampled, without smoothing where they shrink.
+    """`x` with its spatial axes resampled, without antialiasing when they shrink.
 
-    `"nearest"` takes the element at `floor(i * old / new)` for place `i`. `"bilinear"` interpolates
+    `"nearest"` takes the element at `floor(i * old / new)` for position `i`. `"bilinear"` interpolates
     linearly along each spatial axis, however many there are, at `(i + 0.5) * old / new - 0.5`, or
-    with `align_corners` at `i * (old - 1) / (new - 1)`; places before the first element or behind
-    the last take that element.
+    with `align_corners` at `i * (old - 1) / (new - 1)`; positions before the first element or after
+    the last one take that element.
 
     Args:
-        scale: Factor of the sizes; one value, or one per spatial axis. Either this or `size`.
-        size: Sizes of the result; one value, or one per spatial axis.
+        scale: The factor of the sizes; one value, or one per spatial axis. Either this or `size`.
+        size: The spatial sizes of the result; one value, or one per spatial axis.
         mode: `"nearest"` or `"bilinear"`.
-        align_corners: Whether the first and last elements keep their places; for `"bilinear"`.
+        align_corners: Whether the first and last elements keep their positions; for `"bilinear"`.
 
     Inputs: `x` `[B, C, *space]`; floats for `"bilinear"`, any type for `"nearest"`.
 
@@ -63,23 +63,23 @@ class Upsample(Op):
     def shape(self, x: TensorType) -> TensorType:
         if self.mode not in ("nearest", "bilinear"):
             raise OpError(
-                f'gets mode "{self.mode}"', attribute="mode", help='the modes are "nearest" and "bilinear"'
+                f'has no mode "{self.mode}"', attribute="mode", help='the modes are "nearest" and "bilinear"'
             )
         if self.align_corners and self.mode == "nearest":
-            raise OpError("has no corners to align for nearest elements", attribute="align_corners")
+            raise OpError('cannot align corners in mode "nearest"', attribute="align_corners")
         if self.mode == "bilinear":
             need_float(x)
         need_rank(x, 3, layout=LAYOUT)
         space = self._space(x.shape[2:])
         for axis, (old, new) in enumerate(zip(x.shape[2:], space, strict=True), start=2):
             if old == 0 and new.compare(0) == 1:
-                raise OpError(f"cannot make {new} elements from axis {axis} of size 0", at=[("x", axis)])
+                raise OpError(f"cannot resample axis {axis} of size 0 to {new} elements", at=[("x", axis)])
         return x.with_shape((*x.shape[:2], *space))
 
     def _space(self, space: Sequence[DimLike]) -> list[Dim]:
         if (self.scale is None) == (self.size is None):
             both = "neither" if self.scale is None else "both"
-            raise OpError(f"needs `scale` or `size`, and gets {both}", attribute="size")
+            raise OpError(f"needs `scale` or `size`, but got {both}", attribute="size")
         if self.scale is not None:
             factors = spread(self.scale, len(space), "scale")
             return [factor * dim(length) for factor, length in zip(factors, space, strict=True)]
@@ -89,13 +89,13 @@ class Upsample(Op):
         given = list(self.size or ())
         if len(given) not in (1, rank):
             raise OpError(
-                f"gets {len(given)} values for `size`, but there are {rank} spatial axes",
+                f"got {len(given)} values for `size`, but there are {rank} spatial axes",
                 attribute="size",
-                help=f"give one value for all axes, or {rank}",
+                help=f"use one value for all axes, or {rank}",
             )
         for size in given:
             if size.compare(1) == -1:
-                raise OpError(f"needs `size` of at least 1, and gets {size}", attribute="size")
+                raise OpError(f"needs `size` of at least 1, but got {size}", attribute="size")
         return given * rank if len(given) == 1 else given
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -103,7 +103,7 @@ class Upsample(Op):
         resample = self._nearest if self.mode == "nearest" else self._linear
         for axis, new in enumerate(map(int, self._space(x.shape[2:])), start=2):
             if x.shape[axis] == 0 and new:
-                raise DataError(f"cannot make {new} elements from axis {axis} of size 0")
+                raise DataError(f"cannot resample axis {axis} of size 0 to {new} elements")
             if new != x.shape[axis]:
                 y = resample(xp, y, axis, new)
         return y.astype(x.dtype, copy=False)
@@ -121,7 +121,7 @@ class Upsample(Op):
         return low + (xp.take(x, xp.minimum(index + 1, x.shape[axis] - 1), axis=axis) - low) * share
 
     def between(self, xp: Module, old: int, new: int) -> tuple[Array, Array]:
-        """For each new place along an axis the element before it, and the share of the one behind it."""
+        """For each new position along an axis, the element before it, and the weight of the one after it."""
         last, places = old - 1, xp.arange(new, dtype=xp.float64)
         if self.mode == "nearest":
             return xp.arange(new) * old // max(new, 1), xp.zeros(new)
@@ -162,30 +162,30 @@ class Upsample(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         x = tensor("f32", 2, 3, 4, 5)
-        yield bad("gets neither", cls(), x)
-        yield bad("gets both", cls((2,), sizes(8, 8)), x)
+        yield bad("got neither", cls(), x)
+        yield bad("got both", cls((2,), sizes(8, 8)), x)
         yield bad('mode "cubic"', cls((2,), mode="cubic"), x)
         yield bad("corners", cls((2,), align_corners=True), x)
         yield bad("floating-point", cls((2,), mode="bilinear"), tensor("i32", 2, 3, 4, 5))
-        yield bad("at least 1 spatial axis, and `x` is f32[2, 3]", cls((2,)), tensor("f32", 2, 3))
+        yield bad("at least 1 spatial axis, but `x` is f32[2, 3]", cls((2,)), tensor("f32", 2, 3))
         yield bad("3 values for `scale`", cls((2, 2, 2)), x)
-        yield bad("`scale` of at least 1, and gets 0", cls((0,)), x)
+        yield bad("`scale` of at least 1, but got 0", cls((0,)), x)
         yield bad("3 values for `size`, but there are 2", cls(size=sizes(2, 2, 2)), x)
-        yield bad("`size` of at least 1, and gets 0", cls(size=sizes(0)), x)
-        yield bad("3 elements from axis 2 of size 0", cls(size=sizes(3)), tensor("f32", 2, 3, 0))
+        yield bad("`size` of at least 1, but got 0", cls(size=sizes(0)), x)
+        yield bad("axis 2 of size 0 to 3 elements", cls(size=sizes(3)), tensor("f32", 2, 3, 0))
 
 
 @operator("upsample_gradient", "dy", internal=True)
 @dataclass(frozen=True)
 class UpsampleGradient(Op):
-    """For each element of what was resampled the sum of `dy` by its share in each place.
+    """For each element of the resampled input, the sum of `dy` times its weight at each position.
 
     Args:
-        sizes: The sizes of what was resampled.
+        sizes: The sizes of the resampled input.
         scale, size, mode, align_corners: As in `upsample`.
 
-    Inputs: `dy` `[B, C, *space]`, floats. Along each axis it is a product with the matrix of shares, or a
-    sum where each element was repeated alike.
+    Inputs: `dy` `[B, C, *space]`, floats. Along each axis it is a product with the matrix of weights, or a
+    sum if each element was repeated equally often.
     """
 
     category = "plain"
@@ -205,7 +205,7 @@ class UpsampleGradient(Op):
         x = dy.with_shape(self.sizes)
         made = self._upsample.shape(x)
         if made != dy:
-            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+            raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
         return x
 
     def forward(self, xp: Module, dy: Array) -> Array:
@@ -230,7 +230,7 @@ class UpsampleGradient(Op):
         return xp.matmul(shares, dy.reshape(prod(before), new, prod(after))).reshape(*before, old, *after)
 
     def _shares(self, xp: Module, old: int, new: int) -> Array:
-        """`[old, new]`: the share of each old element in each new place."""
+        """`[old, new]`: the weight of each old element at each new position."""
         index, share = self._upsample.between(xp, old, new)
         places = xp.arange(old)[:, None]
         behind = xp.minimum(index + 1, old - 1)

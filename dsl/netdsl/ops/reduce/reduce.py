@@ -36,17 +36,17 @@ from netdsl.types import DType, TensorType, shape_text, tensor
 
 
 def need_room_for_sums(x: TensorType) -> None:
-    """Raise `OpError` for truth values, and for 8-bit integers, whose sums would not fit."""
+    """Raise `OpError` for booleans, and for 8-bit integers, whose sums would overflow."""
     need_number(x)
     if x.dtype in (DType.I8, DType.U8):
         raise TypeMismatch(
-            f"would overflow {x.dtype}, and `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
+            f"would overflow {x.dtype}: `x` is {x}", at=["x"], help="convert it first: `cast(i32)`"
         )
 
 
 @dataclass(frozen=True)
 class Reduction(Op):
-    """Base of the operators that fold axes away: which axes, and whether they stay with size 1."""
+    """Base of reductions: the axes to reduce, and whether they stay with size 1."""
 
     category = "plain"
 
@@ -55,7 +55,7 @@ class Reduction(Op):
 
     @property
     def _least(self) -> int:
-        """How many elements a result needs."""
+        """The smallest number of elements that can be reduced."""
         return 0
 
     def _fold(self, x: TensorType) -> TensorType:
@@ -63,7 +63,7 @@ class Reduction(Op):
         elements = product(x.shape[axis] for axis in axes)
         if elements.compare(self._least) == -1:
             raise OpError(
-                f"needs at least {self._least} elements, and gets {elements} over axes {list(axes)} of "
+                f"needs at least {self._least} elements, but got {elements} over axes {list(axes)} of "
                 f"{shape_text(x.shape)}",
                 at=[("x", axis) for axis in axes],
                 attribute="over",
@@ -72,18 +72,18 @@ class Reduction(Op):
         return x.with_shape(kept if self.keepdims else [n for a, n in enumerate(kept) if a not in axes])
 
     def _axes(self, x: Array) -> AxisSet:
-        """The axes to fold. Raises `DataError` where they hold too few elements."""
+        """The axes to reduce. Raises `DataError` if they have too few elements."""
         axes = normal_axes(self.over, x.ndim)
         elements = prod(x.shape[axis] for axis in axes)
         if elements < self._least:
-            raise DataError(f"needs at least {self._least} elements, and gets {elements}")
+            raise DataError(f"needs at least {self._least} elements, but got {elements}")
         return axis_set(axes, x.ndim)
 
     def _count(self, x: Array) -> int:
         return prod(x.shape[axis] for axis in normal_axes(self.over, x.ndim))
 
     def _unfold(self, folded: Value, x: Value) -> Value:
-        """A value of the result's shape, with size 1 on the axes that were folded."""
+        """A value of the result's shape, with size 1 on the reduced axes."""
         return folded if self.keepdims else folded.unfold(normal_axes(self.over, x.rank), x)
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
@@ -104,11 +104,11 @@ class Reduction(Op):
         yield bad("twice", cls((0, -1)), tensor("f32", 3))
         yield bad("axis 1", cls((1,)), tensor("f32", 3))
         if cls()._least:
-            yield bad("gets 0 over axes [1]", cls((1,)), tensor("f32", 3, 0))
+            yield bad("got 0 over axes [1]", cls((1,)), tensor("f32", 3, 0))
 
 
 class _MaskedReduction(Reduction):
-    """Base of the reductions that can leave positions out."""
+    """Base of the reductions that take a keep-mask."""
 
     def _masked(self, xp: Module, x: Array, where: Array | None) -> Array:
         return x if where is None else xp.where(where, x, x.dtype.type(0))
@@ -130,14 +130,14 @@ class _MaskedReduction(Reduction):
 @operator("sum", "x", "where?")
 @dataclass(frozen=True)
 class Sum(_MaskedReduction):
-    """The sum over the axes `over`; 0 where there is nothing to add.
+    """The sum over the axes `over`; 0 over no elements.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
     Inputs: `x`, floats, i32 or i64 of any shape; `where`, a keep-mask that broadcasts to `x`: positions
-    that are false do not count. f16 is added up in f32; integers keep their type, and wrap on overflow.
+    that are false do not count. f16 is summed in f32; integers keep their type and wrap on overflow.
 
     Source: ONNX ReduceSum.
     """
@@ -172,15 +172,15 @@ class Sum(_MaskedReduction):
 @operator("mean", "x", "where?")
 @dataclass(frozen=True)
 class Mean(_MaskedReduction):
-    """The mean over the axes `over`, or over the positions there that `where` keeps.
+    """The mean over the axes `over`, or over the positions that `where` keeps.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
-    Inputs: `x`, floats of any shape, with elements along `over`, or truth values, whose mean is the share
-    of true ones in f32; `where`, a keep-mask that broadcasts to `x`: positions that are false do not
-    count, and a group with none kept gives 0. f16 is added up in f32.
+    Inputs: `x`, floats of any shape, with elements along `over`, or booleans, whose mean is the fraction
+    of true ones, in f32; `where`, a keep-mask that broadcasts to `x`: positions that are false do not
+    count, and the mean of no kept positions is 0. f16 is summed in f32.
 
     Source: ONNX ReduceMean.
     """
@@ -234,13 +234,13 @@ class Mean(_MaskedReduction):
 @operator("prod", "x")
 @dataclass(frozen=True)
 class Prod(Reduction):
-    """The product over the axes `over`; 1 where there is nothing to multiply.
+    """The product over the axes `over`; 1 over no elements.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
-    Inputs: `x`, floats, i32 or i64 of any shape. f16 is multiplied in f32; integers keep their type, and
+    Inputs: `x`, floats, i32 or i64 of any shape. f16 is multiplied in f32; integers keep their type and
     wrap on overflow.
 
     Source: ONNX ReduceProd.
@@ -256,7 +256,7 @@ class Prod(Reduction):
         return xp.asarray(result).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        """The product of the others: of the group without zeros, unless there are more of them."""
+        """The product of the other elements: 0 for an element if another one is 0."""
         axes, zero = normal_axes(self.over, x.rank), x.equals(0)
         others = zero.select(1, x)
         product = others.apply(Prod(axes, keepdims=True)) if axes else others
@@ -288,7 +288,7 @@ class _Extreme(Reduction):
         return self._fold(x)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
-        """Shared equally among the elements that tie."""
+        """`dy`, shared equally among the elements that tie."""
         found = x.equals(self._unfold(y, x))
         ties = found.cast(DType.I32).sum(normal_axes(self.over, x.rank), keepdims=True)
         return self._unfold(dy, x) / ties.cast(x.dtype) * found.cast(x.dtype)
@@ -303,11 +303,11 @@ class _Extreme(Reduction):
 @operator("max", "x")
 @dataclass(frozen=True)
 class Max(_Extreme):
-    """The largest element over the axes `over`; NaN where there is one.
+    """The largest element over the axes `over`; NaN if there is one.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
     Inputs: `x`, numbers of any shape, with elements along `over`.
 
@@ -321,11 +321,11 @@ class Max(_Extreme):
 @operator("min", "x")
 @dataclass(frozen=True)
 class Min(_Extreme):
-    """The smallest element over the axes `over`; NaN where there is one.
+    """The smallest element over the axes `over`; NaN if there is one.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
     Inputs: `x`, numbers of any shape, with elements along `over`.
 
@@ -342,10 +342,10 @@ class LogSumExp(Reduction):
     """`log(sum(exp(x)))` over the axes `over`, shifted by the maximum so that it cannot overflow.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
-    Inputs: `x`, floats of any shape; `-inf` where there is nothing to add. f16 is computed in f32.
+    Inputs: `x`, floats of any shape; `-inf` over no elements. f16 is computed in f32.
 
     Source: ONNX ReduceLogSumExp.
     """
@@ -369,7 +369,9 @@ class LogSumExp(Reduction):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         top = self._unfold(y, x)
-        top = top.apply(IsFinite()).select(top, 0)  # all of a group `-inf`: nothing flows, in place of NaN
+        top = top.apply(IsFinite()).select(
+            top, 0
+        )  # if all of a group is `-inf`, its gradient is 0 instead of NaN
         return self._unfold(dy, x) * (x - top).apply(Exp())
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Reductions of truth values, positions of extremes, and running sums."""
+"""Reductions of booleans, positions of extremes, and running sums."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from netdsl.types import DType, TensorType, shape_text, tensor
 
 
 class _Truth(Reduction):
-    """Base of the reductions of truth values."""
+    """Base of the reductions of booleans."""
 
-    no_gradient = "gives truth values"
+    no_gradient = "returns booleans"
 
     def shape(self, x: TensorType) -> TensorType:
         need_bool(x, "x")
@@ -54,13 +54,13 @@ class _Truth(Reduction):
 @operator("any", "x")
 @dataclass(frozen=True)
 class Any(_Truth):
-    """Whether any element is true over the axes `over`; false where there is none.
+    """Whether any element is true over the axes `over`; false over no elements.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
-    Inputs: `x`, truth values of any shape. Source: ONNX ReduceMax of truth values.
+    Inputs: `x`, booleans of any shape. Source: ONNX ReduceMax of booleans.
     """
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -70,13 +70,13 @@ class Any(_Truth):
 @operator("all", "x")
 @dataclass(frozen=True)
 class All(_Truth):
-    """Whether all elements are true over the axes `over`; true where there is none.
+    """Whether all elements are true over the axes `over`; true over no elements.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
 
-    Inputs: `x`, truth values of any shape. Source: ONNX ReduceMin of truth values.
+    Inputs: `x`, booleans of any shape. Source: ONNX ReduceMin of booleans.
     """
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -91,14 +91,14 @@ class _Position(Op):
 
     over: Axis = -1
     keepdims: bool = False
-    no_gradient = "gives positions"
+    no_gradient = "returns positions"
 
     def shape(self, x: TensorType) -> TensorType:
         need_number(x)
         axis = normal_axis(self.over, x.rank, attribute="over")
         if x.shape[axis] == 0:
             raise OpError(
-                f"needs elements along axis {axis}, and there are none in {shape_text(x.shape)}",
+                f"needs elements along axis {axis}, but there are none in {shape_text(x.shape)}",
                 at=[("x", axis)],
                 attribute="over",
             )
@@ -107,7 +107,7 @@ class _Position(Op):
 
     def _found(self, xp: Module, function: str, x: Array) -> Array:
         if x.shape[self.over] == 0:
-            raise DataError(f"needs elements along axis {self.over}, and there are none")
+            raise DataError(f"needs elements along axis {self.over}, but there are none")
         position = getattr(xp, function)(x, axis=self.over, keepdims=self.keepdims)
         return xp.asarray(position).astype(xp.int64, copy=False)
 
@@ -127,13 +127,13 @@ class _Position(Op):
         yield bad("axis 2", cls(2), tensor("f32", 3, 4))
         yield bad("no axes", cls(), tensor("f32"))
         yield bad("needs numbers", cls(), tensor("bool", 3))
-        yield bad("along axis 1, and there are none", cls(), tensor("f32", 3, 0))
+        yield bad("along axis 1, but there are none", cls(), tensor("f32", 3, 0))
 
 
 @operator("argmax", "x")
 @dataclass(frozen=True)
 class ArgMax(_Position):
-    """The position of the largest element along an axis, the first one of equal elements.
+    """The position of the largest element along an axis, the first of equal elements.
 
     Args:
         over: The axis to search; the last one by default.
@@ -151,7 +151,7 @@ class ArgMax(_Position):
 @operator("argmin", "x")
 @dataclass(frozen=True)
 class ArgMin(_Position):
-    """The position of the smallest element along an axis, the first one of equal elements.
+    """The position of the smallest element along an axis, the first of equal elements.
 
     Args:
         over: The axis to search; the last one by default.
@@ -172,12 +172,12 @@ class CumSum(Op):
     """Running sums along an axis: `y[i] = x[0] + ... + x[i]`.
 
     Args:
-        axis: The axis to run along; the last one by default.
-        exclusive: Whether `y[i]` leaves `x[i]` out, so that the first sum is 0.
-        reverse: Whether to run from the end.
+        axis: The axis to sum along; the last one by default.
+        exclusive: Whether `y[i]` excludes `x[i]`, so that the first sum is 0.
+        reverse: Whether to sum from the end.
 
-    Inputs: `x`, floats, i32 or i64 of any shape with that axis. f16 is added up in f32; integers keep
-    their type, and wrap on overflow.
+    Inputs: `x`, floats, i32 or i64 of any shape with that axis. f16 is summed in f32; integers keep
+    their type and wrap on overflow.
 
     Source: ONNX CumSum.
     """

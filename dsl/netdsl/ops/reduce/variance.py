@@ -19,10 +19,10 @@ class Variance(Reduction):
     """`sum((x - mean)²) / (n - correction)` over the axes `over`, in two passes.
 
     Args:
-        over: The axes to fold; an empty list means all.
-        keepdims: Whether folded axes stay, with size 1.
-        correction: 0 for the variance of these elements, 1 for an estimate of that of all they were
-            drawn from (Bessel's correction).
+        over: The axes to reduce; an empty list means all.
+        keepdims: Whether reduced axes stay, with size 1.
+        correction: 0 for the variance of the elements, 1 for an unbiased estimate of the variance of
+            their population (Bessel's correction).
 
     Inputs: `x`, floats of any shape, with more than `correction` elements along `over`. f16 is computed
     in f32.
@@ -40,7 +40,7 @@ class Variance(Reduction):
         need_float(x)
         if self.correction < 0:
             raise OpError(
-                f"needs `correction` of at least 0, and gets {self.correction}", attribute="correction"
+                f"needs `correction` of at least 0, but got {self.correction}", attribute="correction"
             )
         return self._fold(x)
 
@@ -63,6 +63,6 @@ class Variance(Reduction):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
-        yield bad("at least 2 elements, and gets 1", cls((1,), correction=1), tensor("f32", 3, 1))
-        yield bad("at least 0, and gets -1", cls(correction=-1), tensor("f32", 3))
+        yield bad("at least 2 elements, but got 1", cls((1,), correction=1), tensor("f32", 3, 1))
+        yield bad("at least 0, but got -1", cls(correction=-1), tensor("f32", 3))
         yield bad("floating-point", cls(), tensor("i64", 3))

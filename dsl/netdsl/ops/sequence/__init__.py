@@ -1,1 +1,1 @@
-"""Operators along time: scan and CTC."""
+"""Operators over sequences: scan and CTC."""

@@ -28,7 +28,7 @@ from netdsl.types import TensorType, shape_text, tensor
 
 @dataclass(frozen=True)
 class _Ctc(Op):
-    """What the loss and its derivative share: their inputs, and the walk over the alignments.
+    """Base of the loss and its derivative: their inputs, and the dynamic programme over the alignments.
 
     The states of a sequence are its labels with blanks before, between and after them: `2*S + 1`.
     """
@@ -48,7 +48,7 @@ class _Ctc(Op):
         need_int(label, "label")
         if log_probs.rank != 3 or label.rank != 2:
             raise OpError(
-                f"needs `log_probs` [B, T, C] and `label` [B, S], and gets {log_probs} and {label}",
+                f"needs `log_probs` [B, T, C] and `label` [B, S], but got {log_probs} and {label}",
                 at=["log_probs", "label"],
             )
         for name, given in (("label", label), ("length", length), ("label_length", label_length)):
@@ -56,27 +56,27 @@ class _Ctc(Op):
                 continue
             need_int(given, name)
             if name != "label" and given.rank != 1:
-                raise OpError(f"needs `{name}` [B], and gets {given}", at=[name])
+                raise OpError(f"needs `{name}` [B], but got {given}", at=[name])
             if not could_equal(given.shape[0], log_probs.shape[0]):
                 raise OpError(
-                    f"needs `{name}` for {log_probs.shape[0]} sequences, and gets {shape_text(given.shape)}",
+                    f"needs `{name}` for {log_probs.shape[0]} sequences, but got {shape_text(given.shape)}",
                     at=[("log_probs", 0), (name, 0)],
                 )
         if self.blank < 0 or log_probs.shape[2].compare(self.blank) in (-1, 0):
-            message = f"needs `blank` among {log_probs.shape[2]} classes, and gets {self.blank}"
+            message = f"needs `blank` among {log_probs.shape[2]} classes, but got {self.blank}"
             raise OpError(message, attribute="blank")
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """One batch made ready: scores of the states at every step, and which states follow which.
+    """A prepared batch: the scores of the states at every step, and the transitions between states.
 
     Attributes:
         scores: Log-probabilities [B, T, N] of the states' classes.
         states: The classes [B, N] of the states.
-        skips: Whether a state can follow the one two before it, [B, N].
+        skips: Whether a state can follow the state two before it, [B, N].
         last: The last state of each sequence, the blank at its end: [B].
-        length: The steps of each sequence, [B].
+        length: The number of steps of each sequence, [B].
     """
 
     scores: Array
@@ -98,8 +98,8 @@ def _walk(
     if bool(wrong.any()):
         row, place = (int(i[0]) for i in xp.nonzero(wrong))
         raise DataError(
-            f"label {int(label[row, place])} of sequence {row} is no class: there are {classes}, and "
-            f"{blank} is the blank"
+            f"label {int(label[row, place])} of sequence {row} is not a label: there are "
+            f"{classes} classes, and {blank} is the blank"
         )
     states = xp.full((batch, 2 * most + 1), blank, dtype=xp.int64)
     states[:, 1::2] = xp.where(used, label, blank)
@@ -116,12 +116,12 @@ def _lengths(xp: Module, given: Array | None, batch: int, most: int, name: str) 
     wrong = (given < 0) | (given > most)
     if bool(wrong.any()):
         row = int(xp.argmax(wrong))
-        raise DataError(f"`{name}` of sequence {row} is {int(given[row])}, and runs from 0 to {most}")
+        raise DataError(f"`{name}` of sequence {row} is {int(given[row])}, but must be from 0 to {most}")
     return given.astype(xp.int64)
 
 
 def _ends(xp: Module, walk: _Walk) -> Array:
-    """0 for the states that a sequence can end in, its last label and the blank after it; else -inf."""
+    """0 for the final states of a sequence, which are its last label and the blank after it; else -inf."""
     place = xp.arange(walk.states.shape[1])
     last = walk.last[:, None]
     return xp.where((place == last) | ((place == last - 1) & (last > 0)), 0.0, -xp.inf)
@@ -130,7 +130,7 @@ def _ends(xp: Module, walk: _Walk) -> Array:
 def _forward(xp: Module, walk: _Walk) -> Array:
     """Forward log-probabilities [B, T, N]: of being in a state after a step, over all paths to it.
 
-    After its length a sequence stays as it is.
+    After the end of a sequence they stay constant.
     """
     batch, steps, count = walk.scores.shape
     alpha = xp.full((batch, steps, count), -xp.inf, dtype=walk.scores.dtype)
@@ -148,7 +148,7 @@ def _forward(xp: Module, walk: _Walk) -> Array:
 
 
 def _backward(xp: Module, walk: _Walk) -> Array:
-    """Backward log-probabilities [B, T, N]: of everything that follows a state at a step."""
+    """Backward log-probabilities [B, T, N]: of the rest of the sequence, from a state at a step."""
     batch, steps, count = walk.scores.shape
     ends = _ends(xp, walk).astype(walk.scores.dtype)
     beta = xp.empty((batch, steps, count), dtype=walk.scores.dtype)
@@ -164,7 +164,7 @@ def _backward(xp: Module, walk: _Walk) -> Array:
 
 
 def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
-    """The log-likelihood [B] of each label sequence; without any steps only the empty one is possible."""
+    """The log-likelihood [B] of each label sequence; without steps, only the empty one is possible."""
     steps = alpha.shape[1]
     empty = xp.where(walk.last == 0, 0.0, -xp.inf)
     if not steps:
@@ -181,15 +181,15 @@ def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
 class CtcLoss(_Ctc):
     """Negative log-likelihood of each label sequence, summed over all alignments.
 
-    Every step emits a label or a blank; repeated labels count once unless there is a blank between them.
+    Every step emits a label or a blank; repeated labels count once, unless a blank separates them.
 
     Args:
         blank: The class that means "no label".
 
     Inputs: `log_probs`, log-probabilities `[B, T, C]` of the classes, as returned by `log_softmax`;
-    `label`, integers `[B, S]`, classes other than the blank; `length` and `label_length`, integers `[B]`: the
-    number of steps and labels of each sequence, by default all. The result is `[B]`: infinite for
-    labels that do not fit into the steps, where the gradient is 0. f16 is computed in f32.
+    `label`, integers `[B, S]`, classes other than the blank; `length` and `label_length`, integers `[B]`, the
+    numbers of steps and labels of each sequence, by default all. The result is `[B]`. For labels that
+    do not fit into the steps it is infinite, and its gradient 0. f16 is computed in f32.
 
     Source: Graves et al., "Connectionist temporal classification", ICML 2006, equations 6 to 8.
     """
@@ -256,13 +256,13 @@ class CtcLoss(_Ctc):
 class CtcPosterior(_Ctc):
     """The probability of each class at each step, given the labels: the negated gradient of `ctc_loss`.
 
-    Inputs: those of `CtcLoss`. The result has the shape of `log_probs`: 0 after the length of a sequence, and
-    for labels that do not fit into the steps.
+    Inputs: those of `ctc_loss`. The result has the shape of `log_probs`; it is 0 after the end of a
+    sequence, and for labels that do not fit into the steps.
 
     Source: Graves et al. 2006, equation 15, with respect to the log-probabilities.
     """
 
-    no_gradient = "is known by its values alone"
+    no_gradient = "is itself a derivative, and has no formula for a second one"
 
     def shape(
         self,

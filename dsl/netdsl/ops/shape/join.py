@@ -1,4 +1,4 @@
-"""Operators that put arrays together and take them apart along an axis."""
+"""Operators that join arrays and split them along an axis."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from netdsl.types import TensorType, shape_text, tensor
 
 
 def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:
-    """Raise `OpError` where the inputs differ in type, number of axes, or a size on an axis not `but`."""
+    """Raise `OpError` if the inputs differ in type, in rank, or in a size on an axis other than `but`."""
     if not xs:
         raise OpError("needs at least one input", at=["xs"])
     for n, x in enumerate(xs[1:], 1):
         names = ("xs[0]", f"xs[{n}]")
         same_dtype(xs[0], x, names)
         if x.rank != xs[0].rank:
-            raise OpError(f"needs inputs with as many axes, and gets {xs[0]} and {x}", at=names)
+            raise OpError(f"needs inputs with equally many axes, but got {xs[0]} and {x}", at=names)
         for axis, (first, size) in enumerate(zip(xs[0].shape, x.shape, strict=True)):
             if axis != but and first != size:
                 raise OpError(
@@ -53,7 +53,7 @@ def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:
 @operator("concat", "*xs")
 @dataclass(frozen=True)
 class Concat(Op):
-    """The inputs one after another along `axis`.
+    """The inputs joined along `axis`, one after another.
 
     Args:
         axis: The axis to join; the last one by default.
@@ -83,7 +83,7 @@ class Concat(Op):
         return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
-        """A fixed number of positions that is put before the sequence."""
+        """The inputs before the sequence, if their number of positions is fixed."""
         if len(xs) != 2:
             return None
         before, x = need_type(xs[0]), need_type(xs[1])
@@ -105,7 +105,7 @@ class Concat(Op):
         yield bad("at least one", cls())
         yield bad("axis 0 is 2 and 3", cls(), tensor("f32", 2, 3), tensor("f32", 3, 3))
         yield bad("axis 0 is B and 3", cls(), tensor("f32", symbol("B"), 3), tensor("f32", 3, 3))
-        yield bad("as many axes", cls(), tensor("f32", 2, 3), tensor("f32", 2))
+        yield bad("equally many axes", cls(), tensor("f32", 2, 3), tensor("f32", 2))
         yield bad("one element type", cls(), tensor("f32", 2), tensor("f64", 2))
         yield bad("axis 2", cls(2), tensor("f32", 2, 3), tensor("f32", 2, 3))
         yield bad("no axes", cls(), tensor("f32"), tensor("f32"))
@@ -114,7 +114,7 @@ class Concat(Op):
 @operator("stack", "*xs")
 @dataclass(frozen=True)
 class Stack(Op):
-    """The inputs side by side on a new axis.
+    """The inputs joined along a new axis.
 
     Args:
         axis: The position of the new axis in the result; the first by default.
@@ -133,7 +133,7 @@ class Stack(Op):
         rank = xs[0].rank + 1
         if not -rank <= self.axis < rank:
             raise OpError(
-                f"gets axis {self.axis}, but the result has {rank} axes, so {-rank} to {rank - 1}",
+                f"got axis {self.axis}, but the result has {rank} axes, so {-rank} to {rank - 1}",
                 at=["xs[0]"],
                 attribute="axis",
             )
@@ -163,7 +163,7 @@ class Stack(Op):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("at least one", cls())
         yield bad("axis 1 is 3 and 4", cls(), tensor("f32", 2, 3), tensor("f32", 2, 4))
-        yield bad("as many axes", cls(), tensor("f32", 2), tensor("f32", 2, 1))
+        yield bad("equally many axes", cls(), tensor("f32", 2), tensor("f32", 2, 1))
         yield bad("one element type", cls(), tensor("f32", 2), tensor("i32", 2))
         yield bad("axis 3", cls(3), tensor("f32", 2, 3), tensor("f32", 2, 3))
 
@@ -178,9 +178,9 @@ class Split(Op):
         sizes: Or cut into parts of these sizes, which add up to the size of the axis.
         axis: The axis to cut; the last one by default.
 
-    Inputs: `x`, any shape. Exactly one of `parts` and `sizes` is given.
+    Inputs: `x`, any shape. Exactly one of `parts` and `sizes` is required.
 
-    The outputs may share the memory of `x`. Source: ONNX Split, where parts must come out equal.
+    The outputs may share the memory of `x`. Source: ONNX Split, except that `parts` must divide the size.
     """
 
     category = "plain"
@@ -199,7 +199,7 @@ class Split(Op):
     def _equal(self, x: TensorType, axis: int) -> Sizes:
         parts = self.parts or 0
         if parts < 1:
-            raise OpError(f"needs `parts` of at least 1, and gets {parts}", attribute="parts")
+            raise OpError(f"needs `parts` of at least 1, but got {parts}", attribute="parts")
         size = share(x.shape[axis], parts)
         if size is None:
             raise OpError(
@@ -207,18 +207,18 @@ class Split(Op):
                 f"{x.shape[axis]} is not a multiple of {parts}",
                 at=[("x", axis)],
                 attribute="parts",
-                help="give the parts with `sizes=[...]`",
+                help="list the sizes of the parts: `sizes=[...]`",
             )
         return (size,) * parts
 
     def _given(self, x: TensorType, axis: int, given: Sizes) -> Sizes:
         total: Dim | int = sum(given)
         if not given or any(size.compare(0) == -1 for size in given):
-            raise OpError(f"needs `sizes` of at least 0, and gets {shape_text(given)}", attribute="sizes")
+            raise OpError(f"needs `sizes` of at least 0, but got {shape_text(given)}", attribute="sizes")
         if not could_equal(total, x.shape[axis]):
             raise OpError(
                 f"cannot cut axis {axis} of {shape_text(x.shape)} into {shape_text(given)}: "
-                f"{x.shape[axis]} against {total}",
+                f"the sizes add up to {total}, not {x.shape[axis]}",
                 at=[("x", axis)],
                 attribute="sizes",
             )
@@ -235,7 +235,7 @@ class Split(Op):
         parts = zip(dy, y, strict=True) if isinstance(dy, tuple) else [(dy, y)]
         flows: list[Value] = [part.zeros() if flow is None else flow for flow, part in parts]
         whole = flows[0].apply(Concat(self.axis), *flows[1:]) if len(flows) > 1 else flows[0]
-        return whole.reshape(x.shape)  # the same sizes, where `n // parts * parts` stands for `n`
+        return whole.reshape(x.shape)  # the same sizes, with `n // parts * parts` for `n`
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
@@ -253,11 +253,11 @@ class Split(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("axis 1 of [2, 7] into 3 equal parts", cls(3), tensor("f32", 2, 7))
-        yield bad("7 against 6", cls(sizes=sizes(2, 4)), tensor("f32", 2, 7))
-        yield bad("B against 6", cls(sizes=sizes(2, 4)), tensor("f32", symbol("B")))
+        yield bad("add up to 6, not 7", cls(sizes=sizes(2, 4)), tensor("f32", 2, 7))
+        yield bad("add up to 6, not B", cls(sizes=sizes(2, 4)), tensor("f32", symbol("B")))
         yield bad("at least 0", cls(sizes=sizes(8, -1)), tensor("f32", 2, 7))
         yield bad("at least 0", cls(sizes=()), tensor("f32", 2, 7))
-        yield bad("at least 1, and gets 0", cls(0), tensor("f32", 2, 7))
+        yield bad("at least 1, but got 0", cls(0), tensor("f32", 2, 7))
         yield bad("either", cls(), tensor("f32", 2, 7))
         yield bad("either", cls(2, sizes(1, 1)), tensor("f32", 2, 2))
         yield bad("axis 2", cls(2, axis=2), tensor("f32", 2, 2))

@@ -1,4 +1,4 @@
-"""Elements put around a tensor."""
+"""Padding of a tensor with elements around it."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ _MODES = ("constant", "reflect", "edge", "wrap")
 @operator("pad", "x")
 @dataclass(frozen=True)
 class Pad(Op):
-    """`x` with elements added in front of and behind its last axes.
+    """`x` with elements added before and after its last axes.
 
     Args:
-        begins: Elements in front, one value for each of the last axes of `x`: a single one pads the
-            last axis, as many as `x` has axes pad them all.
-        ends: Elements behind; as `begins` by default.
+        begins: The numbers of elements to add before, one for each of the last axes of `x`: a single
+            one pads the last axis, as many as `x` has axes pad all of them.
+        ends: The numbers of elements to add after; as `begins` by default.
         mode: What to add: `"constant"` a value, `"edge"` the outermost element again, `"reflect"`
             the elements next to it in reverse, `"wrap"` those from the other end.
-        value: The number for `"constant"`, which the element type must be able to hold.
+        value: The number for `"constant"`, which the element type must be able to represent.
 
-    Inputs: `x`, any type and shape. `"reflect"` adds less than the size of an axis, `"wrap"` at most.
+    Inputs: `x`, any type and shape. `"reflect"` can add fewer elements than an axis has, `"wrap"` at
+    most as many.
 
     Source: NumPy's `pad`; ONNX `Pad`.
     """
@@ -61,7 +62,7 @@ class Pad(Op):
     def shape(self, x: TensorType) -> TensorType:
         if self.mode not in _MODES:
             names = ", ".join(f'"{mode}"' for mode in _MODES)
-            raise OpError(f'gets mode "{self.mode}"', attribute="mode", help=f"the modes are {names}")
+            raise OpError(f'has no mode "{self.mode}"', attribute="mode", help=f"the modes are {names}")
         check_value(self._number(x.dtype), x.dtype)
         grown = list(x.shape)
         for axis, begin, end in self.pads(x.rank):
@@ -70,36 +71,36 @@ class Pad(Op):
         return x.with_shape(grown)
 
     def _number(self, dtype: DType) -> float | int | bool:
-        """`value` as a number that `dtype` may be able to hold."""
+        """`value` as the Python type of `dtype`, if the conversion is exact."""
         if dtype is DType.BOOL and self.value in (0, 1):
             return bool(self.value)
         whole = dtype.is_int and float(self.value).is_integer()
         return int(self.value) if whole else self.value
 
     def pads(self, rank: int) -> Sequence[tuple[int, int, int]]:
-        """Axis, elements in front and elements behind, for each axis to pad."""
+        """The axis, the number of elements before and the number after, for each axis to pad."""
         ends = self.begins if self.ends is None else self.ends
         if len(ends) != len(self.begins):
             raise OpError(
-                f"gets {len(self.begins)} values for `begins` and {len(ends)} for `ends`", attribute="ends"
+                f"got {len(self.begins)} values for `begins` and {len(ends)} for `ends`", attribute="ends"
             )
         if len(ends) > rank:
-            raise OpError(f"pads {len(ends)} axes, and `x` has {rank}", at=["x"], attribute="begins")
+            raise OpError(f"pads {len(ends)} axes, but `x` has {rank}", at=["x"], attribute="begins")
         if any(n < 0 for n in (*self.begins, *ends)):
             raise OpError(
-                f"needs at least 0 elements to add, and gets {min(*self.begins, *ends)}",
+                f"needs at least 0 elements to add, but got {min(*self.begins, *ends)}",
                 attribute="begins",
-                help="to take elements away, use `slice`",
+                help="to remove elements, use `slice`",
             )
         return list(zip(range(rank - len(ends), rank), self.begins, ends, strict=True))
 
     def _check_room(self, length: Dim, axis: int, begin: int, end: int) -> None:
-        """Raise `OpError` where an axis has too few elements to copy from."""
+        """Raise `OpError` if an axis has too few elements to copy from."""
         needed = {"constant": 0, "edge": 1, "reflect": max(begin, end) + 1, "wrap": max(begin, end)}
         if begin + end and length.compare(needed[self.mode]) == -1:
             raise OpError(
                 f'cannot add {max(begin, end)} elements in mode "{self.mode}": axis {axis} of `x` has '
-                f"{length}, and that needs {needed[self.mode]}",
+                f"{length}, but needs {needed[self.mode]}",
                 at=[("x", axis)],
                 attribute="mode",
             )
@@ -129,7 +130,7 @@ class Pad(Op):
         return mixing_map(xs, y, *range(y.rank - len(self.begins), y.rank))
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
-        """Zeros before the sequence alone."""
+        """The zeros before the sequence, if there are no others."""
         if self.mode != "constant" or self.value != 0:
             return None
         x = need_type(xs[0])
@@ -162,11 +163,11 @@ class Pad(Op):
         yield bad('mode "mirror"', cls((1,), mode="mirror"), x)
         yield bad("0.5 in i32", cls((1,), value=0.5), tensor("i32", 3))
         yield bad("300 in u8", cls((1,), value=300), tensor("u8", 3))
-        yield bad("bool from 0.5", cls((1,), value=0.5), tensor("bool", 3))
+        yield bad("0.5 to bool", cls((1,), value=0.5), tensor("bool", 3))
         yield bad("2 values for `begins` and 1 for `ends`", cls((1, 1), (1,)), x)
-        yield bad("pads 4 axes, and `x` has 3", cls((1, 1, 1, 1)), x)
-        yield bad("gets -1", cls((1, -1)), x)
-        yield bad("gets -2", cls((1, 1), (0, -2)), x)
+        yield bad("pads 4 axes, but `x` has 3", cls((1, 1, 1, 1)), x)
+        yield bad("got -1", cls((1, -1)), x)
+        yield bad("got -2", cls((1, 1), (0, -2)), x)
         yield bad(
             'cannot add 4 elements in mode "reflect": axis 2 of `x` has 4', cls((4,), mode="reflect"), x
         )
@@ -183,10 +184,10 @@ class Pad(Op):
 @operator("pad_gradient", "dy", internal=True)
 @dataclass(frozen=True)
 class PadGradient(Op):
-    """For each element of what was padded the sum of `dy` over its copies.
+    """For each element of the padded input, the sum of `dy` over its copies.
 
     Args:
-        sizes: The sizes of what was padded.
+        sizes: The sizes of the padded input.
         begins, ends, mode: As in `pad`.
 
     Inputs: `dy`, floats, shaped as the result of `pad`.
@@ -208,7 +209,7 @@ class PadGradient(Op):
         x = dy.with_shape(self.sizes)
         made = self._pad.shape(x)
         if made != dy:
-            raise OpError(f"needs `dy` {made}, and gets {dy}", at=["dy"])
+            raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
         return x
 
     def forward(self, xp: Module, dy: Array) -> Array:
@@ -218,7 +219,7 @@ class PadGradient(Op):
         return dx.astype(dy.dtype, copy=False)
 
     def _folded(self, xp: Module, x: Array, begin: int, end: int) -> Array:
-        """`x` without what was padded along its first axis, which is added to what it copies."""
+        """`x` without the padding along its first axis, which is added to the elements it copies."""
         size = len(x) - begin - end
         front, core, behind = x[:begin], x[begin : begin + size], x[begin + size :]
         if self.mode == "constant" or begin + end == 0:

@@ -1,4 +1,4 @@
-"""Operators that put axes and elements in another order, or repeat them."""
+"""Operators that reorder axes and elements, or repeat them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _Size = TypeVar("_Size", Dim, int)
 def check_order(order: Sequence[int], rank: int) -> None:
     if sorted(order) != list(range(rank)):
         raise OpError(
-            f"needs `order` to name each of {rank} axes once, and gets {list(order)}",
+            f"needs `order` to name each of {rank} axes once, but got {list(order)}",
             at=["x"],
             attribute="order",
         )
@@ -59,7 +59,7 @@ def _inverse(order: Sequence[int]) -> tuple[int, ...]:
 @operator("transpose", "x")
 @dataclass(frozen=True)
 class Transpose(Op):
-    """The axes of `x` in another order: axis `i` of the result is axis `order[i]` of `x`.
+    """`x` with its axes reordered: axis `i` of the result is axis `order[i]` of `x`.
 
     Args:
         order: Each axis of `x` once; negative numbers count from the end.
@@ -76,7 +76,7 @@ class Transpose(Op):
     def shape(self, x: TensorType) -> TensorType:
         if len(self.order) != x.rank:
             raise OpError(
-                f"needs `order` to name each of {x.rank} axes once, and gets {list(self.order)}",
+                f"needs `order` to name each of {x.rank} axes once, but got {list(self.order)}",
                 at=["x"],
                 attribute="order",
             )
@@ -112,16 +112,16 @@ class Transpose(Op):
 @operator("rearrange", "x")
 @dataclass(frozen=True)
 class Rearrange(Op):
-    """Axes split, reordered and merged: `[B, T, heads*dh] => [B, heads, T, dh]`.
+    """`x` with its axes split, reordered and merged: `[B, T, heads*dh] => [B, heads, T, dh]`.
 
     `reshape(x, split)`, then `transpose` by `order`, then each run of `merge[i]` axes becomes axis `i`
     of the result.
 
     Args:
         split: The sizes after splitting the axes of `x`.
-        order: The order that the split axes are put in.
-        merge: How many of the ordered axes each axis of the result takes, in order; 0 makes a new
-            axis of size 1. The default merges none.
+        order: The order of the split axes.
+        merge: The number of ordered axes that each axis of the result merges, in order; 0 adds a new
+            axis of size 1. None are merged by default.
 
     Inputs: `x`, any shape with as many elements as `split`.
 
@@ -139,7 +139,7 @@ class Rearrange(Op):
         check_order(self.order, len(self.split))
         if any(count < 0 for count in self._merge) or sum(self._merge) != len(self.split):
             raise OpError(
-                f"needs `merge` to share out {len(self.split)} axes, and gets {list(self._merge)}",
+                f"needs `merge` to group {len(self.split)} axes, but got {list(self._merge)}",
                 attribute="merge",
             )
         return x.with_shape([product(run) for run in self._runs([self.split[axis] for axis in self.order])])
@@ -176,7 +176,7 @@ class Rearrange(Op):
         return replace(self, split=time.sizes(self.split, tuple(parts)))
 
     def _merged_into(self) -> dict[int, int]:
-        """For each part of `split` the axis of the result that it is merged into."""
+        """For each axis of `split`, the axis of the result that it is merged into."""
         order = [axis % len(self.split) for axis in self.order]
         merge = self.merge or (1,) * len(order)
         owner = [axis for axis, count in enumerate(merge) for _ in range(count)]
@@ -192,7 +192,7 @@ class Rearrange(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("6 elements against 8", cls(sizes(2, 4), (0, 1)), tensor("f32", 2, 3))
+        yield bad("6 elements, not 8", cls(sizes(2, 4), (0, 1)), tensor("f32", 2, 3))
         yield bad("`order`", cls(sizes(2, 3), (0, 0)), tensor("f32", 2, 3))
         yield bad("`merge`", cls(sizes(2, 3), (0, 1), (1,)), tensor("f32", 2, 3))
         yield bad("`merge`", cls(sizes(2, 3), (0, 1), (3, -1)), tensor("f32", 2, 3))
@@ -201,14 +201,15 @@ class Rearrange(Op):
 @operator("expand", "x")
 @dataclass(frozen=True)
 class Expand(Op):
-    """`x` repeated along axes of size 1, and along new axes in front, up to `sizes`.
+    """`x` repeated along axes of size 1, and along new first axes, to the shape `sizes`.
 
     Args:
         sizes: The sizes of the result.
 
     Inputs: `x`, whose sizes from the last axis backwards agree with `sizes` or are 1.
 
-    The result may share the memory of `x`. Source: ONNX Expand, where the sizes are the whole result.
+    The result may share the memory of `x`. Source: ONNX Expand, except that `sizes` is the complete shape of
+    the result.
     """
 
     category = "plain"
@@ -228,7 +229,7 @@ class Expand(Op):
             if size != 1 and size != wanted:
                 raise OpError(
                     f"cannot expand {shape_text(x.shape)} to {shape_text(self.sizes)}: "
-                    f"axis {axis} is {size}, and would be {wanted}",
+                    f"axis {axis} is {size}, not {wanted}",
                     at=[("x", axis)],
                     attribute="sizes",
                     help="sizes must agree from the last axis backwards, or be 1",
@@ -256,7 +257,7 @@ class Expand(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("axis 1 is 3, and would be 4", cls(sizes(2, 4)), tensor("f32", 2, 3))
+        yield bad("axis 1 is 3, not 4", cls(sizes(2, 4)), tensor("f32", 2, 3))
         yield bad("fewer axes", cls(sizes(3)), tensor("f32", 1, 3))
         yield bad("axis 0 is B", cls(sizes(2)), tensor("f32", symbol("B")))
 
@@ -281,12 +282,12 @@ class Tile(Op):
     def shape(self, x: TensorType) -> TensorType:
         if len(self.repeats) != x.rank:
             raise OpError(
-                f"gets {len(self.repeats)} values for `repeats`, but `x` is {x} with {x.rank} axes",
+                f"got {len(self.repeats)} values for `repeats`, but `x` is {x} with {x.rank} axes",
                 at=["x"],
                 attribute="repeats",
             )
         if any(count < 0 for count in self.repeats):
-            raise OpError(f"needs `repeats` of at least 0, and gets {min(self.repeats)}", attribute="repeats")
+            raise OpError(f"needs `repeats` of at least 0, but got {min(self.repeats)}", attribute="repeats")
         return x.with_shape([size * count for size, count in zip(x.shape, self.repeats, strict=True)])
 
     def forward(self, xp: Module, x: Array) -> Array:
@@ -309,4 +310,4 @@ class Tile(Op):
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
         yield bad("`repeats`", cls((2,)), tensor("f32", 2, 3))
-        yield bad("at least 0, and gets -1", cls((1, -1)), tensor("f32", 2, 3))
+        yield bad("at least 0, but got -1", cls((1, -1)), tensor("f32", 2, 3))

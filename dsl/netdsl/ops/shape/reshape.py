@@ -1,4 +1,4 @@
-"""Operators that change the shape and keep the elements in order."""
+"""Operators that change the shape but keep the order of the elements."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ from netdsl.types import TensorType, shape_text, tensor
 
 
 def need_count(x: TensorType, shape: Sequence[Dim], attribute: str) -> None:
-    """Raise `OpError` where `shape` does not hold as many elements as `x`."""
+    """Raise `OpError` if `shape` does not have as many elements as `x`."""
     if not could_equal(x.size, product(shape)):
         raise OpError(
-            f"cannot turn {shape_text(x.shape)} into {shape_text(shape)}: "
-            f"{x.size} elements against {product(shape)}",
+            f"cannot change {shape_text(x.shape)} to {shape_text(shape)}: "
+            f"{x.size} elements, not {product(shape)}",
             at=["x"],
             attribute=attribute,
         )
 
 
 def with_shape(x: Array, shape: Sequence[int]) -> Array:
-    """`x.reshape(shape)`, where sizes that only run time knows may still turn out not to fit."""
+    """`x.reshape(shape)`. Raises `DataError` if sizes known only at run time do not fit."""
     if x.size != prod(shape):
-        raise DataError(f"cannot turn {list(x.shape)} into {list(shape)}: {x.size} elements")
+        raise DataError(f"cannot change {list(x.shape)} to {list(shape)}: it has {x.size} elements")
     return x.reshape(tuple(shape))
 
 
 @operator("reshape", "x")
 @dataclass(frozen=True)
 class Reshape(Op):
-    """The same elements in row-major order under a new shape.
+    """The elements of `x` in row-major order in a new shape.
 
     Args:
-        sizes: The sizes of the result. One of them may be -1: it is inferred from the rest.
+        sizes: The sizes of the result. One of them may be -1, which is inferred from the others.
 
-    Inputs: `x`, any shape with as many elements. To infer a size, sizes that `x` and `sizes` have in
-    common cancel first, so that an empty batch infers what a full one does.
+    Inputs: `x`, any shape with as many elements. Before a size is inferred, sizes that `x` and
+    `sizes` have in common are cancelled, so that an empty batch infers the same size as a full one.
 
     Source: ONNX Reshape with `allowzero=1`.
     """
@@ -73,9 +73,9 @@ class Reshape(Op):
     def _resolve(self, x: TensorType) -> tuple[Dim, ...]:
         unknown = [axis for axis, size in enumerate(self.sizes) if size == -1]
         if len(unknown) > 1:
-            raise OpError(f"can infer one size, and gets {shape_text(self.sizes)}", attribute="sizes")
+            raise OpError(f"can infer one size, but got {shape_text(self.sizes)}", attribute="sizes")
         if any(size.compare(0) == -1 and size != -1 for size in self.sizes):
-            raise OpError(f"needs sizes of at least 0, and gets {shape_text(self.sizes)}", attribute="sizes")
+            raise OpError(f"needs sizes of at least 0, but got {shape_text(self.sizes)}", attribute="sizes")
         if not unknown:
             need_count(x, self.sizes, "sizes")
             return self.sizes
@@ -93,8 +93,8 @@ class Reshape(Op):
         inferred = None if parts == 0 else share(product(left), parts)
         if inferred is None:
             raise OpError(
-                f"cannot turn {shape_text(x.shape)} into {shape_text(self.sizes)}: "
-                f"no size in place of -1 gives {x.size} elements",
+                f"cannot change {shape_text(x.shape)} to {shape_text(self.sizes)}: "
+                f"no value for -1 gives {x.size} elements",
                 at=["x"],
                 attribute="sizes",
             )
@@ -130,18 +130,18 @@ class Reshape(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("6 elements against 8", cls(sizes(2, 4)), tensor("f32", 2, 3))
-        yield bad("in place of -1", cls(sizes(4, -1)), tensor("f32", 2, 3))
-        yield bad("in place of -1", cls(sizes(0, -1)), tensor("f32", 2, 3))
+        yield bad("6 elements, not 8", cls(sizes(2, 4)), tensor("f32", 2, 3))
+        yield bad("no value for -1", cls(sizes(4, -1)), tensor("f32", 2, 3))
+        yield bad("no value for -1", cls(sizes(0, -1)), tensor("f32", 2, 3))
         yield bad("one size", cls(sizes(-1, -1)), tensor("f32", 2, 3))
         yield bad("at least 0", cls(sizes(-2, -3)), tensor("f32", 2, 3))
-        yield bad("B*6 elements against C*6", cls((symbol("C"), dim(6))), tensor("f32", symbol("B"), 6))
+        yield bad("B*6 elements, not C*6", cls((symbol("C"), dim(6))), tensor("f32", symbol("B"), 6))
 
 
 @operator("flatten", "x")
 @dataclass(frozen=True)
 class Flatten(Op):
-    """All axes from `start` on merged into one, in row-major order.
+    """`x` with all axes from `start` on merged into one, in row-major order.
 
     Args:
         start: The first axis to merge; the default keeps the batch axis.
@@ -205,7 +205,7 @@ class Squeeze(Op):
         for axis in drop:
             if x.shape[axis] != 1:
                 raise OpError(
-                    f"needs size 1 on axis {axis}, and it is {x.shape[axis]} in {shape_text(x.shape)}",
+                    f"needs size 1 on axis {axis}, but it is {x.shape[axis]} in {shape_text(x.shape)}",
                     at=[("x", axis)],
                     attribute="over",
                 )
@@ -230,8 +230,8 @@ class Squeeze(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("axis 1, and it is 3", cls((1,)), tensor("f32", 2, 3))
-        yield bad("axis 0, and it is B", cls((0,)), tensor("f32", symbol("B"), 1))
+        yield bad("axis 1, but it is 3", cls((1,)), tensor("f32", 2, 3))
+        yield bad("axis 0, but it is B", cls((0,)), tensor("f32", symbol("B"), 1))
         yield bad("axis 2", cls((2,)), tensor("f32", 1, 1))
         yield bad("twice", cls((0, -2)), tensor("f32", 1, 1))
 
@@ -242,7 +242,7 @@ class Unsqueeze(Op):
     """`x` with a new axis of size 1.
 
     Args:
-        axis: The position of the new axis in the result, so -1 puts it last.
+        axis: The position of the new axis in the result; -1 is the last.
 
     Inputs: `x`, any shape.
 
@@ -260,7 +260,7 @@ class Unsqueeze(Op):
     def _position(self, rank: int) -> int:
         if not -rank - 1 <= self.axis <= rank:
             raise OpError(
-                f"gets axis {self.axis}, but the result has {rank + 1} axes, so {-rank - 1} to {rank}",
+                f"got axis {self.axis}, but the result has {rank + 1} axes, so {-rank - 1} to {rank}",
                 at=["x"],
                 attribute="axis",
             )

@@ -1,4 +1,4 @@
-"""Operators that take a run of an axis, reverse it, or turn it round."""
+"""Operators that slice an axis, reverse it, or rotate its elements."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def never_negative(size: Dim) -> bool:
 
 
 def count(tops: Iterable[DimLike], bottoms: Iterable[DimLike], step: int) -> Dim:
-    """How many steps lead from the highest of `bottoms` to below the lowest of `tops`, at least 0."""
+    """The number of steps from the highest of `bottoms` to below the lowest of `tops`, at least 0."""
     bottoms = tuple(bottoms)
     steps = {(dim(top) - bottom + (step - 1)) // step for top in tops for bottom in bottoms}
     counts = {n if never_negative(n) else maximum(n, 0) for n in _least(steps)}
@@ -68,16 +68,16 @@ def _from_front(position: Dim, size: Dim) -> Dim:
 @operator("slice", "x")
 @dataclass(frozen=True)
 class Slice(Op):
-    """Every `step`-th element of one axis, from `start` up to but without `stop`: `x[start:stop:step]`.
+    """Every `step`-th element of one axis, from `start` up to, but excluding, `stop`: `x[start:stop:step]`.
 
     Args:
         axis: The axis to cut.
-        start: The first position. Default: the first element, or the last for a negative `step`.
-        stop: The position to end before. Default: to the end, in the direction of `step`.
+        start: The first position; by default the first element, or the last for a negative `step`.
+        stop: The end, which is excluded; by default the end in the direction of `step`.
         step: The distance between positions, not 0; negative goes backwards.
 
-    Inputs: `x`, any shape. Negative positions count from the end, and positions beyond an end mean
-    that end, as in Python.
+    Inputs: `x`, any shape. Negative positions count from the end, and positions out of range are
+    clipped, as in Python.
 
     The result may share the memory of `x`. Source: ONNX Slice.
     """
@@ -92,7 +92,7 @@ class Slice(Op):
     def shape(self, x: TensorType) -> TensorType:
         axis = normal_axis(self.axis, x.rank)
         if self.step == 0:
-            raise OpError("needs a `step` that is not 0", attribute="step")
+            raise OpError("needs a nonzero `step`", attribute="step")
         return x.with_shape([*x.shape[:axis], self._length(x.shape[axis]), *x.shape[axis + 1 :]])
 
     def _length(self, size: Dim) -> Dim:
@@ -114,8 +114,8 @@ class Slice(Op):
 
     def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
         if self.depends_on(time.name) and positions[self.axis] is not Positions.NEW:
-            raise UnsupportedError("where it cuts depends on the number of positions")
-        return self  # of a chunk, the number of positions is that of the new ones
+            raise UnsupportedError("its bounds depend on the number of positions")
+        return self  # in a chunk, the symbol is the number of new positions
 
     def slides_along(self, xs: InputTypes, axis: int) -> bool:
         from_front = self.start is None or (self.start.is_fixed and self.start.value >= 0)
@@ -136,12 +136,12 @@ class Slice(Op):
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
-        yield bad("not 0", cls(0, step=0), tensor("f32", 3))
+        yield bad("a nonzero `step`", cls(0, step=0), tensor("f32", 3))
         yield bad("axis 1", cls(1), tensor("f32", 3))
 
 
 def _run(rank: int, axis: int, start: Dim | None, stop: Dim | None, step: int) -> tuple[slice, ...]:
-    """The index of a slice of one axis among `rank`."""
+    """The index that slices one axis of `rank`."""
     first, last = (None if end is None else int(end) for end in (start, stop))
     return (slice(None),) * (axis % rank) + (slice(first, last, step),)
 
@@ -170,7 +170,7 @@ class SliceGradient(Op):
         whole = dy.with_shape([*dy.shape[:axis], self.size, *dy.shape[axis + 1 :]])
         cut = self._slice.shape(whole)
         if cut != dy:
-            raise OpError(f"needs `dy` shaped as the slice, {cut}, and gets {dy}", at=["dy"])
+            raise OpError(f"needs `dy` shaped as the slice, {cut}, but got {dy}", at=["dy"])
         return whole
 
     @property
@@ -203,7 +203,7 @@ class SliceGradient(Op):
 @operator("flip", "x")
 @dataclass(frozen=True)
 class Flip(Op):
-    """`x` with the axes `over` in reverse.
+    """`x` reversed along the axes `over`.
 
     Args:
         over: The axes to reverse; an empty list means all.
@@ -247,11 +247,11 @@ class Flip(Op):
 @operator("roll", "x")
 @dataclass(frozen=True)
 class Roll(Op):
-    """`x` moved along `axis`; what leaves at one end enters at the other.
+    """`x` rotated along `axis`: elements shifted past one end re-enter at the other.
 
     Args:
-        shift: How many positions to move by; negative moves towards the front.
-        axis: The axis to move along.
+        shift: The number of positions to shift by; negative shifts towards the front.
+        axis: The axis to shift along.
 
     Inputs: `x`, any shape: `y[i] = x[(i - shift) mod size]`.
 
