@@ -1,4 +1,4 @@
-"""Cells made flat: a cell's body as a program that a scan can run at every step."""
+"""Flattened cells: a cell's body as a program that a scan can run at every step."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from netdsl.ops.sequence.scan import Program, ProgramStep
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's body made flat: the program, and what must be handed in beside its inputs.
+    """A flattened cell: its program, and what the caller must pass besides its inputs.
 
     The program's inputs are the scanned inputs, the states, the buffers, the held inputs, and the
     parameters; its outputs are those of the cell, then the next states, then the next values of the buffers.
 
     Args:
         states: The declared states.
-        buffers: The buffers that every step gives a new value: they are carried as states are.
-        parameters: The parameters, and the buffers that stay as they are.
+        buffers: The buffers that every step updates, which are carried like states.
+        parameters: The parameters, and the buffers that do not change.
     """
 
     program: Program
@@ -33,7 +33,7 @@ def flatten_cell(body: Body, scanned: Sequence[bool]) -> Cell:
     """Flatten a cell whose states and parameters come from outside.
 
     Args:
-        scanned: For each input of the body, whether it is one step of a sequence (else it is held).
+        scanned: For each input of the body, whether it is one step of a sequence (otherwise it is constant).
     """
     flat = flatten(body)
     states = tuple(step for step in flat.steps if isinstance(step.op, State))
@@ -53,7 +53,7 @@ def flatten_cell(body: Body, scanned: Sequence[bool]) -> Cell:
 
 
 def _steps(flat: FlatBody, numbers: dict[int, int]) -> list[ProgramStep]:
-    """The steps that the program runs; `numbers` gets the number of each of their values there."""
+    """The steps of the program; adds the number of each of their values to `numbers`."""
     steps = []
     for step in flat.steps:
         if isinstance(step.op, (Parameter, State)):

@@ -2,8 +2,8 @@
 
 A `Dim` is a polynomial with integer coefficients over atoms: symbols such as `B` or `H`, and the
 few functions that shape rules need (floor division, minimum, maximum). It is kept in one canonical
-form, so that two equal sizes compare equal and print alike. A `Dim` also remembers the span that
-set it (`origin`); the origin takes no part in comparison.
+form, so that two equal sizes compare and print equal. A `Dim` also remembers the span that
+set it (`origin`); comparisons ignore the origin.
 
 Symbols stand for sizes and are never negative.
 """
@@ -22,18 +22,18 @@ MAX_SIZE = 2**63 - 1
 
 
 MAX_DEGREE = 32
-"""The most symbols that are multiplied in one term of a size."""
+"""The largest number of symbols multiplied in one term of a size."""
 
 MAX_TERMS = 256
-"""The most terms of a size, those inside `//`, `min` and `max` included."""
+"""The largest number of terms of a size, including those inside `//`, `min` and `max`."""
 
 
 class SizeOverflowError(ValueError):
-    """A size left the signed 64-bit range, or became too long an expression."""
+    """A size exceeds the signed 64-bit range, or its expression is too long."""
 
 
 class FreeSizeError(ValueError):
-    """A fixed size was needed where a symbol is still free."""
+    """A fixed size is needed, but a symbol is still free."""
 
     def __init__(self, dim: Dim) -> None:
         super().__init__(f"`{dim}` is not a fixed size")
@@ -59,7 +59,7 @@ class Apply:
 
     @cached_property
     def weight(self) -> int:
-        """How many terms it holds."""
+        """The number of its terms."""
         return sum(_weight(monomial) for arg in self.args for monomial, _ in arg.terms)
 
     def __str__(self) -> str:
@@ -76,12 +76,12 @@ DimLike = Union["Dim", int]
 
 @dataclass(frozen=True, eq=False)
 class Dim:
-    """An axis size. Build one with `dim(3)` or `symbol("B")`; arithmetic keeps the canonical form."""
+    """An axis size. Create one with `dim(3)` or `symbol("B")`; arithmetic keeps the canonical form."""
 
     terms: tuple[tuple[Monomial, int], ...]
     origin: Span | None = field(default=None, repr=False)
 
-    # -- what it is -------------------------------------------------------------------------------
+    # -- inspection -------------------------------------------------------------------------------
 
     @property
     def is_fixed(self) -> bool:
@@ -89,7 +89,7 @@ class Dim:
 
     @property
     def value(self) -> int:
-        """The fixed size. Raises `FreeSizeError` where a symbol is free."""
+        """The fixed size. Raises `FreeSizeError` if a symbol is free."""
         if not self.is_fixed:
             raise FreeSizeError(self)
         return self.terms[0][1] if self.terms else 0
@@ -170,7 +170,7 @@ class Dim:
         return dim(other) // self
 
     def exact_divide(self, other: DimLike) -> Dim | None:
-        """`self / other` where that is provably whole, else None."""
+        """`self / other` if that is provably an integer, else None."""
         quotient = self // other
         return quotient if quotient * other == self else None
 
@@ -185,7 +185,7 @@ class Dim:
         return hash(self.value) if self.is_fixed else hash(self.terms)
 
     def compare(self, other: DimLike) -> int | None:
-        """-1, 0 or 1 where the order holds for all symbol values, else None."""
+        """-1, 0 or 1 if the order holds for all symbol values, else None."""
         difference = self - other
         if difference.is_fixed:
             return (difference.value > 0) - (difference.value < 0)
@@ -244,7 +244,7 @@ def _extremum(function: str, a: Dim, b: Dim, keep: int) -> Dim:
 
 
 def _never_negative(atom: Atom) -> bool:
-    """Whether an atom is 0 or more for all sizes, as far as can be seen at once."""
+    """Whether an atom is 0 or more for all sizes; False if that is not obvious."""
     if isinstance(atom, Symbol):
         return True
     signs = [arg == 0 or arg.compare(-1) == 1 for arg in atom.args]
@@ -277,7 +277,7 @@ def _floor_divide(a: Dim, b: Dim) -> Dim:
 
 
 def _single_quotient(value: Dim) -> tuple[Dim, Dim] | None:
-    """`(x, n)` where a size is `x // n` for a fixed positive `n`: such quotients nest into one."""
+    """`(x, n)` if a size is `x // n` for a fixed positive `n`, since such quotients nest into one."""
     if len(value.terms) != 1 or value.terms[0][1] != 1 or len(value.terms[0][0]) != 1:
         return None
     atom = value.terms[0][0][0]
@@ -288,7 +288,7 @@ def _single_quotient(value: Dim) -> tuple[Dim, Dim] | None:
 
 
 def _split_constant(whole: list[Term], rest: list[Term], divisor: int) -> tuple[list[Term], list[Term]]:
-    """Bring every coefficient left under the bar into `[0, divisor)`, so that the form is unique."""
+    """Reduce every coefficient left in the numerator to `[0, divisor)`, so that the form is unique."""
     kept: list[Term] = []
     for monomial, coefficient in rest:
         quotient, remainder = divmod(coefficient, divisor)
@@ -316,12 +316,12 @@ def _collect(terms: Iterable[Term]) -> Dim:
         sums[monomial] = sums.get(monomial, 0) + coefficient
     kept = [(m, _in_range(c)) for m, c in sums.items() if c]
     if any(len(m) > MAX_DEGREE for m, _ in kept) or sum(_weight(m) for m, _ in kept) > MAX_TERMS:
-        raise SizeOverflowError("a size is too long an expression of free sizes")
+        raise SizeOverflowError("the expression of a size is too long")
     return Dim(tuple(sorted(kept, key=lambda term: _monomial_text(term[0]))))
 
 
 def _weight(monomial: Monomial) -> int:
-    """How many terms a monomial holds, those inside its functions included."""
+    """The number of terms of a monomial, including those inside its functions."""
     return 1 + sum(atom.weight for atom in monomial if isinstance(atom, Apply))
 
 

@@ -1,4 +1,4 @@
-"""The typed model: what the checker makes of a file, before it becomes a graph.
+"""The typed model: the result of the checker, before it becomes a graph.
 
 A `Body` is one block for given static arguments and input types. Bodies are shared: six equal layers
 are one body, called six times under six labels. A parameter is identified by its label path, so two
@@ -28,7 +28,7 @@ TRAIN_PATH = "train"
 
 @dataclass(frozen=True)
 class Init:
-    """How a parameter starts: `glorot`, `normal(0, 0.02)`, or a number."""
+    """The initial value of a parameter: `glorot`, `normal(0, 0.02)`, or a number."""
 
     kind: str
     args: tuple[float, ...] = ()
@@ -39,7 +39,7 @@ class Init:
 
 @dataclass(frozen=True)
 class Input(Op):
-    """A tensor given from outside."""
+    """A tensor that the caller passes."""
 
     slot: str
 
@@ -53,7 +53,7 @@ class Input(Op):
 
 @dataclass(frozen=True)
 class Parameter(Op):
-    """A tensor of the model: trained (`param`) or only kept (`buffer`)."""
+    """A tensor of the model: trained (`param`) or only stored (`buffer`)."""
 
     role: str
     init: Init
@@ -65,7 +65,7 @@ class Parameter(Op):
 
 @dataclass(frozen=True)
 class State(Op):
-    """What a cell carries from step to step; it may grow along one axis."""
+    """A value that a cell carries from step to step; it may grow along one axis."""
 
     slot: str
     init: Init
@@ -78,7 +78,7 @@ class State(Op):
 
 @dataclass(frozen=True)
 class Output(Op):
-    """A tensor handed to the outside."""
+    """A tensor that the model returns."""
 
     slot: str
 
@@ -147,11 +147,11 @@ class Body:
     span: Span
     doc: str = ""
     automatic: frozenset[str] = frozenset()
-    """The labels that were made up, not given."""
+    """The labels that were generated, not written."""
     next_values: tuple[Slot, ...] = ()
     """The next value of every state of a cell, in the order of the states, by the name of the state."""
     updates: tuple[tuple[str, int], ...] = ()
-    """The buffers that get a new value by running the body: the label, and which value that is."""
+    """The buffers that the body updates: the label, and the number of the new value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ class ModelTest:
 class Call:
     """A named recipe with its numbers: `adamw(lr=1e-3)`, `norm(1.0)`.
 
-    `patterns` are the label patterns it holds for; without any it holds for all weights.
+    `patterns` are the label patterns that it applies to; without any it applies to all weights.
     """
 
     name: str
@@ -209,9 +209,9 @@ class MetricSpec:
     """A `metric` of a `train` section.
 
     Args:
-        name: As the file names it.
+        name: Its name in the file.
         kind: The name of a built-in metric, or "mean" for a scalar that is averaged over samples.
-        arguments: What a built-in metric was given beside its tensors.
+        arguments: The arguments of a built-in metric besides its tensors.
         output: The output of `Phase.model` that holds its value, or its statistics of one batch.
     """
 
@@ -232,9 +232,9 @@ class Phase:
             inputs are those of the models and the section's own; its outputs are `loss`, a scalar, and one
             for each metric.
         numbers: The settings that are one number: `epochs`, `batch_size`, ...
-        over: Patterns of the weights that are trained; all where there is none.
+        over: Patterns of the weights that are trained; all without any.
         freeze: Patterns of the weights that are not trained.
-        recompute: Patterns of the label paths whose values are computed again for the gradients.
+        recompute: Patterns of the label paths whose values are recomputed for the gradients.
     """
 
     name: str
@@ -254,7 +254,7 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """Everything that a checked file says."""
+    """The contents of a checked file."""
 
     models: Mapping[str, Model]
     tests: tuple[ModelTest, ...]

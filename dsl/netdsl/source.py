@@ -1,7 +1,7 @@
 """Source text and the spans that point into it.
 
-Everything the language stages make keeps a `Span`, so that an error, a weight name, a profile row
-or a box in a drawing can always be traced back to the characters that asked for it.
+Every object of the language stages has a `Span`, so that an error, a weight name, a profile row or a
+box in a drawing can be traced back to its source text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file of text. `name` is what messages show: a path, `<text>`, or `std/dense.net`."""
+    """The text of one file. `name` is shown in messages: a path, `<text>`, or `std/dense.net`."""
 
     name: str
     text: str = field(repr=False)

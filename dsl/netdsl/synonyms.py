@@ -1,4 +1,4 @@
-"""What other frameworks and languages call the words of this one, for suggestions."""
+"""Words of other frameworks and languages and their counterparts in this one, for suggestions."""
 
 SYNONYMS = {
     "true": "true",
@@ -66,4 +66,4 @@ SYNONYMS = {
     "learning_rate": "lr",
     "mask": "keep",
 }
-"""Lower-case words, and ours. A word is suggested only where it is known and another is not."""
+"""Lower-case words and their counterparts, which are suggested only if they exist in the context."""

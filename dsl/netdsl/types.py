@@ -1,4 +1,4 @@
-"""Element types and tensor types: what the checker knows of a value before any array exists."""
+"""Element types and tensor types, which describe a value before any array exists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netdsl.dims import Dim, DimLike, dim, product
 
 
 class DType(Enum):
-    """An element type. The value is its name in the language; `numpy_name` the one in NumPy."""
+    """An element type. The value is its name in the language; `numpy_name` is its name in NumPy."""
 
     F16 = "f16"
     BF16 = "bf16"
@@ -110,7 +110,7 @@ def tensor(dtype: DType | str, *shape: DimLike) -> TensorType:
 
 
 def shape_text(shape: Sequence[object]) -> str:
-    """The shape as it is written; of very many axes, the first and the last."""
+    """The shape in the syntax of the language; of very many axes, only the first and the last."""
     texts = [str(size) for size in shape]
     if len(texts) > 16:
         texts = [*texts[:6], "...", *texts[-2:]]

@@ -2,7 +2,7 @@
 
 Nodes are numbered in execution order. Each carries one value, a `Node`, under the key "node"; an edge runs
 from producer to consumer and carries an `Edge` under the key "edge"; the graph's own attribute "interface"
-is an `Interface`. All of networkx works on it: `graph.nodes(data="node")`, `networkx.ancestors(graph, 3)`.
+is an `Interface`. networkx works on it as usual: `graph.nodes(data="node")`, `networkx.ancestors(graph, 3)`.
 """
 
 from netdsl.flatten import Frame

@@ -16,7 +16,7 @@ from netdsl.types import TensorType
 class _Attributes(dict[str, Any]):
     """The attributes of a node, of an edge or of the graph: one value under one key.
 
-    The fields of that value were attributes once. They still answer, with a warning.
+    The fields of that value used to be attributes. They still work, with a deprecation warning.
     """
 
     key: ClassVar[str]
@@ -74,7 +74,7 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
         return self.node(port[0]).types[port[1]]
 
     def inputs_of(self, number: int) -> list[Port | None]:
-        """The values that a node reads, by slot; None where an input is left out before the last one."""
+        """The values that a node reads, by slot; None for an omitted input before the last one."""
         read = {edge.slot: (source, edge.output) for source, edge in self.edges_into(number)}
         return [read.get(slot) for slot in range(max(read, default=-1) + 1)]
 
@@ -95,7 +95,7 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
         return list(dict.fromkeys((source, edge.output) for source, to, edge in edges if to not in inside))
 
     def needed_for(self, numbers: Iterable[int]) -> set[int]:
-        """These nodes and all that they depend on; `networkx.ancestors` would walk once for each node."""
+        """These nodes and all that they depend on, in one walk; `networkx.ancestors` walks once per node."""
         needed = set(numbers)
         waiting = list(needed)
         while waiting:
@@ -105,7 +105,7 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
         return needed
 
     def add(self, node: Node, inputs: Sequence[Port | None]) -> int:
-        """Add an operator that reads these values, None for inputs left out. Returns its number."""
+        """Add an operator that reads these values, None for omitted inputs. Returns its number."""
         number = len(self)
         self.add_node(number, node=node)
         for slot, port in enumerate(inputs):
@@ -114,5 +114,5 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
         return number
 
     def put(self, number: int, node: Node) -> None:
-        """Give a number another operator, on the same inputs."""
+        """Replace the operator of a node, on the same inputs."""
         self._node[number]["node"] = node

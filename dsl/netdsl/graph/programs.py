@@ -37,7 +37,7 @@ def program_graph(program: Program, path: str, span: Span) -> tuple[Graph, list[
 
 @dataclass(frozen=True)
 class Trace:
-    """What some values of a graph are computed from: the nodes in order, and the given values they read."""
+    """The computation of some values of a graph: the nodes in order, and the given values they read."""
 
     nodes: tuple[int, ...]
     given: tuple[Port, ...]

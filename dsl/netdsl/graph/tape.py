@@ -19,12 +19,12 @@ from netdsl.types import TensorType
 class GraphTape:
     """Adds operators to a graph; a value's reference is its port.
 
-    An operator that the tape added already, on the same inputs, is used again.
+    An operator that the tape has already added, on the same inputs, is reused.
     """
 
     graph: Graph
     origin: Node
-    """The node that new ones take their label, place and calls from."""
+    """The node whose label, place and calls new nodes take."""
     known: dict[tuple[Op, tuple[Port | None, ...]], int] = field(default_factory=dict)
 
     def emit(self, op: Op, inputs: Sequence[Value | None], types: Sequence[TensorType]) -> Sequence[Port]:
@@ -48,9 +48,9 @@ class GraphTape:
         return self.value((self.graph.add(node, ()), 0))
 
     def _turned_product(self, value: Value) -> Value | None:
-        """`(a b)ᵀ` as `bᵀ aᵀ`, whose rows lie in memory in order; None where `value` is not such a product.
+        """`(a b)ᵀ` as `bᵀ aᵀ`, whose rows are contiguous; None if `value` is not such a product.
 
-        It is the gradient of a table of embeddings that serves as the last layer too.
+        This is the gradient of an embedding table that also serves as the last layer.
         """
         if not isinstance(self.graph.node(value.ref[0]).op, MatMul):
             return None

@@ -1,4 +1,4 @@
-"""What the nodes and the edges of a graph carry, and what a graph says of itself."""
+"""The attributes of the nodes and edges of a graph, and its interface."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Node:
         label: Its label path.
         span: Its place in the source.
         types: The types of its outputs.
-        chain: The block calls that made it, outermost first.
-        stream: The label path that its random numbers are drawn for, where that is not its own.
+        chain: The block calls that created it, outermost first.
+        stream: The label path whose random numbers it draws, if not its own.
     """
 
     op: Op
@@ -41,7 +41,7 @@ class Node:
         return next((span for span in spans if not span.source.name.startswith("std/")), self.span)
 
     def with_op(self, op: Op, types: Iterable[TensorType]) -> Node:
-        """Another operator at the same place."""
+        """A node with another operator at the same place."""
         return replace(self, op=op, types=tuple(types))
 
 
@@ -77,7 +77,7 @@ class Interface:
         return {name: (node, 0) for name, node in self.outputs.items()}
 
     def moved(self, ports: Mapping[Port, Port]) -> Interface:
-        """The same interface of a graph in which each value is at another port."""
+        """This interface for a graph in which the values are at other ports."""
         return Interface(
             {name: ports[node, 0][0] for name, node in self.inputs.items()},
             {name: ports[node, 0][0] for name, node in self.outputs.items()},

@@ -21,7 +21,7 @@ RECIPES: Mapping[str, Mapping[str, type[Recipe]]] = {
 }
 """The settings of a `train` section that name a recipe, and the recipes of each."""
 NOUNS = {"regularise": "regulariser"}
-"""What messages call a recipe, where that is not the name of its setting."""
+"""The word for a recipe in messages, if it is not the name of its setting."""
 
 __all__ = [
     "CLIPS",

@@ -1,4 +1,4 @@
-"""What is done to gradients and to groups of weights: clips, regularisers, rates of their own."""
+"""Recipes for gradients and groups of weights: clipping, regularisers, own learning rates."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from netdsl.recipes.recipe import Recipe, number, optional_number
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRecipe(Recipe):
-    """A bound on gradients."""
+    """A bound on the gradients."""
 
     limit: float = number(1.0, POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormClipRecipe(ClipRecipe):
-    """Gradients are scaled down together where their norm is above `limit`."""
+    """All gradients are scaled down together if their global norm is above `limit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValueClipRecipe(ClipRecipe):
-    """Every element is brought into [-limit, limit]."""
+    """Every element is clipped to [-limit, limit]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class L2Recipe(RegulariserRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRecipe(Recipe):
-    """A rate and a decay in place of the optimizer's.
+    """A learning rate and a weight decay that replace those of the optimizer.
 
     Args:
         lr: The learning rate; the schedule's factor applies to it too.

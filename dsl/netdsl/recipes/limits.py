@@ -1,4 +1,4 @@
-"""What a value of a recipe may be: a number in a range, one of some words, or true or false."""
+"""The valid values of an argument of a recipe: a number in a range, one of several words, or a boolean."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Bound:
     whole: bool = False
 
     def contains(self, value: float) -> bool:
-        """Whether `value` lies in the range; not-a-number never does."""
+        """Whether `value` lies in the range; NaN never does."""
         low = self.low <= value if self.low_included else self.low < value
         high = value <= self.high if self.high_included else value < self.high
         return low and high and (not self.whole or value == int(value))
 
     def refusal(self, value: object) -> str | None:
-        """What the value must be, where it is something else."""
+        """What the value must be, or None if it is valid."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self.text if self.whole else "a number"
         return None if self.contains(value) else self.text
@@ -32,13 +32,13 @@ class Bound:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some words; `text` completes `must be ..`."""
+    """One of several words; `text` completes `must be ..`."""
 
     text: str
     words: tuple[str, ...]
 
     def refusal(self, value: object) -> str | None:
-        """What the value must be, where it is something else."""
+        """What the value must be, or None if it is valid."""
         return None if value in self.words else self.text
 
 
@@ -49,7 +49,7 @@ class Switch:
     text: str = "true or false"
 
     def refusal(self, value: object) -> str | None:
-        """What the value must be, where it is something else."""
+        """What the value must be, or None if it is valid."""
         return None if isinstance(value, bool) else self.text
 
 
@@ -67,7 +67,7 @@ INTEGER = Bound("a whole number", -math.inf, low_included=False, whole=True)
 
 
 def written(value: object) -> str:
-    """A value as the language writes it, for messages and documents."""
+    """A value in the syntax of the language, for messages and documents."""
     if value is None:
         return "none"
     if isinstance(value, bool):

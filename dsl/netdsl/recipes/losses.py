@@ -1,4 +1,4 @@
-"""What the options of the losses may be.
+"""The valid values of the options of the losses.
 
 A loss is a block in `netdsl/std/losses.net`, which has its options and their defaults.
 """
@@ -23,4 +23,4 @@ LOSSES: Mapping[str, Mapping[str, Limit]] = {
     "contrastive": {"margin": NOT_NEGATIVE, "temperature": POSITIVE},
     "ctc": {"blank": COUNT},
 }
-"""The limits of each loss's options by name; options without one take what their block takes."""
+"""The limits of each loss's options by name; without one, the declaration in the block decides."""

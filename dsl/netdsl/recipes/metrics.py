@@ -1,7 +1,7 @@
 """The built-in metrics of a `train` section.
 
-Each is a block of its name in `netdsl/std/metrics.net`, which has its arguments and their defaults and gives
-the statistics of a batch. Those of all batches are added up, and the metric is made of the sums.
+Each is a block of its name in `netdsl/std/metrics.net`, which declares its arguments and their defaults and
+returns the statistics of a batch. Those of all batches are summed, and the metric is computed from the sums.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from netdsl.recipes.limits import INTEGER, LENGTH, Choice, Limit
 from netdsl.recipes.runs import Mode
 
 Finish = Literal["value", "ratio", "exp_ratio", "counts", "f1", "r2"]
-"""How a metric is made of the sums: they themselves as a number, the first over the second, exp of that,
-they themselves as a table, F1 scores of a confusion matrix, the coefficient of determination."""
+"""How a metric is computed from the sums: as one number, the first divided by the second, exp of that,
+as a table, F1 scores of a confusion matrix, the coefficient of determination."""
 F1_AVERAGES = ("macro", "micro", "weighted", "binary")
 
 
@@ -24,10 +24,10 @@ class Metric:
     """A built-in metric.
 
     Args:
-        block: The name of its block, by which it is called.
-        finish: How it is made of the sums.
-        better: Whether a lower (`min`) or a higher (`max`) value is better; None where neither is.
-        limits: What its static arguments may be.
+        block: The name of its block, which is the name of the metric.
+        finish: How it is computed from the sums.
+        better: Whether a lower (`min`) or a higher (`max`) value is better; None if neither is.
+        limits: The valid values of its static arguments.
     """
 
     block: str
@@ -56,4 +56,4 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 MEAN = "mean"
-"""The kind of a metric that is a free expression: it is averaged over rows."""
+"""The kind of a metric that is an arbitrary expression, averaged over rows."""

@@ -11,14 +11,14 @@ from netdsl.recipes.recipe import Recipe, RecipeError, fixed, number, switch
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe(Recipe):
-    """What all optimizers take.
+    """The arguments of all optimizers.
 
     Args:
         lr: The learning rate, before the factor of the schedule.
-        weight_decay: λ. It adds λw to the gradient (the penalty λ/2 w²), or, where `decoupled`, takes
-            lr·λ·w from the weight by itself (Loshchilov and Hutter, "Decoupled Weight Decay
+        weight_decay: λ. It adds λw to the gradient (the penalty λ/2 w²), or, if `decoupled`, subtracts
+            lr·λ·w from the weight (Loshchilov and Hutter, "Decoupled Weight Decay
             Regularization", 2019).
-        decoupled: Which of the two; fixed for the optimizers that are published so.
+        decoupled: Which of the two; fixed for optimizers whose definition fixes it.
         decay_vectors: Whether weights of rank 0 and 1 (biases, the scales of normalisations) decay too.
     """
 
@@ -53,7 +53,7 @@ class AdaGradRecipe(OptimizerRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class RMSPropRecipe(OptimizerRecipe):
-    """Gradients over the root of the moving average of their squares."""
+    """Gradients divided by the root of the moving average of their squares."""
 
     lr: float = number(1e-2, NOT_NEGATIVE)
     decay: float = number(0.99, SHARE)
@@ -72,7 +72,7 @@ class AdaDeltaRecipe(OptimizerRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class AdamRecipe(OptimizerRecipe):
-    """Moving averages of the gradient and of its square, corrected for their start at zero."""
+    """Moving averages of the gradient and of its square, corrected for their bias towards zero."""
 
     beta1: float = number(0.9, SHARE)
     beta2: float = number(0.999, SHARE)
@@ -105,7 +105,7 @@ class LAMBRecipe(AdamRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class LionRecipe(OptimizerRecipe):
-    """Steps of equal size, in the direction of the sign of a moving average."""
+    """Steps of fixed size, in the direction of the sign of a moving average."""
 
     lr: float = number(1e-4, NOT_NEGATIVE)
     beta1: float = number(0.9, SHARE)
@@ -125,4 +125,4 @@ OPTIMIZERS: Mapping[str, type[OptimizerRecipe]] = {
     "lion": LionRecipe,
 }
 DEFAULT_OPTIMIZER = "adam"
-"""The optimizer of a section that names none."""
+"""The optimizer of a section without one."""

@@ -1,4 +1,4 @@
-"""Recipes: named sets of arguments, each with a default and a limit, that are checked when one is made."""
+"""Recipes: named sets of arguments with defaults and limits, checked when a recipe is created."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from netdsl.recipes.limits import Bound, Limit, Switch, written
 
 
 class RecipeError(NetError):
-    """E1080: an argument with a value that it cannot take.
+    """E1080: an argument with an invalid value.
 
     Args:
         argument: The name of the argument.
         problem: What is wrong with it, such as `is -1, but must be 0 or more`.
-        help: A way out.
+        help: What the user can do.
     """
 
     def __init__(self, argument: str, problem: str, help: str) -> None:
@@ -33,14 +33,14 @@ class RecipeError(NetError):
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a recipe. A default of None means that it may be left out."""
+    """An argument of a recipe. A default of None means that it is optional."""
 
     name: str
     default: object
     limit: Limit
 
     def check(self, value: object) -> None:
-        """Raise `RecipeError` where the argument cannot take `value`."""
+        """Raise `RecipeError` if `value` is not valid for the argument."""
         optional = value is None and self.default is None
         must_be = None if optional else self.limit.refusal(value)
         if must_be is not None:
@@ -54,10 +54,10 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Arguments that are checked when the recipe is made.
+    """Arguments that are checked when the recipe is created.
 
     Raises:
-        RecipeError: E1080 for a value out of its range, or of another kind.
+        RecipeError: E1080 for a value out of its range, or of the wrong kind.
     """
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Recipe:
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
-        """The arguments by name, in the order in which they are given without names."""
+        """The arguments by name, in their positional order."""
         listed = [entry for entry in fields(cls) if entry.init and "limit" in entry.metadata]
         listed.sort(key=lambda entry: bool(entry.metadata["last"]))
         return {entry.name: Argument(entry.name, entry.default, entry.metadata["limit"]) for entry in listed}
@@ -88,12 +88,12 @@ def optional_number(bound: Bound) -> float | None:
 
 
 def count(default: int, bound: Bound) -> int:
-    """A field that takes a whole number in `bound`."""
+    """A field that takes an integer in `bound`."""
     return field(default=default, metadata={"limit": bound, "last": False})
 
 
 def optional_count(bound: Bound) -> int | None:
-    """A field that takes a whole number in `bound`, or None, which is its default."""
+    """A field that takes an integer in `bound`, or None, which is its default."""
     return field(default=None, metadata={"limit": bound, "last": False})
 
 

@@ -1,4 +1,4 @@
-"""How long and in what portions a run trains: its numbers, their defaults and ranges."""
+"""The numeric settings of a run, such as its length and batch size: their defaults and ranges."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class RunSettings(Recipe):
 
     Args:
         epochs: Passes over the data.
-        batch_size: Rows of a batch.
+        batch_size: The number of rows in a batch.
         accumulate: Batches whose gradients are averaged for one update.
-        seed: Seeds the first weights, the order of the data, and what is random in the model.
-        steps: Ends the run after so many updates, whatever the epochs say.
-        save_every: Saves a checkpoint after so many updates too; there is one at the end of each epoch.
-        patience: Epochs without an improvement after which the run ends; 0 never ends it so.
+        seed: The seed of the initial weights, of the order of the data, and of random operators in the model.
+        steps: Ends the run after this many updates, regardless of the epochs.
+        save_every: Also saves a checkpoint every this many updates, besides the one after each epoch.
+        patience: Epochs without an improvement after which the run ends; 0 disables this.
         ema: The decay of the running average of the weights; None keeps none.
-        prefetch: Batches that are read ahead.
-        drop_last: Leave out a last batch that is not full.
+        prefetch: The number of batches to read ahead.
+        drop_last: Whether to drop a last batch that is not full.
     """
 
     epochs: int = count(10, LENGTH)
@@ -47,10 +47,10 @@ class RunSettings(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class SectionSettings(Recipe):
-    """The number that each `train` section has for itself.
+    """The numeric setting that each `train` section has of its own.
 
     Args:
-        every: The section updates its weights every n-th step; n.
+        every: `n` if the section updates its weights every n-th step.
     """
 
     every: int = count(1, LENGTH)
@@ -58,11 +58,11 @@ class SectionSettings(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingRecipe(Recipe):
-    """When to stop early.
+    """Early stopping.
 
     Args:
-        patience: Observations in a row without an improvement; 0 never stops.
-        min_delta: An improvement is larger than this.
+        patience: Consecutive observations without an improvement after which to stop; 0 never stops.
+        min_delta: The difference that an improvement must exceed.
         mode: Whether lower (`min`) or higher (`max`) is better.
     """
 
@@ -77,7 +77,7 @@ class AverageRecipe(Recipe):
 
     Args:
         ema: The decay.
-        start: How the first values are kept from counting for too much.
+        start: How the weight of the first values is limited.
     """
 
     ema: float = number(0.999, SHARE)
@@ -92,4 +92,4 @@ _ALL = {**RunSettings.arguments(), **SectionSettings.arguments()}
 NUMBERS: Mapping[str, Argument] = {name: _ALL[name] for name in _IN_SECTIONS}
 """The settings of a `train` section that are one number."""
 CALLER_SETTINGS = ("epochs", "steps", "batch_size", "accumulate", "ema", "patience", "save_every", "seed")
-"""The numbers of a run that a command line or a Python caller may give in place of the file's."""
+"""The numbers of a run that a command line or a Python caller may set instead of the file."""

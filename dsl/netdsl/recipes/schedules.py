@@ -11,14 +11,14 @@ from netdsl.recipes.recipe import Recipe, number, optional_number
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantRecipe(Recipe):
-    """The full rate after the warm-up, in which it rises linearly."""
+    """The full rate, after a warm-up with a linear rise."""
 
     warmup: float = number(0, COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecipe(Recipe):
-    """The rate times `factor` after each `every` steps; an epoch by default."""
+    """The rate, multiplied by `factor` after every `every` steps; by default an epoch."""
 
     every: float | None = optional_number(LENGTH)
     factor: float = number(0.1, FACTOR)
@@ -27,7 +27,7 @@ class StepRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ExponentialRecipe(Recipe):
-    """The rate falls smoothly by `factor` over each `every` steps; an epoch by default."""
+    """The rate falls smoothly by `factor` over every `every` steps; by default an epoch."""
 
     factor: float = number(0.95, FACTOR)
     every: float | None = optional_number(LENGTH)
@@ -36,7 +36,7 @@ class ExponentialRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class CosineRecipe(Recipe):
-    """Half a cosine from the full rate to `final` of it."""
+    """Half a cosine from the full rate to the fraction `final` of it."""
 
     warmup: float = number(0, COUNT)
     final: float = number(0.0, FRACTION)
@@ -44,7 +44,7 @@ class CosineRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class LinearRecipe(Recipe):
-    """A straight line from the full rate to `final` of it."""
+    """A straight line from the full rate to the fraction `final` of it."""
 
     warmup: float = number(0, COUNT)
     final: float = number(0.0, FRACTION)
@@ -52,7 +52,7 @@ class LinearRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycleRecipe(Recipe):
-    """Up in `warmup` steps, three tenths of the run by default, then down to `final` of the rate."""
+    """Up in `warmup` steps, by default 3/10 of the run, then down to the fraction `final` of the rate."""
 
     warmup: float | None = optional_number(COUNT)
     final: float = number(4e-6, FRACTION)
@@ -60,7 +60,7 @@ class OneCycleRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class NoamRecipe(Recipe):
-    """The schedule of "Attention Is All You Need"; `size` is that of the model's vectors."""
+    """The schedule of "Attention Is All You Need"; `size` is the number of features of the model."""
 
     warmup: float = number(4000, LENGTH)
     size: float = number(512, LENGTH)
@@ -68,7 +68,7 @@ class NoamRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class PlateauRecipe(Recipe):
-    """The rate times `factor` when the loss has not improved for more than `patience` epochs."""
+    """The rate, multiplied by `factor` when the loss has not improved for more than `patience` epochs."""
 
     factor: float = number(0.1, FACTOR)
     patience: float = number(10, COUNT)
@@ -88,4 +88,4 @@ SCHEDULES: Mapping[str, type[Recipe]] = {
     "plateau": PlateauRecipe,
 }
 DEFAULT_SCHEDULE = "constant"
-"""The schedule of a section that names none."""
+"""The schedule of a section without one."""

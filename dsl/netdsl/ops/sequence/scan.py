@@ -49,7 +49,7 @@ class Program:
         return Program(inputs, steps, self.outputs)
 
     def bind_operators(self, sizes: Mapping[str, int]) -> Program:
-        """The program with free sizes in its operators alone replaced; itself where they have none."""
+        """The program with free sizes replaced in its operators alone; itself if they have none."""
         steps = tuple(replace(step, op=step.op.bind(sizes)) for step in self.steps)
         if all(new.op is old.op for new, old in zip(steps, self.steps, strict=True)):
             return self
@@ -65,7 +65,7 @@ class Program:
         return self.types[value]
 
     def run(self, xp: Module, inputs: Sequence[Array], rng: Any = None) -> list[Array]:
-        """The outputs for one set of inputs: the plain meaning, operator by operator."""
+        """The outputs for one set of inputs: the reference implementation, operator by operator."""
         values = list(inputs)
         for step in self.steps:
             args = [None if i is None else values[i] for i in step.inputs]
@@ -85,7 +85,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class ScanInputs(Generic[_T]):
-    """What a scan reads: whole sequences, or one step of each; the states; what is held at every step."""
+    """The inputs of a scan: complete sequences, or one step of each; the states; what is held constant."""
 
     sequences: Sequence[_T]
     states: Sequence[_T]
@@ -95,7 +95,7 @@ class ScanInputs(Generic[_T]):
 
 @dataclass(frozen=True)
 class ScanOutputs(Generic[_T]):
-    """What a scan gives: the cell's outputs, its last or next states, sums, and kept values of every step."""
+    """The outputs of a scan: the cell's outputs, its last or next states, sums, and kept values."""
 
     outputs: Sequence[_T]
     states: Sequence[_T]
@@ -114,9 +114,9 @@ class Scan(Op):
     Inputs of the operator: the sequences `[B, T, ...]`; `length` `[B]` (integers) or None; the first
     states; the held inputs. Outputs: one sequence `[B, T, ...]` for each output of the cell, then the
     last states, the sums, and a sequence for each value that is kept. Steps at or past a sequence's
-    length give 0 and leave its states as they are; with `reverse`, each sequence is read from its last
-    valid step to its first. Lengths do not touch sums and kept values, which gradients use: a gradient
-    with respect to something held is a sum over the steps, and its formulas look at kept values.
+    length output 0 and leave its states unchanged; with `reverse`, each sequence is read from its last
+    valid step to its first. Lengths do not affect sums and kept values, which gradients use: a gradient
+    with respect to a held input is a sum over the steps, computed from kept values.
 
     Source: ONNX operators Scan and LSTM (`sequence_lens`).
     """
@@ -128,7 +128,7 @@ class Scan(Op):
     states: int
     reverse: bool = False
     grows: tuple[Growth | None, ...] = ()
-    """For each state how it grows, or None. Empty where no state grows."""
+    """The growth of each state, or None. Empty if no state grows."""
     sums: int = 0
     kept: int = 0
 
@@ -141,9 +141,7 @@ class Scan(Op):
         length = given.length
         steps = self._steps([x for x in given.sequences if x is not None])
         if length is not None and not (length.dtype.is_int and length.rank == 1):
-            raise OpError(
-                f"needs one whole length for each sequence, and `length` is {length}", at=["length"]
-            )
+            raise OpError(f"needs `length` to be integers of shape [B], but it is {length}", at=["length"])
         after = self._result_types()
         last = [
             s if g is None else _grown(s, g, steps)
@@ -157,18 +155,18 @@ class Scan(Op):
         return self.split_outputs([self.program.type_of(v) for v in self.program.outputs])
 
     def split_inputs(self, inputs: Sequence[_T]) -> ScanInputs[_T]:
-        """The inputs of the operator by what they are."""
+        """The inputs of the operator, by role."""
         count = self.sequences
         length = inputs[count] if len(inputs) > count else None
         return replace(self.split_cell([*inputs[:count], *inputs[count + 1 :]]), length=length)
 
     def split_cell(self, inputs: Sequence[_T]) -> ScanInputs[_T]:
-        """The inputs of the program, or those of the operator without the length, by what they are."""
+        """The inputs of the program, or those of the operator without the length, by role."""
         first, held = self.sequences, self.sequences + self.states
         return ScanInputs(inputs[:first], inputs[first:held], inputs[held:])
 
     def split_outputs(self, results: Sequence[_T]) -> ScanOutputs[_T]:
-        """Outputs of the program, or of the operator, by what they are."""
+        """The outputs of the program, or of the operator, by role."""
         kept = len(results) - self.kept
         sums = kept - self.sums
         states = sums - self.states
@@ -179,9 +177,7 @@ class Scan(Op):
         for n, x in enumerate(xs):
             if x.shape[1] != steps:
                 at = [(self.program.inputs[0][0], 1), (self.program.inputs[n][0], 1)]
-                raise OpError(
-                    f"needs sequences of one length, and gets {steps} and {x.shape[1]} steps", at=at
-                )
+                raise OpError(f"needs sequences of one length, but got {steps} and {x.shape[1]} steps", at=at)
         return steps
 
     def _growth(self) -> tuple[Growth | None, ...]:
@@ -239,7 +235,7 @@ class Scan(Op):
         return [xp.zeros([int(n) for n in type_.shape], dtype=type_.dtype.numpy_name) for type_ in types]
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        """Sequences share the batch axis alone: over time, the states mix all positions."""
+        """Only the batch axis is independent: over time, the states mix all positions."""
         return AxisMap(tuple((0, *[None] * (x.rank - 1)) if x else () for x in xs), frozenset({1}))
 
     def cost(self, *types: TensorType | None) -> Dim:
@@ -262,7 +258,7 @@ def _over(one: TensorType, steps: Dim) -> TensorType:
 
 
 def _added(xp: Module, sums: list[Array], more: Sequence[Array]) -> list[Array]:
-    """The sums with one step more; they are arrays of their own, and added to in place."""
+    """The sums with one more step; they are separate arrays, and updated in place."""
     if not sums:
         return [xp.array(array) for array in more]
     for total, array in zip(sums, more, strict=True):
