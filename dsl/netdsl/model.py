@@ -121,7 +121,7 @@ class CallStep:
     application: int = 0
 
 
-Step = OpStep | CallStep
+BodyStep = OpStep | CallStep
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Body:
     kind: str
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
-    steps: tuple[Step, ...] = field(repr=False)
+    steps: tuple[BodyStep, ...] = field(repr=False)
     size: int
     span: Span
     doc: str = ""

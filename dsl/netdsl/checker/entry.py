@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from netdsl import syntax as s
 from netdsl.checker import resolve
 from netdsl.checker.calls import stages  # noqa: F401  # registers the meaning of calls and stages
-from netdsl.checker.calls.blocks import declare_model_inputs, finish, root_names
+from netdsl.checker.calls.blocks import declare_model_inputs, finish_body, root_names
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.evaluate.statements import run_body
@@ -92,7 +92,7 @@ def check_model(checker: Checker, module: Module, block: s.Block) -> Model | Non
     run_body(scope)
     if checker.errors > before:
         return None
-    body = finish(scope, block.name.text, slots)
+    body = finish_body(scope, block.name.text, slots)
     if body is None:
         return None
     return Model(block.name.text, body, dict(checker.symbol_origins), block.doc)

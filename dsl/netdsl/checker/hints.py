@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.model import Body, CallStep, Model, Parameter, Step
+from netdsl.model import Body, BodyStep, CallStep, Model, Parameter
 from netdsl.source import Span
 
 
@@ -74,7 +74,7 @@ def _is_automatic(label: str, body: Body) -> bool:
     return any(".".join(parts[: n + 1]) in body.automatic for n in range(len(parts)))
 
 
-def _mints(step: Step) -> bool:
+def _mints(step: BodyStep) -> bool:
     """Whether a step makes weights, itself or in a block below."""
     if isinstance(step, CallStep):
         return any(_mints(below) for below in step.body.steps)

@@ -23,7 +23,7 @@ Draw = Callable[[int], Array]
 """The n-th random number of each row, in [0, 1), f64 `[B]`."""
 
 
-class Step(Protocol):
+class AugmentStep(Protocol):
     """One change of pictures `[B, C, H, W]`; it prints as it is written.
 
     `only_training` steps are left out in evaluation. `draws` is how many random numbers a row needs.
@@ -38,7 +38,7 @@ class Step(Protocol):
 
 
 @dataclass(frozen=True)
-class Flip:
+class RandomFlip:
     """Mirrors left and right (`flip`) or top and bottom (`vflip`), with a chance of one half."""
 
     axis: int = -1
@@ -111,7 +111,7 @@ class Normalise:
 class Augment:
     """Steps that change a batch, in their order; prints as `parse_augment` reads it."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[AugmentStep, ...] = ()
 
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))
@@ -177,14 +177,14 @@ def parse_augment(text: str) -> Augment:
     return Augment(tuple(_parse_step(part) for part in parts))
 
 
-def _parse_step(text: str) -> Step:
+def _parse_step(text: str) -> AugmentStep:
     name, _, value = (part.strip() for part in text.partition("="))
     if name in ("flip", "vflip"):
         if value:
             raise DataInputError.make(
                 "E0835", f"the step {shown(text)} takes no value", help=f"write `{name}`"
             )
-        return Flip(-1 if name == "flip" else -2)
+        return RandomFlip(-1 if name == "flip" else -2)
     if name in ("crop", "shift"):
         return Shift(_parse_pixels(name, value), edge=name == "shift")
     if name in ("normalise", "normalize"):

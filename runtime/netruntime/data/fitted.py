@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite
-from netruntime.data.matching import Bound, Match
+from netruntime.data.matching import BoundColumn, Match
 from netruntime.data.padding import pad_rows
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
@@ -91,13 +91,13 @@ class FittedDataset:
 
     # -- one batch ----------------------------------------------------------------------------------
 
-    def _raw(self, bound: Mapping[str, Bound], indices: Array) -> dict[str, Values]:
+    def _raw(self, bound: Mapping[str, BoundColumn], indices: Array) -> dict[str, Values]:
         """The rows that each input is made from."""
         columns = list(dict.fromkeys(column for b in bound.values() for column in b.columns))
         held = self.table.take(columns, indices)
         return {name: _joined([held[column] for column in b.columns]) for name, b in bound.items()}
 
-    def _widths(self, bound: Mapping[str, Bound], raw: Mapping[str, Values]) -> dict[str, int]:
+    def _widths(self, bound: Mapping[str, BoundColumn], raw: Mapping[str, Values]) -> dict[str, int]:
         """To what each sequence is padded: inputs whose axis is of one free size get one width."""
         axes: dict[str, int] = {}
         for name, b in bound.items():
@@ -108,14 +108,14 @@ class FittedDataset:
                 )
         return {name: axes[str(b.wanted.item[0])] for name, b in bound.items() if b.wanted.item}
 
-    def _longest(self, rows: Values, bound: Bound) -> int:
+    def _longest(self, rows: Values, bound: BoundColumn) -> int:
         if isinstance(rows, np.ndarray):
             return bound.fit.shape[0] or 0
         longest = max(map(len, rows), default=0)
         limit = self.options.max_length
         return longest if limit is None else min(longest, limit)
 
-    def _values(self, bound: Bound, rows: Values, indices: Array, widths: Mapping[str, int]) -> Array:
+    def _values(self, bound: BoundColumn, rows: Values, indices: Array, widths: Mapping[str, int]) -> Array:
         name, dtype = bound.wanted.name, bound.wanted.type.dtype
         try:
             if isinstance(rows, np.ndarray):
@@ -152,7 +152,7 @@ def _joined(parts: Sequence[Values]) -> Values:
     return parts[0] if len(parts) == 1 else np.stack([np.asarray(part) for part in parts], axis=1)
 
 
-def _first_lost(bound: Bound, rows: Values, lost: CastError) -> tuple[int, CastError]:
+def _first_lost(bound: BoundColumn, rows: Values, lost: CastError) -> tuple[int, CastError]:
     """The first row that the element type cannot hold, and what is wrong with it."""
     for n in range(len(rows)):
         try:

@@ -20,7 +20,7 @@ MAX_TRIED = 12
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundColumn:
     """The columns that one input is made from (several numbers side by side, or one), and how."""
 
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Bound:
 class Match:
     """What each input is made from, and notes on what the names alone do not say."""
 
-    bound: Mapping[str, Bound]
+    bound: Mapping[str, BoundColumn]
     fillers: Mapping[str, Filler]
     notes: tuple[str, ...]
 
@@ -65,7 +65,7 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
 
 def _conform_all(
     inputs: Mapping[str, InputSpec], chosen: Mapping[str, tuple[str, ...]], table: Table, options: DataOptions
-) -> dict[str, Bound]:
+) -> dict[str, BoundColumn]:
     sizes = dict(options.sizes)
     bound = {}
     for name, want in inputs.items():
@@ -76,7 +76,7 @@ def _conform_all(
                 raise holds_classes(table.columns[words[0]].source, want)
             fit = conform(info, want, options, sizes)
             sizes |= fit.sizes
-            bound[name] = Bound(chosen[name], info, want, fit)
+            bound[name] = BoundColumn(chosen[name], info, want, fit)
     return bound
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.graph import Graph
 from netdsl.ops.contract.base import DataError
 from netruntime.engine.backends import Device
-from netruntime.engine.plan import Plan, Step, failed_step
+from netruntime.engine.plan import Plan, PlanStep, failed_step
 
 
 def execute(
@@ -65,7 +65,7 @@ def _owner(array: Any) -> Any:
     return array
 
 
-def _run(step: Step, values: list[Any], graph: Graph, device: Device, seed: int) -> tuple[Any, ...]:
+def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: int) -> tuple[Any, ...]:
     arguments = [None if place is None else values[place] for place in step.inputs]
     extra = {}
     if step.op.is_random:
@@ -82,7 +82,7 @@ def _run(step: Step, values: list[Any], graph: Graph, device: Device, seed: int)
     return result if isinstance(result, tuple) else (result,)
 
 
-def _check_finite(step: Step, results: tuple[Any, ...], graph: Graph, device: Device) -> None:
+def _check_finite(step: PlanStep, results: tuple[Any, ...], graph: Graph, device: Device) -> None:
     for result in results:
         is_float = result.dtype.kind == "f" or str(result.dtype) == "bfloat16"
         if not is_float or bool(device.xp.isfinite(result).all()):

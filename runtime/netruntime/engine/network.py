@@ -16,7 +16,7 @@ from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import Plan, PlanCache
-from netruntime.engine.weights import Origin, WeightStore, open_weights
+from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
@@ -64,7 +64,7 @@ class Network:
         return {name: self.graph.type_of((node, n)) for name, (node, n) in self._wanted}
 
     @property
-    def weights_from(self) -> Origin:
+    def weights_from(self) -> WeightOrigin:
         """Where the weights came from: a file, a mapping, or a seed."""
         return self._store.origin
 

@@ -21,7 +21,7 @@ from netruntime.files.arrays import fits_memory, numpy_dtype
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One operator, ready to run: `run(*values)` gives its outputs.
 
     `inputs` and `outputs` are places in the executor's list of values; `frees` are the places whose
@@ -43,7 +43,7 @@ class Plan:
     places: int
     inputs: Mapping[str, int]
     weights: Mapping[str, int]
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     results: tuple[int, ...]
 
 
@@ -59,7 +59,7 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
     places: dict[Port, int] = {}
     inputs: dict[str, int] = {}
     weights: dict[str, int] = {}
-    steps: list[Step] = []
+    steps: list[PlanStep] = []
     for node in sorted(graph.needed_for(node for node, _ in wanted)):
         data = graph.node(node)
         outputs = tuple(places.setdefault((node, n), len(places)) for n in range(len(data.types)))
@@ -154,11 +154,11 @@ def _step(
     places: Mapping[Port, int],
     outputs: tuple[int, ...],
     device: Device,
-) -> Step:
+) -> PlanStep:
     ports = graph.inputs_of(node)
     types = [graph.type_of(port) for port in ports if port is not None]
     arguments = tuple(None if port is None else places[port] for port in ports)
-    return Step(node, op, runner(op, types, device), arguments, outputs, ())
+    return PlanStep(node, op, runner(op, types, device), arguments, outputs, ())
 
 
 def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
@@ -199,10 +199,10 @@ _Call = tuple[Any, tuple[int | None, ...], bool]
 """A step of a program: its kernel, the numbers of its inputs, and whether it draws random numbers."""
 
 
-def _with_frees(steps: Sequence[Step], results: set[int], weights: set[int]) -> tuple[Step, ...]:
+def _with_frees(steps: Sequence[PlanStep], results: set[int], weights: set[int]) -> tuple[PlanStep, ...]:
     """Say after which step each value dies; results and weights do not."""
     seen = results | weights
-    done: list[Step] = []
+    done: list[PlanStep] = []
     for step in reversed(steps):
         touched = {place for place in (*step.inputs, *step.outputs) if place is not None}
         done.append(replace(step, frees=tuple(sorted(touched - seen))))

@@ -27,7 +27,7 @@ Given = str | PathLike[str] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Origin:
+class WeightOrigin:
     """Where weights came from. `seed` is set where they were drawn; `map` names the map they came through."""
 
     text: str
@@ -39,7 +39,7 @@ class WeightStore:
     """Weights by label path, made when first needed."""
 
     def __init__(
-        self, graph: Graph, given: Mapping[str, Array] | None, origin: Origin, seed: int = 0
+        self, graph: Graph, given: Mapping[str, Array] | None, origin: WeightOrigin, seed: int = 0
     ) -> None:
         self.graph = graph
         self.origin = origin
@@ -108,7 +108,7 @@ def open_weights(
         WeightsError: the file is damaged, or its weights do not fit the model.
     """
     if given is None:
-        return WeightStore(graph, None, Origin(f"random weights, seed {seed}", seed=seed), seed)
+        return WeightStore(graph, None, WeightOrigin(f"random weights, seed {seed}", seed=seed), seed)
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value)
         for path, (_, type_) in parameters(graph).items()
@@ -118,9 +118,9 @@ def open_weights(
     text = file.source if isinstance(given, Mapping) else str(given)
     if chosen is None:
         ours = _of_model(file, expected, graph.name)
-        return WeightStore(graph, match_weights(expected, ours).arrays, Origin(text))
+        return WeightStore(graph, match_weights(expected, ours).arrays, WeightOrigin(text))
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
-    return WeightStore(graph, match_weights(expected, renamed).arrays, Origin(text, map=chosen))
+    return WeightStore(graph, match_weights(expected, renamed).arrays, WeightOrigin(text, map=chosen))
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:

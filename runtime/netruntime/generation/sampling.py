@@ -65,7 +65,7 @@ def choose(logits: Array, sampling: Sampling, rng: np.random.Generator) -> Array
         scores = keep_top_k(scores, sampling.top_k)
     if sampling.top_p is not None:
         scores = keep_top_p(scores, sampling.top_p)
-    return draw(scores, rng)
+    return draw_tokens(scores, rng)
 
 
 def check_logits(logits: Array) -> None:
@@ -131,7 +131,7 @@ def log_softmax(logits: Array) -> Array:
     return result
 
 
-def draw(logits: Array, rng: np.random.Generator) -> Array:
+def draw_tokens(logits: Array, rng: np.random.Generator) -> Array:
     """A token for each row, drawn by its probability: i64 `[B]`."""
     sums = np.cumsum(np.exp(log_softmax(logits)), axis=-1)
     points = rng.random((len(logits), 1)) * sums[:, -1:]

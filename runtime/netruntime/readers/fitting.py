@@ -13,7 +13,7 @@ from netruntime.errors import DataInputError
 from netruntime.files.arrays import Array, CastError, cast, info_of
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
-from netruntime.readers.pixels.layouts import Layout, Step, layouts, resized, rounded
+from netruntime.readers.pixels.layouts import Conversion, Layout, layouts, resized, rounded
 from netruntime.readers.pixels.pictures import Picture, PictureFit
 from netruntime.readers.pixels.scaling import scaling
 from netruntime.readers.table import ColumnInfo, info_of_rows
@@ -28,7 +28,7 @@ class Fit:
     are the free symbols that the rows settle. `notes` describe the steps.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Conversion, ...]
     shape: tuple[int | None, ...]
     dtype: DType
     picture: Picture | None

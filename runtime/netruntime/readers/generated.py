@@ -26,7 +26,7 @@ def is_generated(spec: str) -> bool:
     return spec.partition(":")[0] in GENERATORS
 
 
-def generate(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed: int) -> Array:
+def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed: int) -> Array:
     """An array of the input's type.
 
     `random` is normal with mean 0 and variance 1 for floats and a fair coin for bool; integers need a

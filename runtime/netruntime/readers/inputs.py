@@ -17,7 +17,7 @@ from netruntime.files.numpy_files import NPY_MAGIC, ArrayFileError, read_npy
 from netruntime.readers.fitting import does_not_fit, fit_array, holds_classes
 from netruntime.readers.formats.arrays import pick_name, read_one_array
 from netruntime.readers.formats.json_lists import read_json
-from netruntime.readers.generated import generate, is_generated
+from netruntime.readers.generated import generate_input, is_generated
 from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
 from netruntime.readers.merged import members_of
 from netruntime.readers.pixels.images import IMAGE_SUFFIXES
@@ -60,7 +60,7 @@ def read_input(
             array = read_text([spec.removeprefix(INLINE_TEXT)], wanted, options.text)
         else:
             return read_file(spec, wanted, options, note)
-        return fit(array, wanted, where, options, note=note)
+        return fit_input(array, wanted, where, options, note=note)
 
 
 def read_file(
@@ -81,14 +81,14 @@ def read_file(
         array, info = _read(path, key, wanted, options)
         if one_item and array.ndim == wanted.type.rank - 1:
             array = array[None]
-        return fit(array, wanted, shown(spec), options, info, note)
+        return fit_input(array, wanted, shown(spec), options, info, note)
     except (OSError, ValueError) as reason:  # ValueError for a name with a null byte
         raise cannot_read(reason, path) from reason
     except MemoryError as full:
         raise _too_large(shown(spec), wanted) from full
 
 
-def fit(
+def fit_input(
     array: Array,
     wanted: InputSpec,
     where: str,
@@ -117,7 +117,7 @@ def _as_item(wanted: InputSpec) -> InputSpec:
 
 def _made_up(spec: str, wanted: InputSpec, options: InputOptions) -> Array:
     try:
-        return generate(spec, wanted, options.sizes, options.seed)
+        return generate_input(spec, wanted, options.sizes, options.seed)
     except MemoryError as full:
         raise _too_large(shown(spec), wanted) from full
 

@@ -28,7 +28,7 @@ from netruntime.readers.table import ColumnTable
 
 TABLE_SUFFIXES = frozenset({".npz", ".npy", ".parquet", ".csv", ".tsv", ".json"})
 FILE_SUFFIXES = TABLE_SUFFIXES | IMAGE_SUFFIXES | {".txt", ".bin"}
-KINDS = (
+SOURCE_KINDS = (
     "give .npz, .npy, .csv, .tsv, .json, .parquet, .txt, .png, .jpg, IDX (...-idx3-ubyte, .gz) or "
     "CIFAR (.bin) files, or a folder of pictures"
 )
@@ -49,7 +49,7 @@ def paths_of(spec: object) -> list[str] | None:
     if not all(isinstance(part, (str, os.PathLike)) for part in spec):
         return None
     if not all(os.fspath(part).strip() for part in spec):
-        raise DataInputError.make("E0802", "the data is named by an empty text", help=KINDS)
+        raise DataInputError.make("E0802", "the data is named by an empty text", help=SOURCE_KINDS)
     return [path for part in spec for path in _split_pairs(os.fspath(part))]
 
 
@@ -93,7 +93,9 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
         return read_csv_table(path, _with_limit(options, wanted))
     if suffix in (".txt", ".md"):
         return read_language(path, wanted, options)
-    raise DataInputError.make("E0803", f"{shown(path)} is not a kind of data that netdsl reads", help=KINDS)
+    raise DataInputError.make(
+        "E0803", f"{shown(path)} is not a kind of data that netdsl reads", help=SOURCE_KINDS
+    )
 
 
 def split_key(spec: str) -> tuple[Path, str | None]:
@@ -114,12 +116,12 @@ def find_files(spec: str) -> list[Path]:
         names = glob.glob(spec, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
         found = [Path(name) for name in names if is_data(Path(name))]
         if not found:
-            raise DataInputError.make("E0817", f"no data files match {shown(spec)}", help=KINDS)
+            raise DataInputError.make("E0817", f"no data files match {shown(spec)}", help=SOURCE_KINDS)
     elif path.is_dir():
         found = [file for file in path.iterdir() if is_data(file)]
         if not found:
             message = f"the folder {shown(spec)} holds no data that netdsl reads"
-            raise DataInputError.make("E0817", message, help=KINDS)
+            raise DataInputError.make("E0817", message, help=SOURCE_KINDS)
     else:
         found = [path]
     return sorted(found)
@@ -140,7 +142,7 @@ def cannot_read(reason: OSError | ValueError, first: str | Path) -> DataInputErr
     help = None
     if isinstance(reason, FileNotFoundError):
         known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        help = suggest(path.name, known) or KINDS
+        help = suggest(path.name, known) or SOURCE_KINDS
     message = f"cannot read {shown(path)}: {getattr(reason, 'strerror', None) or reason}"
     return DataInputError.make("E0802", message, help=help)
 

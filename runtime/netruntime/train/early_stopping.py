@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netdsl.recipes.runs import Mode, StoppingRecipe
 from netruntime.errors import TrainingError
 
-State = dict[str, float | None]
+StoppingState = dict[str, float | None]
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Best:
         self.bad = 0 if better else self.bad + 1
         return better
 
-    def state(self) -> State:
+    def state(self) -> StoppingState:
         return {"best": self.value, "bad": self.bad}
 
     def restore(self, state: Mapping[str, float | None]) -> None:
@@ -77,7 +77,7 @@ class Watch:
         """Take the metric of an epoch; whether it is the best so far."""
         return self.best.observe(value, self.rule.min_delta)
 
-    def state(self) -> State:
+    def state(self) -> StoppingState:
         """What a checkpoint keeps; plain numbers."""
         return self.best.state()
 

@@ -31,7 +31,7 @@ OnBest = Callable[[Trainer, EpochEvent], None]
 """Is given the trainer when its weights are the best so far."""
 
 
-class Loop:
+class TrainingLoop:
     """Runs a trainer over data, from the current place of the run.
 
     Args:

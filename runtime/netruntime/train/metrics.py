@@ -16,7 +16,7 @@ from netdsl.recipes.metrics import MEAN, METRICS, Finish
 from netdsl.recipes.runs import Mode
 
 
-def finish(spec: MetricSpec, statistics: Array) -> float | Array:
+def finish_metric(spec: MetricSpec, statistics: Array) -> float | Array:
     """The metric, from the sums of its statistics over all batches; NaN where there is nothing to measure.
 
     Args:

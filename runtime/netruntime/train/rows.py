@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netdsl.model import CallStep, Phase, Step
+from netdsl.model import BodyStep, CallStep, Phase
 from netdsl.types import TensorType
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data
 
@@ -61,5 +61,5 @@ def only_classes(data: Dataset) -> tuple[str, ...] | None:
     return found[0] if len(found) == 1 else None
 
 
-def _output_types(step: Step) -> Sequence[TensorType]:
+def _output_types(step: BodyStep) -> Sequence[TensorType]:
     return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()

@@ -25,7 +25,7 @@ from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.logs.jsonl import MetricsLog
-from netruntime.train.loop import Loop
+from netruntime.train.loop import TrainingLoop
 from netruntime.train.rows import only_classes, open_rows
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
@@ -80,7 +80,7 @@ class Run:
 
     request: TrainRequest
     checked: Checked
-    loop: Loop
+    loop: TrainingLoop
     notes: tuple[str, ...]
     log: MetricsLog | None = None
 
@@ -131,7 +131,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
     train, valid, augment = open_both(checked.phases, request, settings.seed, note)
-    loop = Loop(
+    loop = TrainingLoop(
         trainer,
         Evaluator(plain, device, augment.for_evaluation() if augment else None),
         train,

@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.model import Phase
 from netdsl.recipes.metrics import MEAN
 from netruntime.files.arrays import Array
-from netruntime.train.metrics import finish
+from netruntime.train.metrics import finish_metric
 from netruntime.train.step import LOSS, Outcome
 
 
@@ -48,7 +48,7 @@ class Totals:
         return {
             spec.name: self._sums[spec.output] / self.rows
             if spec.kind == MEAN
-            else finish(spec, self._sums[spec.output])
+            else finish_metric(spec, self._sums[spec.output])
             for spec in self.phase.metrics
             if self.rows
         }

@@ -52,7 +52,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Origin:
+class MappedSource:
     """Where one of our arrays comes from: part `part` of `parts` of their `name`.
 
     `rule` is None where the name passes through unchanged.
@@ -72,7 +72,7 @@ class ToOurs:
     `unmatched` are those that no rule matches and the model does not know, each with the nearest rule.
     """
 
-    origins: Mapping[str, Origin]
+    origins: Mapping[str, MappedSource]
     ignored: tuple[str, ...]
     unmatched: Mapping[str, Rule | None]
 
@@ -104,7 +104,7 @@ class NameMap:
 
         Raises `WeightsError` E0735 where two of theirs become one of ours.
         """
-        origins: dict[str, Origin] = {}
+        origins: dict[str, MappedSource] = {}
         ignored: list[str] = []
         unmatched: dict[str, Rule | None] = {}
         for name in names:
@@ -116,7 +116,7 @@ class NameMap:
             elif not ours:
                 ignored.append(name)
             for part, our_name in enumerate(ours):
-                origin = Origin(name, part, len(ours), rule is not None and rule.transpose, rule)
+                origin = MappedSource(name, part, len(ours), rule is not None and rule.transpose, rule)
                 _check_new(our_name, origin, origins.get(our_name))
                 origins[our_name] = origin
         return ToOurs(origins, tuple(ignored), unmatched)
@@ -219,7 +219,7 @@ def _check_reachable(rules: Sequence[Rule]) -> None:
             raise WeightsError.make("E0738", message, rule.span)
 
 
-def _check_new(our_name: str, origin: Origin, earlier: Origin | None) -> None:
+def _check_new(our_name: str, origin: MappedSource, earlier: MappedSource | None) -> None:
     if earlier is None:
         return
     rule = origin.rule or earlier.rule

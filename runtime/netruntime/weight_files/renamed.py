@@ -9,7 +9,7 @@ import numpy as np
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo
-from netruntime.weight_files.namemap import NameMap, Origin, Rule, Target
+from netruntime.weight_files.namemap import MappedSource, NameMap, Rule, Target
 from netruntime.weight_files.weight_file import WeightFile, as_weight, from_mapping
 
 
@@ -26,7 +26,7 @@ class RenamedWeights(WeightFile):
         sorted_out = names.to_ours(self._file, expected)
         self.ignored = sorted_out.ignored
         self._unmatched = sorted_out.unmatched
-        kept = {name: Origin(name) for name in self._unmatched if name not in sorted_out.origins}
+        kept = {name: MappedSource(name) for name in self._unmatched if name not in sorted_out.origins}
         self._origins = {**sorted_out.origins, **kept}
         for origin in self._origins.values():
             _check_cut(origin, self._file.describe(origin.name))
@@ -86,7 +86,7 @@ def _join(theirs: str, target: Target, weights: Mapping[str, Any]) -> Array:
     return _turn(joined) if target.transpose else joined
 
 
-def _check_cut(origin: Origin, stored: ArrayInfo) -> None:
+def _check_cut(origin: MappedSource, stored: ArrayInfo) -> None:
     shape = _turned_shape(stored.shape) if origin.transpose else stored.shape
     if origin.parts > 1 and (not shape or shape[-1] % origin.parts):
         last = f"its last axis{' after transposing' if origin.transpose else ''}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import NUMPY_NAMES, Array, ArrayInfo
-from netruntime.weight_files.safetensors_header import Header, header_length, parse_header
+from netruntime.weight_files.safetensors_header import TensorHeader, header_length, parse_header
 from netruntime.weight_files.weight_file import WeightFile
 
 
@@ -56,7 +56,7 @@ def cannot_open(path: Path, reason: OSError) -> WeightsError:
     return WeightsError.make("E0701", message)
 
 
-def _read_header(path: Path) -> tuple[Header, int]:
+def _read_header(path: Path) -> tuple[TensorHeader, int]:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size

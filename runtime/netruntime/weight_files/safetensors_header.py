@@ -52,7 +52,7 @@ class TensorEntry:
 
 
 @dataclass(frozen=True)
-class Header:
+class TensorHeader:
     """A checked header."""
 
     entries: Mapping[str, TensorEntry]
@@ -71,7 +71,7 @@ def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
     return length
 
 
-def parse_header(file: str, raw: bytes, buffer_size: int) -> Header:
+def parse_header(file: str, raw: bytes, buffer_size: int) -> TensorHeader:
     """The checked header from its JSON bytes, for a buffer of `buffer_size` bytes.
 
     Raises `WeightsError`: E0703 for a header that is not the JSON it should be, E0704 for an entry that
@@ -82,7 +82,7 @@ def parse_header(file: str, raw: bytes, buffer_size: int) -> Header:
     metadata = _parse_metadata(file, table.pop("__metadata__", {}))
     entries = {name: _parse_entry(file, name, entry) for name, entry in table.items()}
     _check_cover(file, entries, buffer_size)
-    return Header(entries, metadata)
+    return TensorHeader(entries, metadata)
 
 
 def _parse_json(file: str, raw: bytes) -> dict[str, Any]:

@@ -33,12 +33,12 @@ class Hole:
     offset: int
 
 
-class Star:
+class Wildcard:
     """`*`."""
 
 
-STAR = Star()
-Piece = str | Hole | Star
+STAR = Wildcard()
+Piece = str | Hole | Wildcard
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from command_line import ROOT, netrun, netrun_json, start, write
 from netruntime.cli.app import cli
 from netruntime.cli.common.failures import CommandLineError
 from netruntime.cli.explain.command import explanations, find_code, read_texts
-from netruntime.cli.init.command import KINDS, next_steps
+from netruntime.cli.init.command import STARTERS, next_steps
 
 LENET = ROOT / "examples" / "lenet5.net"
 MODEL = "net 1.0\n\nmodel Twice(x: f32[B, 2]) -> y: f32[B, 2] { return x * 2.0 }\n\n"
@@ -122,7 +122,7 @@ def write_data(kind: str) -> None:
 
 
 class TestInit:
-    @pytest.mark.parametrize("kind", list(KINDS))
+    @pytest.mark.parametrize("kind", list(STARTERS))
     def test_each_kind_is_checked_tested_formatted_and_runs(
         self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

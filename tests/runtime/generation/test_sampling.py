@@ -12,7 +12,7 @@ from netruntime.generation.sampling import (
     Sampling,
     ban,
     choose,
-    draw,
+    draw_tokens,
     keep_top_k,
     keep_top_p,
     log_softmax,
@@ -87,7 +87,7 @@ def test_ban() -> None:
 def test_draws_follow_the_probabilities() -> None:
     row = np.array([[1.0, 2.0, -np.inf, 0.5, 3.0]])
     rng = np.random.default_rng(0)
-    drawn = np.bincount(draw(np.repeat(row, 40_000, axis=0), rng), minlength=5) / 40_000
+    drawn = np.bincount(draw_tokens(np.repeat(row, 40_000, axis=0), rng), minlength=5) / 40_000
     expected = np.exp(row[0]) / np.exp(row[0]).sum()
     np.testing.assert_allclose(drawn, expected, atol=0.01)
     assert drawn[2] == 0

@@ -9,7 +9,7 @@ import pytest
 
 from netdsl.model import MetricSpec, Phase
 from netdsl.source import Source
-from netruntime.train.metrics import finish, higher_is_better, monitored
+from netruntime.train.metrics import finish_metric, higher_is_better, monitored
 from std.phases import phase_of, run_phase
 
 SPAN = Source("model.net", "").span(0, 0)
@@ -37,7 +37,7 @@ train {{
     for rows in (slice(0, 10), slice(10, 13), slice(13, ROWS)):
         inputs = {"scores": SCORES[rows], "label": LABELS[rows], "kept": KEPT[rows], "target": TARGETS[rows]}
         total = total + run_phase(phase, inputs).outputs["it"]
-    return finish(phase.metrics[0], total)
+    return finish_metric(phase.metrics[0], total)
 
 
 def by_scikit_learn(m: Any) -> dict[str, Any]:
@@ -107,23 +107,23 @@ def spec(kind: str, name: str = "it", **arguments: Any) -> MetricSpec:
 
 def test_binary_f1_is_that_of_class_1() -> None:
     counts = np.array([[5.0, 2.0], [1.0, 3.0]])
-    assert finish(spec("f1", average="binary"), counts) == pytest.approx(2 * 3 / (5 + 4))
+    assert finish_metric(spec("f1", average="binary"), counts) == pytest.approx(2 * 3 / (5 + 4))
 
 
 def test_a_class_that_was_neither_met_nor_predicted_does_not_count() -> None:
     counts = np.array([[2.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    assert finish(spec("f1", average="macro"), counts) == pytest.approx((4 / 5 + 0) / 2)
+    assert finish_metric(spec("f1", average="macro"), counts) == pytest.approx((4 / 5 + 0) / 2)
 
 
 @pytest.mark.parametrize(
     ("kind", "shape"), [("accuracy", 2), ("perplexity", 2), ("mse", 2), ("r2", (4, 3)), ("f1", (3, 3))]
 )
 def test_nothing_measured_is_not_a_number(kind: str, shape: Any) -> None:
-    assert np.isnan(finish(spec(kind, average="macro"), np.zeros(shape)))
+    assert np.isnan(finish_metric(spec(kind, average="macro"), np.zeros(shape)))
 
 
 def test_targets_that_are_all_equal_have_no_share_of_variance() -> None:
-    assert np.isnan(finish(spec("r2"), np.array([4.0, 8.0, 16.0, 1.0])))
+    assert np.isnan(finish_metric(spec("r2"), np.array([4.0, 8.0, 16.0, 1.0])))
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _build(
     run_body(inner)
     if scope.checker.errors > before:
         return None
-    return finish(inner, block.name.text, slots)
+    return finish_body(inner, block.name.text, slots)
 
 
 def root_names(scope: Scope) -> dict[str, Binding]:
@@ -216,7 +216,7 @@ def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:
 # -- outputs -------------------------------------------------------------------------------------
 
 
-def finish(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
+def finish_body(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
     """The finished body, its outputs checked against the declared ones; None where that fails."""
     block = scope.block
     assert block is not None

@@ -22,7 +22,7 @@ from netdsl.ops.sequence.scan import Growth, Scan
 from netdsl.source import Span
 from netdsl.types import TensorType
 
-MODIFIERS = ("reverse", "states")
+SCAN_MODIFIERS = ("reverse", "states")
 
 
 @dataclass
@@ -63,7 +63,7 @@ def run_scan(
 
 def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
     for modifier in core.modifiers:
-        if modifier.text not in MODIFIERS:
+        if modifier.text not in SCAN_MODIFIERS:
             help = "`reverse` reads the sequence from its end; `states` also gives the last states"
             scope.fail("E0214", f"`{modifier}` means nothing after a scan", modifier.span, help=help)
     return [m.text for m in core.modifiers]

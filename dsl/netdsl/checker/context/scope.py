@@ -19,7 +19,7 @@ from netdsl.checker.context.reports import Site
 from netdsl.checker.context.values import POISON, Binding, Evaluated, LayerUse, Poison, PoisonedError, Tensor
 from netdsl.diagnostics import Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
-from netdsl.model import CallStep, OpStep, Step
+from netdsl.model import BodyStep, CallStep, OpStep
 from netdsl.ops.contract.base import Op, OpError, Types
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
@@ -31,7 +31,7 @@ AxisNames = tuple[str | None, ...]
 class Scope(Site):
     """One body while it is being built."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[BodyStep] = field(default_factory=list)
     types: list[TensorType] = field(default_factory=list)
     float_type: DType = DType.F32
     layers: dict[str, LayerUse] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class Scope(Site):
         ]
         return tuple(Tensor(first + n, t, (None,) * t.rank, step.span) for n, t in enumerate(types))
 
-    def append(self, step: Step, size: int) -> None:
+    def append(self, step: BodyStep, size: int) -> None:
         """Append a step that expands to `size` nodes. Raises E0605 where the body has too many."""
         self.nodes.add(size, step.span)
         self.steps.append(step)
@@ -232,7 +232,7 @@ def runs(node: type[N]) -> Callable[[Runner[N]], Runner[N]]:
     return register
 
 
-def _outputs(step: Step) -> tuple[TensorType, ...]:
+def _outputs(step: BodyStep) -> tuple[TensorType, ...]:
     return step.types if isinstance(step, OpStep) else tuple(o.type for o in step.body.outputs)
 
 

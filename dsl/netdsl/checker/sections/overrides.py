@@ -47,7 +47,7 @@ def override(sections: Sequence[s.Train], given: Mapping[str, str]) -> list[s.Tr
 
 
 @dataclass(frozen=True)
-class Key:
+class OverrideKey:
     """What an override is for: `judge.group "head.*"` or `optimizer.lr`, taken apart.
 
     Args:
@@ -65,20 +65,20 @@ class Key:
     patterns: str
 
 
-def parse_key(text: str, sections: Collection[str]) -> Key:
+def parse_key(text: str, sections: Collection[str]) -> OverrideKey:
     """Take a key apart; a first word that is the name of a section says which one is meant."""
     words, quote, patterns = text.partition('"')
     first, _, rest = words.strip().partition(".")
     section = first if first in sections and rest else None
     setting, _, part = (words.strip() if section is None else rest).partition(".")
-    return Key(text, section, setting, part, f"{quote}{patterns}")
+    return OverrideKey(text, section, setting, part, f"{quote}{patterns}")
 
 
 @dataclass(frozen=True)
 class _Replacement:
     """One key with the value that takes the place of the file's."""
 
-    key: Key
+    key: OverrideKey
     value: str
 
     @property

@@ -10,7 +10,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.diagnostics import Label, suggest
 from netdsl.modules import Module
 
-MODIFIERS = ("transpose",)
+RULE_MODIFIERS = ("transpose",)
 """What may follow a rule of a `weights` section."""
 
 
@@ -58,6 +58,6 @@ def _weights(scope: Scope, section: s.Weights) -> None:
 
 def _modifier(scope: Scope, modifier: s.Ident) -> None:
     with scope.recover():
-        if modifier.text not in MODIFIERS:
-            help = suggest(modifier.text, MODIFIERS) or "`transpose` swaps the last two axes"
+        if modifier.text not in RULE_MODIFIERS:
+            help = suggest(modifier.text, RULE_MODIFIERS) or "`transpose` swaps the last two axes"
             scope.fail("E0503", f"`{modifier}` means nothing after a rule", modifier.span, help=help)

@@ -15,7 +15,7 @@ from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_json, visible
 from netruntime.errors import shown
 
-KINDS = {
+STARTERS = {
     "mlp": ("Digits", "row=random", "data.npz"),
     "cnn": ("Pictures", "image=photo.png", "photos/"),
     "transformer": ("Sentences", "tokens=random:0..1000 --size T=12", "data.npz"),
@@ -27,7 +27,7 @@ KINDS = {
 @click.command()
 @click.argument("name", required=False, default="model")
 @click.option(
-    "--kind", type=click.Choice(list(KINDS)), default="mlp", show_default=True, help="The kind of network."
+    "--kind", type=click.Choice(list(STARTERS)), default="mlp", show_default=True, help="The kind of network."
 )
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @json_option
@@ -59,8 +59,8 @@ def next_steps(path: str, kind: str) -> list[tuple[str, str]]:
         (f"netrun check {path}", "find mistakes"),
         (f"netrun show {path}", "see its layers and sizes"),
         (f"netrun test {path}", "run the tests at its end"),
-        (f"netrun run {path} --input {KINDS[kind][1]}", "run it"),
-        (f"netrun train {path} --data {KINDS[kind][2]} --holdout 0.2", "train it"),
+        (f"netrun run {path} --input {STARTERS[kind][1]}", "run it"),
+        (f"netrun train {path} --data {STARTERS[kind][2]} --holdout 0.2", "train it"),
     ]
 
 
@@ -80,7 +80,7 @@ def starter(kind: str, stem: str) -> str:
     name = "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", stem))
     if not re.match(r"[A-Z]", name) or stem == "model":
         return text
-    return re.sub(rf"\b{KINDS[kind][0]}\b", name, text)
+    return re.sub(rf"\b{STARTERS[kind][0]}\b", name, text)
 
 
 def write_starter(path: Path, text: str, force: bool) -> None:

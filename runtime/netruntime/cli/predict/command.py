@@ -29,7 +29,7 @@ from netruntime.files.arrays import Array
 
 WHOLE = (".npz", ".npy")
 """Kinds of files that hold each output as one array, `[N, ..]`."""
-KINDS = (*WHOLE, ".csv", ".jsonl")
+PREDICTION_SUFFIXES = (*WHOLE, ".csv", ".jsonl")
 Rows = Sequence[Mapping[str, Array]]
 
 
@@ -55,7 +55,7 @@ class PredictOptions:
 
 def predict_rows(options: PredictOptions) -> int:
     """Predict, save and report. Returns the exit code; raises `NetError`."""
-    check_target(options.out, KINDS, "predictions")
+    check_target(options.out, PREDICTION_SUFFIXES, "predictions")
     network, weights = _open(options)
     _spare_inputs(options, weights)
     reading = DataOptions(**options.reading)

@@ -19,7 +19,7 @@ from netruntime.cli.run.progress import Progress
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
-from netruntime.cli.run.saving import Item, check_target, save_items, save_outputs
+from netruntime.cli.run.saving import NamedOutputs, check_target, save_items, save_outputs
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
@@ -148,7 +148,7 @@ def _run_many(
     labels: Sequence[str] | None,
 ) -> None:
     tell_weights(network, options.weights is not None)
-    found: list[Item] = []
+    found: list[NamedOutputs] = []
     with Progress(count_files(many), hidden=options.as_json) as progress:
         for batch in read_many(feeds, many, options.batch_size, options.input_options, _say(options)):
             outputs = _run(options, network, batch.arrays)
@@ -183,7 +183,9 @@ def _tops(
     return [top_classes(name, ours[name], options.top_count, labels) for name in with_classes(ours)]
 
 
-def _split(network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]) -> list[Item]:
+def _split(
+    network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]
+) -> list[NamedOutputs]:
     """The outputs item by item; those that do not run over the batch stay whole, under every item."""
     types = network.outputs
     over_items = {
@@ -201,7 +203,7 @@ def _is_over(type_: Any, many: Sequence[Feed]) -> bool:
     return type_ is None or type_.shape[0] == batch_axis(many)
 
 
-def _unique(items: Sequence[Item]) -> list[Item]:
+def _unique(items: Sequence[NamedOutputs]) -> list[NamedOutputs]:
     """The items with unique names: a number is added where several folders hold files of one name."""
     seen: Counter[str] = Counter()
     found = []

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.output import json_number, plural, print_table
-from netruntime.cli.run.results import Class, Summary, TopClasses, array_json, summarise
+from netruntime.cli.run.results import ArraySummary, Class, TopClasses, array_json, summarise
 from netruntime.files.arrays import Array
 
 MAX_POSITIONS = 8
@@ -81,16 +81,16 @@ def outputs_json(outputs: Mapping[str, Array], tops: Iterable[TopClasses]) -> di
     return document
 
 
-def _row(name: str, summary: Summary) -> list[str]:
-    low, mean, high = (number(value) for value in (summary.low, summary.mean, summary.high))
+def _row(name: str, summary: ArraySummary) -> list[str]:
+    low, mean, high = (short_number(value) for value in (summary.low, summary.mean, summary.high))
     return [name, summary.type, low, mean, high, _numbers(summary.first)]
 
 
 def _numbers(values: Iterable[float | int | bool]) -> str:
-    return "  ".join(number(value) for value in values)
+    return "  ".join(short_number(value) for value in values)
 
 
-def number(value: float | int | bool | None) -> str:
+def short_number(value: float | int | bool | None) -> str:
     """A number in five digits."""
     if value is None:
         return "-"
@@ -109,7 +109,12 @@ def _place(place: tuple[int, ...]) -> str:
 
 
 def _class_row(found: Class, labelled: bool) -> list[str]:
-    return [str(found.index), *([found.label] * labelled), number(found.value), percent(found.probability)]
+    return [
+        str(found.index),
+        *([found.label] * labelled),
+        short_number(found.value),
+        percent(found.probability),
+    ]
 
 
 def _class_json(found: Class) -> dict[str, Any]:

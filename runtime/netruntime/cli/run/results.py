@@ -22,7 +22,7 @@ MAX_JSON_VALUES = 10_000
 
 
 @dataclass(frozen=True)
-class Summary:
+class ArraySummary:
     """A summary of an array. `low`, `mean` and `high` are of finite values, None where there are none."""
 
     type: str
@@ -33,16 +33,16 @@ class Summary:
     nonfinite: int
 
 
-def summarise(array: Array) -> Summary:
+def summarise(array: Array) -> ArraySummary:
     """The summary of an array of floats, integers or truth values."""
     numbers = array.astype(np.float64).reshape(-1)
     finite = numbers[np.isfinite(numbers)]
     first = tuple(plain(array).reshape(-1)[:FIRST].tolist())
     nonfinite = numbers.size - finite.size
     if not finite.size:
-        return Summary(str(info_of(array)), None, None, None, first, nonfinite)
+        return ArraySummary(str(info_of(array)), None, None, None, first, nonfinite)
     low, mean, high = float(finite.min()), float(finite.mean()), float(finite.max())
-    return Summary(str(info_of(array)), low, mean, high, first, nonfinite)
+    return ArraySummary(str(info_of(array)), low, mean, high, first, nonfinite)
 
 
 def plain(array: Array) -> Array:

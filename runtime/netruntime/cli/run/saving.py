@@ -16,11 +16,11 @@ from netruntime.files.arrays import Array, info_of
 from netruntime.files.atomic import write_atomically
 from netruntime.files.numpy_files import write_npz
 
-KINDS = (".npz", ".npy", ".json")
-Item = tuple[str, Mapping[str, Array]]
+RESULT_SUFFIXES = (".npz", ".npy", ".json")
+NamedOutputs = tuple[str, Mapping[str, Array]]
 
 
-def check_target(path: Path, kinds: Sequence[str] = KINDS, what: str = "results") -> None:
+def check_target(path: Path, kinds: Sequence[str] = RESULT_SUFFIXES, what: str = "results") -> None:
     """Refuse, before anything runs, what cannot be written. Raises E0925 and E0941."""
     if path.suffix.lower() not in kinds:
         help = f"name a {', '.join(kinds[:-1])} or {kinds[-1]} file"
@@ -42,7 +42,7 @@ def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
         _write_json(path, {"outputs": _arrays_json(outputs)})
 
 
-def save_items(path: Path, items: Sequence[Item]) -> None:
+def save_items(path: Path, items: Sequence[NamedOutputs]) -> None:
     """Save many items: arrays named `item/output` in a .npz file, or a list of items in a .json file."""
     kind = path.suffix.lower()
     if kind == ".npy":

@@ -15,7 +15,7 @@ from netruntime.errors import shown
 if TYPE_CHECKING:
     from netdsl.model import Model
 
-KINDS = ("svg", "html", "dot", "mermaid")
+DRAWING_FORMATS = ("svg", "html", "dot", "mermaid")
 SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
 
 
@@ -26,7 +26,10 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to expand.")
 @size_option
 @click.option(
-    "--graph", "kind", type=click.Choice(KINDS), help="Draw in this format instead of printing the table."
+    "--graph",
+    "kind",
+    type=click.Choice(DRAWING_FORMATS),
+    help="Draw in this format instead of printing the table.",
 )
 @click.option(
     "-o",
@@ -68,14 +71,14 @@ def show(
         return
     if sizes:
         raise usage_error("E0920", "--size fills in the table, and drawings keep their symbols")
-    text = draw(model, kind, depth)
+    text = draw_model(model, kind, depth)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
         _write(output, text)
 
 
-def draw(model: Model, kind: str, depth: int | None) -> str:
+def draw_model(model: Model, kind: str, depth: int | None) -> str:
     """The drawing of a model, as the text of a file."""
     from netdsl.graph import build
     from netruntime.draw import block_docs, draw_dot, draw_html, draw_mermaid, draw_svg

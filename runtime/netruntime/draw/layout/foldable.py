@@ -10,7 +10,7 @@ from netruntime.draw.layout.geometry import Measures
 from netruntime.draw.layout.layers import LayerSlot, Level
 from netruntime.draw.scene import SceneItem, SceneValue
 
-KINDS = {"item": 0, "lane": 1, "in": 2, "out": 3}
+ITEM_KINDS = {"item": 0, "lane": 1, "in": 2, "out": 3}
 
 
 def model_text(
@@ -48,7 +48,13 @@ def _level(level: Level, numbers: Mapping[SceneItem, int]) -> dict[str, Any]:
 
     def entry(slot: LayerSlot) -> list[Any]:
         item = numbers[slot.item] if slot.item is not None else -1
-        return [KINDS[slot.kind], item, [*map(number, slot.entries)], [*map(number, slot.exits)], slot.layer]
+        return [
+            ITEM_KINDS[slot.kind],
+            item,
+            [*map(number, slot.entries)],
+            [*map(number, slot.exits)],
+            slot.layer,
+        ]
 
     return {
         "c": [numbers[child] for child in level.item.children],

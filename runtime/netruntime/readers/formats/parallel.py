@@ -14,7 +14,7 @@ from netruntime.readers.options import DataOptions
 from netruntime.readers.table import Column, ColumnTable, RaggedColumn, Role, table_of
 from netruntime.readers.vocabulary import Codec, make_codec
 
-Pair = tuple[int, str, str]
+LinePair = tuple[int, str, str]
 """A line's number, the source sentence and the target sentence."""
 
 
@@ -47,7 +47,7 @@ def read_parallel(paths: Sequence[Path], options: DataOptions) -> ColumnTable:
     return table_of(columns, " and ".join(dict.fromkeys(where)), vocabulary=codec.vocabulary)
 
 
-def _two_files(source: Path, target: Path) -> list[Pair]:
+def _two_files(source: Path, target: Path) -> list[LinePair]:
     left, right = (read_text_file(path).removesuffix("\n").split("\n") for path in (source, target))
     if len(left) != len(right):
         message = f"{shown(source)} has {len(left)} lines, and {shown(target)} has {len(right)}"
@@ -63,7 +63,7 @@ def _two_files(source: Path, target: Path) -> list[Pair]:
     return [pair for pair in pairs if pair[1]]
 
 
-def _one_file(path: Path) -> list[Pair]:
+def _one_file(path: Path) -> list[LinePair]:
     pairs = []
     for line, text in enumerate(read_text_file(path).split("\n"), 1):
         if not text.strip():

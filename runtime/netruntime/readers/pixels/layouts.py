@@ -14,14 +14,14 @@ from netruntime.readers.options import Resize
 from netruntime.readers.pixels.pictures import Picture, PictureFit, channels_first, picture_of, three
 from netruntime.readers.table import ColumnInfo
 
-Step = Callable[[Array], Array]
+Conversion = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
 class Layout:
     """One way to read a row's axes: the step that does it, and what a row is then."""
 
-    step: Step | None
+    step: Conversion | None
     shape: tuple[int, ...]
     picture: Picture | None
     note: str = ""

@@ -7,13 +7,13 @@ import numpy as np
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
-from netruntime.readers.pixels.layouts import Step
+from netruntime.readers.pixels.layouts import Conversion
 from netruntime.readers.pixels.pictures import Picture
 
 
 def scaling(
     dtype: str, picture: Picture | None, wanted: InputSpec, options: DataOptions
-) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+) -> tuple[tuple[Conversion, ...], tuple[str, ...]]:
     """The steps that scale and normalise values of `dtype`, and the notes that say so.
 
     Bytes become `(byte * scale - mean) / std`, mean and std for each channel of a picture or one for all;
@@ -23,7 +23,7 @@ def scaling(
     if dtype != "u8" or not wanted.type.dtype.is_float:
         return (), ()
     scale = np.float32(options.scale)
-    steps: list[Step] = [] if options.scale == 1 else [lambda rows: rows.astype(np.float32) * scale]
+    steps: list[Conversion] = [] if options.scale == 1 else [lambda rows: rows.astype(np.float32) * scale]
     notes = [] if options.scale == 1 else [f"bytes are multiplied by {scale_text(options.scale)}"]
     if options.mean or options.std:
         steps.append(_normalising(picture, wanted, options))
@@ -36,7 +36,7 @@ def scale_text(scale: float) -> str:
     return f"1/{1 / scale:.6g}" if 0 < scale < 1 else f"{scale:.6g}"
 
 
-def _normalising(picture: Picture | None, wanted: InputSpec, options: DataOptions) -> Step:
+def _normalising(picture: Picture | None, wanted: InputSpec, options: DataOptions) -> Conversion:
     channels = picture[0] if picture else 1
     mean = _per_channel("mean", options.mean or (0.0,), channels, wanted)
     std = _per_channel("std", options.std or (1.0,), channels, wanted)

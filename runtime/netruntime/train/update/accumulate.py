@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.ops.contract.base import Array
-from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
+from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
 
 
 class GradientMean:
@@ -59,7 +59,7 @@ class GradientMean:
 def _add_scaled(xp: ModuleType, total: Array, gradient: Array, weight: float) -> None:
     (buffer,) = scratch(xp, total, 1)
     for part, g in blocks(xp, total, gradient):
-        scaled = fit(buffer, part)
+        scaled = fit_scratch(buffer, part)
         xp.multiply(g, weight, out=scaled)
         part += scaled
 

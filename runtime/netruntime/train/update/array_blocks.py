@@ -47,7 +47,7 @@ def scratch(xp: ModuleType, like: Array, count: int) -> list[Array]:
     return [xp.empty(shape, compute_type(xp, like)) for _ in range(count)]
 
 
-def fit(buffer: Array, part: Array) -> Array:
+def fit_scratch(buffer: Array, part: Array) -> Array:
     """The beginning of a scratch array, of the shape of this block."""
     return buffer if buffer.shape == part.shape else buffer[: part.size]
 
@@ -61,7 +61,7 @@ def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
     buffer = xp.empty(min(array.size, block_size(xp)), xp.float64)
     total = 0.0
     for (part,) in blocks(xp, array):
-        square = fit(buffer, part)
+        square = fit_scratch(buffer, part)
         square[...] = part
         if scale != 1.0:
             square *= scale

@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.runs import AverageRecipe, AverageStart
 from netruntime.files.arrays import to_host
-from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
+from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
 from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, saved_count
 
 
@@ -93,7 +93,7 @@ def _approach(xp: ModuleType, average: Array, weight: Array, rate: float) -> Non
         return
     (buffer,) = scratch(xp, average, 1)
     for mean, w in blocks(xp, average, weight):
-        change = fit(buffer, mean)
+        change = fit_scratch(buffer, mean)
         xp.subtract(w, mean, out=change)
         change *= rate
         mean += change

@@ -13,7 +13,7 @@ from netdsl.model import Call
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import L1Recipe, L2Recipe, RegulariserRecipe
 from netdsl.source import Span
-from netruntime.train.update.array_blocks import blocks, fit, scratch, sum_squares
+from netruntime.train.update.array_blocks import blocks, fit_scratch, scratch, sum_squares
 from netruntime.train.update.building import build
 from netruntime.train.update.groups import chosen_labels
 
@@ -113,6 +113,6 @@ def regularise(
 def _add_slope(xp: ModuleType, rule: Regulariser, weight: Array, gradient: Array) -> None:
     (buffer,) = scratch(xp, gradient, 1)
     for g, w in blocks(xp, gradient, weight):
-        slope = fit(buffer, g)
+        slope = fit_scratch(buffer, g)
         rule.slope(xp, w.astype(slope.dtype, copy=False), slope)
         g += slope

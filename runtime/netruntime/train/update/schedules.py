@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from netdsl.recipes import Recipe
 from netdsl.recipes import schedules as recipes
 from netdsl.source import Span
-from netruntime.train.early_stopping import Best, State, restore_error
+from netruntime.train.early_stopping import Best, StoppingState, restore_error
 from netruntime.train.update.building import build
 
 
@@ -34,7 +34,7 @@ class Schedule(Recipe, ABC):
     def observe(self, value: float) -> None:
         """Take the loss of an epoch, lower being better; only `plateau` uses it."""
 
-    def state(self) -> State:
+    def state(self) -> StoppingState:
         """What a checkpoint keeps beside the step; plain numbers."""
         return {}
 
@@ -157,7 +157,7 @@ class PlateauSchedule(recipes.PlateauRecipe, ConstantSchedule):
             best.bad = 0
             self.progress.factor = max(self.progress.factor * self.factor, self.final)
 
-    def state(self) -> State:
+    def state(self) -> StoppingState:
         return {**self.progress.best.state(), "factor": self.progress.factor}
 
     def restore(self, state: Mapping[str, float | None]) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import AdamRecipe, AdamWRecipe, LAMBRecipe, NAdamRecipe
-from netruntime.train.update.array_blocks import blocks, fit, scratch, sum_squares
+from netruntime.train.update.array_blocks import blocks, fit_scratch, scratch, sum_squares
 from netruntime.train.update.optimizers.base import (
     Optimizer,
     WeightBlock,
@@ -116,14 +116,14 @@ class LAMB(LAMBRecipe, Adam):
         buffers = scratch(xp, weight, 2)
         square = 0.0
         for w, g, m, v in blocks(xp, weight, grad, *slots):
-            a, b = (fit(buffer, w) for buffer in buffers)
+            a, b = (fit_scratch(buffer, w) for buffer in buffers)
             self.moments(xp, g.astype(w.dtype, copy=False), m, v, a)
             self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
             square = square + sum_squares(xp, a)
         own, size = math.sqrt(float(square)), math.sqrt(float(sum_squares(xp, weight)))
         ratio = size / own if size > 0 and own > 0 else 1.0
         for w, m, v in blocks(xp, weight, *slots):
-            a, b = (fit(buffer, w) for buffer in buffers)
+            a, b = (fit_scratch(buffer, w) for buffer in buffers)
             self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
             subtract_scaled(xp, w, a, lr * ratio, a)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import OptimizerRecipe
-from netruntime.train.update.array_blocks import blocks, compute_type, fit, scratch
+from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
 
 MASTER = "master"
 """The slot of a 16-bit weight that holds its value in f32."""
@@ -104,7 +104,7 @@ class Optimizer(OptimizerRecipe, ABC):
         """`update_weight`, block by block; `weight` and the slots have the type that is calculated in."""
         buffers = scratch(xp, weight, 3)
         for w, g, *kept in blocks(xp, weight, grad, *slots):
-            decayed, a, b = (fit(buffer, w) for buffer in buffers)
+            decayed, a, b = (fit_scratch(buffer, w) for buffer in buffers)
             if decay and self.decoupled:
                 w *= 1 - lr * decay
             elif decay:
