@@ -121,7 +121,7 @@ class _Loader:
             )
         if "\\" in written:
             help = f'write `import "{written.replace(chr(92), "/")}"`'
-            raise error("E0610", "folders in an import are parted by `/`", item.path.span, help=help)
+            raise error("E0610", "folders in an import are separated by `/`", item.path.span, help=help)
         bad = written.startswith(("/", "~")) or ":" in written or "\0" in written
         if bad or ".." in written.split("/"):
             help = "import files by their path below the model's own folder"

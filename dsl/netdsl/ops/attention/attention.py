@@ -73,8 +73,8 @@ class Attention(Op):
         y = xp.empty((batch, heads, queries, v.shape[3]), dtype=q.dtype)
         for block in score_blocks(xp, q, k, self.causal):
             weights = scores.weights(scores.scaled(q, block), k, block).astype(q.dtype, copy=False)
-            found = numerics.matmul(xp, grouped(weights, block), v[block.of_keys])
-            y[block.of_queries] = found.reshape(y[block.of_queries].shape)
+            averages = numerics.matmul(xp, grouped(weights, block), v[block.of_keys])
+            y[block.of_queries] = averages.reshape(y[block.of_queries].shape)
         return y
 
     def gradient(

@@ -79,8 +79,8 @@ class AttentionGradient(Op):
             flow = self._back(xp, scores, block, (dy, q, k, v), sums)
             if dbias is not None:
                 _add_bias(xp, dbias, flow, block)
-        found = [*sums, *([] if bias is None or dbias is None else [dbias.reshape(bias.shape)])]
-        return tuple(x.astype(q.dtype, copy=False) for x in found)
+        gradients = [*sums, *([] if bias is None or dbias is None else [dbias.reshape(bias.shape)])]
+        return tuple(x.astype(q.dtype, copy=False) for x in gradients)
 
     def _back(
         self, xp: Module, scores: Scores, block: ScoreBlock, arrays: Sequence[Array], sums: Sequence[Array]

@@ -103,7 +103,7 @@ class Op:
     is_weight_product: ClassVar[bool] = False
     """Whether rows, the first input, are multiplied with a matrix, the second; a third is added to each row.
 
-    A scan takes the product of a whole sequence at once, and the matrix's gradient after all steps.
+    A scan computes the product of a complete sequence at once, and the matrix's gradient after all steps.
     """
     no_gradient: ClassVar[str] = ""
     """Why the operator cannot be differentiated, for a message: "is a step function"."""

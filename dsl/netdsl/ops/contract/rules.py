@@ -33,10 +33,10 @@ def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis")
 
 def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str = "over") -> tuple[int, ...]:
     """`axes` counted from the front, in order; all of them for an empty list. An axis may occur only once."""
-    found = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
-    if len(set(found)) != len(found):
+    ordered = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
+    if len(set(ordered)) != len(ordered):
         raise OpError(f"got an axis twice in {list(axes)}", at=[at], attribute=attribute)
-    return tuple(found) or tuple(range(rank))
+    return tuple(ordered) or tuple(range(rank))
 
 
 def spread(values: Sequence[int], rank: int, attribute: str, *, least: int = 1) -> tuple[int, ...]:
@@ -177,9 +177,9 @@ def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = 
         )
 
 
-def check_sizes(given: Sequence[Dim], attribute: str = "sizes") -> None:
-    if any(size.compare(0) == -1 for size in given):
-        raise OpError(f"needs sizes of at least 0, but got {shape_text(given)}", attribute=attribute)
+def check_sizes(shape: Sequence[Dim], attribute: str = "sizes") -> None:
+    if any(size.compare(0) == -1 for size in shape):
+        raise OpError(f"needs sizes of at least 0, but got {shape_text(shape)}", attribute=attribute)
 
 
 def _text(value: object) -> str:

@@ -189,7 +189,7 @@ class Value:
 
 def emitted(tape: Tape, op: Op, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
     """The outputs of an operator on a tape."""
-    found = op.shape(*(None if value is None else value.type for value in inputs))
-    types = found if isinstance(found, tuple) else (found,)
+    result = op.shape(*(None if value is None else value.type for value in inputs))
+    types = result if isinstance(result, tuple) else (result,)
     refs = tape.emit(op, inputs, types)
     return tuple(Value(tape, ref, type_) for ref, type_ in zip(refs, types, strict=True))

@@ -116,25 +116,25 @@ class Conv(Op):
         return windows(size, self.stride, self.pad, self.dilation)
 
     def forward(self, xp: Module, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        found = self._windows(weight.shape[2:])
-        if prod(weight.shape[2:]) == 1 and not any(map(any, found.padding(x.shape[2:]))):
-            return add_bias(self._pointwise(xp, x, weight, found), bias)
-        return add_bias(self._windowed(xp, x, weight, found), bias)
+        placement = self._windows(weight.shape[2:])
+        if prod(weight.shape[2:]) == 1 and not any(map(any, placement.padding(x.shape[2:]))):
+            return add_bias(self._pointwise(xp, x, weight, placement), bias)
+        return add_bias(self._windowed(xp, x, weight, placement), bias)
 
-    def _pointwise(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
+    def _pointwise(self, xp: Module, x: Array, weight: Array, placement: Windows) -> Array:
         """The product with `x` itself, since windows of one element need no copy."""
-        x = x[(slice(None), slice(None), *(slice(None, None, step) for step in found.stride))]
+        x = x[(slice(None), slice(None), *(slice(None, None, step) for step in placement.stride))]
         batch, channels, *space = x.shape
         columns = x.reshape(batch, self.groups, channels // self.groups, prod(space))
         y = numerics.matmul(xp, matrices(weight, self.groups), columns)
         return y.reshape(batch, weight.shape[0], *space)
 
-    def _windowed(self, xp: Module, x: Array, weight: Array, found: Windows) -> Array:
-        counts = found.fixed_counts(x.shape[2:])
+    def _windowed(self, xp: Module, x: Array, weight: Array, placement: Windows) -> Array:
+        counts = placement.fixed_counts(x.shape[2:])
         y = xp.empty((x.shape[0], weight.shape[0], *counts), dtype=x.dtype)
         if y.size == 0:
             return y
-        patches = found.view(xp, found.padded(xp, x, 0), counts)
+        patches = placement.view(xp, placement.padded(xp, x, 0), counts)
         column = x.shape[1] * prod(weight.shape[2:]) * x.dtype.itemsize
         for images, rows in window_blocks(xp, len(x), counts, column):
             part = patches[images, :, rows]
@@ -157,17 +157,17 @@ class Conv(Op):
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
         """The padding of a causal convolution: the earlier positions that its windows cover."""
-        x, found = need_type(xs[0]), self._windows_of(xs)
-        if isinstance(found.pad, str):
+        x, placement = need_type(xs[0]), self._windows_of(xs)
+        if isinstance(placement.pad, str):
             return None
         over_time = {
-            n + 2: pair for n, pair in enumerate(found.pad) if time.is_axis(x.shape[n + 2]) and any(pair)
+            n + 2: pair for n, pair in enumerate(placement.pad) if time.is_axis(x.shape[n + 2]) and any(pair)
         }
         context = only_left(over_time, x, time)
         if context is None:
             return None
-        begins = [0 if n + 2 == context.axis else pair[0] for n, pair in enumerate(found.pad)]
-        return replace(context, rest=replace(self, pad=(*begins, *(pair[1] for pair in found.pad))))
+        begins = [0 if n + 2 == context.axis else pair[0] for n, pair in enumerate(placement.pad)]
+        return replace(context, rest=replace(self, pad=(*begins, *(pair[1] for pair in placement.pad))))
 
     def slides_along(self, xs: InputTypes, axis: int) -> bool:
         return self._windows_of(xs).slides_along(axis)

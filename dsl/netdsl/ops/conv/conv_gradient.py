@@ -47,9 +47,9 @@ class _ConvGradient(Op):
 
     def _check(self, dy: TensorType, x: TensorType, weight: TensorType) -> None:
         """Raise `OpError` if the convolution of `x` with `weight` is not shaped as `dy`."""
-        made = Conv(self.stride, self.pad, self.dilation, self.groups).shape(x, weight)
-        if made.rank != dy.rank or not all(map(could_equal, made.shape, dy.shape)):
-            raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, but got {dy}", at=["dy"])
+        expected = Conv(self.stride, self.pad, self.dilation, self.groups).shape(x, weight)
+        if expected.rank != dy.rank or not all(map(could_equal, expected.shape, dy.shape)):
+            raise OpError(f"needs `dy` of shape {shape_text(expected.shape)}, but got {dy}", at=["dy"])
 
     @property
     def _fixed(self) -> tuple[int, ...]:
@@ -97,29 +97,29 @@ class ConvInputGradient(_ConvGradient):
 
     def forward(self, xp: Module, dy: Array, weight: Array) -> Array:
         shape = self._fixed
-        found = windows(weight.shape[2:], self.stride, self.pad, self.dilation)
-        padding = found.padding(shape[2:])
+        placement = windows(weight.shape[2:], self.stride, self.pad, self.dilation)
+        padding = placement.padding(shape[2:])
         if prod(weight.shape[2:]) == 1 and not any(map(any, padding)):
-            return self._pointwise(xp, dy, weight, found)
+            return self._pointwise(xp, dy, weight, placement)
         back = [
-            (int(found.reach(axis)) - 1 - begin, int(found.reach(axis)) - 1 - end)
+            (int(placement.reach(axis)) - 1 - begin, int(placement.reach(axis)) - 1 - end)
             for axis, (begin, end) in enumerate(padding)
         ]
         few = weight.shape[0] <= 2 * shape[1]  # with many output channels, im2col copies more
-        if max(found.stride) == 1 and min(map(min, back)) >= 0 and few:
+        if max(placement.stride) == 1 and min(map(min, back)) >= 0 and few:
             pad = tuple(pair[side] for side in (0, 1) for pair in back)
             return Conv((1,), pad, self.dilation, self.groups).forward(xp, dy, self._reversed(xp, weight))
-        return self._added_up(xp, dy, weight, found)
+        return self._added_up(xp, dy, weight, placement)
 
-    def _pointwise(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
+    def _pointwise(self, xp: Module, dy: Array, weight: Array, placement: Windows) -> Array:
         batch, channels, *counts = dy.shape
         flow = dy.reshape(batch, self.groups, channels // self.groups, prod(counts))
         products = numerics.matmul(xp, matrices(weight, self.groups).swapaxes(1, 2), flow)
         products = products.reshape(batch, self._fixed[1], *counts)
-        if max(found.stride) == 1:
+        if max(placement.stride) == 1:
             return products
         dx = xp.zeros(self._fixed, dtype=dy.dtype)
-        dx[(..., *(slice(None, None, step) for step in found.stride))] = products
+        dx[(..., *(slice(None, None, step) for step in placement.stride))] = products
         return dx
 
     def _reversed(self, xp: Module, weight: Array) -> Array:
@@ -130,11 +130,11 @@ class ConvInputGradient(_ConvGradient):
         shape = (self.groups * inner, outputs // self.groups, *window)
         return xp.ascontiguousarray(flipped.reshape(shape))  # BLAS does not take reversed axes
 
-    def _added_up(self, xp: Module, dy: Array, weight: Array, found: Windows) -> Array:
+    def _added_up(self, xp: Module, dy: Array, weight: Array, placement: Windows) -> Array:
         shape, counts = self._fixed, dy.shape[2:]
         kind = xp.float32 if dy.dtype.itemsize == 2 else dy.dtype
-        full = xp.zeros((*shape[:2], *found.extents(shape[2:])), dtype=kind)
-        view = found.view(xp, full, counts)
+        full = xp.zeros((*shape[:2], *placement.extents(shape[2:])), dtype=kind)
+        view = placement.view(xp, full, counts)
         column = shape[1] * prod(weight.shape[2:]) * full.itemsize
         for images, rows in window_blocks(xp, len(dy) if dy.size else 0, counts, column):
             part = numerics.widen(xp, dy[images, :, rows])
@@ -142,7 +142,7 @@ class ConvInputGradient(_ConvGradient):
             target = view[images, :, rows]
             for place in combinations(*map(range, weight.shape[2:])):
                 target[(..., *place)] += products(place)
-        return full[(..., *found.inside(shape[2:]))].astype(dy.dtype, copy=False)
+        return full[(..., *placement.inside(shape[2:]))].astype(dy.dtype, copy=False)
 
     def _products(self, xp: Module, dy: Array, weight: Array) -> Callable[[tuple[int, ...]], Array]:
         """The products `[B, C, *counts]` of `dy` with the weight at one position of the window."""
@@ -151,8 +151,8 @@ class ConvInputGradient(_ConvGradient):
             return lambda place: dy * factors[(..., *place)]
         turned = matrices(weight, self.groups).swapaxes(1, 2)
         batch, _, *counts = dy.shape
-        made = xp.matmul(turned, _as_columns(dy, self.groups))
-        every = made.reshape(self._fixed[1], *weight.shape[2:], batch, *counts)
+        products = xp.matmul(turned, _as_columns(dy, self.groups))
+        every = products.reshape(self._fixed[1], *weight.shape[2:], batch, *counts)
         return lambda place: every[(slice(None), *place)].swapaxes(0, 1)
 
     def gradient(self, dy: Value, y: Value, inner: Value, weight: Value) -> tuple[Value, Value]:
@@ -209,8 +209,8 @@ class ConvWeightGradient(_ConvGradient):
         size = (self.groups, inner * prod(window), outputs // self.groups)
         turned = len(x) * prod(counts) >= _LONG_ROWS
         total = xp.zeros(size if turned else (size[0], size[2], size[1]), dtype=kind)
-        found = windows(window, self.stride, self.pad, self.dilation)
-        patches = found.view(xp, found.padded(xp, x, 0), counts)
+        placement = windows(window, self.stride, self.pad, self.dilation)
+        patches = placement.view(xp, placement.padded(xp, x, 0), counts)
         column = x.shape[1] * prod(window) * x.dtype.itemsize
         for images, rows in window_blocks(xp, len(x), counts, column) if dy.size and total.size else ():
             copied = numerics.widen(xp, columns(patches[images, :, rows], self.groups))

@@ -77,17 +77,17 @@ class ConvTranspose(Op):
         check_groups(weight.shape[0], self.groups, ("weight", 0))
         channels = weight.shape[1] * self.groups
         check_bias(bias, x, channels, 1)
-        found = self._windows(weight.shape[2:])
-        return x.with_shape((x.shape[0], channels, *self._space(found, x.shape[2:])))
+        placement = self._windows(weight.shape[2:])
+        return x.with_shape((x.shape[0], channels, *self._space(placement, x.shape[2:])))
 
     def _windows(self, size: Sequence[DimLike]) -> Windows:
         return windows(size, self.stride, self.pad, self.dilation)
 
-    def _space(self, found: Windows, space: Sequence[DimLike]) -> list[Dim]:
+    def _space(self, placement: Windows, space: Sequence[DimLike]) -> list[Dim]:
         """The spatial sizes of the result. Raises `OpError` if nothing is left of an axis."""
         cut = []
         for axis, (length, pair) in enumerate(
-            zip(self._reached(found, space), found.padding(()), strict=True)
+            zip(self._reached(placement, space), placement.padding(()), strict=True)
         ):
             cut.append(length - sum(pair))
             if cut[-1].compare(1) == -1:
@@ -99,16 +99,16 @@ class ConvTranspose(Op):
                 )
         return cut
 
-    def _reached(self, found: Windows, space: Sequence[DimLike]) -> list[Dim]:
+    def _reached(self, placement: Windows, space: Sequence[DimLike]) -> list[Dim]:
         """The spatial sizes before `pad` is cut off."""
         return [
-            (dim(length) - 1) * found.stride[axis] + found.reach(axis) + extra
-            for axis, (length, extra) in enumerate(zip(space, self._output_pad(found), strict=True))
+            (dim(length) - 1) * placement.stride[axis] + placement.reach(axis) + extra
+            for axis, (length, extra) in enumerate(zip(space, self._output_pad(placement), strict=True))
         ]
 
-    def _output_pad(self, found: Windows) -> Ints:
-        extras = spread(self.output_pad, len(found.size), "output_pad", least=0)
-        for extra, step, gap in zip(extras, found.stride, found.dilation, strict=True):
+    def _output_pad(self, placement: Windows) -> Ints:
+        extras = spread(self.output_pad, len(placement.size), "output_pad", least=0)
+        for extra, step, gap in zip(extras, placement.stride, placement.dilation, strict=True):
             if extra >= max(step, gap):
                 raise OpError(
                     f"needs `output_pad` below the stride or the dilation, but got {extra} with "
@@ -118,9 +118,9 @@ class ConvTranspose(Op):
         return extras
 
     def forward(self, xp: Module, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        found = self._windows(weight.shape[2:])
+        placement = self._windows(weight.shape[2:])
         try:
-            space = [int(n) for n in self._space(found, x.shape[2:])]
+            space = [int(n) for n in self._space(placement, x.shape[2:])]
         except OpError as error:
             raise DataError(error.message) from None
         y = xp.empty((x.shape[0], weight.shape[1] * self.groups, *space), dtype=x.dtype)
@@ -129,33 +129,35 @@ class ConvTranspose(Op):
         for first in range(0, len(x), step):
             part = slice(first, first + step)
             y[part] = self._scattered(
-                xp, numerics.widen(xp, x[part]), numerics.widen(xp, weight), found, space
+                xp, numerics.widen(xp, x[part]), numerics.widen(xp, weight), placement, space
             )
         return add_bias(y, bias)
 
-    def _scattered(self, xp: Module, x: Array, weight: Array, found: Windows, space: Sequence[int]) -> Array:
+    def _scattered(
+        self, xp: Module, x: Array, weight: Array, placement: Windows, space: Sequence[int]
+    ) -> Array:
         """Compute all products at once, then add them, one position of the window after another."""
         batch, channels, *counts = x.shape
         inner, outer = channels // self.groups, weight.shape[1] * self.groups
         rows = x.reshape(batch, self.groups, inner, prod(counts))
         matrices = weight.reshape(self.groups, inner, prod(weight.shape[1:])).swapaxes(1, 2)
         products = numerics.matmul(xp, matrices, rows).reshape(batch, outer, *weight.shape[2:], *counts)
-        reached = [int(n) for n in self._reached(found, counts)]
+        reached = [int(n) for n in self._reached(placement, counts)]
         full = xp.zeros((batch, outer, *reached), dtype=x.dtype)
-        view = found.view(xp, full, counts)
+        view = placement.view(xp, full, counts)
         for place in combinations(*map(range, weight.shape[2:])):
             target = view[(..., *place)]
             target += products[(slice(None), slice(None), *place)]
-        begins = [begin for begin, _ in found.padding(counts)]
+        begins = [begin for begin, _ in placement.padding(counts)]
         return full[(..., *(slice(b, b + n) for b, n in zip(begins, space, strict=True)))]
 
     def gradient(
         self, dy: Value, y: Value, x: Value, weight: Value, bias: Value | None
     ) -> tuple[Value, Value, Value | None]:
-        found = self._windows(weight.shape[2:])
+        placement = self._windows(weight.shape[2:])
         flow, begins, ends = dy, [], []
         for axis, (extra, (begin, end)) in enumerate(
-            zip(self._output_pad(found), found.padding(()), strict=True), start=2
+            zip(self._output_pad(placement), placement.padding(()), strict=True), start=2
         ):
             begins.append(begin)
             ends.append(max(end - extra, 0))

@@ -89,10 +89,10 @@ class Normal(_Draws):
     dtype: DType = DType.F32
 
     def shape(self) -> TensorType:
-        found = self._type(self.dtype, mean=self.mean, std=self.std)
+        result = self._type(self.dtype, mean=self.mean, std=self.std)
         if self.std < 0:
             raise OpError(f"needs `std` of at least 0, but got {self.std}", attribute="std")
-        return found
+        return result
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
         unit = drawn(xp, rng.standard_normal, self._fixed, self.dtype)
@@ -135,13 +135,13 @@ class Uniform(_Draws):
     dtype: DType = DType.F32
 
     def shape(self) -> TensorType:
-        found = self._type(self.dtype, low=self.low, high=self.high)
+        result = self._type(self.dtype, low=self.low, high=self.high)
         check_value(self.high - self.low, self.dtype, "high")
         if self.low > self.high:
             raise OpError(
                 f"needs `low` to be at most `high`, but got {self.low} and {self.high}", attribute="low"
             )
-        return found
+        return result
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
         unit = drawn(xp, rng.random, self._fixed, self.dtype)

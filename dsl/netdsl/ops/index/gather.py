@@ -113,8 +113,8 @@ class GatherGradient(Op):
     def forward(self, xp: Module, dy: Array, indices: Array) -> Array:
         before, after = dy.shape[: self.axis], dy.shape[self.axis + indices.ndim :]
         size, run = int(self.size), prod(after)
-        found = from_front(xp, indices, size, f"axis {self.axis}").reshape(-1, 1)
-        rows = xp.arange(prod(before)).reshape(-1, 1, 1) * size + found
+        positions = from_front(xp, indices, size, f"axis {self.axis}").reshape(-1, 1)
+        rows = xp.arange(prod(before)).reshape(-1, 1, 1) * size + positions
         sums = add_at(xp, dy, rows * run + xp.arange(run), prod(before) * size * run)
         return sums.reshape(*before, size, *after)
 
@@ -269,8 +269,8 @@ class OneHot(Op):
         return tensor(self.dtype, *indices.shape, self.depth)
 
     def forward(self, xp: Module, indices: Array) -> Array:
-        found = from_front(xp, indices, self.depth, "the new axis")
-        return (found[..., None] == xp.arange(self.depth)).astype(self.dtype.numpy_name)
+        positions = from_front(xp, indices, self.depth, "the new axis")
+        return (positions[..., None] == xp.arange(self.depth)).astype(self.dtype.numpy_name)
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return AxisMap((same_axes(y.rank - 1),))

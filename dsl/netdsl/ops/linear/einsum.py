@@ -81,7 +81,7 @@ class Einsum(Op):
 
     def _sizes(self, terms: Sequence[str], xs: Sequence[TensorType]) -> dict[str, Dim]:
         """The size of each letter. Raises `OpError` if two axes of one letter have different sizes."""
-        found: dict[str, tuple[Dim, int, int]] = {}
+        axes: dict[str, tuple[Dim, int, int]] = {}
         for index, (term, x) in enumerate(zip(terms, xs, strict=True)):
             if len(term) != x.rank:
                 raise OpError(
@@ -90,14 +90,14 @@ class Einsum(Op):
                     attribute="equation",
                 )
             for axis, letter in enumerate(term):
-                size, first, first_axis = found.setdefault(letter, (x.shape[axis], index, axis))
+                size, first, first_axis = axes.setdefault(letter, (x.shape[axis], index, axis))
                 if size != x.shape[axis]:
                     raise OpError(
                         f"`{letter}` is {size} in `{_name(first)}`, which is {xs[first]}, "
                         f"and {x.shape[axis]} in `{_name(index)}`, which is {x}",
                         at=[(_name(first), first_axis), (_name(index), axis)],
                     )
-        return {letter: size for letter, (size, _, _) in found.items()}
+        return {letter: size for letter, (size, _, _) in axes.items()}
 
     def forward(self, xp: Module, *xs: Array) -> Array:
         terms, result = self._letters(len(xs))
@@ -237,10 +237,10 @@ def _gradient(dy: Value, result: str, terms: Sequence[str], xs: Sequence[Value],
     others = [n for n in range(len(xs)) if n != index]
     elsewhere = [result, *(terms[n] for n in others)]
     letters = _unique(terms[index])
-    found = _kept(letters, "".join(elsewhere))
-    product = dy.apply(Einsum(f"{','.join(elsewhere)}->{found}"), *(xs[n] for n in others))
+    remaining = _kept(letters, "".join(elsewhere))
+    product = dy.apply(Einsum(f"{','.join(elsewhere)}->{remaining}"), *(xs[n] for n in others))
     sizes = dict(zip(terms[index], xs[index].shape, strict=True))
-    product = product.reshape([sizes[letter] if letter in found else 1 for letter in letters])
+    product = product.reshape([sizes[letter] if letter in remaining else 1 for letter in letters])
     product = product.expand([sizes[letter] for letter in letters])
     return _on_diagonal(product, letters, terms[index]) if letters != terms[index] else product
 

@@ -104,13 +104,13 @@ class BatchNormTraining(Op):
         y = xp.empty(channels.shape, dtype=x.dtype)
         means, variances = (xp.empty(channels.shape[1], dtype=channels.kind) for _ in range(2))
         for part in channels.blocks():
-            found, means[part] = channels.deviations(channels.block(x, part))
-            variances[part] = channels.products(found, found) / channels.count
+            block, means[part] = channels.deviations(channels.block(x, part))
+            variances[part] = channels.products(block, block) / channels.count
             scale = 1 / xp.sqrt(variances[part] + self.eps)
-            found *= (scale if weight is None else scale * widen(xp, weight[part]))[:, None]
+            block *= (scale if weight is None else scale * widen(xp, weight[part]))[:, None]
             if bias is not None:
-                found += widen(xp, bias[part])[:, None]
-            y[:, part] = found
+                block += widen(xp, bias[part])[:, None]
+            y[:, part] = block
         return y.reshape(x.shape), means.astype(x.dtype, copy=False), variances.astype(x.dtype, copy=False)
 
     def gradient(
@@ -121,13 +121,13 @@ class BatchNormTraining(Op):
         weight: Value | None,
         bias: Value | None,
     ) -> tuple[Value | None, ...]:
-        found: list[Value] = []
+        gradients: list[Value] = []
         if dy[0] is not None:
             op = BatchNormTrainingGradient(self.eps, bias is not None)
-            found = list(dy[0].apply_all(op, x, weight))
-        dx = self._through_statistics(found[0] if found else None, dy, y, x)
-        dweight = found[1] if found and weight is not None else None
-        return dx, dweight, found[-1] if found and bias is not None else None
+            gradients = list(dy[0].apply_all(op, x, weight))
+        dx = self._through_statistics(gradients[0] if gradients else None, dy, y, x)
+        dweight = gradients[1] if gradients and weight is not None else None
+        return dx, dweight, gradients[-1] if gradients and bias is not None else None
 
     def _through_statistics(
         self,
@@ -206,16 +206,16 @@ class BatchNormTrainingGradient(Op):
         dx = xp.empty(channels.shape, dtype=x.dtype)
         dweight, dbias = (xp.empty(channels.shape[1], dtype=channels.kind) for _ in range(2))
         for part in channels.blocks():
-            found, _ = channels.deviations(channels.block(x, part))
+            block, _ = channels.deviations(channels.block(x, part))
             flow = channels.block(dy, part)
-            scale = 1 / xp.sqrt(channels.products(found, found) / channels.count + self.eps)
-            along, dbias[part] = channels.products(flow, found), channels.sums(flow)
+            scale = 1 / xp.sqrt(channels.products(block, block) / channels.count + self.eps)
+            along, dbias[part] = channels.products(flow, block), channels.sums(flow)
             dweight[part] = along * scale
-            found *= (along * scale * scale / -channels.count)[:, None]
-            found += flow
-            found -= (dbias[part] / channels.count)[:, None]
-            found *= (scale if weight is None else scale * widen(xp, weight[part]))[:, None]
-            dx[:, part] = found
+            block *= (along * scale * scale / -channels.count)[:, None]
+            block += flow
+            block -= (dbias[part] / channels.count)[:, None]
+            block *= (scale if weight is None else scale * widen(xp, weight[part]))[:, None]
+            dx[:, part] = block
         others = [dweight] * (weight is not None) + [dbias] * self.bias
         return (dx.reshape(x.shape), *(g.astype(x.dtype, copy=False) for g in others))
 

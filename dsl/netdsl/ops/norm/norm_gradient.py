@@ -201,8 +201,8 @@ class GroupNormGradient(Op):
                 group = xp.arange(rows.start, rows.stop) % groups
                 flow = part * widen(xp, weight).reshape(groups, inner)[group][..., None]
             flat = (len(part), inner * space)
-            found, z = rows_gradient(xp, rows_x[rows].reshape(flat), flow.reshape(flat), self.eps)
-            dx[rows] = found.reshape(part.shape)
+            gradient, z = rows_gradient(xp, rows_x[rows].reshape(flat), flow.reshape(flat), self.eps)
+            dx[rows] = gradient.reshape(part.shape)
             dweight[rows] = dots(xp, part, z.reshape(part.shape))
             dbias[rows] = xp.sum(part, axis=2)
         others = [dweight] * (weight is not None) + [dbias] * self.bias

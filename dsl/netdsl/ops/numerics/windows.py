@@ -118,8 +118,8 @@ class Windows:
 
 
 @lru_cache(maxsize=256)
-def _fixed_counts(found: Windows, space: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(map(int, found.counts(space)))
+def _fixed_counts(placement: Windows, space: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(int, placement.counts(space)))
 
 
 def windows(

@@ -29,9 +29,9 @@ from netdsl.types import TensorType, tensor
 def _need_result(pool: AdaptivePool, dy: TensorType, x: TensorType) -> None:
     need_float(dy, "dy")
     same_dtype(dy, x, ("dy", "x"))
-    made = pool.shape(x)
-    if made != dy:
-        raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
+    expected = pool.shape(x)
+    if expected != dy:
+        raise OpError(f"needs `dy` {expected}, but got {dy}", at=["dy"])
 
 
 def _columns(x: Array, axis: int) -> list[Array]:
@@ -97,8 +97,8 @@ class _BinWinners:
             x = xp.concatenate([xp.max(piece, axis=axis, keepdims=True) for piece in pieces], axis=axis)
 
     def _first(self, x: Array, axis: int) -> Array:
-        found = self.xp.expand_dims(self.xp.argmax(x, axis=axis), axis)
-        return self.xp.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis)) == found
+        winners = self.xp.expand_dims(self.xp.argmax(x, axis=axis), axis)
+        return self.xp.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis)) == winners
 
     def spread(self, dy: Array) -> Array:
         """`dy` at the winners, 0 elsewhere."""

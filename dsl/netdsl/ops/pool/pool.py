@@ -32,14 +32,16 @@ from netdsl.ops.numerics.windows import LAYOUT, Windows, windows
 from netdsl.types import DType, TensorType, tensor
 
 
-def reduce_windows(xp: Module, combine: Callable[..., Array], x: Array, found: Windows, fill: float) -> Array:
+def reduce_windows(
+    xp: Module, combine: Callable[..., Array], x: Array, placement: Windows, fill: float
+) -> Array:
     """`combine` over all elements of each window, axis by axis: `a + b` steps for a window `[a, b]`."""
-    counts = found.fixed_counts(x.shape[2:])
-    x = found.padded(xp, x, fill)
+    counts = placement.fixed_counts(x.shape[2:])
+    x = placement.padded(xp, x, fill)
     for axis, count in enumerate(counts):
-        step, gap = found.stride[axis], found.dilation[axis]
+        step, gap = placement.stride[axis], placement.dilation[axis]
         before = (slice(None),) * (2 + axis)
-        places = range(0, int(found.size[axis]) * gap, gap)
+        places = range(0, int(placement.size[axis]) * gap, gap)
         pieces = [x[(*before, slice(place, place + count * step, step))] for place in places]
         x = pieces[0] if len(pieces) == 1 else combine(pieces[0], pieces[1])
         for piece in pieces[2:]:
@@ -112,15 +114,15 @@ class Pool(Op):
         """The windows over these spatial axes. Raises `OpError` for invalid attributes."""
         size = spread(self.size, len(space), "size")
         stride = size if self.stride is None else self.stride
-        found = windows(size, stride, self.pad, self.dilation, self.ceil_mode)
-        for axis, pair in enumerate(() if isinstance(found.pad, str) else found.pad):
-            if max(pair) >= int(found.reach(axis)):  # such a window would contain only padding
+        placement = windows(size, stride, self.pad, self.dilation, self.ceil_mode)
+        for axis, pair in enumerate(() if isinstance(placement.pad, str) else placement.pad):
+            if max(pair) >= int(placement.reach(axis)):  # such a window would contain only padding
                 raise OpError(
-                    f"needs `pad` below the {found.reach(axis)} elements that a window spans, "
+                    f"needs `pad` below the {placement.reach(axis)} elements that a window spans, "
                     f"but got {max(pair)}",
                     attribute="pad",
                 )
-        return found
+        return placement
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return mixing_map(xs, y, *range(2, y.rank))
@@ -229,20 +231,20 @@ class AvgPool(Pool):
     count_pad: bool = False
 
     def forward(self, xp: Module, x: Array) -> Array:
-        found = self.windows(x.shape[2:])
-        total = reduce_windows(xp, xp.add, numerics.widen(xp, x), found, 0)
-        return (total / self.numbers(xp, x.shape[2:], found, total)).astype(x.dtype, copy=False)
+        placement = self.windows(x.shape[2:])
+        total = reduce_windows(xp, xp.add, numerics.widen(xp, x), placement, 0)
+        return (total / self.numbers(xp, x.shape[2:], placement, total)).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(op_named("pool_spread", self, x.shape))
 
-    def numbers(self, xp: Module, space: Sequence[int], found: Windows, total: Array) -> Array:
+    def numbers(self, xp: Module, space: Sequence[int], placement: Windows, total: Array) -> Array:
         """The number of elements that count in each window, as an array that broadcasts to `total`."""
         numbers = xp.ones((), dtype=total.dtype)
-        for axis, (length, (begin, end)) in enumerate(zip(space, found.padding(space), strict=True)):
-            count, size = total.shape[2 + axis], int(found.size[axis])
-            starts = xp.arange(count)[:, None] * found.stride[axis] - begin
-            places = starts + xp.arange(size) * found.dilation[axis]
+        for axis, (length, (begin, end)) in enumerate(zip(space, placement.padding(space), strict=True)):
+            count, size = total.shape[2 + axis], int(placement.size[axis])
+            starts = xp.arange(count)[:, None] * placement.stride[axis] - begin
+            places = starts + xp.arange(size) * placement.dilation[axis]
             first, stop = (-begin, length + end) if self.count_pad else (0, length)
             counted = xp.sum((places >= first) & (places < stop), axis=1)
             numbers = numbers * counted.reshape(count, *[1] * (len(space) - 1 - axis))
@@ -279,8 +281,8 @@ class LpPool(Pool):
         return super().shape(x)
 
     def forward(self, xp: Module, x: Array) -> Array:
-        found = self.windows(x.shape[2:])
-        total = reduce_windows(xp, xp.add, power(xp, numerics.widen(xp, x), self.p), found, 0)
+        placement = self.windows(x.shape[2:])
+        total = reduce_windows(xp, xp.add, power(xp, numerics.widen(xp, x), self.p), placement, 0)
         return root(xp, total, self.p).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:

@@ -31,20 +31,20 @@ def _need_result(pool: Pool, dy: TensorType, x: TensorType) -> None:
     """Raise `OpError` if `dy` is not shaped as the result of `pool` for `x`."""
     need_float(dy, "dy")
     same_dtype(dy, x, ("dy", "x"))
-    made = pool.shape(x)
-    if dy.rank != made.rank or not all(map(could_equal, dy.shape, made.shape)):
-        raise OpError(f"needs `dy` of shape {shape_text(made.shape)}, but got {dy}", at=["dy"])
+    expected = pool.shape(x)
+    if dy.rank != expected.rank or not all(map(could_equal, dy.shape, expected.shape)):
+        raise OpError(f"needs `dy` of shape {shape_text(expected.shape)}, but got {dy}", at=["dy"])
 
 
-def _places(found: Windows, axis: int, count: int) -> Iterator[tuple[Any, ...]]:
+def _places(placement: Windows, axis: int, count: int) -> Iterator[tuple[Any, ...]]:
     """Indices of the first elements of all windows along a spatial axis, of the second ones, and so on."""
-    step, gap = found.stride[axis], found.dilation[axis]
-    for place in range(0, int(found.size[axis]) * gap, gap):
+    step, gap = placement.stride[axis], placement.dilation[axis]
+    for place in range(0, int(placement.size[axis]) * gap, gap):
         yield (*[slice(None)] * (2 + axis), slice(place, place + count * step, step))
 
 
 def _spread(
-    xp: Module, dy: Array, found: Windows, axis: int, length: int, masks: Sequence[Array] | None = None
+    xp: Module, dy: Array, placement: Windows, axis: int, length: int, masks: Sequence[Array] | None = None
 ) -> Array:
     """`dy` added to every element of its windows along an axis of `length` elements.
 
@@ -52,9 +52,9 @@ def _spread(
     """
     shape = list(dy.shape)
     count, shape[2 + axis] = shape[2 + axis], length
-    apart = found.stride[axis] >= int(found.reach(axis))
-    whole = (xp.empty if apart and count * int(found.size[axis]) == length else xp.zeros)(shape, dy.dtype)
-    for n, place in enumerate(_places(found, axis, count)):
+    apart = placement.stride[axis] >= int(placement.reach(axis))
+    whole = (xp.empty if apart and count * int(placement.size[axis]) == length else xp.zeros)(shape, dy.dtype)
+    for n, place in enumerate(_places(placement, axis, count)):
         if not apart:
             whole[place] += dy if masks is None else dy * masks[n]
         elif masks is None:
@@ -107,15 +107,17 @@ class PoolSpread(Op):
 
     def forward(self, xp: Module, dy: Array) -> Array:
         batch, channels, *space = map(int, self.sizes)
-        found = self.of.windows(space)
-        lengths, inside = found.extents(space), found.inside(space)
+        placement = self.of.windows(space)
+        lengths, inside = placement.extents(space), placement.inside(space)
         flow = dy.reshape(batch * channels, 1, *dy.shape[2:])
         dx = xp.empty((batch * channels, 1, *space), dtype=dy.dtype)
-        shares = 1 / self.of.numbers(xp, space, found, widen(xp, flow)) if isinstance(self.of, AvgPool) else 1
+        shares = (
+            1 / self.of.numbers(xp, space, placement, widen(xp, flow)) if isinstance(self.of, AvgPool) else 1
+        )
         for rows in row_blocks(xp, len(dx), dx[:1].nbytes):
             part = widen(xp, flow[rows]) * shares
             for axis, length in enumerate(lengths):
-                part = _spread(xp, part, found, axis, length)
+                part = _spread(xp, part, placement, axis, length)
             dx[rows] = part[(..., *inside)]
         return dx.reshape(batch, channels, *space)
 
@@ -148,15 +150,15 @@ class _Winners:
         counts: The number of windows along each axis.
     """
 
-    def __init__(self, xp: Module, x: Array, found: Windows, counts: Sequence[int]) -> None:
-        self.xp, self.found, self.lengths = xp, found, x.shape[2:]
+    def __init__(self, xp: Module, x: Array, placement: Windows, counts: Sequence[int]) -> None:
+        self.xp, self.placement, self.lengths = xp, placement, x.shape[2:]
         self.masks: list[list[Array]] = [[] for _ in counts]
         """For each axis and position in the window: whether that position has the largest element."""
         for axis in reversed(range(len(counts))):  # the last axis first, so that the first row wins a tie
             x = self._reduce(x, axis, counts[axis])
 
     def _reduce(self, x: Array, axis: int, count: int) -> Array:
-        pieces = (self.xp.ascontiguousarray(x[place]) for place in _places(self.found, axis, count))
+        pieces = (self.xp.ascontiguousarray(x[place]) for place in _places(self.placement, axis, count))
         best = next(pieces)
         masks: list[Array] = []
         for piece in pieces:
@@ -169,13 +171,13 @@ class _Winners:
     def spread(self, dy: Array) -> Array:
         """`dy` at the winners, 0 elsewhere."""
         for axis, masks in enumerate(self.masks):
-            dy = _spread(self.xp, dy, self.found, axis, self.lengths[axis], masks)
+            dy = _spread(self.xp, dy, self.placement, axis, self.lengths[axis], masks)
         return dy
 
     def pick(self, x: Array) -> Array:
         """The elements of `x` at the winners."""
         for axis, masks in reversed(list(enumerate(self.masks))):
-            places = _places(self.found, axis, masks[0].shape[2 + axis])
+            places = _places(self.placement, axis, masks[0].shape[2 + axis])
             parts = [x[place] * mask for place, mask in zip(places, masks, strict=True)]
             x = sum(parts[1:], parts[0])
         return x
@@ -206,13 +208,13 @@ class MaxPoolGradient(_OfMaxPool):
         return x
 
     def forward(self, xp: Module, dy: Array, x: Array) -> Array:
-        found = self.of.windows(x.shape[2:])
-        counts, inside = found.fixed_counts(x.shape[2:]), found.inside(x.shape[2:])
+        placement = self.of.windows(x.shape[2:])
+        counts, inside = placement.fixed_counts(x.shape[2:]), placement.inside(x.shape[2:])
         rows_x, rows_dy = _channels(x), _channels(dy)
         dx = xp.empty(rows_x.shape, dtype=x.dtype)
         for rows in row_blocks(xp, len(dx), dx[:1].nbytes):
-            padded = found.padded(xp, widen(xp, rows_x[rows]), float("-inf"))
-            winners = _Winners(xp, padded, found, counts)
+            padded = placement.padded(xp, widen(xp, rows_x[rows]), float("-inf"))
+            winners = _Winners(xp, padded, placement, counts)
             dx[rows] = winners.spread(widen(xp, rows_dy[rows]))[(..., *inside)]
         return dx.reshape(x.shape)
 
@@ -253,10 +255,10 @@ class MaxPoolPick(_OfMaxPool):
         return self.of.shape(x)
 
     def forward(self, xp: Module, values: Array, x: Array) -> Array:
-        found = self.of.windows(x.shape[2:])
-        padded = found.padded(xp, widen(xp, x), float("-inf"))
-        winners = _Winners(xp, padded, found, found.fixed_counts(x.shape[2:]))
-        return winners.pick(found.padded(xp, widen(xp, values), 0)).astype(x.dtype, copy=False)
+        placement = self.of.windows(x.shape[2:])
+        padded = placement.padded(xp, widen(xp, x), float("-inf"))
+        winners = _Winners(xp, padded, placement, placement.fixed_counts(x.shape[2:]))
+        return winners.pick(placement.padded(xp, widen(xp, values), 0)).astype(x.dtype, copy=False)
 
     def gradient(self, dy: Value, y: Value, values: Value, x: Value) -> tuple[Value, None]:
         return dy.apply(MaxPoolGradient(self.of), x), None

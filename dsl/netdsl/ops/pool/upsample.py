@@ -86,17 +86,17 @@ class Upsample(Op):
         return self._sizes(len(space))
 
     def _sizes(self, rank: int) -> list[Dim]:
-        given = list(self.size or ())
-        if len(given) not in (1, rank):
+        sizes = list(self.size or ())
+        if len(sizes) not in (1, rank):
             raise OpError(
-                f"got {len(given)} values for `size`, but there are {rank} spatial axes",
+                f"got {len(sizes)} values for `size`, but there are {rank} spatial axes",
                 attribute="size",
                 help=f"use one value for all axes, or {rank}",
             )
-        for size in given:
+        for size in sizes:
             if size.compare(1) == -1:
                 raise OpError(f"needs `size` of at least 1, but got {size}", attribute="size")
-        return given * rank if len(given) == 1 else given
+        return sizes * rank if len(sizes) == 1 else sizes
 
     def forward(self, xp: Module, x: Array) -> Array:
         y = numerics.widen(xp, x) if self.mode == "bilinear" else x
@@ -203,9 +203,9 @@ class UpsampleGradient(Op):
     def shape(self, dy: TensorType) -> TensorType:
         need_float(dy, "dy")
         x = dy.with_shape(self.sizes)
-        made = self._upsample.shape(x)
-        if made != dy:
-            raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
+        expected = self._upsample.shape(x)
+        if expected != dy:
+            raise OpError(f"needs `dy` {expected}, but got {dy}", at=["dy"])
         return x
 
     def forward(self, xp: Module, dy: Array) -> Array:

@@ -289,9 +289,9 @@ class _Extreme(Reduction):
 
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         """`dy`, shared equally among the elements that tie."""
-        found = x.equals(self._unfold(y, x))
-        ties = found.cast(DType.I32).sum(normal_axes(self.over, x.rank), keepdims=True)
-        return self._unfold(dy, x) / ties.cast(x.dtype) * found.cast(x.dtype)
+        is_extreme = x.equals(self._unfold(y, x))
+        ties = is_extreme.cast(DType.I32).sum(normal_axes(self.over, x.rank), keepdims=True)
+        return self._unfold(dy, x) / ties.cast(x.dtype) * is_extreme.cast(x.dtype)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

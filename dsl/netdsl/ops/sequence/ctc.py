@@ -51,15 +51,15 @@ class _Ctc(Op):
                 f"needs `log_probs` [B, T, C] and `label` [B, S], but got {log_probs} and {label}",
                 at=["log_probs", "label"],
             )
-        for name, given in (("label", label), ("length", length), ("label_length", label_length)):
-            if given is None:
+        for name, kind in (("label", label), ("length", length), ("label_length", label_length)):
+            if kind is None:
                 continue
-            need_int(given, name)
-            if name != "label" and given.rank != 1:
-                raise OpError(f"needs `{name}` [B], but got {given}", at=[name])
-            if not could_equal(given.shape[0], log_probs.shape[0]):
+            need_int(kind, name)
+            if name != "label" and kind.rank != 1:
+                raise OpError(f"needs `{name}` [B], but got {kind}", at=[name])
+            if not could_equal(kind.shape[0], log_probs.shape[0]):
                 raise OpError(
-                    f"needs `{name}` for {log_probs.shape[0]} sequences, but got {shape_text(given.shape)}",
+                    f"needs `{name}` for {log_probs.shape[0]} sequences, but got {shape_text(kind.shape)}",
                     at=[("log_probs", 0), (name, 0)],
                 )
         if self.blank < 0 or log_probs.shape[2].compare(self.blank) in (-1, 0):
@@ -110,14 +110,14 @@ def _walk(
     return _Walk(scores, states, skips, 2 * count, length)
 
 
-def _lengths(xp: Module, given: Array | None, batch: int, most: int, name: str) -> Array:
-    if given is None:
+def _lengths(xp: Module, lengths: Array | None, batch: int, most: int, name: str) -> Array:
+    if lengths is None:
         return xp.full((batch,), most, dtype=xp.int64)
-    wrong = (given < 0) | (given > most)
+    wrong = (lengths < 0) | (lengths > most)
     if bool(wrong.any()):
         row = int(xp.argmax(wrong))
-        raise DataError(f"`{name}` of sequence {row} is {int(given[row])}, but must be from 0 to {most}")
-    return given.astype(xp.int64)
+        raise DataError(f"`{name}` of sequence {row} is {int(lengths[row])}, but must be from 0 to {most}")
+    return lengths.astype(xp.int64)
 
 
 def _ends(xp: Module, walk: _Walk) -> Array:
@@ -213,8 +213,8 @@ class CtcLoss(_Ctc):
         label_length: Array | None = None,
     ) -> Array:
         walk = _walk(xp, self.blank, widen(xp, log_probs), label, length, label_length)
-        found = _log_likelihood(xp, walk, _forward(xp, walk))
-        return xp.asarray(-found).astype(log_probs.dtype, copy=False)
+        likelihood = _log_likelihood(xp, walk, _forward(xp, walk))
+        return xp.asarray(-likelihood).astype(log_probs.dtype, copy=False)
 
     def gradient(
         self,

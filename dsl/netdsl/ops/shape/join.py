@@ -193,8 +193,8 @@ class Split(Op):
         axis = normal_axis(self.axis, x.rank)
         if (self.parts is None) == (self.sizes is None):
             raise OpError("needs either `parts` or `sizes`", attribute="parts")
-        found = self._equal(x, axis) if self.sizes is None else self._given(x, axis, self.sizes)
-        return tuple(x.with_shape([*x.shape[:axis], size, *x.shape[axis + 1 :]]) for size in found)
+        cuts = self._equal(x, axis) if self.sizes is None else self._listed(x, axis, self.sizes)
+        return tuple(x.with_shape([*x.shape[:axis], size, *x.shape[axis + 1 :]]) for size in cuts)
 
     def _equal(self, x: TensorType, axis: int) -> Sizes:
         parts = self.parts or 0
@@ -211,18 +211,18 @@ class Split(Op):
             )
         return (size,) * parts
 
-    def _given(self, x: TensorType, axis: int, given: Sizes) -> Sizes:
-        total: Dim | int = sum(given)
-        if not given or any(size.compare(0) == -1 for size in given):
-            raise OpError(f"needs `sizes` of at least 0, but got {shape_text(given)}", attribute="sizes")
+    def _listed(self, x: TensorType, axis: int, sizes: Sizes) -> Sizes:
+        total: Dim | int = sum(sizes)
+        if not sizes or any(size.compare(0) == -1 for size in sizes):
+            raise OpError(f"needs `sizes` of at least 0, but got {shape_text(sizes)}", attribute="sizes")
         if not could_equal(total, x.shape[axis]):
             raise OpError(
-                f"cannot cut axis {axis} of {shape_text(x.shape)} into {shape_text(given)}: "
+                f"cannot cut axis {axis} of {shape_text(x.shape)} into {shape_text(sizes)}: "
                 f"the sizes add up to {total}, not {x.shape[axis]}",
                 at=[("x", axis)],
                 attribute="sizes",
             )
-        return given
+        return sizes
 
     def forward(self, xp: Module, x: Array) -> tuple[Array, ...]:
         size, parts = x.shape[self.axis], self.parts or 1

@@ -207,9 +207,9 @@ class PadGradient(Op):
     def shape(self, dy: TensorType) -> TensorType:
         need_float(dy, "dy")
         x = dy.with_shape(self.sizes)
-        made = self._pad.shape(x)
-        if made != dy:
-            raise OpError(f"needs `dy` {made}, but got {dy}", at=["dy"])
+        expected = self._pad.shape(x)
+        if expected != dy:
+            raise OpError(f"needs `dy` {expected}, but got {dy}", at=["dy"])
         return x
 
     def forward(self, xp: Module, dy: Array) -> Array:
