@@ -1,4 +1,4 @@
-"""The runtime of `.net` models: load one, run it, look inside it.
+"""The runtime of `.net` models: load, run, train and inspect them.
 
     import netruntime as nr
     net = nr.load("lenet5.net", weights="lenet5.safetensors")

@@ -1,4 +1,4 @@
-"""The errors of the runtime, one family per source of trouble, and the door to optional packages."""
+"""The errors of the runtime, one family per cause, and the import of optional packages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from netdsl.diagnostics import NetError, error
 from netdsl.source import Span
 
 MAX_SHOWN = 160
-"""Longer names and values are cut in messages."""
+"""Longer names and values are truncated in messages."""
 
 
-class _MadeError(NetError):
-    """A `NetError` family whose members are made from one diagnostic's parts."""
+class _Family(NetError):
+    """A `NetError` family whose members are made from the parts of one diagnostic."""
 
     @classmethod
     def make(
@@ -24,38 +24,38 @@ class _MadeError(NetError):
         return cls(error(code, message, span, text, help=help).diagnostics)
 
 
-class WeightsError(_MadeError):
+class WeightsError(_Family):
     """A weights file that is damaged, cannot be written, or does not fit the model (E0701-E0749)."""
 
 
-class DataInputError(_MadeError):
-    """Data that cannot be read, does not fit the inputs, or that an operator cannot take (E0801-E0869).
+class DataInputError(_Family):
+    """Data that cannot be read, does not fit the inputs, or is rejected by an operator (E0801-E0869).
 
-    E0822, memory that runs out in an operator, is one of them.
+    It includes E0822: an operator runs out of memory.
     """
 
 
-class TrainingError(_MadeError):
-    """Training that is asked for wrongly, or whose saved state does not fit (E1050-E1099)."""
+class TrainingError(_Family):
+    """Training with invalid settings, or whose saved state does not fit (E1050-E1099)."""
 
 
-class GenerationError(_MadeError):
-    """Generation that a model cannot do, or that is asked for wrongly (E1100-E1129)."""
+class GenerationError(_Family):
+    """Generation with invalid settings, or that a model does not support (E1100-E1129)."""
 
 
-class MissingExtraError(_MadeError):
-    """An optional package that is not there, or does not import (E0901-E0909)."""
+class MissingExtraError(_Family):
+    """An optional package that is not installed or cannot be imported (E0901-E0909)."""
 
 
-class DeviceError(_MadeError):
-    """A device that was asked for and cannot be used (E0910-E0919)."""
+class DeviceError(_Family):
+    """A requested device that cannot be used (E0910-E0919)."""
 
 
 def need_extra(module: str, extra: str, what_for: str) -> ModuleType:
-    """The optional module `module`, imported now.
+    """Import the optional module `module`.
 
     `what_for` begins the message: `reading PNG and JPEG images`. Raises `MissingExtraError`, with the
-    `pip install` line that brings the package in, where it is absent (E0901) or broken (E0902).
+    `pip install` command, if the package is not installed (E0901) or cannot be imported (E0902).
     """
     package = module.partition(".")[0]
     try:
@@ -70,7 +70,7 @@ def need_extra(module: str, extra: str, what_for: str) -> ModuleType:
 
 
 def shown(name: object) -> str:
-    """A name from outside in backticks: cut where long, with control characters escaped."""
+    """A name from outside in backticks: truncated if long, with control characters escaped."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
     return f"`{text[:MAX_SHOWN]}...`" if len(text) > MAX_SHOWN else f"`{text}`"
 
@@ -79,6 +79,6 @@ def _broken(module: str, extra: str, what_for: str, cause: ImportError) -> Missi
     reason = str(cause).partition("\n")[0]
     return MissingExtraError.make(
         "E0902",
-        f"{what_for} needs `{module}`, which is installed but does not import: {reason}",
+        f"{what_for} needs `{module}`, which is installed but cannot be imported: {reason}",
         help=f"install it again: pip install --force-reinstall netdsl[{extra}]",
     )

@@ -1,4 +1,4 @@
-"""Numbers and sizes for people to read."""
+"""Numbers and sizes as readable text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netdsl.dims import Dim
 
 
 def number_text(value: Dim | int, short: bool = False) -> str:
-    """`61,706`, or `416.5k` where `short` and long; an expression as it is written."""
+    """`61,706`, or `416.5k` if it is long and `short` is set; an expression as it is written."""
     if isinstance(value, Dim) and not value.is_fixed:
         return re.sub(r"\b\d+\b", lambda digits: f"{int(digits[0]):,}", str(value))
     number = int(value)
@@ -20,7 +20,7 @@ def number_text(value: Dim | int, short: bool = False) -> str:
 
 
 def bytes_text(value: Dim | int) -> str:
-    """`241.0 KiB`; an expression as it is written, with ` B` behind."""
+    """`241.0 KiB`; an expression as it is written, followed by ` B`."""
     if isinstance(value, Dim) and not value.is_fixed:
         return f"{number_text(value)} B"
     number = int(value)

@@ -10,7 +10,7 @@ from netdsl.dims import Dim, SizeOverflowError, Symbol
 class SizeClashError(ValueError):
     """An axis whose size does not fit; prints as `axis 1 is 7, not 6 (`N*2`)`.
 
-    `learned` says for each symbol that the shape settled before by which axis it was settled.
+    `learned` maps each symbol that the shape has already determined to the axis that determined it.
     """
 
     def __init__(self, axis: int, reason: str, learned: Mapping[str, int]) -> None:
@@ -21,39 +21,39 @@ class SizeClashError(ValueError):
 
 
 def bind_sizes(dims: Sequence[Dim], shape: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int]:
-    """The values of the symbols in `dims` that make them `shape`, beside those in `sizes`.
+    """Solve `dims == shape` for the symbols in `dims`; returns their values along with those in `sizes`.
 
-    Both have one entry for each axis. An axis that is a symbol by itself settles it before a computed one
-    does. A size that several unknown symbols make up, or that is not of the form `a*n + b`, is left
-    unchecked, and its symbols may stay without a value. Raises `SizeClashError`.
+    Both have one entry per axis. An axis that is a plain symbol determines it before computed ones do. A
+    size with several unknown symbols, or not of the form `a*n + b`, is left unchecked, and its symbols may
+    remain without a value. Raises `SizeClashError`.
     """
     known, learned = dict(sizes), dict[str, int]()
     waiting = sorted(range(len(dims)), key=lambda axis: not _is_symbol(dims[axis]))
     while waiting:
-        left = [axis for axis in waiting if not _bind_axis(axis, dims[axis], shape[axis], known, learned)]
-        if left == waiting:
+        unresolved = [n for n in waiting if not _bind_axis(n, dims[n], shape[n], known, learned)]
+        if unresolved == waiting:
             break
-        waiting = left
+        waiting = unresolved
     return known
 
 
 def _bind_axis(axis: int, dim: Dim, size: int, known: dict[str, int], learned: dict[str, int]) -> bool:
-    """Whether the axis is settled; learns the symbol's value where just one is unknown."""
+    """Bind the symbol of an axis if just one is unknown; return whether the axis is resolved."""
     try:
-        left = dim if dim.is_fixed else dim.substitute(known)
+        expected = dim if dim.is_fixed else dim.substitute(known)
     except (ZeroDivisionError, SizeOverflowError) as wrong:
-        raise SizeClashError(axis, f"is {size}, and `{dim}` has no value", learned) from wrong
-    if left.is_fixed:
-        if left.value != size:
+        raise SizeClashError(axis, f"is {size}, but `{dim}` has no value", learned) from wrong
+    if expected.is_fixed:
+        if expected.value != size:
             written = "" if dim.is_fixed else f" (`{dim}`)"
-            raise SizeClashError(axis, f"is {size}, not {left.value}{written}", learned)
+            raise SizeClashError(axis, f"is {size}, not {expected.value}{written}", learned)
         return True
-    solved = _solve(left, size)
+    solved = _solve(expected, size)
     if solved is None:
         return False
     name, value, rest = solved
     if rest or value < 0:
-        raise SizeClashError(axis, f"is {size}, which is not `{dim}` for any whole {name}", learned)
+        raise SizeClashError(axis, f"is {size}, which is not `{dim}` for any integer {name}", learned)
     known[name] = value
     learned[name] = axis
     return True
@@ -73,7 +73,7 @@ def _symbol_of(dim: Dim) -> str | None:
 
 
 def _solve(dim: Dim, size: int) -> tuple[str, int, int] | None:
-    """The one symbol of `a*n + b == size`, its value and what is left over; None for any other form."""
+    """The one symbol of `a*n + b == size`, its value and the remainder; None for any other form."""
     name = _symbol_of(dim)
     if name is None:
         return None

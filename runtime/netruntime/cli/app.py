@@ -1,4 +1,4 @@
-"""The group of commands, and the one place where failures become messages and exit codes."""
+"""The command group, which turns failures into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Commands(click.Group):
             raise PipeClosedError from None  # click would end the process with the code 1
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which a newcomer meets them."""
+        """The commands in the order in which a newcomer uses them."""
         return list(self.commands)
 
 

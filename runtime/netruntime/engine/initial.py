@@ -1,4 +1,4 @@
-"""First values of parameters: seeded, the same on every device, one stream for each label path."""
+"""Initial values of parameters: seeded, the same on every device, one random stream per label path."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from netruntime.files.arrays import Array, numpy_dtype
 
 
 def initial_value(path: str, init: Init, type_: TensorType, seed: int) -> Array:
-    """The first value of a parameter.
+    """The initial value of a parameter.
 
     Args:
         path: Its label path; equal paths with equal seeds give equal values.
-        init: How it starts.
+        init: Its initialiser.
         type_: Its type; all sizes are fixed.
         seed: The run's seed.
     """
@@ -53,7 +53,7 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], *args: float) -> 
 
 
 def _truncated_normal(rng: np.random.Generator, shape: tuple[int, ...], *args: float) -> Any:
-    """Normal values, drawn again until they lie within two standard deviations."""
+    """Normal values, redrawn until they are within two standard deviations."""
     mean, std = (0.0, args[0]) if len(args) == 1 else (args or (0.0, 1.0))
     values = rng.standard_normal(shape, dtype=np.float32)
     while (out := np.abs(values) > 2).any():
@@ -85,7 +85,7 @@ def _lecun(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 
 
 def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float = 1.0) -> Any:
-    """Saxe et al. 2014: rows or columns orthonormal, whichever are fewer; later axes are flattened."""
+    """Saxe et al. 2014: orthonormal rows or columns, whichever are fewer; later axes are flattened."""
     rows = shape[0] if shape else 1
     columns = math.prod(shape[1:])
     if rows == 0 or columns == 0:
@@ -97,7 +97,7 @@ def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...], gain: float = 
 
 
 def _identity(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Ones where the first two axes have equal places; there are at least two."""
+    """Ones on the diagonal of the first two axes; there are at least two axes."""
     values = np.zeros(shape)
     diagonal = np.arange(min(shape[:2]))
     values[diagonal, diagonal] = 1.0

@@ -14,13 +14,13 @@ from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
-from netruntime.engine.weights import Given, open_weights
+from netruntime.engine.weights import WeightSource, open_weights
 from netruntime.errors import shown
 
 
 def load(
     source: str | PathLike[str],
-    weights: Given | None = None,
+    weights: WeightSource | None = None,
     device: str = "cpu",
     *,
     model: str | None = None,
@@ -31,17 +31,17 @@ def load(
     """Load a model.
 
     Args:
-        source: The path of a `.net` file, or the text of one (anything with a line break in it).
+        source: The path of a `.net` file, or its text (anything that contains a line break).
         weights: A safetensors or npz file, a folder of shards, or a mapping of arrays; None draws
             them from the seed.
         device: `cpu`, `cuda`, `cuda:1`, or `auto`.
-        model: Which model, where the file has several.
-        names: Which `weights` map of the file to read by; found by itself by default.
-        seed: Seeds the weights, where none are given, and the random operators.
+        model: The name of the model, if the file has several.
+        names: The `weights` map of the file to read by; selected automatically by default.
+        seed: Seed of the random operators and, without `weights`, of the weights.
         **config: Values for entries of the file's `config`.
 
     Raises:
-        NetError: errors in the file, each with its place.
+        NetError: errors in the file, each with its location.
         WeightsError: weights that are damaged or do not fit.
         DeviceError: a device that cannot be used.
     """
@@ -59,7 +59,7 @@ def load_checked(source: str | PathLike[str], **config: Any) -> Checked:
 
 
 def open_module(source: str | PathLike[str]) -> Module:
-    """The file with its imports, not checked yet. Raises `NetError` E0613 where there is none, and E01xx."""
+    """The file with its imports, not yet checked. Raises `NetError`: E0613 if it does not exist, E01xx."""
     if isinstance(source, str) and "\n" in source:
         return load_module(Source("<text>", source))
     path = Path(source)
@@ -79,7 +79,7 @@ def _exists(path: Path) -> bool:
 
 
 def choose_model(checked: Checked, name: str | None) -> str:
-    """The model asked for, or the only one. Raises `NetError` E0861 where that is not clear."""
+    """The name of the requested model, or of the only one. Raises `NetError` E0861 if there is none."""
     models = list(checked.models)
     if name in checked.models:
         return str(name)

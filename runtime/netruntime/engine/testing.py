@@ -21,10 +21,10 @@ FALSE, APART = "E0880", "E0881"
 
 @dataclass(frozen=True)
 class TestResult:
-    """How one test went.
+    """The result of one test.
 
-    `failures` has one finding for each expectation that does not hold. `largest_difference` is the largest
-    over all `~` of the test, None where it has none or the values cannot be compared.
+    `failures` has one diagnostic for each expectation that does not hold. `largest_difference` is the largest
+    over all `~` of the test; None if it has none or the values cannot be compared.
     """
 
     __test__ = False  # the name would make pytest collect it
@@ -44,18 +44,18 @@ def run_tests(
 ) -> list[TestResult]:
     """Run the tests of a file, with weights drawn from the seed.
 
-    Expectations of types hold already, or the file would not have been checked. `a ~ b within t` asks for
-    `|a - b| <= t + t*|b|` everywhere.
+    The checker has already verified the expectations about types. `a ~ b within t` requires
+    `|a - b| <= t + t*|b|` for all elements.
 
     Args:
         model: Run only the tests that call this model.
 
     Raises:
-        DeviceError: the device cannot be used. What fails inside a test is in its result.
+        DeviceError: the device cannot be used. Failures inside a test are in its result.
     """
     target = open_device(device)
-    wanted = [test for test in checked.tests if model is None or _calls(test, model)]
-    return [_run_test(checked, test, target, seed) for test in wanted]
+    selected = [test for test in checked.tests if model is None or _calls(test, model)]
+    return [_run_test(checked, test, target, seed) for test in selected]
 
 
 def _calls(test: ModelTest, model: str) -> bool:
@@ -77,7 +77,7 @@ def _run_test(checked: Checked, test: ModelTest, device: Device, seed: int) -> T
 
 
 def _judge(test: ModelTest, expectation: Expectation, values: Mapping[str, Array]) -> Diagnostic | None:
-    """What is wrong, or None where the expectation holds."""
+    """The diagnostic of a failed expectation; None if it holds."""
     first = values[expectation.values[0]]
     if len(expectation.values) == 1:
         return None if bool(first.all()) else _false(test, expectation, first)
@@ -87,7 +87,7 @@ def _judge(test: ModelTest, expectation: Expectation, values: Mapping[str, Array
 
 
 def are_close(a: Array, b: Array, tolerance: float) -> Array:
-    """Where `|a - b| <= tolerance + tolerance*|b|`; equal infinities agree, and NaN agrees with nothing."""
+    """Elementwise `|a - b| <= tolerance + tolerance*|b|`; equal infinities are close, NaN never is."""
     if a.dtype.kind in "biu" and b.dtype.kind in "biu" and not tolerance:
         return np.asarray(a == b)
     a, b = a.astype(np.float64), b.astype(np.float64)
@@ -97,7 +97,7 @@ def are_close(a: Array, b: Array, tolerance: float) -> Array:
 
 
 def _difference(expectation: Expectation, values: Mapping[str, Array]) -> float | None:
-    """The largest difference of two compared values; None where there is none to tell."""
+    """The largest difference of two compared values; None if it is undefined."""
     if len(expectation.values) == 1:
         return None
     first, second = (values[name].astype(np.float64) for name in expectation.values)
@@ -109,7 +109,7 @@ def _difference(expectation: Expectation, values: Mapping[str, Array]) -> float 
 def _false(test: ModelTest, expectation: Expectation, value: Array) -> Diagnostic:
     bad = int(value.size - np.count_nonzero(value))
     many = f": {bad} of {value.size} values are false, the first at {_first(~value)}" if value.ndim else ""
-    message = f"`{_words(expectation)}` does not hold{many}"
+    message = f"`{_source_text(expectation)}` does not hold{many}"
     return Diagnostic(FALSE, message, (Label(expectation.span),), path=f'test "{test.name}"')
 
 
@@ -133,7 +133,7 @@ def _allowed(expectation: Expectation) -> str:
 
 
 def _worst(a: Array, b: Array, close: Array) -> tuple[int, ...]:
-    """Where the two differ most, among the places where they differ too much; NaN before all."""
+    """The index of the largest difference among those out of tolerance; NaN counts as the largest."""
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
     apart = np.where(close, -1.0, np.where(np.isnan(apart), np.inf, apart))
@@ -144,5 +144,5 @@ def _first(wrong: Array) -> list[int]:
     return [int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape)]
 
 
-def _words(expectation: Expectation) -> str:
+def _source_text(expectation: Expectation) -> str:
     return " ".join(expectation.span.text.split())

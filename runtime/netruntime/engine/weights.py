@@ -1,4 +1,4 @@
-"""The weights of a loaded model: read from a file or drawn from a seed, and kept on each device once."""
+"""The weights of a loaded model: read from a file or drawn from a seed, with one copy per device."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from netruntime.weight_files.renamed import read_renamed, write_renamed
 from netruntime.weight_files.weight_file import WeightArrays, WeightFile
 from netruntime.weight_files.weights import read_weights, write_weights
 
-Given = str | PathLike[str] | Mapping[str, Any]
+WeightSource = str | PathLike[str] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class WeightOrigin:
-    """Where weights came from. `seed` is set where they were drawn; `map` names the map they came through."""
+    """The origin of weights. `seed` is set if they were drawn; `map` names the weight map that was used."""
 
     text: str
     seed: int | None = None
@@ -39,18 +39,18 @@ class WeightStore:
     """Weights by label path, made when first needed."""
 
     def __init__(
-        self, graph: Graph, given: Mapping[str, Array] | None, origin: WeightOrigin, seed: int = 0
+        self, graph: Graph, arrays: Mapping[str, Array] | None, origin: WeightOrigin, seed: int = 0
     ) -> None:
         self.graph = graph
         self.origin = origin
         self._seed = seed
-        self._host: Mapping[str, Array] | None = given
+        self._host: Mapping[str, Array] | None = arrays
         self._devices: dict[str, Mapping[str, Any]] = {}
         self._lock = threading.RLock()
 
     def on_host(self) -> Mapping[str, Array]:
-        """All weights as NumPy arrays. Raises `WeightsError` E0727 where they do not fit in memory."""
-        with self._lock, _told_where_full(self.graph):
+        """All weights as NumPy arrays. Raises `WeightsError` E0727 if they do not fit in memory."""
+        with self._lock, _report_full_memory(self.graph):
             if self._host is None:
                 self._host = {
                     path: initial_value(path, op.init, type_, self._seed)
@@ -59,8 +59,8 @@ class WeightStore:
             return self._host
 
     def on(self, device: Device) -> Mapping[str, Any]:
-        """All weights as arrays of the device, carried over once. Raises E0727 as `on_host`."""
-        with self._lock, _told_where_full(self.graph):
+        """All weights as arrays of the device, copied there once. Raises E0727 as `on_host`."""
+        with self._lock, _report_full_memory(self.graph):
             if device.name not in self._devices:
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
@@ -75,7 +75,7 @@ class WeightStore:
 
 
 @contextmanager
-def _told_where_full(graph: Graph) -> Iterator[None]:
+def _report_full_memory(graph: Graph) -> Iterator[None]:
     try:
         yield
     except MemoryError as full:
@@ -94,28 +94,28 @@ def parameters(graph: Graph) -> dict[str, tuple[Parameter, TensorType]]:
 
 
 def open_weights(
-    graph: Graph, given: Given | None, maps: Mapping[str, Weights], names: str | None, seed: int
+    graph: Graph, source: WeightSource | None, maps: Mapping[str, Weights], names: str | None, seed: int
 ) -> WeightStore:
     """The weights of a graph.
 
     Args:
-        given: A file, a folder of shards, or arrays by name; None draws them from the seed.
+        source: A file, a folder of shards, or arrays by name; None draws them from the seed.
         maps: The `weights` maps of the file.
-        names: The map to read by; by default the names are taken as ours where they fit, else by the
-            first map under which they all fit.
+        names: The map to read by; by default none if the names are the model's, else the map that finds
+            most weights.
 
     Raises:
         WeightsError: the file is damaged, or its weights do not fit the model.
     """
-    if given is None:
+    if source is None:
         return WeightStore(graph, None, WeightOrigin(f"random weights, seed {seed}", seed=seed), seed)
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value)
         for path, (_, type_) in parameters(graph).items()
     }
-    file = read_weights(given)
+    file = read_weights(source)
     chosen = choose_map(file, expected, maps, names)
-    text = file.source if isinstance(given, Mapping) else str(given)
+    text = file.source if isinstance(source, Mapping) else str(source)
     if chosen is None:
         ours = _of_model(file, expected, graph.name)
         return WeightStore(graph, match_weights(expected, ours).arrays, WeightOrigin(text))
@@ -124,9 +124,9 @@ def open_weights(
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:
-    """The weights of one model in the file of a run, without those that its `train` section made for itself.
+    """The weights of one model in the file of a run, without those that belong to its `train` section.
 
-    In a file of several models they stand under the model's name: `Generator.fc.bias`.
+    With several models, the names in the file start with the model's name: `Generator.fc.bias`.
     """
     own = [name for name in file if not name.startswith(f"{TRAIN_PATH}.") or name in expected]
     if len(own) < len(file):
@@ -139,7 +139,7 @@ def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> Weig
 def choose_map(
     file: WeightFile, expected: Mapping[str, Any], maps: Mapping[str, Weights], names: str | None
 ) -> str | None:
-    """The map to read a file by: the one named, else the one that finds most weights; None for our names."""
+    """The map to read a file by: `names`, else the one that finds most weights; None to use no map."""
     if names is not None:
         if names not in maps:
             help = f"it has {', '.join(maps)}" if maps else "it has no `weights` section"
@@ -150,8 +150,8 @@ def choose_map(
         return None
     best: tuple[int, str | None] = (missing[None], None)
     for name, section in maps.items():
-        found = set(name_map(section).to_ours(file, expected).origins)
-        best = min(best, (len(expected.keys() - found), name), key=lambda pair: pair[0])
+        mapped = set(name_map(section).to_ours(file, expected).origins)
+        best = min(best, (len(expected.keys() - mapped), name), key=lambda pair: pair[0])
     return best[1]
 
 

@@ -15,7 +15,7 @@ from netruntime.data.beside import as_trained
 from netruntime.engine.backends import open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
-from netruntime.engine.weights import Given
+from netruntime.engine.weights import WeightSource
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
@@ -59,7 +59,7 @@ def fit(
     holdout: float = 0.0,
     out: str | PathLike[str] | None = None,
     resume: bool = False,
-    weights: Given | None = None,
+    weights: WeightSource | None = None,
     names: str | None = None,
     device: str = "cpu",
     train: Mapping[str, str] | None = None,
@@ -168,7 +168,7 @@ class Measured:
 def evaluate(
     source: str | PathLike[str],
     data: DataSpec,
-    weights: Given | None = None,
+    weights: WeightSource | None = None,
     *,
     holdout: float = 0.0,
     names: str | None = None,

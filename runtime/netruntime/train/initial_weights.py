@@ -9,7 +9,7 @@ from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.engine.initial import initial_value
-from netruntime.engine.weights import Given, choose_map, name_map
+from netruntime.engine.weights import WeightSource, choose_map, name_map
 from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array
 from netruntime.train.trainer import all_parameters
@@ -29,7 +29,7 @@ class FirstWeights:
 def first_weights(
     phases: Sequence[Phase],
     seed: int,
-    given: Given | None = None,
+    given: WeightSource | None = None,
     maps: Mapping[str, Weights] | None = None,
     names: str | None = None,
 ) -> FirstWeights:
@@ -67,7 +67,7 @@ def _drawn(
 
 
 def _read(
-    types: Mapping[str, TensorType], given: Given, maps: Mapping[str, Weights], names: str | None
+    types: Mapping[str, TensorType], given: WeightSource, maps: Mapping[str, Weights], names: str | None
 ) -> tuple[Mapping[str, Array], Sequence[str]]:
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value) for path, type_ in types.items()

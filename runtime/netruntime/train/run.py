@@ -16,7 +16,7 @@ from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_cla
 from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
-from netruntime.engine.weights import Given
+from netruntime.engine.weights import WeightSource
 from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text
@@ -62,7 +62,7 @@ class TrainRequest:
     holdout: float = 0.0
     out: Path | None = None
     resume: bool = False
-    weights: Given | None = None
+    weights: WeightSource | None = None
     names: str | None = None
     device: str = "cpu"
     settings: Mapping[str, Any] = field(default_factory=dict)

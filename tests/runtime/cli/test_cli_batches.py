@@ -72,7 +72,7 @@ def test_json_lists_items(scores: Path, rows: Path, tmp_path: Path) -> None:
 def test_npy_cannot_hold_items(scores: Path, rows: Path, tmp_path: Path) -> None:
     result = netrun("run", scores, "-i", rows, "--save", tmp_path / "out.npy")
     assert result.exit_code == 2
-    assert "holds one array, and there are 5 items" in result.stderr
+    assert "can hold one array, but there are 5 items" in result.stderr
 
 
 def test_files_of_one_name_stay_apart(scores: Path, rows: Path) -> None:

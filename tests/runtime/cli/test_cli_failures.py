@@ -179,7 +179,7 @@ class TestProcesses:
         done = start("run", LENET, "-i", "random", "--json")
         assert done.returncode == 0
         assert json.loads(done.stdout)["ok"] is True
-        assert "note: the weights are those beside the file" in done.stderr
+        assert "note: the weights are read from" in done.stderr
 
 
 def wait_until_it_reads(pid: int) -> None:

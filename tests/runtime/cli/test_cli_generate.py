@@ -176,7 +176,7 @@ def test_models_that_cannot(tmp_path: Path) -> None:
     path.with_name("model.vocab.json").write_text('["a"]')
     result = netrun("generate", path, "--prompt", "a")
     assert result.exit_code == BAD_DATA
-    assert "the vocabulary has 1 entries, and the model scores 11 tokens" in result.stderr
+    assert "the vocabulary has 1 entries, but the model has 11 tokens" in result.stderr
 
 
 def test_tokens_of_several_bytes(tmp_path: Path) -> None:

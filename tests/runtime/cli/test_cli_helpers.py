@@ -147,7 +147,7 @@ class TestInit:
         path = write(tmp_path, "mine.net", "mine")
         result = netrun("init", tmp_path / "mine")
         assert result.exit_code == 4
-        assert "exists already" in result.stderr and "--force" in result.stderr
+        assert "already exists" in result.stderr and "--force" in result.stderr
         assert path.read_text() == "mine"
         assert netrun("init", tmp_path / "mine", "--force").exit_code == 0
         assert path.read_text().startswith("net 1.0\n")

@@ -97,7 +97,7 @@ class TestClasses:
 
     def test_probabilities_are_left_as_they_are(self, scores: Path) -> None:
         result = netrun("run", scores, "-i", "-", "--top", 1, input="[[0.25, 0.5, 0.25]]")
-        assert "they are probabilities already" in result.stdout
+        assert "its values are probabilities" in result.stdout
         assert result.stdout.splitlines()[-1].split() == ["1", "0.5", "50.00%"]
 
     def test_json_has_the_classes(self, scores: Path, x: Path) -> None:
@@ -111,7 +111,7 @@ class TestClasses:
     def test_labels_that_do_not_fit(self, scores: Path, x: Path, tmp_path: Path) -> None:
         result = netrun("run", scores, "-i", x, "--labels", write(tmp_path, "labels.txt", "ant\nbee\n"))
         assert result.exit_code == 3
-        assert "there are 2 labels, and `logits` has 3 classes on its last axis" in result.stderr
+        assert "there are 2 labels, but `logits` has 3 classes on its last axis" in result.stderr
 
     def test_a_model_without_classes(self, tmp_path: Path) -> None:
         path = write(tmp_path, "sum.net", "net 1.0\nmodel Sum(x: f32[B]) -> f32[] { return sum(x) }\n")
@@ -148,9 +148,9 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("inputs", "words"),
         [
-            (["image=ones", "image=zeros", "mask=ones"], "`image` is given twice"),
-            (["image=-", "mask=-"], "standard input can feed one input"),
-            (["image=", "mask=ones"], "nothing is given for the input `image`"),
+            (["image=ones", "image=zeros", "mask=ones"], "`image` appears twice"),
+            (["image=-", "mask=-"], "standard input can feed only one input"),
+            (["image=", "mask=ones"], "the input `image` has no value"),
         ],
     )
     def test_inputs_given_wrongly(self, pair: Path, inputs: list[str], words: str) -> None:
@@ -172,7 +172,7 @@ class TestInputs:
     def test_sizes_that_nothing_settles_are_listed(self, pair: Path) -> None:
         result = netrun("run", pair, "-i", "image=ones", "-i", "mask=ones")
         assert result.exit_code == 2
-        assert "`ones` for input `image` needs to know `H` and `W`" in result.stderr
+        assert "`ones` needs the size of `H` and `W` for input `image`" in result.stderr
         assert "add --size H=32 --size W=32" in result.stderr
 
     def test_a_size_the_model_has_not(self, scores: Path) -> None:
@@ -273,7 +273,7 @@ class TestSaving:
         assert np.load(tmp_path / "out.npy").tolist() == [[1, 3, 2], [0, 0, 0]]
         several = netrun("run", scores, "-i", x, "--tap", "multiply", "--save", tmp_path / "two.npy")
         assert several.exit_code == 2
-        assert "holds one array, and there are 2: logits, multiply" in several.stderr
+        assert "can hold one array, but there are 2: logits, multiply" in several.stderr
         assert not (tmp_path / "two.npy").exists()
 
     def test_npy_keeps_a_single_number_single(self, tmp_path: Path) -> None:

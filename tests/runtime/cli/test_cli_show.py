@@ -63,10 +63,10 @@ def test_a_format_beats_the_ending(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["-o", "lenet.gif"], 2, "the ending of `lenet.gif` names no drawing"),
+        (["-o", "lenet.gif"], 2, "the suffix of `lenet.gif` is not a drawing format"),
         (["-o", "no/such/folder/lenet.svg"], 4, "cannot write `no/such/folder/lenet.svg`"),
-        (["--graph", "svg", "--json"], 2, "give one of them"),
-        (["--graph", "svg", "--size", "B=1"], 2, "drawings keep their symbols"),
+        (["--graph", "svg", "--json"], 2, "cannot be combined"),
+        (["--graph", "svg", "--size", "B=1"], 2, "drawings show free sizes as symbols"),
         (["--model", "Lenet"], 2, "did you mean `LeNet5`?"),
     ],
 )

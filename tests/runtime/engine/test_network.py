@@ -212,8 +212,8 @@ def test_floats_out_of_range_are_refused_and_bits_are_truth_values() -> None:
 
 OPEN_SIZES = [
     ("x: f32[A*B], y: f32[A]", ((6,), (2,)), None),
-    ("x: f32[A*B], y: f32[A]", ((7,), (2,)), "axis 0 is 7, which is not `A*B` for any whole B"),
-    ("x: f32[N, M], y: f32[M//N]", ((0, 4), (1,)), "axis 0 is 1, and `M//N` has no value"),
+    ("x: f32[A*B], y: f32[A]", ((7,), (2,)), "axis 0 is 7, which is not `A*B` for any integer B"),
+    ("x: f32[N, M], y: f32[M//N]", ((0, 4), (1,)), "axis 0 is 1, but `M//N` has no value"),
     ("x: f32[A*B], y: f32[3]", ((6,), (3,)), "has shape [6], which leaves `A` open"),
     ("x: f32[H*H], y: f32[3]", ((9,), (3,)), "has shape [9], which leaves `H` open"),
 ]

@@ -95,7 +95,7 @@ def test_a_size_that_is_no_multiple_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.png", pixels(10, 30, 3))
     assert read(path, spec_of(B, 3, 5 * H, W)).shape == (1, 3, 10, 30)
     code, text = refusal(path, spec_of(B, 3, 4 * H, W))
-    assert code == "E0801" and text.endswith("axis 2 is 10, which is not `H*4` for any whole H")
+    assert code == "E0801" and text.endswith("axis 2 is 10, which is not `H*4` for any integer H")
 
 
 def test_mean_and_std_per_channel(tmp_path: Path) -> None:

@@ -112,8 +112,8 @@ def test_shapes_that_do_not_fit_are_told_with_both_sides_and_the_place(tmp_path:
         ((3,), (B, 3), "it has 1 axis, not 2", "one item needs an axis for `B`: array[None]"),
         ((), (3,), "it has no axes, not 1", None),
         ((3, 4), (H, H), "axis 1 is 4, not 3 (`H`)", None),
-        ((7,), (2 * H,), "axis 0 is 7, which is not `H*2` for any whole H", None),
-        ((1,), (H + 2,), "axis 0 is 1, which is not `H + 2` for any whole H", None),
+        ((7,), (2 * H,), "axis 0 is 7, which is not `H*2` for any integer H", None),
+        ((1,), (H + 2,), "axis 0 is 1, which is not `H + 2` for any integer H", None),
         (
             (1, 8, 8, 3),
             (B, 3, 9, 9),

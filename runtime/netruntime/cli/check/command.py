@@ -1,4 +1,4 @@
-"""`netrun check`: every mistake in a file, before any array exists."""
+"""`netrun check`: reports every mistake in a file, before anything runs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _print(result: FileResult, name_files: bool) -> None:
         return
     if result.code != OK:
         click.echo(
-            f"\n{plural(len(result.diagnostics), 'hint')} in {visible(result.file)}, and --strict is on",
+            f"\n{plural(len(result.diagnostics), 'hint')} in {visible(result.file)} with --strict",
             err=True,
         )
     prefix = f"{visible(result.file)}: " if name_files else ""
@@ -133,7 +133,7 @@ def _count(body: Body, known: dict[int, int], what: str) -> int:
             again = what == "param" and step.application > 0
             total += 0 if again else _count(step.body, known, what)
         elif isinstance(step.op, Parameter):
-            counted = step.label.rpartition(".")[0] in layers  # `embed.weight` is the layer's own
+            counted = step.label.rpartition(".")[0] in layers  # `embed.weight` belongs to the layer `embed`
             total += step.types[0].size.value if what == step.op.role and not counted else 0
         else:
             total += what == "operator"

@@ -1,1 +1,1 @@
-"""What several commands share: options, failures, output, opening files."""
+"""Shared by several commands: options, failures, output, opening files."""

@@ -66,13 +66,13 @@ def data_options(function: Command) -> Command:
 
 
 def take_reading_options(options: dict[str, Any]) -> Mapping[str, Any]:
-    """Remove what says how data is read from a command's options: arguments of `DataOptions`."""
-    taken = {name: options.pop(name) for name in (*_NAMES, *_ROW_NAMES) if name in options}
-    scale = taken["scale"]
+    """Remove the options about reading data from a command's options. Returns arguments of `DataOptions`."""
+    reading = {name: options.pop(name) for name in (*_NAMES, *_ROW_NAMES) if name in options}
+    scale = reading["scale"]
     if scale is not None and (not math.isfinite(scale) or scale == 0):
         message = f"--scale must be a finite number other than 0, but is {scale:g}"
         raise usage_error("E0920", message, "omit it for 1/255, or use 1 to keep the bytes")
-    return {name: value for name, value in taken.items() if value not in (None, False, ())}
+    return {name: value for name, value in reading.items() if value not in (None, False, ())}
 
 
 def seed_option(function: Command) -> Command:

@@ -33,7 +33,7 @@ EXIT_CODES = {
 }
 
 OUT_OF_MEMORY = frozenset({"E0727", "E0822"})
-"""The codes of weights and of values that do not fit in memory."""
+"""The codes of weights and values that do not fit in memory."""
 
 DIVERGED = "E1071"
 """The code of a loss or a gradient that is no longer finite."""
@@ -126,7 +126,7 @@ def _reported(call: Callable[[], Any], as_json: bool) -> int:
     except MemoryError:
         report([Diagnostic("E0945", "there is not enough memory")], as_json)
         return SYSTEM
-    except Exception as bug:  # the last resort: a message, not a traceback
+    except Exception as bug:  # the last resort is a message, not a traceback
         return _report_bug(bug, as_json)
 
 

@@ -22,18 +22,18 @@ def training_lines(ctx: click.Context, parameter: click.Parameter, values: tuple
 
 
 def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
-    """`key=value` texts as a dictionary; the part of a key from the mark `end` on is not checked here."""
-    found: dict[str, str] = {}
+    """`key=value` texts as a dictionary; the part of a key from `end` on is not checked here."""
+    pairs: dict[str, str] = {}
     for text in values:
         key, equals, value = text.partition("=")
         if not equals or not all(part.isidentifier() for part in key.partition(end)[0].strip().split(".")):
             kind, _, name = key.strip().partition(" ")
             near = f"; write {kind}.{name.strip()}=.." if kind in ("metric", "input") and end != "=" else ""
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE{near}")
-        if key.strip() in found:
+        if key.strip() in pairs:
             raise click.BadParameter(f"'{key.strip()}' appears twice")
-        found[key.strip()] = value.strip()
-    return found
+        pairs[key.strip()] = value.strip()
+    return pairs
 
 
 def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What people and programs read: diagnostics in colour, notes, tables, and JSON."""
+"""Output for people and programs: diagnostics in colour, notes, tables, and JSON."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _MARKS = re.compile(r"( +\| +)([-^]+)(.*)")
 _GUTTER = re.compile(r"( *(?:\d+ \||-->|:::|= (?:help|in):))(.*)")
 
 TEXT_WIDTH = 100
-"""How wide prose may be."""
+"""The maximum width of prose."""
 
 PLAIN_WIDTH = 160
 """The width of tables if the output is not a terminal."""
 
 
 def colour_wanted() -> bool | None:
-    """False where NO_COLOR is set; None leaves it to click, which looks for a terminal."""
+    """False if NO_COLOR is set; None leaves the decision to click, which looks for a terminal."""
     return False if os.environ.get("NO_COLOR") else None
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print findings on standard error, an empty line between them."""
+    """Print diagnostics on standard error, separated by empty lines."""
     texts = [paint(visible(render(d)), d.severity) for d in diagnostics]
     click.echo("\n\n".join(texts), err=True, color=colour_wanted())
 
 
 def note(message: str, severity: str = "note") -> None:
-    """One line beside the results, on standard error."""
+    """Print one line on standard error, apart from the results."""
     head = click.style(severity, fg=_COLOURS[severity], bold=True)
     click.echo(f"{head}: {visible(message)}", err=True, color=colour_wanted())
 
 
 @contextmanager
-def reported_warnings(say: Callable[[str], None]) -> Iterator[None]:
-    """Pass warnings raised inside to `say` instead of printing Python's own lines."""
+def forward_warnings(say: Callable[[str], None]) -> Iterator[None]:
+    """Pass warnings issued inside to `say`, instead of Python's own report."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -85,7 +85,7 @@ def print_json(document: Any) -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console that keeps plain text plain: no colours, markup or line folding away from a terminal."""
+    """A rich console that writes plain text outside a terminal: no colours, markup or line folding."""
     from rich.console import Console
 
     shown = Console(stderr=stderr, highlight=False, no_color=True if colour_wanted() is False else None)
@@ -95,7 +95,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print a table on standard output; the columns named in `right` are set to the right."""
+    """Print a table on standard output; the columns named in `right` are right-aligned."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -109,19 +109,20 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: S
 
 
 def print_rich(shown: RenderableType, width: int | None = None) -> None:
-    """Print something of the `rich` package on standard output, without the spaces it ends lines with.
+    """Print a `rich` renderable on standard output, without trailing spaces and repeated empty lines.
 
-    `width` is the most columns it may take; the terminal's are the default.
+    `width` is the maximum number of columns; by default that of the terminal.
     """
     screen = console()
     with screen.capture() as captured:
         screen.print(shown, width=width and min(width, screen.width))
     text = "\n".join(line.rstrip() for line in captured.get().split("\n"))
-    click.echo(text.strip("\n"), color=screen.color_system is not None)
+    text = re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+    click.echo(text, color=screen.color_system is not None)
 
 
 def json_number(value: float) -> float | None:
-    """The number for JSON, which has no NaN and no infinity: those become null."""
+    """The number for JSON, in which NaN and infinity become null."""
     return value if value == value and abs(value) != float("inf") else None
 
 

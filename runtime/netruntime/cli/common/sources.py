@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_source(path: Path) -> Source:
-    """The text of a file. Raises `FileAccessError` E0940 or, for what is not text, `NetError` E0613."""
+    """The text of a file. Raises `FileAccessError` E0940 or, if it is not text, `NetError` E0613."""
     from netdsl.modules import read_source
 
     try:
@@ -39,7 +39,7 @@ def open_source(path: Path) -> Source:
 
 
 def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
-    """A file, checked, with values for its `config`. Raises `NetError`."""
+    """Check a file with values for its `config`. Raises `NetError`."""
     with _uncollected():
         source = open_source(path)
         from netdsl.checker import check
@@ -50,7 +50,7 @@ def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Switch the garbage collector off inside, and exempt what was created: trees and tables that stay."""
+    """Disable the garbage collector inside, and exempt the objects created there, which stay in use."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -68,15 +68,15 @@ def pick_model(checked: Checked, name: str | None) -> Model:
     return checked.models[choose_model(checked, name)]
 
 
-def weights_for(file: Path, given: str | None) -> str | None:
-    """The weights that a command reads: the option's, else those beside the file, `lenet5.safetensors`.
+def weights_for(file: Path, option: str | None) -> str | None:
+    """The weights that a command reads: those of the option, else `lenet5.safetensors` beside `lenet5.net`.
 
-    `random` means none: weights are then drawn from the seed.
+    `random` means none: the weights are then drawn from the seed.
     """
-    if given == "random":
+    if option == "random":
         return None
     beside = file.with_suffix(".safetensors")
-    return str(beside) if given is None and beside.is_file() else given
+    return str(beside) if option is None and beside.is_file() else option
 
 
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:

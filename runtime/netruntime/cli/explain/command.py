@@ -1,4 +1,4 @@
-"""`netrun explain`: what an error code means, with an example and its fix."""
+"""`netrun explain`: explains an error code, with an example and its fix."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def explanations(text: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def find_code(given: str, known: dict[str, tuple[str, str]]) -> str:
+def find_code(text: str, known: dict[str, tuple[str, str]]) -> str:
     """The code meant by `E0301`, `e301` or `301`. Raises `CommandLineError` E0926."""
-    digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", given.strip())
+    digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", text.strip())
     if digits and (code := f"E{int(digits[1]):04}") in known:
         return code
     near = _nearest(int(digits[1]), known) if digits else None
-    raise usage_error("E0926", f"{shown(given)} is not an error code", near or "`netrun explain` lists all")
+    raise usage_error("E0926", f"{shown(text)} is not an error code", near or "`netrun explain` lists all")
 
 
 def _nearest(number: int, known: dict[str, tuple[str, str]]) -> str | None:

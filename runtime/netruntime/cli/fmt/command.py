@@ -1,4 +1,4 @@
-"""`netrun fmt`: files in their canonical form."""
+"""`netrun fmt`: rewrites files in their canonical form."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def fmt(files: tuple[Path, ...], only_check: bool, show_diff: bool, as_json: boo
         raise usage_error("E0920", "`-` prints the formatted text, so it cannot also print JSON")
     code = OK
     changed: list[str] = []
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for path in files:
         try:
             if _format(path, only_check, show_diff and not as_json):
                 changed.append(str(path))
                 code = max(code, BAD_FILE if only_check else OK)
         except NetError as failed:
-            found += failed.diagnostics
+            diagnostics += failed.diagnostics
             code = max(code, exit_code(failed))
     if as_json:
-        print_json({"ok": code == OK, "changed": changed, "diagnostics": [d.as_dict() for d in found]})
+        print_json({"ok": code == OK, "changed": changed, "diagnostics": [d.as_dict() for d in diagnostics]})
         return code
-    if found:
-        print_diagnostics(found)
+    if diagnostics:
+        print_diagnostics(diagnostics)
     if STDIN not in files and not show_diff:
         _report(changed, len(files), only_check)
     return code

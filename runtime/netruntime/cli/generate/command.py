@@ -15,7 +15,7 @@ from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
 from netruntime.cli.common.sources import open_checked, pick_model, weights_for
 from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
-from netruntime.cli.run.command import open_quietly, tell_weights
+from netruntime.cli.run.command import open_quietly, report_weights
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import GenerationError
@@ -72,17 +72,19 @@ class GenerateOptions:
 
     def check(self) -> None:
         """Raise `CommandLineError` E0920 for options that exclude each other."""
-        drawing = {"--temperature": self.temperature, "--top-k": self.top_k, "--top-p": self.top_p}
-        given = [name for name, value in drawing.items() if value is not None]
-        if self.greedy and given:
-            raise usage_error("E0920", f"--greedy draws nothing, and {given[0]} says how to draw")
-        if self.beams > 1 and (given or self.greedy):
-            other = given[0] if given else "--greedy"
-            raise usage_error("E0920", f"--beams searches, and {other} is for one token after another")
+        options = {"--temperature": self.temperature, "--top-k": self.top_k, "--top-p": self.top_p}
+        sampling = [name for name, value in options.items() if value is not None]
+        if self.greedy and sampling:
+            raise usage_error(
+                "E0920", f"--greedy and {sampling[0]} cannot be combined: greedy decoding does not sample"
+            )
+        if self.beams > 1 and (sampling or self.greedy):
+            other = sampling[0] if sampling else "--greedy"
+            raise usage_error("E0920", f"--beams and {other} cannot be combined: beam search does not sample")
         if self.prompt is not None and self.prompt_ids is not None:
-            raise usage_error("E0920", "--prompt and --prompt-ids cannot be combined: both give the prompt")
+            raise usage_error("E0920", "--prompt and --prompt-ids cannot be combined: both set the prompt")
         if self.tokenizer and self.vocabulary:
-            raise usage_error("E0920", "--tokenizer and --vocab both say what the tokens are")
+            raise usage_error("E0920", "--tokenizer and --vocab cannot be combined: both define the tokens")
 
 
 def generate_text(options: GenerateOptions) -> int:
@@ -93,11 +95,11 @@ def generate_text(options: GenerateOptions) -> int:
     inputs = read_inputs(network, roles, options.inputs, codec, DataOptions(**options.reading))
     end = token_id(options.end, codec, roles.vocabulary) if options.end else codec.end if codec else None
     if not options.as_json:
-        tell_weights(network, options.weights is not None)
+        report_weights(network, options.weights is not None)
     printer = None if options.as_json else _Printer(codec, prompt)
     if printer and not roles.given:
         printer.show_prompt()
-    found = generate(
+    result = generate(
         network,
         prompt,
         inputs=inputs,
@@ -118,9 +120,9 @@ def generate_text(options: GenerateOptions) -> int:
         stream=printer,
     )
     if printer:
-        printer.finish(found)
+        printer.finish(result)
     else:
-        print_json(_document(network, codec, prompt, found))
+        print_json(_document(network, codec, prompt, result))
     return OK
 
 
@@ -139,7 +141,7 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
 
 
 def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list[int]:
-    """The prompt's ids, preceded by a BOS token where one is needed."""
+    """The prompt's ids, preceded by a BOS token if the model needs one."""
     text = sys.stdin.read() if options.prompt == "-" else options.prompt or ""
     ids = encode(text, codec, "the prompt") if text else []
     if options.prompt_ids is not None:
@@ -150,7 +152,7 @@ def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list
     if begin is not None and (not ids or (roles.given and ids[0] != begin)):
         return [begin, *ids]
     if not ids:
-        help = "give --prompt TEXT, or --begin TOKEN for the token that texts begin with"
+        help = "pass --prompt TEXT, or --begin TOKEN, the token that starts each text (BOS)"
         raise GenerationError.make("E1104", "the prompt is empty", help=help)
     return ids
 
@@ -158,8 +160,8 @@ def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list
 def _check_codec(codec: Codec | None, size: int) -> None:
     """Raise `GenerationError` E1106 if the vocabulary and the model differ in size."""
     if codec is not None and codec.vocabulary is not None and len(codec.vocabulary) != size:
-        message = f"the vocabulary has {len(codec.vocabulary)} entries, and the model scores {size} tokens"
-        help = "the vocabulary is the one saved with the weights; --set may give the model its size"
+        message = f"the vocabulary has {len(codec.vocabulary)} entries, but the model has {size} tokens"
+        help = "use the vocabulary that was saved with the weights, or set the model's size with --set"
         raise GenerationError.make("E1106", message, help=help)
 
 
@@ -180,21 +182,21 @@ class _Printer:
         if tokens[0] is not None:
             self._print(visible(self._text.add(tokens[0])) if self._text else f"{tokens[0]} ")
 
-    def finish(self, found: Generated) -> None:
+    def finish(self, result: Generated) -> None:
         """End the line and print the notices on standard error."""
         self._print((visible(self._text.end()) if self._text else "") + "\n")
-        for notice in found.notices:
+        for notice in result.notices:
             note(notice)
-        count = len(found.ids[0])
-        note(f"{plural(count, 'token')} in {found.seconds:.1f} s")
+        count = len(result.ids[0])
+        note(f"{plural(count, 'token')} in {result.seconds:.1f} s")
 
     def _print(self, text: str) -> None:
         click.echo(text, nl=False, color=colour_wanted())
         sys.stdout.flush()
 
 
-def _document(network: Network, codec: Codec | None, prompt: list[int], found: Generated) -> dict[str, Any]:
-    ids = found.ids[0].tolist()
+def _document(network: Network, codec: Codec | None, prompt: list[int], result: Generated) -> dict[str, Any]:
+    ids = result.ids[0].tolist()
     return {
         "ok": True,
         "model": network.name,
@@ -203,9 +205,9 @@ def _document(network: Network, codec: Codec | None, prompt: list[int], found: G
         "prompt_ids": prompt,
         "ids": ids,
         "text": codec.decode(ids) if codec else None,
-        "stopped": found.stopped[0],
-        "log_prob": json_number(found.log_prob[0]),
-        "cached": found.cached,
-        "seconds": found.seconds,
-        "notices": list(found.notices),
+        "stopped": result.stopped[0],
+        "log_prob": json_number(result.log_prob[0]),
+        "cached": result.cached,
+        "seconds": result.seconds,
+        "notices": list(result.notices),
     }

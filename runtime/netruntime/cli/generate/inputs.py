@@ -29,7 +29,7 @@ def read_ids(text: str, what: str) -> list[int]:
     """`1,2,3` as numbers. Raises `CommandLineError` E0921."""
     parts = text.replace(",", " ").split()
     if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts):
-        raise usage_error("E0921", f"{what} is {shown(text)}, and ids are whole numbers such as 5,12,3")
+        raise usage_error("E0921", f"{what} must be integer ids such as 5,12,3, but is {shown(text)}")
     return [int(part) for part in parts]
 
 
@@ -50,30 +50,30 @@ def read_inputs(
 ) -> dict[str, Any]:
     """The inputs other than the tokens, by name.
 
-    Raises `CommandLineError` E0921 for a text that names no such input, `DataInputError` for what cannot be
-    read, and `GenerationError` E1106 for text without a vocabulary.
+    Raises `CommandLineError` E0921 for a text that does not name such an input, `DataInputError` for data
+    that cannot be read, and `GenerationError` E1106 for text without a vocabulary.
     """
     slots = {slot.name: slot for slot in network.model.body.inputs}
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for text in specs:
         name, equals, spec = text.partition("=")
         if not equals or name not in slots:
             help = (
                 suggest(name, roles.given)
-                or f"the inputs beside the tokens: {', '.join(roles.given) or 'none'}"
+                or f"the inputs other than the tokens: {', '.join(roles.given) or 'none'}"
             )
-            raise usage_error("E0921", f"{shown(text)} names no input of `{network.name}`", help)
+            raise usage_error("E0921", f"{shown(text)} does not name an input of `{network.name}`", help)
         if name == roles.tokens:
-            help = "give it as --prompt or --prompt-ids"
+            help = "pass them with --prompt or --prompt-ids"
             raise usage_error("E0921", f"`{name}` takes the tokens themselves", help)
-        if name in found:
-            raise usage_error("E0921", f"the input {shown(name)} is given twice")
-        found[name] = _read(slots[name], spec, codec, options)
-    return found
+        if name in arrays:
+            raise usage_error("E0921", f"the input {shown(name)} appears twice")
+        arrays[name] = _read(slots[name], spec, codec, options)
+    return arrays
 
 
 def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions) -> Any:
-    """An input: tokens `[1, S]` from text or ids, or what `netrun run` would read."""
+    """An input: tokens `[1, S]` from text or ids, or data read as by `netrun run`."""
     if not (slot.type.dtype.is_int and slot.type.rank == 2) or _is_file(spec):
         return read_input(spec, input_spec(slot), InputOptions.of(options), note=note)
     if spec.startswith(INLINE_IDS):
@@ -81,9 +81,7 @@ def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions) -> A
     else:
         ids = encode(spec.removeprefix(INLINE_TEXT), codec, f"the input `{slot.name}`")
     if not ids:
-        raise usage_error(
-            "E0921", f"nothing is given for the input `{slot.name}`", "write some text after the ="
-        )
+        raise usage_error("E0921", f"the input `{slot.name}` has no value", "write some text after the =")
     return np.array([ids], np.int64)
 
 

@@ -92,7 +92,7 @@ def write_starter(path: Path, text: str, force: bool) -> None:
 
     try:
         if os.path.lexists(path) and not force:
-            raise file_error("E0943", f"{shown(path)} exists already", "choose another name, or add --force")
+            raise file_error("E0943", f"{shown(path)} already exists", "choose another name, or add --force")
         write_atomically(path, write)
     except (OSError, ValueError) as reason:
         words = getattr(reason, "strerror", None) or reason

@@ -28,7 +28,7 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 
 WHOLE = (".npz", ".npy")
-"""Kinds of files that hold each output as one array, `[N, ..]`."""
+"""Suffixes of files that hold each output as one array, `[N, ..]`."""
 PREDICTION_SUFFIXES = (*WHOLE, ".csv", ".jsonl")
 Rows = Sequence[Mapping[str, Array]]
 
@@ -67,13 +67,13 @@ def predict_rows(options: PredictOptions) -> int:
         for text in (*_weights_note(weights), *data.notes):
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
-    found = list(_predicted(options, network, data))
+    outputs = list(_predicted(options, network, data))
     if options.out.suffix.lower() in WHOLE:
         save_outputs(
-            options.out, {name: _joined(name, [batch[name] for batch in found]) for name in found[0]}
+            options.out, {name: _joined(name, [batch[name] for batch in outputs]) for name in outputs[0]}
         )
     else:
-        _save_rows(options, found, labels)
+        _save_rows(options, outputs, labels)
     rows = len(data)
     if options.as_json:
         print_json({"ok": True, "rows": rows, "out": str(options.out)})
@@ -83,14 +83,12 @@ def predict_rows(options: PredictOptions) -> int:
 
 
 def _spare_inputs(options: PredictOptions, weights: str | None) -> None:
-    """Raises `CommandLineError` E0925 where the predictions would replace what they are made from."""
+    """Raise `CommandLineError` E0925 if the predictions would replace a file that this command reads."""
     read = [text.rpartition("=")[2].partition(":")[0] for text in options.data]
     for path in (options.file, *map(Path, (*options.data, *read, *([weights] if weights else ())))):
         with suppress(OSError, ValueError):
             if options.out.samefile(path):
-                message = (
-                    f"{shown(options.out)} is read by this command, and the predictions would replace it"
-                )
+                message = f"the predictions would replace {shown(options.out)}, which this command reads"
                 raise usage_error("E0925", message, "name another file")
 
 
@@ -106,16 +104,16 @@ def _open(options: PredictOptions) -> tuple[Network, str | None]:
 
 def _weights_note(weights: str | None) -> list[str]:
     if weights is None:
-        return ["the weights are random; --weights FILE gives trained ones"]
-    return [f"the weights are those of {weights}"]
+        return ["the weights are random; pass trained ones with --weights FILE"]
+    return [f"the weights are read from {weights}"]
 
 
 def _predicted(options: PredictOptions, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
     """The outputs of each batch, on the host."""
     augment = parse_augment(options.augment).for_evaluation() if options.augment else None
-    made = batches(data, options.batch_size, shuffle=False, augment=augment, prefetch=2)
-    with closing(made):  # type: ignore[type-var]
-        for batch in made:
+    stream = batches(data, options.batch_size, shuffle=False, augment=augment, prefetch=2)
+    with closing(stream):  # type: ignore[type-var]
+        for batch in stream:
             results = network.run({name: batch[name] for name in network.inputs})
             yield {name: plain(network.device.numpy(array)) for name, array in results.items()}
 
@@ -127,26 +125,26 @@ def _joined(name: str, parts: Sequence[Array]) -> Array:
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         sizes = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        message = f"the rows of `{name}` are of different sizes: {sizes}"
+        message = f"the rows of `{name}` have different sizes: {sizes}"
         raise DataInputError.make("E0852", message, help="save them as .jsonl, row by row")
     return np.concatenate(parts)
 
 
-def _save_rows(options: PredictOptions, found: Rows, labels: Sequence[str] | None) -> None:
-    """A line for each row: of JSON with the outputs, or of a table with the largest classes."""
+def _save_rows(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None) -> None:
+    """Write a line for each row: JSON with the outputs, or CSV with the largest classes."""
     if options.out.suffix.lower() == ".jsonl":
-        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, found, labels)]
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, outputs, labels)]
         text = "".join(f"{line}\n" for line in lines)
     else:
-        text = _table(options, found, labels)
+        text = _table(options, outputs, labels)
     write_bytes(options.out, text.encode())
 
 
 def _row_objects(
-    options: PredictOptions, found: Rows, labels: Sequence[str] | None
+    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None
 ) -> Iterator[dict[str, Any]]:
     number = 0
-    for batch in found:
+    for batch in outputs:
         tops = _tops(options.top, batch, labels)
         for n in range(len(next(iter(batch.values())))):
             row: dict[str, Any] = {"row": number, "outputs": {k: nested(v[n]) for k, v in batch.items()}}
@@ -156,16 +154,16 @@ def _row_objects(
             number += 1
 
 
-def _table(options: PredictOptions, found: Rows, labels: Sequence[str] | None) -> str:
-    """CSV: the number of the row, then the largest classes, each with its chance."""
-    widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in found), default=1)
+def _table(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None) -> str:
+    """CSV: the row number, then the largest classes, each with its probability."""
+    widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in outputs), default=1)
     count = min(options.top or 1, widest)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]
     writer.writerow(["row", *head])
     number = 0
-    for batch in found:
+    for batch in outputs:
         for best in _tops(count, batch, labels):
             cells = [cell for index, label, chance in best for cell in (label or index, f"{chance:.6g}")]
             writer.writerow([number, *cells])
@@ -176,12 +174,12 @@ def _table(options: PredictOptions, found: Rows, labels: Sequence[str] | None) -
 def _tops(
     count: int | None, batch: Mapping[str, Array], labels: Sequence[str] | None
 ) -> list[list[tuple[int, str, float]]]:
-    """For each row of a batch its largest classes: number, name, chance."""
+    """The largest classes of each row of a batch: index, name, probability."""
     if count is None:
         return []
     name = with_classes(batch)[0]
     if batch[name].ndim != 2:
-        message = f"`{name}` has classes at several places of a row: {list(batch[name].shape)}"
+        message = f"`{name}` has several positions with classes in each row: {list(batch[name].shape)}"
         raise usage_error("E0923", message, "save the outputs as .jsonl or .npz, without --top")
     top = top_classes(name, batch[name], min(count, batch[name].shape[-1]), labels)
     return [[(c.index, c.label, c.probability) for c in best] for _, best in top.positions]

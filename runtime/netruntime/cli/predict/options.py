@@ -41,8 +41,8 @@ def predict(file: Path, as_json: bool, **options: Any) -> int:
     """Run a model on every row of a data set and save its outputs.
 
     \b
-    .npz and .npy hold the outputs as arrays, a row for each row of the data.
-    .csv holds the largest class of each row and its chance, .jsonl the outputs row by row.
+    .npz and .npy hold the outputs as arrays, with one row for each row of the data.
+    .csv holds the largest class of each row and its probability, .jsonl the outputs row by row.
 
     \b
     Examples:

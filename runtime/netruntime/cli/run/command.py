@@ -12,7 +12,7 @@ from typing import Any
 from netdsl.graph import build
 from netdsl.model import Model
 from netruntime.cli.common.failures import OK
-from netruntime.cli.common.output import note, plural, print_json, reported_warnings
+from netruntime.cli.common.output import forward_warnings, note, plural, print_json
 from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
 from netruntime.cli.run.feeds import Feed, parse_feeds
 from netruntime.cli.run.progress import Progress
@@ -29,7 +29,7 @@ from netruntime.readers.inputs import Note
 from netruntime.readers.options import DataOptions
 
 DEFAULT_TOP = 5
-"""How many classes are shown where labels are given and --top is not."""
+"""The number of classes to show with --labels but without --top."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
 
 
 def _say(options: RunOptions) -> Note:
-    """What is called with notes on the data: each is printed once, and none beside JSON."""
+    """The function that prints notes about the data: each once, and none with JSON output."""
     printed: set[str] = set()
 
     def say(text: str) -> None:
@@ -101,20 +101,20 @@ def _say(options: RunOptions) -> Note:
     return say
 
 
-def tell_weights(network: Network, named: bool) -> None:
-    """Say where the weights are from, unless they are `named` on the command line."""
+def report_weights(network: Network, named: bool) -> None:
+    """Report the source of the weights, unless they are `named` on the command line."""
     origin = network.weights_from
     if origin.map:
-        note(f"the weights are read by the names of `{origin.map}`")
+        note(f"the weights are read through the map `{origin.map}`")
     elif origin.seed is None and not named:
-        note(f"the weights are those beside the file, {origin.text}")
+        note(f"the weights are read from {origin.text}")
     elif origin.seed is not None and parameters(network.graph):
-        note(f"{origin.text}; --weights FILE gives trained ones")
+        note(f"{origin.text}; pass trained ones with --weights FILE")
 
 
 def open_quietly(name: str) -> Device:
-    """The device; where `auto` falls back, a line on standard error says so. Raises `DeviceError`."""
-    with reported_warnings(note):
+    """Open the device; a note reports if `auto` falls back to the CPU. Raises `DeviceError`."""
+    with forward_warnings(note):
         return open_device(name)
 
 
@@ -122,7 +122,7 @@ def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
     arrays = read_once(feeds, options.input_options, _say(options))
-    tell_weights(network, options.weights is not None)
+    report_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
@@ -147,29 +147,29 @@ def _run_many(
     many: Sequence[Feed],
     labels: Sequence[str] | None,
 ) -> None:
-    tell_weights(network, options.weights is not None)
-    found: list[NamedOutputs] = []
+    report_weights(network, options.weights is not None)
+    results: list[NamedOutputs] = []
     with Progress(count_files(many), hidden=options.as_json) as progress:
         for batch in read_many(feeds, many, options.batch_size, options.input_options, _say(options)):
             outputs = _run(options, network, batch.arrays)
-            found += _split(network, many, batch, outputs)
+            results += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))
-    items = _unique(found)
+    items = _unique(results)
     tops = [_tops(options, network.model, outputs, labels) for _, outputs in items]
     if options.save:
         save_items(options.save, items)
     if options.as_json:
-        told = [
+        entries = [
             {"name": name, "outputs": outputs_json(o, t)} for (name, o), t in zip(items, tops, strict=True)
         ]
-        print_json({"ok": True, "model": network.name, "device": network.device.name, "items": told})
+        print_json({"ok": True, "model": network.name, "device": network.device.name, "items": entries})
         return
     print_items(items, [top[0] if top else None for top in tops])
     _report_saved(options, f" for {plural(len(items), 'item')}")
 
 
 def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
-    """The outputs, and after them the taps, on the host."""
+    """The outputs, followed by the taps, on the host."""
     results = network.run(arrays, check_finite=options.check_finite)
     return {name: network.device.numpy(array) for name, array in results.items()}
 
@@ -183,10 +183,8 @@ def _tops(
     return [top_classes(name, ours[name], options.top_count, labels) for name in with_classes(ours)]
 
 
-def _split(
-    network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]
-) -> list[NamedOutputs]:
-    """The outputs item by item; those that do not run over the batch stay whole, under every item."""
+def _split(network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]) -> list[NamedOutputs]:
+    """The outputs item by item; those without the batch axis are repeated for every item."""
     types = network.outputs
     over_items = {
         name
@@ -204,13 +202,13 @@ def _is_over(type_: Any, many: Sequence[Feed]) -> bool:
 
 
 def _unique(items: Sequence[NamedOutputs]) -> list[NamedOutputs]:
-    """The items with unique names: a number is added where several folders hold files of one name."""
-    seen: Counter[str] = Counter()
-    found = []
+    """The items with unique names: a number is added if files in several folders have the same name."""
+    counts: Counter[str] = Counter()
+    unique = []
     for name, outputs in items:
-        seen[name] += 1
-        found.append((name if seen[name] == 1 else f"{name}#{seen[name]}", outputs))
-    return found
+        counts[name] += 1
+        unique.append((name if counts[name] == 1 else f"{name}#{counts[name]}", outputs))
+    return unique
 
 
 def _report_saved(options: RunOptions, what: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Which data feeds which input, from the `--input` options."""
+"""The feeds of a model's inputs, from the `--input` options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netruntime.readers.inputs import INLINE_TEXT, STDIN
 
 @dataclass(frozen=True)
 class Feed:
-    """An input, and the text that says where its data is."""
+    """An input, and the text that names its data."""
 
     wanted: InputSpec
     spec: str
@@ -42,26 +42,26 @@ class Feed:
 def parse_feeds(model: Model, file: Path, specs: Sequence[str]) -> list[Feed]:
     """The feeds of a model's inputs, in the order of the inputs.
 
-    A text is `name=SPEC`, or a bare SPEC where the model has one input. Raises `DataInputError` E0850 for
-    inputs that are unknown, or not given; `CommandLineError` E0921 for those given twice.
+    A text is `name=SPEC`, or a bare SPEC if the model has one input. Raises `DataInputError` E0850 for
+    inputs that are unknown or missing, and `CommandLineError` E0921 for those that appear twice.
     """
     slots = {slot.name: slot for slot in model.body.inputs}
-    given: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for text in specs:
         name, spec = _split(model, slots, text)
-        if name in given:
-            raise usage_error("E0921", f"the input {shown(name)} is given twice")
-        given[name] = spec
-    if list(given.values()).count(STDIN) > 1:
-        raise usage_error("E0921", "standard input can feed one input, and `-` is given for several")
-    missing = [slot for slot in slots.values() if slot.name not in given]
+        if name in by_name:
+            raise usage_error("E0921", f"the input {shown(name)} appears twice")
+        by_name[name] = spec
+    if list(by_name.values()).count(STDIN) > 1:
+        raise usage_error("E0921", "standard input can feed only one input, but `-` is used for several")
+    missing = [slot for slot in slots.values() if slot.name not in by_name]
     if missing:
-        raise _missing(model, file, missing, given)
-    return [Feed(input_spec(slot), given[name]) for name, slot in slots.items()]
+        raise _missing(model, file, missing, by_name)
+    return [Feed(input_spec(slot), by_name[name]) for name, slot in slots.items()]
 
 
 def input_spec(slot: Slot) -> InputSpec:
-    """What the readers need to know of an input."""
+    """The properties of an input that its reader needs."""
     return InputSpec(slot.name, slot.type, slot.span)
 
 
@@ -71,25 +71,25 @@ def _split(model: Model, slots: dict[str, Slot], text: str) -> tuple[str, str]:
         return _filled(name, spec)
     named = bool(equals) and name.isidentifier() and not Path(text).exists()
     if named or not slots:
-        help = suggest(name, slots) or (f"its inputs are {', '.join(slots)}" if slots else "it takes none")
+        help = suggest(name, slots) or (f"its inputs are {', '.join(slots)}" if slots else "it has no inputs")
         raise DataInputError.make("E0850", f"`{model.name}` has no input {shown(name)}", help=help)
     if len(slots) > 1:
         names = " or ".join(f"{known}={text}" for known in list(slots)[:3])
-        message = f"`{model.name}` has {len(slots)} inputs, and {shown(text)} does not say which it is for"
+        message = f"`{model.name}` has {len(slots)} inputs, but {shown(text)} does not name one"
         raise usage_error("E0921", message, f"write --input {names}")
     return _filled(next(iter(slots)), text)
 
 
 def _filled(name: str, spec: str) -> tuple[str, str]:
     if not spec:
-        raise usage_error("E0921", f"nothing is given for the input {shown(name)}", f"write {name}=FILE")
+        raise usage_error("E0921", f"the input {shown(name)} has no value", f"write {name}=FILE")
     return name, spec
 
 
-def _missing(model: Model, file: Path, missing: Sequence[Slot], given: dict[str, str]) -> NetError:
-    """What is needed, each with its place and type, and a command that would do."""
+def _missing(model: Model, file: Path, missing: Sequence[Slot], by_name: dict[str, str]) -> NetError:
+    """The error for missing inputs: each with its location and type, and an example command."""
     names = " and ".join(f"`{slot.name}`" for slot in missing)
-    parts = [f"--input {slot.name}={given.get(slot.name) or example(slot)}" for slot in model.body.inputs]
+    parts = [f"--input {slot.name}={by_name.get(slot.name) or example(slot)}" for slot in model.body.inputs]
     first, *rest = [Label(slot.span, f"{slot.name} is {slot.type}") for slot in missing]
     message = f"`{model.name}` needs data for its input{'s' if rest else ''} {names}"
     help = f"for example: netrun run {file} {' '.join(parts)}"
@@ -97,7 +97,7 @@ def _missing(model: Model, file: Path, missing: Sequence[Slot], given: dict[str,
 
 
 def example(slot: Slot) -> str:
-    """A spec that suits an input, for an example command."""
+    """A suitable SPEC for an input, for an example command."""
     shape, dtype = slot.type.shape, slot.type.dtype
     if len(shape) in (3, 4) and dtype.is_float and shape[-3].is_fixed and shape[-3].value in (1, 3):
         return f"{slot.name}.png"

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where that is a terminal."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netruntime.cli.common.output import console
 
 
 class Progress:
-    """Counts items that are done. `expected` may be too low: one file can hold many items."""
+    """Counts completed items. `expected` may be too low: one file can hold many items."""
 
     def __init__(self, expected: int, hidden: bool = False) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
@@ -23,7 +23,7 @@ class Progress:
         self._done = 0
 
     def advance(self, count: int) -> None:
-        """`count` more items are done."""
+        """Count `count` more items as completed."""
         self._done += count
         self._bar.update(self._task, completed=self._done, total=max(self._done, self._expected))
 

@@ -19,10 +19,10 @@ from netruntime.readers.sources import find_files
 from netruntime.sizes import SizeClashError, bind_sizes
 
 DEFAULT_BATCH = 16
-"""Items per run where the model leaves it free."""
+"""Items per batch if the model leaves the batch size free."""
 
 DEFAULT_SIZES = {"B": 1}
-"""Made-up inputs are one item, where nothing says otherwise."""
+"""The batch size of generated inputs, unless it is set."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Items:
 
 
 def read_once(feeds: Sequence[Feed], options: InputOptions, note: Note) -> dict[str, Any]:
-    """The arrays by input name. Raises `DataInputError`, and `CommandLineError` E0922 for sizes left open."""
+    """The arrays by input name. Raises `DataInputError`, and `CommandLineError` E0922 for unknown sizes."""
     arrays = {
         f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in feeds if not f.is_generated
     }
@@ -51,7 +51,7 @@ def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
 
 
 def count_files(many: Sequence[Feed]) -> int:
-    """How many files the first of the feeds names. Raises `DataInputError` E0817 where it names none."""
+    """The number of files of the first feed. Raises `DataInputError` E0817 if there are none."""
     return len(find_files(many[0].spec))
 
 
@@ -62,19 +62,19 @@ def read_many(
     options: InputOptions,
     note: Note,
 ) -> Iterator[Items]:
-    """The inputs batch by batch: `many` in step with each other, the other feeds the same each time.
+    """The inputs batch by batch: `many` in parallel, and the other feeds the same for each batch.
 
-    Raises `DataInputError` (E0854 where the feeds hold different numbers of items).
+    Raises `DataInputError` (E0854 if the feeds hold different numbers of items).
     """
     others = [feed for feed in feeds if feed not in many]
-    held = {
+    constant = {
         f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in others if not f.is_generated
     }
     size = batch_size if batch_size is not None else _natural_batch(many, options)
     readers = [read_batches(feed.spec, feed.wanted, size, options, note=note) for feed in many]
     for batches in zip_longest(*readers):
         _check_counts(many, batches)
-        arrays = held | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}
+        arrays = constant | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}
         yield Items(batches[0].names, _in_order(feeds, arrays | _made_up(feeds, arrays, options)))
 
 
@@ -84,7 +84,7 @@ def batch_axis(many: Sequence[Feed]) -> Dim:
 
 
 def _natural_batch(many: Sequence[Feed], options: InputOptions) -> int:
-    """What the model asks for, where the first axis is fixed; else what fits most memories."""
+    """The model's batch size if it is fixed; else one that is safe for most memories."""
     shape = many[0].wanted.type.shape
     if not shape:
         return 1
@@ -112,16 +112,16 @@ def _made_up(feeds: Sequence[Feed], known: Mapping[str, Any], options: InputOpti
 def _sizes(
     feeds: Sequence[Feed], generated: Sequence[Feed], known: Mapping[str, Any], options: InputOptions
 ) -> dict[str, int]:
-    """The sizes that are given, those that the arrays read so far settle, and the defaults."""
+    """The sizes that are set, those that the arrays read so far determine, and the defaults."""
     sizes = dict(options.sizes)
     for feed in feeds:
         if feed.wanted.name in known:
-            with suppress(SizeClashError):  # the runtime tells a clash between inputs, with both of them
+            with suppress(SizeClashError):  # the runtime reports a clash with both inputs
                 sizes = bind_sizes(feed.wanted.type.shape, known[feed.wanted.name].shape, sizes)
     sizes = DEFAULT_SIZES | sizes
     free = {
         name: feed
-        for feed in reversed(generated)  # so that the first of them is named in the message
+        for feed in reversed(generated)  # the message then names the first of them
         for size in feed.wanted.type.shape
         for name in size.symbols
         if name not in sizes
@@ -130,7 +130,7 @@ def _sizes(
         names = sorted(free)
         words = " and ".join(f"`{name}`" for name in names)
         feed = free[names[0]]
-        message = f"`{feed.spec}` for {feed.wanted} needs to know {words}: it is {feed.wanted.type}"
+        message = f"`{feed.spec}` needs the size of {words} for {feed.wanted}, which is {feed.wanted.type}"
         raise usage_error("E0922", message, "add " + " ".join(f"--size {name}=32" for name in names))
     return sizes
 

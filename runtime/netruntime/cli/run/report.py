@@ -13,7 +13,7 @@ from netruntime.cli.run.results import ArraySummary, Class, TopClasses, array_js
 from netruntime.files.arrays import Array
 
 MAX_POSITIONS = 8
-"""How many items of a batch a table of classes shows."""
+"""The number of items of a batch that a table of classes shows."""
 
 
 def print_outputs(outputs: Mapping[str, Array]) -> None:
@@ -25,24 +25,22 @@ def print_outputs(outputs: Mapping[str, Array]) -> None:
         if each.nonfinite:
             count = plural(each.nonfinite, "value")
             click.echo(
-                f"`{name}` holds NaN or infinity: {count}; --check-finite finds the line that makes it"
+                f"`{name}` holds NaN or infinity: {count}; --check-finite finds the line that produces it"
             )
 
 
 def print_top(top: TopClasses) -> None:
-    """A table of the largest classes for each position, and how the probabilities were had."""
+    """Print a table of the largest classes for each position, and how probabilities are computed."""
     how = (
-        "they are probabilities already"
-        if top.is_probability
-        else "probability is softmax over the last axis"
+        "its values are probabilities" if top.is_probability else "probability is softmax over the last axis"
     )
     click.echo(f"\nThe largest of `{top.output}` ({how}):")
     shown = top.positions[:MAX_POSITIONS]
     several = len(top.positions) > 1
-    labelled = any(found.label for _, best in shown for found in best)
+    labelled = any(entry.label for _, best in shown for entry in best)
     headings = ["item"] * several + ["class"] + ["label"] * labelled + ["value", "probability"]
     rows = [
-        [_place(place)] * several + _class_row(found, labelled) for place, best in shown for found in best
+        [_place(place)] * several + _class_row(entry, labelled) for place, best in shown for entry in best
     ]
     print_table(headings, rows, right=["class", "value", "probability"])
     if len(top.positions) > len(shown):
@@ -50,10 +48,10 @@ def print_top(top: TopClasses) -> None:
 
 
 def print_items(items: Sequence[tuple[str, Mapping[str, Array]]], tops: Sequence[TopClasses | None]) -> None:
-    """A table with the largest class of each item; or, where none was asked for, with its first values."""
-    found = [(name, top.positions[0][1][0]) for (name, _), top in zip(items, tops, strict=True) if top]
-    if found:
-        _print_best(found)
+    """Print a table with the largest class of each item or, without classes, its first values."""
+    best = [(name, top.positions[0][1][0]) for (name, _), top in zip(items, tops, strict=True) if top]
+    if best:
+        _print_best(best)
         return
     rows = []
     for name, outputs in items:
@@ -62,19 +60,19 @@ def print_items(items: Sequence[tuple[str, Mapping[str, Array]]], tops: Sequence
     print_table(["item", "output", "type", "first values"], rows)
 
 
-def _print_best(found: Sequence[tuple[str, Class]]) -> None:
-    labelled = any(best.label for _, best in found)
+def _print_best(items: Sequence[tuple[str, Class]]) -> None:
+    labelled = any(best.label for _, best in items)
     headings = ["item", "class"] + ["label"] * labelled + ["value", "probability"]
-    rows = ([name, *_class_row(best, labelled)] for name, best in found)
+    rows = ([name, *_class_row(best, labelled)] for name, best in items)
     print_table(headings, rows, right=["class", "value", "probability"])
 
 
 def outputs_json(outputs: Mapping[str, Array], tops: Iterable[TopClasses]) -> dict[str, Any]:
-    """The outputs for `--json`, with their largest classes where those were asked for."""
+    """The outputs for `--json`, with their largest classes if requested."""
     document = {name: array_json(array) for name, array in outputs.items()}
     for top in tops:
         document[top.output]["top"] = [
-            {"position": list(place), "classes": [_class_json(found) for found in best]}
+            {"position": list(place), "classes": [_class_json(entry) for entry in best]}
             for place, best in top.positions
         ]
         document[top.output]["top_is_softmax"] = not top.is_probability
@@ -91,7 +89,7 @@ def _numbers(values: Iterable[float | int | bool]) -> str:
 
 
 def short_number(value: float | int | bool | None) -> str:
-    """A number in five digits."""
+    """A number with five significant digits."""
     if value is None:
         return "-"
     if isinstance(value, (bool, int)):
@@ -108,19 +106,14 @@ def _place(place: tuple[int, ...]) -> str:
     return ", ".join(map(str, place))
 
 
-def _class_row(found: Class, labelled: bool) -> list[str]:
-    return [
-        str(found.index),
-        *([found.label] * labelled),
-        short_number(found.value),
-        percent(found.probability),
-    ]
+def _class_row(entry: Class, labelled: bool) -> list[str]:
+    return [str(entry.index), *([entry.label] * labelled), short_number(entry.value), percent(entry.probability)]
 
 
-def _class_json(found: Class) -> dict[str, Any]:
+def _class_json(entry: Class) -> dict[str, Any]:
     return {
-        "index": found.index,
-        "label": found.label or None,
-        "value": json_number(found.value),
-        "probability": json_number(found.probability),
+        "index": entry.index,
+        "label": entry.label or None,
+        "value": json_number(entry.value),
+        "probability": json_number(entry.probability),
     }

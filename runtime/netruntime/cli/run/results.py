@@ -15,15 +15,15 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, info_of
 
 FIRST = 6
-"""How many values a table shows."""
+"""The number of values that a table shows."""
 
 MAX_JSON_VALUES = 10_000
-"""Larger arrays are left out of JSON on standard output; `--save` has no such limit."""
+"""Larger arrays are omitted from JSON on standard output; `--save` has no such limit."""
 
 
 @dataclass(frozen=True)
 class ArraySummary:
-    """A summary of an array. `low`, `mean` and `high` are of finite values, None where there are none."""
+    """A summary of an array. `low`, `mean` and `high` are of the finite values; None if there are none."""
 
     type: str
     low: float | None
@@ -34,7 +34,7 @@ class ArraySummary:
 
 
 def summarise(array: Array) -> ArraySummary:
-    """The summary of an array of floats, integers or truth values."""
+    """The summary of an array of floats, integers or booleans."""
     numbers = array.astype(np.float64).reshape(-1)
     finite = numbers[np.isfinite(numbers)]
     first = tuple(plain(array).reshape(-1)[:FIRST].tolist())
@@ -51,7 +51,7 @@ def plain(array: Array) -> Array:
 
 
 def array_json(array: Array) -> dict[str, Any]:
-    """An output for `--json`. NaN and infinity become null; `values` is null where there are too many."""
+    """An output for `--json`. NaN and infinity become null; `values` is null if there are too many."""
     summary = summarise(array)
     document: dict[str, Any] = {
         "type": summary.type,
@@ -74,7 +74,7 @@ def nested(array: Array) -> Any:
 
 @dataclass(frozen=True)
 class Class:
-    """One of the largest classes: its number, its name, its raw value, and its probability."""
+    """One of the largest classes: its index, its name, its raw value, and its probability."""
 
     index: int
     label: str
@@ -86,7 +86,7 @@ class Class:
 class TopClasses:
     """The largest classes of an output, for each position of its other axes.
 
-    `is_probability` says that the values are probabilities already, so that no softmax was applied.
+    `is_probability` is true if the values are probabilities themselves, so that no softmax was applied.
     """
 
     output: str
@@ -97,12 +97,12 @@ class TopClasses:
 def top_classes(name: str, array: Array, count: int, labels: Sequence[str] | None) -> TopClasses:
     """The `count` largest values along the last axis of an array of floats.
 
-    Raises `DataInputError` E0855 where the labels are not one for each class.
+    Raises `DataInputError` E0855 if there is not one label for each class.
     """
     classes = array.shape[-1]
     if labels is not None and len(labels) != classes:
         raise DataInputError.make(
-            "E0855", f"there are {len(labels)} labels, and `{name}` has {classes} classes on its last axis"
+            "E0855", f"there are {len(labels)} labels, but `{name}` has {classes} classes on its last axis"
         )
     rows = array.astype(np.float64).reshape(-1, classes)
     ready = is_probability(rows)
@@ -111,13 +111,13 @@ def top_classes(name: str, array: Array, count: int, labels: Sequence[str] | Non
     positions = []
     for n, (row, best) in enumerate(zip(rows, order.tolist(), strict=True)):
         place = tuple(int(i) for i in np.unravel_index(n, array.shape[:-1])) if array.ndim > 1 else ()
-        found = (Class(i, labels[i] if labels else "", float(row[i]), float(chances[n, i])) for i in best)
-        positions.append((place, tuple(found)))
+        classes = (Class(i, labels[i] if labels else "", float(row[i]), float(chances[n, i])) for i in best)
+        positions.append((place, tuple(classes)))
     return TopClasses(name, ready, tuple(positions))
 
 
 def is_probability(rows: Array) -> bool:
-    """Whether every row is a distribution: nothing below 0, and a sum of 1 to three digits."""
+    """Whether every row is a distribution: no negative values, and a sum of 1 to three digits."""
     return bool((rows >= 0).all() and (np.abs(rows.sum(axis=-1) - 1) < 1e-3).all())
 
 
@@ -129,12 +129,12 @@ def softmax(rows: Array) -> Array:
 
 
 def with_classes(outputs: Mapping[str, Array]) -> list[str]:
-    """The outputs that can have classes on their last axis. Raises `CommandLineError` E0923 for none."""
-    found = [n for n, a in outputs.items() if a.ndim and a.size and plain(a).dtype.kind == "f"]
-    if not found:
-        held = ", ".join(f"`{name}` is {info_of(array)}" for name, array in outputs.items())
-        raise usage_error("E0923", f"--top needs an output of floats with classes on its last axis: {held}")
-    return found
+    """The outputs that can have classes on their last axis. Raises `CommandLineError` E0923 if none can."""
+    names = [n for n, a in outputs.items() if a.ndim and a.size and plain(a).dtype.kind == "f"]
+    if not names:
+        types = ", ".join(f"`{name}` is {info_of(array)}" for name, array in outputs.items())
+        raise usage_error("E0923", f"--top needs an output of floats with classes on its last axis: {types}")
+    return names
 
 
 def read_labels(path: Path) -> list[str]:

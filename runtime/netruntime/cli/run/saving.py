@@ -21,7 +21,7 @@ NamedOutputs = tuple[str, Mapping[str, Array]]
 
 
 def check_target(path: Path, kinds: Sequence[str] = RESULT_SUFFIXES, what: str = "results") -> None:
-    """Refuse, before anything runs, what cannot be written. Raises E0925 and E0941."""
+    """Check before anything runs that the target can be written. Raises E0925 and E0941."""
     if path.suffix.lower() not in kinds:
         help = f"name a {', '.join(kinds[:-1])} or {kinds[-1]} file"
         raise usage_error("E0925", f"cannot save {what} to {shown(path)}", help)
@@ -30,7 +30,7 @@ def check_target(path: Path, kinds: Sequence[str] = RESULT_SUFFIXES, what: str =
 
 
 def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
-    """Save one run: arrays by output name. Raises E0925 where a .npy file would have to hold several."""
+    """Save one run: arrays by output name. Raises E0925 if a .npy file would have to hold several."""
     kind = path.suffix.lower()
     if kind == ".npy":
         _check_single(path, outputs)
@@ -47,7 +47,7 @@ def save_items(path: Path, items: Sequence[NamedOutputs]) -> None:
     kind = path.suffix.lower()
     if kind == ".npy":
         raise usage_error(
-            "E0925", f"{shown(path)} holds one array, and there are {len(items)} items", "use .npz"
+            "E0925", f"{shown(path)} can hold one array, but there are {len(items)} items", "use .npz"
         )
     if kind == ".npz":
         _write_npz(path, {f"{name}/{output}": a for name, outputs in items for output, a in outputs.items()})
@@ -57,13 +57,13 @@ def save_items(path: Path, items: Sequence[NamedOutputs]) -> None:
 
 def _check_single(path: Path, outputs: Mapping[str, Array]) -> None:
     if len(outputs) != 1:
-        message = f"{shown(path)} holds one array, and there are {len(outputs)}: {', '.join(outputs)}"
+        message = f"{shown(path)} can hold one array, but there are {len(outputs)}: {', '.join(outputs)}"
         raise usage_error("E0925", message, "use .npz")
 
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    held = {name: plain(array) for name, array in arrays.items()}
-    _write(path, lambda stream: write_npz(stream, held))
+    plain_arrays = {name: plain(array) for name, array in arrays.items()}
+    _write(path, lambda stream: write_npz(stream, plain_arrays))
 
 
 def _arrays_json(arrays: Mapping[str, Array]) -> dict[str, Any]:

@@ -62,7 +62,9 @@ def show(
     """
     kind = kind or _kind_of(output)
     if as_json and kind:
-        raise usage_error("E0920", "--json prints the table's numbers, and --graph draws: give one of them")
+        raise usage_error(
+            "E0920", "--json and --graph cannot be combined: --json prints the table, --graph a drawing"
+        )
     from netruntime.cli.common.sources import open_checked, pick_model
 
     model = pick_model(open_checked(file, settings), model_name)
@@ -70,7 +72,7 @@ def show(
         _table(model, sizes, depth, as_json)
         return
     if sizes:
-        raise usage_error("E0920", "--size fills in the table, and drawings keep their symbols")
+        raise usage_error("E0920", "--size applies to the table only: drawings show free sizes as symbols")
     text = draw_model(model, kind, depth)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
@@ -99,7 +101,7 @@ def _kind_of(output: Path | None) -> str | None:
     if kind is None:
         endings = ", ".join(SUFFIXES)
         raise usage_error(
-            "E0925", f"the ending of {shown(output)} names no drawing", f"use {endings}, or --graph"
+            "E0925", f"the suffix of {shown(output)} is not a drawing format", f"use {endings}, or --graph"
         )
     return kind
 
@@ -108,11 +110,11 @@ def _table(model: Model, sizes: dict[str, int], depth: int | None, as_json: bool
     from netdsl.graph import build
     from netruntime.draw import render_summary, summary
 
-    found = summary(build(model), sizes=sizes, depth=depth)
+    table = summary(build(model), sizes=sizes, depth=depth)
     if as_json:
-        print_json({"ok": True, **found.as_dict()})
+        print_json({"ok": True, **table.as_dict()})
         return
-    print_rich(render_summary(found, console().width))
+    print_rich(render_summary(table, console().width))
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
-from netruntime.cli.common.output import note, print_json, reported_warnings
+from netruntime.cli.common.output import forward_warnings, note, print_json
 from netruntime.cli.common.sources import open_source
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
@@ -106,7 +106,8 @@ def train_model(options: TrainOptions) -> int:
         )
     if options.resume and options.no_save:
         raise usage_error(
-            "E0920", "--resume and --no-save cannot be combined: a resumed run goes on saving to its folder"
+            "E0920",
+            "--resume and --no-save cannot be combined: a resumed run saves to its folder",
         )
     open_source(options.file)
     out = options.folder
@@ -117,7 +118,7 @@ def train_model(options: TrainOptions) -> int:
         with ExitStack() as stack:
             run.loop.watchers += [stack.enter_context(w) for w in _watchers(options, run, out)]
             run.loop.run()
-        with reported_warnings(say):
+        with forward_warnings(say):
             use = usage_lines(run, run.weights_file(out)) if out is not None else ()
             finish(run, Provenance(shlex.join(["netrun", *sys.argv[1:]]), use))
     return _report(options, run, out)

@@ -76,7 +76,7 @@ _COUNT = click.IntRange(min=1)
 @click.option("--plain", is_flag=True, help="Print lines instead of the live display.")
 @json_option
 def train(file: Path, as_json: bool, **options: Any) -> int:
-    """Train a model as the `train` section of its file says.
+    """Train a model according to the `train` section of its file.
 
     \b
     SPEC is one of
@@ -84,7 +84,7 @@ def train(file: Path, as_json: bool, **options: Any) -> int:
       rows.csv  rows.parquet                tables, with columns named after the inputs
       image=x.npy  label=y.npy              a separate file for each input
       photos/                               one folder of pictures per class
-      train-images-idx3-ubyte.gz            MNIST; the labels are looked for beside it
+      train-images-idx3-ubyte.gz            MNIST; its labels are read from the file beside it
       cifar-10-batches-bin/                 CIFAR-10 or CIFAR-100, the binary form
       book.txt                              text: predict each character, or token, from those before it
       de.txt with --data en.txt             parallel text, line by line

@@ -16,7 +16,7 @@ EVAL_OPTIONS = (*RUN_OPTIONS, "max_length", "cut", "window", "stride", "allow_no
 
 
 def usage_lines(run: Run, weights: Path) -> tuple[str, ...]:
-    """Command lines that measure and run the weights of a run, on data read as the run read its own."""
+    """Command lines that evaluate and run the weights of a run, on data read with the same options."""
     request = run.request
     common = [run.checked.phases[0].span.source.name, "--weights", str(weights)]
     for name, value in request.config.items():
@@ -34,7 +34,7 @@ def usage_lines(run: Run, weights: Path) -> tuple[str, ...]:
 
 
 def _normalised(run: Run) -> list[str]:
-    """How `netrun run` normalises pictures as the training did."""
+    """Options that make `netrun run` normalise pictures as the training did."""
     steps = run.loop.augment.steps if run.loop.augment is not None else ()
     for step in steps:
         if isinstance(step, Normalise):
@@ -43,7 +43,7 @@ def _normalised(run: Run) -> list[str]:
 
 
 def _options(run: Run, names: Sequence[str]) -> list[str]:
-    """Those options of reading data that the run was given, as words of a command line."""
+    """The options about reading data that the run was started with, as command-line arguments."""
     words: list[str] = []
     for name in names:
         value = getattr(run.request.options, name)

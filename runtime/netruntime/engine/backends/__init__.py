@@ -1,7 +1,7 @@
-"""Where arrays live and which kernels run on them.
+"""Devices, which hold arrays, and backends, which choose the kernels that run on them.
 
-A backend is an array module with faster kernels for some operators. A step's kernel is looked up
-once, when its plan is made: in the backend, then in its parent, then the operator's own `forward`.
+A backend is an array module with faster kernels for some operators. The kernel of a step is looked up
+once, when its plan is made: in the backend, then in its parent, then the operator's `forward`.
 """
 
 from netruntime.engine.backends.device import Device, open_device

@@ -15,7 +15,7 @@ from netruntime.errors import DeviceError
 
 @dataclass(frozen=True)
 class Device:
-    """A place where arrays live: its name, its array module, and its kernels."""
+    """A device that holds arrays: its name, its array module and its kernels."""
 
     name: str
     xp: Any
@@ -23,7 +23,7 @@ class Device:
     index: int = 0
 
     def array(self, values: Any) -> Any:
-        """An array on this device, without a copy where it is here already."""
+        """An array on this device; not a copy if it is there already."""
         with self.active():
             return self.xp.asarray(values)
 
@@ -44,7 +44,7 @@ class Device:
 def open_device(name: str = "cpu") -> Device:
     """The device of that name.
 
-    `auto` takes a GPU where there is one, and says so with a warning where it falls back to the CPU.
+    `auto` selects a GPU if there is one, and warns if it falls back to the CPU.
 
     Raises:
         DeviceError: E0910 for an unknown name, E0911 for a GPU that cannot be used.
@@ -71,7 +71,7 @@ def _open_cuda(name: str, index: int) -> Device:
         help = "pip install netdsl[cuda13], or netdsl[cuda12] for an older driver"
         raise DeviceError.make("E0911", f"`{name}` needs CuPy, which is not installed", help=help) from None
     if not cupy.cuda.is_available():
-        raise DeviceError.make("E0911", f"`{name}` was asked for, and no CUDA device can be used here")
+        raise DeviceError.make("E0911", f"`{name}` was requested, but no CUDA device is available")
     count = cupy.cuda.runtime.getDeviceCount()
     if index >= count:
         raise DeviceError.make("E0911", f"there is no `cuda:{index}`: this machine has {count} CUDA devices")

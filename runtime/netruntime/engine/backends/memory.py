@@ -1,4 +1,4 @@
-"""The memory of a process that makes and drops the same large arrays at every step."""
+"""Memory settings for a process that allocates and frees the same large arrays at every step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory of arrays that are gone, for the next ones; whether it does.
+    """Let this process reuse the memory of freed arrays; return whether that is in effect.
 
-    By itself glibc hands every large array back to the system, which then clears each page anew: a good part
-    of the time of a step where arrays are large. It is left as it is where the environment sets malloc up,
-    and elsewhere than on Linux with glibc. Source: mallopt(3).
+    By default glibc returns every large array to the system, which then clears each new page again: a good
+    part of a step's time if arrays are large. Nothing changes if the environment configures malloc, or on
+    other systems than Linux with glibc. Source: mallopt(3).
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(_OWN_SETTINGS) for name in os.environ):
         return False

@@ -15,7 +15,7 @@ Kernel = Callable[..., Any]
 
 @dataclass(eq=False)
 class Backend:
-    """Faster kernels for some operators; what it lacks, its parent or the reference meaning gives."""
+    """Faster kernels for some operators; the others come from its parent or are the operators' `forward`."""
 
     name: str
     parent: Backend | None = None
@@ -40,7 +40,7 @@ class Backend:
 
 
 def reference(xp: Any, op: Op, *arrays: Any, **extra: Any) -> Any:
-    """The operator's own meaning."""
+    """The operator's `forward`, as a kernel."""
     return op.forward(xp, *arrays, **extra)
 
 

@@ -1,7 +1,7 @@
-"""Runs a model over sequences on new positions only, with KV caches and carried states.
+"""Incremental execution of a model along a sequence, with KV caches and carried states.
 
-`requirements` finds which values are needed at which positions, `build` makes the incremental graph,
-`stepper` runs it, and `buffer` holds a cache. Each operator declares what it does along time.
+`requirements` determines which values are needed at which positions, `build` makes the incremental graph,
+`stepper` runs it, and `buffer` holds a cache. Each operator declares how it acts along the time axis.
 """
 
 from netdsl.ops.contract.time import UnsupportedError

@@ -1,4 +1,4 @@
-"""The memory of a cache: an array that has room for more positions than it holds."""
+"""The memory of a cache: an array with capacity for more positions than it holds."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Buffer:
         if length > self._array.shape[self._axis]:
             room = max(length, 2 * self._array.shape[self._axis])
             larger = self._xp.empty(self._with_room(self._array.shape, room), dtype=self._array.dtype)
-            held = self._run(self.length)
-            larger[held] = self._array[held]
+            filled = self._run(self.length)
+            larger[filled] = self._array[filled]
             self._array = larger
         self.length = length
         return self._array[self._run(length)]
 
     def take(self, rows: Any, axis: int) -> None:
         """Reorder the rows along `axis`; a row may repeat."""
-        held = self._array[self._run(self.length)]
-        taken = self._xp.take(held, rows, axis=axis)
-        larger = self._with_room(taken.shape, self._array.shape[self._axis])
-        self._array = self._xp.empty(larger, dtype=taken.dtype)
-        self._array[self._run(self.length)] = taken
+        filled = self._array[self._run(self.length)]
+        reordered = self._xp.take(filled, rows, axis=axis)
+        larger = self._with_room(reordered.shape, self._array.shape[self._axis])
+        self._array = self._xp.empty(larger, dtype=reordered.dtype)
+        self._array[self._run(self.length)] = reordered
 
     def _run(self, length: int) -> tuple[slice, ...]:
         return (slice(None),) * self._axis + (slice(length),)

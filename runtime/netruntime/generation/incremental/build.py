@@ -29,12 +29,12 @@ from netdsl.types import TensorType
 from netruntime.generation.incremental.requirements import Requirements, ports_of
 
 _VIEWS = (Transpose, Reshape, Slice, Squeeze, Unsqueeze)
-"""Operators that only give another view of a weight: their results are not kept."""
+"""Operators that only return another view of a weight: their results are not kept."""
 
 
 @dataclass(frozen=True)
 class Append(Op):
-    """Writes the new positions after the past ones, in place: `room` is a cache that ends in free places."""
+    """Writes the new positions after the past ones, in place: `room` is a cache that ends in free slots."""
 
     axis: int
 
@@ -211,19 +211,19 @@ class _Builder:
         for output in range(len(data.types)):
             self._record((node, output), positions, (port[0], output))
 
-    def _record(self, port: Port, positions: TimeSlice, found: Port) -> None:
+    def _record(self, port: Port, positions: TimeSlice, value: Port) -> None:
         """Remember the port of a value; a cached one is appended to its cache."""
-        self.computed[port, positions] = found
+        self.computed[port, positions] = value
         axis = self.requirements.caches.get(port)
         if axis is None or positions != self.new_slice(port):
             return
         data = self.requirements.graph.node(port[0])
-        whole = list(self.type_of(found).shape)
-        whole[axis] = self.requirements.time.all
-        cache = Cache(f"cache {len(self.caches)}", self.type_of(found).with_shape(whole), axis)
+        shape = list(self.type_of(value).shape)
+        shape[axis] = self.requirements.time.all
+        cache = Cache(f"cache {len(self.caches)}", self.type_of(value).with_shape(shape), axis)
         self.caches.append(cache)
         room = self.add_input(cache.name, cache.type, data)
-        self.resident[port] = (self.add(Append(axis), (room, found), data), 0)
+        self.resident[port] = (self.add(Append(axis), (room, value), data), 0)
 
     def _add_scan(self, node: int, scan: Scan, data: Node, inputs: list[Port | None]) -> None:
         starts = ports_of(self.requirements.graph, node)

@@ -1,7 +1,7 @@
 """Which values are needed at which positions, from the outputs backwards, and which are cached.
 
-A value that depends on the tokens and is needed at all positions is computed at the new ones and cached. What
-does not depend on time at all, such as an encoder's output, is computed once and kept.
+A value that depends on the tokens and is needed at all positions is computed at the new ones and cached. A
+value that does not depend on time at all, such as an encoder's output, is computed once and kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCAN: TimeSlice = (None,)
 
 @dataclass
 class Requirements:
-    """The requirements. `needs` says, for each node and the positions it is computed at, what it needs."""
+    """The requirements. `needs` lists, for each node and its positions, those of its inputs."""
 
     graph: Graph
     time: TimeAxis
@@ -42,9 +42,9 @@ class Requirements:
     def __post_init__(self) -> None:
         self.time_dependent, self.token_dependent = _dependence(self.graph, self.time)
 
-    def collect(self, wanted: Sequence[Port]) -> None:
-        """Collect what the wanted values need at the new positions. Raises `UnsupportedError`."""
-        for port in wanted:
+    def collect(self, outputs: Sequence[Port]) -> None:
+        """Collect what the outputs need at the new positions. Raises `UnsupportedError`."""
+        for port in outputs:
             if port[0] not in self.token_dependent:
                 raise UnsupportedError("the output does not depend on the tokens", port[0])
             self._require(port, self.time.all_new(self.type_of(port)))
@@ -163,7 +163,7 @@ class Requirements:
             elif slot == scan.sequences:
                 self._check_length(port)
             elif port[0] in self.time_dependent:
-                raise UnsupportedError("what the cell starts from or holds depends on time")
+                raise UnsupportedError("the initial state or a constant of the cell depends on time")
             else:
                 needs[slot] = (None,) * type_.rank
         return needs

@@ -36,7 +36,7 @@ class SequenceSpec:
     batch: str | None = None
 
     def batch_axis(self, type_: TensorType) -> int | None:
-        """The axis of a value that runs over sequences. Raises `UnsupportedError` where it is merged."""
+        """The axis of a value that runs over sequences. Raises `UnsupportedError` if it is merged."""
         if self.batch is None:
             return None
         axes = [axis for axis, size in enumerate(type_.shape) if self.batch in size.symbols]
@@ -67,11 +67,11 @@ def open_stepper(
     cached: bool = True,
     moves_rows: bool = False,
 ) -> tuple[Stepper, UnsupportedError | None]:
-    """A stepper with caches; where that is not possible, one that recomputes the prefix, and the reason.
+    """A stepper with caches; if that is not possible, one that recomputes the prefix, and the reason.
 
     Args:
         fixed: The inputs that do not depend on time.
-        cached: False for one that always recomputes the prefix.
+        cached: Whether to use caches; otherwise the prefix is always recomputed.
         moves_rows: Whether `take` will be called.
     """
     if not cached:
@@ -89,9 +89,9 @@ def open_stepper(
 class _Fixed:
     """The inputs that do not depend on time, and the batch axis of each."""
 
-    def __init__(self, network: Network, spec: SequenceSpec, given: Mapping[str, Any]) -> None:
-        self.arrays = dict(given)
-        self._axes = {name: spec.batch_axis(network.inputs[name]) for name in given if name in network.inputs}
+    def __init__(self, network: Network, spec: SequenceSpec, fixed: Mapping[str, Any]) -> None:
+        self.arrays = dict(fixed)
+        self._axes = {name: spec.batch_axis(network.inputs[name]) for name in fixed if name in network.inputs}
 
     def take(self, rows: Sequence[int]) -> None:
         for name, axis in self._axes.items():
@@ -158,15 +158,15 @@ class CachedStepper:
         self._fixed = _Fixed(network, spec, fixed)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
-        wanted = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
-        self._plans = PlanCache(incremental.graph, wanted, network.device, ignored=frozenset({PAST}))
+        ports = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
+        self._plans = PlanCache(incremental.graph, ports, network.device, ignored=frozenset({PAST}))
         self._counts_past = {n for n, node in incremental.graph.operators() if node.op.depends_on(PAST)}
 
     def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
         network, device = self._network, self._network.device
         count = self._count(chunk)
-        given = {**self._fixed.arrays, **chunk, **_lengths(self._spec, chunk, count)}
-        arrays, sizes = bind_inputs(network.model, given, device)
+        inputs = {**self._fixed.arrays, **chunk, **_lengths(self._spec, chunk, count)}
+        arrays, sizes = bind_inputs(network.model, inputs, device)
         sizes[PAST] = self.length
         if not self.length:
             self._start(arrays, sizes)
@@ -229,7 +229,7 @@ class CachedStepper:
                 self._buffers[cache.name] = Buffer(device.xp, shape, dtype, cache.axis)
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for these sizes; steps that depend on the number of past positions are bound anew."""
+        """The plan for these sizes; steps that depend on the number of past positions are bound again."""
         plan = self._plans.plan(sizes)
         steps = list(plan.steps)
         for n, step in enumerate(steps):
