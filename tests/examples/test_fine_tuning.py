@@ -61,7 +61,7 @@ def test_the_encoder_is_read_and_the_head_is_new(checkpoint: Path, encoder: Mapp
     for label, array in encoder.items():
         np.testing.assert_array_equal(weights[label], array, err_msg=label)
     assert f"{len(encoder)} weights are read from {checkpoint}" in run.notes
-    assert "2 are new and start from the seed 0: head.weight, head.bias" in run.notes
+    assert "2 are new and drawn from seed 0: head.weight, head.bias" in run.notes
 
 
 def test_a_frozen_encoder_has_no_gradients_and_stays(checkpoint: Path) -> None:

@@ -25,18 +25,18 @@ from netruntime.train.run import Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
 
 Note = Callable[[str], None]
-"""Called with a text that a user should know, such as how data were made to fit."""
+"""Called with each note for the user, such as how data were made to fit."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run gave.
+    """The result of a run.
 
     Args:
-        source, device, config: What `fit` was given.
+        source, device, config: The arguments of `fit`.
         weights: The final weights by label path, NumPy arrays.
         history: The figures of each epoch that this call trained.
-        step: How many updates were made, those before a resumed run went on included.
+        step: The number of updates, including those before a resumption.
     """
 
     source: str | PathLike[str]
@@ -78,19 +78,19 @@ def fit(
     Args:
         source: The path of a `.net` file, or its text.
         data: Arrays by input name, a file, or rows; see `netruntime.data.open_data`.
-        valid: What to validate on.
-        holdout: In place of `valid`, the share of the rows, in (0, 1), that is held out for it.
+        valid: The validation data.
+        holdout: Instead of `valid`, the fraction of the rows, in (0, 1), to hold out for validation.
         out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
-        resume: Go on from the newest checkpoint there, bit for bit as if never stopped.
-        weights: A file or arrays by name to start from; those it lacks are drawn from the seed.
-        names: Which `weights` map of the file to read them by; found by itself by default.
+        resume: Continue from the newest checkpoint there, bit for bit as if it had never stopped.
+        weights: A file or arrays by name to start from; missing ones are drawn from the seed.
+        names: The `weights` map of the file to read them by; selected automatically by default.
         device: As `netruntime.load` takes it.
-        train: Texts in place of lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
+        train: Texts that replace lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
         config: Values for entries of the file's `config`.
         options: How the data are read and made to fit.
-        augment: What is done to training pictures: `"flip,shift=2"`.
+        augment: Augmentation of training pictures: `"flip,shift=2"`.
         watchers: Observers of every step and every epoch.
-        note: Called with each text that a user should know, such as how data were made to fit.
+        note: Called with each note for the user, such as how data were made to fit.
         **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
             `patience`, `ema`, `seed`.
 
@@ -123,10 +123,10 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
     unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
     if unknown:
         raise TypeError(
-            f"fit() has no argument {unknown[0]!r}; the numbers are {', '.join(sorted(CALLER_SETTINGS))}"
+            f"fit() has no argument {unknown[0]!r}; the settings are {', '.join(sorted(CALLER_SETTINGS))}"
         )
     if both:
-        raise TypeError("fit() takes `valid` or `holdout`: both say what to validate on")
+        raise TypeError("fit() takes either `valid` or `holdout`: both set the validation data")
 
 
 def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note) -> Trained:
@@ -142,9 +142,9 @@ def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note) -> 
 
 
 def _provenance(run: Run) -> Provenance:
-    """What the card says of a run from Python."""
+    """The provenance of a run from Python, for its card."""
     file = run.checked.phases[0].span.source.name
-    if run.request.out is None or not Path(file).is_file():  # a text has no name to load it by
+    if run.request.out is None or not Path(file).is_file():  # source text has no path to load it from
         return Provenance("netruntime.fit(..)", language="python")
     use = f"net = netruntime.load({file!r}, {str(run.weights_file(run.request.out))!r})"
     return Provenance("netruntime.fit(..)", (use,), "python")
@@ -152,12 +152,12 @@ def _provenance(run: Run) -> Provenance:
 
 @dataclass(frozen=True)
 class Measured:
-    """What weights gave on data.
+    """The result of an evaluation.
 
     Args:
-        figures: For each phase by its name (`""` where it has none) its loss, under `loss`, and its metrics.
-        rows: How many rows were measured.
-        classes: The names of the classes of labels, where they are known.
+        figures: For each phase by its name (`""` if it has none) its loss, under `loss`, and its metrics.
+        rows: The number of rows that were evaluated.
+        classes: The class names of each label, if they are known.
     """
 
     figures: Mapping[str, Mapping[str, Any]]
@@ -181,23 +181,23 @@ def evaluate(
     seed: int = 0,
     note: Note = lambda text: None,
 ) -> Measured:
-    """The loss and the metrics of the `train` sections of a file, on data and without training.
+    """Compute the losses and metrics of a file's `train` sections on data, without training.
 
         figures = nr.evaluate("lenet5.net", "test.npz", "lenet5.safetensors").figures[""]
 
     Args:
         source: The path of a `.net` file, or its text.
         data: As `fit` takes it.
-        weights: A file or arrays by name; those it lacks are drawn from the seed, all of them without it.
-            Characters and classes are numbered as `vocab.json` and `classes.json` beside the file say.
-        holdout: Measure only the share of the rows that `fit` holds out with this seed.
+        weights: A file or arrays by name; missing ones, or all if None, are drawn from the seed.
+            Characters and classes are numbered as in `vocab.json` and `classes.json` beside the file.
+        holdout: Evaluate only the fraction of the rows that `fit` holds out with this seed.
         names, device, train, config, options: As `fit` takes them.
-        augment: What was done to training pictures; only `normalise` is done here.
-        batch_size: Rows that are computed together.
-        note: Called with each text that a user should know.
+        augment: The augmentation in training; only `normalise` applies here.
+        batch_size: Rows per batch.
+        note: Called with each note for the user.
 
     Raises:
-        TrainingError: E1073 where the file has no `train` section.
+        TrainingError: E1073 if the file has no `train` section.
         NetError, DataInputError, WeightsError, DeviceError: as `fit`.
     """
     checked = check(open_module(source), config or {}, train=train or {})
@@ -212,6 +212,6 @@ def evaluate(
         note(text)
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
-    kept = parse_augment(augment).for_evaluation() if augment else None
-    figures = Evaluator(checked.phases, opened, kept).figures(arrays, rows, batch_size)
+    normalise = parse_augment(augment).for_evaluation() if augment else None
+    figures = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size)
     return Measured(figures, len(rows), rows.classes)

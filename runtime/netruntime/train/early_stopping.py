@@ -14,16 +14,16 @@ StoppingState = dict[str, float | None]
 
 @dataclass
 class Best:
-    """The best value seen, and how many were seen since without a better one."""
+    """The best value so far, and the number of values since then."""
 
     mode: Mode = "min"
     value: float | None = None
     bad: int = 0
 
     def observe(self, value: float, margin: float = 0.0) -> bool:
-        """Take a value; whether it is better than the best by more than `margin`.
+        """Record a value; return whether it is better than the best by more than `margin`.
 
-        A value that is not finite never is.
+        A value that is not finite is never better.
         """
         change = value if self.value is None else value - self.value
         gain = -change if self.mode == "min" else change
@@ -43,21 +43,21 @@ class Best:
 
 
 def restore_error(what: str, state: object) -> TrainingError:
-    """E1083 for a saved state that is not that of `what`."""
+    """E1083 for a saved state that is not a state of `what`."""
     message = f"the saved training state does not fit: {state!r:.160} is not a state of {what}"
-    return TrainingError.make("E1083", message, help="go on with the settings with which it was saved")
+    return TrainingError.make("E1083", message, help="continue with the settings it was saved with")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping(StoppingRecipe):
-    """Stops after `patience` observations in a row without an improvement.
+    """Stops after `patience` consecutive observations without an improvement.
 
     Raises:
         RecipeError: E1080 for a value out of its range.
     """
 
     def start(self) -> Watch:
-        """A watch that has seen nothing yet."""
+        """A watch without observations."""
         return Watch(self, Best(self.mode))
 
 
@@ -70,19 +70,19 @@ class Watch:
 
     @property
     def stop(self) -> bool:
-        """Whether the run has come to an end."""
+        """Whether the run should stop."""
         return 0 < self.rule.patience <= self.best.bad
 
     def observe(self, value: float) -> bool:
-        """Take the metric of an epoch; whether it is the best so far."""
+        """Record the metric of an epoch; return whether it is the best so far."""
         return self.best.observe(value, self.rule.min_delta)
 
     def state(self) -> StoppingState:
-        """What a checkpoint keeps; plain numbers."""
+        """The state to save in a checkpoint: plain numbers."""
         return self.best.state()
 
     def restore(self, state: Mapping[str, float | None]) -> None:
-        """Go on from a saved state. Raises `TrainingError` E1083 where it is not one."""
+        """Restore a saved state. Raises `TrainingError` E1083 if it is not valid."""
         try:
             self.best.restore(state)
         except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Measuring weights on data: the losses and metrics of the file's `train` sections, without training."""
+"""Evaluation of weights on data: the losses and metrics of the file's `train` sections."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from netruntime.train.step import LOSS, LossGraph
 from netruntime.train.totals import Totals
 
 SEED = 0
-"""What is random in a model is drawn alike at every evaluation."""
+"""Random operators draw the same numbers at every evaluation."""
 
 
 class Evaluator:
-    """The phases of a file, checked without training, so that dropout keeps all and so on.
+    """Evaluates the phases of a file, checked without training: dropout is off, for example.
 
     Args:
-        augment: What is done to pictures at evaluation too, such as `normalise`.
+        augment: Augmentation that also applies at evaluation, such as `normalise`.
     """
 
     def __init__(self, phases: Sequence[Phase], device: Device, augment: Augment | None = None) -> None:
@@ -30,7 +30,7 @@ class Evaluator:
     def figures(
         self, weights: Mapping[str, Any], data: Dataset | None, batch_size: int
     ) -> dict[str, dict[str, Any]]:
-        """The loss and the metrics of each phase over all rows, by its name; nothing without data.
+        """The loss and the metrics of each phase over all rows, by its name; empty without data.
 
         Args:
             weights: Arrays of the device by label path.
@@ -38,9 +38,9 @@ class Evaluator:
         if data is None:
             return {}
         totals = {graph.phase.name: Totals(graph.phase) for graph in self.graphs}
-        made = batches(data, batch_size, shuffle=False, augment=self.augment)
-        with closing(made):  # type: ignore[type-var]
-            for number, batch in enumerate(made):
+        stream = batches(data, batch_size, shuffle=False, augment=self.augment)
+        with closing(stream):  # type: ignore[type-var]
+            for number, batch in enumerate(stream):
                 for graph in self.graphs:
                     totals[graph.phase.name].add(graph.compute(batch, weights, SEED + number))
         return {name: {LOSS: total.loss, **total.metrics()} for name, total in totals.items()}

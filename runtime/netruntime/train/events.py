@@ -1,4 +1,4 @@
-"""What a run reports to its watchers: the display, the records, and the caller's own code."""
+"""The events that a run reports to its watchers: the display, the records, and the caller's code."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Protocol
 class StepEvent:
     """One update of one phase.
 
-    `step` counts updates from 1, `epoch` from 0; `loss` and `metrics` are those of its batches; `lr` is the
-    rate that was used, `grad_norm` the norm of the gradients before clipping; `seconds` are since the run
-    began, `samples` the rows of the batches.
+    `step` counts updates from 1, `epoch` from 0. `loss` and `metrics` are over its batches, `samples` is
+    their number of rows. `lr` is the learning rate, `grad_norm` the norm of the gradients before clipping,
+    `seconds` the time since the run began.
     """
 
     step: int
@@ -29,10 +29,10 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class EpochEvent:
-    """The end of an epoch: what each phase measured over it, and over the validation data if there are any.
+    """The end of an epoch, with the figures of each phase on the training and the validation data.
 
-    `train` and `valid` map names of phases to their figures, `loss` first. `best` says whether it is the best
-    epoch so far by `monitor`.
+    `train` and `valid` map names of phases to their figures, `loss` first; `valid` is empty without
+    validation data. `best` is whether it is the best epoch so far by `monitor`.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""What distinguishes runs: checksums of the file and of the data, and the settings that order them."""
+"""Fingerprints of runs: checksums of the file and the data, and the settings that order the data."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from netruntime.train.metrics import monitored
 from netruntime.train.rows import only_classes
 
 SAMPLED = 256
-"""Rows that a fingerprint looks at."""
+"""The number of rows in a fingerprint."""
 KEPT = ("batch_size", "accumulate", "seed", "drop_last")
-"""Settings that a resumed run must share with what it resumes, or its data would come in another order."""
+"""Settings that a resumed run must share with the original, or the order of its data would differ."""
 WORDS = {
     "file": "the `.net` file",
     "rows": "the number of training rows",
-    "data": "what the training data holds",
+    "data": "the content of the training data",
     "valid": "the number of validation rows",
     "monitor": "the figure that selects the best epoch",
     "vocabulary": "the list of characters",
     "classes": "the list of classes",
 }
-"""What messages call the facts of a run that have no name of their own."""
+"""The names of the facts of a run in messages, if not their own."""
 
 
 def run_facts(
@@ -39,9 +39,9 @@ def run_facts(
     train: Dataset,
     valid: Dataset | None,
 ) -> dict[str, Any]:
-    """What a run that is resumed must have in common with the one that was stopped; JSON values by name.
+    """The facts that a resumed run must have in common with the original; JSON values by name.
 
-    `text` is that of the `.net` file.
+    `text` is the content of the `.net` file.
     """
     return {
         "file": _checksum(text.encode()),
@@ -56,17 +56,17 @@ def run_facts(
 
 
 def check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Raise `TrainingError` E1077 for a fact of this run that is not that of the saved one."""
+    """Raise `TrainingError` E1077 for a fact of this run that differs from the saved one."""
     for name, value in own.items():
         if name in saved and saved[name] != value:
             what = WORDS.get(name, f"`{name}`")
-            message = f"{what} is not that of the run: {saved[name]} then, {value} now"
-            help = "resume with what the run was started with, or start anew in another folder"
+            message = f"{what} has changed since the run was saved: from {saved[name]} to {value}"
+            help = "resume with the original file, data and settings, or start a new run in another folder"
             raise TrainingError.make("E1077", message, help=help)
 
 
 def data_fingerprint(data: Dataset) -> str:
-    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model gets them."""
+    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model sees them."""
     digest = hashlib.sha256(str(len(data)).encode())
     places = np.unique(np.linspace(0, len(data) - 1, SAMPLED).round().astype(np.int64))
     for name, array in sorted(data.rows(places).items()):
@@ -76,7 +76,7 @@ def data_fingerprint(data: Dataset) -> str:
 
 
 def names_fingerprint(names: Sequence[str] | None) -> str:
-    """A checksum of the names of characters or classes; empty where there are none."""
+    """A checksum of the names of characters or classes; empty if there are none."""
     return "" if names is None else _checksum(json.dumps(list(names)).encode())
 
 

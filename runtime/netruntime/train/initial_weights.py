@@ -1,4 +1,4 @@
-"""The first weights of a run: drawn from a seed, and loaded from a file where it has them."""
+"""The initial weights of a run: loaded from a file if it has them, else drawn from the seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netruntime.weight_files.weights import read_weights
 
 @dataclass(frozen=True)
 class FirstWeights:
-    """Arrays by label path, and in words where they came from."""
+    """Arrays by label path, and notes on their origin."""
 
     arrays: Mapping[str, Array]
     notes: tuple[str, ...] = ()
@@ -29,35 +29,35 @@ class FirstWeights:
 def first_weights(
     phases: Sequence[Phase],
     seed: int,
-    given: WeightSource | None = None,
+    source: WeightSource | None = None,
     maps: Mapping[str, Weights] | None = None,
     names: str | None = None,
 ) -> FirstWeights:
     """The weights that a run starts from.
 
-    Weights that `given` lacks are drawn from the seed, and what it has beside them is left: so a new head is
-    put on a trained body. The notes report both.
+    Weights missing in `source` are drawn from the seed, and others in it are ignored, so that a trained body
+    can get a new head. The notes report both.
 
     Args:
-        given: A file, a folder of shards, or arrays by name.
+        source: A file, a folder of shards, or arrays by name.
         maps: The `weights` maps of the file.
-        names: The map to read by; found by itself by default.
+        names: The map to read by; selected automatically by default.
 
     Raises:
-        WeightsError: weights that are damaged, whose shapes do not fit, or of which none is the model's.
+        WeightsError: weights that are damaged, have wrong shapes, or do not include any of the model's.
     """
     needed = all_parameters(phases)
-    if given is None:
+    if source is None:
         return FirstWeights(_drawn(needed, needed, seed))
     types = {path: type_ for path, (_, type_) in needed.items()}
-    found, unused = _read(types, given, maps or {}, names)
-    missing = [path for path in needed if path not in found]
-    notes = [f"{len(found)} weights are read from {given if not isinstance(given, Mapping) else 'arrays'}"]
+    loaded, unused = _read(types, source, maps or {}, names)
+    missing = [path for path in needed if path not in loaded]
+    notes = [f"{len(loaded)} weights are read from {'arrays' if isinstance(source, Mapping) else source}"]
     if missing:
-        notes.append(f"{len(missing)} are new and start from the seed {seed}: {_listed(missing)}")
+        notes.append(f"{len(missing)} are new and drawn from seed {seed}: {_listed(missing)}")
     if unused:
-        notes.append(f"{len(unused)} of the file are not used: {_listed(unused)}")
-    return FirstWeights({**_drawn(needed, missing, seed), **found}, tuple(notes))
+        notes.append(f"{len(unused)} in the file are not used: {_listed(unused)}")
+    return FirstWeights({**_drawn(needed, missing, seed), **loaded}, tuple(notes))
 
 
 def _drawn(
@@ -67,17 +67,17 @@ def _drawn(
 
 
 def _read(
-    types: Mapping[str, TensorType], given: WeightSource, maps: Mapping[str, Weights], names: str | None
+    types: Mapping[str, TensorType], source: WeightSource, maps: Mapping[str, Weights], names: str | None
 ) -> tuple[Mapping[str, Array], Sequence[str]]:
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value) for path, type_ in types.items()
     }
-    file = read_weights(given)
+    file = read_weights(source)
     chosen = choose_map(file, expected, maps, names)
-    source = file if chosen is None else read_renamed(file, name_map(maps[chosen]), expected)
-    match = match_weights(expected, source, strict=False)
+    renamed = file if chosen is None else read_renamed(file, name_map(maps[chosen]), expected)
+    match = match_weights(expected, renamed, strict=False)
     if not match.arrays:
-        match_weights(expected, source)  # none fits: tell all that differs
+        match_weights(expected, renamed)  # none fits: report all differences
         raise WeightsError.make("E0721", "the file has none of the model's weights")
     return match.arrays, match.unexpected
 

@@ -24,26 +24,26 @@ from netruntime.train.totals import Totals
 from netruntime.train.trainer import Trainer
 
 PROGRESS = "progress"
-"""The sections of a checkpoint with what the unfinished epoch measured, one for each phase."""
+"""Prefix of the checkpoint sections with the totals of the unfinished epoch, one per phase."""
 
 
 OnBest = Callable[[Trainer, EpochEvent], None]
-"""Is given the trainer when its weights are the best so far."""
+"""Called with the trainer when its weights are the best so far."""
 
 
 class TrainingLoop:
-    """Runs a trainer over data, from the current place of the run.
+    """Runs a trainer over data, from the current position of the run.
 
     Args:
-        trainer: What is trained.
-        evaluator: Measures the weights on the rows `valid`.
-        data: The rows to train on.
-        valid: The rows to validate on; without them the figures of the training itself decide.
-        settings: How long and in what portions.
-        checkpoints: Where the run is saved; None saves nothing.
+        trainer: The weights and the phases that train them.
+        evaluator: Evaluates the weights on `valid`.
+        data: The training rows.
+        valid: The validation rows; without them the training figures select the best epoch.
+        settings: The length of the run, its batch size and so on.
+        checkpoints: The folder for checkpoints; None saves nothing.
         watchers: Observers of every step and epoch.
-        on_best: Is called when an epoch was the best so far.
-        facts: Fingerprints that a checkpoint keeps beside the state of the run.
+        on_best: Called after an epoch that was the best so far.
+        facts: Fingerprints to save in checkpoints.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class TrainingLoop:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to train."""
+        """Whether training is complete."""
         return self.epoch >= self.settings.epochs or self._steps_are_done or self.watch.stop
 
     @property
     def has_ended_an_epoch(self) -> bool:
-        """Whether there are figures of an epoch, of this part of the run or of one before."""
+        """Whether there are figures of an epoch, from this part of the run or an earlier one."""
         return bool(self.history) or self.epoch > 0
 
     @property
@@ -103,13 +103,13 @@ class TrainingLoop:
         return self.settings.steps is not None and self.trainer.step >= self.settings.steps
 
     def run(self) -> None:
-        """Train until the epochs, the steps or the patience are over, or `stop_asked` is set.
+        """Train until the epochs, the steps or the patience are exhausted, or `stop_asked` is set.
 
-        What is saved stays, whatever happens; a run that was asked to stop saves where it is.
+        Saved checkpoints are kept in every case; a run that is asked to stop saves its current state.
 
         Raises:
-            TrainingError: E1071 where the loss or a gradient is not finite, E105x where a checkpoint cannot
-                be saved.
+            TrainingError: E1071 if the loss or a gradient is not finite, E105x if a checkpoint cannot be
+                saved.
             DataInputError: for data that cannot be read or does not fit.
         """
         length = self.length
@@ -130,7 +130,7 @@ class TrainingLoop:
 
     def _train_epoch(self, length: Length) -> None:
         settings = self.settings
-        made = batches(
+        stream = batches(
             self.data,
             settings.batch_size,
             epoch=self.epoch,
@@ -140,9 +140,9 @@ class TrainingLoop:
             augment=self.augment,
             prefetch=settings.prefetch,
         )
-        with closing(made):  # type: ignore[type-var]
+        with closing(stream):  # type: ignore[type-var]
             while not self.stop_asked and not self._steps_are_done:
-                parts = list(islice(made, settings.accumulate))
+                parts = list(islice(stream, settings.accumulate))
                 if not parts:
                     break
                 self._advance(parts, length)
@@ -179,7 +179,7 @@ class TrainingLoop:
         )
 
     def _end_epoch(self) -> bool:
-        """Measure and report; whether the epoch was the best so far."""
+        """Evaluate and report; return whether the epoch was the best so far."""
         train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
         valid = self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
         measured = valid or train
@@ -211,12 +211,12 @@ class TrainingLoop:
     # -- saving ------------------------------------------------------------------------------------
 
     def save(self, *, best: bool = False) -> None:
-        """Save a checkpoint of this moment, where the run keeps any; a `best` one is not dropped later."""
+        """Save a checkpoint now, if the run keeps any; a `best` one is not removed later."""
         if self.checkpoints is not None:
             self.checkpoints.save(self.checkpoint(), best)
 
     def checkpoint(self) -> Checkpoint:
-        """All that is needed to go on from here bit for bit."""
+        """Everything that is needed to continue from here bit for bit."""
         arrays = self.trainer.arrays()
         for name, totals in self.totals.items():
             arrays[f"{PROGRESS}/{name}"] = totals.to_arrays()
@@ -224,7 +224,7 @@ class TrainingLoop:
         return Checkpoint(self.trainer.step, self.epoch, self.batch, arrays, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint. Raises `TrainingError` E1074, E1083 where it is not of this run."""
+        """Continue from a checkpoint. Raises `TrainingError` E1074, E1083 if it is from another run."""
         self.trainer.restore(checkpoint)
         self.watch.restore(checkpoint.state.get("watch", {}))
         self.epoch, self.batch = checkpoint.epoch, checkpoint.batch

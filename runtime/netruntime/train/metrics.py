@@ -1,6 +1,6 @@
-"""Metrics from the statistics of batches, by how `netdsl.recipes.metrics` says they are finished.
+"""Metrics computed from the statistics of batches, by the formulas that `netdsl.recipes.metrics` names.
 
-The statistics are those of the blocks in `netdsl/std/metrics.net`.
+The blocks in `netdsl/std/metrics.net` compute the statistics.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from netdsl.recipes.runs import Mode
 
 
 def finish_metric(spec: MetricSpec, statistics: Array) -> float | Array:
-    """The metric, from the sums of its statistics over all batches; NaN where there is nothing to measure.
+    """The metric from the sums of its statistics over all batches; NaN if there is nothing to measure.
 
     Args:
         statistics: In f64, of the shape of the phase's output for the metric.
 
     Returns:
-        A number; for `confusion_matrix` the counts themselves, [classes, classes], rows the labels.
+        A number; for `confusion_matrix` the counts themselves, [labels, predictions].
     """
     sums = np.asarray(statistics, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -31,9 +31,10 @@ def finish_metric(spec: MetricSpec, statistics: Array) -> float | Array:
 
 
 def higher_is_better(spec: MetricSpec) -> bool | None:
-    """Whether a larger value is better; None where that is not known.
+    """Whether a larger value is better; None if that is not known.
 
-    A free expression is known by its name: that of a built-in metric, or one that ends like it.
+    The direction of a free expression follows from its name: that of a built-in metric, or one that ends
+    like it.
     """
     name = spec.name if spec.kind == MEAN else spec.kind
     for metric in METRICS.values():
@@ -70,8 +71,8 @@ def _counts(sums: Array, arguments: Mapping[str, Any]) -> Array:
 def _f1(counts: Array, arguments: Mapping[str, Any]) -> float:
     """The harmonic mean of precision and recall (van Rijsbergen 1979), averaged over classes.
 
-    `macro` and `weighted` are over the classes that were met as a label or predicted; a class without a right
-    prediction has 0. `binary` is that of class 1.
+    `macro` and `weighted` are over the classes that occur as a label or a prediction; a class without a
+    correct prediction has 0. `binary` is the value of class 1.
     """
     right = np.diagonal(counts)
     labels, predicted = counts.sum(axis=1), counts.sum(axis=0)
@@ -87,7 +88,7 @@ def _f1(counts: Array, arguments: Mapping[str, Any]) -> float:
 
 
 def _r2(sums: Array, arguments: Mapping[str, Any]) -> float:
-    """The share of the variance that is explained, the mean over outputs; NaN where all targets are equal."""
+    """The fraction of variance explained, averaged over outputs; NaN if all targets are equal."""
     count, total, squares, missed = sums
     variance = squares - total**2 / count
     scores = np.where(variance > 0, 1 - missed / variance, np.nan)

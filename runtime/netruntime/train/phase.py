@@ -1,4 +1,4 @@
-"""A phase that trains: its loss, its optimizer with what that remembers, and one update of the weights."""
+"""A phase in training: its loss, its optimizer with its state, and one update of the weights."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from netruntime.train.update.schedules import make_schedule
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run is, in updates; schedules ask for it."""
+    """The length of a run, in updates; used by schedules."""
 
     total_steps: int
     steps_per_epoch: int
 
     def of_every(self, every: int) -> Length:
-        """The length for a phase that takes part in each n-th step."""
+        """The length for a phase that runs every n-th step."""
         return Length(-(-self.total_steps // every), -(-self.steps_per_epoch // every))
 
 
 @dataclass(frozen=True)
 class Update:
-    """What one update did: the outcome of each of its batches, the rate, and the norm before clipping."""
+    """The result of one update: the outcome of each batch, the rate, and the norm before clipping."""
 
     outcomes: tuple[Outcome, ...]
     lr: float
@@ -47,15 +47,15 @@ class Update:
 
 
 class PhaseTrainer:
-    """A phase with its optimizer. It changes the weights it is given in place.
+    """A phase with its optimizer, which updates weights in place.
 
     Args:
-        phase: As the checker gives it, checked for training.
+        phase: The phase, as checked for training.
         weights: All weights by label path, arrays of the device that the caller owns.
 
     Raises:
         TrainingError: E1070, and E108x for settings out of range and patterns that match nothing.
-        NetError: where the loss cannot be differentiated.
+        NetError: the loss cannot be differentiated.
     """
 
     def __init__(self, phase: Phase, weights: Mapping[str, Array], device: Device) -> None:
@@ -84,17 +84,17 @@ class PhaseTrainer:
         *,
         check_finite: bool = False,
     ) -> Update:
-        """One update from these batches, whose gradients are averaged.
+        """Make one update from these batches, whose gradients are averaged.
 
         Args:
-            batches: Arrays by input name; several where gradients are accumulated.
-            weights: All weights; those that the phase trains, and the buffers it keeps, are changed.
-            seeds: One for each batch, for what is random in the model.
-            check_finite: Stop at the first operator that makes NaN or infinity (E0821).
+            batches: Arrays by input name; several to accumulate gradients.
+            weights: All weights; those that the phase trains, and its buffers, are changed.
+            seeds: One for each batch, for the random operators.
+            check_finite: Stop at the first operator that produces NaN or infinity (E0821).
 
         Raises:
-            TrainingError: E1071 where the loss or a gradient is not finite; the trained weights are then
-                as they were.
+            TrainingError: E1071 if the loss or a gradient is not finite; the trained weights are then
+                unchanged.
         """
         xp = self.device.xp
         mean = GradientMean()

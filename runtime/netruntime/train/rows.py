@@ -1,4 +1,4 @@
-"""Data for the phases of a file: the inputs they want, and how many classes their labels have."""
+"""Data for the phases of a file: their inputs, and the number of classes of their labels."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from netruntime.data import DataOptions, Dataset, DataSpec, open_data
 
 
 def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
-    """The rows that `spec` names, with every input of the phases. A stream of rows is read whole.
+    """The rows that `spec` names, with every input of the phases. A stream of rows is read completely.
 
     Raises `DataInputError` E0801 to E0859.
     """
-    wanted: dict[str, TensorType] = {}
+    inputs: dict[str, TensorType] = {}
     for phase in phases:
-        wanted.update(phase.model.inputs)
+        inputs.update(phase.model.inputs)
     if options.classes is None:
         options = replace(options, classes=class_counts(phases))
     if options.label_names is None:
         options = replace(options, label_names=own_inputs(phases))
-    found = open_data(spec, wanted, options)
-    return found if isinstance(found, Dataset) else found.gather()
+    data = open_data(spec, inputs, options)
+    return data if isinstance(data, Dataset) else data.gather()
 
 
 def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
-    """The inputs that only the `train` sections have: what the outputs of the models are compared with."""
+    """The inputs that only the `train` sections have: the targets of the models' outputs."""
     names = {name for phase in phases for name in phase.model.inputs}
     of_models = {
         slot.name
@@ -40,7 +40,7 @@ def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
 
 
 def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
-    """For each label, how many classes the model's scores have: `label[B]` beside `logits[B, 10]`."""
+    """The number of classes of each label, from the model's scores: 10 for `label[B]` and `logits[B, 10]`."""
     counts: dict[str, int] = {}
     for phase in phases:
         outputs = [type_ for step in phase.model.body.steps for type_ in _output_types(step)]
@@ -56,9 +56,9 @@ def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
 
 
 def only_classes(data: Dataset) -> tuple[str, ...] | None:
-    """The names of the classes, where the data names those of one column."""
-    found = list(data.classes.values())
-    return found[0] if len(found) == 1 else None
+    """The class names, if the data names those of exactly one column."""
+    names = list(data.classes.values())
+    return names[0] if len(names) == 1 else None
 
 
 def _output_types(step: BodyStep) -> Sequence[TensorType]:

@@ -1,4 +1,4 @@
-"""`train`: from a `.net` file and data to trained weights, in a folder of their own if one is named."""
+"""A training run: from a `.net` file and data to trained weights, optionally saved in a folder."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ LOG = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train, on what, and how.
+    """The arguments of a training run.
 
     Args:
         source: The path of a `.net` file, or its text.
-        data: What to train on; see `netruntime.data.open_data`.
-        valid: What to validate on.
-        holdout: Without `valid`, the share of the data that is held out for it.
-        out: The folder of the run; without one nothing is written.
-        resume: Go on from the newest checkpoint in `out`, bit for bit as if never stopped.
-        weights: Where the weights start; drawn from the seed by default. `names` is the map to read by.
-        settings: Numbers of the run by name, in place of the file's; None means not given.
-        overrides: Texts in place of lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
+        data: The training data; see `netruntime.data.open_data`.
+        valid: The validation data.
+        holdout: Without `valid`, the fraction of the data to hold out for validation.
+        out: The folder of the run; without one, nothing is written.
+        resume: Continue from the newest checkpoint in `out`, bit for bit as if it had never stopped.
+        weights: The initial weights; drawn from the seed by default. `names` is the map to read by.
+        settings: Numbers of the run by name, which override the file's; None means not set.
+        overrides: Texts that replace lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
         config: Values for entries of the file's `config`.
-        augment: What is done to training pictures, such as `flip,shift=1`.
-        keep: How many checkpoints stay.
-        check_finite: Stop at the first operator that makes NaN or infinity.
+        augment: Augmentation of training pictures, such as `flip,shift=1`.
+        keep: The number of checkpoints to keep.
+        check_finite: Stop at the first operator that produces NaN or infinity.
     """
 
     source: str | PathLike[str]
@@ -76,7 +76,7 @@ class TrainRequest:
 
 @dataclass
 class Run:
-    """A run that is ready to go: `run.loop.run()` trains."""
+    """A prepared run: `run.loop.run()` trains."""
 
     request: TrainRequest
     checked: Checked
@@ -110,20 +110,20 @@ class Run:
             self.loop.checkpoints.close()
 
     def weights_file(self, out: Path) -> Path:
-        """The weights to use: the best ones, or the last where no epoch had a figure to be the best by."""
+        """The file of the weights to use: the best ones, or the last if no epoch could be the best."""
         return out / BEST if (out / BEST).is_file() else out / LAST
 
 
 def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
-    """Everything that can go wrong before the first step: the file, the device, the weights, the data.
+    """Prepare a run: check the file, open the device, read the weights and the data.
 
     Raises:
         NetError: errors in the file. TrainingError: E107x, E108x for what cannot be trained, E105x for
         checkpoints. DataInputError: for data. WeightsError: for weights. DeviceError: for a device.
     """
     if request.resume and request.out is None:
-        help = "name the folder of the run: out=.."
-        raise TrainingError.make("E1076", "a run is resumed from its folder, and none is named", help=help)
+        help = "pass the folder of the run: out=.."
+        raise TrainingError.make("E1076", "resuming a run needs its folder", help=help)
     module = open_module(request.source)
     checked = check(module, request.config, training=True, train=request.overrides)
     plain = check(module, request.config, train=request.overrides).phases
@@ -156,8 +156,8 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
 def _open_trainer(
     request: TrainRequest, checked: Checked, settings: RunSettings, device: Device
 ) -> tuple[Trainer, tuple[str, ...]]:
-    """The trainer with its first weights, and what to say about where they are from."""
-    start = None if request.resume else request.weights  # those of the checkpoint take their place
+    """The trainer with its initial weights, and notes on their origin."""
+    start = None if request.resume else request.weights  # the checkpoint replaces them
     first = first_weights(checked.phases, settings.seed, start, checked.weights, request.names)
     trainer = Trainer(
         checked.phases,
@@ -173,9 +173,9 @@ def _open_trainer(
 def open_both(
     phases: Sequence[Phase], request: TrainRequest, seed: int, note: Note
 ) -> tuple[Dataset, Dataset | None, Augment | None]:
-    """The rows to train on, those to validate on, and what is done to pictures."""
+    """The training rows, the validation rows, and the augmentation."""
     options = request.options
-    if options.vocabulary is None and options.tokenizer is None:  # a text goes on as it was numbered before
+    if options.vocabulary is None and options.tokenizer is None:  # number text as before
         before = request.out if request.resume else request.weights
         options = replace(options, vocabulary=vocabulary_beside(before))
     data = open_rows(phases, request.data, options)
@@ -209,16 +209,16 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
     newest = checkpoints.newest()
     if run.request.resume:
         if newest is None:
-            help = "leave out --resume to start, or name the folder of the run"
+            help = "omit --resume to start a new run, or pass the folder of the run"
             raise TrainingError.make(
-                "E1076", f"there is no checkpoint in {shown(out)} to go on from", help=help
+                "E1076", f"there is no checkpoint in {shown(out)} to resume from", help=help
             )
         check_facts(newest.state.get("facts", {}), run.loop.facts)
         run.loop.restore(newest)
     elif newest is not None:
-        help = "go on with --resume, or name another folder with --out"
+        help = "continue it with --resume, or choose another folder with --out"
         raise TrainingError.make(
-            "E1076", f"{shown(out)} holds a run already, at step {newest.step}", help=help
+            "E1076", f"{shown(out)} already contains a run, at step {newest.step}", help=help
         )
     run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
     run.loop.watchers.append(run.log)

@@ -1,4 +1,4 @@
-"""The numbers of a run: from the file's sections, and what the caller gives instead."""
+"""The settings of a run: those of the file's sections, and the caller's overrides."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from netruntime.errors import TrainingError
 
 
 def settings_of(phases: Sequence[Phase], overrides: Mapping[str, Any]) -> RunSettings:
-    """The settings of a file, with those of `overrides` in their place; `None` there means not given.
+    """The settings of a file, overridden by `overrides`, in which `None` means not set.
 
     Raises:
-        TrainingError: E1072 where two sections of the file disagree about a number, or one is out of range.
+        TrainingError: E1072 if two sections of the file disagree, or a value is out of range.
     """
     known = RunSettings.arguments()
     own = {name: value for name, value in overrides.items() if value is not None}
@@ -33,7 +33,7 @@ def settings_of(phases: Sequence[Phase], overrides: Mapping[str, Any]) -> RunSet
 
 
 def _checked(argument: Argument, value: Any) -> Any:
-    """The value of a setting, as an integer where it is a count."""
+    """The value of a setting, as an integer if it is a count."""
     plain = value.item() if hasattr(value, "item") else value
     try:
         argument.check(plain)
@@ -45,6 +45,6 @@ def _checked(argument: Argument, value: Any) -> Any:
 
 
 def _disagree(name: str, first: Phase, value: float, second: Phase, other: float) -> None:
-    message = f"`{name}` is {value:g} in `train {first.name}`, and {other:g} in `train {second.name}`"
-    help = "the sections of a file run together: give it once, or the same"
+    message = f"`{name}` is {value:g} in `train {first.name}`, but {other:g} in `train {second.name}`"
+    help = "the sections of a file run together: set it once, or to the same value"
     raise TrainingError.make("E1072", message, second.span, help=help)

@@ -1,4 +1,4 @@
-"""One phase's computation of a batch: the loss, the metrics, the gradients, and new values of buffers."""
+"""The computation of a phase on one batch: the loss, the metrics, the gradients, and updated buffers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LOSS = "loss"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch gave: host values of the loss and of the metrics' statistics, arrays of the device.
+    """The result of a batch: the loss and the statistics of the metrics on the host, arrays on the device.
 
-    `size` is the number of rows of the batch.
+    `size` is the number of rows in the batch.
     """
 
     loss: float
@@ -34,15 +34,15 @@ class Outcome:
 
 
 class LossGraph:
-    """The loss of a phase as a graph, with its gradients, planned for each size of batch that comes along.
+    """The loss of a phase as a graph, with its gradients, planned once for each batch size.
 
     Args:
-        phase: As the checker gives it.
-        device: Where it runs.
-        trained: The label paths of the weights whose gradients are wanted; none for evaluation.
+        phase: The checked phase.
+        device: The device to run on.
+        trained: The label paths of the weights to differentiate by; none for evaluation.
 
     Raises:
-        NetError: E1130 to E1133 where the loss cannot be differentiated; E1070 where it depends on none of
+        NetError: E1130 to E1133 if the loss cannot be differentiated; E1070 if it does not depend on any of
             the trained weights.
     """
 
@@ -56,13 +56,13 @@ class LossGraph:
         gradients: dict[str, Port] = {}
         if trained:
             nodes = parameter_nodes(graph)
-            found = differentiate(
+            derived = differentiate(
                 graph, ports[LOSS], [(nodes[path], 0) for path in trained], recompute=phase.recompute
             )
-            gradients = {p: g for p, g in zip(trained, found.gradients, strict=True) if g is not None}
-            ports = {name: found.moved[port] for name, port in ports.items()}
-            updates = {path: found.moved[port] for path, port in updates.items()}
-            graph = found.graph
+            gradients = {p: g for p, g in zip(trained, derived.gradients, strict=True) if g is not None}
+            ports = {name: derived.moved[port] for name, port in ports.items()}
+            updates = {path: derived.moved[port] for path, port in updates.items()}
+            graph = derived.graph
             if not gradients:
                 raise _no_gradients(phase)
         self.graph = graph
@@ -73,18 +73,18 @@ class LossGraph:
     def compute(
         self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
     ) -> Outcome:
-        """The outcome of one batch.
+        """Compute the outcome of one batch.
 
         Args:
-            batch: Arrays by the phase's input names; others are left out.
+            batch: Arrays by the phase's input names; others are ignored.
             weights: Arrays of the device by label path.
-            seed: Seeds what is random in the model.
+            seed: The seed of the random operators.
 
         Raises:
             DataInputError: a batch that does not fit the inputs.
         """
-        given = {name: batch[name] for name in self.phase.model.inputs if name in batch}
-        arrays, sizes = bind_inputs(self.phase.model, given, self.device)
+        inputs = {name: batch[name] for name in self.phase.model.inputs if name in batch}
+        arrays, sizes = bind_inputs(self.phase.model, inputs, self.device)
         plan = self._plans.plan(sizes)
         values = execute(
             plan,
@@ -117,7 +117,7 @@ def _rows(arrays: Mapping[str, Array]) -> int:
 
 def _no_gradients(phase: Phase) -> TrainingError:
     name = f"`train {phase.name}`" if phase.name else "`train`"
-    help = "use an output of the model in the loss, or let `over` and `freeze` leave some weights to train"
+    help = "use an output of the model in the loss, or change `over` and `freeze` to train more weights"
     return TrainingError.make(
-        "E1070", f"the loss of {name} depends on no weight that it trains", phase.span, help=help
+        "E1070", f"the loss of {name} does not depend on any weight that it trains", phase.span, help=help
     )

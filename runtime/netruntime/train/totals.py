@@ -1,4 +1,4 @@
-"""What a phase measured over many batches: sums that add up to the figures of an epoch."""
+"""The totals of a phase over many batches, from which the figures of an epoch are computed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Totals:
         self._sums: dict[str, Array] = {}
 
     def add(self, outcome: Outcome) -> None:
-        """Take one batch."""
+        """Add one batch."""
         self._add(LOSS, np.float64(outcome.loss) * outcome.size)
         for spec in self.phase.metrics:
             value = np.asarray(outcome.statistics[spec.output], np.float64)
@@ -44,7 +44,7 @@ class Totals:
         return float(self._sums[LOSS] / self.rows) if self.rows else float("nan")
 
     def metrics(self) -> dict[str, Any]:
-        """The metrics by name: numbers, and arrays for those that are tables; none before the first batch."""
+        """The metrics by name: numbers, or arrays for tables; empty before the first batch."""
         return {
             spec.name: self._sums[spec.output] / self.rows
             if spec.kind == MEAN
@@ -54,10 +54,10 @@ class Totals:
         }
 
     def to_arrays(self) -> dict[str, Array]:
-        """What a checkpoint keeps of an unfinished epoch."""
+        """The arrays to save in a checkpoint for an unfinished epoch."""
         return {"rows": np.asarray(self.rows, np.int64), **self._sums}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from `to_arrays`."""
+        """Restore the result of `to_arrays`."""
         self._sums = {name: np.array(array) for name, array in arrays.items() if name != "rows"}
         self.rows = int(arrays["rows"])

@@ -1,4 +1,4 @@
-"""All phases of a file over one set of weights: what a run trains, step by step, and can save and restore."""
+"""All phases of a file with one set of weights, trained step by step, saved and restored."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Trainer:
     """The weights of a file and the phases that train them, in the order of the file.
 
     Args:
-        phases: As `check(.., training=True)` gives them.
-        weights: First values by label path, NumPy arrays; see `start.first_weights`.
-        device: Where it runs.
-        seed: Seeds what is random in the models, together with the count of steps.
+        phases: The result of `check(.., training=True)`.
+        weights: Initial values by label path, NumPy arrays; see `initial_weights.first_weights`.
+        device: The device to run on.
+        seed: Seed of the random operators, together with the step count.
         ema: The decay of the running average of the weights; None keeps no average.
-        check_finite: Stop at the first operator that makes NaN or infinity (E0821).
+        check_finite: Stop at the first operator that produces NaN or infinity (E0821).
 
     Raises:
-        TrainingError: E1073 where there is no phase; E1070 and E108x for phases that cannot train.
+        TrainingError: E1073 if there is no phase; E1070 and E108x for phases that cannot train.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Trainer:
             self.average = None if ema is None else WeightAverage(device.xp, self.weights, ema)
 
     def advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
-        """One update of each phase from these batches (several where gradients are accumulated).
+        """Make one update of each phase from these batches (several to accumulate gradients).
 
-        A phase with `every = n` takes part in each n-th step only.
+        A phase with `every = n` is updated every n-th step only.
 
         Raises:
-            TrainingError: E1071 where the loss or a gradient is not finite.
+            TrainingError: E1071 if the loss or a gradient is not finite.
             DataInputError: for a batch that does not fit.
         """
         updates = {}
@@ -87,17 +87,17 @@ class Trainer:
 
     @property
     def final_weights(self) -> Mapping[str, Array]:
-        """The weights to use: their running average where one is kept, on the device."""
+        """The weights to use, on the device: their running average if there is one."""
         return self.weights if self.average is None else self.average.weights(self.weights)
 
     def host_weights(self) -> dict[str, np.ndarray[Any, Any]]:
-        """The weights to use, as NumPy arrays of their own."""
+        """The weights to use, as new NumPy arrays."""
         return {name: np.array(self.device.numpy(array)) for name, array in self.final_weights.items()}
 
     # -- saving and restoring ----------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Mapping[str, np.ndarray[Any, Any]]]:
-        """What a checkpoint keeps in arrays, by section."""
+        """The arrays to save in a checkpoint, by section."""
         found: dict[str, Mapping[str, np.ndarray[Any, Any]]] = {
             WEIGHTS: {name: self.device.numpy(array) for name, array in self.weights.items()}
         }
@@ -108,15 +108,15 @@ class Trainer:
         return found
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps in words and numbers."""
+        """The small state to save in a checkpoint, as JSON values."""
         return {"seed": self.seed, "schedules": {p.name: p.schedule.state() for p in self.phases}}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of this run.
+        """Continue from a checkpoint of this run.
 
         Raises:
-            TrainingError: E1074 where its weights are not those of this file, E1083 where its optimizer,
-                schedule or average is not that of this run.
+            TrainingError: E1074 if its weights are not those of this file, E1083 if its optimizer, schedule
+                or average differ from this run's.
         """
         saved = checkpoint.arrays.get(WEIGHTS, {})
         _check_same(saved, self.weights)
@@ -134,7 +134,7 @@ class Trainer:
 
 
 def no_section() -> TrainingError:
-    """E1073: a file that does not say how it is trained."""
+    """E1073: a file without a `train` section."""
     help = "add `train { loss = cross_entropy(logits, label) .. }`"
     return TrainingError.make("E1073", "the file has no `train` section", help=help)
 
@@ -148,7 +148,7 @@ def all_parameters(phases: Sequence[Phase]) -> dict[str, tuple[Parameter, Tensor
 
 
 def _seed(seed: int, phase: str, step: int, part: int) -> int:
-    """The seed of one batch's random operators: a function of the run's seed and of the place in it."""
+    """The seed of the random operators in one batch, from the run's seed and the position in the run."""
     return zlib.crc32(f"{seed}/{phase}/{step}/{part}".encode())
 
 
@@ -158,9 +158,9 @@ def _check_same(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     if not odd:
         return
     name = odd[0]
-    shapes = [list(w[name].shape) if name in w else "not there" for w in (saved, own)]
+    shapes = [list(w[name].shape) if name in w else "missing" for w in (saved, own)]
     message = (
-        f"the checkpoint is of another model: `{name}` is {shapes[0]} in it, and {shapes[1]} in the file"
+        f"the checkpoint is of another model: `{name}` is {shapes[0]} in it, but {shapes[1]} in the file"
     )
-    help = "train with the file and the --set values of the run, or start anew in another folder"
+    help = "train with the file and the --set values of the run, or start a new run in another folder"
     raise TrainingError.make("E1074", message, help=help)

@@ -153,10 +153,10 @@ def test_a_card_with_figures() -> None:
     for part in (
         '- Config: `classes=2`, `names=["a", "b"]`\n',
         "\n\nA fifth was held out.\n\n- `image`: bytes are multiplied by 1/255\n",
-        "In place of the file's: `optimizer=sgd(0.1)`.\n",
+        "Overridden: `optimizer=sgd(0.1)`.\n",
         "|  | training, last epoch | best epoch (1) by accuracy |\n| --- | ---: | ---: |\n",
         "| loss | 0.5000 | 0.2500 |\n| accuracy | – | 0.7500 |\n",
-        "## table\n\nRows are the labels, columns what was predicted.\n\n|  | cat | dog |\n",
+        "## table\n\nRows are labels, columns are predictions.\n\n|  | cat | dog |\n",
         "| cat | 4 | 0 |\n| dog | 0 | 4 |\n",
         "## Use\n\n```sh\nnetrun eval digits.net\n```\n",
     ):
@@ -220,7 +220,7 @@ def test_what_a_run_leaves_to_be_read(tmp_path: Path) -> None:
         f"- Parameters: {count:,} in 4 arrays\n",
         f"| training | `{tmp_path / 'data.npz'}` | 30 | `{data_fingerprint(run.train)}` |",
         f"| validation | `{tmp_path / 'data.npz'}` | 10 |",
-        "A share of 0.25 of the rows, drawn with the seed 0, was held out for validation.",
+        "A fraction of 0.25 of the rows, drawn with seed 0, was held out for validation.",
         "  loss = cross_entropy(y, label)\n",
         "- Length: 2 updates over 2 epochs, in 0:0",
         "| accuracy | 0.",

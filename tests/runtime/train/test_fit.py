@@ -20,7 +20,7 @@ from netruntime.train.run import TrainRequest, prepare
 
 
 class Recorder:
-    """Keeps what a run tells."""
+    """Keeps what a run reports."""
 
     def __init__(self) -> None:
         self.steps: list[StepEvent] = []
@@ -242,7 +242,7 @@ def test_a_loss_that_trains_nothing_is_refused() -> None:
         "cross_entropy(logits, label)\n  metric", "mean(argmax(logits) == label)\n  metric"
     )
     wrong = failure(source, rows())
-    assert wrong.code == "E1070" and "depends on no weight" in str(wrong)
+    assert wrong.code == "E1070" and "does not depend on any weight" in str(wrong)
 
 
 def test_an_infinite_loss_stops_and_leaves_the_last_checkpoint(tmp_path: Path) -> None:

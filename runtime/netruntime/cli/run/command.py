@@ -183,7 +183,9 @@ def _tops(
     return [top_classes(name, ours[name], options.top_count, labels) for name in with_classes(ours)]
 
 
-def _split(network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]) -> list[NamedOutputs]:
+def _split(
+    network: Network, many: Sequence[Feed], batch: Items, outputs: Mapping[str, Array]
+) -> list[NamedOutputs]:
     """The outputs item by item; those without the batch axis are repeated for every item."""
     types = network.outputs
     over_items = {

@@ -107,7 +107,12 @@ def _place(place: tuple[int, ...]) -> str:
 
 
 def _class_row(entry: Class, labelled: bool) -> list[str]:
-    return [str(entry.index), *([entry.label] * labelled), short_number(entry.value), percent(entry.probability)]
+    return [
+        str(entry.index),
+        *([entry.label] * labelled),
+        short_number(entry.value),
+        percent(entry.probability),
+    ]
 
 
 def _class_json(entry: Class) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checkpoints: the state of training on the disk, which a kill at any moment does not lose."""
+"""Checkpoints: the state of training on disk, which survives a kill at any moment."""
 
 from netruntime.train.checkpoint.contract import JSON, WEIGHTS, Checkpoint
 from netruntime.train.checkpoint.folder import CheckpointFolder

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, in memory."""
+"""The contents of a checkpoint, in memory."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any, TypeAlias
 from netruntime.files.arrays import Array
 
 JSON: TypeAlias = Any
-"""A value of JSON: None, a truth value, a number, a text, or lists and mappings of them."""
+"""A JSON value: None, a boolean, a number, a string, or lists and mappings of them."""
 
 WEIGHTS = "weights"
-"""The section whose arrays are the model's own, under its own names."""
+"""The section of the model's weights, under their label paths."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training needs to go on as if it had never stopped.
+    """Everything that training needs to continue as if it had never stopped.
 
     Attributes:
         step: Updates made.
         epoch: The epoch that training is in, from 0.
-        batch: Batches of that epoch that are done.
-        arrays: Arrays by section and name: `weights`, `optimizer/<phase>`, `average` and so on. A section's
-            name has no `:`.
-        state: Small things by name: the schedule, early stopping, random state, the best metric,
-            fingerprints. Floats that are not finite come back as they were.
+        batch: Completed batches of that epoch.
+        arrays: Arrays by section and name: `weights`, `optimizer/<phase>`, `average` and so on. The name of
+            a section contains no `:`.
+        state: Small values by name: the schedule, early stopping, random state, the best metric,
+            fingerprints. Floats that are not finite are preserved.
     """
 
     step: int

@@ -1,11 +1,11 @@
-"""The folder of a run's checkpoints: the newest ones and the best, each a folder of its own.
+"""The folder of a run's checkpoints: the newest ones and the best, each in a separate folder.
 
     checkpoints/step-00001200/weights.safetensors   the model's weights under their own names
                               state.safetensors     optimizers, averages and the other sections
                               manifest.json         step, small state, sizes and checksums; written last
 
-Each is made under a hidden name and renamed when it is on the disk, so a kill at any moment leaves the one
-before as it was.
+Each is written under a hidden name and renamed once it is on disk, so a kill at any moment leaves the
+previous one intact.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint.contract import Checkpoint
 from netruntime.train.checkpoint.lock import FolderLock
 from netruntime.train.checkpoint.manifest import Manifest, read_manifest
-from netruntime.train.checkpoint.reading import looks_whole, read_checkpoint
+from netruntime.train.checkpoint.reading import looks_complete, read_checkpoint
 from netruntime.train.checkpoint.writing import DROPPED, SAVING, drop, write_checkpoint, writing
 
 LOCK = "training.lock"
@@ -33,14 +33,14 @@ _NAME = re.compile(r"step-\d{8,}(-\d+)?")
 
 @dataclass(frozen=True)
 class _Entry:
-    """A checkpoint's folder; its manifest, or None where that cannot be read."""
+    """A checkpoint's folder and its manifest; None if that cannot be read."""
 
     path: Path
     manifest: Manifest | None
 
     @property
     def order(self) -> tuple[bool, int]:
-        """The order of saving; those that do not tell come last, so that they are noticed."""
+        """The order of saving; entries without a manifest come last, so that they are reported."""
         return (self.manifest is None, self.manifest.saved if self.manifest else 0)
 
 
@@ -51,24 +51,24 @@ def _warn(message: str) -> None:
 class CheckpointFolder:
     """Checkpoints of one run.
 
-    Saving locks the folder against other trainings until `close`, which leaving a `with` does as well;
-    reading needs no lock.
+    Saving locks the folder against other runs until `close`, or the end of a `with` statement; reading
+    needs no lock.
     """
 
     def __init__(self, folder: Path, keep: int = 2, notice: Callable[[str], None] = _warn) -> None:
-        """`keep` is how many of the newest stay, at least 1; `notice` is called with what was skipped."""
+        """`keep` is how many of the newest to keep, at least 1; `notice` is called for skipped ones."""
         if keep < 1:
-            raise ValueError(f"keep is {keep}, and must be 1 or more")
+            raise ValueError(f"keep must be 1 or more, but is {keep}")
         self.folder = Path(folder)
         self.keep = keep
         self._notice = notice
         self._lock = FolderLock(self.folder / LOCK)
 
     def open(self) -> None:
-        """Make the folder, lock it, and remove what a killed process left half-written.
+        """Create the folder, lock it, and remove what a killed process left half-written.
 
-        Raises `TrainingError`: E1052 where the folder cannot be written, E1053 where another training
-        has it. `save` does this by itself; a run that calls it first fails before the first step.
+        Raises `TrainingError`: E1052 if the folder cannot be written, E1053 if another run uses it. `save`
+        does this automatically; a run that calls it first fails before the first step.
         """
         if self._lock.is_held:
             return
@@ -76,8 +76,8 @@ class CheckpointFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         for prefix in (SAVING, DROPPED):
-            for left in self.folder.glob(f"{prefix}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for leftover in self.folder.glob(f"{prefix}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def close(self) -> None:
         """Unlock the folder."""
@@ -93,11 +93,11 @@ class CheckpointFolder:
         self.close()
 
     def save(self, checkpoint: Checkpoint, best: bool = False) -> Path:
-        """Save a checkpoint, and then drop the oldest that are neither among the newest nor the best.
+        """Save a checkpoint, then remove all but the newest ones and the best.
 
-        When this returns, the checkpoint is on the disk and is what `newest` gives, also where an earlier
-        run got to a later step. `best` marks it as the best so far. Raises `TrainingError`: E1052 where
-        the system refuses, E1053 where another training has the folder; what was saved before stays.
+        When this returns, the checkpoint is on disk and `newest` returns it, even if an earlier run reached
+        a later step. `best` marks it as the best so far. Raises `TrainingError`: E1052 if it cannot be
+        written, E1053 if another run uses the folder; earlier checkpoints are kept.
         """
         self.open()
         saved = 1 + max((e.manifest.saved for e in self._entries() if e.manifest), default=0)
@@ -107,10 +107,10 @@ class CheckpointFolder:
         return path
 
     def newest(self) -> Checkpoint | None:
-        """The checkpoint saved last; None where there is none.
+        """The checkpoint saved last; None if there is none.
 
-        One that cannot be used is reported to `notice`, and the one before it is taken. Raises
-        `TrainingError`, where there are some and none can be used: E1050 or, of a single one, E1051.
+        An unusable one is reported to `notice`, and the one before it is used. Raises `TrainingError` if
+        there are checkpoints but none is usable: E1050 or, for a single one, E1051.
         """
         entries = self._entries()
         for entry in reversed(entries):
@@ -119,7 +119,7 @@ class CheckpointFolder:
             except TrainingError as wrong:
                 if len(entries) == 1:
                     raise
-                self._notice(f"passed over: {wrong.diagnostics[0].message}")
+                self._notice(f"skipped: {wrong.diagnostics[0].message}")
         if entries:
             raise _none_usable(self.folder, len(entries))
         return None
@@ -132,16 +132,16 @@ class CheckpointFolder:
     def load(self, path: Path) -> Checkpoint:
         """The checkpoint in the folder `path`.
 
-        Raises `TrainingError`: E1050 where it is damaged, E1051 where another version wrote it, E1054
-        where it is not a finished checkpoint.
+        Raises `TrainingError`: E1050 if it is damaged, E1051 if another version wrote it, E1054 if it is
+        not a complete checkpoint.
         """
         return read_checkpoint(Path(path))
 
     def _entries(self) -> list[_Entry]:
-        """All checkpoints, in the order they were saved in."""
-        return sorted(self._found(), key=lambda entry: entry.order)
+        """All checkpoints, in the order in which they were saved."""
+        return sorted(self._unsorted(), key=lambda entry: entry.order)
 
-    def _found(self) -> Iterator[_Entry]:
+    def _unsorted(self) -> Iterator[_Entry]:
         if not self.folder.is_dir():
             return
         for path in sorted(self.folder.iterdir()):
@@ -160,10 +160,10 @@ class CheckpointFolder:
         return path
 
     def _drop_old(self) -> None:
-        """Only whole ones count as kept, so that damage never costs the last good one."""
-        whole = [e for e in self._entries() if e.manifest and looks_whole(e.path, e.manifest)]
-        best = [entry for entry in whole if entry.manifest and entry.manifest.best]
-        for entry in whole[: -self.keep]:
+        """Remove old checkpoints; only complete ones count as kept, so that a usable one remains."""
+        complete = [e for e in self._entries() if e.manifest and looks_complete(e.path, e.manifest)]
+        best = [entry for entry in complete if entry.manifest and entry.manifest.best]
+        for entry in complete[: -self.keep]:
             if entry not in best[-1:]:
                 try:
                     drop(entry.path)

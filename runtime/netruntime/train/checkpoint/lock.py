@@ -1,4 +1,4 @@
-"""One training at a time in one folder."""
+"""A lock that allows only one run at a time in a folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import filelock
 from netruntime.errors import TrainingError, shown
 
 _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
-"""What a file system that has no locks answers."""
+"""Error codes of file systems without locks."""
 
 
 class FolderLock:
     """A lock file that names its process.
 
-    The system releases the lock when the process ends, however it ends: a file that a killed process left
-    behind does not block the next one, and a forked child does not keep the lock of its parent. On a file
-    system without locks, nothing is locked.
+    The system releases the lock however the process ends: a file left behind by a killed process does not
+    block the next one, and a forked child does not hold the lock of its parent. On a file system without
+    locks, nothing is locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,9 +34,9 @@ class FolderLock:
         return self._lock.is_locked
 
     def acquire(self) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
-        Raises `TrainingError` E1053 if another training holds it, `OSError` if the folder is not writable.
+        Raises `TrainingError` E1053 if another run holds it, `OSError` if the folder is not writable.
         """
         if self.is_held:
             return
@@ -47,7 +47,7 @@ class FolderLock:
         except OSError as reason:
             if reason.errno not in _WITHOUT_LOCKS:
                 raise
-        with suppress(OSError):  # Windows lets nobody write to a locked file
+        with suppress(OSError):  # Windows does not allow writing to a locked file
             self.path.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), "utf-8")
 
     def release(self) -> None:
@@ -61,8 +61,8 @@ class FolderLock:
     def _in_use(self) -> TrainingError:
         return TrainingError.make(
             "E1053",
-            f"{shown(self.path.parent)} is in use by another training, {self._holder()}",
-            help="wait until it ends or stop it, or name another folder",
+            f"{shown(self.path.parent)} is in use by another run: {self._holder()}",
+            help="wait until it ends, stop it, or use another folder",
         )
 
     def _holder(self) -> str:
@@ -70,4 +70,4 @@ class FolderLock:
             holder = json.loads(self.path.read_text("utf-8"))
             return f"process {int(holder['pid'])} on {shown(holder['host'])}"
         except (OSError, ValueError, KeyError, TypeError):
-            return "which has not given its name"
+            return "an unknown process"

@@ -1,6 +1,6 @@
 """The manifest of a checkpoint: a JSON file, written last, with the sizes and checksums of the others.
 
-Its own checksum is that of its JSON in canonical form, so that damage to it is seen as well.
+It also has the checksum of its own JSON in canonical form, so that damage to itself is detected.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FILES = (WEIGHTS_FILE, STATE_FILE)
 
 FORMAT, VERSION = "netdsl checkpoint", 1
 _FLOAT = "$float"
-"""The key under which floats are kept that JSON cannot write."""
+"""The key that marks floats which JSON cannot represent."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a file must be: its length in bytes and its SHA-256."""
+    """The expected length of a file, in bytes, and its SHA-256."""
 
     bytes: int
     sha256: str
@@ -40,8 +40,8 @@ class Manifest:
 
     Attributes:
         saved: Counts the checkpoints of a folder; a later one has a larger number.
-        best: Whether it was the best so far when it was saved.
-        sections: How many arrays each section has.
+        best: Whether it was the best so far when saved.
+        sections: The number of arrays in each section.
         files: The files beside the manifest.
     """
 
@@ -55,7 +55,7 @@ class Manifest:
     state: Mapping[str, JSON]
 
     def to_json(self) -> str:
-        """The text of the file. Raises `TypeError` for a state that JSON cannot hold."""
+        """The text of the file. Raises `TypeError` for a state that JSON cannot represent."""
         table = {"format": FORMAT, "version": VERSION, **asdict(self), "state": _tagged(dict(self.state))}
         return json.dumps({**table, "sha256": _checksum(table)}, indent=1, allow_nan=False) + "\n"
 
@@ -63,8 +63,7 @@ class Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a checkpoint's folder.
 
-    Raises `TrainingError`: E1050 where it is damaged, E1051 where it is of another version, E1054 where
-    there is none.
+    Raises `TrainingError`: E1050 if it is damaged, E1051 if it has another version, E1054 if there is none.
     """
     path = folder / MANIFEST
     try:
@@ -85,43 +84,43 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def no_checkpoint(folder: Path) -> TrainingError:
-    """The error for a folder that is not a checkpoint, or not a finished one."""
+    """The error for a folder that is not a complete checkpoint."""
     return TrainingError.make(
         "E1054",
-        f"{shown(folder)} is not a finished checkpoint: it has no {MANIFEST}",
-        help="remove it to go on from the one before, or copy the whole folder again",
+        f"{shown(folder)} is not a complete checkpoint: it has no {MANIFEST}",
+        help="remove it to continue from the previous one, or copy the complete folder again",
     )
 
 
 def damaged(folder: Path, reason: str, cause: BaseException | None = None) -> NoReturn:
-    """Raise E1050: a checkpoint that is not as it was written."""
+    """Raise E1050: a checkpoint that differs from what was written."""
     raise TrainingError.make(
         "E1050",
         f"the checkpoint {shown(folder)} is damaged: {reason}",
-        help="use the one saved before it, or restore this one from a copy",
+        help="use the previous one, or restore this one from a copy",
     ) from cause
 
 
 def _other_version(folder: Path, version: object) -> TrainingError:
     return TrainingError.make(
         "E1051",
-        f"the checkpoint {shown(folder)} has version {shown(version)} of the format, and this netdsl reads "
+        f"the checkpoint {shown(folder)} has format version {shown(version)}, but this netdsl reads "
         f"version {VERSION}",
-        help=f"go on with the netdsl that wrote it; its {WEIGHTS_FILE} can be read by every version",
+        help=f"continue with the netdsl that wrote it; every version can read its {WEIGHTS_FILE}",
     )
 
 
 def _checked(folder: Path, table: dict[str, Any]) -> Manifest:
-    """The manifest from JSON that is believed only after its checksum."""
+    """The manifest from its JSON, after verifying the checksum."""
     checksum = table.pop("sha256", None)
     if checksum != _checksum(table):
-        damaged(folder, f"the checksum of {MANIFEST} is another")
+        damaged(folder, f"the checksum of {MANIFEST} does not match")
     try:
-        given = {field.name: table[field.name] for field in fields(Manifest)}
-        files = {name: FileRecord(**given["files"][name]) for name in FILES}
+        values = {field.name: table[field.name] for field in fields(Manifest)}
+        files = {name: FileRecord(**values["files"][name]) for name in FILES}
     except (KeyError, TypeError) as wrong:
         damaged(folder, f"{MANIFEST} lacks {wrong}", wrong)
-    return Manifest(**{**given, "files": files, "state": _untagged(given["state"])})
+    return Manifest(**{**values, "files": files, "state": _untagged(values["state"])})
 
 
 def _checksum(table: Mapping[str, Any]) -> str:
@@ -130,12 +129,12 @@ def _checksum(table: Mapping[str, Any]) -> str:
 
 
 def _tagged(value: JSON) -> JSON:
-    """The value with floats that JSON has no words for as objects."""
+    """The value with floats that JSON cannot represent as objects."""
     if isinstance(value, float) and not math.isfinite(value):
         return {_FLOAT: str(float(value))}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TypeError(f"the keys of saved state are texts, and these are not: {list(value)}")
+            raise TypeError(f"the keys of saved state must be strings, but are {list(value)}")
         return {key: _tagged(entry) for key, entry in value.items()}
     return [_tagged(entry) for entry in value] if isinstance(value, list | tuple) else value
 

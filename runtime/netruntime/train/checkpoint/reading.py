@@ -1,4 +1,4 @@
-"""Reading checkpoints, which are believed only where every checksum agrees."""
+"""Reading checkpoints and verifying all their checksums."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from netruntime.weight_files.safetensors_file import SafetensorsFile
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """A checkpoint from its folder; the arrays are in memory, so that the folder may go.
+    """Read a checkpoint into memory; the folder may be removed afterwards.
 
-    Raises `TrainingError`: E1050 where it is damaged (a file is missing, cut short or changed), E1051
-    where another version wrote it, E1054 where there is none or an unfinished one.
+    Raises `TrainingError`: E1050 if it is damaged (a file is missing, truncated or changed), E1051 if
+    another version wrote it, E1054 if it does not exist or is incomplete.
     """
     manifest = read_manifest(folder)
     for name in FILES:
@@ -39,8 +39,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(manifest.step, manifest.epoch, manifest.batch, arrays, manifest.state)
 
 
-def looks_whole(folder: Path, manifest: Manifest) -> bool:
-    """Whether the files are there with their lengths; the checksums are not computed."""
+def looks_complete(folder: Path, manifest: Manifest) -> bool:
+    """Whether all files exist with their lengths; checksums are not verified."""
     try:
         return all((folder / name).stat().st_size == manifest.files[name].bytes for name in FILES)
     except OSError:
@@ -50,17 +50,17 @@ def looks_whole(folder: Path, manifest: Manifest) -> bool:
 def _check_file(folder: Path, name: str, manifest: Manifest) -> None:
     expected = manifest.files[name]
     try:
-        found = file_record(folder / name)
+        actual = file_record(folder / name)
     except OSError as reason:
         damaged(folder, f"{name} cannot be read: {reason.strerror or reason}", reason)
-    if found != expected:
-        damaged(folder, _difference(name, found, expected))
+    if actual != expected:
+        damaged(folder, _difference(name, actual, expected))
 
 
-def _difference(name: str, found: FileRecord, expected: FileRecord) -> str:
-    if found.bytes != expected.bytes:
-        return f"{name} has {found.bytes:,} bytes, and was written with {expected.bytes:,}"
-    return f"the checksum of {name} is another"
+def _difference(name: str, actual: FileRecord, expected: FileRecord) -> str:
+    if actual.bytes != expected.bytes:
+        return f"{name} has {actual.bytes:,} bytes, but was written with {expected.bytes:,}"
+    return f"the checksum of {name} does not match"
 
 
 def _sections(folder: Path, manifest: Manifest) -> dict[str, dict[str, Array]]:
@@ -73,11 +73,11 @@ def _sections(folder: Path, manifest: Manifest) -> dict[str, dict[str, Array]]:
         section, _, name = stored.partition(":")
         sections.setdefault(section, {})[name] = _in_memory(state, stored)
     if {section: len(arrays) for section, arrays in sections.items()} != manifest.sections:
-        damaged(folder, f"{MANIFEST} lists other arrays than the files hold")
+        damaged(folder, f"{MANIFEST} lists different arrays from those in the files")
     return sections
 
 
 def _in_memory(file: SafetensorsFile, name: str) -> Array:
-    """A copy of the array, of its own type: bf16 is read as float32, which holds it exactly."""
+    """A copy of the array in its original type: bf16 is read as float32, which represents it exactly."""
     dtype = numpy_dtype(file.describe(name).dtype)
     return np.array(file[name], dtype=dtype, copy=True)

@@ -1,4 +1,4 @@
-"""Writing checkpoints and weights, whole or not at all."""
+"""Writing checkpoints and weights atomically."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from netruntime.train.checkpoint.manifest import (
 from netruntime.weight_files.weights import write_weights
 
 SAVING, DROPPED = ".saving-", ".dropped-"
-"""How the names of folders begin that a killed process may leave behind."""
+"""Name prefixes of folders that a killed process may leave behind."""
 
-_UNTOUCHED = "what was saved before is untouched"
+_UNTOUCHED = "earlier files are intact"
 _ADVICE = {
-    errno.ENOSPC: f"free some space, or name a folder on another disk; {_UNTOUCHED}",
-    errno.EDQUOT: f"your quota is used up: free some space, or name another folder; {_UNTOUCHED}",
-    errno.EACCES: f"name a folder that you may write to; {_UNTOUCHED}",
-    errno.EPERM: f"name a folder that you may write to; {_UNTOUCHED}",
-    errno.EROFS: f"name a folder that you may write to; {_UNTOUCHED}",
+    errno.ENOSPC: f"free some space, or use a folder on another disk; {_UNTOUCHED}",
+    errno.EDQUOT: f"your quota is used up: free some space, or use another folder; {_UNTOUCHED}",
+    errno.EACCES: f"use a folder that you may write to; {_UNTOUCHED}",
+    errno.EPERM: f"use a folder that you may write to; {_UNTOUCHED}",
+    errno.EROFS: f"use a folder that you may write to; {_UNTOUCHED}",
 }
 
 
 def save_weights(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
-    """Write weights for use, such as `best.safetensors`; a file of that name is replaced when all is written.
+    """Write weights to use, such as `best.safetensors`, replacing an existing file atomically.
 
-    Raises `TrainingError` E1052 where the system refuses, with the bytes needed and free.
+    Raises `TrainingError` E1052 if they cannot be written, with the bytes needed and free.
     """
     with writing(path, sum(array.nbytes for array in arrays.values())):
         write_weights(path, arrays, metadata)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all. Raises `TrainingError` E1052 where the system refuses."""
+    """Write a small file atomically. Raises `TrainingError` E1052 if it cannot be written."""
     raw = text.encode()
 
     def fill(stream: BinaryIO) -> None:
@@ -59,9 +59,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_checkpoint(target: Path, checkpoint: Checkpoint, saved: int, best: bool) -> None:
-    """Write a checkpoint to the new folder `target`, which appears when all of it is on the disk.
+    """Write a checkpoint to the new folder `target`, which appears once everything is on disk.
 
-    Raises `TrainingError` E1052 where the system refuses.
+    Raises `TrainingError` E1052 if it cannot be written.
     """
     needed = sum(array.nbytes for section in checkpoint.arrays.values() for array in section.values())
     temporary = target.with_name(f"{SAVING}{secrets.token_hex(8)}")
@@ -78,7 +78,7 @@ def write_checkpoint(target: Path, checkpoint: Checkpoint, saved: int, best: boo
 
 
 def drop(folder: Path) -> None:
-    """Remove a checkpoint, which is out of sight before the first of its files is gone. Raises `OSError`."""
+    """Remove a checkpoint, renaming it first so that it is never seen incomplete. Raises `OSError`."""
     hidden = folder.with_name(f"{DROPPED}{secrets.token_hex(8)}")
     folder.rename(hidden)
     shutil.rmtree(hidden)
@@ -86,7 +86,7 @@ def drop(folder: Path) -> None:
 
 @contextmanager
 def writing(path: Path, needed: int) -> Iterator[None]:
-    """Turn refusals of the system while `path` is written into E1052; `needed` is in bytes."""
+    """Turn an `OSError` while `path` is written into E1052; `needed` is in bytes."""
     try:
         yield
     except OSError as reason:
@@ -124,7 +124,7 @@ def _fill(folder: Path, checkpoint: Checkpoint, saved: int, best: bool) -> None:
 
 
 def file_record(path: Path) -> FileRecord:
-    """Length and checksum of a file as it is read back. Raises `OSError`."""
+    """The length and checksum of a file, read from disk. Raises `OSError`."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return FileRecord(stream.tell(), digest)

@@ -1,1 +1,1 @@
-"""Logs written while a run trains."""
+"""Logs that are written during training."""

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object to a line, for each update and each epoch."""
+"""The log of a run: one JSON object per line, for each update and each epoch."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ JSON: TypeAlias = Any
 
 
 class MetricsLog:
-    """Appends to a `.jsonl` file; each line is handed to the system at once.
+    """Appends to a `.jsonl` file; each line is written immediately.
 
     `{"kind": "step", ..}` has the fields of `StepEvent`, `{"kind": "epoch", ..}` those of `EpochEvent`.
-    Numbers that are not finite become null, and tables lists of lists.
+    Numbers that are not finite become null, and tables become lists of lists.
 
     Args:
         path: The file.
-        step, epoch: The place at which the run resumes, as in its checkpoint. Lines of later steps, and of
-            epochs from `epoch` on, are removed, and so is a line that was cut short: the log is as if the
-            run had never stopped. By default it begins anew.
+        step, epoch: The position at which the run resumes, as in its checkpoint. Lines of later steps, lines
+            of epochs from `epoch` on, and truncated lines are removed, so that the log continues as if the
+            run had never stopped. By default it starts empty.
 
     Raises:
-        TrainingError: E1052 where the system refuses to write, also in the other methods.
+        TrainingError: E1052 if the file cannot be written, also in the other methods.
     """
 
     def __init__(self, path: Path, *, step: int = 0, epoch: int = 0) -> None:
@@ -37,7 +37,7 @@ class MetricsLog:
         with writing(path, 0):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = path.open("ab", buffering=0)
-            self._stream.truncate(_kept_bytes(path.read_bytes(), step, epoch))
+            self._stream.truncate(_valid_length(path.read_bytes(), step, epoch))
 
     def on_step(self, event: StepEvent) -> None:
         self._append(
@@ -77,18 +77,18 @@ class MetricsLog:
         text = json.dumps(plain(line), ensure_ascii=False, allow_nan=False) + "\n"
         raw = text.encode()
         with writing(self.path, len(raw)):
-            while raw:  # a disk that is nearly full takes a part, and refuses the rest
+            while raw:  # a disk that is nearly full accepts a part and rejects the rest
                 raw = raw[self._stream.write(raw) :]
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log. One that is cut short is left out. Raises `OSError`."""
+    """The lines of a log, without truncated ones. Raises `OSError`."""
     lines = path.read_bytes().split(b"\n")
     return [line for line in map(_parsed, lines) if line is not None]
 
 
 def plain(value: Any) -> JSON:
-    """A value of metrics as JSON: arrays as lists, and null for numbers that are not finite."""
+    """The value of a metric as JSON: arrays as lists, and null for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -98,18 +98,18 @@ def plain(value: Any) -> JSON:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _kept_bytes(raw: bytes, step: int, epoch: int) -> int:
-    """How many bytes of a log come before the first line that a run at this place has yet to write."""
-    kept = 0
+def _valid_length(raw: bytes, step: int, epoch: int) -> int:
+    """The number of bytes before the first line that a run at this position has yet to write."""
+    length = 0
     for line in raw.splitlines(keepends=True):
         if not line.endswith(b"\n") or _is_later(_parsed(line), step, epoch):
             break
-        kept += len(line)
-    return kept
+        length += len(line)
+    return length
 
 
 def _is_later(line: dict[str, Any] | None, step: int, epoch: int) -> bool:
-    """A line that cannot be read is not: it is left as it is."""
+    """Whether a run at this position has yet to write the line; False for an unreadable one."""
     if line is None:
         return False
     if line.get("kind") == "epoch":
@@ -119,7 +119,7 @@ def _is_later(line: dict[str, Any] | None, step: int, epoch: int) -> bool:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, written with the package `tensorboardX`."""
+"""Event files for TensorBoard, written by the package `tensorboardX`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class TensorBoardLog:
     """Scalars by update and by epoch: `train/loss`, `valid/accuracy`, with a phase's name before them.
 
     Args:
-        folder: The folder that `tensorboard --logdir` is given.
-        step: The step that a resumed run goes on from: TensorBoard shows nothing later of what was before.
+        folder: The folder for `tensorboard --logdir`.
+        step: The step at which a resumed run continues: TensorBoard hides later entries of the earlier part.
 
     Raises:
         MissingExtraError: E0901 without the extra `tensorboard`.
-        TrainingError: E1052 where the folder cannot be written.
+        TrainingError: E1052 if the folder cannot be written.
     """
 
     def __init__(self, folder: Path, *, step: int = 0) -> None:
         package = need_extra("tensorboardX", "tensorboard", "writing files for TensorBoard")
         with writing(folder, 0):
-            # the rest of the file's name is the second, in which a resumed run may begin as well
+            # the rest of the file name is the time in seconds, in which a resumed run may also begin
             suffix = f".{step:08d}"
             self._writer = package.SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=suffix)
 
@@ -44,12 +44,12 @@ class TensorBoardLog:
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left, and close the file."""
+        """Write pending entries and close the file."""
         self._writer.close()
 
     def _add(self, head: str, figures: Mapping[str, Any], step: int) -> None:
         for name, value in figures.items():
-            if np.ndim(value) == 0:  # tables are no scalars
+            if np.ndim(value) == 0:  # tables are not scalars
                 self._writer.add_scalar(f"{head}/{name}", float(value), step)
 
 

@@ -1,4 +1,4 @@
-"""What a run shows as it goes: a live display in a terminal, plain lines elsewhere, nothing where asked."""
+"""The progress of a run: a live display in a terminal, plain lines elsewhere, or nothing."""
 
 from netruntime.train.progress.display import TrainingProgress
 from netruntime.train.progress.pictures import confusion_table, confusion_text, half_blocks, shade_text

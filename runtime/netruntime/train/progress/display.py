@@ -1,4 +1,4 @@
-"""The display of a run: live with `rich`, or lines."""
+"""The display of a run: live with `rich`, or as lines."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 CURVE = 60
-"""The most columns the curve of the loss takes."""
+"""The maximum width of the loss curve, in columns."""
 
 
 class TrainingProgress:
-    """Shows a run as it goes; it is one of the run's watchers.
+    """The watcher that shows the progress of a run.
 
-    In a terminal: the bar of epochs and steps, the latest figures, speed, time left and a curve of the loss,
-    with a line for each epoch above. Elsewhere, and with `plain`: a line for each epoch, and one every few
-    seconds. With `quiet`: nothing.
+    In a terminal: a progress bar of epochs and steps, the latest figures, the speed, the time left and a
+    curve of the loss, below one line per epoch. Elsewhere, and with `plain`: one line per epoch, and one
+    every few seconds. With `quiet`: nothing.
 
     Args:
-        console: Where to; standard output by default.
-        plain: Lines also in a terminal.
-        quiet: Nothing at all.
-        every: Seconds between lines that tell of steps, where there are lines.
+        console: The console to print on; standard output by default.
+        plain: Print lines in a terminal too.
+        quiet: Print nothing.
+        every: Seconds between lines about steps.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TrainingProgress:
         self._live: Live | None = None
 
     def start(self, total_steps: int, epochs: int, done: int = 0) -> None:
-        """Begin to show a run of `total_steps` updates over `epochs` epochs; `done` updates are made."""
+        """Start the display of `total_steps` updates in `epochs` epochs, of which `done` are complete."""
         self.epochs = epochs
         self.pace = Pace(total_steps, done)
         if self.is_live:
@@ -78,17 +78,17 @@ class TrainingProgress:
         self.pace.add(event)
 
     def on_epoch(self, event: EpochEvent) -> None:
-        """Show an epoch, which stays."""
+        """Print an epoch permanently."""
         self._reported = event.seconds
         self.note(epoch_line(event, self.epochs))
 
     def note(self, text: str) -> None:
-        """Show a line, which stays."""
+        """Print a line permanently."""
         if not self.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """End the display; what it showed last stays."""
+        """End the display, leaving its last state visible."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -120,7 +120,7 @@ class TrainingProgress:
 
 
 def _console() -> Console:
-    """Standard output. It raises where nobody reads it any more; by itself `rich` ends the process."""
+    """Standard output, which raises if its reader is gone; by default `rich` ends the process then."""
     from rich.console import Console
 
     class Output(Console):

@@ -1,4 +1,4 @@
-"""The figures of a run in words, how fast it goes, and its loss as a small curve."""
+"""The figures of a run as text, its speed, and its loss as a small curve."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from netruntime.train.events import EpochEvent, StepEvent
 
 WINDOW = 50
-"""Updates over which the speed is taken."""
+"""The number of updates over which the speed is averaged."""
 BARS = "▁▂▃▄▅▆▇█"
 
 
 class Pace:
-    """How far a run is, and how fast.
+    """The position and the speed of a run.
 
-    With several phases an update counts once, and so do its samples.
+    With several phases, each update and its samples count once.
     """
 
     def __init__(self, total: int, done: int = 0) -> None:
@@ -29,7 +29,7 @@ class Pace:
         self._recent: deque[tuple[int, float, int]] = deque([(done, 0.0, 0)], maxlen=WINDOW + 1)
 
     def add(self, event: StepEvent) -> None:
-        """Take an update."""
+        """Record an update."""
         if event.step == self.step:
             return
         self.step = event.step
@@ -51,7 +51,7 @@ class History:
         self._open: list[float] = []
 
     def add(self, value: float) -> None:
-        """Take a value; one that is not finite is left out."""
+        """Add a value; values that are not finite are ignored."""
         if not math.isfinite(value):
             return
         self._open.append(value)
@@ -65,7 +65,7 @@ class History:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """A curve of block characters, at most `width` long; a logarithmic one where all values are positive."""
+    """A curve of block characters, at most `width` long; logarithmic if all values are positive."""
     if not values:
         return ""
     heights = [math.log(v) for v in values] if min(values) > 0 else list(values)
@@ -83,7 +83,7 @@ def figure(value: float) -> str:
 
 
 def figures(values: Mapping[str, Any], head: str = "") -> str:
-    """`loss 0.1234  accuracy 0.9650`, with `head` before each name; tables are left out."""
+    """`loss 0.1234  accuracy 0.9650`, with `head` before each name; tables are omitted."""
     scalars = {name: float(value) for name, value in values.items() if getattr(value, "ndim", 0) == 0}
     return "  ".join(f"{head}{name} {figure(value)}" for name, value in scalars.items())
 
@@ -96,7 +96,7 @@ def duration(seconds: float) -> str:
 
 
 def epoch_line(event: EpochEvent, epochs: int) -> str:
-    """An epoch on one line: what each phase measured on the training and the validation data."""
+    """An epoch on one line: the figures of each phase on the training and the validation data."""
     parts = [f"epoch {event.epoch + 1:>{len(str(epochs))}}/{epochs}"]
     for phase, measured in event.train.items():
         name = f"{phase} " if phase else ""
@@ -108,7 +108,7 @@ def epoch_line(event: EpochEvent, epochs: int) -> str:
 
 
 def step_line(events: Mapping[str, StepEvent], pace: Pace, epochs: int) -> str:
-    """Where the run is, on one line, from the last event of each phase."""
+    """The position of a run on one line, from the last event of each phase."""
     latest = list(events.values())[-1]
     parts = [f"step {latest.step:,}/{pace.total:,}", f"epoch {latest.epoch + 1}/{epochs}"]
     parts += [measured_text(event) for event in events.values()]
@@ -116,19 +116,19 @@ def step_line(events: Mapping[str, StepEvent], pace: Pace, epochs: int) -> str:
 
 
 def measured_text(event: StepEvent) -> str:
-    """What one phase measured at an update."""
+    """The figures of one phase at an update."""
     measured = figures({"loss": event.loss, **event.metrics}, f"{event.phase} " if event.phase else "")
     return f"{measured}  lr {event.lr:.3g}  gradient {event.grad_norm:.3g}"
 
 
 def pace_texts(pace: Pace) -> list[str]:
-    """`3,210 samples/s` and `0:42 left`, where they are known."""
-    found = []
+    """`3,210 samples/s` and `0:42 left`, if they are known."""
+    texts = []
     if pace.samples_per_second is not None:
-        found.append(f"{pace.samples_per_second:,.0f} samples/s")
+        texts.append(f"{pace.samples_per_second:,.0f} samples/s")
     if pace.seconds_left is not None:
-        found.append(f"{duration(pace.seconds_left)} left")
-    return found
+        texts.append(f"{duration(pace.seconds_left)} left")
+    return texts
 
 
 def _halved(values: Sequence[float]) -> list[float]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MANY = 25
-"""With more classes than this, a matrix is shown as the pairs that are confused most."""
+"""With more classes than this, a matrix is shown as the most confused pairs."""
 PAIRS = 10
 SHADES = " ░▒▓█"
 
@@ -23,7 +23,7 @@ SHADES = " ░▒▓█"
 def confusion_text(matrix: Array, labels: Sequence[str] | None = None) -> str:
     """A confusion matrix `[classes, classes]` of counts as plain text: rows are true, columns predicted.
 
-    Many classes do not fit a screen; of those the pairs are shown that are confused most.
+    Many classes do not fit on a screen; instead, the most confused pairs are shown.
     """
     names = _names(matrix, labels)
     if len(names) > MANY:
@@ -35,7 +35,7 @@ def confusion_text(matrix: Array, labels: Sequence[str] | None = None) -> str:
 
 
 def confusion_table(matrix: Array, labels: Sequence[str] | None = None) -> Table | str:
-    """The same for a terminal: hits shaded in green and misses in red, by their share of the row."""
+    """A confusion matrix for a terminal: hits shaded in green, misses in red, by their share of the row."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -55,7 +55,7 @@ def confusion_table(matrix: Array, labels: Sequence[str] | None = None) -> Table
 
 
 def mixed_up(matrix: Array, names: Sequence[str]) -> str:
-    """The pairs of classes that are mixed up most, a line each."""
+    """The most confused pairs of classes, one per line."""
     wrong = np.array(matrix, dtype=np.int64)
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
@@ -65,9 +65,9 @@ def mixed_up(matrix: Array, names: Sequence[str]) -> str:
 
 
 def half_blocks(image: Array) -> Text:
-    """A grey image `[H, W]` for a terminal with colours, two rows of pixels to a line of text.
+    """A grey image `[H, W]` for a terminal with colours, two rows of pixels per line of text.
 
-    The smallest value is black and the largest white.
+    The smallest value is black and the largest is white.
     """
     from rich.style import Style
     from rich.text import Text
@@ -85,16 +85,16 @@ def half_blocks(image: Array) -> Text:
 
 
 def shade_text(image: Array) -> str:
-    """A grey image `[H, W]` as plain text, two characters to a pixel; light is dense."""
+    """A grey image `[H, W]` as plain text, two characters per pixel; lighter pixels are denser."""
     steps = (_scaled(image) * (len(SHADES) - 1)).round().astype(int)
     return "\n".join("".join(SHADES[step] * 2 for step in row) for row in steps)
 
 
 def _scaled(image: Array) -> Array:
-    """The image between 0 and 1; a single grey is 0."""
+    """The image scaled to [0, 1]; a uniform image becomes 0."""
     values = np.asarray(image, np.float64)
     if values.ndim != 2:
-        raise ValueError(f"the image has the shape {list(values.shape)}, and must be [height, width]")
+        raise ValueError(f"the image must be [height, width], but has shape {list(values.shape)}")
     low, high = values.min(), values.max()
     return np.asarray((values - low) / (high - low) if high > low else np.zeros_like(values))
 
@@ -112,8 +112,8 @@ def _cell(count: int, share: float, hit: bool) -> Text:
 def _names(matrix: Array, labels: Sequence[str] | None) -> list[str]:
     shape = np.shape(matrix)
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"a confusion matrix has as many rows as columns, and this is {list(shape)}")
+        raise ValueError(f"a confusion matrix must be square, but has shape {list(shape)}")
     names = [str(n) for n in range(shape[0])] if labels is None else list(labels)
     if len(names) != shape[0]:
-        raise ValueError(f"{len(names)} labels are given for {shape[0]} classes")
+        raise ValueError(f"there are {len(names)} labels for {shape[0]} classes")
     return names

@@ -1,1 +1,1 @@
-"""What a run leaves to be read: its log, curves and model card."""
+"""The records of a run: its curves and its model card."""

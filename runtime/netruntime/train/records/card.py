@@ -1,4 +1,4 @@
-"""The model card: what a run made, from what, how, and how good it is, as Markdown."""
+"""The model card of a run, as Markdown: model, data, settings and results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netruntime.train.progress.figures import duration, figure
 Figures = Mapping[str, Mapping[str, Any]]
 """Figures by phase and name: numbers, None, and tables as lists of lists."""
 LARGEST_TABLE = 25
-"""A confusion matrix of more classes is left to `netrun eval`."""
+"""The maximum number of classes of a confusion matrix in the card; `netrun eval` prints larger ones."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class DataFacts:
 
     Attributes:
         role: `training` or `validation`.
-        sources: What was named, a path each.
-        rows: How many rows.
-        fingerprint: A checksum of what the model was given; see `fingerprints.data_fingerprint`.
+        sources: The paths of the data.
+        rows: The number of rows.
+        fingerprint: A checksum of the model's inputs; see `fingerprints.data_fingerprint`.
     """
 
     role: str
@@ -34,32 +34,32 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """All that a card says.
+    """The contents of a card.
 
     Attributes:
         model: The model's name.
         file, file_sha256: The `.net` file and its checksum.
         weights, weights_sha256: The file of the weights to use, and its checksum.
-        parameters, arrays: How many numbers are in how many arrays.
+        parameters, arrays: The number of parameters, and of the arrays that hold them.
         config: The values of the file's `config`.
         data: The data sets.
-        split: In words how validation data were held out; empty where they were given.
-        notes: What was done to make the data and the weights fit.
+        split: A sentence on how validation data were held out; empty if they were separate.
+        notes: Notes on how the data and the weights were made to fit.
         sections: The text of the file's `train` sections.
-        overrides: What the command line said in place of lines of them.
+        overrides: Replacements of their lines on the command line.
         settings: Epochs, batch size, seed and so on.
         command: The command line.
-        device: Where it ran.
-        versions: Versions of what it ran with, by name.
-        steps, epochs: Updates and epochs made.
-        seconds: How long they took.
-        monitor: The figure by which the best epoch is chosen.
-        best_epoch: Which one that is, from 0; None where there was none.
+        device: The device of the run.
+        versions: Versions of Python and the libraries, by name.
+        steps, epochs: Completed updates and epochs.
+        seconds: Their duration.
+        monitor: The figure that selects the best epoch.
+        best_epoch: The best epoch, from 0; None if there is none.
         train, valid: The figures of the last epoch.
-        best: The figures of the best epoch, on the data that decide.
+        best: The figures of the best epoch, on the data that select it.
         classes: The names of the classes, for confusion matrices.
         use: Commands or calls that use the weights.
-        language: What they and the command are written in: `sh` or `python`.
+        language: The language of these and of the command: `sh` or `python`.
     """
 
     model: str
@@ -129,7 +129,7 @@ def _data(facts: CardFacts) -> list[str]:
 def _training(facts: CardFacts) -> list[str]:
     lines = ["## Training", "", *_code("\n\n".join(facts.sections)), ""]
     if facts.overrides:
-        lines += [f"In place of the file's: {_assignments(facts.overrides)}.", ""]
+        lines += [f"Overridden: {_assignments(facts.overrides)}.", ""]
     lines += [
         f"- Settings: {_assignments({k: v for k, v in facts.settings.items() if v is not None})}",
         f"- Length: {facts.steps:,} updates over {facts.epochs:,} epochs, in {duration(facts.seconds)}",
@@ -176,12 +176,12 @@ def _confusions(facts: CardFacts) -> Iterator[list[str]]:
                     (str(label), *(f"{count:g}" for count in row))
                     for label, row in zip(labels, value, strict=True)
                 ]
-                words = "Rows are the labels, columns what was predicted."
-                yield [f"## {head}", "", words, "", *_table(("", *map(str, labels)), rows)]
+                legend = "Rows are labels, columns are predictions."
+                yield [f"## {head}", "", legend, "", *_table(("", *map(str, labels)), rows)]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """A table whose first `left` columns are set to the left, and the others to the right."""
+    """A table whose first `left` columns are left-aligned, and the others right-aligned."""
     rule = ["---" if n < left else "---:" for n in range(len(heads))]
     return [f"| {' | '.join(map(_cell, row))} |" for row in (heads, rule, *rows)]
 
@@ -195,7 +195,7 @@ def _number(value: float | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text as Markdown's inline code, whatever it holds."""
+    """Any text as inline code of Markdown."""
     text = " ".join(text.split())
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 

@@ -16,9 +16,9 @@ from netruntime.train.logs.jsonl import read_log
 
 TRAINING, VALIDATION = "training", "validation"
 SMOOTH = 40
-"""A smoothed line is the mean over one of so many parts of the run."""
+"""A smoothed line averages over a 40th of the run."""
 WIDE = 50.0
-"""Losses whose largest is more than so many times the smallest are drawn on a logarithmic axis."""
+"""Values whose largest is more than this many times the smallest get a logarithmic axis."""
 LOSS = "loss"
 
 LogLine = Mapping[str, Any]
@@ -37,7 +37,7 @@ def write_curves(log: Path, path: Path, title: str = "") -> tuple[Path, ...]:
         return line_charts(curves(lines), path, columns=2, title=title)
     except OSError as reason:
         message = f"cannot write the chart {shown(path)}: {reason.strerror or reason}"
-        help = "name a file in a folder that has space and may be written to"
+        help = "use a writable folder with free space"
         raise TrainingError.make("E1055", message, help=help) from reason
 
 
@@ -55,7 +55,7 @@ def curves(lines: Iterable[LogLine]) -> list[Chart]:
 
 
 def smoothed(values: Sequence[float], width: int) -> list[float]:
-    """The mean of each value with those around it, `width` in all, fewer at the ends; NaN is left out."""
+    """The running mean over `width` values, fewer at the ends; NaN is ignored."""
     array = np.asarray(values, np.float64)
     known = np.isfinite(array)
     sums = np.concatenate([[0.0], np.cumsum(np.where(known, array, 0.0))])
@@ -63,25 +63,25 @@ def smoothed(values: Sequence[float], width: int) -> list[float]:
     places = np.arange(len(array))
     low = np.maximum(places - width // 2, 0)
     high = np.minimum(places + (width + 1) // 2, len(array))
-    found = counts[high] - counts[low]
-    means = (sums[high] - sums[low]) / np.maximum(found, 1)
-    return list(np.where(known & (found > 0), means, np.nan))
+    valid = counts[high] - counts[low]
+    means = (sums[high] - sums[low]) / np.maximum(valid, 1)
+    return list(np.where(known & (valid > 0), means, np.nan))
 
 
 def _phase_charts(phase: str, steps: Sequence[LogLine], epochs: Sequence[LogLine]) -> list[Chart]:
     head = f"{phase}: " if phase else ""
     x = [line["step"] for line in steps]
     loss = _column(line["loss"] for line in steps)
-    held = _epochs(epochs, "valid", phase, LOSS, VALIDATION)
-    series = (*_smooth(TRAINING, x, loss), *held)
+    validation = _epochs(epochs, "valid", phase, LOSS, VALIDATION)
+    series = (*_smooth(TRAINING, x, loss), *validation)
     charts = [Chart(f"{head}loss", series, "step", log_y=_is_wide(series))]
     names = [name for name, value in steps[-1]["metrics"].items() if not isinstance(value, list)]
     for name in names:
         over = _epochs(epochs, "train", phase, name, TRAINING)
         if not over or len(over[0].x) < 2:
             over = _smooth(TRAINING, x, _column(line["metrics"].get(name) for line in steps))
-        held = _epochs(epochs, "valid", phase, name, VALIDATION)
-        charts.append(Chart(head + name, (*over, *held), "step"))
+        validation = _epochs(epochs, "valid", phase, name, VALIDATION)
+        charts.append(Chart(head + name, (*over, *validation), "step"))
     lr = Series("", x, _column(line["lr"] for line in steps))
     charts.append(Chart(f"{head}learning rate", (lr,), "step"))
     norms = _smooth("", x, _column(line["grad_norm"] for line in steps))
@@ -98,10 +98,10 @@ def _smooth(name: str, x: Sequence[float], y: Sequence[float]) -> tuple[Series, 
 
 
 def _epochs(epochs: Sequence[LogLine], part: str, phase: str, name: str, shown: str) -> tuple[Series, ...]:
-    found = [(line["step"], line[part][phase].get(name)) for line in epochs if phase in line[part]]
-    if not found:
+    points = [(line["step"], line[part][phase].get(name)) for line in epochs if phase in line[part]]
+    if not points:
         return ()
-    return (Series(shown, [step for step, _ in found], _column(value for _, value in found)),)
+    return (Series(shown, [step for step, _ in points], _column(value for _, value in points)),)
 
 
 def _column(values: Iterable[float | None]) -> list[float]:
@@ -109,7 +109,7 @@ def _column(values: Iterable[float | None]) -> list[float]:
 
 
 def _is_wide(series: Sequence[Series]) -> bool:
-    """Whether the values, faint ones aside, are positive and of very different sizes."""
+    """Whether the values, apart from faint lines, are positive and of very different magnitudes."""
     values = np.concatenate([np.asarray(s.y, np.float64) for s in series if not s.faint])
     values = values[np.isfinite(values)]
     return bool(values.size and values.min() > 0 and values.max() > WIDE * values.min())

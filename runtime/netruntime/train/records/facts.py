@@ -1,4 +1,4 @@
-"""What the card of a run says, gathered from the run, its log and its files."""
+"""The facts for the card of a run, gathered from the run, its log and its files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LogLine = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a run was started, and how its weights are used.
+    """The command that started a run, and commands that use its weights.
 
     Args:
-        command: The command or the call that started it.
+        command: The command or call that started the run.
         use: Commands or calls that use its weights.
-        language: What they are written in: `sh` or `python`.
+        language: Their language: `sh` or `python`.
     """
 
     command: str
@@ -42,12 +42,12 @@ def facts_of(run: Run, log: Iterable[LogLine], weights: Path, provenance: Proven
     """The facts of a run that has ended.
 
     Args:
-        log: The lines of its log, which know of what came before a resumption.
+        log: The lines of its log, which include those before a resumption.
         weights: The weights to use.
 
     Raises:
-        OSError: where the weights cannot be read.
-        DataInputError: where the data cannot be read any more.
+        OSError: the weights cannot be read.
+        DataInputError: the data can no longer be read.
     """
     lines = list(log)
     epochs = [line for line in lines if line.get("kind") == "epoch"]
@@ -87,7 +87,7 @@ def facts_of(run: Run, log: Iterable[LogLine], weights: Path, provenance: Proven
 
 
 def total_seconds(lines: Iterable[LogLine]) -> float:
-    """The time of all parts of a run; each resumption counts its seconds anew."""
+    """The duration of all parts of a run; after each resumption, seconds start again from 0."""
     total = before = 0.0
     for line in lines:
         seconds = float(line.get("seconds") or 0.0)
@@ -98,10 +98,10 @@ def total_seconds(lines: Iterable[LogLine]) -> float:
 
 
 def _data(run: Run) -> tuple[DataFacts, ...]:
-    data, held = run.request.data, run.request.valid
+    data, valid = run.request.data, run.request.valid
     facts = [DataFacts("training", _sources(data), len(run.train), data_fingerprint(run.train))]
     if run.valid is not None:
-        named = _sources(data if held is None else held)
+        named = _sources(data if valid is None else valid)
         facts.append(DataFacts("validation", named, len(run.valid), data_fingerprint(run.valid)))
     return tuple(facts)
 
@@ -110,11 +110,11 @@ def _split(run: Run) -> str:
     if run.request.valid is not None or not run.request.holdout:
         return ""
     share, seed = run.request.holdout, run.settings.seed
-    return f"A share of {share:g} of the rows, drawn with the seed {seed}, was held out for validation."
+    return f"A fraction of {share:g} of the rows, drawn with seed {seed}, was held out for validation."
 
 
 def _sources(spec: Any) -> tuple[str, ...]:
-    """What was named; data given in memory have no name."""
+    """The names of the data; data in memory have none."""
     if isinstance(spec, str | os.PathLike):
         return (str(spec),)
     if isinstance(spec, list | tuple) and all(isinstance(part, str | os.PathLike) for part in spec):
@@ -127,7 +127,7 @@ def _device(name: str) -> str:
 
 
 def _versions(device: Device) -> dict[str, str]:
-    found = {"Python": platform.python_version(), "NumPy": np.__version__}
-    with suppress(PackageNotFoundError):  # run from its sources
-        found = {"netdsl": version("netdsl"), **found}
-    return found if device.xp is np else {**found, "CuPy": device.xp.__version__}
+    versions = {"Python": platform.python_version(), "NumPy": np.__version__}
+    with suppress(PackageNotFoundError):  # run from a source tree
+        versions = {"netdsl": version("netdsl"), **versions}
+    return versions if device.xp is np else {**versions, "CuPy": device.xp.__version__}

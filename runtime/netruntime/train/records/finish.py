@@ -1,4 +1,4 @@
-"""What is written at the end of a run: its last weights, the curves and the card."""
+"""Writes the files at the end of a run: its last weights, the curves and the card."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CURVES, CARD = "curves.svg", "card.md"
 
 
 def finish(run: Run, provenance: Provenance) -> None:
-    """Write what a run leaves to be used and read: the last weights, the curves, the card.
+    """Write the last weights, the curves and the card of a run.
 
-    A run without a folder leaves nothing; one that ended no epoch leaves only its weights.
+    Without a folder, nothing is written; without a completed epoch, only the weights.
 
     Raises:
-        TrainingError: E1052, E1055 where the system refuses.
-        DataInputError: where the data cannot be read any more.
+        TrainingError: E1052, E1055 if a file cannot be written.
+        DataInputError: the data can no longer be read.
     """
     out = run.request.out
     if out is None or run.log is None:

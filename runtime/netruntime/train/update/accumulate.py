@@ -14,8 +14,8 @@ from netruntime.train.update.array_blocks import blocks, compute_type, fit_scrat
 class GradientMean:
     """The mean of the gradients of several parts of a batch, for `accumulate`.
 
-    Sums are f64 for f64 gradients, else f32. The mean of parts of unequal size is that of the whole batch
-    where each is weighted with its number of examples and losses are means over examples.
+    Sums are f64 for f64 gradients, else f32. With losses that are means over examples, weight each part by
+    its number of examples to get the mean over the full batch.
     """
 
     def __init__(self) -> None:
@@ -24,14 +24,14 @@ class GradientMean:
         self._sums: dict[str, Array] = {}
 
     def add(self, xp: ModuleType, gradients: Mapping[str, Array], weight: float = 1.0) -> None:
-        """Take the gradients of a part; they are only read.
+        """Add the gradients of a part; they are only read.
 
-        Raises `ValueError` for other labels than those of the first part, or a weight that is not above 0.
+        Raises `ValueError` for labels that differ from the first part's, or a weight that is not above 0.
         """
         if weight <= 0:
-            raise ValueError(f"the weight of a part is above 0, not {weight}")
+            raise ValueError(f"the weight of a part must be above 0, but is {weight}")
         if self.parts and set(gradients) != set(self._sums):
-            raise ValueError("the parts of a batch have gradients of the same weights")
+            raise ValueError("the parts of a batch must have gradients of the same weights")
         with np.errstate(all="ignore"):
             for label, gradient in gradients.items():
                 if not self.parts:
@@ -43,12 +43,12 @@ class GradientMean:
         self._weight += weight
 
     def take(self) -> dict[str, Array]:
-        """The mean, in arrays that are the caller's; then it starts anew.
+        """Return the mean, in arrays owned by the caller, and reset.
 
-        Raises `ValueError` where no part was given.
+        Raises `ValueError` if no part was added.
         """
         if not self.parts:
-            raise ValueError("there is no gradient to average: no part of a batch was given")
+            raise ValueError("there is no gradient to average: no part of a batch was added")
         sums, share = self._sums, 1 / self._weight
         for total in sums.values() if share != 1 else ():
             total *= share
@@ -65,14 +65,14 @@ def _add_scaled(xp: ModuleType, total: Array, gradient: Array, weight: float) ->
 
 
 def owned(gradients: Mapping[str, Array]) -> dict[str, Array]:
-    """The gradients of one part as arrays that may be changed in place, copied only where they must be.
+    """The gradients of one part as arrays that may be changed in place, copied only if necessary.
 
-    Two weights can have one array for their gradients, and an array can be a view of another.
+    Two weights can share one gradient array, and an array can be a view of another.
     """
     seen: set[int] = set()
-    found = {}
+    arrays = {}
     for label, gradient in gradients.items():
         is_own = gradient.base is None and id(gradient) not in seen and gradient.flags.c_contiguous
         seen.add(id(gradient))
-        found[label] = gradient if is_own else gradient.copy()
-    return found
+        arrays[label] = gradient if is_own else gradient.copy()
+    return arrays

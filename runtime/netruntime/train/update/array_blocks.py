@@ -13,11 +13,11 @@ from netdsl.ops.contract.base import Array
 from netdsl.ops.numerics.blocking import block_sizes, on_cpu
 
 SMALL = 1e-20
-"""Sums of squares in f32 below this may have lost some that were too small."""
+"""Sums of squares in f32 below this may be inaccurate, because some squares underflow."""
 
 
 def block_size(xp: ModuleType) -> int:
-    """Elements of a pass: a few blocks fit the cache of a CPU; on a GPU they bound the scratch."""
+    """Elements per block: a few blocks fit in the cache of a CPU; on a GPU they bound the scratch memory."""
     return block_sizes(xp).weights
 
 
@@ -29,7 +29,7 @@ def compute_type(xp: ModuleType, array: Array) -> Any:
 def blocks(xp: ModuleType, target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
     """Matching flat parts of arrays of one shape; writing to a part of `target` writes to `target`.
 
-    An array that is not laid out in rows is copied, except `target`: then all come whole.
+    Arrays that are not contiguous are copied; if `target` is not, there is a single block.
     """
     if not target.flags.c_contiguous:
         yield (target, *others)
@@ -73,8 +73,8 @@ def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
 def quick_sum_squares(xp: ModuleType, array: Array) -> float:
     """The sum of squares by products of blocks with themselves, which are added up in f64.
 
-    Many times faster than `sum_squares` on a CPU, and right to six digits for f32; infinite, or too small,
-    where squares do not fit the element type.
+    Many times faster than `sum_squares` on a CPU, and accurate to six digits for f32; infinite or too small
+    if squares overflow or underflow the element type.
     """
     if not on_cpu(xp) or array.dtype.itemsize == 2:
         return float(sum_squares(xp, array))
@@ -82,10 +82,10 @@ def quick_sum_squares(xp: ModuleType, array: Array) -> float:
 
 
 def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
-    """The Euclidean norm of all elements together; infinite or not-a-number only where an element is.
+    """The Euclidean norm of all elements together; infinite or NaN only if an element is.
 
-    Squares of 16- and 32-bit values fit f64; where those of f64 values do not, it starts again with all
-    values divided by the largest.
+    Squares of 16- and 32-bit values fit in f64; if those of f64 values do not, the norm is computed again
+    from all values divided by the largest.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return _norm(xp, list(arrays))

@@ -17,13 +17,13 @@ from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, sa
 class WeightAverage:
     """The exponential moving average of weights: `average += (1 - d) (weight - average)` at each update.
 
-    `start` says how the first values are kept from counting for too much:
+    `start` selects how the influence of the initial values is limited:
 
-    - `corrected`: the rate of update t is `(1 - decay) / (1 - decayᵗ)`, which is Adam's correction of a sum
-      that starts at zero: the average is a true weighted mean of the weights seen since, the first values
-      of the run left out.
+    - `corrected`: the rate of update t is `(1 - decay) / (1 - decayᵗ)`, Adam's bias correction for a sum
+      that starts at zero: the average is a weighted mean of the weights after each update, without the
+      initial values.
     - `warmup`: `d = min(decay, (1 + t) / (10 + t))`, as in TensorFlow's `ExponentialMovingAverage`.
-    - `first`: `d = decay` from the values it was made with, as PyTorch's `AveragedModel` with
+    - `first`: `d = decay`, starting from the initial values, as in PyTorch's `AveragedModel` with
       `get_ema_avg_fn` after its first update.
 
     Averages are f64 for f64 weights, else f32. Integers and booleans are not averaged.
@@ -46,7 +46,7 @@ class WeightAverage:
         }
 
     def rate(self) -> float:
-        """The share of the new weights in the next update but for those before: 1 - d."""
+        """The weight of the new values in the next update: 1 - d."""
         count = self.updates + 1
         if self.start == "corrected":
             return float((1 - self.decay) / (1 - self.decay**count))
@@ -55,7 +55,7 @@ class WeightAverage:
         return 1 - self.decay
 
     def include(self, xp: ModuleType, weights: Mapping[str, Array]) -> None:
-        """Take the weights of a step."""
+        """Include the weights of a step."""
         rate = self.rate()
         self.updates += 1
         with np.errstate(all="ignore"):
@@ -63,31 +63,31 @@ class WeightAverage:
                 _approach(xp, average, weights[label], rate)
 
     def weights(self, like: Mapping[str, Array]) -> dict[str, Array]:
-        """`like` with the averages in place of the values, in its element types.
+        """`like` with its values replaced by the averages, in its element types.
 
-        Those of equal type are no copies: the next update changes them.
+        Averages of the same type are not copied: the next update changes them.
         """
         means = {label: a.astype(like[label].dtype, copy=False) for label, a in self.arrays.items()}
         return {**like, **means}
 
     def to_arrays(self) -> dict[str, Array]:
-        """All there is to save: each average by its label, and `step` (i64), the count of updates."""
+        """The arrays to save: each average by its label, and `step` (i64), the number of updates."""
         arrays = {f"{label}/average": to_host(array) for label, array in self.arrays.items()}
         return {**arrays, STEP: np.asarray(self.updates, np.int64)}
 
     def restore(self, xp: ModuleType, arrays: Mapping[str, Array]) -> None:
-        """Go on from what `to_arrays` gave. Raises `TrainingError` E1083 where it does not fit."""
+        """Restore the result of `to_arrays`. Raises `TrainingError` E1083 if it does not fit."""
         names = {STEP, *(f"{label}/average" for label in self.arrays)}
         if names != set(arrays):
             odd = sorted(names ^ set(arrays))
-            misfit(f"`{odd[0]}` is in only one of the averages saved and kept", len(odd) - 1)
+            misfit(f"`{odd[0]}` is in only one of the saved and the current averages", len(odd) - 1)
         for label, array in self.arrays.items():
             copy_saved(xp, f"{label}/average", array, arrays[f"{label}/average"])
         self.updates = saved_count(STEP, arrays[STEP])
 
 
 def _approach(xp: ModuleType, average: Array, weight: Array, rate: float) -> None:
-    """`average += rate (weight - average)`; exactly the weight where the rate is 1."""
+    """`average += rate (weight - average)`; exactly the weight if the rate is 1."""
     if rate == 1:
         average[...] = weight
         return

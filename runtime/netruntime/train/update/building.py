@@ -1,4 +1,4 @@
-"""From a recipe's name and arguments to the object that carries it out."""
+"""Construction of optimizers, schedules and so on from a recipe's name and arguments."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def build(
     arguments: Mapping[str, float | bool],
     span: Span | None = None,
 ) -> R:
-    """The one of `known` called `name`, with its arguments.
+    """Construct the entry `name` of `known` with its arguments.
 
     Args:
-        what: How messages call it: `an optimizer`.
+        what: Its kind, for messages: `an optimizer`.
 
     Raises:
         TrainingError: at `span`: E1080 for a value out of its range, E1081 for a name or an argument that
@@ -31,12 +31,12 @@ def build(
     """
     kind = known.get(name)
     if kind is None:
-        help = suggest(name, known) or f"there are {', '.join(known)}"
+        help = suggest(name, known) or f"use one of {', '.join(known)}"
         raise TrainingError.make("E1081", f"`{name}` is not {what}", span, help=help)
     takes = kind.arguments()
     for argument in arguments:
         if argument not in takes:
-            help = suggest(argument, takes) or f"`{name}` takes {', '.join(takes) or 'none'}"
+            help = suggest(argument, takes) or f"`{name}` takes {', '.join(takes) or 'no arguments'}"
             raise TrainingError.make("E1081", f"`{name}` has no argument `{argument}`", span, help=help)
     try:
         return kind.from_arguments(arguments)

@@ -19,7 +19,7 @@ from netruntime.train.update.building import build
 from netruntime.train.update.groups import match_labels
 
 _EPS = 1e-6
-"""What PyTorch adds to the norm that it divides by."""
+"""The constant that PyTorch adds to the norm before dividing by it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Norms:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientClip(ClipRecipe, ABC):
-    """A bound on the gradients of `labels`, or of all weights where that is None.
+    """A bound on the gradients of `labels`, or of all weights if that is None.
 
     Raises:
         RecipeError: E1080 for a value out of its range.
@@ -52,7 +52,7 @@ class GradientClip(ClipRecipe, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class NormClip(NormClipRecipe, GradientClip):
-    """Gradients are scaled down together where their norm is above `limit`.
+    """Scales all gradients down together if their norm is above `limit`.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013;
     `torch.nn.utils.clip_grad_norm_`.
@@ -67,7 +67,7 @@ class NormClip(NormClipRecipe, GradientClip):
 
 @dataclass(frozen=True, kw_only=True)
 class ValueClip(ValueClipRecipe, GradientClip):
-    """Every element is brought into [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
+    """Clips every element to [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
 
     def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
         for gradient in gradients:
@@ -87,7 +87,7 @@ def make_clip(name: str, arguments: Mapping[str, float | bool], span: Span | Non
 
 
 def make_clips(calls: Sequence[Call], labels: Sequence[str]) -> list[GradientClip]:
-    """The clips of a phase; those with patterns are for the labels that match.
+    """The clips of a phase; those with patterns apply to the matching labels.
 
     Raises `TrainingError` as `make_clip`, and E1082 for a pattern that matches nothing.
     """
@@ -105,15 +105,15 @@ def clip(
     clips: Sequence[GradientClip],
     groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Norms:
-    """Apply the clips one after another, in place, and return the norms from before.
+    """Apply the clips one after another, in place, and return the norms before clipping.
 
-    Gradients that are not all finite are left as they are: no scale would make them finite, and the caller
-    decides from the norms what to do.
+    If any gradient is not finite, none is changed: no scale would make them finite, and the caller decides
+    from the norms what to do.
 
     Args:
-        gradients: By label; writable arrays.
-        groups: The labels of each group, as `groups.members` gives them, where their norms are wanted.
-            Together they are all labels.
+        gradients: Writable arrays by label.
+        groups: The labels of each group, as from `groups.members`, to compute their norms. Together they
+            are all labels.
     """
     with np.errstate(all="ignore"):
         each = {

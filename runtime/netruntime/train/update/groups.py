@@ -17,16 +17,16 @@ from netruntime.train.update.optimizers.base import Optimizer
 from netruntime.weight_files.template import parse_template
 
 REST = "rest"
-"""The name of the group of the weights that no pattern takes."""
+"""The name of the group of weights that match no pattern."""
 
 _LISTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightGroup(GroupRecipe):
-    """Weights with a rate or a decay of their own.
+    """Weights with their own learning rate or decay.
 
-    `patterns` are label paths where `*` stands for any text and `{i}` for a number: `encoder.*`, `*.bias`.
+    `patterns` are label paths in which `*` matches any text and `{i}` a number: `encoder.*`, `*.bias`.
     """
 
     patterns: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class WeightGroup(GroupRecipe):
 
 @dataclass(frozen=True)
 class Rates:
-    """How one weight is updated: its rate before the schedule, its λ, and the name of its group."""
+    """The update settings of one weight: its rate before the schedule, its λ, and the name of its group."""
 
     lr: float
     decay: float
@@ -49,52 +49,52 @@ class Rates:
 def match_labels(patterns: Iterable[str], labels: Sequence[str], span: Span | None = None) -> list[str]:
     """The labels that any of the patterns matches, in the order of `labels`.
 
-    Patterns are those of `weights` maps: `*` stands for any text, dots included, `{i}` for a number.
+    Patterns are those of `weights` maps: `*` matches any text, including dots, `{i}` a number.
 
     Raises:
         TrainingError: E1082 at `span` for a pattern that matches nothing, with the nearest that would.
         WeightsError: E0731 for a pattern that cannot be read.
     """
-    found: set[str] = set()
+    matching: set[str] = set()
     for pattern in patterns:
         template = parse_template(pattern, span)
         matched = [label for label in labels if template.match(label) is not None]
         if not matched:
             _no_match(pattern, labels, span)
-        found.update(matched)
-    return [label for label in labels if label in found]
+        matching.update(matched)
+    return [label for label in labels if label in matching]
 
 
 def chosen_labels(patterns: Sequence[str], labels: Sequence[str], span: Span | None = None) -> list[str]:
-    """`match_labels`, and all labels where there is no pattern."""
+    """As `match_labels`, but all labels if there is no pattern."""
     return match_labels(patterns, labels, span) if patterns else list(labels)
 
 
 def trained_labels(
     labels: Sequence[str], over: Sequence[str], freeze: Sequence[str], span: Span | None = None
 ) -> list[str]:
-    """The weights that a phase trains: those of `over` (all where it is empty) but for those of `freeze`.
+    """The weights that a phase trains: those of `over` (all if it is empty) except those of `freeze`.
 
-    Raises `TrainingError` E1082 where a pattern matches nothing, or where nothing is left.
+    Raises `TrainingError` E1082 if a pattern matches nothing, or if no weight remains.
     """
     chosen = chosen_labels(over, labels, span)
     frozen = set(match_labels(freeze, labels, span))
-    left = [label for label in chosen if label not in frozen]
-    if not left:
+    trained = [label for label in chosen if label not in frozen]
+    if not trained:
         raise _nothing_left(freeze, span)
-    return left
+    return trained
 
 
 def _nothing_left(freeze: Sequence[str], span: Span | None) -> TrainingError:
     if not freeze:
         return TrainingError.make("E1082", "the model has no weights to train", span)
     by = ", ".join(map(shown, freeze))
-    message = f"no weight is left to train: all are frozen by {by}"
+    message = f"there is no weight to train: all are frozen by {by}"
     return TrainingError.make("E1082", message, span, help="freeze fewer weights")
 
 
 def make_group(call: Call) -> WeightGroup:
-    """The group that a line of a `train` section states.
+    """The group that a line of a `train` section declares.
 
     Raises `TrainingError` at its span: E1080 for a value out of its range, E1081 for an unknown argument.
     """
@@ -105,13 +105,13 @@ def make_group(call: Call) -> WeightGroup:
 def resolve_groups(
     optimizer: Optimizer, groups: Sequence[WeightGroup], weights: Mapping[str, Array]
 ) -> dict[str, Rates]:
-    """The rates of every weight, by label; the first group that matches a weight takes it.
+    """The rates of every weight, by label; the first group that matches a weight applies.
 
-    All weights decay unless their group says otherwise, as in PyTorch; with `decay_vectors=false` those of
-    rank 0 and 1 do not, except in a group that gives a decay.
+    All weights decay unless their group sets another decay, as in PyTorch; with `decay_vectors=false` those
+    of rank 0 and 1 do not, except in a group that sets a decay.
 
-    Raises `TrainingError`: E1082 for a pattern that matches nothing, E1084 for a group whose weights are
-    all taken by earlier groups.
+    Raises `TrainingError`: E1082 for a pattern that matches nothing, E1084 for a group whose weights all
+    match earlier groups.
     """
     rates: dict[str, Rates] = {}
     for group in groups:
@@ -119,7 +119,7 @@ def resolve_groups(
             label for label in match_labels(group.patterns, list(weights), group.span) if label not in rates
         ]
         if not matched:
-            message = f"the group {shown(group.name)} never applies: earlier groups take all its weights"
+            message = f"the group {shown(group.name)} never applies: all its weights match earlier groups"
             raise TrainingError.make("E1084", message, group.span, help="put the narrower group first")
         for label in matched:
             rates[label] = _rates(optimizer, weights[label], group)
@@ -151,8 +151,8 @@ def _no_match(pattern: str, labels: Sequence[str], span: Span | None) -> NoRetur
         parts = label.split(".")
         known.update(dict.fromkeys(".".join(parts[:n]) + ".*" for n in range(1, len(parts))))
         known[f"*.{parts[-1]}"] = None
-    whole = f"{pattern.rstrip('.')}.*"
-    help = f"did you mean `{whole}`?" if whole in known else suggest(pattern, known)
+    subtree = f"{pattern.rstrip('.')}.*"
+    help = f"did you mean `{subtree}`?" if subtree in known else suggest(pattern, known)
     if help is None:
         more = ", .." if len(labels) > _LISTED else ""
         listed = ", ".join(map(shown, labels[:_LISTED]))

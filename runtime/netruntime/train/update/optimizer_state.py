@@ -1,4 +1,4 @@
-"""What an optimizer remembers: its slots for each weight and the count of steps, kept in checkpoints."""
+"""The state of an optimizer: its slots for each weight and the step count, saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from netruntime.train.update.groups import Rates
 from netruntime.train.update.optimizers.base import Optimizer
 
 STEP = "step"
-"""The name under which the count of steps is saved; those of slots have a `/`."""
+"""The name of the saved step count; the names of slots contain a `/`."""
 
 
 class OptimizerState:
-    """The slots of every trained weight by label path, and how many updates were made."""
+    """The slots of every trained weight by label path, and the number of updates."""
 
     def __init__(self, slots: dict[str, dict[str, Array]], step: int = 0) -> None:
         self.slots = slots
@@ -39,11 +39,11 @@ class OptimizerState:
         rates: Mapping[str, Rates],
         factor: float = 1.0,
     ) -> None:
-        """One update of all weights that have a gradient, in place.
+        """Update all weights that have a gradient, in place.
 
         Args:
             rates: The rate and the decay of each weight, from `resolve_groups`.
-            factor: The schedule's; it multiplies the rates.
+            factor: The schedule's factor, which multiplies the rates.
         """
         self.step += 1
         for label, gradient in gradients.items():
@@ -59,7 +59,7 @@ class OptimizerState:
             )
 
     def to_arrays(self) -> dict[str, Array]:
-        """All there is to save, flat: `label/slot`, and `step` (i64). On a CPU these are no copies."""
+        """The arrays to save: `label/slot`, and `step` (i64). On a CPU they are not copies."""
         arrays = {
             f"{label}/{slot}": to_host(array)
             for label, slots in self.slots.items()
@@ -75,9 +75,9 @@ class OptimizerState:
         weights: Mapping[str, Array],
         arrays: Mapping[str, Array],
     ) -> OptimizerState:
-        """The state that `to_arrays` gave, copied to the device.
+        """The state from the result of `to_arrays`, copied to the device.
 
-        Raises `TrainingError` E1083 where it is of another optimizer or of other weights.
+        Raises `TrainingError` E1083 if it is from another optimizer or other weights.
         """
         state = cls.init(xp, optimizer, weights)
         expected = {f"{label}/{slot}": a for label, slots in state.slots.items() for slot, a in slots.items()}
@@ -89,16 +89,16 @@ class OptimizerState:
 
 
 def copy_saved(xp: ModuleType, name: str, target: Array, saved: Any) -> None:
-    """Copy a saved array over one of ours. Raises E1083 where type or shape differ."""
+    """Copy a saved array into `target`. Raises E1083 if the type or the shape differ."""
     if info_of(saved) != info_of(target):
-        misfit(f"{shown(name)} is {info_of(saved)}, and must be {info_of(target)}")
+        misfit(f"{shown(name)} must be {info_of(target)}, but is {info_of(saved)}")
     target[...] = xp.asarray(saved)
 
 
 def saved_count(name: str, saved: Any) -> int:
-    """A saved count of steps. Raises E1083 where it is none."""
+    """A saved step count. Raises E1083 if it is not one."""
     if saved.shape != () or saved.dtype.kind != "i" or saved < 0:
-        misfit(f"{shown(name)} is {info_of(saved)}, and must be a count of steps")
+        misfit(f"{shown(name)} must be a step count, but is {info_of(saved)}")
     return int(saved)
 
 
@@ -106,13 +106,13 @@ def _check_names(expected: set[str], arrays: Iterable[str], optimizer: str) -> N
     missing = sorted(expected - set(arrays))
     unknown = sorted(set(arrays) - expected)
     if missing:
-        misfit(f"{shown(missing[0])} is missing, which {optimizer} keeps", len(missing) - 1)
+        misfit(f"{shown(missing[0])} of {optimizer} is missing", len(missing) - 1)
     if unknown:
-        misfit(f"{shown(unknown[0])} is there, which {optimizer} does not keep here", len(unknown) - 1)
+        misfit(f"{shown(unknown[0])} is not part of the state of {optimizer}", len(unknown) - 1)
 
 
 def misfit(what: str, more: int = 0) -> NoReturn:
     """Raise E1083: saved training state of another run."""
     also = f" ({more} more like it)" if more else ""
-    help = "go on with the optimizer, the model and the frozen weights with which it was saved"
+    help = "continue with the optimizer, the model and the frozen weights it was saved with"
     raise TrainingError.make("E1083", f"the saved training state does not fit: {what}{also}", help=help)

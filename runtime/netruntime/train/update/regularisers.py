@@ -1,4 +1,4 @@
-"""Penalties on weights that are added to the loss: l1 and l2, on the weights that patterns name."""
+"""Penalties on weights that are added to the loss: l1 and l2, on the weights that match patterns."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def regularise(
 ) -> float:
     """Add the derivatives of the penalties to the gradients, in place, and return the penalties' sum.
 
-    Each regulariser comes with the labels of its weights, as `make_regularisers` gives them; weights
-    without a gradient (frozen ones) are left out of both.
+    Each regulariser comes with the labels of its weights, as from `make_regularisers`; weights without a
+    gradient (frozen ones) count in neither.
     """
     total = 0.0
     with np.errstate(all="ignore"):

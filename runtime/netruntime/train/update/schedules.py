@@ -27,29 +27,29 @@ class Schedule(Recipe, ABC):
 
         Args:
             step: 0 for the first update.
-            total_steps: The length of the run; beyond it, what falls to an end stays there.
+            total_steps: The length of the run; beyond it, decaying factors keep their final value.
             steps_per_epoch: The length of an epoch.
         """
 
     def observe(self, value: float) -> None:
-        """Take the loss of an epoch, lower being better; only `plateau` uses it."""
+        """Record the loss of an epoch, lower being better; only `plateau` uses it."""
 
     def state(self) -> StoppingState:
-        """What a checkpoint keeps beside the step; plain numbers."""
+        """The state to save in a checkpoint, besides the step: plain numbers."""
         return {}
 
     def restore(self, state: Mapping[str, float | None]) -> None:
-        """Go on from a saved state. Raises `TrainingError` E1083 where it is not of this schedule."""
+        """Restore a saved state. Raises `TrainingError` E1083 if it is from another schedule."""
         if state:
             raise restore_error("this schedule", dict(state))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantSchedule(recipes.ConstantRecipe, Schedule):
-    """1 after the warm-up, and the base of all schedules with one.
+    """1 after the warm-up; the base of all schedules with a warm-up.
 
     Args:
-        warmup: Steps of linear rise before the schedule itself begins: `(step + 1) / (warmup + 1)`.
+        warmup: Steps of linear increase before the schedule itself begins: `(step + 1) / (warmup + 1)`.
     """
 
     def multiplier(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
@@ -64,7 +64,7 @@ class ConstantSchedule(recipes.ConstantRecipe, Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class StepSchedule(recipes.StepRecipe, ConstantSchedule):
-    """`factor ^ ⌊step / every⌋`; `every` is an epoch where it is not given. `StepLR` of PyTorch."""
+    """`factor ^ ⌊step / every⌋`; `every` defaults to an epoch. `StepLR` of PyTorch."""
 
     def after_warmup(self, step: float, length: float, steps_per_epoch: int) -> float:
         return float(self.factor ** (step // (self.every or steps_per_epoch)))
@@ -72,9 +72,9 @@ class StepSchedule(recipes.StepRecipe, ConstantSchedule):
 
 @dataclass(frozen=True, kw_only=True)
 class ExponentialSchedule(recipes.ExponentialRecipe, ConstantSchedule):
-    """`factor ^ (step / every)`; `every` is an epoch where it is not given.
+    """`factor ^ (step / every)`; `every` defaults to an epoch.
 
-    With `every=1` the `ExponentialLR` of PyTorch, taken at each update.
+    With `every=1`, PyTorch's `ExponentialLR` applied at each update.
     """
 
     def after_warmup(self, step: float, length: float, steps_per_epoch: int) -> float:
@@ -104,8 +104,8 @@ class LinearSchedule(recipes.LinearRecipe, ConstantSchedule):
 class OneCycleSchedule(recipes.OneCycleRecipe, Schedule):
     """Half a cosine from 1/25 up to 1 in `warmup` steps, then one down to `final`.
 
-    The warm-up is three tenths of the run where it is not given. Source: Smith and Topin,
-    "Super-Convergence", 2018; the form and the defaults of `OneCycleLR`.
+    The warm-up defaults to three tenths of the run. Source: Smith and Topin, "Super-Convergence", 2018; the
+    form and the defaults of `OneCycleLR`.
     """
 
     def multiplier(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
@@ -118,10 +118,10 @@ class OneCycleSchedule(recipes.OneCycleRecipe, Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class NoamSchedule(recipes.NoamRecipe, Schedule):
-    """`size^-0.5 min(step^-0.5, step warmup^-1.5)`, counted from 1; `size` is that of the model's vectors.
+    """`size^-0.5 min(step^-0.5, step warmup^-1.5)`, counted from 1; `size` is the model's number of features.
 
-    Source: Vaswani et al., "Attention Is All You Need", 2017, equation 3. It gives the rate itself, so the
-    optimizer's `lr` is 1, or a factor on the paper's.
+    Source: Vaswani et al., "Attention Is All You Need", 2017, equation 3. It is the rate itself, so set the
+    optimizer's `lr` to 1, or to a factor on the paper's rate.
     """
 
     def multiplier(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
@@ -131,7 +131,7 @@ class NoamSchedule(recipes.NoamRecipe, Schedule):
 
 @dataclass
 class _PlateauState:
-    """How far a `plateau` has come down."""
+    """The state of a `plateau`: its factor and its observations."""
 
     best: Best = field(default_factory=Best)
     factor: float = 1.0
@@ -139,10 +139,10 @@ class _PlateauState:
 
 @dataclass(frozen=True, kw_only=True)
 class PlateauSchedule(recipes.PlateauRecipe, ConstantSchedule):
-    """The rate times `factor` whenever the loss did not improve for more than `patience` observations.
+    """Multiplies the rate by `factor` when the loss has not improved for more than `patience` observations.
 
-    An improvement is larger than `threshold` of the best. The factor never falls below `final`.
-    `ReduceLROnPlateau` of PyTorch, with its defaults. The one schedule that has a state.
+    An improvement is relative: it exceeds `threshold` times the best value. The factor never falls below
+    `final`. `ReduceLROnPlateau` of PyTorch, with its defaults. The only schedule that has a state.
     """
 
     progress: _PlateauState = field(default_factory=_PlateauState, init=False, repr=False, compare=False)

@@ -164,7 +164,7 @@ def resealed(path: Path, **changes: object) -> None:
 def test_another_version(folder: CheckpointFolder) -> None:
     path = folder.save(make_checkpoint())
     resealed(path, version=2)
-    with pytest.raises(TrainingError, match="has version `2` of the format") as caught:
+    with pytest.raises(TrainingError, match="has format version `2`") as caught:
         folder.newest()
     assert caught.value.code == "E1051"
 
@@ -193,7 +193,7 @@ def test_a_name_given_twice(folder: CheckpointFolder) -> None:
 
 def test_a_folder_that_is_no_checkpoint(folder: CheckpointFolder, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(TrainingError, match="not a finished checkpoint") as caught:
+        with pytest.raises(TrainingError, match="not a complete checkpoint") as caught:
             folder.load(path)
         assert caught.value.code == "E1054"
 

@@ -170,7 +170,7 @@ def assert_refused(path: Path, reason: str) -> None:
     with pytest.raises(TrainingError, match=reason) as caught:
         CheckpointFolder(path).save(make_checkpoint(2))
     assert caught.value.code == "E1052"
-    assert "what was saved before is untouched" in str(caught.value)
+    assert "earlier files are intact" in str(caught.value)
 
 
 def test_an_old_one_that_cannot_be_removed_fails_no_save(

@@ -37,9 +37,7 @@ def test_the_message_names_the_process_that_holds_the_lock(tmp_path: Path) -> No
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(
-            TrainingError, match=rf"in use by another training, process {other.pid} on "
-        ) as caught:
+        with pytest.raises(TrainingError, match=rf"in use by another run: process {other.pid} on ") as caught:
             FolderLock(path).acquire()
         assert caught.value.code == "E1053"
         other.kill()
@@ -50,7 +48,7 @@ def test_a_holder_without_a_name(tmp_path: Path) -> None:
     first = FolderLock(tmp_path / "training.lock")
     first.acquire()
     first.path.write_text("")
-    with pytest.raises(TrainingError, match="another training, which has not given its name"):
+    with pytest.raises(TrainingError, match="another run: an unknown process"):
         FolderLock(first.path).acquire()
 
 

@@ -19,7 +19,7 @@ def test_another_figure_for_the_best_epoch_cannot_be_resumed(tmp_path: Path) -> 
 
 def test_other_data_of_as_many_rows_cannot_be_resumed(tmp_path: Path) -> None:
     nr.fit(SOURCE, rows(), out=tmp_path, epochs=1)
-    with pytest.raises(nr.TrainingError, match=r"E1077.*what the training data holds"):
+    with pytest.raises(nr.TrainingError, match=r"E1077.*the content of the training data"):
         nr.fit(SOURCE, rows(seed=1), out=tmp_path, epochs=2, resume=True)
 
 
@@ -37,7 +37,7 @@ def test_a_run_without_a_best_epoch_leaves_its_last_weights_and_a_card(tmp_path:
 
 
 def test_a_run_without_a_folder_cannot_be_resumed() -> None:
-    with pytest.raises(nr.TrainingError, match=r"E1076.*none is named"):
+    with pytest.raises(nr.TrainingError, match=r"E1076.*resuming a run needs its folder"):
         nr.fit(SOURCE, rows(), epochs=1, resume=True)
 
 

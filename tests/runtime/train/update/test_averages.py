@@ -161,7 +161,7 @@ def test_after_taking_it_starts_anew() -> None:
 
 def test_wrong_parts() -> None:
     mean = GradientMean()
-    with pytest.raises(ValueError, match="no part of a batch was given"):
+    with pytest.raises(ValueError, match="no part of a batch was added"):
         mean.take()
     mean.add(np, {"w": np.ones(2)})
     with pytest.raises(ValueError, match="gradients of the same weights"):

@@ -80,7 +80,7 @@ def test_a_pattern_that_cannot_be_read() -> None:
 def test_trained_labels() -> None:
     assert trained_labels(LABELS, [], []) == LABELS
     assert trained_labels(LABELS, ["encoder.*"], ["*.bias"]) == LABELS[0:4:2]
-    with pytest.raises(TrainingError, match="no weight is left to train: all are frozen by `\\*`") as caught:
+    with pytest.raises(TrainingError, match="there is no weight to train: all are frozen by `\\*`") as caught:
         trained_labels(LABELS, [], ["*"])
     assert caught.value.code == "E1082"
     with pytest.raises(TrainingError, match="the model has no weights to train"):
@@ -121,7 +121,7 @@ def test_a_group_that_never_applies() -> None:
         resolve_groups(make_optimizer("sgd", {}), groups, WEIGHTS)
     found = caught.value.diagnostics[0]
     assert (found.code, found.span) == ("E1084", SPAN)
-    assert found.message == "the group `encoder.0.*` never applies: earlier groups take all its weights"
+    assert found.message == "the group `encoder.0.*` never applies: all its weights match earlier groups"
 
 
 def test_groups_of_a_section() -> None:

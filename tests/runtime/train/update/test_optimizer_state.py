@@ -71,16 +71,16 @@ def damaged(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (saved_state("sgd"), "`fc.w/m` is missing, which Adam keeps (1 more like it)"),
-        (damaged(b__m=np.ones(1)), "`b/m` is there, which Adam does not keep here"),
+        (saved_state("sgd"), "`fc.w/m` of Adam is missing (1 more like it)"),
+        (damaged(b__m=np.ones(1)), "`b/m` is not part of the state of Adam"),
         (
             {**damaged(), "fc.w/m": np.ones((3, 2), np.float32)},
             "`fc.w/m` is f32[3, 2], and must be f32[2, 3]",
         ),
         ({**damaged(), "fc.w/v": np.ones((2, 3))}, "`fc.w/v` is f64[2, 3], and must be f32[2, 3]"),
-        (damaged(step=None), "`step` is missing, which Adam keeps"),
-        (damaged(step=np.float64(3)), "`step` is f64[], and must be a count of steps"),
-        (damaged(step=np.int64(-1)), "`step` is i64[], and must be a count of steps"),
+        (damaged(step=None), "`step` of Adam is missing"),
+        (damaged(step=np.float64(3)), "`step` must be a step count, but is f64[]"),
+        (damaged(step=np.int64(-1)), "`step` must be a step count, but is i64[]"),
     ],
 )
 def test_a_state_that_does_not_fit(arrays: dict[str, Any], message: str) -> None:
@@ -93,7 +93,7 @@ def test_a_state_that_does_not_fit(arrays: dict[str, Any], message: str) -> None
 
 
 def test_the_state_of_another_optimizer_with_more_slots() -> None:
-    with pytest.raises(TrainingError, match=r"`fc\.w/v` is there, which Lion does not keep here"):
+    with pytest.raises(TrainingError, match=r"`fc\.w/v` is not part of the state of Lion"):
         OptimizerState.from_arrays(
             np, optimizer_of("lion"), {"fc.w": np.ones((2, 3), np.float32)}, saved_state()
         )

@@ -202,7 +202,7 @@ def test_lamb_moves_a_weight_of_zeros() -> None:
 
 def test_steps_are_counted_from_one() -> None:
     optimizer, weight = make_optimizer("adam", {}), np.ones(2)
-    with pytest.raises(ValueError, match="the first step is 1"):
+    with pytest.raises(ValueError, match="must be 1 or more, but is"):
         optimizer.update_weight(np, weight, weight, optimizer.init(np, weight), step=0, lr=0.1, decay=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The optimizers of the language, by name; each holds to its published formula."""
+"""The optimizers of the language, by name; each follows its published formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adam and what was made of it: AdamW, NAdam, LAMB."""
+"""Adam and its variants: AdamW, NAdam, LAMB."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _momentum(beta: float, step: int) -> float:
 
 @lru_cache(maxsize=64)
 def momentum_product(beta: float, step: int) -> float:
-    """`μ₁ μ₂ .. μₜ`; 0 where it is too small to change `1 - μ₁..μₜ`, which bounds the work."""
+    """`μ₁ μ₂ .. μₜ`; 0 if it is too small to change `1 - μ₁..μₜ`, which bounds the cost."""
     product = 1.0
     for t in range(1, step + 1):
         product *= _momentum(beta, t)
@@ -112,7 +112,7 @@ class LAMB(LAMBRecipe, Adam):
         lr: float,
         decay: float,
     ) -> None:
-        """Two passes: the norms are those of the whole weight, so the directions are calculated twice."""
+        """Two passes: the norms are over the entire weight, so the directions are computed twice."""
         buffers = scratch(xp, weight, 2)
         square = 0.0
         for w, g, m, v in blocks(xp, weight, grad, *slots):

@@ -1,4 +1,4 @@
-"""What all optimizers share: weight decay, element types, and the walk over a weight in blocks."""
+"""The base of all optimizers: weight decay, element types, and the loop over a weight in blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netdsl.recipes.optimizers import OptimizerRecipe
 from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
 
 MASTER = "master"
-"""The slot of a 16-bit weight that holds its value in f32."""
+"""The slot of a 16-bit weight for its value in f32."""
 
 
 class WeightBlock(NamedTuple):
@@ -48,10 +48,10 @@ class Optimizer(OptimizerRecipe, ABC):
         """The arrays it keeps for each weight, of the weight's shape; they start at zero."""
 
     def init(self, xp: ModuleType, weight: Array) -> dict[str, Array]:
-        """The slots of a weight that has not been updated yet.
+        """The initial slots of a weight.
 
-        They are f64 for an f64 weight, else f32. A 16-bit weight has one more, its value in f32: the
-        updates are made there and rounded into the weight, as most are smaller than its last bit.
+        They are f64 for an f64 weight, else f32. A 16-bit weight has one more, its value in f32: updates
+        are made there and rounded to the weight, because most are smaller than its last bit.
         """
         dtype = compute_type(xp, weight)
         state = {slot: xp.zeros(weight.shape, dtype) for slot in self.slots}
@@ -70,19 +70,19 @@ class Optimizer(OptimizerRecipe, ABC):
         lr: float,
         decay: float,
     ) -> None:
-        """One update of a weight and its slots, in place; the gradient is only read.
+        """Update a weight and its slots in place; the gradient is only read.
 
         Args:
             xp: The array module.
             weight: A floating-point array of any shape.
             grad: The gradient, of the same shape.
-            state: What `init` made.
+            state: The slots from `init`.
             step: The number of this update; the first is 1.
             lr: The learning rate of this update for this weight.
-            decay: Its λ, in place of `weight_decay`.
+            decay: The weight's λ, which overrides `weight_decay`.
         """
         if step < 1:
-            raise ValueError(f"the first step is 1, not {step}")
+            raise ValueError(f"`step` must be 1 or more, but is {step}")
         target = state.get(MASTER, weight)
         with np.errstate(all="ignore"):
             slots = [state[slot] for slot in self.slots]
@@ -101,9 +101,9 @@ class Optimizer(OptimizerRecipe, ABC):
         lr: float,
         decay: float,
     ) -> None:
-        """`update_weight`, block by block; `weight` and the slots have the type that is calculated in."""
+        """`update_weight`, block by block; `weight` and the slots have the computing type."""
         buffers = scratch(xp, weight, 3)
-        for w, g, *kept in blocks(xp, weight, grad, *slots):
+        for w, g, *slot_blocks in blocks(xp, weight, grad, *slots):
             decayed, a, b = (fit_scratch(buffer, w) for buffer in buffers)
             if decay and self.decoupled:
                 w *= 1 - lr * decay
@@ -111,11 +111,11 @@ class Optimizer(OptimizerRecipe, ABC):
                 xp.multiply(w, decay, out=decayed)
                 decayed += g
                 g = decayed
-            self.update_block(WeightBlock(xp, w, g.astype(w.dtype, copy=False), kept, a, b, step, lr))
+            self.update_block(WeightBlock(xp, w, g.astype(w.dtype, copy=False), slot_blocks, a, b, step, lr))
 
     @abstractmethod
     def update_block(self, at: WeightBlock) -> None:
-        """The rule on one block: its weights and slots, in place."""
+        """Apply the rule to one block: its weights and slots, in place."""
 
 
 def blend(xp: ModuleType, average: Array, value: Array, beta: float, scratch: Array) -> None:

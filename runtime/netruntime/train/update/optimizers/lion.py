@@ -1,4 +1,4 @@
-"""Lion: steps of equal size, in the direction of a sign."""
+"""Lion: updates of constant magnitude, in the direction of a sign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netdsl.recipes.optimizers import LionRecipe
 from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, blend, subtract_scaled
 
 _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
-"""The smallest positive numbers of f32 and f64, by their size in bytes."""
+"""The smallest positive numbers of f32 and f64, by item size in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Lion(LionRecipe, Optimizer):
         xp.multiply(m, self.beta1, out=a)
         xp.multiply(g, 1 - self.beta1, out=b)
         a += b
-        # x / max(|x|, least) is the sign of x; NumPy's own branches, which a CPU cannot predict here.
+        # x / max(|x|, least) is the sign of x, without the branches of np.sign, which a CPU mispredicts here.
         xp.abs(a, out=b)
         xp.maximum(b, _LEAST[a.dtype.itemsize], out=b)
         a /= b

@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum."""
+"""Stochastic gradient descent, with momentum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SGD(SGDRecipe, Optimizer):
     """`v = momentum v + g; w -= lr v`; with `nesterov`, `w -= lr (g + momentum v)`.
 
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013,
-    with the learning rate outside the velocity, as `torch.optim.SGD` has it.
+    with the learning rate outside the velocity, as in `torch.optim.SGD`.
     """
 
     @property
