@@ -307,7 +307,7 @@ def test_numbers_of_the_run_have_ranges() -> None:
     assert failure(SOURCE, rows(), batch_size=2.5).code == "E1072"
     with pytest.raises(TypeError, match="epoch"):
         nr.fit(SOURCE, rows(), epoch=3)
-    with pytest.raises(TypeError, match="both say"):
+    with pytest.raises(TypeError, match="both set"):
         nr.fit(SOURCE, rows(), rows(), holdout=0.25)
 
 
@@ -318,7 +318,7 @@ def test_weights_of_a_body_start_a_new_head(tmp_path: Path) -> None:
     result = nr.fit(source, rows(), epochs=1, weights=body, note=notes.append, train={"optimizer": "sgd(0)"})
     assert np.array_equal(result.weights["fc1.weight"], body["fc1.weight"])
     assert any("2 are new" in note and "head" in note for note in notes), notes
-    assert any("2 of the file are not used" in note for note in notes), notes
+    assert any("2 in the file are not used" in note for note in notes), notes
 
 
 def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:

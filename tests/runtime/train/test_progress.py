@@ -183,7 +183,7 @@ def test_many_classes_are_told_by_what_is_mixed_up() -> None:
 
 
 def test_matrices_and_labels_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match=r"this is \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"must be square, but has shape \[2, 3\]"):
         confusion_text(MATRIX[:2])
     with pytest.raises(ValueError, match="there are 2 labels for 3 classes"):
         confusion_table(MATRIX, ["a", "b"])

@@ -210,7 +210,7 @@ def test_what_a_killed_process_left_is_removed(folder: CheckpointFolder) -> None
 
 def test_two_trainings_in_one_folder(folder: CheckpointFolder) -> None:
     folder.save(make_checkpoint(1))
-    with pytest.raises(TrainingError, match=rf"another training, process {os.getpid()} on ") as caught:
+    with pytest.raises(TrainingError, match=rf"another run: process {os.getpid()} on ") as caught:
         CheckpointFolder(folder.folder).save(make_checkpoint(2))
     assert caught.value.code == "E1053"
     folder.close()

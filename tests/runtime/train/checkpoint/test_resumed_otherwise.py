@@ -13,7 +13,7 @@ import netruntime as nr
 
 def test_another_figure_for_the_best_epoch_cannot_be_resumed(tmp_path: Path) -> None:
     nr.fit(SOURCE, rows(), out=tmp_path, epochs=1)
-    with pytest.raises(nr.TrainingError, match=r"E1077.*the best epoch.*accuracy then, loss now"):
+    with pytest.raises(nr.TrainingError, match=r"E1077.*the best epoch.*from accuracy to loss"):
         nr.fit(SOURCE, rows(), out=tmp_path, epochs=2, resume=True, train={"metric.accuracy": "none"})
 
 
@@ -25,7 +25,7 @@ def test_other_data_of_as_many_rows_cannot_be_resumed(tmp_path: Path) -> None:
 
 def test_other_validation_cannot_be_resumed(tmp_path: Path) -> None:
     nr.fit(SOURCE, rows(), rows(30, seed=1), out=tmp_path, epochs=1)
-    with pytest.raises(nr.TrainingError, match=r"E1077.*validation rows.*30 then, 0 now"):
+    with pytest.raises(nr.TrainingError, match=r"E1077.*validation rows.*from 30 to 0"):
         nr.fit(SOURCE, rows(), out=tmp_path, epochs=2, resume=True)
 
 

@@ -124,7 +124,7 @@ def test_an_average_of_other_weights() -> None:
     with pytest.raises(TrainingError) as caught:
         WeightAverage(np, {"w": first["w"]}, 0.9).restore(np, saved)
     assert caught.value.code == "E1083"
-    with pytest.raises(TrainingError, match=r"`w/average` is f64\[3, 2\], and must be f64\[6\]"):
+    with pytest.raises(TrainingError, match=r"`w/average` must be f64\[6\], but is f64\[3, 2\]"):
         WeightAverage(np, {**first, "w": np.zeros(6)}, 0.9).restore(np, saved)
 
 

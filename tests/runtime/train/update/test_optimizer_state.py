@@ -75,9 +75,9 @@ def damaged(**changes: Any) -> dict[str, Any]:
         (damaged(b__m=np.ones(1)), "`b/m` is not part of the state of Adam"),
         (
             {**damaged(), "fc.w/m": np.ones((3, 2), np.float32)},
-            "`fc.w/m` is f32[3, 2], and must be f32[2, 3]",
+            "`fc.w/m` must be f32[2, 3], but is f32[3, 2]",
         ),
-        ({**damaged(), "fc.w/v": np.ones((2, 3))}, "`fc.w/v` is f64[2, 3], and must be f32[2, 3]"),
+        ({**damaged(), "fc.w/v": np.ones((2, 3))}, "`fc.w/v` must be f32[2, 3], but is f64[2, 3]"),
         (damaged(step=None), "`step` of Adam is missing"),
         (damaged(step=np.float64(3)), "`step` must be a step count, but is f64[]"),
         (damaged(step=np.int64(-1)), "`step` must be a step count, but is i64[]"),
