@@ -21,7 +21,7 @@ from netdsl.source import Source, Span
 from netdsl.syntax import Block, Config, ConfigEntry, File, Import
 
 MAX_IMPORTS = 50
-"""How many imports may lead from one file to another."""
+"""How deep imports may nest."""
 
 
 @dataclass(eq=False)
@@ -77,7 +77,7 @@ class _Loader:
     def _import(self, module: Module, item: Import, folder: Path | None) -> None:
         path = self._resolve(item, folder)
         if len(self.stack) >= MAX_IMPORTS:
-            message = f"more than {MAX_IMPORTS} imports lead from file to file here"
+            message = f"imports nest more than {MAX_IMPORTS} deep here"
             raise error("E0612", message, item.span, help="put the blocks into fewer files")
         if path in self.stack:
             route = " -> ".join(p.name for p in [*self.stack[self.stack.index(path) :], path])
@@ -135,7 +135,7 @@ class _Loader:
             message = f"there is no file `{written}` beside this one"
             raise error("E0611", message, item.path.span, help=_near(path, item)) from None
         if not real.is_relative_to(self.root):
-            message = f"the import `{written}` leads out of the model's folder by a link"
+            message = f"the import `{written}` is a link out of the model's folder"
             raise error("E0610", message, item.path.span, help="copy the file into the folder")
         if not stat.S_ISREG(real.stat().st_mode):
             what = "a folder" if real.is_dir() else "a device or a pipe"

@@ -43,7 +43,7 @@ def test_a_broken_file_is_reported_once_and_is_no_circle(tmp_path: Path) -> None
 def test_a_long_chain_of_imports(tmp_path: Path) -> None:
     files = {f"m{n}": f'import "m{n + 1}.net"' for n in range(MAX_IMPORTS + 2)}
     found = complaint(tmp_path, main='import "m0.net"', **files)
-    assert found.code == "E0612" and f"more than {MAX_IMPORTS} imports" in str(found)
+    assert found.code == "E0612" and f"more than {MAX_IMPORTS} deep" in str(found)
 
 
 def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.net").write_text("net 1.0\n")
     (inner / "link.net").symlink_to(tmp_path / "secret.net")
     found = complaint(inner, main='import "link.net"')
-    assert found.code == "E0610" and "leads out of the model's folder by a link" in str(found)
+    assert found.code == "E0610" and "is a link out of the model's folder" in str(found)
 
 
 def test_a_linked_folder_out_of_the_folder(tmp_path: Path) -> None:

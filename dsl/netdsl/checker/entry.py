@@ -69,11 +69,11 @@ def _check(module: Module, config: Mapping[str, object], training: bool, train: 
         resolve.check_names(checker, module)
     except TooManyErrors:
         pass
-    errors = [d for d in checker.found if d.severity == "error"]
+    errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
         raise NetError(cap(sorted(errors, key=_place)))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
-    advice = [d for d in checker.found if d.severity != "error"]
+    advice = [d for d in checker.diagnostics if d.severity != "error"]
     found = (*advice, *hints(models), *unused_names(module.file))
     return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), found)
 

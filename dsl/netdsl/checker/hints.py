@@ -18,7 +18,7 @@ def hints(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
 
 
 def unused_names(file: s.File) -> Iterator[Diagnostic]:
-    """One hint for each name that is given in a block and never used."""
+    """One hint for each name that a block binds and never uses."""
     for item in file.items:
         if isinstance(item, s.Block):
             yield from _unused(item)
@@ -28,20 +28,20 @@ def _unused(block: s.Block) -> Iterator[Diagnostic]:
     used = {name.text for name in s.names_in((block.statics, block.inputs, block.outputs))}
     used |= {name.text for name in s.names_in((block.body, block.chain))}
     used |= {name.removesuffix("'") for name in used}
-    for name, what in _given(block):
+    for name, what in _bound_names(block):
         if name.text not in used and not name.text.startswith("_"):
             message = f"the {what} `{name}` of `{block.name}` is never used"
             help = "remove it, or start its name with `_`"
             yield Diagnostic("E0251", message, (Label(name.span),), help, severity="hint")
 
 
-def _given(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
+def _bound_names(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
     yield from ((param.name, "static parameter") for param in block.statics)
     taken = 1 if block.chain else 0  # a short block's chain takes the first input without its name
     yield from ((param.name, "input") for param in (block.inputs or ())[taken:])
     for statement in block.body:
         if not isinstance(statement, s.Next):
-            yield from ((name, _kind(statement)) for name in s.names_given(statement))
+            yield from ((name, _kind(statement)) for name in s.bound_names(statement))
 
 
 def _kind(statement: s.Statement) -> str:
@@ -69,7 +69,7 @@ def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:
 
 
 def _is_automatic(label: str, body: Body) -> bool:
-    """Whether a label, or the label of a loop around it, was made up."""
+    """Whether a label, or the label of a loop around it, is automatic."""
     parts = label.split(".")
     return any(".".join(parts[: n + 1]) in body.automatic for n in range(len(parts)))
 

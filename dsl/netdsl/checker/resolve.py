@@ -70,7 +70,7 @@ class _Reader:
         else:
             for field in fields(statement):
                 self.uses(getattr(statement, field.name))
-        self.bind(s.names_given(statement))
+        self.bind(s.bound_names(statement))
 
     def uses(self, node: object) -> None:
         """Look up every name that a node uses, in the order of the text."""

@@ -85,8 +85,10 @@ def _reserved(place: Place) -> Diagnostic | None:
         return None
     if word is None or word.type not in _RESERVED:
         return None
-    message = f"`{word}` is a word of the language and cannot be a name"
-    return Diagnostic("E0106", message, (Label(span_of(place.source, word)),), f"call it `{word}_`, say")
+    message = f"`{word}` is a keyword and cannot be a name"
+    return Diagnostic(
+        "E0106", message, (Label(span_of(place.source, word)),), f"rename it, for example to `{word}_`"
+    )
 
 
 def _unclosed_line(place: Place) -> Diagnostic | None:
@@ -218,12 +220,12 @@ _RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (
 
 
 def _expected(accepts: set[str]) -> str | None:
-    words = _in_words(accepts)
+    words = _listing(accepts)
     return f"expected {words}" if words else None
 
 
-def _in_words(accepts: set[str]) -> str:
-    """The accepted tokens as a person would list them: at most four, values and statements in one word."""
+def _listing(accepts: set[str]) -> str:
+    """The accepted tokens as a list to read: at most five entries, values and statements as one each."""
     if {"RETURN", "LET"} <= accepts:
         return f"a statement ({_STATEMENTS}, or `name = ...`)"
     words: list[str] = []

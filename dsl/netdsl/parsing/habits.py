@@ -15,7 +15,7 @@ _ITEM_HELPS = {
     "fn": _BLOCKS,
     "func": _BLOCKS,
     "function": _BLOCKS,
-    "from": 'write `import "parts.net"`, which brings every block of that file',
+    "from": 'write `import "parts.net"`, which imports every block of that file',
     "//": "a comment starts with `#`",
     "/": "a comment starts with `#`",
 }
@@ -156,11 +156,11 @@ def _bare_point(place: Place) -> Diagnostic | None:
     token, previous = place.token, place.previous
     if token is not None and token.type == "DOT" and place.following and place.following.type == "INT":
         help = f"write `0.{place.following}`"
-        return place.report("E0107", "a number does not start with its point", help=help)
+        return place.report("E0107", "a number cannot start with a decimal point", help=help)
     before = place.tokens[place.index - 2] if place.index > 1 else None
     if previous is not None and previous.type == "DOT" and before is not None and before.type == "INT":
         label = (Label(span_of(place.source, previous)),)
-        return Diagnostic("E0107", "a number does not end with its point", label, f"write `{before}.0`")
+        return Diagnostic("E0107", "a number cannot end with a decimal point", label, f"write `{before}.0`")
     return None
 
 

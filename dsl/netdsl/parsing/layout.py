@@ -29,7 +29,7 @@ _HELPS = {
     "!": "write `not`",
     "^": "a power is written `**`",
     "$": "a value from outside is an entry of `config`",
-    "\\": "remove it; a line goes on by itself after an operator, and before `->`",
+    "\\": "remove it; a line continues after an operator and before `->`",
     "`": "names are written without quotes",
     "\ufeff": "remove it; the mark belongs at the very start of a file",
     "\xa0": "this is a no-break space; type a plain one",
@@ -45,7 +45,7 @@ _HELPS = {
     "…": "write `..`",
     "²": "write `**2`",
 }
-"""What to write instead of a character that means nothing."""
+"""What to write instead of a character without a meaning."""
 
 ITEM_WORDS = frozenset("net import config block cell model weights train test".split())
 _BEFORE_NAME = frozenset("let layer param buffer const state next input metric".split())

@@ -47,8 +47,8 @@ from netdsl.syntax.bodies import (
     Star,
     Statement,
     Text,
+    bound_names,
     callee,
-    names_given,
     names_in,
 )
 from netdsl.syntax.items import (
@@ -133,7 +133,7 @@ __all__ = [
     "TrainLine",
     "WeightRule",
     "Weights",
+    "bound_names",
     "callee",
-    "names_given",
     "names_in",
 ]

@@ -15,7 +15,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Ident(Node):
-    """A name where it is given, not used: a label, a parameter, a binding."""
+    """A name where it is bound, not used: a label, a parameter, a binding."""
 
     text: str
 
@@ -333,8 +333,8 @@ def names_in(node: object) -> Iterator[Name]:
             yield from names_in(element)
 
 
-def names_given(statement: Statement) -> tuple[Ident, ...]:
-    """The names to which a statement gives values; that of `next h = ..` is `h'`."""
+def bound_names(statement: Statement) -> tuple[Ident, ...]:
+    """The names that a statement binds; that of `next h = ..` is `h'`."""
     if isinstance(statement, Bind):
         return statement.names
     if isinstance(statement, Let | Layer | Declaration):

@@ -99,7 +99,7 @@ class Setting(Node):
 
 @dataclass(frozen=True)
 class Patterns(Node):
-    """`over "D.*"`, or `clip "decoder.*" = norm(0.5)`, which gives the weights of the patterns a value."""
+    """`over "D.*"`, or `clip "decoder.*" = norm(0.5)`, which sets a value for the weights of the patterns."""
 
     word: Ident
     patterns: tuple[Text, ...]

@@ -16,7 +16,7 @@ from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import DType
 
-Given = Mapping[str, tuple[Evaluated, Span]]
+Attributes = Mapping[str, tuple[Evaluated, Span]]
 _KINDS: dict[type[Op], dict[str, tuple[object, ...]]] = {}
 
 
@@ -35,11 +35,11 @@ def _is_union(hint: object) -> bool:
     return get_origin(hint) not in (tuple, Annotated, None)
 
 
-def construct(scope: Scope, op: type[Op], given: Given, tensor: Tensor | None, span: Span) -> Op:
+def construct(scope: Scope, op: type[Op], attributes: Attributes, tensor: Tensor | None, span: Span) -> Op:
     """The operator with its attributes.
 
     Args:
-        given: The static arguments by attribute name.
+        attributes: The static arguments by attribute name.
         tensor: The first tensor input, which gives axis names their numbers.
 
     Raises:
@@ -47,7 +47,7 @@ def construct(scope: Scope, op: type[Op], given: Given, tensor: Tensor | None, s
     """
     kinds = attribute_kinds(op)
     values: dict[str, object] = {}
-    for name, (value, at) in given.items():
+    for name, (value, at) in attributes.items():
         values[name] = _coerce(scope, op, name, kinds[name], value, tensor=tensor, span=at)
     for f in fields(op):
         if f.name not in values and f.default is MISSING:

@@ -97,8 +97,8 @@ def open_body(
 def _call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
     """The record of a call, with the types that it gives."""
     pairs = zip(input_names(block), inputs, strict=True)
-    given = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
-    return CallSite(block.name.text, call, scope.module.is_std, given)
+    described = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
+    return CallSite(block.name.text, call, scope.module.is_std, described)
 
 
 def _build(

@@ -12,13 +12,13 @@ from netdsl.recipes.limits import Limit
 from netdsl.source import Span
 
 
-def check_options(scope: Scope, value: BlockValue, given: Mapping[str, tuple[Static, Span]]) -> None:
+def check_options(scope: Scope, value: BlockValue, values: Mapping[str, tuple[Static, Span]]) -> None:
     """Report the first argument of a loss or a metric that is out of its range (E1080)."""
     block = value.block
     for name, limit in _limits(value).items():
-        if name not in given:
+        if name not in values:
             continue
-        option, span = given[name]
+        option, span = values[name]
         option = simplify(option)
         if not isinstance(option, (int, float, str)):  # none, and sizes that are not known yet
             continue

@@ -26,7 +26,7 @@ SCAN_MODIFIERS = ("reverse", "states")
 
 
 @dataclass
-class _Given:
+class _Feed:
     """What an application of a cell hands in."""
 
     inputs: list[Tensor | None]
@@ -40,22 +40,22 @@ def run_scan(
     """`x -> scan Cell(..)(length=.., h=..) reverse states`: the outputs over time, then the last states."""
     modifiers = _modifiers(scope, core)
     value, arguments = _cell(scope, core)
-    given = _given(scope, value, piped, arguments, core.span)
-    scanned = [_is_sequence(scope, value.block, n, tensor) for n, tensor in enumerate(given.inputs)]
+    feed = _feed(scope, value, piped, arguments, core.span)
+    scanned = [_is_sequence(scope, value.block, n, tensor) for n, tensor in enumerate(feed.inputs)]
     if not any(scanned):
         help = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`"
-        also = [Label(t.span, f"this is {t.type}") for t in given.inputs[:1] if t is not None]
+        also = [Label(t.span, f"this is {t.type}") for t in feed.inputs[:1] if t is not None]
         at = s.callee(core.call).span
         scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
     path = scope.labels.place(label, snake(value.block.name.text), sole)
-    body = _build_cell(scope, value, given.inputs, scanned, core.span, path)
-    cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, given.inputs, strict=True) if tensor])
-    if cell.buffers and given.length is not None:
+    body = _build_cell(scope, value, feed.inputs, scanned, core.span, path)
+    cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, feed.inputs, strict=True) if tensor])
+    if cell.buffers and feed.length is not None:
         help = "scan without lengths, or normalise by the statistics of each sample: `LayerNorm`"
         message = f"`{value.block.name}` updates a buffer at every step, so it cannot take lengths"
         scope.fail("E0224", message, s.callee(core.call).span, help=help)
     outputs = _add_scan(
-        scope, body, cell, given, scanned=scanned, reverse="reverse" in modifiers, span=core.span, path=path
+        scope, body, cell, feed, scanned=scanned, reverse="reverse" in modifiers, span=core.span, path=path
     )
     count = len(body.outputs) + (len(cell.states) if "states" in modifiers else 0)
     return list(outputs[:count])
@@ -65,7 +65,7 @@ def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
     for modifier in core.modifiers:
         if modifier.text not in SCAN_MODIFIERS:
             help = "`reverse` reads the sequence from its end; `states` also gives the last states"
-            scope.fail("E0214", f"`{modifier}` means nothing after a scan", modifier.span, help=help)
+            scope.fail("E0214", f"`{modifier}` is not a modifier of a scan", modifier.span, help=help)
     return [m.text for m in core.modifiers]
 
 
@@ -85,12 +85,12 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
     return value, arguments
 
 
-def _given(
+def _feed(
     scope: Scope, value: BlockValue, piped: list[Tensor], arguments: Sequence[s.Argument], span: Span
-) -> _Given:
+) -> _Feed:
     states = {d.name.text for d in value.block.body if isinstance(d, s.Declaration) and d.kind == "state"}
     names = input_names(value.block)
-    given = _Given([], {}, None)
+    feed = _Feed([], {}, None)
     rest = []
     for argument in arguments:
         word = argument.name.text if argument.name else ""
@@ -103,13 +103,13 @@ def _given(
                 message = f"`{word}` must be a tensor, but got {describe(tensor)}"
                 scope.fail("E0403", message, argument.value.span, help=help if word == "length" else None)
             if word == "length":
-                given.length = tensor
+                feed.length = tensor
             else:
-                given.states[word] = (tensor, argument.value.span)
+                feed.states[word] = (tensor, argument.value.span)
         else:
             rest.append(argument)
-    given.inputs = bind_tensors(scope, value.block, piped, rest, span)
-    return given
+    feed.inputs = bind_tensors(scope, value.block, piped, rest, span)
+    return feed
 
 
 def _is_sequence(scope: Scope, block: s.Block, index: int, tensor: Tensor | None) -> bool:
@@ -124,7 +124,7 @@ def _is_sequence(scope: Scope, block: s.Block, index: int, tensor: Tensor | None
 
 
 def _step_of(tensor: Tensor) -> Tensor:
-    """One step of a sequence: the time axis taken away."""
+    """One step of a sequence: without the time axis."""
     shape = (tensor.type.shape[0], *tensor.type.shape[2:])
     return Tensor(tensor.value, TensorType(tensor.type.dtype, shape), (None,) * len(shape), tensor.span)
 
@@ -172,7 +172,7 @@ def _next_slots(scope: Scope) -> list[Slot]:
         name = step.op.slot
         if name not in scope.next_values:
             help = f"end the cell with `next {name} = ...`"
-            at = scope.labels.taken.get(name, step.span)
+            at = scope.labels.claims.get(name, step.span)
             scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
         value = scope.next_values[name]
         _check_next(scope, step, step.op, value)
@@ -200,31 +200,31 @@ def _add_scan(
     scope: Scope,
     body: Body,
     cell: Cell,
-    given: _Given,
+    feed: _Feed,
     *,
     scanned: Sequence[bool],
     reverse: bool,
     span: Span,
     path: str,
 ) -> tuple[Tensor, ...]:
-    pairs = list(zip(given.inputs, scanned, strict=True))
+    pairs = list(zip(feed.inputs, scanned, strict=True))
     sequences = [t for t, flag in pairs if t is not None and flag]
     held = [t for t, flag in pairs if t is not None and not flag]
     growth = tuple(
         _growth(step, after.type) for step, after in zip(cell.states, body.next_values, strict=True)
     )
-    if any(growth) and given.length is not None:
+    if any(growth) and feed.length is not None:
         scope.fail(
             "E0310", "a cell whose state grows cannot take lengths", span, help="mask the positions instead"
         )
     _check_free(scope, body, growth, span)
-    starts = [_start(scope, step, given, span) for step in cell.states]
+    starts = [_start(scope, step, feed, span) for step in cell.states]
     buffers = [_mint(scope, path, step) for step in cell.buffers]
     minted = [_mint(scope, path, step) for step in cell.parameters]
     carried = len(starts) + len(buffers)
     growth += (None,) * len(buffers)
     op = Scan(cell.program, len(sequences), carried, reverse, growth if any(growth) else ())
-    inputs = [*sequences, given.length, *starts, *buffers, *held, *minted]
+    inputs = [*sequences, feed.length, *starts, *buffers, *held, *minted]
     outputs = scope.add_op(op, inputs, span, scope.labels.release(path, span))
     for step, last in zip(reversed(cell.buffers), reversed(outputs), strict=False):
         scope.scan_updates[f"{path}.{step.label}"] = last.value
@@ -255,12 +255,12 @@ def _check_free(scope: Scope, body: Body, growth: Sequence[Growth | None], span:
                 )
 
 
-def _start(scope: Scope, step: FlatStep, given: _Given, span: Span) -> Tensor:
+def _start(scope: Scope, step: FlatStep, feed: _Feed, span: Span) -> Tensor:
     """A state's first value: handed in, or filled as declared; one that grows starts empty."""
     assert isinstance(step.op, State)
     type_ = step.types[0]
-    if step.op.slot in given.states:
-        tensor, place = given.states[step.op.slot]
+    if step.op.slot in feed.states:
+        tensor, place = feed.states[step.op.slot]
         expected = [None if axis == step.op.grows else size for axis, size in enumerate(type_.shape)]
         fits = len(expected) == tensor.type.rank and tensor.type.dtype is type_.dtype
         fits = fits and all(

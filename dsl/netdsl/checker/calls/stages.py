@@ -106,7 +106,7 @@ def _repeat(scope: Scope, stage: s.Stage, repeat: s.Repeat, piped: list[Tensor],
     if repeat.modifier is not None and repeat.modifier.text != "shared":
         help = "`* n shared` repeats with one set of weights"
         scope.fail(
-            "E0214", f"`{repeat.modifier}` means nothing after a repetition", repeat.modifier.span, help=help
+            "E0214", f"`{repeat.modifier}` is not a modifier of a repetition", repeat.modifier.span, help=help
         )
     if repeat.modifier is not None:
         return _repeat_shared(scope, stage, count, piped)
@@ -227,7 +227,7 @@ def residual(scope: Scope, core: s.Residual, piped: list[Tensor], stage: s.Stage
         shortcuts = piped if core.via is None else run_chain(scope, core.via, piped)
         if len(bodies) != 1 or len(shortcuts) != 1:
             what = "shortcut" if core.via is not None else "input"
-            message = f"a residual adds one tensor to one: its body gives {len(bodies)}, and its {what} is"
+            message = f"a residual adds one tensor to one, but its body gives {len(bodies)} and its {what}"
             scope.fail("E0306", f"{message} {len(shortcuts)}", core.span)
         _check_addends(scope, core, bodies[0], shortcuts[0])
         return list(scope.add_op(Add(), [bodies[0], shortcuts[0]], core.span))
@@ -248,7 +248,7 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
     if body.type.shape == shortcut.type.shape:
         help = f"convert the body's result: `cast({shortcut.type.dtype})`"
     elif body.type.rank != shortcut.type.rank:
-        help = "both need the same axes; put what takes them away behind the residual"
+        help = "both need the same axes; move what removes them after the residual"
     message = f"the residual's body gives {body.type}, but {what} is {shortcut.type}"
     scope.fail("E0306", message, core.span, also=also, help=help)
 

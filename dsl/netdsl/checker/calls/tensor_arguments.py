@@ -66,7 +66,9 @@ def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.
     help: str | None = f"`{block.name}` has its static arguments already; this would be a second set"
     if is_function(block):
         help = (
-            f"make a tensor of it: `constant({argument.value.span.text}, [..])`" if is_number(value) else None
+            f"turn it into a tensor: `constant({argument.value.span.text}, [..])`"
+            if is_number(value)
+            else None
         )
     message = f"`{block.name}` takes tensors, but got {describe(value)}"
     scope.fail("E0403", message, argument.span, help=help)

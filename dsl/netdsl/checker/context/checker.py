@@ -34,7 +34,7 @@ class Checker:
     module: Module
     config: Mapping[Module, Mapping[str, Static | Poison]] = field(default_factory=dict)
     training: bool = False
-    found: list[Diagnostic] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     bodies: dict[object, Built | None] = field(default_factory=dict)
     building: list[tuple[object, str]] = field(default_factory=list)
     scanned: set[int] = field(default_factory=set)
@@ -43,12 +43,12 @@ class Checker:
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""
-        known = {(d.code, d.span, d.message) for d in self.found}
-        self.found += [d for d in diagnostics if (d.code, d.span, d.message) not in known]
+        known = {(d.code, d.span, d.message) for d in self.diagnostics}
+        self.diagnostics += [d for d in diagnostics if (d.code, d.span, d.message) not in known]
         if self.errors > MAX_ERRORS:
             raise TooManyErrors
 
     @property
     def errors(self) -> int:
         """The number of errors so far."""
-        return sum(d.severity == "error" for d in self.found)
+        return sum(d.severity == "error" for d in self.diagnostics)

@@ -17,7 +17,7 @@ class LabelPaths:
 
     site: Site
     prefix: list[str] = field(default_factory=list)
-    taken: dict[str, Span] = field(default_factory=dict)
+    claims: dict[str, Span] = field(default_factory=dict)
     automatic: set[str] = field(default_factory=set)
 
     def below(self, label: str) -> str:
@@ -28,7 +28,7 @@ class LabelPaths:
         """The label path of a step: the label given, or an automatic one that is still free."""
         if sole and label is None and self.prefix:
             path = ".".join(self.prefix)
-            self.claim(path, self.taken.get(path, self._body_span))
+            self.claim(path, self.claims.get(path, self._body_span))
             return path
         if label is not None:
             path = self.below(label.text)
@@ -36,36 +36,36 @@ class LabelPaths:
             return path
         path = self.below(auto)
         candidate, n = path, 1
-        while candidate in self.taken:
+        while candidate in self.claims:
             n += 1
             candidate = f"{path}_{n}"
-        self.taken[candidate] = self._body_span
+        self.claims[candidate] = self._body_span
         self.automatic.add(candidate)
         return candidate
 
     def claim(self, path: str, span: Span) -> None:
         """Take a label path. Raises E0204 where another step of the body has it."""
-        old = self.taken.get(path)
+        old = self.claims.get(path)
         if old is not None and old != span and path not in self.automatic:
             also = [Label(old, "the first is here")]
-            help = "labels name weights, so each is given once; to share weights use `layer`"
+            help = "labels name weights, so each must be unique; to share weights use `layer`"
             self.site.fail("E0204", f"the label `{path}` is given twice", span, also=also, help=help)
-        self.taken[path] = span
+        self.claims[path] = span
         self.automatic.discard(path)
 
     def rename(self, old: str, name: s.Ident) -> str | None:
         """The path after an automatic label takes a name of the text; None where it keeps its own."""
         path = self.below(name.text)
-        if old not in self.automatic or path in self.taken:
+        if old not in self.automatic or path in self.claims:
             return None
         self.automatic.discard(old)
-        del self.taken[old]
-        self.taken[path] = name.span
+        del self.claims[old]
+        self.claims[path] = name.span
         return path
 
     def release(self, path: str, span: Span) -> s.Ident:
-        """Give a path back that was placed ahead of its step, as the label with which to place it again."""
-        self.taken.pop(path, None)
+        """Release a path that was placed ahead of its step; returns the label to place it again."""
+        self.claims.pop(path, None)
         name = path.removeprefix(".".join(self.prefix) + ".") if self.prefix else path
         return s.Ident(span, name)
 

@@ -26,12 +26,12 @@ _OF_VALUES = ("E0404", "E0405", "E0409")
 
 @dataclass(frozen=True)
 class CallSite:
-    """A call on the way to the body being built; `given` says what it gave, for a message."""
+    """A call on the way to the body being built; `inputs` describes its inputs, for a message."""
 
     block: str
     span: Span
     from_std: bool
-    given: str = ""
+    inputs: str = ""
 
 
 @dataclass
@@ -91,15 +91,15 @@ def diagnostic(
     shown_path = site.path
     if call and site.module.is_std:
         if not text and not labels:
-            text = call.given
+            text = call.inputs
         span = _static_argument(site, span) or call.span
         if site.calls[-1] is call:
             shown_path = outer_path(site)
     elif call and call.span == span:
-        text = text or call.given
+        text = text or call.inputs
         shown_path = outer_path(site)
     elif call and (code.startswith("E03") or code in _OF_VALUES):
-        labels.append(Label(call.span, f"called here, where {call.given}" if call.given else "called here"))
+        labels.append(Label(call.span, f"called here, where {call.inputs}" if call.inputs else "called here"))
     labels = _without_repeats(Label(span, text), labels)
     return Diagnostic(code, message, tuple(labels), help, shown_path if path is None else path)
 
@@ -218,7 +218,7 @@ def needs_fixed_axis(site: Site, size: Dim, parameter: str, span: Span) -> Diagn
     them = "them" if len(size.symbols) > 1 else "it"
     help = f"reduce over {them} first (`global_avg_pool`)"
     call = user_call(site)
-    text = call.given + " here" if call and site.module.is_std and call.given else ""
+    text = call.inputs + " here" if call and site.module.is_std and call.inputs else ""
     return free_size(site, size, message, span, text=text, help=help, path="")
 
 

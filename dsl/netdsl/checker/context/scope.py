@@ -70,7 +70,7 @@ class Scope(Site):
     # -- names ------------------------------------------------------------------------------------
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor that a name holds. Raises `PoisonedError` where what should have given it failed."""
+        """The tensor that a name holds. Raises `PoisonedError` where the statement that binds it failed."""
         value = self.names[name].value
         if not isinstance(value, Tensor):
             raise PoisonedError
@@ -97,7 +97,7 @@ class Scope(Site):
         return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, span)
 
     def add_source(self, step: OpStep, names: AxisNames | None = None) -> Tensor:
-        """Append a step without inputs and with one output: a parameter or a state; give its output."""
+        """Append a step without inputs and with one output: a parameter or a state; returns its output."""
         self.append(step, 1)
         type_ = step.types[0]
         return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, step.span)
@@ -126,7 +126,7 @@ class Scope(Site):
         places: Mapping[str, Span] | None = None,
         shown: str | None = None,
     ) -> tuple[Tensor, ...]:
-        """Apply an operator, and give its outputs.
+        """Apply an operator; returns its outputs.
 
         Args:
             places: Where each attribute was given.
@@ -172,7 +172,7 @@ class Scope(Site):
         raise NetError(reports.free_size(self, size, message, span, text=text, help=help))
 
     def add_call(self, step: CallStep, moved: Mapping[Span | None, Span | None]) -> tuple[Tensor, ...]:
-        """Append a call of a body, and give its outputs; `moved` maps origins of sizes to this call's."""
+        """Append a call of a body; returns its outputs; `moved` maps origins of sizes to this call's."""
         self.append(step, step.body.size)
         outputs = step.body.outputs
         first = len(self.types) - len(outputs)

@@ -55,7 +55,7 @@ class BlockValue:
 
 @dataclass(frozen=True)
 class OpValue:
-    """An operator, with the static arguments it was given so far."""
+    """An operator, with the static arguments it has so far."""
 
     op: type[Op]
     arguments: tuple[tuple[str, Evaluated, Span], ...] = ()

@@ -99,17 +99,17 @@ def lookup(scope: Scope, word: str) -> Static:
 
 
 def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
-    """Raise E0201 with the nearest known name, or the place where the body gives it too late."""
+    """Raise E0201 with the nearest known name, or the place where the body binds it too late."""
     if expr.text == "_":
         means = "it means any size in a type, and a value that is not needed: `a, _ = ...`"
         scope.fail("E0201", "`_` has no value", expr.span, help=means)
-    later = next((n for n in _names_given(scope) if n.text == expr.text), None)
+    later = next((n for n in _bound_names(scope) if n.text == expr.text), None)
     if later is not None and later.span.start > expr.span.start:
         also = [Label(later.span, "it gets its value only here")]
-        order = "values are used after they are given"
+        order = "assign a value before using it"
         scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, also=also, help=order)
     if expr.text.endswith("'"):
-        how = f"give it with `next {expr.text[:-1]} = ...` before it is used"
+        how = f"assign it with `next {expr.text[:-1]} = ...` before it is used"
         scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
     help = suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
     if expr.text == "self":
@@ -119,13 +119,13 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
 
 
-def _names_given(scope: Scope) -> Iterator[s.Ident]:
-    """The names that the statements of a block give values to; without a block, those of `config`."""
+def _bound_names(scope: Scope) -> Iterator[s.Ident]:
+    """The names that the statements of a block bind; without a block, those of `config`."""
     if scope.block is None:
         yield from (entry.name for entry in scope.module.config)
     for statement in scope.block.body if scope.block else ():
         if not isinstance(statement, s.Next):
-            yield from s.names_given(statement)
+            yield from s.bound_names(statement)
 
 
 def known_names(scope: Scope) -> list[str]:

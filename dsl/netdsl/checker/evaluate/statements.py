@@ -85,7 +85,7 @@ def run_statement(scope: Scope, statement: s.Statement) -> bool:
         try:
             _STATEMENTS[type(statement)](scope, statement)
         except (NetError, PoisonedError):
-            for name in s.names_given(statement):
+            for name in s.bound_names(statement):
                 scope.bind(name.text, POISON, name.span)
             raise
         return True
@@ -102,7 +102,7 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
         return
     if not isinstance(value, tuple) or len(value) != len(statement.names):
         count = len(value) if isinstance(value, tuple) else 1
-        given = f"{len(statement.names)} names are given"
+        given = f"{len(statement.names)} names"
         message = f"{given} for {count} value{'s' if count != 1 else ''}"
         help = "`_` takes a value that is not needed" if count > len(statement.names) else None
         names = statement.names[0].span.to(statement.names[-1].span)

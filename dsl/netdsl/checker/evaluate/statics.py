@@ -100,7 +100,7 @@ def _compare(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> b
         order = dim(a).compare(dim(b))
         if order is None and not (operator in ("==", "!=") and dim(a) == dim(b)):
             size = dim(a) - dim(b)
-            message = f"a fixed answer is needed here, but got `{a} {operator} {b}`"
+            message = f"this comparison needs fixed sizes, but got `{a} {operator} {b}`"
             scope.free_size(size, message, span)
         order = order or 0
     elif is_number(a) and is_number(b):

@@ -23,7 +23,7 @@ Arguments = dict[str, float | bool | str]
 
 
 def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Evaluated]:
-    """The kind of a metric, what it was given beside its tensors, and its value or statistics."""
+    """The kind of a metric, its arguments beside its tensors, and its value or statistics."""
     block = _built_in(scope, expr)
     if block is None:
         return MEAN, {}, scope.evaluate(expr)

@@ -3,7 +3,7 @@
 A key names a setting, and its value is written as in the file: `optimizer` and `sgd(lr=0.1)`. `optimizer.lr`
 sets one argument; `metric.NAME` and `input.NAME` add a line or take the place of one, and so does
 `group "head.*"` of the line for just these patterns; the name of a section may precede a key,
-`generator.optimizer.lr`, and without it a key holds for all sections. `none` takes a line away.
+`generator.optimizer.lr`, and without it a key holds for all sections. `none` removes a line.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class _Replacement:
                 f"`{self.setting}` has no patterns before its value",
                 f"write `{self.setting}`",
             )
-        value = "0" if self.value == NONE else self.value  # a line that goes needs only its patterns
+        value = "0" if self.value == NONE else self.value  # a line to remove needs only its patterns
         line = self._line(f"{self.setting} {self.key.patterns} = {value}")
         assert isinstance(line, s.Patterns)
         kept = [other for other in lines if not _has_same_patterns(other, line)]

@@ -13,7 +13,7 @@ from netdsl.model import Body, CallStep, join
 
 
 def check_patterns(scope: Scope, body: Body, lines: Mapping[str, Sequence[s.Text]]) -> None:
-    """Report every pattern that fits no weight, or for `recompute` no block (E0226)."""
+    """Report every pattern that matches no weight, or for `recompute` no block (E0226)."""
     weights = list(parameter_types(body))
     for word, patterns in lines.items():
         labels = _blocks(body) if word == "recompute" else weights

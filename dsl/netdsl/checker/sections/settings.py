@@ -58,7 +58,7 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
 
     Raises:
         NetError: E0219 for an unknown recipe, E0406 or E0411 for arguments it does not take, E0403 for
-            one of a wrong kind, E0412 for an argument that is given twice, E1080 for one out of its range.
+            one of a wrong kind, E0412 for a repeated argument, E1080 for one out of its range.
     """
     known = RECIPES[word.text]
     function = expr.function if isinstance(expr, s.Call) else expr

@@ -27,17 +27,17 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
     """
     scope = Scope(checker, module)
     scope.names.update(root_names(scope))
-    before = sum(d.severity == "error" for d in checker.found)
+    before = sum(d.severity == "error" for d in checker.diagnostics)
     outputs: list[Slot] = []
     expectations: list[Expectation] = []
     for statement in item.body:
-        scope.labels.taken.clear()
+        scope.labels.claims.clear()
         if isinstance(statement, s.Expect):
             with scope.recover():
                 _expect(scope, statement, outputs, expectations)
         else:
             run_statement(scope, statement)
-    if sum(d.severity == "error" for d in checker.found) > before:
+    if sum(d.severity == "error" for d in checker.diagnostics) > before:
         return None
     body = Body(item.name.value, "test", (), tuple(outputs), tuple(scope.steps), scope.nodes.size, item.span)
     return ModelTest(item.name.value, Model(item.name.value, body, {}), tuple(expectations), item.span)

@@ -46,8 +46,8 @@ def bind_models(scope: Scope, lines: tuple[s.TrainLine, ...], models: Mapping[st
 
 
 def _used(lines: tuple[s.TrainLine, ...]) -> dict[str, Span]:
-    """The names that the lines use and do not give themselves, and where each is used first."""
-    own = {name.text for line in lines for name in given_by(line)}
+    """The names that the lines use but do not bind, and where each is used first."""
+    own = {name.text for line in lines for name in names_bound_by(line)}
     used: dict[str, Span] = {}
     for name in s.names_in(lines):
         if name.text not in own:
@@ -55,8 +55,8 @@ def _used(lines: tuple[s.TrainLine, ...]) -> dict[str, Span]:
     return used
 
 
-def given_by(line: s.TrainLine) -> Iterable[s.Ident]:
-    """The names that a line of a `train` section gives."""
+def names_bound_by(line: s.TrainLine) -> Iterable[s.Ident]:
+    """The names that a line of a `train` section binds."""
     if isinstance(line, s.Bind):
         return line.names
     return (line.name,) if isinstance(line, (s.TrainInput, s.Let, s.Setting)) else ()

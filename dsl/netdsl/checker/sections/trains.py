@@ -23,7 +23,7 @@ from netdsl.checker.sections.settings import (
     read_call,
     read_number,
 )
-from netdsl.checker.sections.train_models import bind_models, given_by, without_types
+from netdsl.checker.sections.train_models import bind_models, names_bound_by, without_types
 from netdsl.diagnostics import Label, suggest
 from netdsl.model import TRAIN_PATH, Body, Call, CallStep, MetricSpec, Model, Phase, Slot
 from netdsl.modules import Module
@@ -147,7 +147,7 @@ class _Section:
         return any(name.text == line.name.text for name in s.names_in(others))
 
     def _value(self, line: s.Setting | s.Bind) -> None:
-        names = tuple(given_by(line))
+        names = tuple(names_bound_by(line))
         with self._under(names[0].text):
             run_statement(self.scope, s.Bind(line.span, names, line.value))
 

@@ -175,7 +175,7 @@ def _pair(
 
 def _rank_help(extra: int) -> str:
     if extra > 0:
-        return "`flatten`, a reduction, or `[..] => [..]` takes axes away"
+        return "`flatten`, a reduction, or `[..] => [..]` removes axes"
     return "`unsqueeze`, or `[..] => [..]` adds axes"
 
 

@@ -60,4 +60,4 @@ def _modifier(scope: Scope, modifier: s.Ident) -> None:
     with scope.recover():
         if modifier.text not in RULE_MODIFIERS:
             help = suggest(modifier.text, RULE_MODIFIERS) or "`transpose` swaps the last two axes"
-            scope.fail("E0503", f"`{modifier}` means nothing after a rule", modifier.span, help=help)
+            scope.fail("E0503", f"`{modifier}` is not a modifier of a rule", modifier.span, help=help)
