@@ -84,7 +84,7 @@ class Canvas:
     marks: list[Mark] = field(default_factory=list)
 
     def add(self, *marks: Mark) -> None:
-        """Put marks on top; captions without a text are left out."""
+        """Put marks on top; captions without text are ignored."""
         self.marks.extend(mark for mark in marks if not isinstance(mark, Caption) or mark.text)
 
 

@@ -17,7 +17,7 @@ LONGEST_LABEL = 160.0
 FAINTEST, STRONGEST = 0.05, 0.9
 """The opacity of 0, and of the largest value."""
 FEW = 16
-"""Up to as many rows and columns, cells are large enough for their values."""
+"""With up to this many rows and columns, cells are large enough for their values."""
 
 
 def heat_map(
@@ -49,21 +49,21 @@ def draw_heat_map(
     row_axis: str = "",
     column_axis: str = "",
 ) -> Canvas:
-    """A matrix `[rows, columns]` as shaded cells, with their values where there is room.
+    """A matrix `[rows, columns]` as shaded cells, with their values if there is room.
 
-    Values above 0 are blue and those below red, against the largest size of all; ones that are not finite
-    are left empty. `row_axis` and `column_axis` say what rows and columns are. Raises `ValueError` for labels
-    that do not fit the matrix.
+    Values above 0 are blue and those below red, relative to the largest magnitude; cells of values that are
+    not finite are empty. `row_axis` and `column_axis` name the axes. Raises `ValueError` for labels that do
+    not fit the matrix.
     """
     values = np.asarray(matrix, np.float64)
     if values.shape != (len(row_labels), len(column_labels)) or not values.size:
-        wanted = [len(row_labels), len(column_labels)]
-        raise ValueError(f"the matrix has the shape {list(values.shape)}, and its labels {wanted}")
+        counts = [len(row_labels), len(column_labels)]
+        raise ValueError(f"the matrix has shape {list(values.shape)}, but its labels {counts}")
     return _HeatMap(values, row_labels, column_labels, title, row_axis, column_axis).canvas
 
 
 class _HeatMap:
-    """A heat map on a canvas of its own size."""
+    """A heat map on a canvas that fits it."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ def draw_image_grid(
         arrays: Images `[H, W]`, `[1, H, W]` or `[3, H, W]`.
         titles: A text below each.
         title: A text above all.
-        limits: What is black and what white; by default the smallest and largest value of all images.
+        limits: The values of black and white; by default the smallest and largest value of all images.
 
     Raises:
         ValueError: for arrays that are not images, for no images, for the wrong number of titles.
@@ -84,7 +84,7 @@ def _channels_last(array: Array) -> Array:
         return array
     if array.size and array.ndim == 3 and array.shape[0] in (1, 3):
         return array.reshape(array.shape[1:]) if len(array) == 1 else np.moveaxis(array, 0, -1)
-    raise ValueError(f"an image is [H, W], [1, H, W] or [3, H, W], and this is {list(array.shape)}")
+    raise ValueError(f"an image must be [H, W], [1, H, W] or [3, H, W], but is {list(array.shape)}")
 
 
 def _limits(images: Sequence[Array]) -> tuple[float, float]:
@@ -93,7 +93,7 @@ def _limits(images: Sequence[Array]) -> tuple[float, float]:
 
 
 def _bytes(image: Array, low: float, high: float) -> Array:
-    """The image between black at `low` and white at `high`; what is not a number is black."""
+    """The image from black at `low` to white at `high`; NaN is black."""
     scaled = (image - low) / (high - low) if high > low else np.zeros_like(image)
     pixels: Array = (np.clip(np.nan_to_num(scaled), 0, 1) * 255).round().astype(np.uint8)
     return pixels

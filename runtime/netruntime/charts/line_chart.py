@@ -22,7 +22,7 @@ MARGIN = 14.0
 TITLE, TEXT = 14.0, 11.0
 LEGEND_ROW = 18.0
 LONGEST = 1200
-"""More points than this are thinned out: a line has no room for them."""
+"""Series with more points than this are thinned out."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a line chart shows; `log_y` makes the upright axis logarithmic."""
+    """The contents of a line chart; `log_y` makes the vertical axis logarithmic."""
 
     title: str
     series: tuple[Series, ...]
@@ -84,7 +84,7 @@ def draw_line_charts(charts: Sequence[Chart], columns: int = 2, title: str = "")
 
 
 class _Plot:
-    """One chart at a place of the page."""
+    """One chart at a position on the page."""
 
     def __init__(self, canvas: Canvas, chart: Chart, x: float, y: float) -> None:
         self.canvas = canvas
@@ -149,7 +149,7 @@ class _Plot:
             )
 
     def _legend(self) -> int:
-        """Draw the names of the series; how many rows they take."""
+        """Draw the names of the series; return the number of rows they take."""
         bold = [series for series in self.chart.series if not series.faint]
         shown = list({(series.name, series.dashed): series for series in bold}.values())
         if not shown or (len(shown) == 1 and not shown[0].name):
@@ -169,15 +169,15 @@ class _Plot:
 
 
 def _thinned(series: Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The points `[n, 2]`; of very many, the lowest and highest of each of equal parts."""
+    """The points `[n, 2]`; of too many, only the lowest and highest in each of equal parts."""
     x, y = np.asarray(series.x, np.float64), np.asarray(series.y, np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"series {series.name!r} has x of shape {x.shape} and y of shape {y.shape}")
     if len(x) > LONGEST:
         parts = np.array_split(np.arange(len(x)), LONGEST // 2)
         finite = np.where(np.isfinite(y), y, np.nan)
-        kept = sorted({int(n) for part in parts for n in _extremes(part, finite)})
-        x, y = x[kept], y[kept]
+        extremes = sorted({int(n) for part in parts for n in _extremes(part, finite)})
+        x, y = x[extremes], y[extremes]
     return np.stack([x, y], axis=1)
 
 
@@ -189,7 +189,7 @@ def _extremes(part: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> tuple[int,
 
 
 def _spaced(axis: TickedAxis, width: float) -> Sequence[tuple[float, str]]:
-    """The ticks, every second one left out until their texts have room."""
+    """The ticks, thinned by halves until their texts have room."""
     ticks: Sequence[tuple[float, str]] = axis.ticks
     while len(ticks) > 2 and sum(text_width(text, TEXT) + 12 for _, text in ticks) > width:
         ticks = ticks[::2]

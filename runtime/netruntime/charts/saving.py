@@ -12,10 +12,10 @@ from netruntime.files.atomic import write_atomically
 
 
 def save(canvas: Canvas, path: Path) -> tuple[Path, ...]:
-    """Write a chart as SVG and, if `path` ends in .png, as PNG beside it; the files written.
+    """Write a chart as SVG and, if `path` ends in .png, as PNG beside it; return the files written.
 
     Missing folders are created. Raises `MissingExtraError` E0901 for a PNG without matplotlib,
-    `OSError` if the system refuses.
+    `OSError` if a file cannot be written.
     """
     path = Path(path)
     stem = path.stem if path.suffix in (".svg", ".png") else path.name

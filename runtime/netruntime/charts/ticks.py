@@ -1,4 +1,4 @@
-"""The ticks of an axis: places and texts."""
+"""The ticks of an axis: positions and texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TickedAxis:
     is_log: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies, from 0 at `low` to 1 at `high`; not a number where it cannot be shown."""
+        """The position of a value, from 0 at `low` to 1 at `high`; NaN if it cannot be shown."""
         if not self.is_log:
             return (value - self.low) / (self.high - self.low)
         if not value > 0:

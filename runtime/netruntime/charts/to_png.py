@@ -10,7 +10,7 @@ from netruntime.charts.colours import LIGHT
 from netruntime.errors import need_extra
 
 SCALE = 2
-"""Pixels of the file to one of the canvas."""
+"""Pixels of the file per pixel of the canvas."""
 _POINTS = 72
 """Points in an inch: with as many pixels of the canvas, sizes of text and lines are the canvas's own."""
 _ALIGNMENT = {"start": "left", "middle": "center", "end": "right"}

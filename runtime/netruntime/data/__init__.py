@@ -1,4 +1,4 @@
-"""Data for training and evaluation: readers, batches, augmentation and what is wrong with the data."""
+"""Data for training and evaluation: data sets, batches, augmentation and checks."""
 
 from netruntime.data.augment import Augment, parse_augment
 from netruntime.data.batches import batch_count, batches

@@ -1,4 +1,4 @@
-"""Changed copies of pictures for training: a function of seed, epoch and row, so that runs can be resumed."""
+"""Augmentation of training pictures: a function of seed, epoch and row, so that runs can be resumed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Draw = Callable[[int], Array]
 
 
 class AugmentStep(Protocol):
-    """One change of pictures `[B, C, H, W]`; it prints as it is written.
+    """One transformation of pictures `[B, C, H, W]`; it prints as it is written.
 
-    `only_training` steps are left out in evaluation. `draws` is how many random numbers a row needs.
+    `only_training` steps are skipped in evaluation. `draws` is the number of random numbers per row.
     """
 
     @property
@@ -84,7 +84,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Normalise:
-    """(x - mean) / std for each channel; the training data's where not given. In evaluation too."""
+    """(x - mean) / std for each channel, by default of the training data. Applies in evaluation too."""
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -109,7 +109,7 @@ class Normalise:
 
 @dataclass(frozen=True)
 class Augment:
-    """Steps that change a batch, in their order; prints as `parse_augment` reads it."""
+    """Steps that transform a batch, in order; prints as `parse_augment` reads it."""
 
     steps: tuple[AugmentStep, ...] = ()
 
@@ -119,10 +119,10 @@ class Augment:
     def __call__(
         self, rows: dict[str, Array], columns: Mapping[str, ColumnInfo], indices: Array, epoch: int, seed: int
     ) -> dict[str, Array]:
-        """The batch after all steps: every input that is a picture, alike; integers are not normalised.
+        """Apply all steps to a batch, the same to each input that is a picture; integers are not normalised.
 
-        `indices` are the numbers of the rows in their data set. Raises `DataInputError` E0836 where no input
-        is a picture.
+        `indices` are the numbers of the rows in their data set. Raises `DataInputError` E0836 if no input is
+        a picture.
         """
         if not self.steps:
             return rows
@@ -140,9 +140,10 @@ class Augment:
         return np.ascontiguousarray(pictures).reshape(values.shape).astype(values.dtype, copy=False)
 
     def fitted(self, train: Dataset) -> Augment:
-        """The same, with the mean and standard deviation of the training data where `normalise` needs them.
+        """The same steps, with statistics of the training data if `normalise` needs them.
 
-        Up to 512 rows are looked at, spread evenly. Raises as `Dataset.rows`, and E0836.
+        The mean and the standard deviation are computed from up to 512 rows, evenly spaced. Raises as
+        `Dataset.rows`, and E0836.
         """
         if not any(isinstance(step, Normalise) and not step.mean for step in self.steps):
             return self
@@ -154,13 +155,13 @@ class Augment:
         return Augment(tuple(steps))
 
     def for_evaluation(self) -> Augment:
-        """Only what evaluation needs too: `normalise`, whose mean must be known.
+        """The steps that also apply in evaluation: `normalise`, whose mean must be known.
 
-        Raises `DataInputError` E0836 where it is not.
+        Raises `DataInputError` E0836 if it is not.
         """
         if any(isinstance(step, Normalise) and not step.mean for step in self.steps):
-            help = "give the numbers of the training, which its card.md says: normalise=MEAN/DEVIATION"
-            message = "`normalise` without numbers measures the training data, and here are none"
+            help = "use the numbers from the card.md of the training run: normalise=MEAN/DEVIATION"
+            message = "`normalise` without numbers needs training data"
             raise DataInputError.make("E0836", message, help=help)
         return Augment(tuple(step for step in self.steps if not step.only_training))
 

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, from any place in any epoch."""
+"""Batches for training and evaluation, from any position in any epoch."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ def batches(
 ) -> Iterator[dict[str, Array]]:
     """The batches of one epoch, each the model's inputs by name, from `start_batch` on.
 
-    Order, lengths and augmentation are functions of `seed` and `epoch`: a run that goes on at (epoch,
-    start_batch) sees what it would have seen. Rows of different lengths are put together by length where
-    `shuffle` is set, and stay in order where it is not. `prefetch` batches are made ahead by a thread; close
-    the iterator (`contextlib.closing`) to end it early. Streams come in their own order, and a resumed one is
-    read again up to its place. Raises `DataInputError`: E0818 for batches that cannot be made, and whatever
-    reading the rows raises.
+    Order, lengths and augmentation are functions of `seed` and `epoch`, so that a run that continues at
+    (epoch, start_batch) sees the same batches. With `shuffle`, rows of different lengths are grouped by
+    length; without it, they stay in order. A thread prepares `prefetch` batches ahead; close the iterator
+    (`contextlib.closing`) to end it early. Streams keep their own order, and a resumed one is read again up
+    to its position. Raises `DataInputError`: E0818 for impossible batches, and the errors of reading rows.
     """
     if batch_size < 1 or start_batch < 0:
         message = f"batches of {batch_size} from number {start_batch} on cannot be made"
@@ -52,7 +51,7 @@ def batches(
 
 
 def batch_count(dataset: Dataset, batch_size: int, *, drop_last: bool = False) -> int:
-    """How many batches an epoch has."""
+    """The number of batches in an epoch."""
     full, rest = divmod(len(dataset), batch_size)
     return full + (1 if rest and not drop_last else 0)
 

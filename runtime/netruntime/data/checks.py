@@ -17,7 +17,7 @@ _CHUNK = 4096
 
 
 def check_ready(dataset: Dataset) -> None:
-    """Read, and so check, every row of the inputs that cost little to read. Raises as `Dataset.rows`."""
+    """Read and check every row of the inputs that are cheap to read. Raises as `Dataset.rows`."""
     for _ in _pieces(dataset, dataset.ready):
         pass
 
@@ -25,8 +25,8 @@ def check_ready(dataset: Dataset) -> None:
 def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> tuple[str, ...]:
     """Notices about the classes of two data sets: those that only one of them has.
 
-    Only labels of one class for each row, at hand in both, are looked at. With `strict`, a class that is
-    missing in validation raises `DataInputError` E0832.
+    Only labels with one class per row that are cheap to read in both are compared. With `strict`, a class
+    that is missing in validation raises `DataInputError` E0832.
     """
     notices = []
     for name in train.labels:
@@ -70,7 +70,7 @@ def refuse_bad_labels(labels: Array, name: str, indices: Array, count: int, data
     raise DataInputError.make(
         "E0831",
         f"{dataset.place(name, int(indices[row]))} has the label {int(flat[row, column])}, "
-        f"and {count} classes have the labels 0 to {count - 1}",
+        f"but {count} classes have the labels 0 to {count - 1}",
         help="count labels from 0, or give the model more classes",
     )
 

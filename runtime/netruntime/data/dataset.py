@@ -1,4 +1,4 @@
-"""Data sets that fit a model: rows in any order, as the arrays its inputs take."""
+"""Data sets that fit a model: rows in any order, as arrays for its inputs."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ class Dataset(Protocol):
         ...
 
     def lengths(self) -> Array | None:
-        """How long each row's longest sequence is, i64 `[N]`; None where that is not known, or all alike."""
+        """The length of each row's longest sequence, i64 `[N]`; None if unknown or all equal."""
         ...
 
     def place(self, name: str, row: int) -> str:
-        """Where a row of an input comes from, for messages."""
+        """The origin of a row of an input, for messages."""
         ...
 
 
 @runtime_checkable
 class StreamDataset(Protocol):
-    """Rows that come one after another; how many is not known before the end."""
+    """Rows that come one after another; their number is unknown before the end."""
 
     @property
     def columns(self) -> Mapping[str, ColumnInfo]: ...
@@ -70,9 +70,9 @@ class StreamDataset(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     def stream(self) -> Iterator[Any]:
-        """The rows from the start, as the user's iterable gives them.
+        """The rows from the start, as the user's iterable yields them.
 
-        Raises `DataInputError` E0841 where it can be gone through only once, and has been.
+        Raises `DataInputError` E0841 if the iterable can be read only once and has been read.
         """
         ...
 
@@ -81,7 +81,7 @@ class StreamDataset(Protocol):
         ...
 
     def gather(self) -> Dataset:
-        """All rows, read now and held in memory: what has an end can be shuffled, split and read again."""
+        """All rows, read into memory, so that they can be shuffled, split and read again."""
         ...
 
 
@@ -127,8 +127,8 @@ class Subset:
         return self.dataset.rows(self.indices[np.asarray(indices, np.int64)], names)
 
     def lengths(self) -> Array | None:
-        found = self.dataset.lengths()
-        return None if found is None else found[self.indices]
+        lengths = self.dataset.lengths()
+        return None if lengths is None else lengths[self.indices]
 
     def place(self, name: str, row: int) -> str:
         return self.dataset.place(name, int(self.indices[row]))

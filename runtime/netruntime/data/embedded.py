@@ -1,4 +1,4 @@
-"""Data from Python itself: a mapping of arrays, rows that can be indexed, and rows that come one by one."""
+"""Data from Python objects: a mapping of arrays, indexable rows, and iterables of rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from netruntime.readers.table import (
 )
 
 _SAMPLE = 8
-"""How many rows are looked at to tell whether rows differ in length."""
+"""The number of rows that are examined to see whether rows differ in length."""
 
 
 class Rows(Protocol):
-    """What a torch-style dataset has."""
+    """The interface of a torch-style dataset."""
 
     def __len__(self) -> int: ...
 
@@ -139,12 +139,12 @@ def _check_row(row: Mapping[str, Array], name: str, info: ColumnInfo, place: str
     if not same:
         found = f"{shown(name)} of shape {list(shape)}"
         message = f"{place} has {found}, and the first row {list(info.shape)}".replace("None", "*")
-        raise DataInputError.make("E0834", message, help="make all rows alike, or batch them yourself")
+        raise DataInputError.make("E0834", message, help="give all rows one shape, or batch them yourself")
 
 
 @dataclass(frozen=True)
 class RowTable:
-    """The table of a torch-style dataset: each row is asked for by its number."""
+    """The table of a torch-style dataset, whose rows are read by number."""
 
     data: Rows
     reader: RowReader
@@ -195,11 +195,11 @@ class RowStream:
         if iterator is self.data:
             self._rest = iterator
         if not self.peeked:
-            raise DataInputError.make("E0813", "the iterable gives no rows")
+            raise DataInputError.make("E0813", "the iterable has no rows")
 
     @property
     def is_once(self) -> bool:
-        """Whether the data is an iterator, which cannot start again."""
+        """Whether the data is an iterator, which cannot restart."""
         return iter(self.data) is self.data
 
     def __iter__(self) -> Iterator[Any]:
@@ -207,10 +207,8 @@ class RowStream:
             yield from self.data
             return
         if self._rest is None:
-            help = "give a list, or an object whose __iter__ starts again, for more than one epoch"
-            raise DataInputError.make(
-                "E0841", "the iterator has been gone through, and cannot start again", help=help
-            )
+            help = "for more than one epoch, pass a list, or an object whose __iter__ starts again"
+            raise DataInputError.make("E0841", "the iterator is exhausted and cannot restart", help=help)
         rest, self._rest = self._rest, None
         yield from self.peeked
         yield from rest

@@ -59,7 +59,7 @@ class FittedDataset:
 
     @cached_property
     def pad(self) -> int:
-        """The id behind shorter sequences."""
+        """The id that pads shorter sequences."""
         return padding_id(self.options)
 
     @property
@@ -83,8 +83,8 @@ class FittedDataset:
 
     def lengths(self) -> Array | None:
         ragged = [b.columns[0] for b in self.match.bound.values() if b.info.is_ragged]
-        found = [lengths for name in ragged if (lengths := self.table.lengths(name)) is not None]
-        return np.max(found, axis=0) if found else None
+        columns = [lengths for name in ragged if (lengths := self.table.lengths(name)) is not None]
+        return np.max(columns, axis=0) if columns else None
 
     def place(self, name: str, row: int) -> str:
         return self.table.place(self.match.bound[name].columns[0], row)
@@ -92,13 +92,13 @@ class FittedDataset:
     # -- one batch ----------------------------------------------------------------------------------
 
     def _raw(self, bound: Mapping[str, BoundColumn], indices: Array) -> dict[str, Values]:
-        """The rows that each input is made from."""
+        """The source rows of each input."""
         columns = list(dict.fromkeys(column for b in bound.values() for column in b.columns))
         held = self.table.take(columns, indices)
         return {name: _joined([held[column] for column in b.columns]) for name, b in bound.items()}
 
     def _widths(self, bound: Mapping[str, BoundColumn], raw: Mapping[str, Values]) -> dict[str, int]:
-        """To what each sequence is padded: inputs whose axis is of one free size get one width."""
+        """The padded width of each sequence: inputs with the same free size share one width."""
         axes: dict[str, int] = {}
         for name, b in bound.items():
             if b.wanted.item:
@@ -153,7 +153,7 @@ def _joined(parts: Sequence[Values]) -> Values:
 
 
 def _first_lost(bound: BoundColumn, rows: Values, lost: CastError) -> tuple[int, CastError]:
-    """The first row that the element type cannot hold, and what is wrong with it."""
+    """The first row that the element type cannot hold, and the reason."""
     for n in range(len(rows)):
         try:
             if isinstance(rows, np.ndarray):

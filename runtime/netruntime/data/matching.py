@@ -1,4 +1,4 @@
-"""Which column of the data goes to which input of the model."""
+"""Assignment of the data's columns to the model's inputs."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _assign(
 def _matchings(
     wants: Sequence[InputSpec], free: Mapping[str, ColumnInfo], options: DataOptions, resizing: bool
 ) -> Iterator[dict[str, tuple[str, ...]]]:
-    """Every way to give each input a column of its own that fits it."""
+    """Every way to assign a different fitting column to each input."""
     if not wants:
         yield {}
         return

@@ -1,4 +1,4 @@
-"""From what the user names to a data set that fits the model."""
+"""Opens the data that a user names as a data set that fits the model."""
 
 from __future__ import annotations
 

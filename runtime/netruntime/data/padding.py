@@ -1,4 +1,4 @@
-"""Sequences of different lengths as one array, and the masks and lengths that say what is real."""
+"""Padding of sequences into one array, and masks and lengths that mark the real elements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEEP, LENGTH, SEGMENT = "keep", "length", "segment"
 
 @dataclass(frozen=True)
 class Filler:
-    """An input that data need not have, since the lengths of the sequence `of` settle it.
+    """An input that the data may lack, because the lengths of the sequence `of` determine it.
 
     A `keep` mask, bool `[B, T]` (or with axes of one between), is true where an element is real; a `length`
     is an integer `[B]`. They are called `X_keep` and `X_length` for the sequence `X`, or `keep` and `length`.
@@ -38,7 +38,7 @@ class Filler:
 
 
 def filler_kind(name: str, type: TensorType) -> tuple[str, str] | None:
-    """Which kind an input could be by its name and type, and the sequence it names (or `""`)."""
+    """The kind of filler an input could be by its name and type, and the sequence it names (or `""`)."""
     stem, _, last = name.rpartition("_")
     if last == KEEP and type.dtype is DType.BOOL and type.rank >= 2:
         return KEEP, stem
@@ -50,9 +50,9 @@ def filler_kind(name: str, type: TensorType) -> tuple[str, str] | None:
 
 
 def pad_rows(rows: Sequence[Array], width: int, pad: int, dtype: DType) -> Array:
-    """`[n, width, *item]` from n sequences `[t, *item]`, each with `pad` behind it.
+    """`[n, width, *item]` from n sequences `[t, *item]`, each padded at the end with `pad`.
 
-    Raises `CastError` where `dtype` cannot hold the values.
+    Raises `CastError` if `dtype` cannot hold the values.
     """
     lengths = np.array([len(row) for row in rows], np.int64)
     result = np.full((len(rows), width, *rows[0].shape[1:]), pad, numpy_dtype(dtype.value))

@@ -1,4 +1,4 @@
-"""The next batches, made by a thread while the present one is used."""
+"""Prefetching: a thread prepares the next batches while the current one is used."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _END: Any = object()
 
 
 def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """The same items in the same order; up to `depth` of them are made ahead by a thread.
+    """The same items in the same order; a thread prepares up to `depth` of them ahead.
 
-    What the producer raises is raised here, at its place in the order, with the producer's traceback. The
-    thread ends, and the producer is closed, when the last item is taken and when this iterator is closed.
+    An exception of the producer is raised here in order, with the producer's traceback. The thread ends, and
+    the producer is closed, after the last item and when this iterator is closed.
     """
     if depth < 1:
         yield from items

@@ -9,20 +9,20 @@ import numpy as np
 from netruntime.files.arrays import Array
 
 POOL = 64
-"""How many batches are sorted by length together: more need less padding, fewer are better mixed."""
+"""The number of batches that are sorted by length together: more means less padding, fewer better mixing."""
 
 _MASK = 2**64 - 1
 
 
 def generator(seed: int, *numbers: int) -> np.random.Generator:
-    """NumPy's generator for a seed and what else it depends on; any integers, negative ones too."""
+    """A NumPy generator seeded with several integers, which may be negative."""
     return np.random.default_rng([number & _MASK for number in (seed, *numbers)])
 
 
 def uniform(seed: int, epoch: int, rows: Array, draw: int) -> Array:
     """One number in [0, 1) for each row, f64 `[n]`: a function of the arguments alone.
 
-    The mixing is SplitMix64 (Steele, Lea and Flood 2014). `draw` tells several numbers of one row apart.
+    The mixing is SplitMix64 (Steele, Lea and Flood 2014). `draw` distinguishes several numbers of one row.
     """
     start = generator(seed, epoch, draw).integers(0, 2**64, dtype=np.uint64)
     z = (rows.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + start
@@ -60,12 +60,12 @@ class Sampler:
         by_length = lengths is not None and self.shuffle
         if lengths is not None and by_length:
             order = _sorted_in_pools(order, lengths, batch_size * POOL)
-        found = [order[start : start + batch_size] for start in range(0, self.length, batch_size)]
-        if drop_last and found and len(found[-1]) < batch_size:
-            found.pop()
+        batches = [order[start : start + batch_size] for start in range(0, self.length, batch_size)]
+        if drop_last and batches and len(batches[-1]) < batch_size:
+            batches.pop()
         if by_length:
-            found = [found[n] for n in generator(self.seed, epoch, 1).permutation(len(found))]
-        return found
+            batches = [batches[n] for n in generator(self.seed, epoch, 1).permutation(len(batches))]
+        return batches
 
 
 def _sorted_in_pools(order: Array, lengths: Array, pool: int) -> Array:

@@ -1,4 +1,4 @@
-"""Rows held out for validation."""
+"""Splitting a data set into training and validation rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from netruntime.files.arrays import Array
 
 
 def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:
-    """The data set in two: for training, and `fraction` of it held out, chosen by `seed`.
+    """Split a data set into rows for training and a `fraction` held out, chosen by `seed`.
 
-    Where a label with one class for each row is at hand, every class is split in this proportion, and a class
-    of two or more rows is in both parts. Windows of a text are held out from its end, and none that overlaps
-    with them stays for training. Raises `DataInputError` E0837 where a part would be empty.
+    If there is a label with one class per row that is cheap to read, every class is split in this
+    proportion, and a class of two or more rows is in both parts. Windows of a text are held out from its end,
+    and windows that overlap with them are not used for training. Raises `DataInputError` E0837 if a part
+    would be empty.
     """
     if not 0 < fraction < 1:
         message = f"{fraction:g} of the rows cannot be held out"

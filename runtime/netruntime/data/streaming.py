@@ -1,4 +1,4 @@
-"""Data that comes row by row from an iterable: batches in its own order, without knowing how many."""
+"""Data that comes row by row from an iterable: batches in its order, of unknown number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a graph to a scene: what is left out, drawn as one box, or drawn once for many.
+"""Builds the scene of a graph.
 
 Parameters and constants are left out, a block of one operator is one box, and equal repetitions are
 drawn once.

@@ -1,4 +1,4 @@
-"""A drawing as a page of its own, to move about and zoom in."""
+"""A drawing as an HTML page with panning and zooming."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class Network:
 
         Raises:
             DataInputError: E0860 for a label that is not there.
-            NetError: E1130 for a loss that is no scalar, E1131 for a value that holds no floats, E1132 to
+            NetError: E1130 for a loss that is not a scalar, E1131 for a value that holds no floats, E1132 to
                 E1134 where no gradient can be taken.
         """
         outputs = dict(self._wanted)
@@ -236,7 +236,7 @@ class Network:
         return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
 
     def save(self, path: str | PathLike[str], names: str | None = None) -> None:
-        """Write the weights to a safetensors or npz file, whole or not at all.
+        """Write the weights to a safetensors or npz file, atomically.
 
         Args:
             names: The `weights` map of the file by whose names they are written; ours by default.

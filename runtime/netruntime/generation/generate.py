@@ -92,7 +92,7 @@ def generate(
         stream: Called with the tokens of each step; after the search with beams.
 
     Raises:
-        GenerationError: E1100 to E1103 for a model that cannot generate, or that looks ahead; E1104 for a
+        GenerationError: E1100 to E1103 for a model that cannot generate or is not causal; E1104 for a
             prompt that does not fit; E1105 for options out of range; E1107 for logits that are not finite.
         DataInputError: for inputs that do not fit the model.
     """

@@ -20,7 +20,7 @@ _ITEMS = symbol("items")
 
 @dataclass(frozen=True)
 class Batch:
-    """Items stacked along the input's first axis, and what to call each of them."""
+    """Items stacked along the input's first axis, and the name of each."""
 
     names: tuple[str, ...]
     array: Array
@@ -46,8 +46,8 @@ def read_batches(
 
     `spec` is a folder (its data files in the order of their names), a glob (`photos/*.jpg`), or one file,
     whose first axis is the items. An input whose first axis is fixed takes batches of just that size.
-    Files are read as they are reached. Raises `DataInputError`: E0817 where nothing is found, E0818 where
-    items do not make a batch, and those of `read_input`.
+    Files are read when they are reached. Raises `DataInputError`: E0817 if there are no files, E0818 if
+    items do not form a batch, and those of `read_input`.
     """
     with declared(wanted):
         files = find_files(spec)
@@ -66,7 +66,7 @@ def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
 
 
 def _fixed_size(wanted: InputSpec, options: InputOptions) -> int | None:
-    """The size of the first axis where it is not free."""
+    """The size of the first axis, unless it is free."""
     if not wanted.type.shape:
         raise wanted.refuse("E0818", f"{wanted} is {wanted.type}, which has no axis for several items")
     first: Dim = wanted.type.shape[0].substitute(options.sizes)

@@ -1,4 +1,4 @@
-"""How data becomes one input of the model: layout, size, scale and element type."""
+"""Conversion of data to an input of the model: layout, size, scale and element type."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def check_finite(values: Array, wanted: InputSpec, where: str) -> None:
     place = [int(n) for n in np.unravel_index(int(np.argmin(finite)), values.shape)]
     first = f"{values[tuple(place)]}{f' at {place}' if place else ''}"
     what = first if count == 1 else f"{count} values that are not finite; the first is {first}"
-    help = "correct the data or leave it out; `--allow-nonfinite` takes it as it is"
+    help = "fix the data or remove it, or pass `--allow-nonfinite`"
     raise wanted.refuse("E0805", f"{where} holds {what}", help=help)
 
 
@@ -154,7 +154,7 @@ def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
 
 
 def _check_axes(array: Array, wanted: InputSpec, where: str) -> None:
-    """A number for an input without axes."""
+    """Raise E0801 unless the array has as many axes as the input."""
     if array.ndim != wanted.type.rank:
         message = f"{wanted} is {wanted.type}, and {where} holds {info_of(array)}"
         raise wanted.refuse("E0801", f"{message}: it has {_axes(array.ndim)}, not {wanted.type.rank}")
@@ -195,7 +195,7 @@ def _finish(
 
 
 def _bind(dims: Sequence[Dim], shape: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int] | None:
-    """The sizes with those that `shape` settles; None where they clash."""
+    """The sizes, extended by those that `shape` determines; None if they clash."""
     if len(dims) != len(shape):
         return None
     try:
@@ -205,7 +205,7 @@ def _bind(dims: Sequence[Dim], shape: Sequence[int], sizes: Mapping[str, int]) -
 
 
 def _clash(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> str:
-    """Which axis does not fit, and why."""
+    """The axis that does not fit, and the reason."""
     has_rows = info.rows is not None and not wanted.is_item
     dims, shape = (wanted.type.shape, (info.rows or 0, *info.item)) if has_rows else (wanted.item, info.item)
     try:

@@ -1,4 +1,4 @@
-"""What an input must be, and how the readers may make it so."""
+"""The requirements of an input, and the options for reading it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netruntime.readers.options import DataOptions, Resize
 class InputSpec:
     """A model's input: its name, its type (symbols are free), and where the `.net` file declares it.
 
-    Its first axis is the batch, unless it `is_item`: a picture `[C, H, W]` by itself.
+    Its first axis is the batch axis, unless it `is_item`: a single picture `[C, H, W]`.
     """
 
     name: str
@@ -28,7 +28,7 @@ class InputSpec:
 
     @property
     def batch(self) -> tuple[Dim, ...]:
-        """The axis along which rows lie, if there is one."""
+        """The batch axis, if there is one."""
         return () if self.is_item else self.type.shape[:1]
 
     @property
@@ -47,7 +47,7 @@ class InputSpec:
 
 @contextmanager
 def declared(wanted: InputSpec) -> Iterator[None]:
-    """Errors about data, raised within, get the place where the input is declared."""
+    """Add the location of the input's declaration to errors about data that are raised inside."""
     try:
         yield
     except DataInputError as failed:
@@ -87,7 +87,7 @@ class TextOptions:
 
 @dataclass(frozen=True)
 class InputOptions:
-    """Everything that may steer the reading of an input.
+    """All options for reading an input.
 
     `sizes` gives free symbols their values for `random`, `zeros` and `ones`, and checks them elsewhere.
     `seed` makes `random` reproducible; each input's name enters, so that two inputs differ.

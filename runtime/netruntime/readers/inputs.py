@@ -1,4 +1,4 @@
-"""Reading a model's input from whatever the user names: a file, standard input, or nothing."""
+"""Reads an input of a model from a file or standard input, or generates it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def fit_input(
 
 
 def _as_item(wanted: InputSpec) -> InputSpec:
-    """An input `[1, H, W]` or `[3, H, W]` is a picture by itself."""
+    """The spec of an input, for which `[1, H, W]` or `[3, H, W]` is a single picture."""
     shape = wanted.type.shape
     is_item = len(shape) == 3 and shape[0].is_fixed and shape[0].value in (1, 3)
     return replace(wanted, is_item=True) if is_item else wanted

@@ -1,4 +1,4 @@
-"""Several sources as one: files whose rows follow one another, and columns from different files."""
+"""Several sources as one table: concatenated rows, and columns from different files."""
 
 from __future__ import annotations
 

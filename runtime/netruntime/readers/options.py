@@ -1,4 +1,4 @@
-"""What a user may say of how data becomes a model's inputs."""
+"""The options that control how data becomes a model's inputs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 from netdsl.dims import Dim, SizeOverflowError
 
 Resize = Literal["stretch", "fit", "crop"]
-"""How an image comes to the input's size: `stretch` each axis by itself; `fit` inside, with zeros around;
-`crop` the middle, after the shorter side fits."""
+"""How an image is resized: `stretch` scales each axis independently; `fit` scales to fit inside, padded with
+zeros; `crop` scales the shorter side to fit and crops the centre."""
 
 IGNORED_LABEL = -1
 """The label of padding; `cross_entropy(..., ignore=-1)` leaves it out."""
@@ -75,7 +75,7 @@ class DataOptions:
             return tuple(dims)
 
     def class_count(self, name: str) -> int | None:
-        """How many classes the label input of this name has; None where that is not said."""
+        """The number of classes of the label input of this name; None if it is not set."""
         return self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
 
     def is_label(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Data as it is in its file: named columns of rows, before any model has asked for them."""
+"""Data as stored in its file: named columns of rows, independent of any model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Values = Array | list[Array]
 """Rows of a column: one array `[n, *item]`, or a list of n arrays where they differ in length."""
 
 Role = Literal["input", "label", "extra", ""]
-"""What a reader knows a column to be for; an `extra` one is only given to an input of its own name."""
+"""The role of a column, if the reader knows it; an `extra` column only fits an input of the same name."""
 
 
 MAX_CHECKED_BYTES = 2**28
@@ -70,22 +70,21 @@ class Column(Protocol):
         ...
 
     def lengths(self) -> Array | None:
-        """How long each row of a ragged column is, i64 `[N]`; None where only reading would tell."""
+        """The length of each row of a ragged column, i64 `[N]`; None if it is unknown before reading."""
         ...
 
     def place(self, row: int) -> str:
-        """Where a row is, for messages: `row 3 of ...`, `line 5 of ...`."""
+        """The location of a row, for messages: `row 3 of ...`, `line 5 of ...`."""
         ...
 
 
 class Table(Protocol):
-    """What a reader gives: columns of equally many rows.
+    """The result of a reader: columns of equal length.
 
-    `classes` names the classes of label columns, `vocabulary` the characters of a text, and `notes` says in
-    words what the reader had to decide. Where rows follow one another, as windows of a text do, `overlap` is
-    how many of the next rows share something with a row; None where rows are independent. The columns in
-    `ready` can be read from end to end at little cost, and are checked before use; bytes of pictures need no
-    check.
+    `classes` names the classes of label columns, `vocabulary` the characters of a text, and `notes` are
+    sentences about the decisions of the reader. For consecutive rows, such as windows of a text, `overlap` is
+    the number of following rows that share elements with a row; None if rows are independent. The columns in
+    `ready` are cheap to read completely, and are checked before use; bytes of pictures need no check.
     """
 
     @property
@@ -198,7 +197,7 @@ class RaggedColumn:
 
 @dataclass(frozen=True)
 class ColumnTable:
-    """A table of columns that are read each by itself. Make one with `table_of`."""
+    """A table of columns that are read independently. Make one with `table_of`."""
 
     held: Mapping[str, Column]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

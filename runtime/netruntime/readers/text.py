@@ -106,7 +106,7 @@ def _set_limit(tokenizer: Any, limit: int) -> None:
     special = tokenizer.num_special_tokens_to_add(False)
     if limit <= special:
         message = (
-            f"a length of {limit} tokens leaves no room for text: the tokenizer adds {special} of its own"
+            f"a length of {limit} tokens leaves no room for text: the tokenizer adds {special} special ones"
         )
         raise DataInputError.make("E0816", message)
     tokenizer.enable_truncation(limit)

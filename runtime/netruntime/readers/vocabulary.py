@@ -88,7 +88,7 @@ class Characters:
 
 @dataclass(frozen=True)
 class TokenizerCodec:
-    """The tokens of a `tokenizer.json`, without those it adds of itself."""
+    """The tokens of a `tokenizer.json`, without its special tokens."""
 
     tokenizer: Any
     begin: int | None

@@ -174,7 +174,7 @@ def test_long_names_of_columns_are_turned() -> None:
 
 
 def test_matrices_that_do_not_fit_their_labels() -> None:
-    with pytest.raises(ValueError, match=r"has the shape \[2, 3\], and its labels \[2, 2\]"):
+    with pytest.raises(ValueError, match=r"has shape \[2, 3\], but its labels \[2, 2\]"):
         draw_heat_map(np.zeros((2, 3)), "ab", "cd")
     with pytest.raises(ValueError):
         draw_heat_map(np.zeros((0, 0)), [], [])
@@ -207,7 +207,7 @@ def test_images_in_svg_hold_their_pixels() -> None:
 
 
 def test_arrays_that_are_no_images() -> None:
-    with pytest.raises(ValueError, match=r"this is \[2, 3, 3\]"):
+    with pytest.raises(ValueError, match=r"but is \[2, 3, 3\]"):
         draw_image_grid([np.zeros((2, 3, 3))], 1)
     with pytest.raises(ValueError, match="0 images"):
         draw_image_grid([], 1)

@@ -124,7 +124,7 @@ def test_nan_is_told_with_its_row_and_place() -> None:
 
 def test_labels_out_of_range() -> None:
     message = fails("E0831", {"label": np.array([0, 9, 10])}, wants(label="i32[B]"), classes=10)
-    assert "row 2 of the data's `label` has the label 10, and 10 classes have the labels 0 to 9" in message
+    assert "row 2 of the data's `label` has the label 10, but 10 classes have the labels 0 to 9" in message
     assert "label -2" in fails("E0831", {"label": np.array([0, -2])}, wants(label="i32[B]"), classes=10)
     open_data({"label": np.array([0, -1])}, wants(label="i32[B]"), DataOptions(classes=10))
     fails("E0831", {"y": np.array([3])}, wants(y="i32[B]"), classes={"y": 3}, label_names=frozenset({"y"}))

@@ -120,7 +120,7 @@ def test_a_length_without_room(tmp_path: Path) -> None:
     options = TextOptions(tokenizer_file(tmp_path, special=True))
     assert refusal(tokenize, ["the"], options, length=2) == (
         "E0816",
-        "a length of 2 tokens leaves no room for text: the tokenizer adds 2 of its own",
+        "a length of 2 tokens leaves no room for text: the tokenizer adds 2 special ones",
     )
 
 

@@ -57,7 +57,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Size:
-    """What an item needs by itself: folded or as a plain box, and for its header when open."""
+    """The size of an item: folded or as a plain box, and of its header when open."""
 
     width: float
     height: float

@@ -2,7 +2,7 @@
 value takes. Nothing here depends on sizes, so folding a group leaves all of it as it is.
 
 The boxes of a group lie in layers from start to end. A value that passes layers takes a lane through
-them. What comes from outside enters by an in-port, in a layer of its own before all others; what leaves
+them. What comes from outside enters by an in-port, in a separate layer before all others; what leaves
 does so by an out-port in the last layer.
 """
 

@@ -60,7 +60,7 @@ class Ports:
         value: SceneValue,
         crossings: Sequence[float] | None,
     ) -> float:
-        """The port of a value: where it goes on inside an open group, else at an equal share of the box."""
+        """The port of a value: where it continues inside an open group, else at an equal share of the box."""
         if crossings is not None:
             return crossings[values.index(value)] - self.width(slot) / 2
         if slot.item is None or not values:

@@ -57,7 +57,7 @@ def differentiate(
             for the backward pass instead of kept.
 
     Raises:
-        NetError: E1130 for a loss that is no scalar float, E1131 for a value of integers or truth values,
+        NetError: E1130 for a loss that is not a scalar float, E1131 for a value of integers or booleans,
             E1132 where an operator between them cannot be differentiated.
     """
     _check(graph, loss, wrt)

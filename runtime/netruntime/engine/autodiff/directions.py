@@ -16,7 +16,7 @@ def along(graph: Graph, model: Model, port: Port, name: str) -> tuple[Graph, Mod
     model has an input of that name.
     """
     if name in graph.interface.inputs:
-        help = "give the direction a name of its own"
+        help = "give the direction another name"
         raise DataInputError.make("E1135", f"`{model.name}` has an input `{name}` already", help=help)
     copy = graph.copy()
     value = graph.node(port[0])

@@ -17,8 +17,8 @@ def scaling(
     """The steps that scale and normalise values of `dtype`, and the notes that say so.
 
     Bytes become `(byte * scale - mean) / std`, mean and std for each channel of a picture or one for all;
-    other numbers stay, and so do bytes for an input of integers. Raises `DataInputError` E0812 for means of
-    another number of channels.
+    other numbers stay, and so do bytes for an input of integers. Raises `DataInputError` E0812 for means
+    whose number differs from that of the channels.
     """
     if dtype != "u8" or not wanted.type.dtype.is_float:
         return (), ()
