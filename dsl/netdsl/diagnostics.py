@@ -1,4 +1,4 @@
-"""Errors as the product: what is wrong, where, both values, and what to do.
+"""Errors as data: what is wrong, where, the expected and the actual value, and what to do.
 
 A `Diagnostic` is data; `render` turns it into the text that people read. Every error that a user can
 cause is a `NetError`, which carries one or more diagnostics.
@@ -22,7 +22,7 @@ MAX_LINE = 160
 
 @dataclass(frozen=True)
 class Label:
-    """A place in the source and what to say about it."""
+    """A place in the source and a note about it."""
 
     span: Span
     text: str = ""
@@ -30,10 +30,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One finding. The first label is where it is; the others are what it clashes with.
+    """One finding. The first label is its place; the others are the places it conflicts with.
 
     `code` names the explanation that `netrun explain` prints. `path` is the label path of the block
-    in which it was found, where there is one. `severity` is `error`, `warning` or `hint`.
+    in which it was found, if any. `severity` is `error`, `warning` or `hint`.
     """
 
     code: str
@@ -88,7 +88,7 @@ def error(
 
 
 def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """The first `MAX_ERRORS` findings, and a last one that says so where there are more."""
+    """The first `MAX_ERRORS` findings, and a last one that says so if there are more."""
     if len(found) <= MAX_ERRORS:
         return list(found)
     message = f"more than {MAX_ERRORS} errors; the others are not listed"
@@ -96,7 +96,7 @@ def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """`did you mean `x`?` for the nearest known name, or None where nothing is near.
+    """`did you mean `x`?` for the nearest known name, or None if nothing is near.
 
     A name that other frameworks use for a known one counts as near; a single letter is near nothing.
     """

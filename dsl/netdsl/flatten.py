@@ -56,7 +56,7 @@ class FlatBody:
 
 
 def flatten(body: Body) -> FlatBody:
-    """A body with every call in it expanded. Raises E0309 where two weights of one path differ in type."""
+    """A body with every call in it expanded. Raises E0309 if two weights of one path differ in type."""
     flat = FlatBody(len(body.inputs))
     values = _expand(flat, body, list(range(flat.count)), _Place())
     for slots, numbers in ((body.outputs, flat.outputs), (body.next_values, flat.next_values)):

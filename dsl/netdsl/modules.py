@@ -49,7 +49,7 @@ def load_module(source: Source, root: Path | None = None) -> Module:
         root: The folder that imports are read from and may not leave; None for text without a file.
 
     Raises:
-        NetError: syntax errors, names defined twice (E0203), or imports that cannot be had (E061x).
+        NetError: syntax errors, names defined twice (E0203), or imports that are unavailable (E061x).
     """
     return _Loader(root.resolve() if root else None).load(source, root)
 
@@ -160,7 +160,7 @@ def _read(path: Path, item: Import, root: Path | None) -> Source:
 
 
 def read_source(path: Path, name: str | None = None, span: Span | None = None) -> Source:
-    """The text of a file. Raises `NetError` E0613 where it cannot be read as UTF-8 text."""
+    """The text of a file. Raises `NetError` E0613 if it cannot be read as UTF-8 text."""
     shown = name or str(path)
     try:
         size = path.stat().st_size
@@ -189,7 +189,7 @@ def _define(module: Module) -> Iterator[Diagnostic]:
 
 
 LOSSES_FILE = "losses.net"
-"""The losses, and what they are made of."""
+"""The losses and their parts."""
 METRICS_FILE = "metrics.net"
 """The blocks of the standard library that only a `metric` line of a `train` section knows."""
 

@@ -83,7 +83,7 @@ def _place(found: Diagnostic) -> tuple[str, int]:
 
 
 def check_model(checker: Checker, module: Module, block: s.Block) -> Model | None:
-    """The typed model of a `model`, or None where it has errors, which are reported."""
+    """The typed model of a `model`, or None if it has errors, which are reported."""
     checker.symbol_origins = {}
     scope = Scope(checker, module, block)
     scope.names.update(root_names(scope))

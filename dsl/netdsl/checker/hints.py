@@ -75,7 +75,7 @@ def _is_automatic(label: str, body: Body) -> bool:
 
 
 def _mints(step: BodyStep) -> bool:
-    """Whether a step makes weights, itself or in a block below."""
+    """Whether a step creates weights, itself or in a block below."""
     if isinstance(step, CallStep):
         return any(_mints(below) for below in step.body.steps)
     return isinstance(step.op, Parameter)

@@ -38,12 +38,12 @@ def format_text(source: Source) -> str:
 
 
 def is_canonical(source: Source) -> bool:
-    """Whether formatting changes nothing. Raises `NetError` where the source does not parse."""
+    """Whether formatting changes nothing. Raises `NetError` if the source does not parse."""
     return format_text(source) == source.text
 
 
 def diff_text(source: Source) -> str:
-    """The unified diff from the source to its canonical form, empty where they are the same.
+    """The unified diff from the source to its canonical form, empty if they are equal.
 
     Raises:
         NetError: the source does not parse.

@@ -47,7 +47,7 @@ class Lines:
     def _open_brackets(self) -> None:
         """Put what is inside a bracket on lines of its own, wherever one of these lines ends.
 
-        Each arm of a fork then starts a line; `via` goes on with a line that starts with `}`.
+        Each arm of a fork then starts a line; `via` continues a line that starts with `}`.
         """
         code = self.code
         for i in range(1, len(code)):
@@ -76,7 +76,7 @@ class Lines:
     def _wrapped(self, start: int, end: int) -> list[int]:
         """Where to break a line: before its outermost `->` or `via`, or else inside its outermost brackets.
 
-        What is inside a bracket stays on one line where it fits, and takes a line for each element where not.
+        The inside of a bracket stays on one line if it fits; otherwise each element has its own line.
 
         A short block starts its chain on a new line first.
         """
@@ -108,7 +108,7 @@ class Lines:
         if len(self.text(start, end)) - width[widest] <= MAX_WIDTH:
             chosen = [widest]
         else:
-            # One by one would take long where there are many.
+            # Breaking one by one would be slow for many.
             chosen = [i for i in width if 2 * width[i] >= width[widest]]
         return [at for i in chosen for at in (i + 1, code.closer[i])]
 

@@ -1,4 +1,4 @@
-"""What is between two tokens: comments and line ends."""
+"""The gaps between tokens: comments and line ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PARTS = re.compile(r"#[^\n]*|\n")
 
 @dataclass(frozen=True)
 class Comment:
-    """One comment. `own_line` is false where it trails code; `after_blank`: below a blank line."""
+    """One comment. `own_line` is false if it trails code; `after_blank`: below a blank line."""
 
     text: str
     own_line: bool
@@ -44,7 +44,7 @@ class Gap:
 
 
 def read_gap(text: str) -> Gap:
-    """The gap that a stretch of spaces, line ends and comments makes."""
+    """The gap of a run of spaces, line ends and comments."""
     comments: list[Comment] = []
     newlines = 0
     for part in _PARTS.findall(text):

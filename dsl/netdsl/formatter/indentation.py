@@ -1,4 +1,4 @@
-"""How far lines are indented."""
+"""The indentation of lines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _indent(code: Code, frame: _Frame, i: int) -> int:
 
 
 def _continues(code: Code, i: int) -> bool:
-    """Whether a line that starts at token `i` goes on with what the line before began."""
+    """Whether a line that starts at token `i` continues the line before."""
     if i == 0 or code.hard[i] or code.types[i - 1] in OPENERS:
         return False
     frame = code.frame[i]

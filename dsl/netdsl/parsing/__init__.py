@@ -1,1 +1,1 @@
-"""From text to a syntax tree: layout, grammar, tree, and what to say where it fails."""
+"""From text to a syntax tree: layout, grammar, tree, and syntax errors."""

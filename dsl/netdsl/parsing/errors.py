@@ -1,7 +1,7 @@
-"""What to say when a token is not allowed where it is.
+"""Messages for tokens that are not allowed.
 
-The parser knows the set of tokens it would have accepted; people get a sentence, by the most
-specific rule that fits. Habits from other languages have rules of their own in `habits`.
+The parser knows which tokens it would have accepted; the message comes from the most specific rule
+that applies. Habits from other languages have rules of their own in `habits`.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def unexpected(
     accepts: set[str],
     unclosed: Token | None,
 ) -> Diagnostic:
-    """The diagnostic for the token of an item that the grammar refuses.
+    """The diagnostic for the token of an item that the grammar rejects.
 
     Args:
         tokens: The tokens of the item.
-        index: Which token is refused; their number where the item ends too early.
-        accepts: The types of token that could have stood there.
+        index: The index of the rejected token; the number of tokens if the item ends too early.
+        accepts: The types of token that are allowed there.
         unclosed: A bracket of the item that nothing closes, if there is one.
     """
     place = Place(source, tokens, index, frozenset(accepts), unclosed)
@@ -125,7 +125,7 @@ def _arrow_in_arguments(place: Place) -> Diagnostic | None:
 
 
 def _arrow_without_stage(place: Place) -> Diagnostic | None:
-    """`->` with nothing before or behind it."""
+    """`->` with nothing before or after it."""
     token, previous = place.token, place.previous
     if previous is not None and previous.type == "ARROW" and (token is None or token.type in _ENDS):
         label = (Label(span_of(place.source, previous)),)
@@ -179,7 +179,7 @@ def _missing_comma(place: Place) -> Diagnostic | None:
 
 
 def _missing_sign(place: Place) -> Diagnostic | None:
-    """A value where one sign alone could have stood: `width: int 64`."""
+    """A value where only one sign is allowed: `width: int 64`."""
     token, previous = place.token, place.previous
     if token is None or previous is None or token.type not in _VALUES:
         return None

@@ -1,4 +1,4 @@
-"""Habits from other languages: what people write at first, and what it is called here."""
+"""Habits from other languages, and the counterparts in this one."""
 
 from __future__ import annotations
 

@@ -251,15 +251,15 @@ class _Cutter:
         if self.open and self.open[-1].type == wanted:
             self.open.pop()
         elif not self.open:
-            help = "remove it, or add its opener"
-            self._report("E0103", f"this `{token}` closes nothing", token, help=help)
+            help = "remove it, or add its opening bracket"
+            self._report("E0103", f"this `{token}` has no opening bracket", token, help=help)
         elif any(opener.type == wanted for opener in self.open):
             self._skipped(token, wanted)
         else:
             opener = self.open[-1]
-            also = [Label(span_of(self.source, opener), f"this wants `{_SHAPES[opener.type][1]}`")]
+            also = [Label(span_of(self.source, opener), f"this needs `{_SHAPES[opener.type][1]}`")]
             if opener.type == "LBRACE":
-                self._report("E0103", f"this `{token}` closes nothing", token, help="remove it")
+                self._report("E0103", f"this `{token}` has no opening bracket", token, help="remove it")
             else:
                 self.open.pop()
                 message = f"`{token}` does not close the `{opener}` opened before it"

@@ -213,7 +213,7 @@ class Scan(Node):
 
 @dataclass(frozen=True)
 class Fork(Node):
-    """`( A | B )`: every arm gets the same input."""
+    """`( A | B )`: every arm has the same input."""
 
     arms: tuple[Chain, ...]
 

@@ -1,4 +1,4 @@
-"""What a file consists of: its header, imports, blocks, and sections."""
+"""The parts of a file: its header, imports, blocks, and sections."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Block(Node):
 
 @dataclass(frozen=True)
 class WeightRule(Node):
-    """`"theirs" => "ours"`; `ours` is None where a weight of theirs is left out."""
+    """`"theirs" => "ours"`; `ours` is None if their weight is omitted."""
 
     theirs: Text
     ours: Text | None

@@ -15,9 +15,9 @@ class Application:
     """One application in the text.
 
     Attributes:
-        expr: The expression that is applied, with its arguments where it is a call.
-        piped: The tensors that come by the arrow.
-        arguments: The arguments that are left for the application.
+        expr: The expression that is applied, including its arguments if it is a call.
+        piped: The piped tensors.
+        arguments: The arguments of the application.
         label: The label given in the text.
         sole: Whether it is the only stage of a loop's body, and so takes the loop's own label path.
         called: Whether the text has parentheses, so that an operator without tensors is an error or a

@@ -18,7 +18,7 @@ from netdsl.model import Body, Slot, join
 from netdsl.source import Span
 
 Moved = Mapping[Span | None, Span | None]
-"""From the places that the sizes of a shared body name, to those of the call at hand."""
+"""The mapping from the places in a shared body's sizes to those of the current call."""
 
 
 def instantiate(
@@ -27,7 +27,7 @@ def instantiate(
     """The body of a constructed block for the types of its inputs; equal calls share one body.
 
     Raises:
-        PoisonedError: where the body has errors, which have been reported.
+        PoisonedError: if the body has errors, which have been reported.
         NetError: E0607 where blocks call each other without end.
     """
     checker = scope.checker
@@ -53,7 +53,7 @@ def _places(
 
 @contextmanager
 def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None]:
-    """Build a body inside this one. Raises E0607 where that would never end."""
+    """Build a body inside this one. Raises E0607 if that would never end."""
     checker = scope.checker
     route = [*(n for _, n in checker.building), name]
     help = "a block cannot call itself, directly or through another; repeat it with `* n` or `for`"
@@ -70,7 +70,7 @@ def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None
     if len(checker.bodies) >= MAX_BODIES:
         message = f"the network needs more than {MAX_BODIES:,} versions of its blocks"
         with scope.recover():
-            scope.fail("E0605", message, call, help="give fewer calls other arguments or sizes")
+            scope.fail("E0605", message, call, help="use fewer different arguments and sizes")
         raise TooManyErrors
     checker.building.append((key, name))
     try:
@@ -95,7 +95,7 @@ def open_body(
 
 
 def _call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
-    """The record of a call, with the types that it gives."""
+    """The record of a call, with the types of its arguments."""
     pairs = zip(input_names(block), inputs, strict=True)
     described = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
     return CallSite(block.name.text, call, scope.module.is_std, described)
@@ -217,7 +217,7 @@ def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:
 
 
 def finish_body(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
-    """The finished body, its outputs checked against the declared ones; None where that fails."""
+    """The finished body, its outputs checked against the declared ones; None if that fails."""
     block = scope.block
     assert block is not None
     outputs: list[Slot] | None = None
@@ -240,7 +240,7 @@ def finish_body(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
 
 
 def updates_of(scope: Scope) -> tuple[tuple[str, int], ...]:
-    """The buffers of a body that get another value than their own."""
+    """The buffers that a body updates."""
     changed = {n: new.value for n, new in scope.updates.items() if new.value != scope.tensor(n).value}
     return tuple((changed | scope.scan_updates).items())
 

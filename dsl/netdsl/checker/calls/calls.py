@@ -257,7 +257,7 @@ def _is_init(param: s.Param) -> bool:
 
 
 def check_kind(scope: Scope, what: str, type_: s.Expr, value: Evaluated, span: Span) -> None:
-    """Raise E0403 where a static value is not of the kind that a parameter or a config entry declares."""
+    """Raise E0403 if a static value is not of the kind that a parameter or a config entry declares."""
     kind = type_.text if isinstance(type_, s.Name) else ""
     tests = {
         "int": isinstance(value, (int, Dim)) and not isinstance(value, bool),
@@ -291,7 +291,7 @@ def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tenso
 
 
 def apply_layer(scope: Scope, layer: LayerValue, application: Application) -> list[Tensor]:
-    """Apply a shared layer: the same weights at every use. Raises E0309 where their shapes would differ."""
+    """Apply a shared layer: the same weights at every use. Raises E0309 if their shapes would differ."""
     value, span = layer.block, application.span
     if value.statics is None:
         value = construct_block(scope, value, (), span)

@@ -46,7 +46,7 @@ def run_scan(
         help = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`"
         also = [Label(t.span, f"this is {t.type}") for t in feed.inputs[:1] if t is not None]
         at = s.callee(core.call).span
-        scope.fail("E0310", f"`{value.block.name}` gets no sequence to run over", at, also=also, help=help)
+        scope.fail("E0310", f"`{value.block.name}` needs a sequence to run over", at, also=also, help=help)
     path = scope.labels.place(label, snake(value.block.name.text), sole)
     body = _build_cell(scope, value, feed.inputs, scanned, core.span, path)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, feed.inputs, strict=True) if tensor])
@@ -64,7 +64,7 @@ def run_scan(
 def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
     for modifier in core.modifiers:
         if modifier.text not in SCAN_MODIFIERS:
-            help = "`reverse` reads the sequence from its end; `states` also gives the last states"
+            help = "`reverse` reads the sequence from its end; `states` also returns the last states"
             scope.fail("E0214", f"`{modifier}` is not a modifier of a scan", modifier.span, help=help)
     return [m.text for m in core.modifiers]
 
@@ -164,7 +164,7 @@ def _build_cell(
 
 
 def _next_slots(scope: Scope) -> list[Slot]:
-    """The next value of every state, in the order of the states. Raises E0215 where one has none."""
+    """The next value of every state, in the order of the states. Raises E0215 if one has none."""
     slots = []
     for step in scope.steps:
         if not isinstance(step, OpStep) or not isinstance(step.op, State):
@@ -173,7 +173,7 @@ def _next_slots(scope: Scope) -> list[Slot]:
         if name not in scope.next_values:
             help = f"end the cell with `next {name} = ...`"
             at = scope.labels.claims.get(name, step.span)
-            scope.fail("E0215", f"the state `{name}` gets no next value", at, help=help)
+            scope.fail("E0215", f"the state `{name}` has no next value", at, help=help)
         value = scope.next_values[name]
         _check_next(scope, step, step.op, value)
         slots.append(Slot(name, value.type, value.value, value.span))

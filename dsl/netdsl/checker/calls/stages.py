@@ -1,4 +1,4 @@
-"""Pipelines: what each kind of stage makes of the tensors that come by the arrow."""
+"""Pipelines: the result of each kind of stage for the piped tensors."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _applied(
         return piped
     result = call_with(scope, expr, piped, label, sole)
     if not isinstance(result, list):
-        scope.fail("E0402", f"a stage must give tensors, but this gives {describe(result)}", expr.span)
+        scope.fail("E0402", f"a stage must return tensors, but this returns {describe(result)}", expr.span)
     return result
 
 
@@ -227,7 +227,7 @@ def residual(scope: Scope, core: s.Residual, piped: list[Tensor], stage: s.Stage
         shortcuts = piped if core.via is None else run_chain(scope, core.via, piped)
         if len(bodies) != 1 or len(shortcuts) != 1:
             what = "shortcut" if core.via is not None else "input"
-            message = f"a residual adds one tensor to one, but its body gives {len(bodies)} and its {what}"
+            message = f"a residual adds one tensor to one, but its body returns {len(bodies)} and its {what}"
             scope.fail("E0306", f"{message} {len(shortcuts)}", core.span)
         _check_addends(scope, core, bodies[0], shortcuts[0])
         return list(scope.add_op(Add(), [bodies[0], shortcuts[0]], core.span))
@@ -249,7 +249,7 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
         help = f"convert the body's result: `cast({shortcut.type.dtype})`"
     elif body.type.rank != shortcut.type.rank:
         help = "both need the same axes; move what removes them after the residual"
-    message = f"the residual's body gives {body.type}, but {what} is {shortcut.type}"
+    message = f"the residual's body returns {body.type}, but {what} is {shortcut.type}"
     scope.fail("E0306", message, core.span, also=also, help=help)
 
 

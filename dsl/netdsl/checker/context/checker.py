@@ -1,4 +1,4 @@
-"""What all bodies of one check share: its findings, its finished bodies, and its limits."""
+"""The state shared by all bodies of one check: its findings, finished bodies, and limits."""
 
 from __future__ import annotations
 

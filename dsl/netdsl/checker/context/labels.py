@@ -54,7 +54,7 @@ class LabelPaths:
         self.automatic.discard(path)
 
     def rename(self, old: str, name: s.Ident) -> str | None:
-        """The path after an automatic label takes a name of the text; None where it keeps its own."""
+        """The path after an automatic label takes a name of the text; None if it keeps its own."""
         path = self.below(name.text)
         if old not in self.automatic or path in self.claims:
             return None

@@ -1,4 +1,4 @@
-"""How large a network may become: the nodes of its graph, the axes and the bytes of a tensor."""
+"""Limits of a network: the nodes of its graph, the axes and the bytes of a tensor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_limits(site: Site, type_: TensorType, span: Span) -> None:
         if type_.bytes.is_fixed:
             type_.bytes.value  # noqa: B018  (raises where it overflows)
     except SizeOverflowError as wrong:
-        site.fail("E0603", f"the tensor {type_} is too large: {wrong}", span, help="give smaller sizes")
+        site.fail("E0603", f"the tensor {type_} is too large: {wrong}", span, help="use smaller sizes")
 
 
 @dataclass
@@ -35,7 +35,7 @@ class NodeCount:
     size: int = 0
 
     def add(self, nodes: int, span: Span) -> None:
-        """Count nodes. Raises E0605 where the body has too many."""
+        """Count nodes. Raises E0605 if the body has too many."""
         self.size += nodes
         if self.size > MAX_NODES:
             self._too_large(self.size, span)
@@ -44,7 +44,7 @@ class NodeCount:
     def repeated(self, count: int, span: Span) -> Iterator[Callable[[], None]]:
         """Check an expansion before it happens: call the function this yields after each pass.
 
-        Raises E0605 where repetitions inside repetitions multiply to too many, or where the first two
+        Raises E0605 if repetitions inside repetitions multiply to too many, or where the first two
         passes show that the rest would add too many.
         """
         checker = self.site.checker
@@ -68,5 +68,5 @@ class NodeCount:
 
     def _too_large(self, nodes: int, span: Span) -> NoReturn:
         message = f"the network expands to {nodes:,} or more nodes, but the limit is {MAX_NODES:,}"
-        help = "fewer repetitions; a network this large does not fit in one graph"
+        help = "use fewer repetitions; a network this large does not fit in one graph"
         self.site.fail("E0605", message, span, help=help)

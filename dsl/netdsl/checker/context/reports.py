@@ -1,4 +1,4 @@
-"""Findings in a body: where they are shown, what the tensors involved are called, and who called.
+"""Findings in a body: their place, the names of the tensors involved, and the calls that led there.
 
 Nothing inside the standard library is shown to a user: a finding there is shown at the user's call of
 the standard block, with what that call gave it.
@@ -144,7 +144,7 @@ def op_failed(
     places: Mapping[str, Span],
     shown: str,
 ) -> Diagnostic:
-    """What an operator refuses, with the places that made its inputs."""
+    """An error of an operator, with the places that produced its inputs."""
     slots = slot_names(op, len(inputs))
     given = {slot: tensor for slot, tensor in zip(slots, inputs, strict=True) if tensor is not None}
     labels: list[Label] = []
@@ -173,7 +173,7 @@ def slot_names(op: Op | type[Op], count: int) -> list[str]:
 
 
 def _called(site: Site, slot: str, tensor: Tensor) -> str:
-    """How a user calls the tensor in a slot: by its name in the body, where it has one."""
+    """The user's name for the tensor in a slot: its name in the body, if it has one."""
     for name, binding in site.names.items():
         if isinstance(binding.value, Tensor) and binding.value.value == tensor.value:
             return f"`{name}`"

@@ -55,7 +55,7 @@ class Scope(Site):
 
     @contextmanager
     def recover(self) -> Iterator[None]:
-        """Collect what fails in here, and go on."""
+        """Collect errors raised inside, and continue."""
         try:
             yield
         except NetError as failed:
@@ -83,7 +83,7 @@ class Scope(Site):
         """Bind a name that the body may not have yet (E0203)."""
         old = self.names.get(name.text)
         if old is not None and old.kind not in ("static", "size", "config"):
-            also = [Label(old.span, "it got its first value here")]
+            also = [Label(old.span, "it is first defined here")]
             help = "a name has one value; choose another name"
             self.bind(name.text, POISON, name.span)
             self.fail("E0203", f"`{name}` already has a value", name.span, also=also, help=help)
@@ -103,7 +103,7 @@ class Scope(Site):
         return Tensor(len(self.types) - 1, type_, names or (None,) * type_.rank, step.span)
 
     def rename_last(self, value: Evaluated, name: s.Ident) -> None:
-        """Let `scores = ...` name the step that made the value, where it had an automatic name."""
+        """Let `scores = ...` name the step that computed the value, if its name is automatic."""
         if self.block is None or not isinstance(value, Tensor) or value.value != len(self.types) - 1:
             return
         if not self.steps:
@@ -129,8 +129,8 @@ class Scope(Site):
         """Apply an operator; returns its outputs.
 
         Args:
-            places: Where each attribute was given.
-            shown: What the operator is called in the text, where that is not its name.
+            places: The place of each attribute.
+            shown: The name of the operator in the text, if that differs.
 
         Raises:
             NetError: E0302 for sizes and ranks the operator refuses, E0303 for element types, E0404
@@ -159,8 +159,8 @@ class Scope(Site):
             refused = reports.op_failed(self, op, inputs, wrong, span=span, places=places, shown=shown)
             raise NetError(refused) from None
         except SizeOverflowError as wrong:
-            message = f"{reports.title(self, shown)} makes too large a tensor: {wrong}"
-            self.fail("E0603", message, span, help="give smaller sizes")
+            message = f"{reports.title(self, shown)} would return a tensor that is too large: {wrong}"
+            self.fail("E0603", message, span, help="use smaller sizes")
         except FreeSizeError as wrong:
             message = f"{reports.title(self, shown)} needs a fixed size, but got `{wrong.dim}`"
             self.free_size(wrong.dim, message, span)
@@ -183,7 +183,7 @@ class Scope(Site):
         return tuple(Tensor(first + n, t, (None,) * t.rank, step.span) for n, t in enumerate(types))
 
     def append(self, step: BodyStep, size: int) -> None:
-        """Append a step that expands to `size` nodes. Raises E0605 where the body has too many."""
+        """Append a step that expands to `size` nodes. Raises E0605 if the body has too many."""
         self.nodes.add(size, step.span)
         self.steps.append(step)
         self.types += _outputs(step)
@@ -191,14 +191,14 @@ class Scope(Site):
     # -- evaluation -------------------------------------------------------------------------------
 
     def evaluate(self, expr: s.Node) -> Evaluated:
-        """The value of an expression. Raises `PoisonedError` where it uses something that failed."""
+        """The value of an expression. Raises `PoisonedError` if it uses something that failed."""
         value = EVALUATORS[type(expr)](self, expr)
         if value is POISON:
             raise PoisonedError
         return value
 
     def run(self, core: s.Node, piped: list[Tensor], stage: s.Stage, sole: bool) -> list[Tensor]:
-        """What a stage makes of the piped tensors.
+        """The result of a stage for the piped tensors.
 
         `sole` says that it is the only stage of a loop's body, and so takes the loop's own label path.
         """

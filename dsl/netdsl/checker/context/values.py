@@ -18,7 +18,7 @@ from netdsl.types import DType, TensorType
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the body being built. `names` are the axis names that the block gave, where it did."""
+    """A value of the body being built. `names` are the axis names that the block declares, if any."""
 
     value: int
     type: TensorType
@@ -105,13 +105,13 @@ POISON = Poison.POISON
 
 
 class PoisonedError(Exception):
-    """Raised where a poisoned value is used."""
+    """Raised when a poisoned value is used."""
 
 
 Number: TypeAlias = int | float | Dim
 Scalar: TypeAlias = int | float | str | Dim | DType | Init | BlockValue | OpValue | LayerValue | None
 Static: TypeAlias = Scalar | tuple["Evaluated", ...]
-"""What is known while checking; a tuple is a list of the language, and may hold tensors."""
+"""A value known while checking; a tuple is a list of the language, and may hold tensors."""
 Evaluated: TypeAlias = Static | Tensor
 """The value of an expression; a tuple of tensors is the result of a fork or of several outputs."""
 
@@ -159,11 +159,11 @@ def key_of(value: Evaluated) -> object:
 
 
 MAX_LITERAL_SIZE = 100_000
-"""The most values that a list, a text or the arguments of a block may hold, nested ones counted."""
+"""The largest number of values in a list, a text or the arguments of a block, including nested ones."""
 
 
 def literal_size(value: Evaluated) -> int:
-    """How many values a value holds: those of a list, the characters of a text, a block's arguments."""
+    """The size of a value: the values of a list, the characters of a text, the arguments of a block."""
     if isinstance(value, tuple):
         return 1 + sum(map(literal_size, value))
     if isinstance(value, (BlockValue, OpValue)):
@@ -180,7 +180,7 @@ def simplify(value: T) -> T | int:
 
 
 def describe(value: Evaluated | Poison) -> str:
-    """What a value is, for a message."""
+    """A description of a value, for a message."""
     if isinstance(value, Tensor):
         return f"a tensor {value.type}"
     if is_bundle(value):

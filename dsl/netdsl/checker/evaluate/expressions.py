@@ -193,7 +193,7 @@ def apply_named(scope: Scope, op: str, operands: list[Evaluated], span: Span, sh
 
 
 def lift(scope: Scope, value: Evaluated, like: Tensor, span: Span, shown: str) -> Tensor:
-    """A number as a scalar tensor of the element type of `like`. Raises E0303 where it does not fit."""
+    """A number as a scalar tensor of the element type of `like`. Raises E0303 if it does not fit."""
     if isinstance(value, Tensor):
         return value
     dtype = like.type.dtype
@@ -231,7 +231,7 @@ def not_(scope: Scope, expr: s.Not) -> Evaluated:
 
 @evaluates(s.Logic)
 def logic(scope: Scope, expr: s.Logic) -> Evaluated:
-    """`and` and `or`; on static values the right side is not looked at where the left decides."""
+    """`and` and `or`; on static values the right side is not evaluated if the left decides."""
     value = scope.evaluate(expr.operands[0])
     for before, operand in zip(expr.operands, expr.operands[1:], strict=False):
         if not isinstance(value, Tensor):
@@ -340,7 +340,7 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
 def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tensor:
     """One element of an axis, which stays with size 1.
 
-    Where the size of the axis is free, a run looks whether it has the element. Raises E0302 where it
+    Where the size of the axis is free, a run looks whether it has the element. Raises E0302 if it
     cannot have it.
     """
     size = tensor.type.shape[axis]

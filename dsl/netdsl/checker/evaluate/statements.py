@@ -80,7 +80,7 @@ def _plain(chain: s.Chain) -> s.Stage:
 
 
 def run_statement(scope: Scope, statement: s.Statement) -> bool:
-    """Run a statement and report what is wrong with it; False where something was."""
+    """Run a statement and report its errors; False if there are any."""
     with scope.recover():
         try:
             _STATEMENTS[type(statement)](scope, statement)
@@ -251,7 +251,7 @@ def _next(scope: Scope, statement: s.Next) -> None:
 
 
 def _next_buffer(scope: Scope, statement: s.Next, buffer: Tensor, value: Evaluated) -> None:
-    """A buffer's value after a run. Raises E0223 where it is not of the buffer's type."""
+    """A buffer's value after a run. Raises E0223 if it is not of the buffer's type."""
     name, at = statement.name, statement.value.span
     if not isinstance(value, Tensor) or value.type != buffer.type:
         given = value.type if isinstance(value, Tensor) else describe(value)
@@ -280,7 +280,7 @@ def _assert(scope: Scope, statement: s.Assert) -> None:
 
 
 def check_assertion(scope: Scope, statement: s.Assert) -> None:
-    """Raise E0409 where an assertion does not hold, with the values of the names in it."""
+    """Raise E0409 if an assertion does not hold, with the values of the names in it."""
     value = scope.evaluate(statement.condition)
     if statics.truth(scope, value, statement.condition.span):
         return

@@ -44,7 +44,7 @@ def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> St
     except ZeroDivisionError:
         scope.fail("E0404", f"`{operator}` divides {describe(a)} by zero", span)
     except SizeOverflowError as wrong:
-        scope.fail("E0603", f"`{span.text}` is too large: {wrong}", span, help="give smaller sizes")
+        scope.fail("E0603", f"`{span.text}` is too large: {wrong}", span, help="use smaller sizes")
     except OverflowError:
         _overflow(scope, f"`{_show(a)} {operator} {_show(b)}`", span)
 
@@ -86,7 +86,7 @@ _ON_NUMBERS: dict[str, Callable[[float, float], float]] = {
 
 
 def fixed(scope: Scope, value: Number, span: Span) -> float:
-    """A number from a number or a fixed size. Raises E0301 where symbols are free."""
+    """A number from a number or a fixed size. Raises E0301 if symbols are free."""
     if isinstance(value, Dim):
         if not value.is_fixed:
             what = f"got `{value}`" if span.text == str(value) else f"`{span.text}` is `{value}`"
@@ -137,7 +137,7 @@ def _show(value: Static) -> str:
 
 
 def not_too_long(scope: Scope, value: Static, span: Span) -> Static:
-    """The list, text or block. Raises E0603 where it holds more values than a program needs."""
+    """The list, text or block. Raises E0603 if it holds more values than a program needs."""
     found = literal_size(value)
     if found > MAX_LITERAL_SIZE:
         kind = "text" if isinstance(value, str) else "list" if isinstance(value, tuple) else "block"
@@ -157,7 +157,7 @@ def negate(scope: Scope, value: Static, span: Span) -> Static:
 
 
 def truth(scope: Scope, value: Evaluated, span: Span) -> bool:
-    """A condition's value. Raises E0402 where it is not true or false."""
+    """A condition's value. Raises E0402 if it is not true or false."""
     if not isinstance(value, bool):
         help = None
         if isinstance(value, Tensor):

@@ -67,7 +67,7 @@ def _line(
 
 
 def _override(name: str, default: Static, given: object, line: s.ConfigEntry) -> Static:
-    """A value from outside, read as the kind of the default. Raises E0403 where it is of another kind."""
+    """A value from outside, read as the kind of the default. Raises E0403 if it is of a different kind."""
     value = given
     if isinstance(given, str) and not isinstance(default, str):
         value = _parse(given)

@@ -1,4 +1,4 @@
-"""Lines of `train` sections given from outside, as by a command line, in place of those of the file.
+"""Lines of `train` sections set from outside, such as on a command line, instead of those of the file.
 
 A key names a setting, and its value is written as in the file: `optimizer` and `sgd(lr=0.1)`. `optimizer.lr`
 sets one argument; `metric.NAME` and `input.NAME` add a line or take the place of one, and so does

@@ -20,7 +20,7 @@ DEFAULT_TOLERANCE = 1e-5
 
 
 def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | None:
-    """The test as a model whose outputs are what its expectations look at; None where it has errors.
+    """The test as a model whose outputs are what its expectations look at; None if it has errors.
 
     Statements that hold no expectation run as in a block. Each call of a model starts from its own label
     path, so that two calls get the same seeded weights where their labels agree.

@@ -84,7 +84,7 @@ class _Models:
     layers: dict[str, LayerValue] = field(default_factory=dict)
 
     def called(self, used: Mapping[str, Span]) -> list[Model]:
-        """The models with an output that is used by name. Raises E0221 where a name could be of two."""
+        """The models with an output that is used by name. Raises E0221 if a name could be of two."""
         for name, span in used.items():
             of = [m for m in self.models.values() if name in m.outputs or name in m.inputs]
             if len(of) > 1 and any(name in m.outputs for m in of):

@@ -1,4 +1,4 @@
-"""The `train` section: an ordinary model made of the file's models, with the loss and the metrics on top."""
+"""The `train` section: a model composed of the file's models, with the loss and the metrics on top."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class _Section:
     patterns: dict[str, list[s.Text]] = field(default_factory=dict)
 
     def check(self) -> Phase | None:
-        """The section as a phase; None where it has errors, which are reported."""
+        """The section as a phase; None if it has errors, which are reported."""
         scope, before = self.scope, self.scope.checker.errors
         scope.checker.symbol_origins = {}
         with scope.recover():
@@ -216,7 +216,7 @@ class _Section:
 
     @contextmanager
     def _under(self, label: str) -> Iterator[None]:
-        """Give the operators that are made in here a label path of their own."""
+        """Put the operators added inside under their own label path."""
         self.scope.labels.prefix = [TRAIN_PATH, label]
         try:
             yield

@@ -82,7 +82,7 @@ def _origin(scope: Scope, element: s.Expr) -> Span:
 
 
 def axis_names(elements: Sequence[s.Expr], rank: int) -> tuple[str | None, ...]:
-    """The axis names that a written list of sizes gives to `rank` axes."""
+    """The axis names in a written list of sizes, for `rank` axes."""
     names: list[str | None] = []
     for element in elements:
         if isinstance(element, s.Star):
@@ -198,7 +198,7 @@ def _bind_rest(scope: Scope, element: s.Expr, taken: tuple[Dim, ...], what: str,
 
 
 def _match_name(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: str, at: Span) -> bool:
-    """Take `_` and bind a new name; True where that settles the axis."""
+    """Take `_` and bind a new name; True if that settles the axis."""
     if not isinstance(element, s.Name):
         return False
     if element.text == "_":

@@ -1,4 +1,4 @@
-"""Names that a file may give once only: parameters, inputs, outputs, tests, and rules of `weights`."""
+"""Names that must be unique in a file: parameters, inputs, outputs, tests, and rules of `weights`."""
 
 from __future__ import annotations
 
