@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.ops.contract.base import Array, Module, Op
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
+from netdsl.ops.contract.value import Value
 from netdsl.source import Span
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -92,7 +92,7 @@ class Output(Op):
     def forward(self, xp: Module, x: Array) -> Array:
         return x
 
-    def gradient(self, dy: Any, y: Any, x: Any) -> Any:
+    def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
@@ -260,7 +260,7 @@ class Checked:
     tests: tuple[ModelTest, ...]
     weights: Mapping[str, Weights]
     phases: tuple[Phase, ...]
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     hints: tuple[Diagnostic, ...] = ()
 
 

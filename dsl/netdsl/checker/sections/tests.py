@@ -89,7 +89,7 @@ def _tolerance(scope: Scope, statement: s.Expect) -> float:
     if statement.modifier.text != "within":
         scope.fail(
             "E0214",
-            f"`{statement.modifier}` means nothing here",
+            f"`{statement.modifier}` is not a modifier of `expect`",
             statement.modifier.span,
             help="write `within 1e-5`",
         )
