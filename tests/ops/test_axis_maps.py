@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netdsl.dims import symbol
 from netdsl.ops import REGISTRY
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.contract.base import DataError, Example, Op
-from netdsl.ops.contract.time import AxisMap, UnsupportedError, elementwise_map, mixing_map
+from netdsl.ops.contract.time import AxisMap, TimeAxis, UnsupportedError, elementwise_map, mixing_map
 from netdsl.ops.norm.norm import LayerNorm
-from netdsl.types import DType
+from netdsl.types import DType, TensorType
 from ops.harness import SELECTED, sample
 from ops.test_conformance import as_tuple, run, type_of
 
@@ -96,3 +97,39 @@ def test_without_a_map_there_is_a_reason(name: str) -> None:
     op = next(iter(REGISTRY[name].examples())).op
     with pytest.raises(UnsupportedError, match=op.no_stepping):
         op.axis_map((), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name, cls in REGISTRY.items() if cls.inputs and SELECTED in name])
+def test_views_are_declared(name: str) -> None:
+    shared = []
+    for n, item in enumerate(REGISTRY[name].examples()):
+        arrays = draw_all(item, n)
+        y = run(item.op, np, arrays)[0]
+        if arrays and arrays[0] is not None and y.size:
+            shared.append(np.shares_memory(arrays[0], y))
+    assert REGISTRY[name].is_view == (bool(shared) and all(shared))
+
+
+def running_sums() -> Iterator[Any]:
+    for name, cls in MAPPED.items():
+        for n, item in enumerate(cls.examples()):
+            if cls.running_sum_axis is not Op.running_sum_axis:
+                yield pytest.param(item, n, id=f"{name}-{n}")
+
+
+@pytest.mark.parametrize(("item", "n"), list(running_sums()))
+def test_a_running_sum_goes_on_from_the_sum_of_the_past(item: Example, n: int) -> None:
+    (x,) = draw_all(item, n)
+    (y,) = run(item.op, np, [x])
+    axis = item.op.running_sum_axis(type_of(y))
+    if axis is None:
+        with pytest.raises(UnsupportedError):
+            item.op.check_time_axes([symbolic(type_of(x))], TimeAxis("T"))
+        return
+    past, new = np.split(x, [x.shape[axis] // 2], axis=axis)
+    after = run(item.op, np, [new])[0] + past.sum(axis=axis, keepdims=True, dtype=x.dtype)
+    np.testing.assert_allclose(after, np.split(y, [x.shape[axis] // 2], axis=axis)[1], rtol=1e-12)
+
+
+def symbolic(type_: TensorType) -> TensorType:
+    return type_.with_shape([symbol("T")] * type_.rank)

@@ -89,7 +89,7 @@ class Attention(Op):
         masks = [scores[4 - x.rank :] if x else () for x in xs[3:]]
         return AxisMap(((0, 1, 2, None), (0, 1, None, None), (0, 1, None, 3), *masks))
 
-    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
+    def check_time_axes(self, xs: InputTypes, time: TimeAxis) -> None:
         """A causal query counts its position back from the last key."""
         if self.causal:
             need_both_or_neither(time, need_type(xs[0]).shape[2], need_type(xs[1]).shape[2])

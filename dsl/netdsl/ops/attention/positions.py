@@ -52,6 +52,7 @@ class Rotary(Op):
     """
 
     category = "attention"
+    counts_along = 2
 
     base: float = 10000.0
     interleaved: bool = False
@@ -204,7 +205,7 @@ class Alibi(Op):
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return AxisMap((same_axes(4),))
 
-    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
+    def check_time_axes(self, xs: InputTypes, time: TimeAxis) -> None:
         """A query counts its position back from the last key."""
         scores = need_type(xs[0])
         need_both_or_neither(time, scores.shape[2], scores.shape[3])

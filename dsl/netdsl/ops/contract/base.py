@@ -105,6 +105,10 @@ class Op:
 
     A scan computes the product of a complete sequence at once, and the matrix's gradient after all steps.
     """
+    is_view: ClassVar[bool] = False
+    """Whether each output is only another view of the first input, which costs nothing to compute."""
+    counts_along: ClassVar[int | None] = None
+    """The axis along which positions count from 0 if the last input, which holds them, is omitted."""
     no_gradient: ClassVar[str] = ""
     """Why the operator cannot be differentiated, for a message: "is a step function"."""
     no_stepping: ClassVar[str] = ""
@@ -178,8 +182,15 @@ class Op:
         """Whether a mixed output axis only slides a window, so that a chunk of it can be computed alone."""
         return False
 
-    def check_alignment(self, xs: InputTypes, time: TimeAxis) -> None:
-        """Raise `UnsupportedError` if only some of several axes that must agree are time axes."""
+    def running_sum_axis(self, y: TensorType) -> int | None:
+        """The axis along which the output is the sum of the input at the positions up to each, if any."""
+        return None
+
+    def check_time_axes(self, xs: InputTypes, time: TimeAxis) -> None:
+        """Raise `UnsupportedError` if the operator cannot run along the time axes of these inputs.
+
+        For example, if only some of several axes that must agree are time axes.
+        """
         return
 
     def depends_on(self, name: str) -> bool:

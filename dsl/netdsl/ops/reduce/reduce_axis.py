@@ -22,7 +22,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_bool, need_number, normal_axis, reduction_map
-from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.reduce.reduce import Reduction, need_room_for_sums
 from netdsl.types import DType, TensorType, shape_text, tensor
@@ -208,6 +208,16 @@ class CumSum(Op):
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
         return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+
+    def running_sum_axis(self, y: TensorType) -> int | None:
+        return None if self.reverse else self.axis % y.rank
+
+    def check_time_axes(self, xs: InputTypes, time: TimeAxis) -> None:
+        (x,) = xs
+        assert x is not None
+        size = x.shape[self.axis]
+        if time.is_extended(size) and (self.reverse or not time.is_axis(size)):
+            raise UnsupportedError("it runs over time from the end")
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -184,6 +184,7 @@ class Split(Op):
     """
 
     category = "plain"
+    is_view = True
 
     parts: int | None = None
     sizes: Sizes | None = None

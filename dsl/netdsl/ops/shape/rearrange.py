@@ -70,6 +70,7 @@ class Transpose(Op):
     """
 
     category = "plain"
+    is_view = True
 
     order: Ints
 
@@ -213,6 +214,7 @@ class Expand(Op):
     """
 
     category = "plain"
+    is_view = True
 
     sizes: Sizes
 

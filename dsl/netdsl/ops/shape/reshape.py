@@ -64,6 +64,7 @@ class Reshape(Op):
     """
 
     category = "plain"
+    is_view = True
 
     sizes: Sizes
 
@@ -152,6 +153,7 @@ class Flatten(Op):
     """
 
     category = "plain"
+    is_view = True
 
     start: int = 1
 
@@ -197,6 +199,7 @@ class Squeeze(Op):
     """
 
     category = "plain"
+    is_view = True
 
     over: Axes
 
@@ -250,6 +253,7 @@ class Unsqueeze(Op):
     """
 
     category = "plain"
+    is_view = True
 
     axis: Axis
 

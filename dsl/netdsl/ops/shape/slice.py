@@ -83,6 +83,7 @@ class Slice(Op):
     """
 
     category = "plain"
+    is_view = True
 
     axis: Axis
     start: Dim | None = None
@@ -214,6 +215,7 @@ class Flip(Op):
     """
 
     category = "plain"
+    is_view = True
 
     over: Axes
 

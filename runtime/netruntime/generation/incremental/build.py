@@ -13,23 +13,16 @@ from dataclasses import dataclass, field
 from netdsl.dims import dim
 from netdsl.graph import Graph, Node, Port
 from netdsl.model import Input, Parameter
-from netdsl.ops.attention.positions import Rotary
 from netdsl.ops.contract.base import Array, LeftContext, Module, Op, OpError
 from netdsl.ops.contract.time import Positions, TimeAxis, TimeSlice, UnsupportedError
 from netdsl.ops.create.create import Range
 from netdsl.ops.elementwise.arithmetic import Add
 from netdsl.ops.reduce.reduce import Sum
-from netdsl.ops.reduce.reduce_axis import CumSum
 from netdsl.ops.sequence.scan import Scan
 from netdsl.ops.shape.join import Concat
-from netdsl.ops.shape.rearrange import Transpose
-from netdsl.ops.shape.reshape import Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Slice
 from netdsl.types import TensorType
 from netruntime.generation.incremental.requirements import Requirements, ports_of
-
-_VIEWS = (Transpose, Reshape, Slice, Squeeze, Unsqueeze)
-"""Operators that only return another view of a weight: their results are not kept."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,7 @@ class _Builder:
         data = self.requirements.graph.node(port[0])
         if isinstance(data.op, Parameter):
             self.resident[port] = (self.add(data.op, (), data, data.types), 0)
-        elif isinstance(data.op, _VIEWS) and self._is_of_weights(port[0]):
+        elif data.op.is_view and self._is_of_weights(port[0]):
             source = self.add_fixed(ports_of(self.requirements.graph, port[0])[0])
             self.resident[port] = (self.add(data.op, (source,), data), port[1])
         else:
@@ -169,7 +162,7 @@ class _Builder:
         op = self.requirements.graph.node(node).op
         before = self.requirements.graph.predecessors(node)
         return isinstance(op, Parameter) or (
-            isinstance(op, _VIEWS) and all(self._is_of_weights(other) for other in before)
+            op.is_view and all(self._is_of_weights(other) for other in before)
         )
 
     # -- operators ---------------------------------------------------------------------------------
@@ -199,11 +192,10 @@ class _Builder:
             port = self._add_left_context(context, node, data, inputs)
         elif isinstance(op, Input):
             port = self.add_input(op.slot, data.types[0], data)
-        elif isinstance(op, CumSum) and positions[op.axis] is Positions.NEW:
-            port = self._add_running_sums(op, data, inputs)
+        elif (axis := op.running_sum_axis(data.types[0])) is not None and positions[axis] is Positions.NEW:
+            port = self._add_running_sums(axis, data, inputs)
         else:
-            if isinstance(op, Rotary):
-                inputs = self._with_new_positions(positions, data, inputs)
+            inputs = self._with_new_positions(positions, data, inputs)
             first = op.axis_map(self.requirements.graph.input_types(node), data.types[0]).inputs[:1]
             x = first[0] if first else ()
             on_chunk = op.on_chunk(self.requirements.time, data.types[0], positions, x)
@@ -250,17 +242,16 @@ class _Builder:
         shape[growth.axis] = shape[growth.axis] + self.requirements.time.past * growth.amount
         return start.with_shape(shape)
 
-    def _add_running_sums(self, op: CumSum, data: Node, inputs: list[Port | None]) -> Port:
+    def _add_running_sums(self, axis: int, data: Node, inputs: list[Port | None]) -> Port:
         """Running sums over time: those of the chunk, plus the total of the past."""
         y = data.types[0]
-        axis = op.axis % y.rank
         one = y.with_shape([*y.shape[:axis], 1, *y.shape[axis + 1 :]])
         name = f"carry {len(self.carries)}"
         before = self.add_input(name, one, data)
         total = (self.add(Sum((axis,), keepdims=True), inputs, data), 0)
         after = (self.add(Add(), (before, total), data), 0)
         self.carries.append(CarriedState(name, one, after, None))
-        sums = (self.add(op, inputs, data), 0)
+        sums = (self.add(data.op, inputs, data), 0)
         return self.add(Add(), (sums, before), data), 0
 
     def _add_left_context(
@@ -284,8 +275,9 @@ class _Builder:
     def _with_new_positions(
         self, positions: TimeSlice, data: Node, inputs: list[Port | None]
     ) -> list[Port | None]:
-        """The inputs of a rotary embedding, with new positions that follow the past ones."""
-        if positions[2] is not Positions.NEW or len(inputs) > 1:
+        """The inputs; for an operator that counts positions itself, also the numbers of the new ones."""
+        axis = data.op.counts_along
+        if axis is None or positions[axis] is not Positions.NEW or len(inputs) == len(data.op.inputs):
             return inputs
         time = self.requirements.time
         return [*inputs, (self.add(Range(time.all, time.past), (), data), 0)]

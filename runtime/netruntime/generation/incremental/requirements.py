@@ -15,7 +15,6 @@ from netdsl.ops.contract.base import LeftContext, Op
 from netdsl.ops.contract.time import Positions, TimeAxis, TimeSlice, UnsupportedError
 from netdsl.ops.create.create import Constant
 from netdsl.ops.index.gather import Gather
-from netdsl.ops.reduce.reduce_axis import CumSum
 from netdsl.ops.sequence.scan import Scan
 from netdsl.types import TensorType
 
@@ -97,17 +96,15 @@ class Requirements:
         if op.is_random:
             raise UnsupportedError("it draws random numbers for the full sequence")
         types = self.graph.input_types(node)
-        op.check_alignment(types, self.time)
+        op.check_time_axes(types, self.time)
         context = op.left_context(types, self.time)
         if context is not None and positions[context.axis] is Positions.NEW:
             return self._context_inputs(context, ports)
         y = self.graph.type_of((node, 0))
         axis_map = op.axis_map(types, y)
-        if isinstance(op, CumSum):
-            self._check_sums(op, positions, y)
-        else:
-            mixed = {axis for axis in axis_map.mixed if positions[axis] and not op.slides_along(types, axis)}
-            _check_mixed(mixed, positions)
+        carried = {op.running_sum_axis(y)}
+        mixed = {axis for axis in axis_map.mixed - carried if not op.slides_along(types, axis)}
+        _check_mixed(mixed, positions)
         if self._takes_last(op, ports):
             return {slot: self.time.all_new(self.type_of(port)) for slot, port in ports.items()}
         return {
@@ -133,10 +130,6 @@ class Requirements:
         if context.start is not None and ports[context.start][0] in self.time_dependent:
             raise UnsupportedError("the left context of the first position depends on time")
         return {slot: self.time.all_new(self.type_of(port)) for slot, port in ports.items()}
-
-    def _check_sums(self, op: CumSum, positions: TimeSlice, y: TensorType) -> None:
-        if positions[op.axis] is not None and (op.reverse or not self.time.is_axis(y.shape[op.axis])):
-            raise UnsupportedError("it runs over time from the end")
 
     def _takes_last(self, op: Op, ports: dict[int, Port]) -> bool:
         """Whether it is `x[:, -1]` along the time axis: the last of all positions is the last new one."""
