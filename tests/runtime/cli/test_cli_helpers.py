@@ -13,7 +13,7 @@ from command_line import ROOT, netrun, netrun_json, start, write
 
 from netruntime.cli.app import cli
 from netruntime.cli.common.failures import CommandLineError
-from netruntime.cli.explain.command import explanations, find_code, read_texts
+from netruntime.cli.explain.command import RENUMBERED, explanations, find_code, read_texts
 from netruntime.cli.init.command import STARTERS, next_steps
 
 LENET = ROOT / "examples" / "lenet5.net"
@@ -69,6 +69,13 @@ class TestExplain:
     @pytest.mark.parametrize("given", ["E0922", "e0922", "922", "E922", " E0922 "])
     def test_codes_may_be_short(self, given: str) -> None:
         assert find_code(given, explanations(read_texts())) == "E0922"
+
+    def test_codes_of_earlier_versions_lead_to_those_of_today(self) -> None:
+        result = netrun("explain", "E1008")
+        assert "E0831: a label that is not a class" in result.stdout
+        assert result.stderr == "note: `E1008` is now `E0831`\n"
+        assert [*RENUMBERED] == [f"E{number}" for number in range(1000, 1029)]
+        assert set(RENUMBERED.values()) <= explanations(read_texts()).keys()
 
     def test_all_codes_are_listed(self) -> None:
         lines = netrun("explain").stdout.splitlines()

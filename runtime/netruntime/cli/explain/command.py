@@ -9,9 +9,15 @@ import click
 
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import json_option
-from netruntime.cli.common.output import TEXT_WIDTH, print_json, print_rich
+from netruntime.cli.common.output import TEXT_WIDTH, note, print_json, print_rich
 from netruntime.errors import shown
 
+_NOW = """
+E0802 E0803 E0830 E0801 E0804 E0854 E0813 E0805 E0831 E0832 E0806 E0806 E0806 E0808 E0808
+E0808 E0817 E0816 E0833 E0834 E0818 E0835 E0836 E0837 E0838 E0840 E0839 E0841 E0842
+""".split()
+RENUMBERED = {f"E{number}": code for number, code in enumerate(_NOW, start=1000)}
+"""The codes E1000 to E1028 of earlier versions, and what they are now."""
 _HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
 
 
@@ -58,8 +64,12 @@ def explanations(text: str) -> dict[str, tuple[str, str]]:
 def find_code(text: str, known: dict[str, tuple[str, str]]) -> str:
     """The code meant by `E0301`, `e301` or `301`. Raises `CommandLineError` E0926."""
     digits = re.fullmatch(r"[eE]?0*([0-9]{1,4})", text.strip())
-    if digits and (code := f"E{int(digits[1]):04}") in known:
+    code = f"E{int(digits[1]):04}" if digits else ""
+    if code in known:
         return code
+    if code in RENUMBERED:
+        note(f"`{code}` is now `{RENUMBERED[code]}`")
+        return RENUMBERED[code]
     near = _nearest(int(digits[1]), known) if digits else None
     raise usage_error("E0926", f"{shown(text)} is not an error code", near or "`netrun explain` lists all")
 
