@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from netdsl.ops.contract.base import Op
-from netdsl.ops.elementwise import activations, arithmetic, comparison, elementary, smooth_activations
+from netdsl.ops.elementwise import (
+    activations,
+    arithmetic,
+    cast,
+    clip,
+    comparison,
+    elementary,
+    erf,
+    rounding,
+    smooth_activations,
+)
 from netdsl.ops.elementwise.stop_gradient import StopGradient
 from ops.harness import as_tensor_proto, reference, run_onnx
 
@@ -35,14 +45,14 @@ SINGLE_NODES: dict[type[Op], str] = {
     elementary.Log: "Log",
     elementary.Sqrt: "Sqrt",
     elementary.Reciprocal: "Reciprocal",
-    elementary.Abs: "Abs",
-    elementary.Sign: "Sign",
+    rounding.Abs: "Abs",
+    rounding.Sign: "Sign",
     elementary.Sin: "Sin",
     elementary.Cos: "Cos",
-    elementary.Floor: "Floor",
-    elementary.Ceil: "Ceil",
-    elementary.Round: "Round",
-    elementary.IsNan: "IsNaN",
+    rounding.Floor: "Floor",
+    rounding.Ceil: "Ceil",
+    rounding.Round: "Round",
+    rounding.IsNan: "IsNaN",
     activations.Relu: "Relu",
     smooth_activations.Sigmoid: "Sigmoid",
     smooth_activations.Tanh: "Tanh",
@@ -111,27 +121,27 @@ def square(op: elementary.Square, x: Any) -> Any:
     return run_onnx("Mul", x, x)
 
 
-@reference(elementary.IsFinite)
-def is_finite(op: elementary.IsFinite, x: Any) -> Any:
+@reference(rounding.IsFinite)
+def is_finite(op: rounding.IsFinite, x: Any) -> Any:
     return run_onnx("Not", run_onnx("Or", run_onnx("IsInf", x), run_onnx("IsNaN", x)))
 
 
-@reference(elementary.Erf)
-def erf(op: elementary.Erf, x: Any) -> Any:
+@reference(erf.Erf)
+def erf(op: erf.Erf, x: Any) -> Any:
     if x.dtype == np.float32:
         return run_onnx("Erf", x)
     # onnxruntime has no erf for f64, and onnx's reference rounds it to f32: the C library's instead
     return np.vectorize(math.erf, otypes=[np.float64])(x)
 
 
-@reference(elementary.Clip)
-def clip(op: elementary.Clip, x: Any) -> Any:
+@reference(clip.Clip)
+def clip(op: clip.Clip, x: Any) -> Any:
     bounds = [None if bound is None else _constant(bound, x) for bound in (op.low, op.high)]
     return run_onnx("Clip", x, *bounds)
 
 
-@reference(elementary.Cast)
-def cast(op: elementary.Cast, x: Any) -> Any:
+@reference(cast.Cast)
+def cast(op: cast.Cast, x: Any) -> Any:
     to = {"f16": 10, "f32": 1, "f64": 11, "i8": 3, "u8": 2, "i32": 6, "i64": 7, "bool": 9}
     return run_onnx("Cast", x, to=to[op.dtype.value])
 
@@ -212,7 +222,7 @@ def gelu(op: smooth_activations.Gelu, x: Any) -> Any:
         inner = _times(run_onnx("Add", x, _times(cube, 0.044715)), math.sqrt(2 / math.pi))
         curve = run_onnx("Tanh", inner)
     else:
-        curve = erf(elementary.Erf(), _times(x, math.sqrt(0.5)))
+        curve = erf(erf.Erf(), _times(x, math.sqrt(0.5)))
     return run_onnx("Mul", _times(x, 0.5), run_onnx("Add", curve, _constant(1, x)))
 
 

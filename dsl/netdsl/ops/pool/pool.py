@@ -25,7 +25,7 @@ from netdsl.ops.contract.base import (
 from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type, spread
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
-from netdsl.ops.elementwise.elementary import Abs, Sign
+from netdsl.ops.elementwise.rounding import Abs, Sign
 from netdsl.ops.elementwise.stop_gradient import StopGradient
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT, Windows, windows

@@ -29,7 +29,8 @@ from netdsl.ops.contract.rules import need_float, need_mask, need_number, normal
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.arithmetic import Maximum
-from netdsl.ops.elementwise.elementary import Exp, IsFinite
+from netdsl.ops.elementwise.elementary import Exp
+from netdsl.ops.elementwise.rounding import IsFinite
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.numerics.moments import AxisSet, axis_set, wide_sum
 from netdsl.types import DType, TensorType, shape_text, tensor
