@@ -94,7 +94,7 @@ class Normalise:
     def __call__(self, pictures: Array, draw: Draw) -> Array:
         if len(self.mean) not in (1, pictures.shape[1]):
             message = (
-                f"`{self}` has {len(self.mean)} means, and the pictures have {pictures.shape[1]} channels"
+                f"`{self}` has {len(self.mean)} means, but the pictures have {pictures.shape[1]} channels"
             )
             raise DataInputError.make("E0836", message)
         mean, std = (np.array(v, pictures.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))
@@ -199,7 +199,7 @@ def _parse_pixels(name: str, value: str) -> int:
     if re.fullmatch(r"[1-9]\d{0,3}", value):
         return int(value)
     found = shown(value) if value else "none"
-    message = f"`{name}` needs a number of pixels, and has {found}"
+    message = f"`{name}` needs a number of pixels, but has {found}"
     raise DataInputError.make("E0835", message, help=f"write `{name}=2`")
 
 
@@ -239,7 +239,7 @@ def _statistics(train: Dataset, spec: str) -> tuple[tuple[float, ...], tuple[flo
     names = [n for n in _picture_names(train.columns, spec) if train.columns[n].dtype.startswith(("f", "bf"))]
     if not names:
         raise DataInputError.make(
-            "E0836", "`normalise` needs an input of floats, and the pictures are integers"
+            "E0836", "`normalise` needs an input of floats, but the pictures are integers"
         )
     picture = train.columns[names[0]].picture
     assert picture is not None

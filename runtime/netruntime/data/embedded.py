@@ -55,7 +55,7 @@ def _column(name: str, values: Any) -> Column:
         return ArrayColumn(np.stack(rows), source)
     array = _array(values, source)
     if not array.ndim:
-        raise DataInputError.make("E0834", f"{source} is a single number, and data has an axis of rows")
+        raise DataInputError.make("E0834", f"{source} is a single number, but data has an axis of rows")
     return ArrayColumn(array, source)
 
 
@@ -138,7 +138,7 @@ def _check_row(row: Mapping[str, Array], name: str, info: ColumnInfo, place: str
     same = shape[1:] == info.shape[1:] and len(shape) > 0 if info.is_ragged else shape == info.shape
     if not same:
         found = f"{shown(name)} of shape {list(shape)}"
-        message = f"{place} has {found}, and the first row {list(info.shape)}".replace("None", "*")
+        message = f"{place} has {found}, but the first row {list(info.shape)}".replace("None", "*")
         raise DataInputError.make("E0834", message, help="give all rows one shape, or batch them yourself")
 
 

@@ -142,7 +142,7 @@ class FittedDataset:
         raise DataInputError.make(
             "E0840",
             f"{self.place(name, int(indices[too_long]))} is a sequence of {len(rows[too_long])}, "
-            f"and {width} is the maximum for {shown(name)}",
+            f"but {width} is the maximum for {shown(name)}",
             help=TOO_LONG,
         )
 

@@ -197,7 +197,7 @@ def _no_match(
     name, column = missing[0], next(iter(table.columns))
     return DataInputError.make(
         "E0830",
-        f"the model wants {wanted}, and the data has {held}{more}: {why}",
+        f"the model wants {wanted}, but the data has {held}{more}: {why}",
         help=near or f"name the columns as the inputs, or say which is which: {name}=FILE:{column}",
     )
 

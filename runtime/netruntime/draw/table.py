@@ -124,7 +124,7 @@ def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
             help = suggest(name, known) or f"its free sizes: {free}"
             raise error("E0871", f"the model has no free size `{name}`", help=help)
         if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= MAX_SIZE:
-            raise error("E0872", f"the size `{name}` is a positive 64-bit integer, and this is {size!r}")
+            raise error("E0872", f"the size `{name}` must be a positive 64-bit integer, but is {size!r}")
 
 
 def _symbols(type_: TensorType) -> frozenset[str]:

@@ -51,7 +51,7 @@ def _as_array(slot: Slot, value: Any, device: Device) -> Any:
     try:
         return cast(array, slot.type.dtype)
     except CastError as lost:
-        message = f"the input `{slot.name}` is {slot.type}, and the array {lost}"
+        message = f"the input `{slot.name}` is {slot.type}, but the array {lost}"
         raise _error("E0851", message, slot, lost.help) from None
 
 
@@ -77,7 +77,7 @@ def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:
 
 
 def _is_and_has(slot: Slot, shape: tuple[int, ...]) -> str:
-    return f"the input `{slot.name}` is {slot.type}, and the array has shape {shape_text(shape)}"
+    return f"the input `{slot.name}` is {slot.type}, but the array has shape {shape_text(shape)}"
 
 
 def _because(clash: SizeClashError, axes: list[tuple[Slot, tuple[int, ...], int]]) -> str | None:

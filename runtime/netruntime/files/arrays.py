@@ -109,7 +109,7 @@ def cast_float(array: Array, to: str) -> Array:
         size = np.abs(array.astype(np.float64))
         largest = float(np.where(np.isfinite(size), size, 0.0).max())
         if largest > limit:
-            raise CastError(f"holds values up to {largest:.6g}, and {to} ends at {limit:.6g}")
+            raise CastError(f"holds values up to {largest:.6g}, but {to} ends at {limit:.6g}")
     return array.astype(numpy_dtype(to), copy=False)
 
 
@@ -120,13 +120,13 @@ def cast_int(array: Array, to: str) -> Array:
         low, high = int(array.min()), int(array.max())
         limits = np.iinfo(target)
         if low < limits.min or high > limits.max:
-            raise CastError(f"holds {low} to {high}, and {to} holds {limits.min} to {limits.max}")
+            raise CastError(f"holds {low} to {high}, but {to} holds {limits.min} to {limits.max}")
     return array.astype(target, copy=False)
 
 
 def _cast_bool(array: Array) -> Array:
     if array.dtype.kind != "b" and not bool(((array == 0) | (array == 1)).all()):
-        raise CastError(f"holds {array.min()} to {array.max()}, and bool is 0 or 1")
+        raise CastError(f"holds {array.min()} to {array.max()}, but bool is 0 or 1")
     return array.astype(np.bool_, copy=False)
 
 

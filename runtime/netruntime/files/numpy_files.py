@@ -78,7 +78,7 @@ def npy_layout(stream: BufferedIOBase, size: int) -> NpyLayout:
     needed = math.prod(shape) * dtype.itemsize
     header = stream.tell() - start
     if size - header != needed:
-        raise ArrayFileError(f"its header promises {needed} bytes of numbers, and it holds {size - header}")
+        raise ArrayFileError(f"its header promises {needed} bytes of numbers, but it holds {size - header}")
     return NpyLayout(shape, fortran_order, dtype, header)
 
 

@@ -57,10 +57,10 @@ def read_batches(
 
 def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
     if asked < 1:
-        raise wanted.refuse("E0818", f"a batch has at least 1 item, and {asked} are asked for")
+        raise wanted.refuse("E0818", f"a batch has at least 1 item, but {asked} were requested")
     fixed = _fixed_size(wanted, options)
     if fixed not in (None, asked):
-        message = f"{wanted} is {wanted.type}, batches of {fixed}, and batches of {asked} are asked for"
+        message = f"{wanted} is {wanted.type}, batches of {fixed}, but batches of {asked} were requested"
         raise wanted.refuse("E0818", message)
     return asked
 
@@ -84,7 +84,7 @@ def _batches(
                 yield _stack(waiting, wanted)
                 waiting = []
     if waiting and _fixed_size(wanted, options) is not None:
-        message = f"{wanted} takes batches of {size}, and {len(waiting)} items are left for the last"
+        message = f"{wanted} takes batches of {size}, but {len(waiting)} items are left for the last"
         raise wanted.refuse("E0818", message)
     if waiting:
         yield _stack(waiting, wanted)
@@ -107,6 +107,6 @@ def _stack(items: Sequence[_Item], wanted: InputSpec) -> Batch:
             shapes = info_of(first.array[0]), info_of(item.array[0])
             both = f"{shown(first.name)} is {shapes[0]} and {shown(item.name)} {shapes[1]}"
             help = "give the input fixed sizes, or read batches of 1"
-            raise wanted.refuse("E0818", f"items of one batch are of one shape, and {both}", help=help)
+            raise wanted.refuse("E0818", f"items of one batch are of one shape, but {both}", help=help)
     names = tuple(item.name for item in items)
     return Batch(names, np.concatenate([item.array for item in items]))

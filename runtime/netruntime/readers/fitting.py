@@ -121,12 +121,12 @@ def check_finite(values: Array, wanted: InputSpec, where: str) -> None:
 
 def refuse_values(wanted: InputSpec, where: str, lost: CastError) -> DataInputError:
     """The error E0804 for values that an input's element type cannot hold."""
-    return wanted.refuse("E0804", f"{wanted} is {wanted.type}, and {where} {lost}", help=lost.help)
+    return wanted.refuse("E0804", f"{wanted} is {wanted.type}, but {where} {lost}", help=lost.help)
 
 
 def holds_classes(source: str, wanted: InputSpec) -> DataInputError:
     """E0804: numbers of classes, which say nothing of size, where a quantity is wanted."""
-    message = f"{wanted} is {wanted.type}, and {source} holds classes or words"
+    message = f"{wanted} is {wanted.type}, but {source} holds classes or words"
     help = (
         "write numbers in its place, a column of 0 and 1 for each class, or give the classes to an i32 input"
     )
@@ -135,7 +135,7 @@ def holds_classes(source: str, wanted: InputSpec) -> DataInputError:
 
 def does_not_fit(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> DataInputError:
     """The error E0801, with both shapes."""
-    message = f"{wanted} is {wanted.type}, and {info.source} holds {info}"
+    message = f"{wanted} is {wanted.type}, but {info.source} holds {info}"
     if len(info.shape) != len(wanted.item):
         message += f": it has {_axes(len(info.shape) + 1)}, not {len(wanted.item) + 1}"
     elif not info.is_ragged and (clash := _clash(info, wanted, sizes)):
@@ -148,7 +148,7 @@ def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
     is_float, is_bool = info.dtype in ("f16", "bf16", "f32", "f64"), info.dtype == "bool"
     fits = not is_bool if dtype.is_float else not is_float and (dtype is DType.BOOL or not is_bool)
     if not fits:
-        message = f"{wanted} is {wanted.type}, and {info.source} holds {info}"
+        message = f"{wanted} is {wanted.type}, but {info.source} holds {info}"
         help = f"convert it first: array{'.round()' if is_float else ''}.astype({dtype.numpy_name!r})"
         raise wanted.refuse("E0804", message, help=help)
 
@@ -156,7 +156,7 @@ def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
 def _check_axes(array: Array, wanted: InputSpec, where: str) -> None:
     """Raise E0801 unless the array has as many axes as the input."""
     if array.ndim != wanted.type.rank:
-        message = f"{wanted} is {wanted.type}, and {where} holds {info_of(array)}"
+        message = f"{wanted} is {wanted.type}, but {where} holds {info_of(array)}"
         raise wanted.refuse("E0801", f"{message}: it has {_axes(array.ndim)}, not {wanted.type.rank}")
 
 

@@ -40,7 +40,7 @@ def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed:
     if spec != "random":
         return _in_range(spec, wanted, shape, rng)
     if dtype.is_int:
-        message = f"{wanted} is {wanted.type}, and random integers need a range"
+        message = f"{wanted} is {wanted.type}, but random integers need a range"
         raise wanted.refuse("E0814", message, help="give one: random:0..10")
     if dtype is DType.BOOL:
         return rng.random(shape) < 0.5
@@ -57,7 +57,7 @@ def _in_range(spec: str, wanted: InputSpec, shape: tuple[int, ...], rng: np.rand
         return cast_float(rng.uniform(low, high, shape), dtype.value)
     if low != int(low) or high != int(high):
         raise wanted.refuse(
-            "E0814", f"{shown(spec)} is not a range of integers, and {wanted} is {wanted.type}"
+            "E0814", f"{shown(spec)} is not a range of integers, but {wanted} is {wanted.type}"
         )
     limits = np.iinfo(dtype.numpy_name)
     if int(low) < limits.min or int(high) - 1 > limits.max:
@@ -85,7 +85,7 @@ def _shape(wanted: InputSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
     symbols = [name for dim in wanted.type.shape for name in sorted(dim.symbols)]
     free = [name for name in symbols if name not in sizes]
     if free:
-        message = f"{wanted} is {wanted.type}, and {shown(free[0])} has no size yet"
+        message = f"{wanted} is {wanted.type}, but {shown(free[0])} has no size yet"
         raise wanted.refuse("E0814", message, help=f"give it one: {free[0]}=1")
     try:
         shape = tuple(dim.evaluate(sizes) for dim in wanted.type.shape)

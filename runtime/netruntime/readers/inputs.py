@@ -144,7 +144,7 @@ def _read(
 def _picture_spec(wanted: InputSpec, options: InputOptions) -> InputSpec:
     spec = _as_item(wanted)
     if not takes_pictures(spec, options.reading):
-        message = f"{wanted} is {wanted.type}, and an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels"
+        message = f"{wanted} is {wanted.type}, but an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels"
         raise wanted.refuse("E0812", message, help="save the data as .npy for other shapes")
     return spec
 

@@ -78,7 +78,7 @@ def _joined(name: str, parts: Sequence[Column]) -> Column:
     infos = [part.info for part in parts]
     for info in infos[1:]:
         if (info.shape, info.dtype) != (infos[0].shape, infos[0].dtype):
-            message = f"{info.source} holds {info}, and {infos[0].source} {infos[0]}"
+            message = f"{info.source} holds {info}, but {infos[0].source} {infos[0]}"
             raise DataInputError.make("E0839", message, help="files given together need columns of one type")
     return _JoinedColumn(tuple(parts))
 

@@ -252,7 +252,7 @@ def array_table(arrays: Mapping[str, Array], where: str, source: str = "{name}")
     """A table of arrays; `source` says where one is from. Raises as `table_of`, and E0801 for a number."""
     for name, array in arrays.items():
         if array.ndim == 0:
-            message = f"{shown(name)} in {where} is a single number, and data has an axis of rows"
+            message = f"{shown(name)} in {where} is a single number, but data has an axis of rows"
             raise DataInputError.make("E0801", message)
     columns = {name: ArrayColumn(array, source.format(name=shown(name))) for name, array in arrays.items()}
     return table_of(columns, where)

@@ -56,10 +56,10 @@ def read_text(sentences: Sequence[str], wanted: InputSpec, options: TextOptions)
     """The ids of sentences for an input [B, T] or, for one sentence, [T]. Raises as `tokenize` does."""
     rank = wanted.type.rank
     if rank not in (1, 2) or not wanted.type.dtype.is_int:
-        message = f"{wanted} is {wanted.type}, and text is integers [B, T] or [T]"
+        message = f"{wanted} is {wanted.type}, but text is integers [B, T] or [T]"
         raise wanted.refuse("E0816", message)
     if rank == 1 and len(sentences) != 1:
-        message = f"{wanted} is {wanted.type}, one sentence, and there are {len(sentences)}"
+        message = f"{wanted} is {wanted.type}, one sentence, but there are {len(sentences)}"
         raise wanted.refuse("E0816", message)
     last = wanted.type.shape[-1]
     ids = tokenize(sentences, options, length=last.value if last.is_fixed else None).ids
@@ -78,7 +78,7 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
     """The tokenizer of a `tokenizer.json`. Raises `DataInputError` E0815 and `MissingExtraError`."""
     if path is None:
         help = "name the model's tokenizer.json"
-        raise DataInputError.make("E0815", "text needs a tokenizer, and none is given", help=help)
+        raise DataInputError.make("E0815", "text needs a tokenizer", help=help)
     package = need_extra("tokenizers", "text", "splitting text into tokens")
     try:
         definition = Path(path).read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def _check_lengths(rows: Sequence[Sequence[int]], limit: int | None) -> None:
     """Raises `DataInputError` E0840 for a sentence longer than a limit that does not cut."""
     longest = max(range(len(rows)), key=lambda n: len(rows[n]))
     if limit is not None and len(rows[longest]) > limit:
-        message = f"sentence {longest} is a sequence of {len(rows[longest])}, and {limit} is the maximum"
+        message = f"sentence {longest} is a sequence of {len(rows[longest])}, but {limit} is the maximum"
         raise DataInputError.make("E0840", message, help=TOO_LONG)
 
 
@@ -120,7 +120,7 @@ def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: TextOpti
         return number
     raise DataInputError.make(
         "E0816",
-        "the sentences are of different lengths, and the tokenizer has no padding token",
+        "the sentences have different lengths, but the tokenizer has no padding token",
         help="give the number of the token to pad with, or one sentence at a time",
     )
 

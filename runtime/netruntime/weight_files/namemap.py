@@ -204,7 +204,7 @@ def _check_partners(source: Template, target: Template, span: Span | None) -> No
         raise WeightsError.make("E0733", message, span, help=help)
     if source.stars != target.stars:
         message = (
-            f"{shown(source.text)} has {source.stars} `*`, and {shown(target.text)} has {target.stars}: "
+            f"{shown(source.text)} has {source.stars} `*`, but {shown(target.text)} has {target.stars}: "
             "each needs its partner"
         )
         raise WeightsError.make("E0734", message, span)
@@ -236,5 +236,5 @@ def _check_parts(targets: Mapping[str, Target], known: Container[str]) -> None:
         absent = [name for name in target.ours if name not in known]
         if absent:
             joined = ", ".join(map(shown, target.ours))
-            message = f"{shown(theirs)} joins {joined}, and {shown(absent[0])} is not among the weights"
+            message = f"{shown(theirs)} joins {joined}, but {shown(absent[0])} is not among the weights"
             raise WeightsError.make("E0737", message)

@@ -62,12 +62,12 @@ class TensorHeader:
 def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
     """The header's length in bytes, from the first 8 bytes of the file. Raises `WeightsError` E0703."""
     if len(first_bytes) < 8:
-        _damaged(file, f"it has {len(first_bytes)} bytes, and the header's length alone takes 8")
+        _damaged(file, f"it has {len(first_bytes)} bytes, but the header's length alone takes 8")
     length = int.from_bytes(first_bytes[:8], "little")
     if length > MAX_HEADER:
-        _damaged(file, f"its header claims {length} bytes, and the limit is {MAX_HEADER}")
+        _damaged(file, f"its header claims {length} bytes, but the limit is {MAX_HEADER}")
     if length > file_size - 8:
-        _damaged(file, f"its header claims {length} bytes, and only {file_size - 8} follow")
+        _damaged(file, f"its header claims {length} bytes, but only {file_size - 8} follow")
     return length
 
 
@@ -120,7 +120,7 @@ def _parse_entry(file: str, name: str, entry: object) -> TensorEntry:
     info = ArrayInfo(dtype, shape)
     needed = math.prod(shape) * ITEM_SIZES[dtype]
     if end - begin != needed:
-        _wrong(file, name, f"is {info}, which takes {needed} bytes, and its offsets hold {end - begin}")
+        _wrong(file, name, f"is {info}, which takes {needed} bytes, but its offsets hold {end - begin}")
     return TensorEntry(info, begin, end)
 
 

@@ -60,7 +60,7 @@ def _check_home(index: Path, name: str, shard: str, shards: Mapping[str, Safeten
         return
     elsewhere = next((other for other, file in shards.items() if name in file), None)
     hint = f"; it is in {shown(elsewhere)}" if elsewhere else ""
-    _disagree(index, f"{shown(name)} should be in {shown(shard)}, and is not{hint}")
+    _disagree(index, f"{shown(name)} should be in {shown(shard)}, but is not{hint}")
 
 
 def _read_index(index: Path) -> dict[str, str]:

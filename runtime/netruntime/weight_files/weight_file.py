@@ -77,7 +77,7 @@ def as_weight(name: str, value: Any) -> Array:
 
 def _name(key: object) -> str:
     if not isinstance(key, str):
-        raise WeightsError.make("E0708", f"weights are named by texts, and {shown(key)} is not one")
+        raise WeightsError.make("E0708", f"names of weights must be strings, but {shown(key)} is not")
     return key
 
 

@@ -97,10 +97,12 @@ def _file_in(folder: Path) -> Path:
 
 def _wrong_kind(path: Path, suffix: str) -> WeightsError:
     if suffix == ".npy":
-        message = f"{shown(path)} holds one array without a name, and weights need names"
+        message = f"{shown(path)} holds one array without a name, but weights need names"
         advice = 'save them with np.savez("weights.npz", **arrays), or with write_weights'
     elif suffix in _PICKLED:
-        message = f"{shown(path)} is a Python pickle, which may run code when read, and netdsl reads none"
+        message = (
+            f"{shown(path)} is a Python pickle, which may run code when read; netdsl does not read pickles"
+        )
         advice = "convert it to .safetensors once, where you trust it: safetensors.torch.save_file"
     else:
         message, advice = f"{shown(path)} is not a kind of weights file that netdsl knows", f"give {_KINDS}"
@@ -128,7 +130,9 @@ def _writer(
 def _check_metadata(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str) or not _is_unicode(key + value):
-            raise WeightsError.make("E0716", f"metadata maps texts to texts, and {shown(key)} does not")
+            raise WeightsError.make(
+                "E0716", f"metadata must map strings to strings, but {shown(key)} does not"
+            )
     if "__metadata__" in arrays:
         raise WeightsError.make(
             "E0716", f"`__metadata__` names the metadata of {shown(path)}, so no array may have that name"
@@ -137,7 +141,7 @@ def _check_metadata(path: Path, arrays: Mapping[str, Array], metadata: Mapping[s
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str):
-        raise WeightsError.make("E0708", f"weights are named by texts, and {shown(name)} is not one")
+        raise WeightsError.make("E0708", f"names of weights must be strings, but {shown(name)} is not")
     if "\0" in name or not _is_unicode(name):
         raise WeightsError.make("E0716", f"{shown(name)} is not a name that a file can hold")
     return name

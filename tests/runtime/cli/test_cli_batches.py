@@ -143,4 +143,4 @@ def test_a_fixed_batch_that_files_do_not_fill(tmp_path: Path, rows: Path) -> Non
     model = write(tmp_path, "fixed.net", SCORES.replace("[B, 3]", "[2, 3]"))
     result = netrun("run", model, "-i", rows)
     assert result.exit_code == 3
-    assert "takes batches of 2, and 1 items are left for the last" in result.stderr
+    assert "takes batches of 2, but 1 items are left for the last" in result.stderr

@@ -114,7 +114,7 @@ def test_nothing_is_changed_in_place() -> None:
     ("text", "told"),
     [
         ("flop", "did you mean `flip`?"),
-        ("crop", "`crop` needs a number of pixels, and has none"),
+        ("crop", "`crop` needs a number of pixels, but has none"),
         ("crop=-1", "has `-1`"),
         ("flip=3", "takes no value"),
         ("normalise=0.5", "not a mean and a standard deviation"),
@@ -134,7 +134,7 @@ def test_no_pictures() -> None:
     for text in ("flip", "normalise"):
         with pytest.raises(DataInputError, match="E0836"):
             list(batches(dataset, 2, augment=parse_augment(text).fitted(dataset)))
-    with pytest.raises(DataInputError, match="3 means, and the pictures have 2"):
+    with pytest.raises(DataInputError, match="3 means, but the pictures have 2"):
         augmented("normalise=1|2|3/1|1|1")
 
 

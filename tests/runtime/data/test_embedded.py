@@ -108,7 +108,7 @@ def test_rows_that_are_not_alike() -> None:
     rows: list[Any] = [{"image": np.zeros((2, 2)), "label": 0} for _ in range(10)]
     rows[8] = {"image": np.zeros((2, 3)), "label": 0}
     message = fails("E0834", rows)
-    assert "row 8 of the data set has `image` of shape [2, 3], and the first row [2, 2]" in message
+    assert "row 8 of the data set has `image` of shape [2, 3], but the first row [2, 2]" in message
     assert "row 8 of the iterable" in fails("E0834", (row for row in rows))
     rows[8] = {"image": np.zeros((2, 2))}
     assert "row 8 of the data set has no `label`; it has `image`" in fails("E0834", rows)

@@ -140,8 +140,8 @@ model M(x: f32[B, 6]) -> y: f32[B, 6] {
     ("sizes", "code", "words"),
     [
         ({"Q": 1}, "E0871", "no free size `Q`"),
-        ({"B": 0}, "E0872", "positive 64-bit integer, and this is 0"),
-        ({"B": True}, "E0872", "this is True"),
+        ({"B": 0}, "E0872", "positive 64-bit integer, but is 0"),
+        ({"B": True}, "E0872", "but is True"),
         ({"B": 2**62}, "E0873", "too large"),
     ],
 )

@@ -172,10 +172,10 @@ def test_threads_share_a_network() -> None:
 BAD_INPUTS = [
     ({}, "E0850", "needs the input `x`: f32[B, 3]"),
     ({"x": X, "z": X}, "E0850", "has no input `z`"),
-    ({"x": X[0]}, "E0852", "f32[B, 3], and the array has shape [3]"),
+    ({"x": X[0]}, "E0852", "f32[B, 3], but the array has shape [3]"),
     ({"x": np.ones((2, 4), np.float32)}, "E0852", "axis 1 is 4, not 3"),
     ({"x": X.astype(complex)}, "E0851", "complex128"),
-    ({"x": X > 0}, "E0851", "is f32[B, 3], and the array holds bool[2, 3]"),
+    ({"x": X > 0}, "E0851", "is f32[B, 3], but the array holds bool[2, 3]"),
     ({"x": [[1, 2, 3], [4, 5]]}, "E0851", "not an array of numbers"),
     ({"x": "text"}, "E0851", "holds <U4[]"),
 ]
@@ -195,7 +195,7 @@ def test_numbers_convert_only_without_loss() -> None:
     net = nr.load("net 1.0\nmodel M(i: i32[N]) { return i + 1 }")
     assert net(i=[1, 2]).tolist() == [2, 3]
     assert net(i=np.array([3], np.int64)).dtype == np.int32
-    with pytest.raises(nr.DataInputError, match=r"holds 8589934592 to 8589934592, and i32 holds"):
+    with pytest.raises(nr.DataInputError, match=r"holds 8589934592 to 8589934592, but i32 holds"):
         net(i=np.array([2**33]))
     with pytest.raises(nr.DataInputError, match="E0851"):
         net(i=np.array([1.5]))
@@ -204,9 +204,9 @@ def test_numbers_convert_only_without_loss() -> None:
 def test_floats_out_of_range_are_refused_and_bits_are_truth_values() -> None:
     net = nr.load("net 1.0\nmodel M(x: f32[N], keep: bool[N]) { return where(keep, x, -x) }")
     assert net(x=[1, 2], keep=[0, 1]).tolist() == [-1, 2]
-    with pytest.raises(nr.DataInputError, match=r"E0851.*holds values up to 1e\+300, and f32 ends at"):
+    with pytest.raises(nr.DataInputError, match=r"E0851.*holds values up to 1e\+300, but f32 ends at"):
         net(x=[1e300, 0], keep=[0, 1])
-    with pytest.raises(nr.DataInputError, match=r"E0851.*holds 0 to 2, and bool is 0 or 1"):
+    with pytest.raises(nr.DataInputError, match=r"E0851.*holds 0 to 2, but bool is 0 or 1"):
         net(x=[1, 2], keep=[0, 2])
 
 

@@ -149,7 +149,7 @@ def test_the_only_assignment_that_fits_is_made() -> None:
 def test_ambiguous_columns_are_refused_with_both_sides() -> None:
     data = {"a": np.zeros((2, 1)), "b": np.zeros((2, 1))}
     message = fails("E0830", data, wants(x="f32[B, 1]", y="f32[B, 1]"))
-    assert "wants `x` f32[B, 1], `y` f32[B, 1], and the data has `a` f64[N, 1], `b` f64[N, 1]" in message
+    assert "wants `x` f32[B, 1], `y` f32[B, 1], but the data has `a` f64[N, 1], `b` f64[N, 1]" in message
     assert "more than one assignment makes sense" in message
 
 
@@ -226,7 +226,7 @@ def test_truncated_files(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", GREY)
     data = (tmp_path / "x.npy").read_bytes()
     (tmp_path / "x.npy").write_bytes(data[:-5])
-    assert "promises 32 bytes of numbers, and it holds 27" in fails(
+    assert "promises 32 bytes of numbers, but it holds 27" in fails(
         "E0806", tmp_path / "x.npy", wants(x="f32[B, 4, 4]")
     )
     np.savez(tmp_path / "d.npz", x=GREY)

@@ -75,11 +75,11 @@ def test_a_fixed_batch(tmp_path: Path) -> None:
     wanted = spec_of(2, 2)
     assert refusal(tmp_path, wanted, 3) == (
         "E0818",
-        "input `x` is f32[2, 2], batches of 2, and batches of 3 are asked for",
+        "input `x` is f32[2, 2], batches of 2, but batches of 3 were requested",
     )
     assert refusal(tmp_path, wanted, 2) == (
         "E0818",
-        "input `x` takes batches of 2, and 1 items are left for the last",
+        "input `x` takes batches of 2, but 1 items are left for the last",
     )
     assert refusal(tmp_path, ROWS, 2, sizes={"B": 2})[1].endswith("1 items are left for the last")
     np.save(tmp_path / "x.npy", np.zeros((4, 2)))
@@ -90,7 +90,7 @@ def test_items_of_different_shapes_are_named(tmp_path: Path) -> None:
     folder = images(tmp_path / "pictures", a=1, b=2)
     assert refusal(folder, spec_of(B, 1, H, H), 2) == (
         "E0818",
-        "items of one batch are of one shape, and `a.png` is f32[1, 1, 1] and `b.png` f32[1, 2, 2]",
+        "items of one batch are of one shape, but `a.png` is f32[1, 1, 1] and `b.png` f32[1, 2, 2]",
     )
     assert len(collected(folder, spec_of(B, 1, H, H), 1)) == 2
 
@@ -100,7 +100,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", np.zeros(3))
     assert refusal(tmp_path, ROWS, 1) == (
         "E0801",
-        f"input `x` is f32[B, 2], and `{tmp_path / 'b.npy'}` holds f64[1, 3]: axis 1 is 3, not 2",
+        f"input `x` is f32[B, 2], but `{tmp_path / 'b.npy'}` holds f64[1, 3]: axis 1 is 3, not 2",
     )
 
 
@@ -131,4 +131,4 @@ def test_batches_that_cannot_be(tmp_path: Path) -> None:
         "E0818",
         "input `x` is f32[], which has no axis for several items",
     )
-    assert refusal(tmp_path, ROWS, 0) == ("E0818", "a batch has at least 1 item, and 0 are asked for")
+    assert refusal(tmp_path, ROWS, 0) == ("E0818", "a batch has at least 1 item, but 0 were requested")

@@ -65,8 +65,8 @@ def test_another_name_is_told_by_its_size(tmp_path: Path) -> None:
 def test_truncated_and_damaged(tmp_path: Path) -> None:
     path = tmp_path / "data_batch_1.bin"
     path.write_bytes(record(1)[0] + record(2)[0][:-1])
-    assert "has 6145 bytes, and CIFAR-10 has 3073 for each record: 3073 for 1, 6146 for 2" in fails(path)
+    assert "has 6145 bytes, but CIFAR-10 has 3073 for each record: 3073 for 1, 6146 for 2" in fails(path)
     path.write_bytes(record(1)[0] + record(77)[0])
-    assert "record 1 of" in (message := fails(path)) and "label 77, and CIFAR-10 has 10 classes" in message
+    assert "record 1 of" in (message := fails(path)) and "label 77, but CIFAR-10 has 10 classes" in message
     path.write_bytes(b"")
     fails(path)

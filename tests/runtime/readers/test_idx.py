@@ -63,7 +63,7 @@ def test_element_types(tmp_path: Path, code: int, dtype: str) -> None:
 @pytest.mark.parametrize("zipped", [False, True])
 def test_truncated(tmp_path: Path, zipped: bool) -> None:
     message = fails(write(tmp_path, IMAGES[:-7], LABELS, zipped=zipped))
-    assert "needs 40 bytes for [4, 2, 3], and has 33; it ends in row 2 of 4" in message
+    assert "needs 40 bytes for [4, 2, 3], but has 33; it ends in row 2 of 4" in message
 
 
 def test_a_gzip_file_that_breaks_off(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_gzip_file_that_breaks_off(tmp_path: Path) -> None:
 
 
 def test_too_long_damaged_and_uneven(tmp_path: Path) -> None:
-    assert "and has 41" in fails(write(tmp_path, IMAGES + b"x", LABELS))
+    assert "but has 41" in fails(write(tmp_path, IMAGES + b"x", LABELS))
     assert "does not begin as an IDX file does: 89 50 4e 47" in fails(
         write(tmp_path, b"\x89PNG" + IMAGES, LABELS)
     )

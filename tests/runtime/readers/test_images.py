@@ -155,13 +155,13 @@ def test_too_many_pixels(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
         (
             spec_of(B, 4, H, W),
             {},
-            "input `image` is f32[B, 4, H, W], and an image is [C, H, W] or [B, C, H, W] "
+            "input `image` is f32[B, 4, H, W], but an image is [C, H, W] or [B, C, H, W] "
             "with 1 or 3 channels",
         ),
         (
             spec_of(H, W),
             {},
-            "input `image` is f32[H, W], and an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels",
+            "input `image` is f32[H, W], but an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels",
         ),
         (spec_of(3, 0, W), {}, "input `image` is f32[3, 0, W], which has no pixels"),
         (FREE, {"mean": (1.0, 2.0)}, "the image option mean has 2 values for 3 channels"),

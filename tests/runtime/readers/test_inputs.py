@@ -80,7 +80,7 @@ def test_a_damaged_array_file_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "cut.npy", whole[:-1])
     assert message(path, ROWS) == (
         "E0806",
-        f"cannot use `{path}`: its header promises 24 bytes of numbers, and it holds 23",
+        f"cannot use `{path}`: its header promises 24 bytes of numbers, but it holds 23",
     )
     path = saved(tmp_path / "o.npy", np.array([None]))
     assert message(path, ROWS)[1].endswith("it holds Python objects (pickle), which may run code when read")
@@ -99,7 +99,7 @@ def test_shapes_that_do_not_fit_are_told_with_both_sides_and_the_place(tmp_path:
     wanted = InputSpec("x", ROWS.type, source.span(8, 20))
     path = saved(tmp_path / "x.npy", np.ones((2, 4), "f4"))
     assert str(refusal(path, wanted)) == (
-        f"error[E0801]: input `x` is f32[B, 3], and `{path}` holds f32[2, 4]: axis 1 is 4, not 3\n"
+        f"error[E0801]: input `x` is f32[B, 3], but `{path}` holds f32[2, 4]: axis 1 is 4, not 3\n"
         "  --> net.net:1:9\n"
         " 1 | model M(x: f32[B, 3]) -> y: f32[B, 3] {}\n"
         "   |         ^^^^^^^^^^^^ x is f32[B, 3] here"
@@ -140,17 +140,17 @@ def test_sizes_given_beforehand_hold(tmp_path: Path) -> None:
         (np.ones(1, "f4"), "i32", "holds f32[1]"),
         (np.ones(1, "?"), "f32", "holds bool[1]"),
         (np.ones(1, "f4"), "bool", "holds f32[1]"),
-        (np.array([300]), "u8", "holds 300 to 300, and u8 holds 0 to 255"),
-        (np.array([-1]), "u8", "holds -1 to -1, and u8 holds 0 to 255"),
-        (np.array([2]), "bool", "holds 2 to 2, and bool is 0 or 1"),
-        (np.array([1e6]), "f16", "holds values up to 1e+06, and f16 ends at 65504"),
+        (np.array([300]), "u8", "holds 300 to 300, but u8 holds 0 to 255"),
+        (np.array([-1]), "u8", "holds -1 to -1, but u8 holds 0 to 255"),
+        (np.array([2]), "bool", "holds 2 to 2, but bool is 0 or 1"),
+        (np.array([1e6]), "f16", "holds values up to 1e+06, but f16 ends at 65504"),
         (np.array([2**64 - 1], "u8"), "i64", "holds 18446744073709551615 to"),
     ],
 )
 def test_element_types_that_do_not_fit(array: Any, dtype: str, reason: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "x.npy", array)
     code, text = message(path, spec_of(dtype, 1))
-    assert code == "E0804" and text.startswith(f"input `x` is {dtype}[1], and `{path}` {reason}")
+    assert code == "E0804" and text.startswith(f"input `x` is {dtype}[1], but `{path}` {reason}")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_standard_input_takes_json_and_npy() -> None:
         (
             b"[[1, 2]]",
             "E0801",
-            "input `x` is f32[B, 3], and standard input holds f64[1, 2]: axis 1 is 2, not 3",
+            "input `x` is f32[B, 3], but standard input holds f64[1, 2]: axis 1 is 2, not 3",
         ),
     ],
 )
@@ -254,8 +254,8 @@ def test_csv_rows_take_the_inputs_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "dtype", "reason"),
     [
-        ("1,2,3\n4,5\n", "f32", "line 2 of `FILE` has 2 cells, and the first has 3"),
-        ("a,b,c\n1,2,3,4\n", "f32", "line 2 of `FILE` has 4 cells, and the first has 3"),
+        ("1,2,3\n4,5\n", "f32", "line 2 of `FILE` has 2 cells, but the first has 3"),
+        ("a,b,c\n1,2,3,4\n", "f32", "line 2 of `FILE` has 4 cells, but the first has 3"),
         ("1,2,3\n1,x,3\n", "f32", "line 2, column 2 (`1`) of `FILE` is `x`, which is not a number"),
         ("1,2,3\n\n4,,6\n", "f32", "line 3, column 2 (`1`) of `FILE` is empty, which is not a number"),
         ("1,2,3\n1_0,2,3\n", "f32", "line 2, column 1 (`0`) of `FILE` is `1_0`, which is not a number"),
@@ -270,9 +270,9 @@ def test_tables_that_are_not_numbers(content: str, dtype: str, reason: str, tmp_
 @pytest.mark.parametrize(
     ("content", "dtype", "code", "reason"),
     [
-        ("1,x,3\n", "f32", "E0804", "input `x` is f32[B, 3], and `FILE`, column `1` holds classes or words"),
-        ("1,2.5,3\n", "i32", "E0804", "input `x` is i32[B, 3], and `FILE` holds f64[1, 3]"),
-        (f"1,2,{2**63}\n", "i64", "E0804", "input `x` is i64[B, 3], and `FILE` holds f64[1, 3]"),
+        ("1,x,3\n", "f32", "E0804", "input `x` is f32[B, 3], but `FILE`, column `1` holds classes or words"),
+        ("1,2.5,3\n", "i32", "E0804", "input `x` is i32[B, 3], but `FILE` holds f64[1, 3]"),
+        (f"1,2,{2**63}\n", "i64", "E0804", "input `x` is i64[B, 3], but `FILE` holds f64[1, 3]"),
         ("", "f32", "E0813", "`FILE` holds no rows"),
         ("a,b,c\n", "f32", "E0813", "`FILE` holds no rows"),
     ],
@@ -310,7 +310,7 @@ def test_json_lists_and_entries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "dtype", "reason"),
     [
-        ("[[1, 2, 3], [4, 5]]", "f32", "[1] of `FILE` is a list of 2, and [0] is a list of 3"),
+        ("[[1, 2, 3], [4, 5]]", "f32", "[1] of `FILE` is a list of 2, but [0] is a list of 3"),
         ("[[1], [[2]]]", "f32", "[1][0] of `FILE` is a list of 1, which is not a number"),
         ("[[1], 2]", "f32", "[1] of `FILE` is `2`, where its neighbours are lists"),
         ('[[1, "2"]]', "f32", '[0][1] of `FILE` is `"2"`, which is not a number'),
@@ -389,17 +389,17 @@ def test_random_in_a_range() -> None:
 @pytest.mark.parametrize(
     ("spec", "dtype", "shape", "text"),
     [
-        ("random", "i32", (B,), "input `x` is i32[B], and random integers need a range"),
+        ("random", "i32", (B,), "input `x` is i32[B], but random integers need a range"),
         ("random:5", "f32", (B,), "`random:5` for input `x` is not understood"),
         ("zeros:5", "f32", (B,), "`zeros:5` for input `x` is not understood"),
         ("random:5..5", "f32", (B,), "`random:5..5` is not a range for input `x`, which is f32[B]"),
         ("random:0..1e999", "i32", (B,), "`random:0..1e999` is not a range for input `x`, which is i32[B]"),
         ("random:0..1", "bool", (B,), "`random:0..1` is not a range for input `x`, which is bool[B]"),
-        ("random:0..1.5", "i32", (B,), "`random:0..1.5` is not a range of integers, and input `x` is i32[B]"),
+        ("random:0..1.5", "i32", (B,), "`random:0..1.5` is not a range of integers, but input `x` is i32[B]"),
         ("random:0..300", "u8", (B,), "`random:0..300` leaves the range of u8, 0 to 255"),
         ("random:0..1e5", "f16", (B,), "`random:0..1e5` leaves the range of f16"),
         ("random:-1e308..1e308", "f64", (B,), "`random:-1e308..1e308` leaves the range of f64"),
-        ("ones", "f32", (B, symbol("T")), "input `x` is f32[B, T], and `T` has no size yet"),
+        ("ones", "f32", (B, symbol("T")), "input `x` is f32[B, T], but `T` has no size yet"),
         ("ones", "f32", (B - 3,), "input `x` would have the impossible shape [-1]"),
         (
             "ones",

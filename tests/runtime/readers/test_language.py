@@ -144,7 +144,7 @@ def test_lines_that_are_no_pairs(tmp_path: Path) -> None:
         and "1 parts" in m
     )
     one, two = text(tmp_path, "a\nb\n", "a.en"), text(tmp_path, "a\n", "a.de")
-    assert "has 2 lines, and" in (m := fails("E0833", [str(one), str(two)], PAIRS)) and "has 1" in m
+    assert "has 2 lines, but" in (m := fails("E0833", [str(one), str(two)], PAIRS)) and "has 1" in m
     text(tmp_path, "a\n\n", "a.de")
     assert "line 2 of" in (m := fails("E0833", [str(one), str(two)], PAIRS)) and "is empty" in m
     assert "begins a translation" in fails("E0833", [str(one), str(one)], PAIRS, vocabulary=("a", "b"))
@@ -153,7 +153,7 @@ def test_lines_that_are_no_pairs(tmp_path: Path) -> None:
 def test_sequences_that_are_too_long(tmp_path: Path) -> None:
     path = text(tmp_path, "a\tb\nabcd\tb\n", "p.tsv")
     message = fails("E0840", path, PAIRS, max_length=3)
-    assert "line 2 of" in message and "a sequence of 4, and 3 is the maximum for `src`" in message
+    assert "line 2 of" in message and "a sequence of 4, but 3 is the maximum for `src`" in message
     rows = open_data(path, PAIRS, DataOptions(max_length=3, cut=True)).rows([0, 1])
     assert rows["src"].shape == (2, 3) and rows["src_keep"].sum() == 4
     fixed = wants(src="i32[B, 3]", tgt="i32[B, 3]", next="i32[B, 3]")

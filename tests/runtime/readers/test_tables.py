@@ -61,7 +61,7 @@ def test_regression(tmp_path: Path) -> None:
 
 def test_ragged_rows_are_told_with_their_line(tmp_path: Path) -> None:
     assert "line 3 of" in (m := fails("E0808", csv(tmp_path, "a,b,label\n1,2,0\n1,2\n")))
-    assert "has 2 cells, and the first has 3" in m
+    assert "has 2 cells, but the first has 3" in m
 
 
 def test_cells_that_are_no_numbers(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_without_a_padding_token(tmp_path: Path) -> None:
     assert tokenize(["the cat", "a mat"], TextOptions(path)).ids.tolist() == [[3, 4], [0, 7]]
     assert refusal(tokenize, ["the cat", "mat"], TextOptions(path)) == (
         "E0816",
-        "the sentences are of different lengths, and the tokenizer has no padding token",
+        "the sentences have different lengths, but the tokenizer has no padding token",
     )
     assert tokenize(["the cat", "mat"], TextOptions(path, pad_id=0)).ids.tolist() == [[3, 4], [7, 0]]
 
@@ -94,7 +94,7 @@ def test_text_as_an_input(tmp_path: Path) -> None:
     assert read_input(str(lines), IDS, options).tolist() == [[3, 4], [7, 8]]
     assert refusal(read_input, str(lines), one, options) == (
         "E0816",
-        "input `tokens` is i32[3], one sentence, and there are 2",
+        "input `tokens` is i32[3], one sentence, but there are 2",
     )
 
 
@@ -103,7 +103,7 @@ def test_text_that_is_no_input(tmp_path: Path) -> None:
     floats = InputSpec("x", tensor("f32", B, T))
     assert refusal(read_input, "text:the", floats, options) == (
         "E0816",
-        "input `x` is f32[B, T], and text is integers [B, T] or [T]",
+        "input `x` is f32[B, T], but text is integers [B, T] or [T]",
     )
     path = tmp_path / "x.txt"
     path.write_bytes(b"\n \n")
@@ -128,7 +128,7 @@ def test_tokenizers_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     assert refusal(tokenize, ["the"], TextOptions()) == (
         "E0815",
-        "text needs a tokenizer, and none is given",
+        "text needs a tokenizer",
     )
     assert refusal(tokenize, ["the"], TextOptions(path)) == (
         "E0815",
@@ -169,4 +169,4 @@ def test_long_text_is_refused_alike(tmp_path: Path) -> None:
         refusal(read_input, "text:the cat sat on mat", wanted, InputOptions.of(options)),
         refusal(open_data, tmp_path / "x.csv", {"tokens": IDS.type}, options),
     ):
-        assert refused[0] == "E0840" and "is a sequence of 7, and 4 is the maximum" in refused[1]
+        assert refused[0] == "E0840" and "is a sequence of 7, but 4 is the maximum" in refused[1]

@@ -129,7 +129,7 @@ def test_bf16_in_the_model_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_values_that_would_become_infinite_are_refused() -> None:
     assert refusal({"w": ((2,), "f16")}, {"w": np.array([1.0, -7e4])}) == (
-        "error[E0725]: weight `w` of `the given weights` holds values up to 70000, and f16 ends at 65504\n"
+        "error[E0725]: weight `w` of `the given weights` holds values up to 70000, but f16 ends at 65504\n"
         "   = help: use a wider element type in the model"
     )
     kept = match_weights({"w": ((2,), "f16")}, {"w": np.array([np.inf, np.nan])}).arrays["w"]

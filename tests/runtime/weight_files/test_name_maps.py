@@ -237,8 +237,8 @@ def test_two_of_theirs_may_not_become_one_of_ours() -> None:
         ([rule("a{i}", "b")], "E0733", "`{i}` is in `a{i}` and not in `b`"),
         ([rule("a", "b{i}")], "E0733", "`{i}` is in `b{i}` and not in `a`"),
         ([rule("a{i}", "b{i} | c")], "E0733", "`{i}` is in `a{i}` and not in `c`"),
-        ([rule("a.*", "b")], "E0734", "`a.*` has 1 `*`, and `b` has 0: each needs its partner"),
-        ([rule("a.*", "b.* | c.*.*")], "E0734", "`a.*` has 1 `*`, and `c.*.*` has 2: each needs its partner"),
+        ([rule("a.*", "b")], "E0734", "`a.*` has 1 `*`, but `b` has 0: each needs its partner"),
+        ([rule("a.*", "b.* | c.*.*")], "E0734", "`a.*` has 1 `*`, but `c.*.*` has 2: each needs its partner"),
         ([rule("a", "b | ")], "E0731", "a name template is empty"),
         ([rule("a", "b | c|b")], "E0731", "`b | c|b` names the part `b` twice"),
         (
@@ -331,7 +331,7 @@ def test_parts_that_do_not_join_are_refused() -> None:
         write_renamed(parts, GPT2)
     assert (caught.value.code, caught.value.diagnostics[0].message) == (
         "E0737",
-        "`in_proj.w` joins `q.w`, `k.w`, `v.w`, and `v.w` is not among the weights",
+        "`in_proj.w` joins `q.w`, `k.w`, `v.w`, but `v.w` is not among the weights",
     )
 
 

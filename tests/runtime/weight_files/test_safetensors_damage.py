@@ -33,17 +33,17 @@ def with_one(buffer: int = 8, **parts: Any) -> bytes:
 
 
 CORPUS: dict[str, tuple[bytes, str, str]] = {
-    "empty": (b"", "E0703", DAMAGED + "it has 0 bytes, and the header's length alone takes 8"),
-    "seven bytes": (b"1234567", "E0703", DAMAGED + "it has 7 bytes, and the header's length alone takes 8"),
+    "empty": (b"", "E0703", DAMAGED + "it has 0 bytes, but the header's length alone takes 8"),
+    "seven bytes": (b"1234567", "E0703", DAMAGED + "it has 7 bytes, but the header's length alone takes 8"),
     "length beyond the file": (
         (900).to_bytes(8, "little") + b"{}",
         "E0703",
-        DAMAGED + "its header claims 900 bytes, and only 2 follow",
+        DAMAGED + "its header claims 900 bytes, but only 2 follow",
     ),
     "length beyond all measure": (
         b"\xff" * 8 + b"{}",
         "E0703",
-        DAMAGED + "its header claims 18446744073709551615 bytes, and the limit is 100000000",
+        DAMAGED + "its header claims 18446744073709551615 bytes, but the limit is 100000000",
     ),
     "no header": (packed(b""), "E0703", DAMAGED + "its header does not begin with `{`"),
     "a list": (packed(b"[]"), "E0703", DAMAGED + "its header does not begin with `{`"),
@@ -175,12 +175,12 @@ CORPUS: dict[str, tuple[bytes, str, str]] = {
     "size differs": (
         with_one(shape=[3]),
         "E0704",
-        "`w` in `FILE` is f32[3], which takes 12 bytes, and its offsets hold 8",
+        "`w` in `FILE` is f32[3], which takes 12 bytes, but its offsets hold 8",
     ),
     "more bytes than the shape takes": (
         with_one(shape=[1]),
         "E0704",
-        "`w` in `FILE` is f32[1], which takes 4 bytes, and its offsets hold 8",
+        "`w` in `FILE` is f32[1], which takes 4 bytes, but its offsets hold 8",
     ),
     "buffer cut short": (
         with_one(7),

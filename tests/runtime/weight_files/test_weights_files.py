@@ -176,7 +176,7 @@ def test_a_mapping_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("given_weights", "message"),
     [
-        ({1: np.ones(2)}, "weights are named by texts, and `1` is not one"),
+        ({1: np.ones(2)}, "names of weights must be strings, but `1` is not"),
         ({"w": "abc"}, "weight `w` is not an array of numbers but a str of <U3"),
         ({"w": np.array([None])}, "weight `w` is not an array of numbers but a ndarray of object"),
         ({"w": np.ones(2, "c16")}, "weight `w` is not an array of numbers but a ndarray of complex128"),
@@ -243,9 +243,9 @@ def test_a_name_twice_in_an_npz_is_refused(tmp_path: Path) -> None:
         ),
         (
             npy_bytes("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,)}", bytes(8)),
-            "its header promises 399999999996 bytes of numbers, and it holds 8",
+            "its header promises 399999999996 bytes of numbers, but it holds 8",
         ),
-        (GOOD_NPY + b"x", "its header promises 8 bytes of numbers, and it holds 9"),
+        (GOOD_NPY + b"x", "its header promises 8 bytes of numbers, but it holds 9"),
     ],
 )
 def test_a_bad_array_in_an_npz_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -269,9 +269,17 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "message", "help"),
     [
-        ("w.npy", "holds one array without a name, and weights need names", "np.savez("),
-        ("w.pt", "is a Python pickle, which may run code when read, and netdsl reads none", "safetensors"),
-        ("w.BIN", "is a Python pickle, which may run code when read, and netdsl reads none", "safetensors"),
+        ("w.npy", "holds one array without a name, but weights need names", "np.savez("),
+        (
+            "w.pt",
+            "is a Python pickle, which may run code when read; netdsl does not read pickles",
+            "safetensors",
+        ),
+        (
+            "w.BIN",
+            "is a Python pickle, which may run code when read; netdsl does not read pickles",
+            "safetensors",
+        ),
         ("w.h5", "is not a kind of weights file that netdsl knows", ".safetensors or .npz"),
     ],
 )
@@ -363,9 +371,9 @@ def test_an_index_that_disagrees_is_refused(tmp_path: Path) -> None:
     disagree = f"the index `{tmp_path / 'model.safetensors.index.json'}` and its files disagree: "
     error = refusal(shard_folder(tmp_path, shards, a="m-2.safetensors"))
     assert error.code == "E0713"
-    assert error.diagnostics[0].message == (disagree + "`a` should be in `m-2.safetensors`, and is not")
+    assert error.diagnostics[0].message == (disagree + "`a` should be in `m-2.safetensors`, but is not")
     error = refusal(shard_folder(tmp_path, shards, c="m-2.safetensors"))
-    assert error.diagnostics[0].message == disagree + "`c` should be in `m-2.safetensors`, and is not"
+    assert error.diagnostics[0].message == disagree + "`c` should be in `m-2.safetensors`, but is not"
     error = refusal(
         shard_folder(tmp_path, {"m-1.safetensors": ONE, "m-2.safetensors": TWO | ONE}, a="m-1.safetensors")
     )
@@ -499,7 +507,7 @@ def test_a_new_file_has_ordinary_modes_and_links_are_followed(tmp_path: Path) ->
     ("file", "arrays", "metadata", "code", "message"),
     [
         ("w.pt", ONE, None, "E0702", "cannot write weights to `FILE`"),
-        ("w.npz", {3: 1}, None, "E0708", "weights are named by texts, and `3` is not one"),
+        ("w.npz", {3: 1}, None, "E0708", "names of weights must be strings, but `3` is not"),
         (
             "w.npz",
             {"w": object()},
@@ -515,8 +523,14 @@ def test_a_new_file_has_ordinary_modes_and_links_are_followed(tmp_path: Path) ->
             "E0716",
             "cannot write `FILE`: NumPy has no bf16, the type of `w`",
         ),
-        ("w.safetensors", ONE, {"a": 3}, "E0716", "metadata maps texts to texts, and `a` does not"),
-        ("w.safetensors", ONE, {"a": "\ud800"}, "E0716", "metadata maps texts to texts, and `a` does not"),
+        ("w.safetensors", ONE, {"a": 3}, "E0716", "metadata must map strings to strings, but `a` does not"),
+        (
+            "w.safetensors",
+            ONE,
+            {"a": "\ud800"},
+            "E0716",
+            "metadata must map strings to strings, but `a` does not",
+        ),
         (
             "w.safetensors",
             {"__metadata__": 1},

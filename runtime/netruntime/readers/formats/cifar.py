@@ -100,7 +100,7 @@ def _map_records(path: Path, label_bytes: int) -> Array:
     if size % record or not size:
         count = size // record
         message = (
-            f"{shown(path)} has {size} bytes, and {kind} has {record} for each record: "
+            f"{shown(path)} has {size} bytes, but {kind} has {record} for each record: "
             f"{count * record} for {count}, {(count + 1) * record} for {count + 1}"
         )
         help = f"the file is truncated in record {count}, or not {kind} in its binary form; fetch it again"
@@ -110,7 +110,7 @@ def _map_records(path: Path, label_bytes: int) -> Array:
     if labels.max() >= classes:
         row = int(np.argmax(labels >= classes))
         message = (
-            f"record {row} of {shown(path)} has the label {labels[row]}, and {kind} has {classes} classes"
+            f"record {row} of {shown(path)} has the label {labels[row]}, but {kind} has {classes} classes"
         )
         raise DataInputError.make("E0806", message, help=f"it is damaged, or not {kind} in its binary form")
     return records

@@ -63,7 +63,7 @@ class _Content:
             return
         if len(row) != len(self.names):
             message = (
-                f"line {line} of {shown(self.path)} has {len(row)} cells, and the first has {len(self.names)}"
+                f"line {line} of {shown(self.path)} has {len(row)} cells, but the first has {len(self.names)}"
             )
             raise DataInputError.make("E0808", message, help="quote a cell that holds the separator")
         if not self.is_number:

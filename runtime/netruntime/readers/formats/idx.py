@@ -68,7 +68,7 @@ def _header(magic: bytes, sizes: bytes, path: Path) -> tuple[np.dtype[np.generic
     rank = magic[3]
     if len(sizes) < 4 * rank:
         message = f"{shown(path)} ends within its header: {rank} axes need {4 + 4 * rank} bytes"
-        raise DataInputError.make("E0806", f"{message}, and it has {4 + len(sizes)}")
+        raise DataInputError.make("E0806", f"{message}, but it has {4 + len(sizes)}")
     shape = struct.unpack(f">{rank}I", sizes[: 4 * rank])
     dtype = np.dtype(_TYPES[magic[2]])
     if not rank or not fits_memory(shape, dtype.itemsize):
@@ -93,7 +93,7 @@ def _check_size(
         return
     held = f"at least {start + found}" if path.suffix.lower() == ".gz" and found > needed else start + found
     rows = f"; it ends in row {found * shape[0] // needed} of {shape[0]}" if found < needed else ""
-    message = f"{shown(path)} needs {start + needed} bytes for {list(shape)}, and has {held}{rows}"
+    message = f"{shown(path)} needs {start + needed} bytes for {list(shape)}, but has {held}{rows}"
     raise DataInputError.make("E0806", message, help="fetch the file again")
 
 

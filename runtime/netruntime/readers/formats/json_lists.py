@@ -111,7 +111,7 @@ class _Walk:
             self.refuse(path, f"{_described(value)}, where its neighbours are lists")
         if len(value) != self.shape[depth]:
             first = "[0]" * depth
-            self.refuse(path, f"a list of {len(value)}, and {first} is a list of {self.shape[depth]}")
+            self.refuse(path, f"a list of {len(value)}, but {first} is a list of {self.shape[depth]}")
         for n, item in enumerate(value):
             self.visit(item, (*path, n))
 

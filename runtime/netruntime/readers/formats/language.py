@@ -31,7 +31,7 @@ def read_language(path: Path, wanted: Sequence[InputSpec], options: DataOptions)
     ids = codec.encode(text, shown(path))
     width, stride = _window(wanted, options)
     if len(ids) <= width:
-        message = f"{shown(path)} has {len(ids)} ids, and one window with its next id needs {width + 1}"
+        message = f"{shown(path)} has {len(ids)} ids, but one window with its next id needs {width + 1}"
         raise DataInputError.make("E0816", message, help="give a longer text, or a shorter `--window`")
     columns: dict[str, Column] = {
         "ids": WindowColumn(ids, width, stride, 0, shown(path), "input"),

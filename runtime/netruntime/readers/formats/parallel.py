@@ -50,7 +50,7 @@ def read_parallel(paths: Sequence[Path], options: DataOptions) -> ColumnTable:
 def _two_files(source: Path, target: Path) -> list[LinePair]:
     left, right = (read_text_file(path).removesuffix("\n").split("\n") for path in (source, target))
     if len(left) != len(right):
-        message = f"{shown(source)} has {len(left)} lines, and {shown(target)} has {len(right)}"
+        message = f"{shown(source)} has {len(left)} lines, but {shown(target)} has {len(right)}"
         raise DataInputError.make(
             "E0833", message, help="line n of one is the translation of line n of the other"
         )
@@ -58,7 +58,7 @@ def _two_files(source: Path, target: Path) -> list[LinePair]:
     for line, a, b in pairs:
         if bool(a) != bool(b):
             empty, other = (source, target) if not a else (target, source)
-            message = f"line {line} of {shown(empty)} is empty, and that of {shown(other)} is not"
+            message = f"line {line} of {shown(empty)} is empty, but that of {shown(other)} is not"
             raise DataInputError.make("E0833", message)
     return [pair for pair in pairs if pair[1]]
 

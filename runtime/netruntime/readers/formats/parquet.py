@@ -61,7 +61,7 @@ def _column(
 def _plain(values: Any, source: str, arrow: Any) -> Array:
     kinds = arrow.types
     if not (kinds.is_integer(values.type) or kinds.is_floating(values.type) or kinds.is_boolean(values.type)):
-        message = f"{source} holds {values.type}, and netdsl reads numbers, words and lists of numbers"
+        message = f"{source} holds {values.type}, but netdsl only reads numbers, words and lists of numbers"
         raise DataInputError.make("E0808", message)
     if values.null_count:
         raise DataInputError.make("E0808", f"a list in {source} has an element without a value")

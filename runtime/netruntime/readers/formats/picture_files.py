@@ -117,7 +117,7 @@ class PictureColumn:
             first, mine = ArrayInfo("u8", self.picture), ArrayInfo("u8", pixels.shape)
             both = f"{shown(self.paths[0])} is {first} and {shown(path)} {mine}"
             help = "give the free sizes values (`--size H=224`), or say how to `--resize`"
-            raise self.wanted.refuse("E0818", f"items of one batch are of one shape, and {both}", help=help)
+            raise self.wanted.refuse("E0818", f"items of one batch are of one shape, but {both}", help=help)
         return pixels
 
 
@@ -146,7 +146,7 @@ def _class_names(folder: Path, options: DataOptions) -> list[str]:
     unknown = [name for name in found if name not in options.class_names]
     if unknown:
         known = ", ".join(map(shown, options.class_names[:8]))
-        message = f"{shown(folder)} has the class {shown(unknown[0])}, and the training data has {known}"
+        message = f"{shown(folder)} has the class {shown(unknown[0])}, but the training data has {known}"
         raise DataInputError.make("E0817", message)
     return list(options.class_names)
 
