@@ -9,7 +9,7 @@ from netdsl.flatten import Frame
 from netdsl.graph.expand import build
 from netdsl.graph.graph import Graph
 from netdsl.graph.programs import program_graph, program_of, trace
-from netdsl.graph.tape import GraphTape
+from netdsl.graph.tape import GraphTape, values_at
 from netdsl.graph.values import Edge, Interface, Node, Port
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "program_graph",
     "program_of",
     "trace",
+    "values_at",
 ]

@@ -56,3 +56,9 @@ class GraphTape:
             return None
         a, b = (self.value(port) for port in self.graph.inputs_of(value.ref[0]) if port is not None)
         return b.transpose([1, 0]).apply(MatMul(), a.transpose([1, 0])) if a.rank == b.rank == 2 else None
+
+
+def values_at(ports: Sequence[Port], values: Sequence[Value | None]) -> dict[Port, Value]:
+    """The values by port, without those left out."""
+    pairs = zip(ports, values, strict=True)
+    return {port: value for port, value in pairs if value is not None}

@@ -132,6 +132,17 @@ def mixing_map(xs: InputTypes, y: TensorType, *mixed: int) -> AxisMap:
     return AxisMap((same_axes(y.rank), *reduced_axes(xs[1:])), frozenset(mixed))
 
 
+def aligned_map(xs: InputTypes, y: TensorType, mixed: int) -> AxisMap:
+    """The map of an operator whose inputs all have the axes of the output, one of them mixed."""
+    return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({mixed % y.rank}))
+
+
+def resampling_map(y: TensorType) -> AxisMap:
+    """The map of an operator on `[B, C, *space]` that may compute a position from any others in space."""
+    space = range(2, y.rank)
+    return AxisMap(((0, 1, *[None] * len(space)),), frozenset(space))
+
+
 def reshape_axes(before: Sequence[Dim], after: Sequence[Dim]) -> InputMap:
     """For each axis, its axis after a reshape: of the same size, with as many elements before it."""
     places = {(product(after[:axis]), size): axis for axis, size in enumerate(after)}

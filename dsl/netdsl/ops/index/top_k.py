@@ -21,7 +21,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_number, normal_axis
-from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.index.gather import GatherElementsGradient
 from netdsl.types import DType, TensorType, tensor
@@ -79,7 +79,7 @@ class TopK(Op):
         return None if flow is None else flow.apply(GatherElementsGradient(self.axis, x.shape), positions)
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

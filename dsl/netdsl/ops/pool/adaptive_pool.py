@@ -20,7 +20,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import spread
-from netdsl.ops.contract.time import AxisMap, InputTypes
+from netdsl.ops.contract.time import AxisMap, InputTypes, resampling_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.pool.global_pool import bad_samples, check_input, check_space, samples
@@ -63,8 +63,7 @@ class AdaptivePool(Op):
         raise NotImplementedError
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        space = range(2, y.rank)
-        return AxisMap(((0, 1, *[None] * len(space)),), frozenset(space))
+        return resampling_map(y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -25,7 +25,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, sizes, spread
-from netdsl.ops.contract.time import AxisMap, InputTypes
+from netdsl.ops.contract.time import AxisMap, InputTypes, resampling_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics
 from netdsl.ops.numerics.windows import LAYOUT
@@ -133,8 +133,7 @@ class Upsample(Op):
         return lower.astype(xp.int64), places - lower
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        space = range(2, y.rank)
-        return AxisMap(((0, 1, *[None] * len(space)),), frozenset(space))
+        return resampling_map(y)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -22,7 +22,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import need_bool, need_number, normal_axis, reduction_map
-from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError, same_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.reduce.reduce import Reduction, need_room_for_sums
 from netdsl.types import DType, TensorType, shape_text, tensor
@@ -207,7 +207,7 @@ class CumSum(Op):
         return dy.apply(CumSum(self.axis, self.exclusive, not self.reverse))
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     def running_sum_axis(self, y: TensorType) -> int | None:
         return None if self.reverse else self.axis % y.rank

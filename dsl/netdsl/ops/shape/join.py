@@ -27,7 +27,7 @@ from netdsl.ops.contract.base import (
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_type, normal_axis, same_dtype, share, sizes
-from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, same_axes
+from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
 
@@ -80,7 +80,7 @@ class Concat(Op):
         return dy.apply_all(Split(sizes=tuple(x.shape[self.axis] for x in xs), axis=self.axis))
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     def left_context(self, xs: InputTypes, time: TimeAxis) -> LeftContext | None:
         """The inputs before the sequence, if their number of positions is fixed."""
@@ -239,7 +239,7 @@ class Split(Op):
         return whole.reshape(x.shape)  # the same sizes, with `n // parts * parts` for `n`
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

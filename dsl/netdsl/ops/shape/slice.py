@@ -32,8 +32,8 @@ from netdsl.ops.contract.time import (
     TimeAxis,
     TimeSlice,
     UnsupportedError,
+    aligned_map,
     mixing_map,
-    same_axes,
 )
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, tensor
@@ -111,7 +111,7 @@ class Slice(Op):
         return dy.apply(SliceGradient(self.axis, size, self.start, self.stop, self.step))
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     def on_chunk(self, time: TimeAxis, y: TensorType, positions: TimeSlice, x: InputMap) -> Op:
         if self.depends_on(time.name) and positions[self.axis] is not Positions.NEW:
@@ -276,7 +276,7 @@ class Roll(Op):
         return dy.apply(Roll(-self.shift, self.axis))
 
     def axis_map(self, xs: InputTypes, y: TensorType) -> AxisMap:
-        return AxisMap(tuple(same_axes(y.rank) for _ in xs), frozenset({self.axis % y.rank}))
+        return aligned_map(xs, y, self.axis)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netdsl.dims import dim
-from netdsl.graph import GraphTape, Node, Port, program_graph
+from netdsl.graph import GraphTape, Node, Port, program_graph, values_at
 from netdsl.model import Input
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
@@ -74,9 +74,9 @@ class Cell:
         self.tape = GraphTape(self.graph, replace(node, label="", stream=""))
         self.inputs: ScanInputs[Port] = scan.split_cell([(n, 0) for n in range(len(scan.program.inputs))])
         self.results: ScanOutputs[Port] = scan.split_outputs(results)
-        self.sequences: dict[Port, Value] = _given(self.inputs.sequences, outer.sequences)
+        self.sequences: dict[Port, Value] = values_at(self.inputs.sequences, outer.sequences)
         """Whole sequences by the input that gets one step of them."""
-        self.held: dict[Port, Value] = _given(self.inputs.held, outer.held)
+        self.held: dict[Port, Value] = values_at(self.inputs.held, outer.held)
         """Values that are the same at every step by the input that gets them."""
         self.values = CellValues(self.tape, {*self.sequences, *self.held})
 
@@ -202,8 +202,3 @@ def _carrying(cell: Cell, wanted: ScanInputs[bool]) -> set[Port]:
         if not more:
             return carried
         carried |= more
-
-
-def _given(ports: Sequence[Port], values: Sequence[Value | None]) -> dict[Port, Value]:
-    pairs = zip(ports, values, strict=True)
-    return {port: value for port, value in pairs if value is not None}

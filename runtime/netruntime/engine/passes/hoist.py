@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netdsl.graph import GraphTape, Node, Port, program_graph, program_of, trace
+from netdsl.graph import GraphTape, Node, Port, program_graph, program_of, trace, values_at
 from netdsl.ops.contract.value import Value, emitted
 from netdsl.ops.sequence.scan import Scan
 
@@ -32,9 +32,9 @@ class _HoistInvariants:
         self.outer = scan.split_inputs(inputs)
         self.cell, self.results = program_graph(scan.program, "", node.span)
         self.inner = scan.split_cell([(n, 0) for n in range(len(scan.program.inputs))])
-        self.sequences: dict[Port, Value] = _given(self.inner.sequences, self.outer.sequences)
+        self.sequences: dict[Port, Value] = values_at(self.inner.sequences, self.outer.sequences)
         """Values outside whose steps are values of the cell."""
-        self.held: dict[Port, Value] = _given(self.inner.held, self.outer.held)
+        self.held: dict[Port, Value] = values_at(self.inner.held, self.outer.held)
         """Values outside that are values of the cell at every step."""
 
     def outputs(self) -> list[Value]:
@@ -84,8 +84,3 @@ class _HoistInvariants:
         weights = [port for port in ports[1:] if port is not None]
         ranks = [self.cell.type_of(port).rank for port in (ports[0], weights[0])]
         return ranks == [2, 2] and all(port in self.held for port in weights)
-
-
-def _given(ports: Sequence[Port], values: Sequence[Value | None]) -> dict[Port, Value]:
-    pairs = zip(ports, values, strict=True)
-    return {port: value for port, value in pairs if value is not None}
