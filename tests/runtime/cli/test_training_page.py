@@ -35,12 +35,14 @@ def test_the_file_is_the_example() -> None:
 
 
 def test_its_commands_work(examples: None) -> None:
-    lines = re.findall(r"^\$ netrun (.*)$", "".join(blocks("console")), re.MULTILINE)
-    assert [line.split()[0] for line in lines] == ["train", "eval", "run", "train"]
-    for line in lines:
+    commands = [match for block in blocks("console") if (match := re.match(r"\$ netrun (.*)\n", block))]
+    assert [command[1].split()[0] for command in commands] == ["train", "eval", "run", "train"]
+    for command in commands:
+        line, notes = command[1], re.findall(r"^note: .*$", command.string, re.MULTILINE)
         short = ["--epochs", "1"] if line.startswith("train") else []
         result = netrun(*shlex.split(line), *short)
         assert result.exit_code == 0, (line, result.output)
+        assert set(notes) <= set(result.stderr.splitlines()), (notes, result.stderr)
     (shown,) = (block for block in blocks("console") if block.startswith("$ ls"))
     files = {path.name for path in Path("runs/lenet5").iterdir()}
     assert shown.splitlines()[1:] == sorted(files - {"curves.png"}), "the PNG is there if matplotlib is"
