@@ -135,6 +135,10 @@ class TestInputs:
         ]
         assert all(line in result.stderr for line in lines), result.stderr
 
+    def test_the_suggested_command_is_quoted_for_a_shell(self, pair: Path) -> None:
+        result = netrun("run", pair, "--input", "image=my photo.png")
+        assert f"netrun run {pair} --input 'image=my photo.png' --input mask=mask.png" in result.stderr
+
     def test_bare_data_where_there_are_two_inputs(self, pair: Path) -> None:
         result = netrun("run", pair, "--input", "ones")
         assert result.exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +90,11 @@ def _filled(name: str, spec: str) -> tuple[str, str]:
 def _missing(model: Model, file: Path, missing: Sequence[Slot], by_name: dict[str, str]) -> NetError:
     """The error for missing inputs: each with its location and type, and an example command."""
     names = " and ".join(f"`{slot.name}`" for slot in missing)
-    parts = [f"--input {slot.name}={by_name.get(slot.name) or example(slot)}" for slot in model.body.inputs]
+    feeds = [f"{slot.name}={by_name.get(slot.name) or example(slot)}" for slot in model.body.inputs]
+    words = ["netrun", "run", str(file), *(word for feed in feeds for word in ("--input", feed))]
     first, *rest = [Label(slot.span, f"{slot.name} is {slot.type}") for slot in missing]
     message = f"`{model.name}` needs data for its input{'s' if rest else ''} {names}"
-    help = f"for example: netrun run {file} {' '.join(parts)}"
+    help = f"for example: {shlex.join(words)}"
     return DataInputError(error("E0850", message, first.span, first.text, also=rest, help=help).diagnostics)
 
 
