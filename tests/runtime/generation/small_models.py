@@ -52,6 +52,10 @@ ATTEND = {
     "alibi": SCORES
     + "  s = alibi(q @ transpose(k, [0, 1, 3, 2]))\n"
     + f"  return softmax(s, where=causal_mask(T, T)) @ v {MERGED}",
+    "the best key": SCORES
+    + "  s = where(causal_mask(T, T), q @ transpose(k, [0, 1, 3, 2]), -1e9)\n"
+    + "  best, place = top_k(s, 1)\n"
+    + f"  return where(s >= best, s, 0.0) @ v {MERGED}",
     "relative positions": "  param table: [64, 4] = normal(1.0)\n"
     + SCORES
     + "  i = range(T) -> [T] => [T, 1]\n  j = range(T) -> [T] => [1, T]\n"

@@ -146,6 +146,7 @@ model Small(ids: i32[B, T]) -> logits: f64[B, T, 11] {
         ("x: Merged", "time is only a part of an axis", "x.reshape"),
         ("x: Scaled", "number of positions", "x.constant"),
         ("x: Centred", "reduces all positions", "x.mean"),
+        ("x: Largest", "reduces all positions", "x.top_k"),
         ("x: Noisy", "draws random numbers", "x.normal"),
         ("x: Centre", "depend on one another", "x.c.conv"),
         ("x: Strange", "depend on one another", "x.c.conv_transpose"),
@@ -155,6 +156,10 @@ def test_what_cannot_be_stepped(stage: str, words: str, label: str) -> None:
     blocks = """
 block Scaled(x: [B, T, D]) -> [B, T, D] { return x / T }
 block Centred(x: [B, T, D]) -> [B, T, D] { return x - mean(x, over=1, keepdims=true) }
+block Largest(x: [B, T, D]) -> [B, T, D] {
+  largest, place = top_k(x, 1, axis=1)
+  return x - largest
+}
 block Noisy(x: [B, T, D]) -> [B, T, D] { return x + normal([B, T, D]) }
 block Merged(x: [B, T, D]) -> [B, T, D] { return x -> [B, T, D] => [B, T*D] -> reshape([B, T, D]) }
 block Centre(x: [B, T, D]) -> [B, T, D] {

@@ -113,15 +113,14 @@ class Requirements:
 
     def _input_slice(self, port: Port, map_: Sequence[int | None], positions: TimeSlice) -> TimeSlice:
         parts: list[Positions | None] = []
-        for axis, size in enumerate(self.type_of(port).shape):
-            along = map_[axis]
+        folds = False
+        for size, along in zip(self.type_of(port).shape, map_, strict=True):
             if not self.time.is_extended(size):
                 parts.append(None)
-            elif along is None:
-                parts.append(Positions.ALL)
-            else:
-                parts.append(positions[along])
-        folds = any(part is Positions.ALL and map_[axis] is None for axis, part in enumerate(parts))
+                continue
+            there = None if along is None else positions[along]
+            folds = folds or there is None
+            parts.append(there or Positions.ALL)
         if folds and Positions.NEW not in positions:
             raise UnsupportedError("it reduces all positions to one value")
         return tuple(parts)
