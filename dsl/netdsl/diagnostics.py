@@ -67,6 +67,10 @@ class NetError(Exception):
         super().__init__("\n\n".join(render(d) for d in found))
         self.diagnostics = found
 
+    def __reduce__(self) -> tuple[type[NetError], tuple[tuple[Diagnostic, ...]]]:
+        """Pickles the diagnostics: an error in a worker process arrives as it was raised."""
+        return type(self), (self.diagnostics,)
+
     @property
     def code(self) -> str:
         return self.diagnostics[0].code

@@ -6,8 +6,11 @@ commit them.
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,13 @@ def test_the_list_of_other_tests_is_true() -> None:
     for code, where in COVERED_ELSEWHERE.items():
         file = Path(__file__).parent / where.partition(":")[0]
         assert code in file.read_text(), f"{file.name} does not look at {code}"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_errors_can_be_copied_and_pickled(copied: Callable[[NetError], NetError]) -> None:
+    with pytest.raises(NetError) as raised:
+        check(load_module(read_source(CASES[0])))
+    again = copied(raised.value)
+    assert type(again) is type(raised.value)
+    assert again.code == raised.value.code
+    assert str(again) == str(raised.value)
