@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
 
 from netruntime.charts.canvas import Canvas
 from netruntime.charts.to_png import to_png
 from netruntime.charts.to_svg import to_svg
-from netruntime.files.atomic import write_atomically
+from netruntime.files.atomic import write_bytes
 
 
 def save(canvas: Canvas, path: Path) -> tuple[Path, ...]:
@@ -24,12 +23,5 @@ def save(canvas: Canvas, path: Path) -> tuple[Path, ...]:
         contents[path] = to_png(canvas)
     path.parent.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
-        _write(file, content)
+        write_bytes(file, content)
     return tuple(contents)
-
-
-def _write(path: Path, content: bytes) -> None:
-    def fill(stream: BinaryIO) -> None:
-        stream.write(content)
-
-    write_atomically(path, fill)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
@@ -30,7 +30,7 @@ class PlanStep:
 
     node: int
     op: Op
-    run: Any = field(repr=False)
+    run: Callable[..., Any] = field(repr=False)
     inputs: tuple[int | None, ...]
     outputs: tuple[int, ...]
     frees: tuple[int, ...]
@@ -161,7 +161,7 @@ def _step(
     return PlanStep(node, op, runner(op, types, device), arguments, outputs, ())
 
 
-def runner(op: Op, types: Iterable[TensorType], device: Device) -> Any:
+def runner(op: Op, types: Iterable[TensorType], device: Device) -> Callable[..., Any]:
     """A function of the arrays alone, its kernel chosen for the input types."""
     kernel = device.backend.resolve(type(op), [t.dtype for t in types])
     if isinstance(op, Scan):
@@ -195,7 +195,7 @@ class ProgramRunner:
         return runner(step.op, types, self.device), step.inputs, step.op.is_random
 
 
-_Call = tuple[Any, tuple[int | None, ...], bool]
+_Call = tuple[Callable[..., Any], tuple[int | None, ...], bool]
 """A step of a program: its kernel, the numbers of its inputs, and whether it draws random numbers."""
 
 

@@ -34,6 +34,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     sync_folder(target.parent)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write these bytes as `write_atomically` does. Raises `OSError`."""
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    write_atomically(path, fill)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut; Windows has no such call."""
     if os.name == "nt":

@@ -14,7 +14,7 @@ from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, file_error, 
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_diagnostics, print_json, visible
 from netruntime.cli.common.sources import open_source
-from netruntime.errors import shown
+from netruntime.cli.common.writing import writing
 
 STDIN = Path("-")
 
@@ -94,10 +94,8 @@ def replace_text(path: Path, text: str) -> None:
         stream.write(text.encode("utf-8"))
         Path(stream.name).chmod(mode)
 
-    try:
+    with writing(path):
         write_atomically(path, write)
-    except OSError as reason:
-        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
 
 
 def _report(changed: list[str], count: int, only_check: bool) -> None:

@@ -6,13 +6,13 @@ import os
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_json, visible
+from netruntime.cli.common.writing import write_file, writing
 from netruntime.errors import shown
 
 STARTERS = {
@@ -85,15 +85,8 @@ def starter(kind: str, stem: str) -> str:
 
 def write_starter(path: Path, text: str, force: bool) -> None:
     """Write a new file. Raises `FileAccessError`: E0943 if it exists, E0941 if it cannot be written."""
-    from netruntime.files.atomic import write_atomically
-
-    def write(stream: BinaryIO) -> None:
-        stream.write(text.encode("utf-8"))
-
-    try:
-        if os.path.lexists(path) and not force:
-            raise file_error("E0943", f"{shown(path)} already exists", "choose another name, or add --force")
-        write_atomically(path, write)
-    except (OSError, ValueError) as reason:
-        words = getattr(reason, "strerror", None) or reason
-        raise file_error("E0941", f"cannot write {shown(path)}: {words}") from None
+    with writing(path):
+        exists = os.path.lexists(path)
+    if exists and not force:
+        raise file_error("E0943", f"{shown(path)} already exists", "choose another name, or add --force")
+    write_file(path, text)

@@ -17,8 +17,9 @@ from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import note, plural, print_json
 from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
+from netruntime.cli.common.writing import write_file
 from netruntime.cli.run.results import nested, plain, top_classes, with_classes
-from netruntime.cli.run.saving import check_target, save_outputs, write_bytes
+from netruntime.cli.run.saving import check_target, save_outputs
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
 from netruntime.data.beside import classes_beside, vocabulary_beside
 from netruntime.engine.backends import open_device
@@ -137,7 +138,7 @@ def _save_rows(options: PredictOptions, outputs: Rows, labels: Sequence[str] | N
         text = "".join(f"{line}\n" for line in lines)
     else:
         text = _table(options, outputs, labels)
-    write_bytes(options.out, text.encode())
+    write_file(options.out, text)
 
 
 def _row_objects(

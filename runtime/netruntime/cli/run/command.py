@@ -11,6 +11,7 @@ from typing import Any
 
 from netdsl.graph import build
 from netdsl.model import Model
+from netdsl.types import TensorType
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.output import forward_warnings, note, plural, print_json
 from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
@@ -199,7 +200,7 @@ def _split(
     ]
 
 
-def _is_over(type_: Any, many: Sequence[Feed]) -> bool:
+def _is_over(type_: TensorType | None, many: Sequence[Feed]) -> bool:
     return type_ is None or type_.shape[0] == batch_axis(many)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.common.writing import write_file, writing
 from netruntime.cli.run.results import nested, plain
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
@@ -35,7 +36,10 @@ def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
     if kind == ".npy":
         _check_single(path, outputs)
         array = np.asarray(plain(next(iter(outputs.values()))), order="C")
-        _write(path, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False))
+        with writing(path):
+            write_atomically(
+                path, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False)
+            )
     elif kind == ".npz":
         _write_npz(path, outputs)
     else:
@@ -63,7 +67,8 @@ def _check_single(path: Path, outputs: Mapping[str, Array]) -> None:
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     plain_arrays = {name: plain(array) for name, array in arrays.items()}
-    _write(path, lambda stream: write_npz(stream, plain_arrays))
+    with writing(path):
+        write_atomically(path, lambda stream: write_npz(stream, plain_arrays))
 
 
 def _arrays_json(arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -74,21 +79,4 @@ def _arrays_json(arrays: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _write_json(path: Path, document: Any) -> None:
-    text = json.dumps(document, allow_nan=False).encode()
-    write_bytes(path, text)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically. Raises E0941."""
-
-    def fill(stream: BinaryIO) -> None:
-        stream.write(data)
-
-    _write(path, fill)
-
-
-def _write(path: Path, write: Any) -> None:
-    try:
-        write_atomically(path, write)
-    except OSError as reason:
-        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
+    write_file(path, json.dumps(document, allow_nan=False))

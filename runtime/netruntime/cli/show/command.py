@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
-from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import file_argument, json_option, model_option, set_option, size_option
 from netruntime.cli.common.output import console, note, print_json, print_rich
+from netruntime.cli.common.writing import write_file
 from netruntime.errors import shown
 
 if TYPE_CHECKING:
@@ -118,13 +119,5 @@ def _table(model: Model, sizes: dict[str, int], depth: int | None, as_json: bool
 
 
 def _write(path: Path, text: str) -> None:
-    from netruntime.files.atomic import write_atomically
-
-    def write(stream: BinaryIO) -> None:
-        stream.write(text.encode("utf-8"))
-
-    try:
-        write_atomically(path, write)
-    except OSError as reason:
-        raise file_error("E0941", f"cannot write {shown(path)}: {reason.strerror or reason}") from None
+    write_file(path, text)
     note(f"wrote {path}")

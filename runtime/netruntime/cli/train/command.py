@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -132,7 +132,7 @@ def _already_over(run: Run) -> list[str]:
     return [f"training is already complete at {place}; raise --epochs, --steps or --patience to continue"]
 
 
-def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Any]:
+def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[AbstractContextManager[Watcher]]:
     loop = run.loop
     if not options.as_json:
         progress = TrainingProgress(plain=options.plain)
@@ -143,7 +143,7 @@ def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Any
 
 
 @contextmanager
-def _closing(watcher: Any) -> Iterator[Watcher]:
+def _closing(watcher: TensorBoardLog) -> Iterator[Watcher]:
     try:
         yield watcher
     finally:

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from netruntime.errors import TrainingError, WeightsError, shown
-from netruntime.files.atomic import sync_folder, write_atomically
+from netruntime.files.atomic import sync_folder, write_bytes
 from netruntime.quantities import bytes_text
 from netruntime.train.checkpoint.contract import WEIGHTS, Checkpoint
 from netruntime.train.checkpoint.manifest import (
@@ -51,11 +51,8 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file atomically. Raises `TrainingError` E1052 if it cannot be written."""
     raw = text.encode()
 
-    def fill(stream: BinaryIO) -> None:
-        stream.write(raw)
-
     with writing(path, len(raw)):
-        write_atomically(path, fill)
+        write_bytes(path, raw)
 
 
 def write_checkpoint(target: Path, checkpoint: Checkpoint, saved: int, best: bool) -> None:
