@@ -43,8 +43,8 @@ def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | No
     padding = tokenizer.padding
     tokenizer.no_padding()  # it would hide which tokens are real
     limit = length if length is not None else options.max_length
-    if limit is not None and options.cut:
-        _set_limit(tokenizer, limit)
+    if limit is not None:
+        limit_tokens(tokenizer, limit, options.cut)
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
     _check_lengths(rows, limit)
     width = max(map(len, rows)) if length is None else length
@@ -102,7 +102,14 @@ def _check_lengths(rows: Sequence[Sequence[int]], limit: int | None) -> None:
         raise DataInputError.make("E0840", message, help=TOO_LONG)
 
 
-def _set_limit(tokenizer: Any, limit: int) -> None:
+def limit_tokens(tokenizer: Any, limit: int, cut: bool) -> None:
+    """Truncate to `limit` tokens if `cut`, else not at all, whatever `tokenizer.json` says.
+
+    Raises `DataInputError` E0816 for a limit that leaves no room for text.
+    """
+    tokenizer.no_truncation()
+    if not cut:
+        return
     special = tokenizer.num_special_tokens_to_add(False)
     if limit <= special:
         message = (

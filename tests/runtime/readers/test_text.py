@@ -25,7 +25,9 @@ B, T = symbol("B"), symbol("T")
 IDS = InputSpec("tokens", tensor("i64", B, T))
 
 
-def tokenizer_file(folder: Path, *more: str, special: bool = False, padding: Any = None) -> Path:
+def tokenizer_file(
+    folder: Path, *more: str, special: bool = False, padding: Any = None, truncation: int = 0
+) -> Path:
     words = {word: n for n, word in enumerate([*WORDS, *more])}
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
@@ -35,6 +37,8 @@ def tokenizer_file(folder: Path, *more: str, special: bool = False, padding: Any
         )
     if padding:
         tokenizer.enable_padding(**padding)
+    if truncation:
+        tokenizer.enable_truncation(truncation)
     path = folder / "tokenizer.json"
     tokenizer.save(str(path))
     return path
@@ -170,3 +174,16 @@ def test_long_text_is_refused_alike(tmp_path: Path) -> None:
         refusal(open_data, tmp_path / "x.csv", {"tokens": IDS.type}, options),
     ):
         assert refused[0] == "E0840" and "is a sequence of 7, but 4 is the maximum" in refused[1]
+
+
+def test_a_limit_replaces_the_truncation_of_the_tokenizer(tmp_path: Path) -> None:
+    path = tokenizer_file(tmp_path, special=True, truncation=5)
+    (tmp_path / "x.csv").write_text("tokens\nthe cat sat on mat\n")
+    own = open_data(tmp_path / "x.csv", {"tokens": IDS.type}, DataOptions(tokenizer=path))
+    assert own.rows([0])["tokens"].tolist() == [[1, 3, 4, 5, 2]]
+    limited = DataOptions(tokenizer=path, max_length=6)
+    for refused in (
+        refusal(read_input, "text:the cat sat on mat", IDS, InputOptions.of(limited)),
+        refusal(open_data, tmp_path / "x.csv", {"tokens": IDS.type}, limited),
+    ):
+        assert refused[0] == "E0840" and "is a sequence of 7, but 6 is the maximum" in refused[1]

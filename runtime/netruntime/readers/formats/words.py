@@ -11,7 +11,7 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import ArrayColumn, Column, RaggedColumn
-from netruntime.readers.text import load_tokenizer
+from netruntime.readers.text import limit_tokens, load_tokenizer
 
 Place = Callable[[int], str]
 
@@ -59,7 +59,7 @@ class WordColumn(ArrayColumn):
 def _token_column(texts: Sequence[str], source: str, options: DataOptions) -> Column:
     tokenizer = load_tokenizer(options.tokenizer)
     tokenizer.no_padding()
-    if options.max_length is not None and options.cut:
-        tokenizer.enable_truncation(options.max_length)
+    if options.max_length is not None:
+        limit_tokens(tokenizer, options.max_length, options.cut)
     rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     return RaggedColumn.of(rows, np.int64, source, role="input")
