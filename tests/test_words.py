@@ -38,6 +38,8 @@ BANNED = {
     r"one whole length": "integers of shape [B]",
     r"who is told": "observers",
     r"another number of": "a different number of",
+    r"whole numbers?": "integer",
+    r"anew": "again, new",
 }
 """Phrases, as patterns of words, and what to write instead."""
 PATTERNS = {re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE): advice for phrase, advice in BANNED.items()}

@@ -27,7 +27,7 @@ Run = dict[str, Any]
 def learn(record: str, name: str, seed: int, **settings: Any) -> Run:
     """A run of the example `name` by its own `train` section; it is stored in runs/RECORD.jsonl.
 
-    `settings` are those of `netruntime.fit`. A changed file is trained anew.
+    `settings` are those of `netruntime.fit`. A changed file is trained again.
     """
     text = (EXAMPLES / f"{name}.net").read_bytes()
     key = {"file": f"{name}.net", "sha256": hashlib.sha256(text).hexdigest()[:16], "seed": seed, **settings}

@@ -22,7 +22,7 @@ def remembered(name: str, key: Mapping[str, Any], run: Callable[[], dict[str, An
     """The figures of a run: those that runs/NAME.jsonl keeps for `key`, else those of `run`, then kept.
 
     `key` says what is run. Beside the figures stand `seconds`, `cpu_seconds` (those of the processor) and the
-    `machine`. Delete a line of the file to run anew.
+    `machine`. Delete a line of the file to repeat its run.
     """
     path = RUNS / f"{name}.jsonl"
     for line in path.read_text("utf-8").splitlines() if path.is_file() else ():

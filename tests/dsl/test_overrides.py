@@ -244,7 +244,7 @@ def test_broken_values_are_told(value: str) -> None:
         ("optimizer = sgd(lr=-1)", "optimizer.lr", "-1", "E1080 `sgd`: lr is -1, but must be 0 or more"),
         ("optimizer = sgd(lr=-1)", "optimizer", "sgd(-1)", "E1080 `sgd`: lr is -1, but must be 0 or more"),
         ("clip = norm(0)", "clip", "norm(0)", "E1080 `norm`: limit is 0, but must be above 0"),
-        ("epochs = 0", "epochs", "0", "E1072 `epochs` is 0, but must be a whole number above 0"),
+        ("epochs = 0", "epochs", "0", "E1072 `epochs` is 0, but must be a positive integer"),
     ],
 )
 def test_a_range_is_the_same_in_the_file_and_from_outside(

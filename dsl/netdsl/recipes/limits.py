@@ -15,18 +15,18 @@ class Bound:
     high: float = math.inf
     low_included: bool = True
     high_included: bool = False
-    whole: bool = False
+    is_integer: bool = False
 
     def contains(self, value: float) -> bool:
         """Whether `value` lies in the range; NaN never does."""
         low = self.low <= value if self.low_included else self.low < value
         high = value <= self.high if self.high_included else value < self.high
-        return low and high and (not self.whole or value == int(value))
+        return low and high and (not self.is_integer or value == int(value))
 
     def refusal(self, value: object) -> str | None:
         """What the value must be, or None if it is valid."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self.text if self.whole else "a number"
+            return self.text if self.is_integer else "a number"
         return None if self.contains(value) else self.text
 
 
@@ -61,9 +61,9 @@ SHARE = Bound("in [0, 1)", 0, 1)
 FRACTION = Bound("in [0, 1]", 0, 1, high_included=True)
 FACTOR = Bound("in (0, 1]", 0, 1, low_included=False, high_included=True)
 COSINE = Bound("in [-1, 1]", -1, 1, high_included=True)
-COUNT = Bound("a whole number of 0 or more", 0, whole=True)
-LENGTH = Bound("a whole number above 0", 1, whole=True)
-INTEGER = Bound("a whole number", -math.inf, low_included=False, whole=True)
+COUNT = Bound("a non-negative integer", 0, is_integer=True)
+LENGTH = Bound("a positive integer", 1, is_integer=True)
+INTEGER = Bound("an integer", -math.inf, low_included=False, is_integer=True)
 
 
 def written(value: object) -> str:

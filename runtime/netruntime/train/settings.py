@@ -40,7 +40,7 @@ def _checked(argument: Argument, value: Any) -> Any:
     except RecipeError as wrong:
         message = f"`{argument.name}` {wrong.problem}"
         raise TrainingError.make("E1072", message, help=wrong.help) from None
-    is_count = isinstance(argument.limit, Bound) and argument.limit.whole
+    is_count = isinstance(argument.limit, Bound) and argument.limit.is_integer
     return int(plain) if is_count else plain
 
 

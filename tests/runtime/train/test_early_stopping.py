@@ -73,7 +73,7 @@ def test_a_state_of_something_else(state: dict[str, float | None]) -> None:
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(RecipeError, match=r"patience is 1\.5, but must be a whole number of 0 or more"):
+    with pytest.raises(RecipeError, match=r"patience is 1\.5, but must be a non-negative integer"):
         EarlyStopping(patience=1.5)
     with pytest.raises(RecipeError, match='mode is "least", but must be `min` or `max`'):
         EarlyStopping(mode="least")  # type: ignore[arg-type]

@@ -43,6 +43,6 @@ def test_a_run_without_a_folder_cannot_be_resumed() -> None:
 
 @pytest.mark.parametrize("epochs", ["many", float("nan"), float("inf"), 0.5, 0])
 def test_epochs_that_are_no_count_are_refused_without_a_place_in_the_file(epochs: object) -> None:
-    with pytest.raises(nr.TrainingError, match=r"E1072.*`epochs` is .* whole number") as failed:
+    with pytest.raises(nr.TrainingError, match=r"E1072.*`epochs` is .* positive integer") as failed:
         nr.fit(SOURCE, rows(), epochs=epochs)
     assert failed.value.diagnostics[0].span is None
