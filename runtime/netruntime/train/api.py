@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -21,11 +21,8 @@ from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.records.facts import Provenance
 from netruntime.train.rows import open_rows
-from netruntime.train.run import Run, TrainRequest, prepare
+from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
-
-Note = Callable[[str], None]
-"""Called with each note for the user, such as how data were made to fit."""
 
 
 @dataclass(frozen=True)

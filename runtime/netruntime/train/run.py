@@ -31,6 +31,7 @@ from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
 
 Note = Callable[[str], None]
+"""Called with each note for the user, such as how data were made to fit."""
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
 LOG = "metrics.jsonl"

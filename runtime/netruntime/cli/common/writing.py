@@ -11,7 +11,7 @@ from netruntime.errors import shown
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def write_failures(path: Path) -> Iterator[None]:
     """Report a file that cannot be written: raises `FileAccessError` E0941."""
     try:
         yield
@@ -24,5 +24,5 @@ def write_file(path: Path, content: str | bytes) -> None:
     """Write a file atomically, a text as UTF-8. Raises `FileAccessError` E0941."""
     from netruntime.files.atomic import write_bytes
 
-    with writing(path):
+    with write_failures(path):
         write_bytes(path, content.encode("utf-8") if isinstance(content, str) else content)

@@ -14,7 +14,7 @@ from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, file_error, 
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_diagnostics, print_json, visible
 from netruntime.cli.common.sources import open_source
-from netruntime.cli.common.writing import writing
+from netruntime.cli.common.writing import write_failures
 
 STDIN = Path("-")
 
@@ -94,7 +94,7 @@ def replace_text(path: Path, text: str) -> None:
         stream.write(text.encode("utf-8"))
         Path(stream.name).chmod(mode)
 
-    with writing(path):
+    with write_failures(path):
         write_atomically(path, write)
 
 

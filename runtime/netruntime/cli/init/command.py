@@ -12,7 +12,7 @@ import click
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_json, visible
-from netruntime.cli.common.writing import write_file, writing
+from netruntime.cli.common.writing import write_failures, write_file
 from netruntime.errors import shown
 
 STARTERS = {
@@ -85,7 +85,7 @@ def starter(kind: str, stem: str) -> str:
 
 def write_starter(path: Path, text: str, force: bool) -> None:
     """Write a new file. Raises `FileAccessError`: E0943 if it exists, E0941 if it cannot be written."""
-    with writing(path):
+    with write_failures(path):
         exists = os.path.lexists(path)
     if exists and not force:
         raise file_error("E0943", f"{shown(path)} already exists", "choose another name, or add --force")

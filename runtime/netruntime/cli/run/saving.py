@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netruntime.cli.common.failures import file_error, usage_error
-from netruntime.cli.common.writing import write_file, writing
+from netruntime.cli.common.writing import write_failures, write_file
 from netruntime.cli.run.results import nested, plain
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
@@ -36,7 +36,7 @@ def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:
     if kind == ".npy":
         _check_single(path, outputs)
         array = np.asarray(plain(next(iter(outputs.values()))), order="C")
-        with writing(path):
+        with write_failures(path):
             write_atomically(
                 path, lambda stream: np.lib.format.write_array(stream, array, allow_pickle=False)
             )
@@ -67,7 +67,7 @@ def _check_single(path: Path, outputs: Mapping[str, Array]) -> None:
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     plain_arrays = {name: plain(array) for name, array in arrays.items()}
-    with writing(path):
+    with write_failures(path):
         write_atomically(path, lambda stream: write_npz(stream, plain_arrays))
 
 

@@ -6,14 +6,16 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from netruntime.train.checkpoint.contract import JSON
 from netruntime.train.checkpoint.writing import writing
 from netruntime.train.events import EpochEvent, StepEvent
 
-JSON: TypeAlias = Any
+LogLine = Mapping[str, Any]
+"""One line of the log, as read back."""
 
 
 class MetricsLog:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from netruntime.charts import Chart, Series, line_charts
 from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint.writing import writing
-from netruntime.train.logs.jsonl import read_log
+from netruntime.train.logs.jsonl import LogLine, read_log
+from netruntime.train.step import LOSS
 
 TRAINING, VALIDATION = "training", "validation"
 SMOOTH = 40
 """A smoothed line averages over a 40th of the run."""
 WIDE = 50.0
 """Values whose largest is more than this many times the smallest get a logarithmic axis."""
-LOSS = "loss"
-
-LogLine = Mapping[str, Any]
 
 
 def write_curves(log: Path, path: Path, title: str = "") -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,10 +17,9 @@ import numpy as np
 from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
 from netruntime.train.fingerprints import data_fingerprint
+from netruntime.train.logs.jsonl import LogLine
 from netruntime.train.records.card import CardFacts, DataFacts
 from netruntime.train.run import Run
-
-LogLine = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
