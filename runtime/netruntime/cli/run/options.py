@@ -43,7 +43,9 @@ from netruntime.cli.common.options import (
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest classes.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one per line.")
 @click.option("--save", type=click.Path(path_type=Path), help="Save the outputs as .npz, .npy or .json.")
-@click.option("--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an inner value.")
+@click.option(
+    "--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an intermediate value."
+)
 @click.option("--check-finite", is_flag=True, help="Stop at the line that produces NaN or infinity.")
 @click.option(
     "--seed",
