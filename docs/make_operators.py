@@ -19,7 +19,7 @@ tensors. This page is generated from the docstrings of the operators by `docs/ma
 ## Gradients
 
 Training differentiates through every operator marked "Gradient: yes". Integers and booleans have no gradient.
-Neither have the operators below: a gradient that reaches a step function is an error, and none flows
+Neither do the operators below: a gradient that reaches a step function is an error, and none flows
 through booleans and positions.
 
 """

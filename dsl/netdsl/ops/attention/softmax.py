@@ -85,7 +85,7 @@ class Softmax(_Normalisation):
     Args:
         over: The axes to normalise together; the last one by default.
 
-    Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
+    Inputs: `x`, floats of any shape; `where`, a keep-mask that broadcasts to `x`: positions that are
     false have weight 0, and a row without any kept position is all 0 (never NaN).
 
     Source: Bridle 1990; masking as in Vaswani et al. 2017, section 3.2.3.
@@ -112,7 +112,7 @@ class LogSoftmax(_Normalisation):
     Args:
         over: The axes to normalise together; the last one by default.
 
-    Inputs: `x`, any float shape; `where`, a keep-mask that broadcasts to `x`: positions that are
+    Inputs: `x`, floats of any shape; `where`, a keep-mask that broadcasts to `x`: positions that are
     false are `-inf`, and a row without any kept position is all `-inf` (never NaN).
 
     Source: Bridle 1990; ONNX `LogSoftmax`.

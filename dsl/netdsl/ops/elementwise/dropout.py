@@ -31,7 +31,7 @@ class Dropout(Op):
     Args:
         p: The probability of dropping an element, from 0 to 1. With 0 the result is `x`, with 1 it is 0.
 
-    Inputs: `x`, any float shape.
+    Inputs: `x`, floats of any shape.
 
     Source: Srivastava et al., "Dropout", JMLR 2014; ONNX Dropout with `training_mode`.
     """

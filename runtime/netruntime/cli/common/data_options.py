@@ -27,11 +27,13 @@ _READING = (
     click.option(
         "--resize",
         type=click.Choice(["stretch", "fit", "crop"]),
-        help="How to resize pictures to the input's size.  [default: stretch; arrays of floats are refused]",
+        help="How to resize images to the input's size.  [default: stretch; arrays of floats are refused]",
     ),
     click.option("--scale", type=float, metavar="X", help="Multiply bytes by X.  [default: 1/255]"),
-    click.option("--mean", metavar="M,..", callback=_numbers, help="Subtract from scaled bytes by channel."),
-    click.option("--std", metavar="S,..", callback=_numbers, help="Divide scaled bytes by channel."),
+    click.option(
+        "--mean", metavar="M,..", callback=_numbers, help="Subtract from the scaled bytes, per channel."
+    ),
+    click.option("--std", metavar="S,..", callback=_numbers, help="Divide the scaled bytes, per channel."),
     size_option,
     click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs."),
     click.option("--max-length", type=click.IntRange(min=1), metavar="N", help="Maximum sequence length."),

@@ -28,13 +28,13 @@ _NONE = click.IntRange(min=0)
 )
 @click.option("--weights", "-w", metavar="PATH", help="A .safetensors or .npz file, or a folder of shards.")
 @click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file to read the weights through."
+    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
 )
 @click.option(
     "--vocab",
     "vocabulary",
     type=click.Path(path_type=Path),
-    help="The vocabulary of a character model: a JSON list.  [default: vocab.json beside the weights]",
+    help="The vocabulary of a character model: a JSON list.  [default: vocab.json next to the weights]",
 )
 @click.option("--begin", metavar="TOKEN", help="A token before the prompt (BOS): its text or id.")
 @click.option(
@@ -79,7 +79,7 @@ _NONE = click.IntRange(min=0)
     help="Seed for sampling.",
 )
 @click.option("--no-cache", is_flag=True, help="Recompute the full sequence for every token.")
-@click.option("--slide", is_flag=True, help="Continue past the model's maximum length from its last half.")
+@click.option("--slide", is_flag=True, help="At the maximum length, restart from the last half of the text.")
 @click.option("--token-input", metavar="NAME", help="The input that takes the tokens, if ambiguous.")
 @click.option("--logits-output", metavar="NAME", help="The output with the logits of the next token.")
 @set_option

@@ -32,7 +32,7 @@ STARTERS = {
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @json_option
 def init(name: str, kind: str, force: bool, as_json: bool) -> None:
-    """Write a commented starter NAME.net.
+    """Write a commented NAME.net to start from.
 
     \b
     Examples:

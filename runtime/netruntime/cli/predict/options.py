@@ -26,12 +26,21 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
     "--weights",
     "-w",
     metavar="PATH",
-    help="Trained weights.  [default: the .safetensors file beside the model's]",
+    help="Trained weights.  [default: the .safetensors file next to the .net file]",
 )
-@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them through.")
+@click.option(
+    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
+)
 @model_option
 @set_option
-@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="N")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Rows per batch.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N")
 @click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option

@@ -32,10 +32,10 @@ from netruntime.cli.common.options import (
     "-w",
     metavar="PATH",
     help="A .safetensors or .npz file, a folder of shards, or `random`.  "
-    "[default: the .safetensors file beside the model's]",
+    "[default: the .safetensors file next to the .net file]",
 )
 @click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file to read the weights through."
+    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
 )
 @set_option
 @device_option

@@ -56,7 +56,7 @@ _COUNT = click.IntRange(min=1)
 @click.option(
     "--patience", type=click.IntRange(min=0), metavar="N", help="Stop after N epochs without improvement."
 )
-@click.option("--augment", metavar="STEPS", help="Augment training pictures: flip,crop=2,shift=1,normalise.")
+@click.option("--augment", metavar="STEPS", help="Augment training images: flip,crop=2,shift=1,normalise.")
 @click.option(
     "--out", "-o", type=click.Path(path_type=Path), help="The folder of the run.  [default: runs/NAME]"
 )
@@ -67,7 +67,9 @@ _COUNT = click.IntRange(min=1)
     "--keep", type=_COUNT, default=2, show_default=True, metavar="N", help="How many checkpoints to keep."
 )
 @click.option("--weights", "-w", metavar="PATH", help="Initial weights; missing ones are drawn at random.")
-@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them through.")
+@click.option(
+    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
+)
 @seed_option
 @device_option
 @data_options
@@ -83,8 +85,8 @@ def train(file: Path, as_json: bool, **options: Any) -> int:
       train.npz  x.npy                      arrays, named after the inputs
       rows.csv  rows.parquet                tables, with columns named after the inputs
       image=x.npy  label=y.npy              a separate file for each input
-      photos/                               one folder of pictures per class
-      train-images-idx3-ubyte.gz            MNIST; its labels are read from the file beside it
+      photos/                               one folder of images per class
+      train-images-idx3-ubyte.gz            MNIST; its labels are read from the file next to it
       cifar-10-batches-bin/                 CIFAR-10 or CIFAR-100, the binary form
       book.txt                              text: predict each character, or token, from those before it
       de.txt with --data en.txt             parallel text, line by line
