@@ -41,7 +41,14 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
     metavar="N",
     help="Rows per batch.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of random weights and operators.",
+)
 @click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option
 @data_options
