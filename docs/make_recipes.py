@@ -86,10 +86,10 @@ def tables() -> str:
     parts = {
         "Optimizers": table(("optimizer", *columns), recipe_rows(OPTIMIZERS)),
         "Schedules": table(("schedule", *columns), recipe_rows(SCHEDULES)),
-        "Clips": table(("clip", *columns), recipe_rows(CLIPS)),
+        "Gradient clipping": table(("clip", *columns), recipe_rows(CLIPS)),
         "Regularisers": table(("regulariser", *columns), recipe_rows(REGULARISERS)),
         "Groups": table(("group", *columns), recipe_rows(GROUPS)),
-        "Numbers": table(("setting",), numbers),
+        "Numeric settings": table(("setting",), numbers),
         "Losses": table(("loss", "options"), block_rows(LOSSES_FILE, LOSSES)),
         "Metrics": table(("metric", "better", "options"), metric_rows()),
     }

@@ -1,6 +1,6 @@
 """From syntax to typed model: names, static values, shapes and dtypes.
 
-The checker runs the text of every model on types instead of arrays. `check` is the way in.
+The checker runs the text of every model on types instead of arrays. `check` is the entry point.
 """
 
 from netdsl.checker.entry import check

@@ -1,4 +1,4 @@
-"""Recipes of training, declared once: the checker, the trainer and the documents all read them here."""
+"""Recipes of training, declared once: the checker, the trainer and the documentation all read them here."""
 
 from __future__ import annotations
 

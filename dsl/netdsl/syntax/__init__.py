@@ -1,7 +1,7 @@
 """The syntax tree of a `.net` file: frozen data, a span on every node, nothing evaluated.
 
-Two trees compare equal when they say the same, wherever they are in a text: spans and comments take no
-part in comparison. The text between two tokens (spaces and comments) is kept by `parser.Syntax.tokens`.
+Two trees compare equal if they have the same content, wherever they are in a text: comparisons ignore spans
+and comments. The text between two tokens (spaces and comments) is kept by `parser.Syntax.tokens`.
 """
 
 from netdsl.syntax.bodies import (

@@ -1,1 +1,1 @@
-"""Readers of the data that a command line or a program names: arrays, tables, pictures, text."""
+"""Readers of the data that a command line or a program names: arrays, tables, images, text."""

@@ -1,1 +1,1 @@
-"""What the checker carries: values, the scope of a body, and how it reports."""
+"""The state of the checker: values, the scope of a body, and the reporting of errors."""

@@ -1,1 +1,1 @@
-"""Pictures as arrays: decoding, layouts of axes, resizing and scaling."""
+"""Images as arrays: decoding, axis layouts, resizing and scaling."""
