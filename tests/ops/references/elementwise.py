@@ -11,14 +11,14 @@ from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise import (
     activations,
     arithmetic,
-    cast,
-    clip,
     comparison,
     elementary,
-    erf,
     rounding,
     smooth_activations,
 )
+from netdsl.ops.elementwise.cast import Cast
+from netdsl.ops.elementwise.clip import Clip
+from netdsl.ops.elementwise.erf import Erf
 from netdsl.ops.elementwise.stop_gradient import StopGradient
 from ops.harness import as_tensor_proto, reference, run_onnx
 
@@ -126,22 +126,22 @@ def is_finite(op: rounding.IsFinite, x: Any) -> Any:
     return run_onnx("Not", run_onnx("Or", run_onnx("IsInf", x), run_onnx("IsNaN", x)))
 
 
-@reference(erf.Erf)
-def erf(op: erf.Erf, x: Any) -> Any:
+@reference(Erf)
+def erf(op: Erf, x: Any) -> Any:
     if x.dtype == np.float32:
         return run_onnx("Erf", x)
     # onnxruntime has no erf for f64, and onnx's reference rounds it to f32: the C library's instead
     return np.vectorize(math.erf, otypes=[np.float64])(x)
 
 
-@reference(clip.Clip)
-def clip(op: clip.Clip, x: Any) -> Any:
+@reference(Clip)
+def clip(op: Clip, x: Any) -> Any:
     bounds = [None if bound is None else _constant(bound, x) for bound in (op.low, op.high)]
     return run_onnx("Clip", x, *bounds)
 
 
-@reference(cast.Cast)
-def cast(op: cast.Cast, x: Any) -> Any:
+@reference(Cast)
+def cast(op: Cast, x: Any) -> Any:
     to = {"f16": 10, "f32": 1, "f64": 11, "i8": 3, "u8": 2, "i32": 6, "i64": 7, "bool": 9}
     return run_onnx("Cast", x, to=to[op.dtype.value])
 
@@ -222,7 +222,7 @@ def gelu(op: smooth_activations.Gelu, x: Any) -> Any:
         inner = _times(run_onnx("Add", x, _times(cube, 0.044715)), math.sqrt(2 / math.pi))
         curve = run_onnx("Tanh", inner)
     else:
-        curve = erf(erf.Erf(), _times(x, math.sqrt(0.5)))
+        curve = erf(Erf(), _times(x, math.sqrt(0.5)))
     return run_onnx("Mul", _times(x, 0.5), run_onnx("Add", curve, _constant(1, x)))
 
 

@@ -120,6 +120,10 @@ class TestColour:
         assert visible("a\x1b[31mb\x9bc\td\n") == "a\ufffd[31mb\ufffdc\td\n"
 
 
+HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A shell's background job, and what it starts, ignores Ctrl-C; the process under test must not."""
+
+
 def on_a_terminal(command: list[str], extra: dict[str, str]) -> bytes:
     """What a command writes to a terminal."""
     master, terminal = os.openpty()
@@ -161,7 +165,15 @@ class TestProcesses:
     def test_control_c(self, tmp_path: Path) -> None:
         path = write(tmp_path, "scores.net", SCORES)
         process = subprocess.Popen(
-            [sys.executable, "-c", f"print('ready', flush=True); {START}", "run", str(path), "-i", "-"],
+            [
+                sys.executable,
+                "-c",
+                f"{HEED}; print('ready', flush=True); {START}",
+                "run",
+                str(path),
+                "-i",
+                "-",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
