@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from demo.places import example
+from netruntime.data import DataOptions
 from netruntime.engine.loading import load
 from netruntime.errors import MissingExtraError
 from netruntime.files.arrays import Array
-from netruntime.readers.input_spec import TextOptions
 from netruntime.readers.text import tokenize
 
 SENTENCES = (
@@ -39,7 +39,7 @@ def sentence_similarity(sentences: Sequence[str]) -> Table:
 def embed(sentences: Sequence[str]) -> Array:
     """The MiniLM embeddings of sentences: f32 [sentences, 384], each of length 1. Raises as above."""
     published = model_folder()
-    tokens = tokenize(sentences, TextOptions(tokenizer=published / "tokenizer.json"))
+    tokens = tokenize(sentences, DataOptions(tokenizer=published / "tokenizer.json"))
     net = load(example("minilm"), published / "model.safetensors")
     outputs = net(ids=tokens.ids, keep=tokens.keep, segment=np.zeros_like(tokens.ids))
     return np.asarray(outputs["embedding"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from demo.sentences import model_folder
-from netruntime.readers.input_spec import TextOptions
+from netruntime.data import DataOptions
 from netruntime.readers.text import Tokens, tokenize
 from zoo.examples import (
     Array,
@@ -53,7 +53,7 @@ def reference() -> dict[str, Array]:
 @pytest.fixture(scope="module")
 def tokens(published: Path, reference: dict[str, Array]) -> Tokens:
     sentences = [str(sentence) for sentence in reference["sentences"]]
-    return tokenize(sentences, TextOptions(tokenizer=published / "tokenizer.json"))
+    return tokenize(sentences, DataOptions(tokenizer=published / "tokenizer.json"))
 
 
 @pytest.fixture(scope="module")

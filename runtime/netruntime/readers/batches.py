@@ -11,8 +11,9 @@ import numpy as np
 from netdsl.dims import Dim, symbol
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
-from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
+from netruntime.readers.input_spec import InputSpec, declared
 from netruntime.readers.inputs import Note, read_file
+from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
 from netruntime.readers.sources import find_files
 
 _ITEMS = symbol("items")
@@ -38,7 +39,7 @@ def read_batches(
     spec: str,
     wanted: InputSpec,
     batch_size: int,
-    options: InputOptions = DEFAULT_OPTIONS,
+    options: DataOptions = DEFAULT_OPTIONS,
     *,
     note: Note | None = None,
 ) -> Iterator[Batch]:
@@ -55,7 +56,7 @@ def read_batches(
     return _batches(files, wanted, size, options, note)
 
 
-def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
+def _batch_size(wanted: InputSpec, asked: int, options: DataOptions) -> int:
     if asked < 1:
         raise wanted.refuse("E0818", f"a batch has at least 1 item, but {asked} were requested")
     fixed = _fixed_size(wanted, options)
@@ -65,7 +66,7 @@ def _batch_size(wanted: InputSpec, asked: int, options: InputOptions) -> int:
     return asked
 
 
-def _fixed_size(wanted: InputSpec, options: InputOptions) -> int | None:
+def _fixed_size(wanted: InputSpec, options: DataOptions) -> int | None:
     """The size of the first axis, unless it is free."""
     if not wanted.type.shape:
         raise wanted.refuse("E0818", f"{wanted} is {wanted.type}, which has no axis for several items")
@@ -74,7 +75,7 @@ def _fixed_size(wanted: InputSpec, options: InputOptions) -> int | None:
 
 
 def _batches(
-    files: Sequence[Path], wanted: InputSpec, size: int, options: InputOptions, note: Note | None
+    files: Sequence[Path], wanted: InputSpec, size: int, options: DataOptions, note: Note | None
 ) -> Iterator[Batch]:
     waiting: list[_Item] = []
     for path in files:
@@ -90,7 +91,7 @@ def _batches(
         yield _stack(waiting, wanted)
 
 
-def _items(path: Path, wanted: InputSpec, options: InputOptions, note: Note | None) -> Iterator[_Item]:
+def _items(path: Path, wanted: InputSpec, options: DataOptions, note: Note | None) -> Iterator[_Item]:
     any_count = wanted
     if _fixed_size(wanted, options) is not None:
         any_count = replace(wanted, type=wanted.type.with_shape((_ITEMS, *wanted.type.shape[1:])))

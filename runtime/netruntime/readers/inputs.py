@@ -18,8 +18,9 @@ from netruntime.readers.fitting import does_not_fit, fit_array, holds_classes
 from netruntime.readers.formats.arrays import pick_name, read_one_array
 from netruntime.readers.formats.json_lists import read_json
 from netruntime.readers.generated import generate_input, is_generated
-from netruntime.readers.input_spec import DEFAULT_OPTIONS, InputOptions, InputSpec, declared
+from netruntime.readers.input_spec import InputSpec, declared
 from netruntime.readers.merged import members_of
+from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
 from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 from netruntime.readers.pixels.pictures import takes_pictures
 from netruntime.readers.sources import cannot_read, read_table, split_key
@@ -35,8 +36,9 @@ Note = Callable[[str], None]
 def read_input(
     spec: str,
     wanted: InputSpec,
-    options: InputOptions = DEFAULT_OPTIONS,
+    options: DataOptions = DEFAULT_OPTIONS,
     *,
+    seed: int = 0,
     stdin: BinaryIO | None = None,
     note: Note | None = None,
 ) -> Array:
@@ -45,19 +47,20 @@ def read_input(
     `spec` is a file as of `netruntime.data.open_data` (`x.npy`, `x.npz:key`, `x.json:key`, `x.csv`, `x.png`),
     a `.txt` file of sentences, `-` for JSON or .npy bytes from `stdin`, `zeros`, `ones`, `random`,
     `random:0..10`, or `text:some words`. An image or a text gets a leading axis where the input has one more.
-    Bytes (u8) for an input of floats are multiplied by `options.image.scale`; `note` is called with what was
-    done. Folders and globs are for `netruntime.readers.batches.read_batches`. Raises `DataInputError` (E0801
-    to E0819) and `MissingExtraError`.
+    `seed` makes `random` reproducible; each input's name enters, so that two inputs differ. Bytes (u8) for
+    an input of floats are multiplied by `options.scale`; `note` is called with what was done. Folders and
+    globs are for `netruntime.readers.batches.read_batches`. Raises `DataInputError` (E0801 to E0819, E0840)
+    and `MissingExtraError`.
     """
     with declared(wanted):
         if is_generated(spec):
-            return _made_up(spec, wanted, options)
+            return _made_up(spec, wanted, options, seed)
         if spec == STDIN:
             where = "standard input"
             array = _from_bytes((stdin or sys.stdin.buffer).read(), where, wanted)
         elif spec.startswith(INLINE_TEXT):
             where = "the text"
-            array = read_text([spec.removeprefix(INLINE_TEXT)], wanted, options.text)
+            array = read_text([spec.removeprefix(INLINE_TEXT)], wanted, options)
         else:
             return read_file(spec, wanted, options, note)
         return fit_input(array, wanted, where, options, note=note)
@@ -66,7 +69,7 @@ def read_input(
 def read_file(
     spec: str,
     wanted: InputSpec,
-    options: InputOptions,
+    options: DataOptions,
     note: Note | None = None,
     *,
     one_item: bool = False,
@@ -92,7 +95,7 @@ def fit_input(
     array: Array,
     wanted: InputSpec,
     where: str,
-    options: InputOptions,
+    options: DataOptions,
     info: ColumnInfo | None = None,
     note: Note | None = None,
 ) -> Array:
@@ -101,7 +104,7 @@ def fit_input(
     spec = _as_item(wanted) if is_picture else wanted
     if spec.is_item and info is None:
         array = array[None]
-    values, notes = fit_array(array, spec, where, options.reading, info)
+    values, notes = fit_array(array, spec, where, options, info)
     if note:
         for text in notes:
             note(f"{shown(wanted.name)}: {text}")
@@ -115,15 +118,15 @@ def _as_item(wanted: InputSpec) -> InputSpec:
     return replace(wanted, is_item=True) if is_item else wanted
 
 
-def _made_up(spec: str, wanted: InputSpec, options: InputOptions) -> Array:
+def _made_up(spec: str, wanted: InputSpec, options: DataOptions, seed: int) -> Array:
     try:
-        return generate_input(spec, wanted, options.sizes, options.seed)
+        return generate_input(spec, wanted, options.sizes, seed)
     except MemoryError as full:
         raise _too_large(shown(spec), wanted) from full
 
 
 def _read(
-    path: Path, key: str | None, wanted: InputSpec, options: InputOptions
+    path: Path, key: str | None, wanted: InputSpec, options: DataOptions
 ) -> tuple[Array, ColumnInfo | None]:
     """The array in a file as it is there, and what is known of it."""
     suffix = path.suffix.lower()
@@ -135,15 +138,15 @@ def _read(
     if suffix == ".json":
         return read_json(path.read_bytes(), shown(path), wanted, key), None
     if suffix in (".txt", ".md"):
-        return read_text(read_sentences(path), wanted, options.text), None
+        return read_text(read_sentences(path), wanted, options), None
     if suffix in IMAGE_SUFFIXES:
         wanted = _picture_spec(wanted, options)
-    return _column(read_table(path, [wanted], options.reading), path, key, wanted)
+    return _column(read_table(path, [wanted], options), path, key, wanted)
 
 
-def _picture_spec(wanted: InputSpec, options: InputOptions) -> InputSpec:
+def _picture_spec(wanted: InputSpec, options: DataOptions) -> InputSpec:
     spec = _as_item(wanted)
-    if not takes_pictures(spec, options.reading):
+    if not takes_pictures(spec, options):
         message = f"{wanted} is {wanted.type}, but an image is [C, H, W] or [B, C, H, W] with 1 or 3 channels"
         raise wanted.refuse("E0812", message, help="save the data as .npy for other shapes")
     return spec

@@ -13,7 +13,7 @@ import numpy as np
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.arrays import Array
 from netruntime.files.opening import read_text_file
-from netruntime.readers.input_spec import InputSpec, TextOptions
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 
 TOO_LONG = "cut longer sequences (`--cut`), or leave them out of the data"
@@ -29,13 +29,13 @@ class Tokens:
     keep: Array
 
 
-def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | None = None) -> Tokens:
+def tokenize(sentences: Sequence[str], options: DataOptions, *, length: int | None = None) -> Tokens:
     """The tokens of a batch of sentences, padded at the end to the longest, or to `length` exactly.
 
-    Sentences are cut to `length`, else to `options.max_length`, else as the tokenizer itself says, and its
-    closing tokens are kept.
+    Sentences longer than `length`, else than `options.max_length`, are refused, or where `options.cut` is set
+    truncated, with the tokenizer's closing tokens kept. Without either, `tokenizer.json` itself decides.
     Raises `DataInputError`: E0815 for a tokenizer that is missing or cannot be read, E0816 for text that
-    gives no batch, E0840 for a sentence that is too long and not to be cut; and `MissingExtraError`.
+    gives no batch, E0840 for a sentence that is too long; and `MissingExtraError`.
     """
     if not sentences:
         raise DataInputError.make("E0816", "there are no sentences to split into tokens")
@@ -52,7 +52,7 @@ def tokenize(sentences: Sequence[str], options: TextOptions, *, length: int | No
     return _padded(rows, width, pad)
 
 
-def read_text(sentences: Sequence[str], wanted: InputSpec, options: TextOptions) -> Array:
+def read_text(sentences: Sequence[str], wanted: InputSpec, options: DataOptions) -> Array:
     """The ids of sentences for an input [B, T] or, for one sentence, [T]. Raises as `tokenize` does."""
     rank = wanted.type.rank
     if rank not in (1, 2) or not wanted.type.dtype.is_int:
@@ -119,9 +119,9 @@ def limit_tokens(tokenizer: Any, limit: int, cut: bool) -> None:
     tokenizer.enable_truncation(limit)
 
 
-def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: TextOptions) -> int:
-    if options.pad_id is not None:
-        return options.pad_id
+def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: DataOptions) -> int:
+    if options.pad is not None:
+        return options.pad
     number = _own_padding(tokenizer, padding)
     if number is not None:
         return number

@@ -115,6 +115,15 @@ def test_made_up_inputs_fit_every_batch(tmp_path: Path) -> None:
     assert [item["outputs"]["masked"]["max"] for item in items] == [0, 1, 2]
 
 
+def test_the_seed_sets_random_inputs_of_every_batch(tmp_path: Path) -> None:
+    model = write(tmp_path, "pair.net", PAIR)
+    (tmp_path / "images").mkdir()
+    np.save(tmp_path / "images" / "0.npy", np.ones((3, 2, 2), np.float32))
+    feeds = ("-i", f"image={tmp_path / 'images'}", "-i", "mask=random")
+    runs = [netrun_json("run", model, *feeds, "--seed", n)["items"] for n in (1, 1, 2)]
+    assert runs[0] == runs[1] != runs[2]
+
+
 def test_outputs_that_do_not_run_over_items_stay_whole(tmp_path: Path, rows: Path) -> None:
     body = "{ return x, x -> [B, K] => [K, B] }"
     head = "model Two(x: f32[B, 3]) -> (y: f32[B, 3], t: f32[3, B])"

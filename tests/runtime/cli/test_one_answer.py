@@ -15,7 +15,7 @@ from PIL import Image
 
 from netruntime import load
 from netruntime.data import DataOptions, open_data
-from netruntime.readers.input_spec import InputOptions, InputSpec
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
 from netruntime.weight_files.weights import write_weights
 
@@ -135,7 +135,7 @@ def test_one_picture(form: Any, channels: int, size: str, nets: dict[int, Path],
     if form not in (classes, glob):
         network = load(net, weights=str(net.with_suffix(".safetensors")))
         wanted = InputSpec("image", network.inputs["image"])
-        answers["read_input"] = np.asarray(network(image=read_input(spec, wanted, InputOptions())))
+        answers["read_input"] = np.asarray(network(image=read_input(spec, wanted)))
     for name, answer in answers.items():
         np.testing.assert_array_equal(answer, logits, err_msg=name, strict=True)
     if form not in ALONE:

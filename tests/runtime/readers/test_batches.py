@@ -11,9 +11,10 @@ from PIL import Image
 
 from netdsl.dims import symbol
 from netdsl.types import tensor
+from netruntime.data import DataOptions
 from netruntime.errors import DataInputError
 from netruntime.readers.batches import read_batches
-from netruntime.readers.input_spec import InputOptions, InputSpec
+from netruntime.readers.input_spec import InputSpec
 
 B, H = symbol("B"), symbol("H")
 ROWS = InputSpec("x", tensor("f32", B, 2))
@@ -24,7 +25,7 @@ def spec_of(*shape: Any) -> InputSpec:
 
 
 def collected(spec: Any, wanted: InputSpec, size: int, **options: Any) -> list[tuple[tuple[str, ...], Any]]:
-    batches = read_batches(str(spec), wanted, size, InputOptions(**options))
+    batches = read_batches(str(spec), wanted, size, DataOptions(**options))
     return [(batch.names, batch.array.tolist()) for batch in batches]
 
 

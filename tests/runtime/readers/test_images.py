@@ -12,8 +12,9 @@ from PIL import Image, ImageOps
 
 from netdsl.dims import symbol
 from netdsl.types import tensor
+from netruntime.data import DataOptions
 from netruntime.errors import DataInputError, MissingExtraError
-from netruntime.readers.input_spec import ImageOptions, InputOptions, InputSpec
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
 
 B, H, W = symbol("B"), symbol("H"), symbol("W")
@@ -34,7 +35,7 @@ def spec_of(*shape: Any, dtype: str = "f32") -> InputSpec:
 
 
 def read(path: str, wanted: InputSpec, **options: Any) -> Any:
-    return read_input(path, wanted, InputOptions(image=ImageOptions(**options)))
+    return read_input(path, wanted, DataOptions(**options))
 
 
 def refusal(path: str, wanted: InputSpec, **options: Any) -> tuple[str, str]:

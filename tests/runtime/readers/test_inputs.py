@@ -14,8 +14,9 @@ import pytest
 from netdsl.dims import symbol
 from netdsl.source import Source
 from netdsl.types import TensorType, tensor
+from netruntime.data import DataOptions
 from netruntime.errors import DataInputError
-from netruntime.readers.input_spec import InputOptions, InputSpec
+from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
 
 B, H = symbol("B"), symbol("H")
@@ -26,9 +27,9 @@ def spec_of(dtype: str, *shape: Any) -> InputSpec:
     return InputSpec("x", tensor(dtype, *shape))
 
 
-def refusal(spec: Any, wanted: InputSpec, options: InputOptions | None = None, **given: Any) -> Any:
+def refusal(spec: Any, wanted: InputSpec, options: DataOptions | None = None, **given: Any) -> Any:
     with pytest.raises(DataInputError) as caught:
-        read_input(str(spec), wanted, options or InputOptions(), **given)
+        read_input(str(spec), wanted, options or DataOptions(), **given)
     return caught.value
 
 
@@ -130,7 +131,7 @@ def test_why_a_shape_does_not_fit(shape: Any, wanted: Any, reason: str, help: An
 
 def test_sizes_given_beforehand_hold(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.npy", np.ones((2, 3)))
-    error = refusal(path, ROWS, InputOptions(sizes={"B": 4}))
+    error = refusal(path, ROWS, DataOptions(sizes={"B": 4}))
     assert error.diagnostics[0].message.endswith("axis 0 is 2, not 4 (`B`)")
 
 
@@ -173,7 +174,7 @@ def test_values_that_are_not_finite_are_refused_unless_allowed(tmp_path: Path) -
         "E0805",
         f"`{path}` holds 2 values that are not finite; the first is inf at [1, 1]",
     )
-    assert np.isnan(read_input(str(path), ROWS, InputOptions(allow_nonfinite=True))[1, 2])
+    assert np.isnan(read_input(str(path), ROWS, DataOptions(allow_nonfinite=True))[1, 2])
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -353,7 +354,7 @@ def test_infinity_in_json_is_refused(tmp_path: Path) -> None:
 
 
 def made(spec: str, wanted: InputSpec, seed: int = 0) -> Any:
-    return read_input(spec, wanted, InputOptions(sizes={"B": 2, "H": 500}, seed=seed))
+    return read_input(spec, wanted, DataOptions(sizes={"B": 2, "H": 500}), seed=seed)
 
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16", "f32", "f64", "i8", "u8", "i32", "i64", "bool"])
@@ -412,7 +413,7 @@ def test_random_in_a_range() -> None:
     ],
 )
 def test_inputs_that_cannot_be_made_up(spec: str, dtype: str, shape: Any, text: str) -> None:
-    error = refusal(spec, spec_of(dtype, *shape), InputOptions(sizes={"B": 2}))
+    error = refusal(spec, spec_of(dtype, *shape), DataOptions(sizes={"B": 2}))
     assert (error.code, error.diagnostics[0].message) == ("E0814", text)
 
 
@@ -423,7 +424,7 @@ def test_an_input_too_large_for_memory_is_an_error(monkeypatch: pytest.MonkeyPat
         raise MemoryError
 
     monkeypatch.setattr(np, "full", full)
-    error = refusal("zeros", wanted, InputOptions(sizes={"B": 2**50}))
+    error = refusal("zeros", wanted, DataOptions(sizes={"B": 2**50}))
     assert (error.code, error.diagnostics[0].message) == (
         "E0806",
         "`zeros` does not fit in memory: input `x` is f32[B]",

@@ -16,7 +16,6 @@ from netruntime.cli.run.feeds import input_spec
 from netruntime.engine.network import Network
 from netruntime.errors import GenerationError, shown
 from netruntime.generation.roles import Roles
-from netruntime.readers.input_spec import InputOptions
 from netruntime.readers.inputs import INLINE_TEXT, read_input
 from netruntime.readers.options import DataOptions
 from netruntime.readers.sources import FILE_SUFFIXES
@@ -75,7 +74,7 @@ def read_inputs(
 def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions) -> Any:
     """An input: tokens `[1, S]` from text or ids, or data read as by `netrun run`."""
     if not (slot.type.dtype.is_int and slot.type.rank == 2) or _is_file(spec):
-        return read_input(spec, input_spec(slot), InputOptions.of(options), note=note)
+        return read_input(spec, input_spec(slot), options, note=note)
     if spec.startswith(INLINE_IDS):
         ids = read_ids(spec.removeprefix(INLINE_IDS), f"the input `{slot.name}`")
     else:

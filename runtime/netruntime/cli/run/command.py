@@ -25,7 +25,6 @@ from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
 from netruntime.files.arrays import Array
-from netruntime.readers.input_spec import InputOptions
 from netruntime.readers.inputs import Note
 from netruntime.readers.options import DataOptions
 
@@ -55,8 +54,8 @@ class RunOptions:
     reading: Mapping[str, Any]
 
     @property
-    def input_options(self) -> InputOptions:
-        return InputOptions.of(DataOptions(**self.reading), self.seed)
+    def data_options(self) -> DataOptions:
+        return DataOptions(**self.reading)
 
     @property
     def top_count(self) -> int | None:
@@ -81,7 +80,7 @@ def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
     """The network and the feeds of its inputs; errors in the feeds are reported before weights are read."""
     checked = open_checked(options.file, options.settings)
     model = pick_model(checked, options.model_name)
-    check_size_names(model, options.input_options.sizes)
+    check_size_names(model, options.data_options.sizes)
     feeds = parse_feeds(model, options.file, options.inputs)
     device = open_quietly(options.device)
     weights = weights_for(options.file, options.weights)
@@ -122,7 +121,7 @@ def open_quietly(name: str) -> Device:
 def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(feeds, options.input_options, _say(options))
+    arrays = read_once(feeds, options.data_options, _say(options), seed=options.seed)
     report_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
@@ -150,8 +149,11 @@ def _run_many(
 ) -> None:
     report_weights(network, options.weights is not None)
     results: list[NamedOutputs] = []
+    batches = read_many(
+        feeds, many, options.batch_size, options.data_options, _say(options), seed=options.seed
+    )
     with Progress(count_files(many), hidden=options.as_json) as progress:
-        for batch in read_many(feeds, many, options.batch_size, options.input_options, _say(options)):
+        for batch in batches:
             outputs = _run(options, network, batch.arrays)
             results += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))

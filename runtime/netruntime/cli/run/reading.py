@@ -13,8 +13,8 @@ from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import Feed
 from netruntime.errors import DataInputError
 from netruntime.readers.batches import Batch, read_batches
-from netruntime.readers.input_spec import InputOptions
 from netruntime.readers.inputs import Note, read_input
+from netruntime.readers.options import DataOptions
 from netruntime.readers.sources import find_files
 from netruntime.sizes import SizeClashError, bind_sizes
 
@@ -33,12 +33,15 @@ class Items:
     arrays: Mapping[str, Any]
 
 
-def read_once(feeds: Sequence[Feed], options: InputOptions, note: Note) -> dict[str, Any]:
-    """The arrays by input name. Raises `DataInputError`, and `CommandLineError` E0922 for unknown sizes."""
+def read_once(feeds: Sequence[Feed], options: DataOptions, note: Note, *, seed: int) -> dict[str, Any]:
+    """The arrays by input name; `seed` is that of random ones.
+
+    Raises `DataInputError`, and `CommandLineError` E0922 for unknown sizes.
+    """
     arrays = {
         f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in feeds if not f.is_generated
     }
-    return _in_order(feeds, arrays | _made_up(feeds, arrays, options))
+    return _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed))
 
 
 def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
@@ -59,8 +62,10 @@ def read_many(
     feeds: Sequence[Feed],
     many: Sequence[Feed],
     batch_size: int | None,
-    options: InputOptions,
+    options: DataOptions,
     note: Note,
+    *,
+    seed: int,
 ) -> Iterator[Items]:
     """The inputs batch by batch: `many` in parallel, and the other feeds the same for each batch.
 
@@ -75,7 +80,7 @@ def read_many(
     for batches in zip_longest(*readers):
         _check_counts(many, batches)
         arrays = constant | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}
-        yield Items(batches[0].names, _in_order(feeds, arrays | _made_up(feeds, arrays, options)))
+        yield Items(batches[0].names, _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed)))
 
 
 def batch_axis(many: Sequence[Feed]) -> Dim:
@@ -83,7 +88,7 @@ def batch_axis(many: Sequence[Feed]) -> Dim:
     return many[0].wanted.type.shape[0]
 
 
-def _natural_batch(many: Sequence[Feed], options: InputOptions) -> int:
+def _natural_batch(many: Sequence[Feed], options: DataOptions) -> int:
     """The model's batch size if it is fixed; else one that is safe for most memories."""
     shape = many[0].wanted.type.shape
     if not shape:
@@ -101,16 +106,18 @@ def _check_counts(many: Sequence[Feed], batches: Sequence[Batch | None]) -> None
         raise DataInputError.make("E0854", message, help=help)
 
 
-def _made_up(feeds: Sequence[Feed], known: Mapping[str, Any], options: InputOptions) -> dict[str, Any]:
+def _made_up(
+    feeds: Sequence[Feed], known: Mapping[str, Any], options: DataOptions, seed: int
+) -> dict[str, Any]:
     generated = [feed for feed in feeds if feed.is_generated]
     if not generated:
         return {}
-    sizes = _sizes(feeds, generated, known, options)
-    return {f.wanted.name: read_input(f.spec, f.wanted, replace(options, sizes=sizes)) for f in generated}
+    sized = replace(options, sizes=_sizes(feeds, generated, known, options))
+    return {f.wanted.name: read_input(f.spec, f.wanted, sized, seed=seed) for f in generated}
 
 
 def _sizes(
-    feeds: Sequence[Feed], generated: Sequence[Feed], known: Mapping[str, Any], options: InputOptions
+    feeds: Sequence[Feed], generated: Sequence[Feed], known: Mapping[str, Any], options: DataOptions
 ) -> dict[str, int]:
     """The sizes that are set, those that the arrays read so far determine, and the defaults."""
     sizes = dict(options.sizes)
