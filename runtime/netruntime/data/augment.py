@@ -93,9 +93,7 @@ class Normalise:
 
     def __call__(self, pictures: Array, draw: Draw) -> Array:
         if len(self.mean) not in (1, pictures.shape[1]):
-            message = (
-                f"`{self}` has {len(self.mean)} means, but the pictures have {pictures.shape[1]} channels"
-            )
+            message = f"`{self}` has {len(self.mean)} means, but the images have {pictures.shape[1]} channels"
             raise DataInputError.make("E0836", message)
         mean, std = (np.array(v, pictures.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))
         result: Array = (pictures - mean) / std
@@ -229,7 +227,7 @@ def _picture_names(columns: Mapping[str, ColumnInfo], spec: str) -> list[str]:
     names = [name for name, info in columns.items() if info.picture is not None]
     if not names:
         held = ", ".join(f"{shown(name)} {info}" for name, info in columns.items())
-        message = f"`{spec}` changes pictures, and no input is one: {held}"
+        message = f"`{spec}` changes images, but no input is an image: {held}"
         raise DataInputError.make("E0836", message, help="leave out --augment")
     return names
 
@@ -238,9 +236,7 @@ def _statistics(train: Dataset, spec: str) -> tuple[tuple[float, ...], tuple[flo
     """Mean and standard deviation of each channel of the first picture input of floats."""
     names = [n for n in _picture_names(train.columns, spec) if train.columns[n].dtype.startswith(("f", "bf"))]
     if not names:
-        raise DataInputError.make(
-            "E0836", "`normalise` needs an input of floats, but the pictures are integers"
-        )
+        raise DataInputError.make("E0836", "`normalise` needs a float input, but the images are integers")
     picture = train.columns[names[0]].picture
     assert picture is not None
     chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), _STATISTICS_ROWS)).astype(np.int64))

@@ -219,7 +219,7 @@ def _shape_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
     fit = None if info.is_ragged else PictureFit.of(info, wanted.item, "stretch")
     if fit and fit.target[1:] != fit.picture[1:]:
         (_, height, width), (_, new_height, new_width) = fit.picture, fit.target
-        return f"`--resize stretch` makes pictures of {new_height}x{new_width} from {height}x{width}"
+        return f"`--resize stretch` makes images of {new_height}x{new_width} from {height}x{width}"
     if info.rows is None:
         return "each row needs the shape of the input without its first axis"
     shape = wanted.type.shape

@@ -30,7 +30,7 @@ TABLE_SUFFIXES = frozenset({".npz", ".npy", ".parquet", ".csv", ".tsv", ".json"}
 FILE_SUFFIXES = TABLE_SUFFIXES | IMAGE_SUFFIXES | {".txt", ".bin"}
 SOURCE_KINDS = (
     "give .npz, .npy, .csv, .tsv, .json, .parquet, .txt, .png, .jpg, IDX (...-idx3-ubyte, .gz) or "
-    "CIFAR (.bin) files, or a folder of pictures"
+    "CIFAR (.bin) files, or a folder of images"
 )
 
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.+)", re.DOTALL)

@@ -134,7 +134,7 @@ def test_no_pictures() -> None:
     for text in ("flip", "normalise"):
         with pytest.raises(DataInputError, match="E0836"):
             list(batches(dataset, 2, augment=parse_augment(text).fitted(dataset)))
-    with pytest.raises(DataInputError, match="3 means, but the pictures have 2"):
+    with pytest.raises(DataInputError, match="3 means, but the images have 2"):
         augmented("normalise=1|2|3/1|1|1")
 
 

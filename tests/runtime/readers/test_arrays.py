@@ -64,12 +64,12 @@ def test_bytes_for_integers_stay() -> None:
 def test_bytes_are_resized_and_other_numbers_only_when_asked() -> None:
     want = wants(x="f32[B, 1, 8, 8]")
     floats = GREY.astype(np.float32)
-    assert "`--resize stretch` makes pictures of 8x8 from 4x4" in fails("E0801", {"x": floats}, want)
+    assert "`--resize stretch` makes images of 8x8 from 4x4" in fails("E0801", {"x": floats}, want)
     assert open_data({"x": floats}, want, DataOptions(resize="fit")).rows([0])["x"].shape == (1, 1, 8, 8)
     fails("E0801", {"x": GREY}, wants(x="i32[B, 1, 8, 8]"))
     dataset = open_data({"x": GREY}, want)
     assert dataset.rows([0])["x"].shape == (1, 1, 8, 8)
-    assert dataset.notes[0] == "`x`: pictures of 4x4 are resized to 8x8 (stretch)"
+    assert dataset.notes[0] == "`x`: images of 4x4 are resized to 8x8 (stretch)"
     flat = open_data({"x": GREY}, wants(x="f32[B, 64]"))
     np.testing.assert_array_equal(flat.rows([0])["x"].reshape(8, 8), dataset.rows([0])["x"][0, 0])
     assert flat.columns["x"].picture == (1, 8, 8)

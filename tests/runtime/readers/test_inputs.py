@@ -119,7 +119,7 @@ def test_shapes_that_do_not_fit_are_told_with_both_sides_and_the_place(tmp_path:
             (1, 8, 8, 3),
             (B, 3, 9, 9),
             "axis 1 is 8, not 3",
-            "`--resize stretch` makes pictures of 9x9 from 8x8",
+            "`--resize stretch` makes images of 9x9 from 8x8",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def test_classes_of_validation_keep_their_numbers(photos: Path) -> None:
 
 def test_an_empty_class_and_a_picture_that_is_none(photos: Path) -> None:
     (photos / "eel").mkdir()
-    assert f"`{photos}/eel` holds no pictures" in fails("E0817", photos)
+    assert f"`{photos}/eel` holds no images" in fails("E0817", photos)
     (photos / "eel").rmdir()
     (photos / "cat" / "10.png").write_bytes(b"nothing")
     assert "cat/10.png" in fails("E0810", photos)

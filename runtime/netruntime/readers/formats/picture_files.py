@@ -41,10 +41,10 @@ def read_image_folder(folder: Path, wanted: Sequence[InputSpec], options: DataOp
     for name, found in files.items():
         if not found and name not in (options.class_names or ()):
             help = "a class is a folder of .png and .jpg files; remove the folder if it is none"
-            raise DataInputError.make("E0817", f"{shown(folder / name)} holds no pictures", help=help)
+            raise DataInputError.make("E0817", f"{shown(folder / name)} holds no images", help=help)
     paths = [path for found in files.values() for path in found]
     if not paths:
-        raise DataInputError.make("E0813", f"{shown(folder)} holds no pictures")
+        raise DataInputError.make("E0813", f"{shown(folder)} holds no images")
     images = _picture_column(paths, shown(folder), wanted, options)
     columns: dict[str, Column] = {"image": images}
     if not names:
@@ -64,7 +64,7 @@ class _LabelColumn(ArrayColumn):
 
 def read_pictures(paths: Sequence[Path], wanted: Sequence[InputSpec], options: DataOptions) -> ColumnTable:
     """The column `image` of PNG and JPEG files. Raises as `read_image_folder`."""
-    images = _picture_column(paths, shown(paths[0]) if len(paths) == 1 else "the pictures", wanted, options)
+    images = _picture_column(paths, shown(paths[0]) if len(paths) == 1 else "the images", wanted, options)
     return table_of({"image": images}, images.source, notes=images.notes)
 
 
@@ -88,7 +88,7 @@ class PictureColumn:
     def notes(self) -> tuple[str, ...]:
         """What will be done to some of the pictures."""
         height, width = ("*" if side is None else side for side in self.sides)
-        note = f"pictures of {self.source} that are not {height}x{width} are resized ({self.how})"
+        note = f"images of {self.source} that are not {height}x{width} are resized ({self.how})"
         return () if self.sides == (None, None) else (note,)
 
     def __len__(self) -> int:

@@ -108,7 +108,7 @@ class PictureFit:
     def note(self) -> str:
         (_, height, width), (_, new_height, new_width) = self.picture, self.target
         grey = ", and grey is repeated for 3 channels" if self.repeats_grey else ""
-        return f"pictures of {height}x{width} are resized to {new_height}x{new_width} ({self.how}){grey}"
+        return f"images of {height}x{width} are resized to {new_height}x{new_width} ({self.how}){grey}"
 
     def __call__(self, rows: Array) -> Array:
         planes = channels_first(rows) if self.is_last else rows.reshape(-1, *self.picture)
