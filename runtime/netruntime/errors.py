@@ -36,11 +36,11 @@ class DataInputError(_Family):
 
 
 class TrainingError(_Family):
-    """Training with invalid settings, or whose saved state does not fit (E1050-E1099)."""
+    """Training with invalid settings, or with a saved state that does not match (E1050-E1099)."""
 
 
 class GenerationError(_Family):
-    """Generation with invalid settings, or that a model does not support (E1100-E1129)."""
+    """Generation with invalid settings, or with a model that does not support it (E1100-E1129)."""
 
 
 class MissingExtraError(_Family):

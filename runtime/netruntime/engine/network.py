@@ -82,7 +82,7 @@ class Network:
     # -- running ----------------------------------------------------------------------------------
 
     def __call__(self, **inputs: Any) -> Any:
-        """The output for arrays given by input name; a dict by output name where there are several.
+        """The output for arrays passed by input name, or a dict by output name if there are several.
 
         Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`. They
         share no memory with the inputs and the weights.
@@ -90,7 +90,7 @@ class Network:
         Raises:
             DataInputError: for names, element types or sizes that do not fit the model's inputs, and for
                 values that an operator cannot take.
-            WeightsError: E0727 where the weights do not fit in memory.
+            WeightsError: E0727 if the weights do not fit in memory.
         """
         results = self.run(inputs)
         return next(iter(results.values())) if len(results) == 1 else results
@@ -103,7 +103,7 @@ class Network:
         Args:
             inputs: Arrays by input name.
             seed: Seeds the random operators; the network's own seed by default.
-            check_finite: Raise E0821 at the first `.net` line that makes NaN or infinity.
+            check_finite: Raise E0821 at the first `.net` line that produces NaN or infinity.
         """
         arrays, sizes = bind_inputs(self.model, inputs, self.device)
         plan = self.plan(sizes)
@@ -120,55 +120,56 @@ class Network:
         return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for these values of the free sizes, made once and kept."""
+        """The plan for these values of the free sizes, made once and cached."""
         return self._plans.plan(sizes)
 
     def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
-        """This network with inner values as its outputs, by label path: `net.tap("stage.2.0")(image=x)`.
+        """This network with intermediate values as its outputs: `net.tap("stage.2.0")(image=x)`.
 
-        A label of a block or of an operator means its output, the first one where it has several.
-        `keep_outputs` gives the network's own outputs too.
+        Values are named by label path. The label of a block or an operator refers to its output, or to the
+        first if it has several. With `keep_outputs` the network's own outputs are returned too.
 
         Raises:
-            DataInputError: E0860 for a label that is not there.
+            DataInputError: E0860 for a label that does not exist.
         """
         outputs = [*self._wanted] if keep_outputs else []
         outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
 
     def grad(self, loss: str, wrt: Sequence[str], *, recompute: Sequence[str] = ()) -> Network:
-        """A network that gives the gradients of one of this one's values: `net.grad("loss", ["image"])`.
+        """A network that returns the gradients of one value of this one: `net.grad("loss", ["image"])`.
 
-        Its outputs are named as `wrt`, and shaped as those values. It is a network like any other: its
-        graph holds the backward pass, and it can be differentiated again.
+        Its outputs have the names in `wrt` and the shapes of those values. It is a network like any other:
+        its graph includes the backward pass, and it can be differentiated again.
 
         Args:
             loss: A scalar: an output, or a label path.
-            wrt: Inputs, weights or inner values, by name or label path.
-            recompute: Patterns of block labels whose inner values are computed again instead of kept.
+            wrt: Inputs, weights or intermediate values, by name or label path.
+            recompute: Patterns for the labels of blocks whose activations are recomputed instead of stored.
 
         Raises:
-            DataInputError: E0860 for a label that is not there.
-            NetError: E1130 for a loss that is not a scalar, E1131 for a value that holds no floats, E1132 to
-                E1134 where no gradient can be taken.
+            DataInputError: E0860 for a label that does not exist.
+            NetError: E1130 for a loss that is not a scalar, E1131 for a value that is not floating-point,
+                E1132 to E1134 if there is no gradient.
         """
         outputs = dict(self._wanted)
         start = outputs[loss] if loss in outputs else self._port(loss)
         return self._gradients(self.graph, self.model, start, wrt, recompute)
 
     def vjp(self, value: str, wrt: Sequence[str], direction: str = "direction") -> Network:
-        """A network that gives the product of a direction with the Jacobian of a value.
+        """A network that returns the product of a direction with the Jacobian of a value.
 
-        It takes the direction as one more input, of the type of `value`. Of a network of gradients it gives
-        second derivatives: `net.grad("loss", ["x"]).vjp("x", ["x"])` is the Hessian times the direction.
+        It takes the direction as an additional input of the type of `value`. For a network of gradients it
+        returns second derivatives:
+        `net.grad("loss", ["x"]).vjp("x", ["x"])` is the Hessian times the direction.
 
         Args:
             value: An output or a label path, of any shape.
-            wrt: Inputs, weights or inner values.
+            wrt: Inputs, weights or intermediate values.
             direction: The name of the new input.
 
         Raises:
-            DataInputError, NetError: as `grad`; E1135 where the model has an input named as the direction.
+            DataInputError, NetError: as for `grad`; E1135 if the model has an input with the name of the direction.
         """
         from netruntime.engine.autodiff import along
 
@@ -218,19 +219,19 @@ class Network:
 
     @property
     def weights(self) -> Mapping[str, Any]:
-        """The weights as NumPy arrays by label path; change none of them in place."""
+        """The weights as NumPy arrays by label path; do not modify them in place."""
         return self._store.on_host()
 
     @property
     def device_weights(self) -> Mapping[str, Any]:
-        """The weights as arrays of the network's device by label path; change none of them in place."""
+        """The weights as arrays of the network's device by label path; do not modify them in place."""
         return self._store.on(self.device)
 
     def with_weights(self, weights: Mapping[str, Any]) -> Network:
         """This network with other weights: arrays by label path, of the declared shapes and types.
 
         Raises:
-            WeightsError: a weight is missing, has no place, or does not fit.
+            WeightsError: a weight is missing, unexpected, or does not fit.
         """
         store = open_weights(self.graph, weights, {}, None, self.seed)
         return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
@@ -239,7 +240,7 @@ class Network:
         """Write the weights to a safetensors or npz file, atomically.
 
         Args:
-            names: The `weights` map of the file by whose names they are written; ours by default.
+            names: The `weights` map of the file whose names are used; label paths by default.
 
         Raises:
             WeightsError: the file cannot be written, or there is no such map (E0726).

@@ -67,7 +67,7 @@ def fit(
     note: Note = lambda text: None,
     **settings: Any,
 ) -> Trained:
-    """Train a model by the `train` section of its file.
+    """Train a model according to the `train` section of its file.
 
         result = nr.fit("lenet5.net", {"image": x, "label": y}, holdout=0.2, epochs=10)
         net = result.network()
@@ -80,14 +80,14 @@ def fit(
         out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
         resume: Continue from the newest checkpoint there, bit for bit as if it had never stopped.
         weights: A file or arrays by name to start from; missing ones are drawn from the seed.
-        names: The `weights` map of the file to read them by; selected automatically by default.
-        device: As `netruntime.load` takes it.
+        names: The `weights` map of the file that translates their names; selected automatically by default.
+        device: As for `netruntime.load`.
         train: Texts that replace lines of the `train` section: `{"optimizer": "sgd(0.1)"}`.
         config: Values for entries of the file's `config`.
-        options: How the data are read and made to fit.
-        augment: Augmentation of training pictures: `"flip,shift=2"`.
+        options: How the data is read and fitted to the inputs.
+        augment: Augmentation of training images: `"flip,shift=2"`.
         watchers: Observers of every step and every epoch.
-        note: Called with each note for the user, such as how data were made to fit.
+        note: Called with each note for the user, such as how the data was fitted to the inputs.
         **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
             `patience`, `ema`, `seed`.
 
@@ -152,7 +152,7 @@ class Measured:
     """The result of an evaluation.
 
     Args:
-        figures: For each phase by its name (`""` if it has none) its loss, under `loss`, and its metrics.
+        figures: For each section by its name (`""` if it has none), its loss, under `loss`, and its metrics.
         rows: The number of rows that were evaluated.
         classes: The class names of each label, if they are known.
     """
@@ -184,11 +184,11 @@ def evaluate(
 
     Args:
         source: The path of a `.net` file, or its text.
-        data: As `fit` takes it.
+        data: As for `fit`.
         weights: A file or arrays by name; missing ones, or all if None, are drawn from the seed.
             Characters and classes are numbered as in `vocab.json` and `classes.json` beside the file.
         holdout: Evaluate only the fraction of the rows that `fit` holds out with this seed.
-        names, device, train, config, options: As `fit` takes them.
+        names, device, train, config, options: As for `fit`.
         augment: The augmentation in training; only `normalise` applies here.
         batch_size: Rows per batch.
         note: Called with each note for the user.

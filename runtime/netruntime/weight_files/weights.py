@@ -42,11 +42,11 @@ def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) ->
 def write_weights(
     path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays to a `.safetensors` or `.npz` file, which appears complete or not at all.
+    """Write named arrays to a `.safetensors` or `.npz` file, atomically.
 
-    `metadata` maps texts to texts and goes into `.safetensors` only. Raises `WeightsError`: E0702 for
-    another kind of file, E0708 for a value that is not an array of numbers, E0715 where the system
-    refuses (a full disk, a read-only folder), E0716 for what the format cannot hold.
+    `metadata` maps strings to strings and is written to `.safetensors` only. Raises `WeightsError`: E0702
+    for another kind of file, E0708 for a value that is not an array of numbers, E0715 if the file cannot
+    be written (a full disk, a read-only folder), E0716 for what the format cannot store.
     """
     path, metadata = Path(path), metadata or {}
     held = {_checked_name(name): as_weight(name, value) for name, value in arrays.items()}

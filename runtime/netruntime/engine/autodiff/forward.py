@@ -37,9 +37,9 @@ def under(node: Node, prefix: str) -> Node:
 class Recomputed:
     """Values computed again instead of kept, where a pattern says so (Chen et al. 2016).
 
-    A block whose label matches a pattern keeps only what goes into it. Its inner values are made a second
-    time right before the backward pass of the block, from the same inputs and with the same random numbers,
-    and the first ones die as soon as the forward pass is through with them.
+    A block whose label matches a pattern keeps only its inputs. Its activations are computed a second time
+    right before the backward pass of the block, from the same inputs and with the same random numbers,
+    and the first ones are freed as soon as the forward pass no longer needs them.
     """
 
     tape: GraphTape
