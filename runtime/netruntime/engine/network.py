@@ -169,7 +169,7 @@ class Network:
             direction: The name of the new input.
 
         Raises:
-            DataInputError, NetError: as for `grad`; E1135 if the model has an input with the name of the direction.
+            DataInputError, NetError: as for `grad`; E1135 if the direction has the name of an input.
         """
         from netruntime.engine.autodiff import along
 
