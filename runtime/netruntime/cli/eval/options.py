@@ -64,7 +64,7 @@ from netruntime.cli.common.options import (
 @data_options
 @json_option
 def evaluate(file: Path, as_json: bool, **options: Any) -> int:
-    """Evaluate trained weights on data: the loss and the metrics of the file's `train` section.
+    """Evaluate trained weights on data: the loss and metrics of the `train` section.
 
     \b
     Examples:
