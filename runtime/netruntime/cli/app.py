@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from netruntime.cli.check.command import check
 from netruntime.cli.common.failures import EXIT_CODES, PipeClosedError, guarded
-from netruntime.cli.completion.command import completion
-from netruntime.cli.eval.options import evaluate
-from netruntime.cli.explain.command import explain
-from netruntime.cli.fmt.command import fmt
-from netruntime.cli.generate.options import generate
-from netruntime.cli.init.command import init
-from netruntime.cli.predict.options import predict
-from netruntime.cli.run.options import run
-from netruntime.cli.show.command import show
-from netruntime.cli.test.command import test
-from netruntime.cli.train.options import train
 
 EXIT_HELP = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words}" for code, words in EXIT_CODES.items())
+
+
+COMMANDS = {
+    "init": "init.command:init",
+    "check": "check.command:check",
+    "show": "show.command:show",
+    "run": "run.options:run",
+    "train": "train.options:train",
+    "eval": "eval.options:evaluate",
+    "predict": "predict.options:predict",
+    "test": "test.command:test",
+    "generate": "generate.options:generate",
+    "fmt": "fmt.command:fmt",
+    "explain": "explain.command:explain",
+    "completion": "completion.command:completion",
+}
+"""Each command's module and function below `netruntime.cli`; only the one that runs is imported."""
 
 
 class Commands(click.Group):
@@ -52,7 +58,15 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which a newcomer uses them."""
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"netruntime.cli.{module}"), function)
+        return command
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -94,7 +108,3 @@ def cli() -> None:
 
     `netrun COMMAND --help` has examples for each command.
     """
-
-
-for _command in (init, check, show, run, train, evaluate, predict, test, generate, fmt, explain, completion):
-    cli.add_command(_command)
