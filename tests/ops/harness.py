@@ -18,7 +18,8 @@ import onnxruntime
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from netdsl.ops.contract.base import Draw, Op
+from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.samples import Draw
 from netdsl.types import DType
 
 SELECTED = os.environ.get("NETDSL_OP", "")

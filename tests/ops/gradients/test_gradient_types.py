@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from netdsl.dims import symbol
-from netdsl.ops.contract.base import INTERNAL, BadExample, Draw, Op, OpError
+from netdsl.ops.contract.base import INTERNAL, BadExample, Op, OpError
+from netdsl.ops.contract.samples import Draw
 from netdsl.ops.contract.value import Value
 from netdsl.types import DType, TensorType, tensor
 from ops.gradients.finite_differences import EagerTape, as_tuple, forward, value

@@ -9,19 +9,9 @@ from netdsl.dims import Dim
 from netdsl.ops.attention.attention_gradient import AttentionGradient
 from netdsl.ops.attention.attention_scores import Scores, grouped, score_blocks, score_factor
 from netdsl.ops.attention.attention_shapes import attention_shape
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    bad,
-    draw,
-    draw_bools,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_both_or_neither, need_type
+from netdsl.ops.contract.samples import draw, draw_bools
 from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

@@ -10,19 +10,8 @@ from netdsl.ops.attention.attention_scores import ScoreBlock, Scores, grouped, s
 from netdsl.ops.attention.attention_shapes import attention_shape
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.attention.softmax_gradient import SoftmaxGradient
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    draw_bools,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
+from netdsl.ops.contract.samples import draw, draw_bools
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.elementwise.comparison import LogicalAnd

@@ -6,20 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
-from netdsl.ops.contract.base import (
-    Array,
-    Axes,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    bad,
-    draw,
-    draw_bools,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, Axes, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float, need_mask, normal_axes
+from netdsl.ops.contract.samples import draw, draw_bools
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen

@@ -14,11 +14,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, normal_axes, same_dtype
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.elementary import Exp
 from netdsl.ops.numerics.functions import by_rows, dots, widen

@@ -26,8 +26,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from netdsl.dims import Dim, dim
+from netdsl.ops.contract.samples import Draw
 from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice, UnsupportedError
-from netdsl.types import DType, TensorType
+from netdsl.types import TensorType
 
 Axis = Annotated[int, "axis"]
 """An attribute that is one axis: an integer, or in a `.net` file also the axis's name."""
@@ -293,29 +294,6 @@ def op_named(name: str, *attributes: Any) -> Op:
 
 
 # -- samples for the conformance tests -----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A random tensor for a sample: numbers uniform in `[low, high)`; booleans with equal probability."""
-
-    dtype: DType
-    shape: tuple[int, ...]
-    low: float = -1.0
-    high: float = 1.0
-
-
-def draw(*shape: int, low: float = -1.0, high: float = 1.0, dtype: str = "f32") -> Draw:
-    """A float sample. The conformance test runs it in f32 and in f64."""
-    return Draw(DType(dtype), shape, low, high)
-
-
-def draw_ints(*shape: int, low: int = 0, high: int = 10, dtype: str = "i64") -> Draw:
-    return Draw(DType(dtype), shape, low, high)
-
-
-def draw_bools(*shape: int) -> Draw:
-    return Draw(DType.BOOL, shape)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
     example,
     op_named,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, need_type, only_left, same_dtype, share
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

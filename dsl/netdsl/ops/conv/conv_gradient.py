@@ -22,11 +22,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, same_dtype, sizes
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.numerics import functions as numerics

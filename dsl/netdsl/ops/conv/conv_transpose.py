@@ -18,11 +18,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import spread
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.conv.conv import Conv, add_bias, check_bias, check_groups, check_operands

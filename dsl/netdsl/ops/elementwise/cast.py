@@ -6,20 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    draw_bools,
-    draw_ints,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import DType, TensorType, tensor

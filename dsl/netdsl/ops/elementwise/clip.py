@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    draw_ints,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import LIMITS, need_number
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, tensor

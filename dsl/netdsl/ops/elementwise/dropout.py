@@ -6,18 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    bad,
-    draw,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.random import Bernoulli, Generator, check_chance, drawn
 from netdsl.types import TensorType, tensor

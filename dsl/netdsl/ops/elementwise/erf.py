@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import (
-    Array,
-    Module,
-    operator,
-)
+from netdsl.ops.contract.base import Array, Module, operator
 from netdsl.ops.elementwise.kinds import Activation
 from netdsl.ops.numerics import functions as numerics
 

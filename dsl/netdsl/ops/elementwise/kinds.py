@@ -15,12 +15,11 @@ from netdsl.ops.contract.base import (
     Module,
     Op,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import broadcast, need_bool, need_float, need_number, same_dtype
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import by_blocks, widen

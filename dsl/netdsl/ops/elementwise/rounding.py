@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import (
-    Array,
-    Module,
-    operator,
-)
+from netdsl.ops.contract.base import Array, Module, operator
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Unary
 from netdsl.types import DType

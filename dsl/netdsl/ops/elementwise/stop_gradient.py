@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import (
-    Array,
-    Example,
-    Module,
-    Op,
-    draw,
-    draw_bools,
-    draw_ints,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, Example, Module, Op, example, operator
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType

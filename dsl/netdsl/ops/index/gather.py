@@ -17,12 +17,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_int, need_type, normal_axis, sizes
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.indexing import add_at, from_front, grid, need_room

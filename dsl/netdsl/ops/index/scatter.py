@@ -15,12 +15,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_int, need_number, need_type, normal_axis, same_dtype
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range

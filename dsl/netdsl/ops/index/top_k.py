@@ -15,12 +15,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_number, normal_axis
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.index.gather import GatherElementsGradient

@@ -8,20 +8,9 @@ from math import prod
 from typing import NamedTuple
 
 from netdsl.dims import Dim, dim, product
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    draw_ints,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_number, same_dtype
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range

@@ -7,20 +7,9 @@ from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, product
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    draw_ints,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import broadcast, need_float, need_number, need_rank, need_type, same_dtype
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, reduced_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

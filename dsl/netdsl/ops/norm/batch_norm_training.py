@@ -15,11 +15,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import check_affine, check_eps

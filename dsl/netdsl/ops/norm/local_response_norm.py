@@ -6,19 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netdsl.dims import Dim, dim
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen

@@ -12,19 +12,9 @@ from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, dim, product
-from netdsl.ops.contract.base import (
-    Array,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    OpError,
-    bad,
-    draw,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, same_dtype, share
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import dots, row_blocks, widen
 from netdsl.ops.reduce.reduce import Mean

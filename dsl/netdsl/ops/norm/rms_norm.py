@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import (
-    Array,
-    Axes,
-    BadExample,
-    Example,
-    Module,
-    Op,
-    bad,
-    draw,
-    example,
-    operator,
-)
+from netdsl.ops.contract.base import Array, Axes, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float, normal_axes
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import affine, check_affine, check_eps, gradient_over

@@ -15,11 +15,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, same_dtype, sizes, spread
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen
 from netdsl.ops.pool.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, bins

@@ -14,12 +14,12 @@ from netdsl.ops.contract.base import (
     Module,
     Op,
     bad,
-    draw,
     example,
     op_named,
     operator,
 )
 from netdsl.ops.contract.rules import spread
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.time import AxisMap, InputTypes, resampling_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

@@ -16,12 +16,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

@@ -16,13 +16,12 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_ints,
     example,
     op_named,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type, spread
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.rounding import Abs, Sign

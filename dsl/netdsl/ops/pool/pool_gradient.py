@@ -15,11 +15,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_float, same_dtype, sizes
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import row_blocks, widen
 from netdsl.ops.numerics.windows import Windows

@@ -18,13 +18,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_rank, sizes, spread
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, resampling_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import functions as numerics

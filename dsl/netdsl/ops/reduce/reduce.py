@@ -19,13 +19,11 @@ from netdsl.ops.contract.base import (
     OpError,
     TypeMismatch,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_float, need_mask, need_number, normal_axes, reduction_map
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.arithmetic import Maximum

@@ -15,13 +15,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import need_bool, need_number, normal_axis, reduction_map
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.reduce.reduce import Reduction, need_room_for_sums

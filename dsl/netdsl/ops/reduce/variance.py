@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netdsl.ops.contract.base import Array, BadExample, Example, Module, OpError, bad, draw, example, operator
+from netdsl.ops.contract.base import Array, BadExample, Example, Module, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, normal_axes
+from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.moments import centred
 from netdsl.ops.reduce.reduce import Mean, Reduction

@@ -14,12 +14,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_float, need_int
+from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen

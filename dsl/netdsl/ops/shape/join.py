@@ -20,13 +20,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import could_equal, need_type, normal_axis, same_dtype, share, sizes
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor

@@ -18,13 +18,11 @@ from netdsl.ops.contract.base import (
     OpError,
     Sizes,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import check_value, need_float, need_type, only_left, sizes
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, mixing_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import widen

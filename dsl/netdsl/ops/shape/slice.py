@@ -17,13 +17,11 @@ from netdsl.ops.contract.base import (
     Op,
     OpError,
     bad,
-    draw,
-    draw_bools,
-    draw_ints,
     example,
     operator,
 )
 from netdsl.ops.contract.rules import normal_axes, normal_axis
+from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import (
     AxisMap,
     InputMap,
