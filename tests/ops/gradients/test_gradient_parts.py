@@ -81,4 +81,4 @@ def test_gradients_agree_in_small_blocks(name: str, monkeypatch: pytest.MonkeyPa
 def shrink_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few elements, so that small samples take many of them."""
     small = blocking.BlockSizes(elements=16, row_bytes=48, scores=4, column_bytes=1024, columns=2)
-    monkeypatch.setattr(blocking, "CPU", small)
+    monkeypatch.setattr(blocking, "CPU_BLOCKS", small)

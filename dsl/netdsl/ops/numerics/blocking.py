@@ -30,8 +30,8 @@ class BlockSizes:
     weights: int = 32768
 
 
-CPU = BlockSizes()
-GPU = BlockSizes(_ALL, _ALL, 2**28, _ALL, 1, 1 << 22)
+CPU_BLOCKS = BlockSizes()
+GPU_BLOCKS = BlockSizes(_ALL, _ALL, 2**28, _ALL, 1, 1 << 22)
 
 
 def on_cpu(xp: Module) -> bool:
@@ -41,4 +41,4 @@ def on_cpu(xp: Module) -> bool:
 
 def block_sizes(xp: Module) -> BlockSizes:
     """The sizes of blocks for arrays of this module."""
-    return CPU if on_cpu(xp) else GPU
+    return CPU_BLOCKS if on_cpu(xp) else GPU_BLOCKS

@@ -58,7 +58,7 @@ class CellValues:
         return number
 
 
-class Cell:
+class CellGraph:
     """The cell of a scan as a graph, with the whole values outside that it reads.
 
     Args:
@@ -115,7 +115,7 @@ class CellBackward(Backward):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: CellGraph,
         wanted: ScanInputs[bool],
         valid: Value | None,
         special: Mapping[type[Op], OpGradient],
@@ -190,7 +190,7 @@ class CellBackward(Backward):
         return self.valid.reshape([self.valid.shape[0], *[dim(1)] * (a.rank - 1)]).select(a, b)
 
 
-def _carrying(cell: Cell, wanted: ScanInputs[bool]) -> set[Port]:
+def _carrying(cell: CellGraph, wanted: ScanInputs[bool]) -> set[Port]:
     """The values that depend on a wanted input, through the states of other steps too."""
     inputs = (*cell.inputs.sequences, *cell.inputs.states, *cell.inputs.held)
     flags = (*wanted.sequences, *wanted.states, *wanted.held)

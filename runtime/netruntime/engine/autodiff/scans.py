@@ -17,7 +17,7 @@ from netdsl.ops.create.create import Range
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.sequence.scan import Scan, ScanOutputs
 from netruntime.engine.autodiff.backward import Gradients, Visit
-from netruntime.engine.autodiff.cells import Cell, CellBackward, DeferredProduct
+from netruntime.engine.autodiff.cells import CellBackward, CellGraph, DeferredProduct
 from netruntime.engine.autodiff.forward import ForwardValues
 
 
@@ -66,7 +66,7 @@ class _ScanGradient:
         values = [None if port is None else forward.value(port) for port in visit.inputs]
         self.outer = scan.split_inputs(values)
         self.grads = scan.split_outputs(list(visit.grads))
-        self.cell = Cell(scan, tape.graph.node(self.number), self.outer)
+        self.cell = CellGraph(scan, tape.graph.node(self.number), self.outer)
         wanted = scan.split_inputs(visit.wanted)
         self.back = CellBackward(self.cell, wanted, self._valid(), {Scan: scan_gradient})
 

@@ -119,7 +119,7 @@ def test_blocks_do_not_change_the_result(name: str, momentum: bool, monkeypatch:
     optimizer = make_optimizer(name, arguments)
     parts, whole = weight.copy(), weight.copy()
     kept = one_step(optimizer, parts, grad)
-    monkeypatch.setattr(blocking, "CPU", blocking.BlockSizes(weights=size))
+    monkeypatch.setattr(blocking, "CPU_BLOCKS", blocking.BlockSizes(weights=size))
     kept_whole = one_step(optimizer, whole, grad)
     if name == "lamb":
         np.testing.assert_allclose(parts, whole, rtol=1e-12)
