@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def test_too_many_pixels(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
         ),
         (spec_of(3, 0, W), {}, "input `image` is f32[3, 0, W], which has no pixels"),
         (FREE, {"mean": (1.0, 2.0)}, "the image option mean has 2 values for 3 channels"),
-        (FREE, {"std": (0.0,)}, "the image's std (0.0,) must be above 0, and its mean finite"),
+        (FREE, {"std": (0.0,)}, "the image option std must be above 0, but is 0"),
+        (FREE, {"mean": (math.nan,)}, "the image option mean must be finite, but is nan"),
         (
             spec_of(3, H, W, dtype="u8"),
             {"mean": (1.0,)},

@@ -40,9 +40,13 @@ def _normalising(picture: Picture | None, wanted: InputSpec, options: DataOption
     channels = picture[0] if picture else 1
     mean = _per_channel("mean", options.mean or (0.0,), channels, wanted)
     std = _per_channel("std", options.std or (1.0,), channels, wanted)
-    if not (std > 0).all() or not np.isfinite(mean).all():
-        message = f"the image's std {options.std} must be above 0, and its mean finite"
-        raise wanted.refuse("E0812", message)
+    for name, values, rule, fits in (
+        ("std", options.std, "above 0", (std > 0) & np.isfinite(std)),
+        ("mean", options.mean, "finite", np.isfinite(mean)),
+    ):
+        if not fits.all():
+            listed = ", ".join(f"{value:g}" for value in values)
+            raise wanted.refuse("E0812", f"the image option {name} must be {rule}, but is {listed}")
 
     def normalise(rows: Array) -> Array:
         by_channel = rows.astype(np.float32, copy=False).reshape(len(rows), channels, -1)
