@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: demo test quick op lint types unit slow coverage docs clean
+.PHONY: demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -37,6 +37,11 @@ types: $(MINILM)
 
 unit: $(MINILM)
 	$(BIN)/pytest -n auto
+
+# Hostile inputs made at random, a minute of each kind: make fuzz FUZZ=texts,bombs FUZZ_SECONDS=600 FUZZ_SEED=1
+fuzz: $(MINILM)
+	PYTHONPATH=tests FUZZ="$(FUZZ)" FUZZ_SECONDS="$(or $(FUZZ_SECONDS),60)" FUZZ_SEED="$(or $(FUZZ_SEED),0)" \
+	    $(BIN)/python -m fuzz
 
 # What is too slow for every change: full-size networks.
 slow: $(MINILM)
