@@ -23,6 +23,7 @@ LANGUAGE = (
     {"syntax", "types"},
     {"dims"},
     {"diagnostics"},
+    {"edits"},
     {"source", "synonyms"},
 )
 RUNTIME = (

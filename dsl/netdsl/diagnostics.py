@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from netdsl.edits import Edit, replacement
 from netdsl.source import Span
 from netdsl.synonyms import SYNONYMS
 
@@ -33,7 +34,8 @@ class Diagnostic:
     """One finding. The first label is its place; the others are the places it conflicts with.
 
     `code` names the explanation that `netrun explain` prints. `path` is the label path of the block
-    in which it was found, if any. `severity` is `error`, `warning` or `hint`.
+    in which it was found, if any. `severity` is `error`, `warning` or `hint`. `fixes` are edits that
+    remove the cause; a help from `suggest` brings its own.
     """
 
     code: str
@@ -42,6 +44,11 @@ class Diagnostic:
     help: str | None = None
     path: str = ""
     severity: str = "error"
+    fixes: tuple[Edit, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fixes and isinstance(self.help, Suggestion) and self.span is not None:
+            object.__setattr__(self, "fixes", self.help.edits(self.span))
 
     @property
     def span(self) -> Span | None:
@@ -56,6 +63,7 @@ class Diagnostic:
             "labels": [_label_dict(label) for label in self.labels],
             "help": self.help,
             "path": self.path or None,
+            "fixes": [edit.as_dict() for edit in self.fixes],
         }
 
 
@@ -85,10 +93,11 @@ def error(
     also: Sequence[Label] = (),
     help: str | None = None,
     path: str = "",
+    fixes: Sequence[Edit] = (),
 ) -> NetError:
     """A `NetError` of one diagnostic, from its parts."""
     first = (Label(span, text),) if span else ()
-    return NetError(Diagnostic(code, message, first + tuple(also), help, path))
+    return NetError(Diagnostic(code, message, first + tuple(also), help, path, fixes=tuple(fixes)))
 
 
 def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
@@ -99,7 +108,32 @@ def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="fix the first ones and check again")]
 
 
-def suggest(name: str, known: Iterable[str]) -> str | None:
+class Suggestion(str):
+    """A help that names one word to write instead of another: ``did you mean `Linear`?``."""
+
+    name: str
+    word: str
+    is_certain: bool
+
+    @classmethod
+    def of(cls, text: str, name: str, word: str, *, is_certain: bool) -> Suggestion:
+        """The help `text`, which offers `word` for `name`."""
+        help = cls(text)
+        help.name, help.word, help.is_certain = name, word, is_certain
+        return help
+
+    def edits(self, span: Span) -> tuple[Edit, ...]:
+        """The edit at a place that holds the name; none where the place holds something else."""
+        if span.text != self.name:
+            return ()
+        return (replacement(span, self.word, is_certain=self.is_certain),)
+
+
+SAME_EVERYWHERE = frozenset("true false none f16 bf16 f32 f64 i8 u8 i32 i64 bool str".split())
+"""Counterparts of foreign words that mean exactly the same, so that writing them cannot be wrong."""
+
+
+def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
     """`did you mean `x`?` for the nearest known name, or None if nothing is near.
 
     A name that other frameworks use for a known one counts as near; a single letter is near nothing.
@@ -107,12 +141,33 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     known = list(known)
     ours = SYNONYMS.get(name.lower())
     if ours is not None and ours in known:
-        return f"it is called `{ours}` here"
+        is_certain = ours in SAME_EVERYWHERE or ours.lower() == name.lower()
+        return Suggestion.of(f"it is called `{ours}` here", name, ours, is_certain=is_certain)
     if len(name) < 2:
         return None
     candidates = {k.lower(): k for k in known}
-    near = get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
-    return f"did you mean `{candidates[near[0]]}`?" if near else None
+    near = get_close_matches(name.lower(), candidates, n=2, cutoff=0.6)
+    if not near:
+        return None
+    word = candidates[near[0]]
+    is_certain = _is_slip(name, word) and not any(_is_slip(name, k) for k in known if k != word)
+    return Suggestion.of(f"did you mean `{word}`?", name, word, is_certain=is_certain)
+
+
+def _is_slip(name: str, word: str) -> bool:
+    """Whether one slip of the keyboard makes a name of a word: a letter more, less, other, or two swapped.
+
+    Of names with less than four letters only case counts: too many are one letter away from each other.
+    """
+    a, b = name.lower(), word.lower()
+    if a == b:
+        return True
+    if min(len(a), len(b)) < 4 or abs(len(a) - len(b)) > 1:
+        return False
+    start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    a, b = a[start:], b[start:]
+    swapped = len(a) == len(b) and a[:2] == b[1::-1] and a[2:] == b[2:]
+    return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
 
 
 def render(diagnostic: Diagnostic) -> str:

@@ -10,14 +10,17 @@ import copy
 import os
 import pickle
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from netdsl.checker import check
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.edits import Edit, apply_edits
 from netdsl.modules import load_module, read_source
+from netdsl.source import Source
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases" / "invalid").glob("*.net"))
@@ -38,6 +41,21 @@ COVERED_ELSEWHERE = {
 """Codes that no single file can raise, and what covers them."""
 
 
+def findings(text: str, path: Path) -> tuple[Diagnostic, ...]:
+    """The errors in a text as that of a file."""
+    try:
+        check(load_module(Source(path.name, text), path.parent))
+    except NetError as wrong:
+        return wrong.diagnostics
+    return ()
+
+
+def certain_edits(path: Path) -> list[tuple[Diagnostic, list[Edit]]]:
+    """The errors of a file that have certain edits."""
+    pairs = [(d, [e for e in d.fixes if e.is_certain]) for d in findings(path.read_text("utf-8-sig"), path)]
+    return [(one, edits) for one, edits in pairs if edits]
+
+
 def complaint(path: Path) -> str | None:
     """Everything that is said about a file, or None where nothing is."""
     try:
@@ -55,6 +73,20 @@ def test_mistake(path: Path) -> None:
     if UPDATE:
         expected.write_text(found)
     assert found == expected.read_text()
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_certain_edit_removes_its_error(path: Path) -> None:
+    for wrong, edits in certain_edits(path):
+        assert wrong.span is not None
+        text = apply_edits(wrong.span.source, edits)
+        keys = Counter((d.code, d.message) for d in findings(path.read_text("utf-8-sig"), path))
+        left = Counter((d.code, d.message) for d in findings(text, path))
+        assert left[wrong.code, wrong.message] < keys[wrong.code, wrong.message], text
+
+
+def test_many_messages_have_certain_edits() -> None:
+    assert sum(bool(certain_edits(path)) for path in CASES) >= 15
 
 
 def test_there_are_many_distinct_mistakes() -> None:

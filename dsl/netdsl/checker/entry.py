@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
@@ -71,15 +71,23 @@ def _check(module: Module, config: Mapping[str, object], training: bool, train: 
         pass
     errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
-        raise NetError(cap(sorted(errors, key=_place)))
+        raise NetError(cap(in_order(errors, module)))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
     advice = [d for d in checker.diagnostics if d.severity != "error"]
-    found = (*advice, *hints(models), *unused_names(module.file))
-    return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), found)
+    found = in_order([*advice, *hints(models), *unused_names(module.file)], module)
+    return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), tuple(found))
 
 
-def _place(found: Diagnostic) -> tuple[str, int]:
-    return (found.span.source.name, found.span.start) if found.span else ("", 0)
+def in_order(found: Iterable[Diagnostic], module: Module) -> list[Diagnostic]:
+    """Findings by their place: those without one, those of the file itself, then those of its imports."""
+
+    def place(one: Diagnostic) -> tuple[bool, str, int]:
+        if one.span is None:
+            return False, "", 0
+        imported = one.span.source is not module.source
+        return imported, one.span.source.name if imported else "", one.span.start
+
+    return sorted(found, key=place)
 
 
 def check_model(checker: Checker, module: Module, block: s.Block) -> Model | None:

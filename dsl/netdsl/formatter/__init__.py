@@ -6,9 +6,7 @@ columns do not. Tokens, their order and all comments are kept, so the syntax tre
 
 from __future__ import annotations
 
-import re
-from difflib import unified_diff
-
+from netdsl.edits import diff_of_texts
 from netdsl.formatter.code import Code
 from netdsl.formatter.gaps import read_gap
 from netdsl.formatter.writer import Writer
@@ -17,8 +15,6 @@ from netdsl.parsing.parser import parse
 from netdsl.source import Source
 
 __all__ = ["diff_text", "format_text", "is_canonical"]
-
-_NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
 def format_text(source: Source) -> str:
@@ -48,11 +44,4 @@ def diff_text(source: Source) -> str:
     Raises:
         NetError: the source does not parse.
     """
-    before, after = _lines(source.text), _lines(format_text(source))
-    changes = unified_diff(before, after, source.name, f"{source.name} (formatted)")
-    return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in changes)
-
-
-def _lines(text: str) -> list[str]:
-    """The lines with their ends, split where the language splits them: at `\\n` alone."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
+    return diff_of_texts(source.text, format_text(source), source.name, f"{source.name} (formatted)")

@@ -16,6 +16,7 @@ from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.values import Binding, Tensor
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.dims import Dim
+from netdsl.edits import Edit
 from netdsl.modules import Module
 from netdsl.ops.contract.base import Op, OpError
 from netdsl.source import Span
@@ -54,9 +55,10 @@ class Site:
         *,
         also: Sequence[Label] = (),
         help: str | None = None,
+        fixes: Sequence[Edit] = (),
     ) -> NoReturn:
         """Raise a `NetError` here. Inside a standard block the place shown is the user's call of it."""
-        raise NetError(diagnostic(self, code, message, span, text, also=also, help=help))
+        raise NetError(diagnostic(self, code, message, span, text, also=also, help=help, fixes=fixes))
 
 
 def in_std(span: Span) -> bool:
@@ -84,8 +86,9 @@ def diagnostic(
     also: Sequence[Label] = (),
     help: str | None = None,
     path: str | None = None,
+    fixes: Sequence[Edit] = (),
 ) -> Diagnostic:
-    """A finding in a body, shown where the user can fix it."""
+    """A finding in a body, shown where the user can fix it; `fixes` in the standard library are left out."""
     call = user_call(site)
     labels = [label for label in also if not in_std(label.span)]
     shown_path = site.path
@@ -101,7 +104,8 @@ def diagnostic(
     elif call and (code.startswith("E03") or code in _OF_VALUES):
         labels.append(Label(call.span, f"called here, where {call.inputs}" if call.inputs else "called here"))
     labels = _without_repeats(Label(span, text), labels)
-    return Diagnostic(code, message, tuple(labels), help, shown_path if path is None else path)
+    edits = tuple(edit for edit in fixes if not in_std(edit.span))
+    return Diagnostic(code, message, tuple(labels), help, shown_path if path is None else path, fixes=edits)
 
 
 def outer_path(site: Site) -> str:

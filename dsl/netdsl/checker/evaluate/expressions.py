@@ -111,7 +111,7 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     if expr.text.endswith("'"):
         how = f"assign it with `next {expr.text[:-1]} = ...` before it is used"
         scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
-    help = suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
+    help: str | None = suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
     if expr.text == "self":
         help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
     if help is None and expr.text[0].isupper() and len(expr.text) > 1:
@@ -265,7 +265,7 @@ def attribute(scope: Scope, expr: s.Attribute) -> Evaluated:
         module = scope.module.aliases[expr.value.text]
         if expr.name.text in module.blocks:
             return BlockValue(module.blocks[expr.name.text], module)
-        help = suggest(expr.name.text, module.blocks)
+        help: str | None = suggest(expr.name.text, module.blocks)
         scope.fail("E0201", f"`{expr.value.text}` has no block `{expr.name}`", expr.name.span, help=help)
     value = scope.evaluate(expr.value)
     if isinstance(value, LayerValue):

@@ -2,49 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netruntime.cli.common.failures import BAD_FILE, OK, exit_code
+from netdsl.edits import Edit, diff_of_texts
+from netdsl.source import Source
+from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error
 from netruntime.cli.common.options import json_option, set_option
-from netruntime.cli.common.output import plural, print_diagnostics, print_json, visible
-from netruntime.cli.common.sources import open_checked
+from netruntime.cli.common.output import note, plural, print_diagnostics, print_json, visible
+from netruntime.cli.common.sources import STDIN, check_source, open_text, uncollected
+from netruntime.cli.common.writing import replace_text
 
 if TYPE_CHECKING:
     from netdsl.model import Body, Model
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @set_option
-@click.option("--strict", is_flag=True, help="Treat hints as errors.")
+@click.option("--strict", is_flag=True, help="Treat hints and assumptions as errors.")
+@click.option("--fix", "fixes", is_flag=True, help="Apply the corrections that are certain.")
+@click.option("--diff", "shows_diff", is_flag=True, help="Write nothing; print what --fix would change.")
 @json_option
-def check(files: tuple[Path, ...], settings: dict[str, str], strict: bool, as_json: bool) -> int:
+def check(
+    files: tuple[Path, ...],
+    settings: dict[str, str],
+    *,
+    strict: bool,
+    fixes: bool,
+    shows_diff: bool,
+    as_json: bool,
+) -> int:
     """Check .net files: names, shapes, element types, and tests of types.
 
-    Nothing is allocated or run. On success, one line describes each model.
+    Nothing is allocated or run. On success, one line describes each model. `-` reads standard input, and
+    its imports from the current folder; with --fix the corrected text goes to standard output.
 
     \b
     Examples:
       netrun check lenet5.net
       netrun check resnet.net --set classes=10
       netrun check examples/*.net --strict
+      netrun check lenet5.net --fix
       netrun check lenet5.net --json
+      netrun check - < draft.net
     """
-    results = [_check_file(path, settings, strict) for path in files]
+    if STDIN in files and fixes and as_json and not shows_diff:
+        raise usage_error("E0920", "`- --fix` prints the corrected text, so it cannot also print JSON")
+    request = _Request(settings, strict, fixes, shows_diff)
+    results = [_check_file(path, request) for path in files]
     if as_json:
-        print_json(
-            {
-                "ok": all(result.code == OK for result in results),
-                "diagnostics": [d.as_dict() for result in results for d in result.diagnostics],
-                "files": [result.as_dict() for result in results],
-            }
-        )
+        print_json(_document(results))
     else:
         for result in results:
             _print(result, name_files=len(files) > 1)
@@ -52,33 +65,86 @@ def check(files: tuple[Path, ...], settings: dict[str, str], strict: bool, as_js
 
 
 @dataclass(frozen=True)
+class _Request:
+    """The options of one call of the command."""
+
+    settings: Mapping[str, str]
+    strict: bool
+    fixes: bool
+    shows_diff: bool
+
+
+@dataclass(frozen=True)
 class FileResult:
-    """The result of checking one file."""
+    """The result of checking one file: `diff` and `edits` are those of `--diff` and `--fix`."""
 
     file: str
     code: int
     diagnostics: tuple[Diagnostic, ...]
     models: tuple[Model, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    output: str | None = None
+    """What takes the place of the models on standard output: a diff, or a corrected text."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "file": self.file,
             "ok": self.code == OK,
             "models": [_model_dict(model) for model in self.models],
-            "diagnostics": [d.as_dict() for d in self.diagnostics],
+            "applied": [edit.as_dict() for edit in self.edits],
         }
 
 
-def _check_file(path: Path, settings: Mapping[str, str], strict: bool) -> FileResult:
+def _document(results: Sequence[FileResult]) -> dict[str, Any]:
+    return {
+        "ok": all(result.code == OK for result in results),
+        "diagnostics": [
+            {"checked": result.file, **d.as_dict()} for result in results for d in result.diagnostics
+        ],
+        "files": [result.as_dict() for result in results],
+    }
+
+
+def _check_file(path: Path, request: _Request) -> FileResult:
     try:
-        checked = open_checked(path, settings)
+        with uncollected():
+            source = open_text(path)
+            if request.fixes or request.shows_diff:
+                return _fix_file(path, source, request)
+            return _check_text(path, source, request)
     except NetError as failed:
         return FileResult(str(path), exit_code(failed), failed.diagnostics)
-    code = BAD_FILE if strict and checked.hints else OK
+
+
+def _check_text(path: Path, source: Source, request: _Request) -> FileResult:
+    try:
+        checked = check_source(source, path, request.settings)
+    except NetError as failed:
+        return FileResult(str(path), exit_code(failed), failed.diagnostics)
+    code = BAD_FILE if request.strict and checked.hints else OK
     return FileResult(str(path), code, checked.hints, tuple(checked.models.values()))
 
 
+def _fix_file(path: Path, source: Source, request: _Request) -> FileResult:
+    """Correct a file, or show how: the result is that of the text which the file then has."""
+    from netruntime.cli.check.fixing import fix
+
+    fixed = fix(source, lambda text: _check_text(path, text, request).diagnostics)
+    if request.shows_diff:
+        result = _check_text(path, source, request)
+        diff = diff_of_texts(source.text, fixed.source.text, source.name, f"{source.name} (fixed)")
+        return replace(result, output=visible(diff))
+    if path != STDIN and fixed.edits:
+        replace_text(path, fixed.source.text)
+    result = replace(_check_text(path, fixed.source, request), edits=fixed.edits)
+    return replace(result, output=fixed.source.text) if path == STDIN else result
+
+
 def _print(result: FileResult, name_files: bool) -> None:
+    for edit in result.edits:
+        note(f"{edit.span}: {edit.title}", "fixed")
+    if result.output is not None:
+        click.echo(result.output, nl=False)
     if result.diagnostics:
         print_diagnostics(result.diagnostics)
     errors = sum(d.severity == "error" for d in result.diagnostics)
@@ -91,6 +157,8 @@ def _print(result: FileResult, name_files: bool) -> None:
             f"\n{plural(len(result.diagnostics), 'hint')} in {visible(result.file)} with --strict",
             err=True,
         )
+    if result.output is not None:
+        return
     prefix = f"{visible(result.file)}: " if name_files else ""
     for model in result.models:
         click.echo(prefix + model_line(model))

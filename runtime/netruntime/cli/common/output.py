@@ -17,7 +17,7 @@ from netdsl.diagnostics import Diagnostic, render
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_COLOURS = {"error": "red", "warning": "yellow", "hint": "cyan", "note": "cyan"}
+_COLOURS = {"error": "red", "warning": "yellow", "hint": "cyan", "note": "cyan", "fixed": "green"}
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _MARKS = re.compile(r"( +\| +)([-^]+)(.*)")
 _GUTTER = re.compile(r"( *(?:\d+ \||-->|:::|= (?:help|in):))(.*)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,24 @@ from netruntime.errors import shown
 
 if TYPE_CHECKING:
     from netdsl.model import Checked, Model
+
+
+STDIN = Path("-")
+"""What a command line writes for standard input."""
+
+
+def open_text(path: Path) -> Source:
+    """The text of a file, or of standard input for `-`. Raises what those two raise."""
+    return read_stdin() if path == STDIN else open_source(path)
+
+
+def read_stdin() -> Source:
+    """The text of standard input. Raises `FileAccessError` E0942 if it is not UTF-8 text."""
+    data = sys.stdin.buffer.read()
+    try:
+        return Source("<stdin>", data.decode("utf-8-sig"))
+    except UnicodeDecodeError as wrong:
+        raise file_error("E0942", f"standard input is not UTF-8 text: byte {wrong.start}") from None
 
 
 def open_source(path: Path) -> Source:
@@ -39,17 +58,21 @@ def open_source(path: Path) -> Source:
 
 
 def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:
-    """Check a file with values for its `config`. Raises `NetError`."""
-    with _uncollected():
-        source = open_source(path)
-        from netdsl.checker import check
-        from netdsl.modules import load_module
+    """Check a file, or standard input for `-`, with values for its `config`. Raises `NetError`."""
+    with uncollected():
+        return check_source(open_text(path), path, settings)
 
-        return check(load_module(source, path.parent), settings)
+
+def check_source(source: Source, path: Path, settings: Mapping[str, str]) -> Checked:
+    """Check a text as that of a file, beside which its imports are. Raises `NetError`."""
+    from netdsl.checker import check
+    from netdsl.modules import load_module
+
+    return check(load_module(source, path.parent), settings)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Disable the garbage collector inside, and exempt the objects created there, which stay in use."""
     was_on = gc.isenabled()
     gc.disable()

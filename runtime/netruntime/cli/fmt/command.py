@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.source import Source
-from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, file_error, usage_error
+from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import print_diagnostics, print_json, visible
-from netruntime.cli.common.sources import open_source
-from netruntime.cli.common.writing import write_failures
-
-STDIN = Path("-")
+from netruntime.cli.common.sources import STDIN, open_text
+from netruntime.cli.common.writing import replace_text
 
 
 @click.command()
@@ -64,7 +59,7 @@ def _format(path: Path, only_check: bool, show_diff: bool) -> bool:
     """Format one file. Returns whether that changes it."""
     from netdsl.formatter import diff_text, format_text
 
-    source = _read_stdin() if path == STDIN else open_source(path)
+    source = open_text(path)
     text = format_text(source)
     changes = text != source.text
     if show_diff:
@@ -74,28 +69,6 @@ def _format(path: Path, only_check: bool, show_diff: bool) -> bool:
     elif changes and not only_check:
         replace_text(path, text)
     return changes
-
-
-def _read_stdin() -> Source:
-    data = sys.stdin.buffer.read()
-    try:
-        return Source("<stdin>", data.decode("utf-8-sig"))
-    except UnicodeDecodeError as wrong:
-        raise file_error("E0942", f"standard input is not UTF-8 text: byte {wrong.start}") from None
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace the text of a file, keeping its mode. Raises `FileAccessError` E0941."""
-    from netruntime.files.atomic import write_atomically
-
-    mode = path.stat().st_mode & 0o7777
-
-    def write(stream: BinaryIO) -> None:
-        stream.write(text.encode("utf-8"))
-        Path(stream.name).chmod(mode)
-
-    with write_failures(path):
-        write_atomically(path, write)
 
 
 def _report(changed: list[str], count: int, only_check: bool) -> None:
