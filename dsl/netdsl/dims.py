@@ -277,14 +277,17 @@ def _floor_divide(a: Dim, b: Dim) -> Dim:
 
 
 def _single_quotient(value: Dim) -> tuple[Dim, Dim] | None:
-    """`(x, n)` if a size is `x // n` for a fixed positive `n`, since such quotients nest into one."""
-    if len(value.terms) != 1 or value.terms[0][1] != 1 or len(value.terms[0][0]) != 1:
+    """`(x + c*n, n)` if a size is `x // n + c` for a fixed positive `n`, since such quotients nest into one:
+    `((H + 1)//2 + 1)//2` is `(H + 3)//4`."""
+    free = [(monomial, coefficient) for monomial, coefficient in value.terms if monomial]
+    constant = sum(coefficient for monomial, coefficient in value.terms if not monomial)
+    if len(free) != 1 or free[0][1] != 1 or len(free[0][0]) != 1:
         return None
-    atom = value.terms[0][0][0]
+    atom = free[0][0][0]
     if isinstance(atom, Symbol) or atom.function != "//":
         return None
     x, n = atom.args
-    return (x, n) if n.is_fixed and n.value > 0 else None
+    return (x + n * constant, n) if n.is_fixed and n.value > 0 else None
 
 
 def _split_constant(whole: list[Term], rest: list[Term], divisor: int) -> tuple[list[Term], list[Term]]:

@@ -101,6 +101,8 @@ def test_a_decided_order_holds_for_all_sizes(left: Tree, right: Tree, sizes: dic
         (3 - symbol("H"), "-H + 3"),
         (minimum(symbol("H"), 3), "min(3, H)"),
         (symbol("H") // 2 // 2, "H//4"),
+        (((symbol("H") + 1) // 2 + 1) // 2, "(H + 3)//4"),
+        ((((symbol("H") + 1) // 2 + 1) // 2 + 1) // 2, "(H + 7)//8"),
         ((symbol("H") // 2 - 4) // 2 * 80, "H//4*80 - 160"),
         (dim(0), "0"),
     ],

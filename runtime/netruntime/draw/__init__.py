@@ -5,7 +5,7 @@ from netruntime.draw.dot import draw_dot
 from netruntime.draw.mermaid import draw_mermaid
 from netruntime.draw.page import draw_html
 from netruntime.draw.svg import draw_svg
-from netruntime.draw.table import Counts, Row, Summary, render_summary, summary
+from netruntime.draw.table import Counts, Row, Summary, summary
 
 __all__ = [
     "Counts",
@@ -16,6 +16,5 @@ __all__ = [
     "draw_html",
     "draw_mermaid",
     "draw_svg",
-    "render_summary",
     "summary",
 ]

@@ -24,6 +24,20 @@ def test_free_sizes_stay_symbols() -> None:
     assert "B*117,600" in netrun("show", LENET).stdout
 
 
+def test_all_opens_what_the_table_folds() -> None:
+    net = ROOT / "examples" / "resnet50.net"
+    folded, full = (netrun("show", net, *option).stdout.splitlines() for option in ([], ["--all"]))
+    assert len(full) > 2 * len(folded)
+    assert any("stage.0.2.c.bn" in line for line in full)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_pipe_is_as_wide_as_columns_says(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = netrun("show", ROOT / "examples" / "resnet50.net").stdout.splitlines()
+    assert columns - 25 < max(map(len, lines)) <= columns
+
+
 def test_json_has_the_numbers() -> None:
     document = netrun_json("show", LENET, "--depth", 1)
     assert document["ok"] is True and document["name"] == "LeNet5"

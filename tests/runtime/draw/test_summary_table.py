@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -13,8 +13,11 @@ from netdsl.diagnostics import NetError
 from netdsl.graph import build
 from netdsl.modules import load_module
 from netdsl.source import Source
-from netruntime.draw.table import render_summary, summary
+from netruntime.draw.table import summary
+from netruntime.engine.loading import open_module
 from netruntime.quantities import bytes_text, number_text
+
+ROOT = Path(__file__).parents[3]
 
 SIAMESE = """net 1.0
 block Tower(n)(x: [B, D]) -> [B, n] {
@@ -151,14 +154,86 @@ def test_sizes_that_cannot_be(sizes: dict[str, int], code: str, words: str) -> N
     assert caught.value.code == code
 
 
+NARROW = 80
+
+
 def test_the_text_has_every_row_and_the_totals() -> None:
-    console = pytest.importorskip("rich.console", reason="rich is not installed")
-    page = console.Console(width=140, file=io.StringIO())
-    with page.capture() as text:
-        page.print(render_summary(summary(graph_of(STACK), {"B": 1, "T": 1}), 140))
-    shown = text.get()
+    shown = summary(graph_of(STACK), {"B": 1, "T": 1}).text(140, every=True)
     for words in ("layers.2.norm", "Scale", "f32[1, 1, 8]", "864", "768", "24 more numbers in buffers"):
         assert words in shown
+    assert "--all" not in shown
+
+
+def test_equal_layers_are_one_row_with_the_count_of_each() -> None:
+    found = summary(graph_of(STACK), {"B": 1, "T": 1})
+    (layers,) = [row for row in found.folded if row.path == "layers"]
+    assert (layers.kind, layers.copies) == ("3 x Layer", 3)
+    assert layers.each is not None and layers.each.parameters == 288 and layers.counts.parameters == 864
+    paths = [row.path for row in found.folded]
+    assert "layers.0.up" in paths and not any(path.startswith("layers.1") for path in paths)
+    line = next(line for line in str(found).splitlines() if "3 x Layer" in line)
+    assert "3 x 288" in line and "3 x 256" in line, "both counts are those of each copy"
+    assert "every row with --all" in str(found)
+
+
+def test_layers_that_differ_are_rows_of_their_own() -> None:
+    text = """net 1.0
+block Layer(w)(x: [B, D]) -> [B, w] {
+  return x -> a: Linear(w) -> relu
+}
+model M(x: f32[B, 4]) -> y: f32[B, 8] {
+  return x -> layers: for i in 0..3 { Layer(8) }
+}
+"""
+    found = summary(graph_of(text))
+    kinds = {row.path: row.kind for row in found.folded}
+    assert kinds["layers.0"] == "Layer" and kinds["layers.1–2"] == "2 x Layer"
+
+
+def test_a_shared_layer_is_not_counted_each_time() -> None:
+    text = """net 1.0
+block Layer()(x: [B, D]) -> [B, D] {
+  return x -> a: Linear(D) -> relu
+}
+model M(x: f32[B, 4]) -> y: f32[B, 4] {
+  return x -> layers: Layer * 3 shared
+}
+"""
+    found = summary(graph_of(text))
+    assert found.totals.parameters == 20
+    assert "3 x 20" not in found.text(160)
+
+
+def test_blocks_of_the_library_are_closed() -> None:
+    text = """net 1.0
+model M(x: f32[B, T, 8]) -> y: f32[B, T, 8] {
+  return x -> at: SinusoidalPositions -> a: Linear(8)
+}
+"""
+    found = summary(graph_of(text))
+    assert [row.path for row in found.folded] == ["x", "at", "a"]
+    assert len(found.rows) > len(found.folded)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("sizes", [{}, {"B": 1, "H": 224, "W": 224}])
+def test_a_table_fits_and_breaks_nothing(width: int, sizes: dict[str, int]) -> None:
+    (model,) = check(open_module(ROOT / "examples" / "resnet50.net")).models.values()
+    found = summary(build(model), sizes)
+    shown = found.text(width)
+    assert max(map(len, shown.splitlines())) <= width
+    for row in found.folded:
+        assert row.label in shown and row.kind in shown
+        for part in row.type.split(", "):
+            assert part in shown, "a shape may continue on the next line, but a size is never broken"
+    assert ("--size H=.." in shown) == (not sizes)
+
+
+def test_a_summary_prints_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    found = summary(graph_of(STACK))
+    print(repr(found))
+    assert capsys.readouterr().out.startswith(" label")
+    assert all(len(line) <= NARROW + 20 for line in repr(found).splitlines())
 
 
 def test_the_dict_is_json() -> None:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +27,7 @@ TEXT_WIDTH = 100
 """The maximum width of prose."""
 
 PLAIN_WIDTH = 160
-"""The width of tables if the output is not a terminal."""
+"""The width of tables if the output is not a terminal and COLUMNS is not set."""
 
 
 def colour_wanted() -> bool | None:
@@ -90,8 +91,13 @@ def console(stderr: bool = False) -> Console:
 
     shown = Console(stderr=stderr, highlight=False, no_color=True if colour_wanted() is False else None)
     if not shown.is_terminal:
-        shown = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, color_system=None)
+        shown = Console(stderr=stderr, highlight=False, width=screen_width(), color_system=None)
     return shown
+
+
+def screen_width() -> int:
+    """The columns of the terminal, or those that COLUMNS sets; `PLAIN_WIDTH` where there is neither."""
+    return get_terminal_size((PLAIN_WIDTH, 24)).columns
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:

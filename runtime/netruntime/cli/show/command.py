@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import file_argument, json_option, model_option, set_option, size_option
-from netruntime.cli.common.output import console, note, print_json, print_rich
+from netruntime.cli.common.output import colour_wanted, note, print_json, screen_width
 from netruntime.cli.common.writing import write_file
 from netruntime.errors import shown
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from netdsl.model import Model
 
 DRAWING_FORMATS = ("svg", "html", "dot", "mermaid")
+_STYLES: dict[str, Any] = {
+    "name": {"bold": True},
+    "kind": {"fg": "cyan"},
+    "output": {"fg": "green"},
+    "memory": {"dim": True},
+}
 SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
 
 
@@ -25,6 +31,9 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
 @set_option
 @model_option
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to expand.")
+@click.option(
+    "--all", "every", is_flag=True, help="List each of equal layers and the parts of standard blocks."
+)
 @size_option
 @click.option(
     "--graph",
@@ -45,6 +54,7 @@ def show(
     settings: dict[str, str],
     model_name: str | None,
     depth: int | None,
+    every: bool,
     sizes: dict[str, int],
     kind: str | None,
     output: Path | None,
@@ -70,7 +80,7 @@ def show(
 
     model = pick_model(open_checked(file, settings), model_name)
     if kind is None:
-        _table(model, sizes, depth, as_json)
+        _table(model, sizes, depth, every, as_json)
         return
     if sizes:
         raise usage_error("E0920", "--size applies to the table only: drawings show free sizes as symbols")
@@ -107,15 +117,19 @@ def _kind_of(output: Path | None) -> str | None:
     return kind
 
 
-def _table(model: Model, sizes: dict[str, int], depth: int | None, as_json: bool) -> None:
+def _table(model: Model, sizes: dict[str, int], depth: int | None, every: bool, as_json: bool) -> None:
     from netdsl.graph import build
-    from netruntime.draw import render_summary, summary
+    from netruntime.draw import summary
 
     table = summary(build(model), sizes=sizes, depth=depth)
     if as_json:
         print_json({"ok": True, **table.as_dict()})
         return
-    print_rich(render_summary(table, console().width))
+    click.echo(table.text(screen_width(), every=every, style=_painted), color=colour_wanted())
+
+
+def _painted(name: str, text: str) -> str:
+    return click.style(text, **_STYLES[name]) if name else text
 
 
 def _write(path: Path, text: str) -> None:
