@@ -7,7 +7,7 @@ cause is a `NetError`, which carries one or more diagnostics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from netdsl.edits import Edit, replacement
@@ -45,6 +45,8 @@ class Diagnostic:
     path: str = ""
     severity: str = "error"
     fixes: tuple[Edit, ...] = ()
+    cause: object = field(default=None, compare=False, repr=False)
+    """What the finding is about, while ways out of it are being tried."""
 
     def __post_init__(self) -> None:
         if not self.fixes and isinstance(self.help, Suggestion) and self.span is not None:

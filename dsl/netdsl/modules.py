@@ -40,6 +40,14 @@ class Module:
         lines = [line for item in self.file.items if isinstance(item, Config) for line in item.entries]
         return [line for line in lines if isinstance(line, ConfigEntry)]
 
+    def with_text(self, source: Source) -> Module:
+        """The module with another text and the same imports. Raises `NetError` for syntax errors."""
+        module = Module(source, parse(source).file, imported=self.imported, aliases=self.aliases)
+        found = list(_define(module))
+        if found:
+            raise NetError(found)
+        return module
+
 
 def load_module(source: Source, root: Path | None = None) -> Module:
     """The module of a source and all it imports.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from time import thread_time
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
@@ -15,9 +16,11 @@ from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
+from netdsl.checker.ways.offer import offer
 from netdsl.diagnostics import Diagnostic, NetError, cap, error
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module
+from netdsl.source import Source
 
 __all__ = ["check"]
 
@@ -41,8 +44,23 @@ def check(
     Raises:
         NetError: with every error that was found; hints and warnings are in the result.
     """
+    started = thread_time()
+
+    def run(each: Module) -> Checked:
+        return _check(each, config or {}, training, train or {})
+
+    def recheck(source: Source) -> Sequence[Diagnostic] | None:
+        """The errors in a changed text of the file."""
+        try:
+            run(module.with_text(source))
+        except NetError as failed:
+            return None if failed.code.startswith("E01") else failed.diagnostics
+        return ()
+
     try:
-        return _check(module, config or {}, training, train or {})
+        return run(module)
+    except NetError as failed:
+        raise NetError(offer(module, failed.diagnostics, recheck, started)) from None
     except RecursionError:
         help = "give inner parts names with `let`, or put them into blocks of their own"
         raise error("E0602", "the file nests too deep to be checked", module.file.span, help=help) from None

@@ -98,7 +98,7 @@ def _call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], ca
     """The record of a call, with the types of its arguments."""
     pairs = zip(input_names(block), inputs, strict=True)
     described = ", ".join(f"{name} is {i.type}" for name, i in pairs if i is not None)
-    return CallSite(block.name.text, call, scope.module.is_std, described)
+    return CallSite(block.name.text, call, scope.module.is_std, described, scope.names)
 
 
 def _build(

@@ -9,6 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls import scans
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply, call_with, snake
+from netdsl.checker.context.causes import Branches
 from netdsl.checker.context.scope import Scope, evaluates, runs
 from netdsl.checker.context.values import (
     BlockValue,
@@ -243,6 +244,8 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
                 also.append(Label(ours.origin, f"{ours} is set here"))
             if ours != theirs and theirs.origin:
                 also.append(Label(theirs.origin, f"{theirs} is set here"))
+    if core.via is not None:
+        also.append(Label(shortcut.span, f"the shortcut is {shortcut.type}"))
     what = "the input" if core.via is None else "the shortcut"
     help = "bring the shortcut to the same shape: `residual { .. } via { proj: Conv(.., 1) }`"
     if body.type.shape == shortcut.type.shape:
@@ -250,7 +253,8 @@ def _check_addends(scope: Scope, core: s.Residual, body: Tensor, shortcut: Tenso
     elif body.type.rank != shortcut.type.rank:
         help = "both need the same axes; move what removes them after the residual"
     message = f"the residual's body returns {body.type}, but {what} is {shortcut.type}"
-    scope.fail("E0306", message, core.span, also=also, help=help)
+    cause = Branches(scope.where(core.span), core, body, shortcut)
+    scope.fail("E0306", message, core.span, also=also, help=help, cause=cause)
 
 
 @runs(s.Fork)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.checker.context.causes import Cause, Refused, Where
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.values import Binding, Tensor
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -33,6 +34,7 @@ class CallSite:
     span: Span
     from_std: bool
     inputs: str = ""
+    names: Mapping[str, Binding] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass
@@ -56,9 +58,20 @@ class Site:
         also: Sequence[Label] = (),
         help: str | None = None,
         fixes: Sequence[Edit] = (),
+        cause: Cause | None = None,
     ) -> NoReturn:
         """Raise a `NetError` here. Inside a standard block the place shown is the user's call of it."""
-        raise NetError(diagnostic(self, code, message, span, text, also=also, help=help, fixes=fixes))
+        found = diagnostic(self, code, message, span, text, also=also, help=help, fixes=fixes)
+        raise NetError(replace(found, cause=cause))
+
+    def where(self, span: Span, callee: s.Block | None = None) -> Where:
+        """This body as the place of a cause; in a standard block, the user's call of it."""
+        root, call = self.checker.module, user_call(self)
+        if call and self.module.is_std:
+            direct = self.calls[-1] is call
+            block, called = (self.block, callee) if direct else (None, None)
+            return Where(root, self.module, block, dict(call.names), call.span, called, dict(self.names))
+        return Where(root, self.module, self.block, dict(self.names), span, callee)
 
 
 def in_std(span: Span) -> bool:
@@ -126,6 +139,66 @@ def _without_repeats(first: Label, others: Sequence[Label]) -> list[Label]:
     return [Label(first.span, text), *(o for o in others if o.span != first.span)]
 
 
+# -- where values come from ---------------------------------------------------------------------------
+
+
+def origins(site: Site, name: str) -> list[Label]:
+    """Where a name of the body got its value: the `let`, with its parts, or the argument."""
+    bound = site.names.get(name)
+    if bound is None or isinstance(bound.value, Tensor):
+        return []
+    let = next((x for x in _lets(site) if x.name.text == name and x.name.span == bound.span), None)
+    if let is None:
+        return set_here(site, bound.span, f"{name} is {bound.value}")
+    parts = [label for n in s.names_in(let.value) for label in origins(site, n.text)]
+    return [Label(let.name.span, f"{name} = {worked_out(site, let.value)}"), *parts]
+
+
+def names_behind(site: Site, name: str) -> list[tuple[int, Span]]:
+    """The static integers that a name of the body stands for or is computed from, and where each is set."""
+    bound = site.names.get(name)
+    if bound is None:
+        return []
+    let = next((x for x in _lets(site) if x.name.text == name and x.name.span == bound.span), None)
+    if let is not None:
+        return [pair for n in s.names_in(let.value) for pair in names_behind(site, n.text)]
+    value = bound.value
+    if isinstance(value, bool) or not isinstance(value, int) or bound.kind not in ("static", "config"):
+        return []
+    return [(value, bound.span)]
+
+
+def _lets(site: Site) -> list[s.Let]:
+    return [x for x in site.block.body if isinstance(x, s.Let)] if site.block else []
+
+
+def worked_out(site: Site, expr: s.Expr) -> str:
+    """An expression with the values of its names, and its value: `300 // 8 = 37`."""
+    text: list[str] = []
+    end = expr.span.start
+    for name in s.names_in(expr):
+        bound = site.names.get(name.text)
+        known = bound is not None and not isinstance(bound.value, Tensor)
+        value = str(bound.value) if bound is not None and known else name.text
+        text += [name.span.source.text[end : name.span.start], value]
+        end = name.span.end
+    shown = "".join([*text, expr.span.source.text[end : expr.span.end]])
+    let = next((x for x in _lets(site) if x.value is expr), None)
+    result = site.names[let.name.text].value if let is not None and let.name.text in site.names else None
+    return f"{shown} = {result}" if result is not None and str(result) != shown else shown
+
+
+def set_here(site: Site, at: Span, text: str) -> list[Label]:
+    """A label at the place that set a value, and one at the config entry that it names, if it names one."""
+    labels = [Label(at, text)]
+    root = site.checker.module
+    entry = next((e for e in root.config if e.name.text == at.text and at.source is root.source), None)
+    if entry is not None and entry.name.span != at:
+        value = site.checker.config[root].get(entry.name.text)
+        labels.append(Label(entry.name.span, f"{entry.name} is {value} here"))
+    return labels
+
+
 # -- operators -----------------------------------------------------------------------------------
 
 
@@ -158,13 +231,31 @@ def op_failed(
             continue
         origin = tensor.type.shape[axis].origin if axis is not None and axis < tensor.type.rank else None
         if origin is not None and axis is not None:
-            labels.append(Label(origin, f"{tensor.type.shape[axis]} is set here"))
+            labels += set_here(site, origin, f"{tensor.type.shape[axis]} is set here")
+        if axis is None and wrong.code == "E0302":
+            labels += _set_sizes(site, tensor)
         labels.append(Label(tensor.span, f"this is {tensor.type}"))
     words = {slot: _called(site, slot, tensor) for slot, tensor in given.items()}
     message = f"{title(site, shown)} {_renamed(wrong.message, words)}"
     at = places.get(wrong.attribute or "", span)
     help = _renamed(wrong.help, words) if wrong.help else None
-    return diagnostic(site, wrong.code, message, at, also=labels, help=help)
+    attribute = None if at is span else _static_argument(site, at) or at
+    cause = Refused(site.where(span), op, given, wrong, attribute)
+    return replace(diagnostic(site, wrong.code, message, at, also=labels, help=help), cause=cause)
+
+
+def _set_sizes(site: Site, tensor: Tensor) -> list[Label]:
+    """Where each fixed size of a tensor was set; several sizes of one place together."""
+    places: dict[Span, list[str]] = {}
+    for size in tensor.type.shape:
+        if size.origin is not None and size.is_fixed and size != 1 and size.origin != tensor.span:
+            places.setdefault(size.origin, []).append(str(size))
+    labels: list[Label] = []
+    for at, found in places.items():
+        values = list(dict.fromkeys(found))
+        verb = "are" if len(values) > 1 else "is"
+        labels += set_here(site, at, f"{' and '.join(values)} {verb} set here")
+    return labels
 
 
 def slot_names(op: Op | type[Op], count: int) -> list[str]:
@@ -181,7 +272,7 @@ def _called(site: Site, slot: str, tensor: Tensor) -> str:
     for name, binding in site.names.items():
         if isinstance(binding.value, Tensor) and binding.value.value == tensor.value:
             return f"`{name}`"
-    return "its input" if slot == "x" else f"`{slot}`"
+    return {"x": "its input", "a": "the left side", "b": "the right side"}.get(slot, f"`{slot}`")
 
 
 def _renamed(message: str, words: Mapping[str, str]) -> str:

@@ -141,9 +141,7 @@ class Scope(Site):
         for type_ in types:
             check_limits(self, type_, span)
         origin = reports.visible(self, span)
-        types = tuple(
-            TensorType(t.dtype, tuple(d if d.origin else d.at(origin) for d in t.shape)) for t in types
-        )
+        types = tuple(_with_origins(t, inputs, origin) for t in types)
         values = tuple(None if i is None else i.value for i in inputs)
         self.append(OpStep(op, values, types, self.labels.place(label, op.name, sole), span), 1)
         first = len(self.types) - len(types)
@@ -230,6 +228,16 @@ def runs(node: type[N]) -> Callable[[Runner[N]], Runner[N]]:
         return function
 
     return register
+
+
+def _with_origins(type_: TensorType, inputs: Sequence[Tensor | None], origin: Span) -> TensorType:
+    """A result with the place that set each size: this operator, or what set it in an input that kept it."""
+    same_rank = [i.type.shape for i in inputs if i is not None and i.type.rank == type_.rank]
+    shape = []
+    for axis, size in enumerate(type_.shape):
+        kept = next((s[axis].origin for s in same_rank[:1] if s[axis] == size and s[axis].origin), None)
+        shape.append(size if size.origin else size.at(kept or origin))
+    return TensorType(type_.dtype, tuple(shape))
 
 
 def _outputs(step: BodyStep) -> tuple[TensorType, ...]:

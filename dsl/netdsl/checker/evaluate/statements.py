@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
+from netdsl.checker.context.causes import Unequal
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -19,11 +20,12 @@ from netdsl.checker.context.values import (
     Tensor,
     describe,
     is_bundle,
+    is_integer,
 )
 from netdsl.checker.evaluate import inits, statics
 from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of, type_pattern
 from netdsl.diagnostics import Label, NetError, suggest
-from netdsl.dims import Dim, symbol
+from netdsl.dims import Dim, dim, symbol
 from netdsl.model import OpStep, Parameter, State
 from netdsl.types import TensorType
 
@@ -287,7 +289,21 @@ def check_assertion(scope: Scope, statement: s.Assert) -> None:
     block = f" of `{scope.block.name}`" if scope.block is not None else ""
     wanted = statement.message or f"`{statement.condition.span.text}`"
     message = f"an assertion{block} fails: {wanted}"
-    scope.fail("E0409", message, statement.condition.span, values_in(scope, statement.condition))
+    text = values_in(scope, statement.condition)
+    cause = _must_divide(scope, statement.condition)
+    scope.fail("E0409", message, statement.condition.span, text, cause=cause)
+
+
+def _must_divide(scope: Scope, condition: s.Expr) -> Unequal | None:
+    """The sizes of a condition that holds `D % heads == 0`."""
+    for node in (condition, *condition.operands) if isinstance(condition, s.Logic) else (condition,):
+        first = node.first if isinstance(node, s.Operation) and node.rest[-1][0] == "==" else None
+        if isinstance(first, s.Operation) and len(first.rest) == 1 and first.rest[0][0] == "%":
+            total, divisor = scope.evaluate(first.first), first.rest[0][1]
+            names = [n for name in s.names_in(divisor) for n in reports.names_behind(scope, name.text)]
+            if is_integer(total) and names:
+                return Unequal(scope.where(condition.span), dim(0), dim(total), tuple(names))
+    return None
 
 
 def values_in(scope: Scope, condition: s.Node) -> str:

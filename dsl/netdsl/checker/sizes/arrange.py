@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.checker.context import reports
+from netdsl.checker.context.causes import Edited, Unequal
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, PoisonedError, Tensor, describe, is_integer
 from netdsl.diagnostics import Label
@@ -117,19 +119,23 @@ def _solve(scope: Scope, factors: Axis, tensor: Tensor, axis: int, sizes: dict[s
     if unknown:
         solution = size.exact_divide(total) if total != 0 else None
         if solution is None:
-            _mismatch(scope, span, f"a multiple of {total}", tensor, axis)
+            _mismatch(scope, factors, f"a multiple of {total}", total, tensor, axis)
         sizes[unknown[0].name] = solution
         if not unknown[0].name.startswith("*"):
             scope.bind(unknown[0].name, solution, unknown[0].span, "size")
     elif total != size:
-        _mismatch(scope, span, f"`{span.text}` = {total}", tensor, axis)
+        _mismatch(scope, factors, f"`{span.text}` = {total}", total, tensor, axis)
 
 
-def _mismatch(scope: Scope, span: Span, wanted: str, tensor: Tensor, axis: int) -> NoReturn:
+def _mismatch(scope: Scope, factors: Axis, wanted: str, total: Dim, tensor: Tensor, axis: int) -> NoReturn:
+    span = factors[0].span.to(factors[-1].span)
     size = tensor.type.shape[axis]
     also = [Label(size.origin, f"{size} is set here")] if size.origin else []
     also.append(Label(tensor.span, f"{tensor.type} comes from here"))
-    scope.fail("E0302", f"axis {axis} needs {wanted}, but is {size}", span, also=also)
+    also += [label for factor in factors for label in reports.origins(scope, factor.name)]
+    names = [name for factor in factors for name in reports.names_behind(scope, factor.name)]
+    cause = Unequal(scope.where(span), total, size, tuple(names))
+    scope.fail("E0302", f"axis {axis} needs {wanted}, but is {size}", span, also=also, cause=cause)
 
 
 def _known(scope: Scope, factor: Factor) -> Dim | None:
@@ -242,12 +248,12 @@ def _agree(scope: Scope, name: s.Name, size: Dim, sizes: dict[str, tuple[Dim, Sp
         sizes[name.text] = (dim(bound.value), bound.span)
     expected, span = sizes.setdefault(name.text, (size, name.span))
     if expected != size:
-        also = [Label(span, f"`{name.text}` is {expected} here")]
+        also = [
+            Label(span, f"`{name.text}` is {expected} here" if str(expected) != name.text else "from here")
+        ]
         if size.origin:
             also.append(Label(size.origin, f"{size} is set here"))
-        scope.fail(
-            "E0302",
-            f"this axis has size {size}, but `{name.text}` is already {expected}",
-            name.span,
-            also=also,
-        )
+        message = f"this axis has size {size}, but `{name.text}` is already {expected}"
+        others = [n for n, b in scope.names.items() if b.kind == "size" and b.value == size]
+        changes = [(f"did you mean `{other}`?", [(name.span, other)]) for other in others]
+        scope.fail("E0302", message, name.span, also=also, cause=Edited(changes))

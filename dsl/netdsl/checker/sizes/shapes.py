@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl import syntax as s
+from netdsl.checker.context.causes import Mismatch
 from netdsl.checker.context.limits import MAX_RANK
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, describe, is_integer
@@ -133,6 +134,7 @@ def match(scope: Scope, pattern: TypePattern, tensor: Tensor, what: str, at: Spa
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=f"convert it: `cast({pattern.dtype})`",
+            cause=_mismatch(scope, pattern, tensor, what, at, dtype=pattern.dtype),
         )
     pairs = _pair(scope, pattern, tensor, what, at)
     solved = {
@@ -142,7 +144,7 @@ def match(scope: Scope, pattern: TypePattern, tensor: Tensor, what: str, at: Spa
     }
     for i, (element, axis) in enumerate(pairs):
         if i not in solved:
-            _match_size(scope, element, axis, tensor, what, at)
+            _match_size(scope, element, axis, pattern=pattern, tensor=tensor, what=what, at=at)
     return Tensor(tensor.value, actual, axis_names(pattern.sizes, actual.rank), tensor.span)
 
 
@@ -163,12 +165,13 @@ def _pair(
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=_rank_help(extra),
+            cause=_mismatch(scope, pattern, tensor, what, at),
         )
     if not stars:
         return list(zip(elements, range(actual.rank), strict=True))
     star = stars[0]
     taken = actual.shape[star : star + extra + 1]
-    _bind_rest(scope, elements[star], taken, what, at)
+    _bind_rest(scope, pattern, star, taken, tensor=tensor, what=what, at=at)
     front = list(zip(elements[:star], range(star), strict=True))
     return front + [(e, star + extra + 1 + n) for n, e in enumerate(elements[star + 1 :])]
 
@@ -179,7 +182,17 @@ def _rank_help(extra: int) -> str:
     return "`unsqueeze`, or `[..] => [..]` adds axes"
 
 
-def _bind_rest(scope: Scope, element: s.Expr, taken: tuple[Dim, ...], what: str, at: Span) -> None:
+def _bind_rest(
+    scope: Scope,
+    pattern: TypePattern,
+    star: int,
+    taken: tuple[Dim, ...],
+    *,
+    tensor: Tensor,
+    what: str,
+    at: Span,
+) -> None:
+    element = pattern.sizes[star]
     assert isinstance(element, s.Star)
     name = element.value
     if not isinstance(name, s.Name):
@@ -194,7 +207,8 @@ def _bind_rest(scope: Scope, element: s.Expr, taken: tuple[Dim, ...], what: str,
         shown = shape_text(known.value) if isinstance(known.value, tuple) else str(known.value)
         also = [Label(known.span, f"`{name.text}` is {shown}")]
         message = f"{what} must have {shown} for `*{name.text}`, but has {shape_text(taken)}"
-        scope.fail("E0302", message, at, also=also)
+        cause = _mismatch(scope, pattern, tensor, what, at)
+        scope.fail("E0302", message, at, also=also, cause=cause)
 
 
 def _match_name(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: str, at: Span) -> bool:
@@ -209,7 +223,26 @@ def _match_name(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: 
     return True
 
 
-def _match_size(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: str, at: Span) -> None:
+def _mismatch(
+    scope: Scope,
+    pattern: TypePattern,
+    tensor: Tensor,
+    what: str,
+    at: Span,
+    *,
+    dtype: DType | None = None,
+    sizes: tuple[Dim, Dim] | None = None,
+) -> Mismatch:
+    """What a failed match was about; `what` names an input or an output, as in messages."""
+    role = "output" if "output" in what.partition("`")[0] else "input"
+    name = what.split("`")[1] if role == "input" or what.startswith("output") else ""
+    where = scope.where(at, scope.block)
+    return Mismatch(where, tensor, pattern.sizes, pattern.span, name, role, dtype, sizes)
+
+
+def _match_size(
+    scope: Scope, element: s.Expr, axis: int, *, pattern: TypePattern, tensor: Tensor, what: str, at: Span
+) -> None:
     size = tensor.type.shape[axis]
     unbound = _unbound(scope, element)
     if len(unbound) == 1:
@@ -227,7 +260,8 @@ def _match_size(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: 
         also.append(Label(size.origin, f"{size} is set here"))
     also.append(Label(element.span, "declared here"))
     message = f"{what} must have `{written}`{value} on axis {axis}, but is {tensor.type}"
-    scope.fail("E0302", message, at, also=also, help=_size_help(expected, size))
+    cause = _mismatch(scope, pattern, tensor, what, at, sizes=(expected, size))
+    scope.fail("E0302", message, at, also=also, help=_size_help(expected, size), cause=cause)
 
 
 def _size_help(expected: Dim, size: Dim) -> str | None:

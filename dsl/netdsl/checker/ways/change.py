@@ -1,0 +1,81 @@
+"""A change of the text that may remove an error, and how a message says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netdsl import syntax as s
+from netdsl.checker.ways import tree
+from netdsl.edits import apply_edits, replacement
+from netdsl.source import Source, Span
+
+_QUOTED = (
+    *(s.Call, s.Stage, s.Residual, s.Scan, s.Operation),
+    *(s.Declaration, s.Param, s.Output, s.Bind, s.Return, s.Let, s.Layer, s.Expect, s.Assert),
+    *(s.ConfigEntry, s.TrainInput, s.Setting, s.Metric, s.WeightRule),
+)
+"""The parts of a line that are quoted."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Replacements in the text of one file.
+
+    Attributes:
+        replacements: The places and their new text.
+        why: What the change does, said after it: `which keeps the size`.
+        help: The complete help; by default it quotes the line as it is after the change.
+    """
+
+    replacements: tuple[tuple[Span, str], ...]
+    why: str = ""
+    help: str = ""
+
+
+def change(*replacements: tuple[Span, str], why: str = "", help: str = "") -> Change:
+    return Change(replacements, why, help)
+
+
+def insertion(span: Span, text: str) -> tuple[Span, str]:
+    """Text before a place."""
+    return Span(span.source, span.start, span.start), text
+
+
+def appended(span: Span, text: str) -> tuple[Span, str]:
+    """Text after a place."""
+    return Span(span.source, span.end, span.end), text
+
+
+def changed_text(source: Source, one: Change) -> str:
+    return apply_edits(source, [replacement(span, text) for span, text in one.replacements])
+
+
+def said(file: s.File, one: Change, place: Span) -> str:
+    """The help of a change: `write `Linear(256)` on line 4, which ...`."""
+    if one.help:
+        return one.help
+    shown = [
+        _quoted(file, [pair for pair in one.replacements if pair[0].line == line], line, place)
+        for line in dict.fromkeys(span.line for span, _ in one.replacements)
+    ]
+    why = f", {one.why}" if one.why else ""
+    return f"write {' and '.join(shown)}{why}"
+
+
+def _quoted(file: s.File, replacements: Sequence[tuple[Span, str]], line: int, place: Span) -> str:
+    """The smallest part of a line that shows what changes, after the change."""
+    cover = replacements[0][0]
+    for span, _ in replacements[1:]:
+        cover = cover.to(span)
+    nodes = [
+        n
+        for n in tree.around(file, cover)
+        if isinstance(n, _QUOTED) and n.span.line == line and "\n" not in n.span.text
+    ]
+    around = nodes[-1].span if nodes else cover
+    text = apply_edits(cover.source, [replacement(span, text) for span, text in replacements])
+    grown = len(text) - len(cover.source.text)
+    shown = text[around.start : around.end + grown].strip()
+    where = f" on line {line}" if line != place.line else ""
+    return f"`{' '.join(shown.split())}`{where}"

@@ -1,0 +1,108 @@
+"""Offering ways out: for each error, the first change of the text that removes it and causes no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from time import thread_time
+
+from netdsl.checker.context.causes import Branches, Edited, Mismatch, Refused, Unequal
+from netdsl.checker.ways import operators, types, uses
+from netdsl.checker.ways.change import Change, changed_text, said
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
+from netdsl.modules import Module
+from netdsl.source import Source
+
+Recheck = Callable[[Source], Sequence[Diagnostic] | None]
+"""The errors in a changed text, or None if it has syntax errors."""
+
+MAX_ERRORS = 8
+"""For more errors than this, no changes are tried."""
+MAX_CHANGES = 12
+"""How many changes are tried for one error."""
+MAX_SECONDS = 0.5
+"""How long changes are tried, in all; a file that takes that long to check gets none."""
+
+
+def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck, started: float) -> list[Diagnostic]:
+    """The errors with a help that was tried, where one was found. `started` is when the check began."""
+    begin = thread_time()
+    limit = begin + MAX_SECONDS - (begin - started)
+    waiting, result = list(errors), list[Diagnostic]()
+    while waiting:
+        error = waiting.pop(0)
+        if error.cause is not None and len(result) < MAX_ERRORS:
+            error, echoes = _with_way_out(module, error, errors, recheck, limit)
+            waiting = [other for other in waiting if other not in echoes]
+        result.append(replace(at_its_argument(error), cause=None))
+    return result
+
+
+def _with_way_out(
+    module: Module, error: Diagnostic, errors: Sequence[Diagnostic], recheck: Recheck, limit: float
+) -> tuple[Diagnostic, list[Diagnostic]]:
+    """The error with a help that was tried, and the other errors that the same change removes."""
+    before = Counter(map(_key, errors))
+    for one in islice(_distinct(_changes(error), module), MAX_CHANGES):
+        if thread_time() > limit:
+            break
+        after = recheck(Source(module.source.name, changed_text(module.source, one)))
+        if after is None:
+            continue
+        left = Counter(map(_key, after))
+        if left[_key(error)] < before[_key(error)] and not left - before:
+            assert error.span is not None
+            edits = tuple(replacement(span, text, is_certain=False) for span, text in one.replacements)
+            echoes = [
+                e for e in errors if _key(e) in before - left and e is not error and e.span != error.span
+            ]
+            labels = (*error.labels, *(Label(e.span, "fails for the same reason") for e in echoes if e.span))
+            error = replace(error, help=said(module.file, one, error.span), fixes=edits, labels=labels)
+            return error, echoes
+    return error, []
+
+
+def at_its_argument(error: Diagnostic) -> Diagnostic:
+    """The error at the argument that it is about, where it is about one of a call."""
+    cause = error.cause
+    use = None
+    if isinstance(cause, Mismatch) and cause.role == "input" and cause.where.callee is not None:
+        use = uses.of_input(cause.where, cause.where.callee, cause.name)
+    elif isinstance(cause, Refused) and cause.wrong.code == "E0303" and len(cause.wrong.at) == 1:
+        use = uses.of_operator(cause.where, cause.op, dict(cause.tensors), cause.wrong.at[0][0])
+    if use is None or use.piped or error.span is None or use.span.source is not error.span.source:
+        return error
+    text = next((label.text for label in error.labels[1:] if label.span == use.span), error.labels[0].text)
+    rest = [label for label in error.labels[1:] if label.span != use.span]
+    return replace(error, labels=(Label(use.span, text), *rest))
+
+
+def _key(error: Diagnostic) -> tuple[str, str]:
+    return error.code, error.message
+
+
+def _distinct(changes: Iterator[Change], module: Module) -> Iterator[Change]:
+    """The changes in this file, each once."""
+    seen = set()
+    for one in changes:
+        if one.replacements not in seen and all(span.source is module.source for span, _ in one.replacements):
+            seen.add(one.replacements)
+            yield one
+
+
+def _changes(error: Diagnostic) -> Iterator[Change]:
+    cause = error.cause
+    if isinstance(cause, Refused):
+        yield from operators.changes(cause)
+    elif isinstance(cause, Mismatch):
+        yield from types.changes(cause)
+    elif isinstance(cause, Unequal):
+        yield from types.unequal(cause)
+    elif isinstance(cause, Branches):
+        yield from types.branches(cause)
+    elif isinstance(cause, Edited):
+        for help, replacements in cause.changes:
+            yield Change(tuple(replacements), help=help)

@@ -1,0 +1,146 @@
+"""Changes of the argument or the declaration that set a size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdsl import syntax as s
+from netdsl.checker.context.causes import Where
+from netdsl.checker.ways import tree
+from netdsl.checker.ways.change import Change, appended, change
+from netdsl.dims import Dim
+from netdsl.modules import std_block
+from netdsl.source import Span
+
+WINDOWS = frozenset("Conv ConvBN DepthwiseConv MaxPool AvgPool LpPool conv max_pool avg_pool lp_pool".split())
+CHANNELS_FIRST = frozenset("Conv ConvBN ConvTranspose".split())
+
+
+def equalize(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
+    """Changes that give two sizes one value, where one of them is set."""
+    yield from keep_size(where, left, right)
+    yield from keep_size(where, right, left)
+    yield from resampled(where, left, right)
+    changes = [*set_to(where, left, right), *set_to(where, right, left)]
+    yield from sorted(changes, key=lambda one: _is_interface(where, one))  # what users feed comes last
+
+
+def set_to(where: Where, size: Dim, wanted: Dim) -> Iterator[Change]:
+    """The number or the name that set a size, replaced by one that sets another."""
+    at = size.origin
+    if at is None or at.source is not where.root.source:
+        return
+    text = in_text(where, wanted)
+    literal = at.text == str(size)
+    if text is not None and (literal or at.text.isidentifier()) and not _binds(where, at):
+        yield change((at, text), why=f"so that both are {wanted}")
+
+
+def _is_interface(where: Where, one: Change) -> bool:
+    """Whether a change is one of a declared input, which has the sizes of the user's data."""
+    place = one.replacements[0][0]
+    holder = tree.smallest(where.root.file, place, s.Block, s.Param, s.TrainInput)
+    return not isinstance(holder, s.Block)
+
+
+def in_text(where: Where, size: Dim) -> str | None:
+    """A size as the body can write it: by a name that means it, or as a number."""
+    for name, bound in where.names.items():
+        if bound.kind in ("size", "static") and name.isidentifier() and bound.value == size:
+            return name
+    if size.is_fixed:
+        return str(size)
+    return str(size) if all(name in where.names for name in size.symbols) else None
+
+
+def _binds(where: Where, at: Span) -> bool:
+    """Whether a place is a name in a type that binds it, as `D` in `x: [B, D]`."""
+    node = tree.smallest(where.root.file, at, s.Name, s.Ident, s.Number)
+    if isinstance(node, s.Number):
+        return False
+    block = tree.smallest(where.root.file, at, s.Block)
+    if isinstance(block, s.Block) and block.kind == "model" and isinstance(node, s.Name):
+        return False
+    return tree.smallest(where.root.file, at, s.Param) is not None or not isinstance(node, s.Name)
+
+
+def call_at(where: Where, at: Span | None) -> s.Call | None:
+    """The call that a place names or spans."""
+    if at is None or at.source is not where.root.source:
+        return None
+    nodes = [n for n in tree.around(where.root.file, at) if isinstance(n, s.Call)]
+    fits = [n for n in nodes if n.span == at or s.callee(n).span == at]
+    return fits[-1] if fits else None
+
+
+def parameters(call: s.Call) -> list[str]:
+    """The static parameters of the standard block that a call names."""
+    function = s.callee(call)
+    block = std_block(function.text) if isinstance(function, s.Name) else None
+    return [p.name.text for p in block[0].statics] if block else []
+
+
+def argument(call: s.Call, name: str) -> s.Argument | None:
+    """The argument of a call of a standard block that gives a parameter."""
+    names = parameters(call)
+    positional = [a for a in call.arguments if a.name is None]
+    named = next((a for a in call.arguments if a.name is not None and a.name.text == name), None)
+    index = names.index(name) if name in names else len(positional)
+    return named or (positional[index] if index < len(positional) else None)
+
+
+def with_argument(call: s.Call, name: str, text: str) -> tuple[Span, str]:
+    """A call with an argument replaced or added."""
+    present = argument(call, name)
+    if present is not None:
+        return present.value.span, text
+    last = Span(call.span.source, call.span.end - 1, call.span.end - 1)
+    return last, f", {name}={text}" if call.arguments else f"{name}={text}"
+
+
+def keep_size(where: Where, size: Dim, wanted: Dim) -> Iterator[Change]:
+    """Padding with which the layer that set a size keeps the size of its input."""
+    call = call_at(where, size.origin)
+    function = s.callee(call) if call is not None else None
+    if call is None or not isinstance(function, s.Name) or function.text not in WINDOWS:
+        return
+    window = argument(call, "size")
+    if window is not None and isinstance(window.value, s.Number) and int(window.value.value) % 2:
+        pad = int(window.value.value) // 2
+        why = f"which keeps the size with a window of {window.value.value}"
+        if function.text in ("MaxPool", "AvgPool", "LpPool"):
+            yield change(with_argument(call, "stride", "1"), with_argument(call, "pad", str(pad)), why=why)
+        yield change(with_argument(call, "pad", str(pad)), why=why)
+    stride = argument(call, "stride")
+    if stride is not None:
+        yield change(with_argument(call, "stride", "1"), why=f"so that both are {wanted}")
+
+
+def resampled(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
+    """`upsample(scale=2)` that gives the size of the tensor it meets, not a multiple of its input."""
+    for size, wanted in ((left, right), (right, left)):
+        call = call_at(where, size.origin)
+        function = s.callee(call) if call is not None else None
+        if (
+            call is None
+            or not isinstance(function, s.Name)
+            or function.text != "upsample"
+            or not wanted.is_fixed
+        ):
+            continue
+        scale = next((a for a in call.arguments if a.name is not None and a.name.text == "scale"), None)
+        if scale is not None:
+            why = f"which gives exactly {wanted}: the pooling before rounded down"
+            yield change((scale.span, f"size={wanted}"), why=why)
+
+
+def divisors(where: Where, at: Span, value: int, total: int) -> Iterator[Change]:
+    """A number replaced by the nearest divisors of another."""
+    fits = [n for n in range(1, min(total, 4 * value + 1) + 1) if total % n == 0]
+    for n in sorted(fits, key=lambda n: (abs(n - value), n))[:2]:
+        if n > 1 or value == 1:
+            yield change((at, str(n)), why=f"which divides {total}")
+
+
+def stage_after(span: Span, text: str) -> Change:
+    return change(appended(span, f" -> {text}"))

@@ -1,0 +1,213 @@
+"""Changes for a tensor that does not match a type as written, or an element type that an operator needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdsl import syntax as s
+from netdsl.checker.context.causes import Branches, Mismatch, Unequal, Where
+from netdsl.checker.context.values import Tensor
+from netdsl.checker.evaluate.statements import input_names
+from netdsl.checker.ways import axes, sizes, tree, uses
+from netdsl.checker.ways.change import Change, appended, change, insertion
+from netdsl.checker.ways.uses import Use
+from netdsl.source import Span
+from netdsl.types import DType
+
+
+def cast_or_declare(where: Where, tensor: Tensor, wanted: DType, use: Use | None) -> Iterator[Change]:
+    """Another element type: declared so if the tensor is an input of ids or labels, else converted."""
+    if wanted.is_int:
+        yield from declared_as(where, tensor, wanted)
+    if use is not None:
+        yield change(use.through("cast", str(wanted)))
+    if not wanted.is_int:
+        yield from declared_as(where, tensor, wanted)
+
+
+def declared_as(where: Where, tensor: Tensor, wanted: DType) -> Iterator[Change]:
+    """The declaration of an input with another element type."""
+    if tensor.span.source is not where.root.source:
+        return
+    node = tree.smallest(where.root.file, tensor.span, s.Param, s.TrainInput)
+    holder = node if isinstance(node, (s.Param, s.TrainInput)) else None
+    declared = holder.type if holder is not None and holder.name.span == tensor.span else None
+    if isinstance(declared, s.Index):
+        yield change((declared.value.span, str(wanted)))
+
+
+def changes(cause: Mismatch) -> Iterator[Change]:
+    """Changes for an input or an output that does not match its type."""
+    if cause.role == "output":
+        yield from _output(cause)
+    else:
+        yield from _input(cause)
+    if cause.sizes is not None:
+        expected, actual = cause.sizes
+        if cause.role == "output":
+            yield from sizes.set_to(cause.where, actual, expected)
+        else:
+            yield from sizes.equalize(cause.where, actual, expected)
+    if cause.role == "output":
+        yield from _as_returned(cause)
+
+
+def _output(cause: Mismatch) -> Iterator[Change]:
+    """The declaration, where only the order of the axes differs; or the result changed."""
+    shape, at = cause.tensor.type.shape, cause.tensor.span
+    if cause.dtype is not None:
+        yield change(appended(at, f" -> cast({cause.dtype})"))
+    written = [sizes.in_text(cause.where, size) for size in shape]
+    declared = [element.span.text for element in cause.elements]
+    if None not in written and sorted(map(str, written)) == sorted(declared) and written != declared:
+        yield from _as_returned(cause)
+    count = len(shape) - len(cause.elements)
+    stage = tree.smallest(cause.where.root.file, at, s.Stage)
+    if count > 0 and stage is not None:
+        before = "flatten" if len(shape) > 3 else "mean(over=1)"
+        yield change(
+            insertion(stage.span, f"{before} -> "), why="which leaves one vector for each row of the batch"
+        )
+        for one in axes.fewer_axes(Use(at), cause.tensor, count):
+            ((_, text),) = one.replacements
+            yield change(appended(at, f" -> {_as_stage(text, at)}"), why=one.why)
+
+
+def _as_stage(text: str, at: Span) -> str:
+    """`squeeze(x, 1)` as a stage: `squeeze(1)`."""
+    function, _, rest = text.partition("(")
+    arguments = rest.removeprefix(at.text).removeprefix(", ").removesuffix(")")
+    return f"{function}({arguments})" if arguments else function
+
+
+def _as_returned(cause: Mismatch) -> Iterator[Change]:
+    """The declared type of an output replaced by what the body returns."""
+    tensor = cause.tensor.type
+    written = [sizes.in_text(cause.where, size) for size in tensor.shape]
+    if None in written or cause.pattern.source is not cause.where.root.source:
+        return
+    prefix = cause.pattern.text.partition("[")[0] and str(tensor.dtype)
+    text = f"{prefix}[{', '.join(map(str, written))}]"
+    yield change((cause.pattern, text), help=f"declare what the body returns: `{text}`")
+
+
+def _input(cause: Mismatch) -> Iterator[Change]:
+    if cause.where.callee is None:
+        return
+    use = uses.of_input(cause.where, cause.where.callee, cause.name)
+    if use is None:
+        return
+    if cause.dtype is not None:
+        yield from cast_or_declare(cause.where, cause.tensor, cause.dtype, use)
+    if any(isinstance(element, s.Star) for element in cause.elements):
+        yield from _other_inputs(cause, use)
+        return
+    count = len(cause.elements) - cause.tensor.type.rank
+    if count > 0:
+        yield from axes.more_axes(cause.where, use, cause.tensor, count)
+    if count < 0:
+        yield from axes.fewer_axes(use, cause.tensor, -count)
+
+
+def _other_inputs(cause: Mismatch, use: Use) -> Iterator[Change]:
+    """An input with other axes than those that an earlier input gave to `*rest`."""
+    where, rank = cause.where, cause.tensor.type.rank
+    assert where.callee is not None
+    for name in input_names(where.callee):
+        bound = (where.inside or where.names).get(name)
+        other = bound.value if bound is not None else None
+        its = uses.of_input(where, where.callee, name)
+        if not isinstance(other, Tensor) or its is None or name == cause.name:
+            continue
+        if other.type.rank > rank:
+            yield from axes.fewer_axes(its, other, other.type.rank - rank)
+            yield from axes.more_axes(where, use, cause.tensor, other.type.rank - rank)
+        if other.type.rank < rank:
+            yield from axes.fewer_axes(use, cause.tensor, rank - other.type.rank)
+        order = axes.permuted(cause.tensor.type.shape, other.type.shape)
+        if order is not None:
+            yield change(use.through("transpose", str(order)), why=f"which makes it {other.type}")
+        for ours, theirs in zip(cause.tensor.type.shape, other.type.shape, strict=False):
+            if ours != theirs and rank == other.type.rank:
+                yield from sizes.equalize(where, ours, theirs)
+
+
+# -- sizes that must be equal ------------------------------------------------------------------------
+
+
+def unequal(cause: Unequal) -> Iterator[Change]:
+    if cause.parts:
+        yield from _divisor(cause)
+    else:
+        yield from sizes.equalize(cause.where, cause.actual, cause.expected)
+
+
+def _divisor(cause: Unequal) -> Iterator[Change]:
+    """Another value for what must divide a size, where it is given as a number."""
+    for value, place in cause.parts:
+        at: Span | None = place
+        while at is not None and cause.actual.is_fixed and at.source is cause.where.root.source:
+            if at.text.isdigit():
+                yield from sizes.divisors(cause.where, at, value, int(cause.actual))
+                break
+            at = config_value(cause.where, at)
+
+
+def config_value(where: Where, at: Span) -> Span | None:
+    """Where the value of a config entry is written, for a place that names the entry."""
+    entry = next((e for e in where.root.config if e.name.text == at.text), None)
+    return entry.value.span if entry is not None and entry.value.span != at else None
+
+
+def branches(cause: Branches) -> Iterator[Change]:
+    """A residual: the stride of its body for the shortcut, a projection, or padding in the body."""
+    body, shortcut = cause.body.type, cause.shortcut.type
+    if body.rank != shortcut.rank:
+        return
+    if body.shape == shortcut.shape:
+        yield change(appended(cause.body.span, f" -> cast({shortcut.dtype})"))
+        return
+    spatial = [a for a in range(2, body.rank) if body.shape[a] != shortcut.shape[a]]
+    strides = _strides(cause, cause.core.body)
+    if cause.core.via is not None and spatial:
+        for call in reversed(list(_windows(cause.core.via))):
+            for text in strides:
+                yield change(sizes.with_argument(call, "stride", text), why="as in the body")
+    for axis in spatial:
+        yield from sizes.keep_size(cause.where, body.shape[axis], shortcut.shape[axis])
+    if cause.core.via is None:
+        yield from _projection(cause, strides if spatial else [])
+    for axis in [a for a in range(body.rank) if body.shape[a] != shortcut.shape[a]]:
+        yield from sizes.set_to(cause.where, body.shape[axis], shortcut.shape[axis])
+
+
+def _projection(cause: Branches, strides: list[str]) -> Iterator[Change]:
+    body, shortcut = cause.body.type, cause.shortcut.type
+    channel = 1 if body.rank > 3 else body.rank - 1
+    if body.shape[channel] == shortcut.shape[channel] and not strides:
+        return
+    width = sizes.in_text(cause.where, body.shape[channel])
+    if width is None:
+        return
+    for stride in strides or [""]:
+        projection = (
+            f"Conv({width}, 1{f', stride={stride}' if stride else ''})"
+            if body.rank > 3
+            else f"Linear({width})"
+        )
+        yield change(
+            appended(cause.core.span, f" via {{ proj: {projection} }}"),
+            why="which gives the shortcut the shape of the body",
+        )
+
+
+def _windows(chain: s.Chain) -> Iterator[s.Call]:
+    for call in tree.every(chain, s.Call):
+        if isinstance(call.function, s.Name) and call.function.text in ("Conv", "ConvBN"):
+            yield call
+
+
+def _strides(cause: Branches, chain: s.Chain) -> list[str]:
+    """The strides that the body of a residual writes, other than 1."""
+    given = [sizes.argument(call, "stride") for call in _windows(chain)]
+    return list(dict.fromkeys(a.value.span.text for a in given if a is not None and a.value.span.text != "1"))
