@@ -16,7 +16,7 @@ import pytest
 
 LANGUAGE = (
     {"checker", "formatter", "graph"},
-    {"cells"},
+    {"cells", "targets"},
     {"flatten"},
     {"model", "modules", "recipes"},
     {"parsing", "ops"},

@@ -152,6 +152,8 @@ class Body:
     """The next value of every state of a cell, in the order of the states, by the name of the state."""
     updates: tuple[tuple[str, int], ...] = ()
     """The buffers that the body updates: the label, and the number of the new value."""
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    """The static arguments of the block, defaults included."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.fitting import check_finite
 from netruntime.readers.input_spec import InputSpec
-from netruntime.readers.options import IGNORED_LABEL
+from netruntime.readers.options import LabelSpec
 
 _CHUNK = 4096
 
@@ -33,6 +33,7 @@ def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> 
         if train.columns[name].shape != () or not (name in train.ready and name in valid.ready):
             continue
         seen, held = (set(np.unique(label_values(d, name)).tolist()) for d in (train, valid))
+        seen, held = (labels - {train.label_spec(name).ignore} for labels in (seen, held))
         names = train.classes.get(name, ())
         if seen - held:
             message = f"{shown(name)}: no row of the validation data is of {_class_texts(seen - held, names)}"
@@ -60,18 +61,54 @@ def refuse_nonfinite(values: Array, wanted: InputSpec, indices: Array, dataset: 
     check_finite(values[row], wanted, dataset.place(wanted.name, int(indices[row])))
 
 
-def refuse_bad_labels(labels: Array, name: str, indices: Array, count: int, dataset: Dataset) -> None:
-    """Raises `DataInputError` E0831 with the first label that is not of 0 to `count` - 1."""
+def refuse_bad_labels(labels: Array, name: str, indices: Array, spec: LabelSpec, dataset: Dataset) -> None:
+    """Raises `DataInputError` E0831 with the first label that is neither a class nor ignored."""
+    if not spec.scores and spec.classes is None:
+        return
     flat = labels.reshape(len(labels), -1)
-    wrong = (flat >= count) | ((flat < 0) & (flat != IGNORED_LABEL))
+    wrong = (flat < 0) & spec.is_class(flat)
+    if spec.classes is not None:
+        wrong |= (flat >= spec.classes) & spec.is_class(flat)
     if not wrong.any():
         return
     row, column = (int(n) for n in np.argwhere(wrong)[0])
+    label, count = int(flat[row, column]), spec.classes
+    source = f" ({spec.scores})" if spec.scores else ""
+    known = f"labels are 0 or more{source}"
+    if count is not None:
+        known = f"{count} classes{source} have the labels 0 to {count - 1}"
+    ignored = "none is ignored" if spec.ignore is None else f"only {spec.ignore} is ignored"
+    at = f", element {column}" if flat.shape[1] > 1 else ""
     raise DataInputError.make(
         "E0831",
-        f"{dataset.place(name, int(indices[row]))} has the label {int(flat[row, column])}, "
-        f"but {count} classes have the labels 0 to {count - 1}",
-        help="count labels from 0, or give the model more classes",
+        f"{dataset.place(name, int(indices[row]))}{at} has the label {label}, but {known}, and {ignored}",
+        spec.span,
+        f"the {count} classes are counted here" if count is not None else "",
+        help=_label_help(label, spec),
+    )
+
+
+def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: str) -> None:
+    """Raises `DataInputError` E0843 if rows of labels are shorter than `width`, and no filler is ignored."""
+    short = next((len(row) for row in labels if len(row) < width), None)
+    if short is None:
+        return
+    raise DataInputError.make(
+        "E0843",
+        f"{place} and its batch have rows of {short} and of {width} labels in {shown(name)}, "
+        "but the losses and metrics ignore no value that could fill the shorter ones",
+        help="write `ignore=N` in each of them, N the id of padding (or -1 for an input that is only a "
+        "label), or use rows of one length",
+    )
+
+
+def _label_help(label: int, spec: LabelSpec) -> str:
+    if label < 0:
+        return f"remove the label, or write `ignore={label}` in the loss if it marks what does not count"
+    if label == spec.classes:
+        return "count labels from 0, or give the model more classes"
+    return (
+        f"give the model more classes, or write `ignore={label}` in the loss if it marks what does not count"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from netruntime.files.arrays import Array
+from netruntime.readers.options import LabelSpec
 from netruntime.readers.table import ColumnInfo
 
 
@@ -47,6 +48,10 @@ class Dataset(Protocol):
         element type cannot hold, E0805 for NaN and infinity, E0831 for a label out of range, E0840 for a
         sequence that is too long, and what the reader raises.
         """
+        ...
+
+    def label_spec(self, name: str) -> LabelSpec:
+        """What the losses and metrics say of a label: the ignored value and the number of classes."""
         ...
 
     def lengths(self) -> Array | None:
@@ -125,6 +130,9 @@ class Subset:
 
     def rows(self, indices: Array | Sequence[int], names: Collection[str] | None = None) -> dict[str, Array]:
         return self.dataset.rows(self.indices[np.asarray(indices, np.int64)], names)
+
+    def label_spec(self, name: str) -> LabelSpec:
+        return self.dataset.label_spec(name)
 
     def lengths(self) -> Array | None:
         lengths = self.dataset.lengths()

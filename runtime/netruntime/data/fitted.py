@@ -8,13 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite
+from netdsl.types import DType
+from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite, refuse_padded_labels
 from netruntime.data.matching import BoundColumn, Match
 from netruntime.data.padding import pad_rows
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
 from netruntime.readers.fitting import refuse_values
-from netruntime.readers.options import IGNORED_LABEL, DataOptions
+from netruntime.readers.options import DataOptions, LabelSpec
 from netruntime.readers.table import ColumnInfo, Table, Values
 from netruntime.readers.text import TOO_LONG, padding_id
 
@@ -81,6 +82,9 @@ class FittedDataset:
                 result[name] = filler.fill(_lengths(raw[filler.of], width), width)
         return result
 
+    def label_spec(self, name: str) -> LabelSpec:
+        return self.options.label_spec(name)
+
     def lengths(self) -> Array | None:
         ragged = [b.columns[0] for b in self.match.bound.values() if b.info.is_ragged]
         columns = [lengths for name in ragged if (lengths := self.table.lengths(name)) is not None]
@@ -121,17 +125,36 @@ class FittedDataset:
             if isinstance(rows, np.ndarray):
                 values = bound.fit.apply(rows)
             else:
-                pad = IGNORED_LABEL if name in self.labels else self.pad if dtype.is_int else 0
-                values = pad_rows(self._cut(name, rows, indices, widths[name]), widths[name], pad, dtype)
+                values = self._padded(name, rows, indices, widths[name], dtype)
         except CastError as lost:
             row, first = _first_lost(bound, rows, lost)
             raise refuse_values(bound.wanted, self.place(name, int(indices[row])), first) from lost
         if dtype.is_float and not self.options.allow_nonfinite:
             refuse_nonfinite(values, bound.wanted, indices, self)
-        count = self.options.class_count(name) if name in self.labels else None
-        if count is not None:
-            refuse_bad_labels(values, name, indices, count, self)
+        if name in self.labels:
+            refuse_bad_labels(values, name, indices, self.label_spec(name), self)
         return values
+
+    def _padded(self, name: str, rows: Sequence[Array], indices: Array, width: int, dtype: DType) -> Array:
+        """Sequences as one array: labels filled with the ignored one, ids with padding, floats with 0."""
+        rows = self._cut(name, rows, indices, width)
+        if name in self.labels or name in self.options.label_specs:
+            pad = self._label_pad(name)
+            if pad is None:
+                refuse_padded_labels(rows, width, self.place(name, int(indices[0])), name)
+            return pad_rows(rows, width, pad or 0, dtype)
+        return pad_rows(rows, width, self.pad if dtype.is_int else 0, dtype)
+
+    def _label_pad(self, name: str) -> int | None:
+        """What fills the rows of a label; None if anything would count as a class.
+
+        Ids that are labels too are filled with an id, so the loss must ignore just that one.
+        """
+        pad = self.label_spec(name).pad
+        if name in self.labels:
+            return pad
+        is_free = self.options.pad is None and self.options.tokenizer is None
+        return pad if pad is not None and pad >= 0 and (is_free or pad == self.pad) else None
 
     def _cut(self, name: str, rows: Sequence[Array], indices: Array, width: int) -> list[Array]:
         too_long = next((n for n, row in enumerate(rows) if len(row) > width), None)

@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from netdsl.dims import Dim, SizeOverflowError
+from netdsl.source import Span
+from netruntime.files.arrays import Array
 
 Resize = Literal["stretch", "fit", "crop"]
 """How an image is resized: `stretch` scales each axis independently; `fit` scales to fit inside, padded with
@@ -22,6 +26,28 @@ DEFAULT_WINDOW = 64
 
 
 @dataclass(frozen=True)
+class LabelSpec:
+    """What the losses and metrics say of a label.
+
+    `ignore` is the value that does not count in any of them, None where there is none. `pad` fills shorter
+    rows; it is None where anything would count. `classes` is the number of classes, if it is fixed; `scores`
+    says in messages where that comes from, and `span` where it is declared.
+    """
+
+    ignore: int | None = IGNORED_LABEL
+    pad: int | None = IGNORED_LABEL
+    classes: int | None = None
+    scores: str = ""
+    span: Span | None = None
+
+    def is_class(self, labels: Array) -> Array:
+        """Whether each of some labels counts, that is, is not the ignored one."""
+        if self.ignore is None:
+            return np.ones(labels.shape, np.bool_)
+        return np.asarray(labels != self.ignore)
+
+
+@dataclass(frozen=True)
 class DataOptions:
     """How data is read and made to fit.
 
@@ -33,6 +59,9 @@ class DataOptions:
     Labels: `classes` is how many there are, for every integer label or by name; labels beyond are refused.
     `class_names` fixes the numbers of named classes (folders, words in a table), so that data for validation
     is numbered as the training data was. `strict` makes a class that is missing in validation an error.
+
+    `label_specs` says for labels by name which value is ignored; it also fills shorter rows. By default that
+    is -1.
 
     `label_names` are the inputs that are labels (those of a `train` section); by default those called
     `label`, `target`, `next`, `tag`, `class` or `y`, their plurals, or ending in `_label` and so on.
@@ -52,6 +81,7 @@ class DataOptions:
     classes: int | Mapping[str, int] | None = None
     class_names: tuple[str, ...] | None = None
     label_names: frozenset[str] | None = None
+    label_specs: Mapping[str, LabelSpec] = field(default_factory=dict)
     strict: bool = False
     max_length: int | None = None
     cut: bool = False
@@ -74,9 +104,11 @@ class DataOptions:
         except (ZeroDivisionError, SizeOverflowError):  # reported where the sizes are bound
             return tuple(dims)
 
-    def class_count(self, name: str) -> int | None:
-        """The number of classes of the label input of this name; None if it is not set."""
-        return self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
+    def label_spec(self, name: str) -> LabelSpec:
+        """What is known of the label input of this name, with the number of classes that is set for it."""
+        spec = self.label_specs.get(name, LabelSpec())
+        count = self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
+        return spec if count is None else LabelSpec(spec.ignore, spec.pad, count)
 
     def is_label(self, name: str) -> bool:
         """Whether the input of this name is a label."""

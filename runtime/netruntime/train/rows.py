@@ -1,13 +1,16 @@
-"""Data for the phases of a file: their inputs, and the number of classes of their labels."""
+"""Data for the phases of a file: their inputs, and what the losses say of their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from netdsl.model import BodyStep, CallStep, Phase
+from netdsl.model import BodyStep, CallStep, Phase, Slot
+from netdsl.targets import ClassUse, class_uses
 from netdsl.types import TensorType
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data
+from netruntime.readers.options import IGNORED_LABEL, LabelSpec
 
 
 def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
@@ -18,8 +21,7 @@ def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> 
     inputs: dict[str, TensorType] = {}
     for phase in phases:
         inputs.update(phase.model.inputs)
-    if options.classes is None:
-        options = replace(options, classes=class_counts(phases))
+    options = replace(options, label_specs={**label_specs(phases), **options.label_specs})
     if options.label_names is None:
         options = replace(options, label_names=own_inputs(phases))
     data = open_data(spec, inputs, options)
@@ -39,20 +41,53 @@ def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
     return frozenset(names - of_models)
 
 
-def class_counts(phases: Sequence[Phase]) -> dict[str, int]:
-    """The number of classes of each label, from the model's scores: 10 for `label[B]` and `logits[B, 10]`."""
-    counts: dict[str, int] = {}
+def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
+    """What the losses and metrics say of each integer input that is a label.
+
+    A value is ignored if all of them ignore it. The classes are those of the scores that a label is compared
+    with, or else of the one output that has an axis more: 10 for `label[B]` and `logits[B, 10]`.
+    """
+    uses: dict[str, list[ClassUse]] = defaultdict(list)
     for phase in phases:
-        outputs = [type_ for step in phase.model.body.steps for type_ in _output_types(step)]
-        for name, type_ in phase.model.inputs.items():
-            sizes = {
-                o.shape[-1].value
-                for o in outputs
-                if o.dtype.is_float and o.rank and o.shape[:-1] == type_.shape and o.shape[-1].is_fixed
-            }
-            if type_.dtype.is_int and len(sizes) == 1:
-                counts[name] = sizes.pop()
-    return counts
+        for use in class_uses(phase.model.body.inputs, phase.model.body.steps):
+            uses[use.input].append(use)
+    specs = {}
+    for name, type_ in {k: v for phase in phases for k, v in phase.model.inputs.items()}.items():
+        if not type_.dtype.is_int:
+            continue
+        known = uses.get(name, ())
+        ignored = {use.ignore for use in known}
+        ignore = ignored.pop() if len(ignored) == 1 else None
+        spec = LabelSpec(ignore, ignore if known else IGNORED_LABEL)
+        if name in own_inputs(phases) or known:
+            counts = {use.classes for use in known if use.classes}
+            spec = replace(spec, scores=f"class indices of {known[0].scores}") if known else spec
+            specs[name] = _with_classes(spec, phases, type_, counts)
+    return specs
+
+
+def _with_classes(
+    spec: LabelSpec, phases: Sequence[Phase], type_: TensorType, counts: Collection[int]
+) -> LabelSpec:
+    """The spec with the number of classes, and the output that it comes from."""
+    outputs = [slot for phase in phases for step in phase.model.body.steps for slot in _outputs(step)]
+    scores = [
+        slot
+        for slot in outputs
+        if slot.type.dtype.is_float
+        and slot.type.rank
+        and slot.type.shape[:-1] == type_.shape
+        and slot.type.shape[-1].is_fixed
+        and (not counts or slot.type.shape[-1].value in counts)
+    ]
+    counts = set(counts) or {slot.type.shape[-1].value for slot in scores}
+    if len(counts) != 1:
+        return spec
+    (count,) = counts
+    if not scores:
+        return replace(spec, classes=count)
+    text = f"the last axis of `{scores[0].name}`, {scores[0].type}"
+    return replace(spec, classes=count, scores=text, span=scores[0].span)
 
 
 def only_classes(data: Dataset) -> tuple[str, ...] | None:
@@ -61,5 +96,5 @@ def only_classes(data: Dataset) -> tuple[str, ...] | None:
     return names[0] if len(names) == 1 else None
 
 
-def _output_types(step: BodyStep) -> Sequence[TensorType]:
-    return [slot.type for slot in step.body.outputs] if isinstance(step, CallStep) else ()
+def _outputs(step: BodyStep) -> Sequence[Slot]:
+    return step.body.outputs if isinstance(step, CallStep) else ()

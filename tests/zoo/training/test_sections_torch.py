@@ -21,7 +21,7 @@ from netruntime.engine.binding import bind_inputs  # noqa: E402
 from netruntime.engine.loading import open_module  # noqa: E402
 from netruntime.train.initial_weights import first_weights  # noqa: E402
 from netruntime.train.phase import trainable  # noqa: E402
-from netruntime.train.rows import class_counts  # noqa: E402
+from netruntime.train.rows import label_specs  # noqa: E402
 from netruntime.train.step import LossGraph  # noqa: E402
 from netruntime.train.update.groups import trained_labels  # noqa: E402
 from torch_graphs import TorchGraph  # noqa: E402
@@ -37,7 +37,8 @@ STEPS = 6
 def batch_of(phase: Phase) -> dict[str, np.ndarray[Any, Any]]:
     """Three rows of each input: small numbers, labels that are classes, lengths that differ."""
     rng = np.random.default_rng(4)
-    classes = {**class_counts([phase]), "segment": 2}
+    classes = {name: spec.classes for name, spec in label_specs([phase]).items() if spec.classes}
+    classes["segment"] = 2
     found = {}
     for name, type_ in phase.model.inputs.items():
         free = {symbol: 3 if symbol == "B" else STEPS for size in type_.shape for symbol in size.symbols}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH, Built, TooManyErrors
 from netdsl.checker.context.reports import CallSite
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedError, Tensor
+from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedError, Tensor, simplify
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
 from netdsl.checker.sizes.shapes import TypePattern, declare, match, type_pattern, unbound_names
 from netdsl.diagnostics import Label
@@ -111,7 +112,9 @@ def _build(
     run_body(inner)
     if scope.checker.errors > before:
         return None
-    return finish_body(inner, block.name.text, slots)
+    body = finish_body(inner, block.name.text, slots)
+    arguments = {name: simplify(static) for name, static, _ in value.statics or ()}
+    return body and replace(body, arguments=arguments)
 
 
 def root_names(scope: Scope) -> dict[str, Binding]:

@@ -6,6 +6,7 @@ and how many there are. Statistics of batches are added up, and the metric is ma
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeGuard
 
 from netdsl import syntax as s
@@ -16,23 +17,42 @@ from netdsl.checker.context.values import BlockValue, Evaluated, Tensor, simplif
 from netdsl.checker.evaluate.expressions import lookup
 from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.diagnostics import suggest
+from netdsl.model import CallStep
 from netdsl.modules import METRICS_FILE, std_module
 from netdsl.recipes.metrics import MEAN, METRICS
+from netdsl.source import Span
 
 Arguments = dict[str, float | bool | str]
+IGNORE = "ignore"
 
 
-def measure(scope: Scope, expr: s.Expr) -> tuple[str, Arguments, Evaluated]:
-    """The kind of a metric, its arguments beside its tensors, and its value or statistics."""
+def measure(
+    scope: Scope, expr: s.Expr, ignored: frozenset[int | None] = frozenset()
+) -> tuple[str, Arguments, Evaluated]:
+    """The kind of a metric, its arguments beside its tensors, and its value or statistics.
+
+    `ignored` are the labels that the loss ignores: a metric that names none itself ignores the same one.
+    """
     block = _built_in(scope, expr)
     if block is None:
         return MEAN, {}, scope.evaluate(expr)
     assert isinstance(expr, s.Call) and isinstance(expr.function, s.Name)
     made, tensors, named = construct_function(scope, block, [], expr)
+    made = _ignoring_alike(made, expr, ignored)
     (statistics,) = apply_block(scope, made, Application(expr, tensors, named))
     given = {name: simplify(value) for name, value, _ in made.statics or ()}
     arguments = {name: value for name, value in given.items() if isinstance(value, (int, float, str))}
     return expr.function.text, arguments, statistics
+
+
+def _ignoring_alike(made: BlockValue, expr: s.Call, ignored: frozenset[int | None]) -> BlockValue:
+    """The block with the loss's `ignore`, unless the call has its own or the loss has several."""
+    named = {argument.name.text for argument in expr.arguments if argument.name}
+    if len(ignored) != 1 or IGNORE in named or made.statics is None:
+        return made
+    (value,) = ignored
+    statics = tuple((n, value if n == IGNORE else static, at) for n, static, at in made.statics)
+    return replace(made, statics=statics)
 
 
 def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
@@ -49,6 +69,25 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     if near and lookup(scope, word) is None and word not in FUNCTIONS:
         scope.fail("E0219", f"`{word}` is not a metric", expr.function.span, help=near)
     return None
+
+
+def check_class_scores(scope: Scope, first: int, span: Span) -> None:
+    """Raise E0409 where a step from `first` on, of a loss or a metric, takes scores of too few classes."""
+    for step in scope.steps[first:]:
+        if not isinstance(step, CallStep) or IGNORE not in step.body.arguments or not step.body.inputs:
+            continue
+        scores, name = step.body.inputs[0].type, step.body.name
+        count = scores.shape[-1].value if scores.rank and scores.shape[-1].is_fixed else None
+        binary = "one logit for each label goes with `binary_cross_entropy`, and labels of the same shape"
+        if count == 1 and (name != "accuracy" or step.body.inputs[1].type.rank < scores.rank):
+            message = f"`{name}` needs the scores of 2 or more classes, but gets {scores}, which has 1"
+            scope.fail("E0409", message, span, help=binary)
+        k = step.body.arguments.get("k")
+        if name == "top_k" and isinstance(k, int) and count is not None and k >= count:
+            message = f"`top_k` with k={k} counts every label of {count} classes: it is always 1"
+            scope.fail(
+                "E0409", message, span, help=f"write `k={max(1, min(5, count - 1))}`, or use `accuracy`"
+            )
 
 
 def is_scalar(value: Evaluated) -> TypeGuard[Tensor]:

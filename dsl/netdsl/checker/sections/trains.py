@@ -13,7 +13,7 @@ from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, Tensor, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
-from netdsl.checker.sections.measures import is_scalar, measure
+from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.patterns import check_patterns
 from netdsl.checker.sections.settings import (
     PATTERNS,
@@ -30,6 +30,7 @@ from netdsl.modules import Module
 from netdsl.recipes import NUMBERS, RECIPES
 from netdsl.recipes.metrics import MEAN
 from netdsl.source import Span
+from netdsl.targets import class_uses
 
 
 def check_sections(
@@ -74,6 +75,7 @@ class _Section:
     calls: dict[str, list[Call]] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
     patterns: dict[str, list[s.Text]] = field(default_factory=dict)
+    _ignored: frozenset[int | None] = frozenset()
 
     def check(self) -> Phase | None:
         """The section as a phase; None if it has errors, which are reported."""
@@ -191,8 +193,11 @@ class _Section:
     # -- the loss and the metrics -----------------------------------------------------------------
 
     def _loss(self, line: s.Setting) -> None:
+        first = len(self.scope.steps)
         with self._under("loss"):
             value = self.scope.evaluate(line.value)
+        check_class_scores(self.scope, first, line.value.span)
+        self._ignored = frozenset(use.ignore for use in class_uses(self.inputs, self.scope.steps))
         if not is_scalar(value):
             self._no_scalar("loss", value, line.value.span)
         self.outputs.insert(0, Slot("loss", value.type, value.value, line.name.span))
@@ -207,8 +212,10 @@ class _Section:
             message = f"`{name}` is measured twice" if old else "`loss` is measured already"
             self.scope.fail("E0203", message, line.name.span, also=also, help=help)
         self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
+        first = len(self.scope.steps)
         with self._under(name):
-            kind, arguments, value = measure(self.scope, line.value)
+            kind, arguments, value = measure(self.scope, line.value, self._ignored)
+        check_class_scores(self.scope, first, line.value.span)
         if not isinstance(value, Tensor) or (kind == MEAN and not is_scalar(value)):
             self._no_scalar("metric", value, line.value.span)
         self.metrics.append(MetricSpec(name, kind, arguments, name, line.span))

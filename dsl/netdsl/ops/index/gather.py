@@ -35,9 +35,10 @@ class Gather(Op):
 
     Args:
         axis: The axis of `x` to index.
+        from_end: Whether negative indices count from the end; otherwise they are an error.
 
     Inputs: `x`, any shape with that axis; `indices`, integers of any shape, in `[-n, n)` for an axis of
-    size `n`, negative ones counted from the end. The shape of `indices` replaces the axis.
+    size `n`. The shape of `indices` replaces the axis.
 
     Source: ONNX Gather.
     """
@@ -45,6 +46,7 @@ class Gather(Op):
     category = "product"
 
     axis: Axis = 0
+    from_end: bool = True
 
     def shape(self, x: TensorType, indices: TensorType) -> TensorType:
         axis = normal_axis(self.axis, x.rank)
@@ -53,7 +55,8 @@ class Gather(Op):
 
     def forward(self, xp: Module, x: Array, indices: Array) -> Array:
         axis = self.axis % x.ndim
-        return xp.asarray(xp.take(x, from_front(xp, indices, x.shape[axis], f"axis {axis}"), axis=axis))
+        places = from_front(xp, indices, x.shape[axis], f"axis {axis}", from_end=self.from_end)
+        return xp.asarray(xp.take(x, places, axis=axis))
 
     def gradient(self, dy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
         axis = self.axis % x.rank
@@ -72,6 +75,7 @@ class Gather(Op):
         yield example(cls(1), draw(2, 5, 3), draw_ints(2, 2, low=0, high=5, dtype="i32"))
         yield example(cls(-1), draw_ints(2, 5), draw_ints(low=0, high=5))
         yield example(cls(), draw(5), draw_ints(low=0, high=5))
+        yield example(cls(0, False), draw(5, 3), draw_ints(4, low=0, high=5))
         yield example(cls(), draw(5, 3), draw_ints(0, 2))
         yield example(cls(1), draw(0, 5), draw_ints(2, low=0, high=5))
 
@@ -141,10 +145,10 @@ class GatherElements(Op):
 
     Args:
         axis: The axis of `x` to index.
+        from_end: Whether negative indices count from the end; otherwise they are an error.
 
     Inputs: `x`, any shape; `indices`, integers with as many axes, no longer than `x` on the other axes,
-    in `[-n, n)` for an axis of size `n`, negative ones counted from the end. The result is shaped as
-    `indices`.
+    in `[-n, n)` for an axis of size `n`. The result is shaped as `indices`.
 
     Source: ONNX GatherElements.
     """
@@ -152,6 +156,7 @@ class GatherElements(Op):
     category = "product"
 
     axis: Axis = 0
+    from_end: bool = True
 
     def shape(self, x: TensorType, indices: TensorType) -> TensorType:
         axis = normal_axis(self.axis, x.rank)
@@ -161,7 +166,8 @@ class GatherElements(Op):
 
     def forward(self, xp: Module, x: Array, indices: Array) -> Array:
         axis = self.axis % x.ndim
-        return x[grid(xp, from_front(xp, indices, x.shape[axis], f"axis {axis}"), axis)]
+        places = from_front(xp, indices, x.shape[axis], f"axis {axis}", from_end=self.from_end)
+        return x[grid(xp, places, axis)]
 
     def gradient(self, dy: Value, y: Value, x: Value, indices: Value) -> tuple[Value, None]:
         return dy.apply(GatherElementsGradient(self.axis, x.shape), indices), None
@@ -178,6 +184,7 @@ class GatherElements(Op):
         yield example(cls(1), draw(3, 4), draw_ints(2, 6, low=0, high=4, dtype="i32"))
         yield example(cls(-1), draw_ints(2, 3, 4), draw_ints(2, 3, 1, low=0, high=4))
         yield example(cls(), draw(3), draw_ints(5, low=0, high=3))
+        yield example(cls(0, False), draw(3), draw_ints(5, low=0, high=3))
         yield example(cls(), draw(3, 4), draw_ints(0, 4))
 
     @classmethod

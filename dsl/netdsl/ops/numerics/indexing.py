@@ -7,15 +7,20 @@ from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType
 
 
-def from_front(xp: Module, indices: Array, size: int, what: str) -> Array:
-    """`indices` as i64, negative ones counted from the end. Raises `DataError` for one out of range."""
+def from_front(xp: Module, indices: Array, size: int, what: str, *, from_end: bool = True) -> Array:
+    """`indices` as i64, negative ones counted from the end, or refused.
+
+    Raises `DataError` for one out of range.
+    """
     indices = indices.astype(xp.int64)
-    wrong = (indices < -size) | (indices >= size)
+    wrong = (indices < (-size if from_end else 0)) | (indices >= size)
     if bool(wrong.any()):
         where = int(xp.argmax(wrong.ravel()))
+        index = int(indices.ravel()[where])
+        below = "" if from_end or index >= 0 else ", and indices below 0 do not count from the end here"
         raise DataError(
-            f"index {int(indices.ravel()[where])} at position {_position(where, indices.shape)} "
-            f"is out of range: {what} has size {size}"
+            f"index {index} at position {_position(where, indices.shape)} "
+            f"is out of range: {what} has size {size}{below}"
         )
     return xp.where(indices < 0, indices + size, indices)
 
