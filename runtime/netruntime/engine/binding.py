@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from netdsl.diagnostics import error, suggest
 from netdsl.model import Model, Slot
+from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import shape_text
 from netruntime.engine.backends import Device
+from netruntime.engine.narrowing import narrow
+from netruntime.engine.reading import read
 from netruntime.errors import DataInputError
 from netruntime.files.arrays import CastError, cast
 from netruntime.sizes import SizeClashError, bind_sizes
 
 
 def bind_inputs(
-    model: Model, given: Mapping[str, Any], device: Device
+    model: Model, given: Mapping[str, Any], device: Device, checks: DeferredChecks | None = None
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """The inputs as arrays of the declared element types on the device, and the values of free sizes.
 
     Integers and floats become floats, which may round them; integers become other integers, and 0 and 1
     truth values. Values out of range are refused.
+
+    Args:
+        checks: Collects what must be checked on a GPU, for `reading.read`; it also learns the integers that
+            come from the host. By default such checks are read here.
 
     Raises:
         DataInputError: E0850 for names, E0851 for element types and values, E0852 for ranks and sizes.
@@ -35,24 +45,54 @@ def bind_inputs(
     if missing:
         slot = slots[missing[0]]
         raise _error("E0850", f"`{model.name}` needs the input `{slot.name}`: {slot.type}", slot)
+    own = DeferredChecks(device.xp) if checks is None else checks
     with device.active():
-        arrays = {name: _as_array(slot, given[name], device) for name, slot in slots.items()}
+        arrays = {name: _as_array(slot, given[name], device, own) for name, slot in slots.items()}
+    if checks is None:
+        read(device, [own])
     return arrays, _bind_sizes([(slot, tuple(arrays[name].shape)) for name, slot in slots.items()])
 
 
-def _as_array(slot: Slot, value: Any, device: Device) -> Any:
-    xp = device.xp
+def _as_array(slot: Slot, value: Any, device: Device, checks: DeferredChecks) -> Any:
+    if device.xp is not np and isinstance(value, device.xp.ndarray):
+        return _converted(slot, value, device, checks)
     try:
-        array = value if isinstance(value, xp.ndarray) else xp.asarray(value)
+        host = np.asarray(value)
     except (ValueError, TypeError) as wrong:
         raise _error("E0851", f"the input `{slot.name}` is not an array of numbers: {wrong}", slot) from None
+    host = _converted(slot, host, device)
+    return host if device.xp is np else _uploaded(slot, host, device, checks)
+
+
+def _converted(slot: Slot, array: Any, device: Device, checks: DeferredChecks | None = None) -> Any:
+    """The array in the element type of the input; checks of values that are on a GPU are deferred."""
     if str(array.dtype) == slot.type.dtype.numpy_name:
         return array
     try:
+        if checks is not None:
+            return narrow(device.xp, array, slot.type.dtype, checks, partial(_misfit, slot))
         return cast(array, slot.type.dtype)
     except CastError as lost:
-        message = f"the input `{slot.name}` is {slot.type}, but the array {lost}"
-        raise _error("E0851", message, slot, lost.help) from None
+        raise _misfit(slot, lost) from None
+
+
+def _misfit(slot: Slot, lost: CastError) -> DataInputError:
+    message = f"the input `{slot.name}` is {slot.type}, but the array {lost}"
+    return _error("E0851", message, slot, lost.help)
+
+
+def _uploaded(slot: Slot, host: Any, device: Device, checks: DeferredChecks) -> Any:
+    try:
+        array = device.xp.asarray(host)
+    except MemoryError:
+        message = (
+            f"the input `{slot.name}`, {host.nbytes:,} bytes, does not fit in the memory of {device.name}: "
+            f"{device.free_memory()}"
+        )
+        raise _error("E0822", message, slot, "use smaller batches, or another device") from None
+    if host.dtype.kind in "iu":
+        checks.remember(array, host)
+    return array
 
 
 def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:

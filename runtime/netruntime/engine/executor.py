@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Container, Mapping
+from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from netdsl.graph import Graph
 from netdsl.ops.contract.base import DataError
+from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.backends import Device
 from netruntime.engine.plan import Plan, PlanStep, failed_step
+from netruntime.engine.reading import read
+from netruntime.errors import DataInputError
 
 
 def execute(
@@ -23,6 +28,7 @@ def execute(
     *,
     seed: int = 0,
     check_finite: bool = False,
+    checks: DeferredChecks | None = None,
 ) -> list[Any]:
     """The wanted values, as arrays on the device that share no memory with the inputs and the weights.
 
@@ -30,27 +36,34 @@ def execute(
         inputs: Arrays on the device by input name.
         weights: Arrays on the device by label path.
         seed: Seeds what is random in the model; equal seeds give equal results on one device.
-        check_finite: Stop at the first step that makes NaN or infinity (E0821).
+        check_finite: Refuse the first step that makes NaN or infinity (E0821).
+        checks: Collects what a GPU has to check; the caller reads it, with `reading.read`, before it uses
+            the values. By default they are read here, which waits for the GPU.
 
     Raises:
         DataInputError: E0820 for values an operator cannot take, E0822 where memory runs out.
     """
+    own = DeferredChecks(device.xp) if checks is None else checks
     values: list[Any] = [None] * plan.places
     for name, place in plan.inputs.items():
         values[place] = inputs[name]
     for path, place in plan.weights.items():
         values[place] = weights[path]
-    with device.active(), np.errstate(all="ignore"):
+    with device.active(), np.errstate(all="ignore"), own.active():
         for step in plan.steps:
+            own.blame = partial(_blamed, step, graph)
             results = _run(step, values, graph, device, seed)
             for place, result in zip(step.outputs, results, strict=True):
                 values[place] = result
             if check_finite:
-                _check_finite(step, results, graph, device)
+                _check_finite(step, results, graph, device, own)
             for place in step.frees:
                 values[place] = None
         held = {id(_owner(array)) for array in (*inputs.values(), *weights.values())}
-        return [_own(values[place], held) for place in plan.results]
+        wanted = [_own(values[place], held) for place in plan.results]
+    if checks is None:
+        read(device, [own])
+    return wanted
 
 
 def _own(result: Any, held: Container[int]) -> Any:
@@ -68,27 +81,41 @@ def _owner(array: Any) -> Any:
 def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: int) -> tuple[Any, ...]:
     arguments = [None if place is None else values[place] for place in step.inputs]
     extra = {}
-    if step.op.is_random:
+    if step.op.draws:
         node = graph.node(step.node)
         stream = node.stream or node.label
         extra["rng"] = device.generator(seed, zlib.crc32(stream.encode()))
     try:
         result = step.run(*arguments, **extra)
     except DataError as wrong:
-        raise failed_step("E0820", f"`{step.op.name}` {wrong}", graph.node(step.node)) from None
+        raise _blamed(step, graph, str(wrong)) from None
     except MemoryError as wrong:
         message = f"`{step.op.name}` ran out of memory: {wrong}"
         raise failed_step("E0822", message, graph.node(step.node)) from None
     return result if isinstance(result, tuple) else (result,)
 
 
-def _check_finite(step: PlanStep, results: tuple[Any, ...], graph: Graph, device: Device) -> None:
+def _blamed(step: PlanStep, graph: Graph, message: str) -> DataInputError:
+    """E0820 for values that a step cannot take."""
+    return failed_step("E0820", f"`{step.op.name}` {message}", graph.node(step.node))
+
+
+def _check_finite(
+    step: PlanStep, results: tuple[Any, ...], graph: Graph, device: Device, checks: DeferredChecks
+) -> None:
     for result in results:
-        is_float = result.dtype.kind == "f" or str(result.dtype) == "bfloat16"
-        if not is_float or bool(device.xp.isfinite(result).all()):
+        if result.dtype.kind != "f" and str(result.dtype) != "bfloat16":
             continue
-        bad = int(result.size - int(device.xp.isfinite(result).sum()))
-        kind = "NaN" if bool(device.xp.isnan(result).any()) else "infinite"
-        shape = list(result.shape)
-        message = f"`{step.op.name}` made {kind} values: {bad} of {result.size} in {shape}"
-        raise failed_step("E0821", message, graph.node(step.node))
+        finite, has_nan = device.xp.isfinite(result), device.xp.isnan(result).any()
+        describe = partial(_not_finite, step, result.shape, has_nan)
+        if device.xp is not np:
+            checks.blame = lambda message: failed_step("E0821", message, graph.node(step.node))
+            checks.add(finite, describe, expected=result.size)
+        elif not finite.all():
+            raise failed_step("E0821", describe(int(finite.sum())), graph.node(step.node))
+
+
+def _not_finite(step: PlanStep, shape: tuple[int, ...], has_nan: Any, finite: int) -> str:
+    kind = "NaN" if bool(has_nan) else "infinite"
+    size = prod(shape)
+    return f"`{step.op.name}` made {kind} values: {size - finite} of {size} in {list(shape)}"

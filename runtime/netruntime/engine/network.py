@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import suggest
 from netdsl.graph import Graph, Port
 from netdsl.model import Checked, Model
+from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import Plan, PlanCache
+from netruntime.engine.reading import read
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
 
@@ -105,7 +107,8 @@ class Network:
             seed: Seeds the random operators; the network's own seed by default.
             check_finite: Raise E0821 at the first `.net` line that produces NaN or infinity.
         """
-        arrays, sizes = bind_inputs(self.model, inputs, self.device)
+        checks = DeferredChecks(self.device.xp)
+        arrays, sizes = bind_inputs(self.model, inputs, self.device, checks)
         plan = self.plan(sizes)
         weights = self.device_weights
         results = execute(
@@ -116,7 +119,9 @@ class Network:
             self.device,
             seed=self.seed if seed is None else seed,
             check_finite=check_finite,
+            checks=checks,
         )
+        read(self.device, [checks])
         return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:

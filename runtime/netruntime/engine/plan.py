@@ -181,9 +181,9 @@ class ProgramRunner:
         if ready is None or ready[0] is not program:
             ready = self._ready = (program, [self._call(program, step) for step in program.steps])
         values = list(inputs)
-        for run, places, is_random in ready[1]:
+        for run, places, draws in ready[1]:
             arguments = [None if i is None else values[i] for i in places]
-            result = run(*arguments, rng=rng) if is_random else run(*arguments)
+            result = run(*arguments, rng=rng) if draws else run(*arguments)
             if isinstance(result, tuple):
                 values += result
             else:
@@ -192,7 +192,7 @@ class ProgramRunner:
 
     def _call(self, program: Program, step: ProgramStep) -> _Call:
         types = [program.type_of(i) for i in step.inputs if i is not None]
-        return runner(step.op, types, self.device), step.inputs, step.op.is_random
+        return runner(step.op, types, self.device), step.inputs, step.op.draws
 
 
 _Call = tuple[Callable[..., Any], tuple[int | None, ...], bool]

@@ -74,6 +74,32 @@ def to_host(array: Any) -> Array:
     return np.asarray(array.get() if hasattr(array, "get") else array)
 
 
+def to_host_together(arrays: Sequence[Any]) -> list[Array]:
+    """The arrays in NumPy's memory; CuPy arrays are copied there with one wait for all of them.
+
+    Large ones are waited for one by one: their copies take longer than a wait, and page-locked memory, which
+    a copy in the background needs, is scarce.
+    """
+    copies = [_copied(array) for array in arrays]
+    if any(hasattr(array, "get") for array in arrays):
+        import cupy
+
+        cupy.cuda.get_current_stream().synchronize()
+    return copies
+
+
+_BACKGROUND = 1 << 22
+"""The size in bytes up to which an array is copied in the background."""
+
+
+def _copied(array: Any) -> Array:
+    if not hasattr(array, "get") or array.nbytes > _BACKGROUND or not array.size:
+        return to_host(array)
+    import cupyx
+
+    return array.get(out=cupyx.empty_pinned(array.shape, array.dtype), blocking=False)  # type: ignore[no-any-return]
+
+
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """NumPy's type for a short name. `bf16` needs the extra of that name (`MissingExtraError`)."""
     if name == "bf16":
@@ -82,21 +108,34 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 def cast(array: Array, dtype: DType) -> Array:
-    """A NumPy or CuPy array as an input's element type, the array itself where it has that already.
+    """An array as an input's element type, the array itself where it has that already.
 
     Floats and integers become floats, which may round them; integers other integers; 0 and 1 truth values.
     Raises `CastError` for another kind of number, and for values out of range.
     """
+    check_kind(array, dtype)
+    if dtype.is_float:
+        return cast_float(array, dtype.value)
+    return cast_int(array, dtype.value) if dtype.is_int else _cast_bool(array)
+
+
+def check_kind(array: Any, dtype: DType) -> None:
+    """Raise `CastError` if no value of the array's element type is one of `dtype`, whatever it is."""
     kind = array.dtype.kind
     if dtype.is_float and (kind in "fiu" or short_name(array.dtype) == "bf16"):
-        return cast_float(array, dtype.value)
-    if dtype.is_int and kind in "iu":
-        return cast_int(array, dtype.value)
-    if dtype is DType.BOOL and kind in "biu":
-        return _cast_bool(array)
+        return
+    if (dtype.is_int and kind in "iu") or (dtype is DType.BOOL and kind in "biu"):
+        return
     rounded = ".round()" if kind == "f" else ""
     help = f"convert it first: array{rounded}.astype({dtype.numpy_name!r})"
     raise CastError(f"holds {info_of(array)}", help)
+
+
+def float_limit(dtype: np.dtype[Any], to: str) -> float | None:
+    """The largest size of a value that the float type `to` can hold, None if it holds all of `dtype`."""
+    limit = FLOAT_LIMITS.get(to)
+    wider = limit is not None and FLOAT_LIMITS.get(short_name(dtype) or "", math.inf) > limit
+    return limit if wider else None
 
 
 def cast_float(array: Array, to: str) -> Array:
@@ -104,12 +143,12 @@ def cast_float(array: Array, to: str) -> Array:
 
     Raises `CastError` where a finite value would become infinite.
     """
-    limit = FLOAT_LIMITS.get(to)
-    if limit is not None and array.size and FLOAT_LIMITS.get(_short(array), math.inf) > limit:
+    limit = float_limit(array.dtype, to)
+    if limit is not None and array.size:
         size = np.abs(array.astype(np.float64))
         largest = float(np.where(np.isfinite(size), size, 0.0).max())
         if largest > limit:
-            raise CastError(f"holds values up to {largest:.6g}, but {to} ends at {limit:.6g}")
+            raise CastError(too_large(largest, to))
     return array.astype(numpy_dtype(to), copy=False)
 
 
@@ -120,21 +159,30 @@ def cast_int(array: Array, to: str) -> Array:
         low, high = int(array.min()), int(array.max())
         limits = np.iinfo(target)
         if low < limits.min or high > limits.max:
-            raise CastError(f"holds {low} to {high}, but {to} holds {limits.min} to {limits.max}")
+            raise CastError(out_of_range(low, high, to))
     return array.astype(target, copy=False)
 
 
 def _cast_bool(array: Array) -> Array:
     if array.dtype.kind != "b" and not bool(((array == 0) | (array == 1)).all()):
-        raise CastError(f"holds {array.min()} to {array.max()}, but bool is 0 or 1")
+        raise CastError(out_of_range(array.min(), array.max(), "bool"))
     return array.astype(np.bool_, copy=False)
+
+
+def too_large(largest: float, to: str) -> str:
+    """What is wrong with an array whose largest value the float type `to` cannot hold."""
+    return f"holds values up to {largest:.6g}, but {to} ends at {FLOAT_LIMITS[to]:.6g}"
+
+
+def out_of_range(low: int, high: int, to: str) -> str:
+    """What is wrong with an array of integers that do not all fit the type `to`."""
+    if to == "bool":
+        return f"holds {low} to {high}, but bool is 0 or 1"
+    limits = np.iinfo(NUMPY_NAMES[to])
+    return f"holds {low} to {high}, but {to} holds {limits.min} to {limits.max}"
 
 
 def fits_memory(shape: Sequence[int], itemsize: int) -> bool:
     """Whether NumPy can describe such an array at all, axes of zero aside."""
     bytes_needed = math.prod(size for size in shape if size) * itemsize
     return len(shape) <= MAX_RANK and max(shape, default=0) < 2**63 and bytes_needed < 2**63
-
-
-def _short(array: Array) -> str:
-    return short_name(array.dtype) or ""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import DType
 from netruntime.engine.network import Network
+from netruntime.engine.reading import read
 from netruntime.errors import GenerationError, shown
 from netruntime.files.arrays import Array
 from netruntime.generation.incremental import Stepper, UnsupportedError, open_stepper
@@ -74,8 +76,9 @@ class Decoder:
         A model that scores only the next token returns `[B, 1, V]`.
         """
         kept = {name: np.ones(tokens.shape, np.bool_) for name in self.roles.keeps}
-        results = self._stepper.feed({self.roles.tokens: tokens, **kept})
-        logits = _on_host(self.network, results[self.roles.logits])
+        checks = DeferredChecks(self.network.device.xp)
+        results = self._stepper.feed({self.roles.tokens: tokens, **kept}, checks)
+        (logits,) = read(self.network.device, [checks], [results[self.roles.logits]])
         if str(logits.dtype) == "bfloat16":
             logits = logits.astype(np.float32)
         if self.roles.normalised:

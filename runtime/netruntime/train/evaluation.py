@@ -9,11 +9,14 @@ from typing import Any
 from netdsl.model import Phase
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.backends import Device
-from netruntime.train.step import LOSS, LossGraph
+from netruntime.train.step import LOSS, Computed, LossGraph, outcomes
 from netruntime.train.totals import Totals
 
 SEED = 0
 """Random operators draw the same numbers at every evaluation."""
+
+READ_EVERY = 16
+"""Batches after which their figures are read, which waits for a GPU."""
 
 
 class Evaluator:
@@ -25,6 +28,7 @@ class Evaluator:
 
     def __init__(self, phases: Sequence[Phase], device: Device, augment: Augment | None = None) -> None:
         self.augment = augment
+        self.device = device
         self.graphs = [LossGraph(phase, device) for phase in phases]
 
     def figures(
@@ -39,8 +43,19 @@ class Evaluator:
             return {}
         totals = {graph.phase.name: Totals(graph.phase) for graph in self.graphs}
         stream = batches(data, batch_size, shuffle=False, augment=self.augment)
+        unread: list[tuple[Totals, Computed]] = []
         with closing(stream):  # type: ignore[type-var]
             for number, batch in enumerate(stream):
                 for graph in self.graphs:
-                    totals[graph.phase.name].add(graph.compute(batch, weights, SEED + number))
+                    unread.append((totals[graph.phase.name], graph.start(batch, weights, SEED + number)))
+                if len(unread) >= READ_EVERY:
+                    self._read(unread)
+        self._read(unread)
         return {name: {LOSS: total.loss, **total.metrics()} for name, total in totals.items()}
+
+    def _read(self, unread: list[tuple[Totals, Computed]]) -> None:
+        """Add the batches to their totals, in order, and forget them."""
+        results, _ = outcomes(self.device, [computed for _, computed in unread])
+        for (totals, _), outcome in zip(unread, results, strict=True):
+            totals.add(outcome)
+        unread.clear()

@@ -15,8 +15,9 @@ from netdsl.source import Span
 from netruntime.engine.backends import Device
 from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
-from netruntime.train.step import LossGraph, Outcome
+from netruntime.train.step import Computed, LossGraph, Outcome, outcomes
 from netruntime.train.update.accumulate import GradientMean, owned
+from netruntime.train.update.array_blocks import square_sums
 from netruntime.train.update.clipping import clip, make_clips
 from netruntime.train.update.groups import make_group, members, resolve_groups, trained_labels
 from netruntime.train.update.optimizer_state import OptimizerState
@@ -97,26 +98,44 @@ class PhaseTrainer:
                 unchanged.
         """
         xp = self.device.xp
-        mean = GradientMean()
-        outcomes = []
         with self.device.active():
-            for batch, seed in zip(batches, seeds, strict=True):
-                outcome = self.loss_graph.compute(batch, weights, seed, check_finite=check_finite)
-                self._check(outcome.loss, "loss")
-                if len(batches) > 1:
-                    mean.add(xp, outcome.gradients, outcome.size)
-                for path, value in outcome.updates.items():
-                    weights[path][...] = value
-                outcomes.append(outcome)
-            gradients = mean.take() if len(batches) > 1 else owned(outcomes[0].gradients)
+            computed, gradients = self._compute(batches, weights, seeds, check_finite)
             regularise(xp, weights, gradients, self.regularisers)
-            norms = clip(xp, gradients, self.clips, self.members)
+            sums = square_sums(xp, list(gradients.values()))
+            results, (squares,) = outcomes(self.device, computed, [sums])
+            for outcome in results:
+                self._check(outcome.loss, "loss")
+            _assign(weights, computed[-1].updates)
+            norms = clip(xp, gradients, self.clips, self.members, squares)
             self._check(norms.total, "norm of the gradients")
             own = length.of_every(self.every)
             factor = self.schedule.multiplier(self.state.step, own.total_steps, own.steps_per_epoch)
             self.state.apply_gradients(xp, self.optimizer, weights, gradients, self.rates, factor)
-        measured = tuple(replace(outcome, gradients={}, updates={}) for outcome in outcomes)
+        measured = tuple(replace(outcome, gradients={}, updates={}) for outcome in results)
         return Update(measured, self.optimizer.lr * factor, norms.total)
+
+    def _compute(
+        self,
+        batches: Sequence[Mapping[str, Any]],
+        weights: Mapping[str, Array],
+        seeds: Sequence[int],
+        check_finite: bool,
+    ) -> tuple[list[Computed], dict[str, Array]]:
+        """The results of the batches on the device, and their mean gradients, which may be changed.
+
+        The buffers are up to date but for the last batch.
+        """
+        mean = GradientMean()
+        computed: list[Computed] = []
+        for batch, seed in zip(batches, seeds, strict=True):
+            if computed:
+                _assign(weights, computed[-1].updates)
+            result = self.loss_graph.start(batch, weights, seed, check_finite=check_finite)
+            if len(batches) > 1:
+                mean.add(self.device.xp, result.gradients, result.size)
+                result = replace(result, gradients={})
+            computed.append(result)
+        return computed, mean.take() if len(batches) > 1 else owned(computed[0].gradients)
 
     def _check(self, value: float, what: str) -> None:
         if math.isfinite(value):
@@ -128,6 +147,12 @@ class PhaseTrainer:
             self.phase.span,
             help="lower the learning rate, or set `clip = norm(1.0)`; --check-finite finds the operator",
         )
+
+
+def _assign(weights: Mapping[str, Array], values: Mapping[str, Array]) -> None:
+    """Write values into weights, in place."""
+    for path, value in values.items():
+        weights[path][...] = value
 
 
 def trainable(phase: Phase) -> list[str]:

@@ -9,14 +9,30 @@ from typing import Any
 from netdsl.graph import Graph, Port, build
 from netdsl.model import Parameter, Phase
 from netdsl.ops.contract.base import Array
+from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.autodiff import differentiate
 from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
+from netruntime.engine.reading import read
 from netruntime.errors import TrainingError
 
 LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The result of a batch, still on the device: `values` are the loss and the statistics of the metrics.
+
+    `checks` are to be read together with them; see `outcomes`.
+    """
+
+    values: Mapping[str, Array]
+    gradients: dict[str, Array]
+    updates: Mapping[str, Array]
+    size: int
+    checks: DeferredChecks
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,14 @@ class LossGraph:
     def compute(
         self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
     ) -> Outcome:
-        """Compute the outcome of one batch.
+        """Compute the outcome of one batch. Arguments and errors are those of `start`."""
+        computed = self.start(batch, weights, seed, check_finite=check_finite)
+        return outcomes(self.device, [computed])[0][0]
+
+    def start(
+        self, batch: Mapping[str, Any], weights: Mapping[str, Array], seed: int, *, check_finite: bool = False
+    ) -> Computed:
+        """Compute one batch without waiting for a GPU.
 
         Args:
             batch: Arrays by the phase's input names; others are ignored.
@@ -81,29 +104,49 @@ class LossGraph:
             seed: The seed of the random operators.
 
         Raises:
-            DataInputError: a batch that does not fit the inputs.
+            DataInputError: a batch that does not fit the inputs; on a GPU, values that do not fit are
+                reported by `outcomes`.
         """
         inputs = {name: batch[name] for name in self.phase.model.inputs if name in batch}
-        arrays, sizes = bind_inputs(self.phase.model, inputs, self.device)
-        plan = self._plans.plan(sizes)
+        checks = DeferredChecks(self.device.xp)
+        arrays, sizes = bind_inputs(self.phase.model, inputs, self.device, checks)
         values = execute(
-            plan,
+            self._plans.plan(sizes),
             self.graph,
             arrays,
             weights,
             self.device,
             seed=seed,
             check_finite=check_finite,
+            checks=checks,
         )
         count, ends = len(self.names), len(self.names) + len(self.trained)
-        host = {name: self.device.numpy(v) for name, v in zip(self.names, values[:count], strict=True)}
-        return Outcome(
-            float(host.pop(LOSS)),
-            host,
+        return Computed(
+            dict(zip(self.names, values[:count], strict=True)),
             dict(zip(self.trained, values[count:ends], strict=True)),
             dict(zip(self.updated, values[ends:], strict=True)),
             _rows(arrays),
+            checks,
         )
+
+
+def outcomes(
+    device: Device, computed: Sequence[Computed], more: Sequence[Array] = ()
+) -> tuple[list[Outcome], list[Array]]:
+    """The outcomes of batches, and the values of `more` on the host; waits once for a GPU.
+
+    Raises:
+        DataInputError: the first batch with values that do not fit.
+    """
+    arrays = [array for batch in computed for array in batch.values.values()]
+    host = read(device, [batch.checks for batch in computed], [*arrays, *more])
+    left = iter(host)
+    found = []
+    for batch in computed:
+        values = {name: next(left) for name in batch.values}
+        loss = float(values.pop(LOSS))
+        found.append(Outcome(loss, values, batch.gradients, batch.updates, batch.size))
+    return found, list(left)
 
 
 def parameter_nodes(graph: Graph) -> dict[str, int]:

@@ -98,7 +98,7 @@ class Op:
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
     is_random: ClassVar[bool] = False
-    """Whether `forward` also takes `rng=`, a seeded generator of the array module."""
+    """Whether `forward` also takes `rng=`, a seeded generator of the array module; see `draws`."""
     category: ClassVar[Category]
     """The kind of layer in drawings; every operator declares one, itself or by a base class."""
     is_weight_product: ClassVar[bool] = False
@@ -193,6 +193,11 @@ class Op:
         For example, if only some of several axes that must agree are time axes.
         """
         return
+
+    @property
+    def draws(self) -> bool:
+        """Whether this operator draws random numbers, so that `forward` needs a generator as `rng=`."""
+        return self.is_random
 
     def depends_on(self, name: str) -> bool:
         """Whether an attribute depends on the symbol `name`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netdsl.ops.contract.base import Array, DataError, Module, OpError
+from netdsl.ops.numerics.blocking import on_cpu
+from netdsl.ops.numerics.checks import host_values, require
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType
 
@@ -12,17 +14,27 @@ def from_front(xp: Module, indices: Array, size: int, what: str, *, from_end: bo
 
     Raises `DataError` for one out of range.
     """
-    indices = indices.astype(xp.int64)
-    wrong = (indices < (-size if from_end else 0)) | (indices >= size)
-    if bool(wrong.any()):
-        where = int(xp.argmax(wrong.ravel()))
-        index = int(indices.ravel()[where])
+    wide = indices.astype(xp.int64, copy=False)
+    known = host_values(xp, indices)
+    values = wide if known is None else known
+    wrong = (values < (-size if from_end else 0)) | (values >= size)
+
+    def describe() -> str:
+        where = int(wrong.ravel().argmax())
+        index = int(values.ravel()[where])
         below = "" if from_end or index >= 0 else ", and indices below 0 do not count from the end here"
-        raise DataError(
-            f"index {index} at position {_position(where, indices.shape)} "
+        return (
+            f"index {index} at position {_position(where, values.shape)} "
             f"is out of range: {what} has size {size}{below}"
         )
-    return xp.where(indices < 0, indices + size, indices)
+
+    if known is None and size:
+        require(xp, wrong, describe)
+    elif bool(wrong.any()):
+        raise DataError(describe())
+    if on_cpu(xp):
+        return xp.where(wide < 0, wide + size, wide)
+    return xp.mod(wide, size) if size else wide  # in range even if the check, which is read later, fails
 
 
 def _position(flat: int, shape: tuple[int, ...]) -> list[int]:

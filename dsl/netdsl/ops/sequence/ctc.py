@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
-    DataError,
     Example,
     Module,
     Op,
@@ -21,6 +20,7 @@ from netdsl.ops.contract.rules import could_equal, need_float, need_int
 from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.contract.value import Value
+from netdsl.ops.numerics.checks import require
 from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, shape_text, tensor
 
@@ -94,12 +94,15 @@ def _walk(
     count = _lengths(xp, label_length, batch, most, "label_length")
     used = xp.arange(most) < count[:, None]
     wrong = used & ((label < 0) | (label >= classes) | (label == blank))
-    if bool(wrong.any()):
+
+    def describe() -> str:
         row, place = (int(i[0]) for i in xp.nonzero(wrong))
-        raise DataError(
+        return (
             f"label {int(label[row, place])} of sequence {row} is not a label: there are "
             f"{classes} classes, and {blank} is the blank"
         )
+
+    require(xp, wrong, describe)
     states = xp.full((batch, 2 * most + 1), blank, dtype=xp.int64)
     states[:, 1::2] = xp.where(used, label, blank)
     skips = xp.zeros(states.shape, dtype=bool)
@@ -113,9 +116,12 @@ def _lengths(xp: Module, lengths: Array | None, batch: int, most: int, name: str
     if lengths is None:
         return xp.full((batch,), most, dtype=xp.int64)
     wrong = (lengths < 0) | (lengths > most)
-    if bool(wrong.any()):
+
+    def describe() -> str:
         row = int(xp.argmax(wrong))
-        raise DataError(f"`{name}` of sequence {row} is {int(lengths[row])}, but must be from 0 to {most}")
+        return f"`{name}` of sequence {row} is {int(lengths[row])}, but must be from 0 to {most}"
+
+    require(xp, wrong, describe)
     return lengths.astype(xp.int64)
 
 

@@ -69,7 +69,7 @@ class Program:
         values = list(inputs)
         for step in self.steps:
             args = [None if i is None else values[i] for i in step.inputs]
-            result = step.op.forward(xp, *args, **({"rng": rng} if step.op.is_random else {}))
+            result = step.op.forward(xp, *args, **({"rng": rng} if step.op.draws else {}))
             values += result if isinstance(result, tuple) else (result,)
         return [values[i] for i in self.outputs]
 
@@ -135,6 +135,11 @@ class Scan(Op):
     name = "scan"
     inputs = ("*xs",)
     is_random = True
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether an operator of the cell draws random numbers."""
+        return any(step.op.draws for step in self.program.steps)
 
     def shape(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         given = self.split_inputs(types)

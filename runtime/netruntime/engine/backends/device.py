@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
+from netruntime.files.arrays import to_host_together
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,20 @@ class Device:
         """The array on the host."""
         return array.get() if hasattr(array, "get") else np.asarray(array)
 
+    def fetch(self, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+        """The arrays on the host; a GPU is waited for once."""
+        with self.active():
+            return to_host_together(arrays)
+
     def active(self) -> AbstractContextManager[Any]:
         """Make this device the current one."""
         return nullcontext() if self.xp is np else self.xp.cuda.Device(self.index)
+
+    def free_memory(self) -> str:
+        """The free memory of a GPU, for a message: `1,024 of 4,096 bytes are free`."""
+        free, total = self.xp.cuda.Device(self.index).mem_info
+        pool = self.xp.get_default_memory_pool()
+        return f"{free + pool.free_bytes():,} of {total:,} bytes are free"
 
     def generator(self, *key: int) -> Any:
         """A seeded random generator of this device."""

@@ -9,12 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from netdsl.dims import symbol
+from netdsl.model import Model
 from netdsl.ops.contract.time import PAST, TimeAxis, UnsupportedError
+from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import TensorType
+from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.network import Network
 from netruntime.engine.plan import Plan, PlanCache, make_plan, runner
+from netruntime.engine.reading import read
+from netruntime.files.arrays import to_host
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental
 
@@ -50,8 +55,12 @@ class Stepper(Protocol):
 
     length: int
 
-    def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
-        """Feed the inputs at the next positions. Returns the outputs there, on the device."""
+    def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
+        """Feed the inputs at the next positions. Returns the outputs there, on the device.
+
+        Args:
+            checks: Collects what a GPU has to check, for the caller to read; by default it is read here.
+        """
         ...
 
     def take(self, rows: Sequence[int]) -> None:
@@ -99,6 +108,35 @@ class _Fixed:
                 self.arrays[name] = np.take(np.asarray(self.arrays[name]), rows, axis=axis)
 
 
+class _Uploads:
+    """Uploads inputs to the device; those that stay the same from one chunk to the next only once."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._known: dict[str, tuple[Any, Any]] = {}
+
+    def bind(
+        self, model: Model, inputs: Mapping[str, Any], checks: DeferredChecks
+    ) -> tuple[dict[str, Any], dict[str, int]]:
+        """`bind_inputs`, without uploading again what is on the device already."""
+        if self._device.xp is np:
+            return bind_inputs(model, inputs, self._device, checks)
+        repeated = {name for name, value in inputs.items() if self._is_known(name, value)}
+        ready = {name: self._known[name][1] if name in repeated else value for name, value in inputs.items()}
+        arrays, sizes = bind_inputs(model, ready, self._device, checks)
+        for name in inputs.keys() - repeated:
+            self._known[name] = (to_host(inputs[name]).copy(), arrays[name])
+        for name in repeated & {name for name, array in arrays.items() if array.dtype.kind in "iu"}:
+            checks.remember(arrays[name], np.asarray(inputs[name]))
+        return arrays, sizes
+
+    def _is_known(self, name: str, value: Any) -> bool:
+        if name not in self._known or not isinstance(value, np.ndarray):
+            return False
+        before = self._known[name][0]
+        return before.dtype == value.dtype and np.array_equal(before, value)
+
+
 class FullStepper:
     """Runs the model on the full prefix for every chunk."""
 
@@ -109,10 +147,12 @@ class FullStepper:
         self._spec = spec
         self._time = TimeAxis(spec.time)
         self._fixed = _Fixed(network, spec, fixed)
+        self._uploads = _Uploads(network.device)
         self._seen: dict[str, Any] = {}
 
-    def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
+    def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
         network = self._network
+        own = DeferredChecks(network.device.xp) if checks is None else checks
         types = network.inputs
         count = 0
         for name, array in chunk.items():
@@ -122,11 +162,19 @@ class FullStepper:
             self._seen[name] = np.concatenate([*before, np.asarray(array)], axis=axis)
         self.length += count
         inputs = {**self._fixed.arrays, **self._seen, **_lengths(self._spec, chunk, self.length)}
-        arrays, sizes = bind_inputs(network.model, inputs, network.device)
+        arrays, sizes = self._uploads.bind(network.model, inputs, own)
         plan = make_plan(network.graph, list(self._ports.values()), sizes, network.device)
         results = execute(
-            plan, network.graph, arrays, network.device_weights, network.device, seed=network.seed
+            plan,
+            network.graph,
+            arrays,
+            network.device_weights,
+            network.device,
+            seed=network.seed,
+            checks=own,
         )
+        if checks is None:
+            read(network.device, [own])
         named = zip(self._ports, results, strict=True)
         return {name: self._newest(name, result, count) for name, result in named}
 
@@ -156,20 +204,22 @@ class CachedStepper:
         self._network = network
         self._spec = spec
         self._fixed = _Fixed(network, spec, fixed)
+        self._uploads = _Uploads(network.device)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
         ports = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
         self._plans = PlanCache(incremental.graph, ports, network.device, ignored=frozenset({PAST}))
         self._counts_past = {n for n, node in incremental.graph.operators() if node.op.depends_on(PAST)}
 
-    def feed(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
+    def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
         network, device = self._network, self._network.device
+        own = DeferredChecks(device.xp) if checks is None else checks
         count = self._count(chunk)
         inputs = {**self._fixed.arrays, **chunk, **_lengths(self._spec, chunk, count)}
-        arrays, sizes = bind_inputs(network.model, inputs, device)
+        arrays, sizes = self._uploads.bind(network.model, inputs, own)
         sizes[PAST] = self.length
         if not self.length:
-            self._start(arrays, sizes)
+            self._start(arrays, sizes, own)
         with device.active():
             rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
         results = execute(
@@ -179,7 +229,10 @@ class CachedStepper:
             network.device_weights,
             device,
             seed=network.seed,
+            checks=own,
         )
+        if checks is None:
+            read(device, [own])
         outputs = len(self.incremental.outputs)
         carried = zip(self.incremental.carries, results[outputs:], strict=True)
         self._kept.update((carry.name, array) for carry, array in carried)
@@ -210,13 +263,15 @@ class CachedStepper:
         fixed = {name: graph.type_of((node, n)) for name, (node, n) in self.incremental.fixed.items()}
         return fixed | {carry.name: carry.type for carry in self.incremental.carries}
 
-    def _start(self, arrays: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    def _start(self, arrays: Mapping[str, Any], sizes: Mapping[str, int], checks: DeferredChecks) -> None:
         """Compute what does not depend on time, and allocate the caches."""
         network, device = self._network, self._network.device
         starts = {carry.name: carry.start for carry in self.incremental.carries if carry.start}
         ports = {**self.incremental.fixed, **starts}
         plan = make_plan(network.graph, list(ports.values()), sizes, device)
-        results = execute(plan, network.graph, arrays, network.device_weights, device, seed=network.seed)
+        results = execute(
+            plan, network.graph, arrays, network.device_weights, device, seed=network.seed, checks=checks
+        )
         self._kept = dict(zip(ports, results, strict=True))
         with device.active():
             for carry in self.incremental.carries:

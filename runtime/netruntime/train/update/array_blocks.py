@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -52,10 +53,16 @@ def fit_scratch(buffer: Array, part: Array) -> Array:
     return buffer if buffer.shape == part.shape else buffer[: part.size]
 
 
-def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
-    """The sum of `(x * scale)²` as a scalar of the device, in f64 and in a fixed order."""
+def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0, out: Array | None = None) -> Array:
+    """The sum of `(x * scale)²` as a scalar of the device, in f64 and in a fixed order.
+
+    Args:
+        out: On a GPU, where the sum is written.
+    """
     if array.size == 0:
-        return 0.0
+        return xp.zeros((), xp.float64)
+    if not on_cpu(xp):
+        return _sum_squares_kernel(xp)(array, scale, xp.empty((), xp.float64) if out is None else out)
     if not array.flags.c_contiguous:
         array = xp.ascontiguousarray(array)
     buffer = xp.empty(min(array.size, block_size(xp)), xp.float64)
@@ -70,29 +77,62 @@ def sum_squares(xp: ModuleType, array: Array, scale: float = 1.0) -> Array:
     return total
 
 
-def quick_sum_squares(xp: ModuleType, array: Array) -> float:
-    """The sum of squares by products of blocks with themselves, which are added up in f64.
+@cache
+def _sum_squares_kernel(xp: ModuleType) -> Callable[[Array, float, Array], Array]:
+    """`sum_squares` in one launch, without an array of squares."""
+    kernel: Callable[[Array, float, Array], Array] = xp.ReductionKernel(
+        in_params="T x, float64 scale",
+        out_params="float64 total",
+        map_expr="((double)x * scale) * ((double)x * scale)",
+        reduce_expr="a + b",
+        post_map_expr="total = a",
+        identity="0",
+        name="netdsl_sum_squares",
+    )
+    return kernel
 
-    Many times faster than `sum_squares` on a CPU, and accurate to six digits for f32; infinite or too small
-    if squares overflow or underflow the element type.
+
+def square_sums(xp: ModuleType, arrays: Sequence[Array]) -> Array:
+    """The sums of the squares of each array, for `norm`: f64, on the device."""
+    sums = xp.zeros(len(arrays), xp.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for place, array in enumerate(arrays):
+            if on_cpu(xp):
+                sums[place] = quick_sum_squares(array)
+            elif array.size:
+                sum_squares(xp, array, out=sums[place])
+    return sums
+
+
+def quick_sum_squares(array: Array) -> float:
+    """The sum of squares in CPU memory, by products of blocks with themselves, which are added up in f64.
+
+    Many times faster than `sum_squares`, and accurate to six digits for f32; infinite or too small if squares
+    overflow or underflow the element type.
     """
-    if not on_cpu(xp) or array.dtype.itemsize == 2:
-        return float(sum_squares(xp, array))
-    return math.fsum(float(np.vdot(part, part)) for (part,) in blocks(xp, array) if part.size)
+    if array.dtype.itemsize == 2:
+        return float(sum_squares(np, array))
+    return math.fsum(float(np.vdot(part, part)) for (part,) in blocks(np, array) if part.size)
 
 
-def norm(xp: ModuleType, arrays: Iterable[Array]) -> float:
+def norm(xp: ModuleType, arrays: Iterable[Array], squares: Sequence[float] | None = None) -> float:
     """The Euclidean norm of all elements together; infinite or NaN only if an element is.
 
     Squares of 16- and 32-bit values fit in f64; if those of f64 values do not, the norm is computed again
     from all values divided by the largest.
+
+    Args:
+        squares: `square_sums` of the arrays on the host, if they are known.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return _norm(xp, list(arrays))
+        listed = list(arrays)
+        return _norm(xp, listed, square_sums(xp, listed).tolist() if squares is None else squares)
 
 
-def _norm(xp: ModuleType, listed: list[Array]) -> float:
-    quick = sum(quick_sum_squares(xp, array) for array in listed)
+def _norm(xp: ModuleType, listed: list[Array], squares: Sequence[float]) -> float:
+    quick = sum(squares)
+    if not on_cpu(xp) and all(array.dtype.itemsize < 8 for array in listed):
+        return math.sqrt(quick)  # its squares were taken in f64, where they neither overflow nor underflow
     if SMALL < quick < math.inf:
         return math.sqrt(quick)
     total = float(sum(sum_squares(xp, array) for array in listed))

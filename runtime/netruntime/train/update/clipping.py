@@ -14,7 +14,8 @@ from netdsl.model import Call
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import ClipRecipe, NormClipRecipe, ValueClipRecipe
 from netdsl.source import Span
-from netruntime.train.update.array_blocks import norm
+from netruntime.files.arrays import to_host
+from netruntime.train.update.array_blocks import norm, square_sums
 from netruntime.train.update.building import build
 from netruntime.train.update.groups import match_labels
 
@@ -46,8 +47,14 @@ class GradientClip(ClipRecipe, ABC):
     labels: tuple[str, ...] | None = None
 
     @abstractmethod
-    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
-        """Bound the gradients, in place."""
+    def apply(
+        self, xp: ModuleType, gradients: Sequence[Array], squares: Sequence[float] | None = None
+    ) -> None:
+        """Bound the gradients, in place.
+
+        Args:
+            squares: The sum of the squares of each gradient, if it is known.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +65,10 @@ class NormClip(NormClipRecipe, GradientClip):
     `torch.nn.utils.clip_grad_norm_`.
     """
 
-    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
-        scale = self.limit / (norm(xp, gradients) + _EPS)
+    def apply(
+        self, xp: ModuleType, gradients: Sequence[Array], squares: Sequence[float] | None = None
+    ) -> None:
+        scale = self.limit / (norm(xp, gradients, squares) + _EPS)
         if scale < 1:
             for gradient in gradients:
                 gradient *= scale
@@ -69,7 +78,9 @@ class NormClip(NormClipRecipe, GradientClip):
 class ValueClip(ValueClipRecipe, GradientClip):
     """Clips every element to [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
 
-    def apply(self, xp: ModuleType, gradients: Sequence[Array]) -> None:
+    def apply(
+        self, xp: ModuleType, gradients: Sequence[Array], squares: Sequence[float] | None = None
+    ) -> None:
         for gradient in gradients:
             xp.clip(gradient, -self.limit, self.limit, out=gradient)
 
@@ -104,6 +115,7 @@ def clip(
     gradients: Mapping[str, Array],
     clips: Sequence[GradientClip],
     groups: Mapping[str, Sequence[str]] | None = None,
+    squares: Array | None = None,
 ) -> Norms:
     """Apply the clips one after another, in place, and return the norms before clipping.
 
@@ -114,20 +126,28 @@ def clip(
         gradients: Writable arrays by label.
         groups: The labels of each group, as from `groups.members`, to compute their norms. Together they
             are all labels.
+        squares: `square_sums` of the gradients on the host; without them a GPU is waited for.
     """
     with np.errstate(all="ignore"):
+        if squares is None:
+            squares = to_host(square_sums(xp, list(gradients.values())))
+        known: Mapping[str, float] | None = dict(zip(gradients, squares.tolist(), strict=True))
         each = {
-            name: norm(xp, _chosen(gradients, labels))
+            name: norm(xp, *_chosen(gradients, labels, known))
             for name, labels in (groups or {"": list(gradients)}).items()
         }
         norms = Norms(math.hypot(*each.values()), each if groups else {})
         if norms.finite:
             for rule in clips:
-                rule.apply(xp, _chosen(gradients, rule.labels))
+                rule.apply(xp, *_chosen(gradients, rule.labels, known))
+                known = None  # the next clip measures what this one left
     return norms
 
 
-def _chosen(gradients: Mapping[str, Array], labels: Sequence[str] | None) -> list[Array]:
-    if labels is None:
-        return list(gradients.values())
-    return [gradients[label] for label in labels if label in gradients]
+def _chosen(
+    gradients: Mapping[str, Array], labels: Sequence[str] | None, squares: Mapping[str, float] | None
+) -> tuple[list[Array], list[float] | None]:
+    """The gradients of these labels, or all, and their sums of squares where they are known."""
+    chosen = [label for label in (gradients if labels is None else labels) if label in gradients]
+    known = None if squares is None else [squares[label] for label in chosen]
+    return [gradients[label] for label in chosen], known

@@ -94,20 +94,17 @@ def regularise(
     weights: Mapping[str, Array],
     gradients: Mapping[str, Array],
     regularisers: Sequence[tuple[Regulariser, Sequence[str]]],
-) -> float:
-    """Add the derivatives of the penalties to the gradients, in place, and return the penalties' sum.
+) -> None:
+    """Add the derivatives of the penalties to the gradients, in place.
 
     Each regulariser comes with the labels of its weights, as from `make_regularisers`; weights without a
-    gradient (frozen ones) count in neither.
+    gradient (frozen ones) do not count.
     """
-    total = 0.0
     with np.errstate(all="ignore"):
         for rule, labels in regularisers:
             for label in labels:
                 if label in gradients:
-                    total = total + rule.strength * rule.penalty(xp, weights[label])
                     _add_slope(xp, rule, weights[label], gradients[label])
-    return float(total)
 
 
 def _add_slope(xp: ModuleType, rule: Regulariser, weight: Array, gradient: Array) -> None:

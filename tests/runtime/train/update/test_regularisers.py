@@ -22,8 +22,8 @@ def weights_of(seed: int = 0) -> dict[str, Any]:
     return {"a.w": rng.normal(size=(3, 4)), "a.b": rng.normal(size=4), "c": np.asarray(rng.normal())}
 
 
-def zeros(weights: dict[str, Any]) -> dict[str, Any]:
-    return {label: np.zeros_like(w) for label, w in weights.items()}
+def penalty(weights: dict[str, Any], rules: Any) -> float:
+    return float(sum(rule.strength * rule.penalty(np, weights[n]) for rule, labels in rules for n in labels))
 
 
 def test_the_penalties_are_their_formulas() -> None:
@@ -33,7 +33,7 @@ def test_the_penalties_are_their_formulas() -> None:
         (make_regulariser("l2", {"strength": 2}), ["a.b", "c"]),
     ]
     expected = 0.3 * np.abs(weights["a.w"]).sum() + 2 * (np.square(weights["a.b"]).sum() + weights["c"] ** 2)
-    assert regularise(np, weights, zeros(weights), rules) == pytest.approx(expected, rel=1e-13)
+    assert penalty(weights, rules) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("name", ["l1", "l2"])
@@ -47,7 +47,7 @@ def test_gradients_are_the_derivatives(name: str) -> None:
             for change in (1e-6, -1e-6):
                 moved = {name: w.copy() for name, w in weights.items()}
                 moved[label][index] += change
-                penalties.append(regularise(np, moved, zeros(moved), rules))
+                penalties.append(penalty(moved, rules))
             slope = (penalties[0] - penalties[1]) / 2e-6
             assert gradients[label][index] - 1 == pytest.approx(slope, rel=1e-6, abs=1e-7)
 
@@ -70,9 +70,7 @@ def test_l2_is_coupled_weight_decay() -> None:
 def test_l1_has_no_slope_at_zero_and_frozen_weights_count_for_nothing() -> None:
     weights = {"w": np.array([0.0, -2.0]), "frozen": np.ones(3)}
     gradients = {"w": np.zeros(2)}
-    assert (
-        regularise(np, weights, gradients, [(make_regulariser("l1", {"strength": 1}), list(weights))]) == 2.0
-    )
+    regularise(np, weights, gradients, [(make_regulariser("l1", {"strength": 1}), list(weights))])
     np.testing.assert_array_equal(gradients["w"], [0.0, -1.0])
 
 
@@ -81,7 +79,8 @@ def test_large_and_short_weights(dtype: Any) -> None:
     weights = {"w": np.full(2 * block_size(np) + 5, -0.5, dtype)}
     gradients = {"w": np.ones_like(weights["w"])}
     rules = [(make_regulariser("l2", {"strength": 0.25}), ["w"])]
-    assert regularise(np, weights, gradients, rules) == pytest.approx(0.25 * 0.25 * weights["w"].size)
+    assert penalty(weights, rules) == pytest.approx(0.25 * 0.25 * weights["w"].size)
+    regularise(np, weights, gradients, rules)
     np.testing.assert_array_equal(gradients["w"], dtype(0.75))
 
 

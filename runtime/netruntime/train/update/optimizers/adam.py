@@ -113,19 +113,21 @@ class LAMB(LAMBRecipe, Adam):
         decay: float,
     ) -> None:
         """Two passes: the norms are over the entire weight, so the directions are computed twice."""
+        if not weight.size:
+            return
         buffers = scratch(xp, weight, 2)
-        square = 0.0
+        square = None
         for w, g, m, v in blocks(xp, weight, grad, *slots):
             a, b = (fit_scratch(buffer, w) for buffer in buffers)
             self.moments(xp, g.astype(w.dtype, copy=False), m, v, a)
             self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
-            square = square + sum_squares(xp, a)
-        own, size = math.sqrt(float(square)), math.sqrt(float(sum_squares(xp, weight)))
-        ratio = size / own if size > 0 and own > 0 else 1.0
+            part = sum_squares(xp, a)
+            square = part if square is None else square + part
+        scale = (lr * _ratio(xp, sum_squares(xp, weight), square)).astype(weight.dtype)
         for w, m, v in blocks(xp, weight, *slots):
             a, b = (fit_scratch(buffer, w) for buffer in buffers)
             self.direction(xp, w, m, v, (a, b), step=step, decay=decay)
-            subtract_scaled(xp, w, a, lr * ratio, a)
+            subtract_scaled(xp, w, a, scale, a)
 
     def direction(
         self,
@@ -144,3 +146,9 @@ class LAMB(LAMBRecipe, Adam):
         a *= 1 / (1 - self.beta1**step)
         xp.multiply(w, decay, out=b)
         a += b
+
+
+def _ratio(xp: ModuleType, own: Array, other: Array) -> Array:
+    """The ratio of two norms, given their squares; 1 where one is 0. A scalar of the device."""
+    ratio = xp.sqrt(xp.divide(own, other))
+    return xp.where((ratio > 0) & (ratio < math.inf), ratio, 1.0)

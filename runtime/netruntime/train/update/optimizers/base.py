@@ -133,7 +133,7 @@ def blend_square(xp: ModuleType, average: Array, value: Array, beta: float, scra
     average += scratch
 
 
-def subtract_scaled(xp: ModuleType, w: Array, value: Array, scale: float, scratch: Array) -> None:
+def subtract_scaled(xp: ModuleType, w: Array, value: Array, scale: float | Array, scratch: Array) -> None:
     """`w -= scale value`, in place; `value` may be the scratch itself."""
     xp.multiply(value, scale, out=scratch)
     w -= scratch

@@ -1,6 +1,6 @@
 """The array tests on a CUDA device, and forward passes compared with the CPU; needs CuPy and a GPU.
 
-    python benchmarks/cuda.py [--save]
+    python benchmarks/cuda_device.py [--save]
 
 Each engine runs in a separate process. Without a device the script reports it and exits with status 1.
 """

@@ -1,0 +1,26 @@
+"""Reading arrays from a device together with the checks that it made, in one wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netdsl.ops.numerics.checks import DeferredChecks
+from netruntime.engine.backends import Device
+
+
+def read(
+    device: Device, checks: Sequence[DeferredChecks], arrays: Sequence[Any] = ()
+) -> list[np.ndarray[Any, Any]]:
+    """The values of arrays of the device on the host, after a look at the checks; waits at most once.
+
+    Raises:
+        Exception: that of the first check that fails, which blames the step or the input it concerns.
+    """
+    counts = [each.counts() for each in checks]
+    values = iter(device.fetch([*(block for blocks in counts for block in blocks), *arrays]))
+    for each, blocks in zip(checks, counts, strict=True):
+        each.raise_first([next(values) for _ in blocks])
+    return list(values)
