@@ -6,7 +6,7 @@ drawn once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netdsl.dims import dim
@@ -15,14 +15,14 @@ from netdsl.model import CallStep, Input, Model, Output, Parameter
 from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
 from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
-from netdsl.types import TensorType, shape_text
+from netdsl.types import TensorType
+from netruntime.draw.describing import is_automatic, shapes_text, tooltip
 from netruntime.draw.hierarchy import LabelGroup, assign_weights, group_tree, is_hidden
 from netruntime.draw.repeats import find_repeats
 from netruntime.draw.scene import Scene, SceneEdge, SceneItem, SceneValue
-from netruntime.quantities import number_text
 
-MAX_LINE = 120
-"""Longer source lines are cut in tooltips."""
+Held = tuple[int, int]
+"""How many numbers parameters and buffers hold."""
 JOINS = {Add: "+", Multiply: "×", Subtract: "−"}
 """Operators drawn as a small circle where they join two values."""
 
@@ -43,16 +43,38 @@ def block_docs(model: Model) -> dict[str, str]:
     return docs
 
 
-def build_scene(graph: Graph, depth: int | None = None, docs: Mapping[str, str] | None = None) -> Scene:
-    """The scene of a graph.
+def build_scene(
+    graphs: Graph | Sequence[Graph],
+    docs: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Scene:
+    """The scene of a graph; of several graphs, each is a group.
 
     Args:
-        depth: Groups at this level and deeper are drawn as one box; 1 draws the model's own stages.
         docs: Comments of blocks for the tooltips, by block name.
+        sizes: Values of free sizes, for the shapes.
     """
-    builder = _Builder(graph, depth, docs or {})
+    graphs = [graphs] if isinstance(graphs, Graph) else list(graphs)
+    if len(graphs) == 1:
+        return _one_scene(graphs[0], docs or {}, sizes or {})
+    root, edges = SceneItem("", "group", " and ".join(g.name for g in graphs), "", ""), list[SceneEdge]()
+    for graph in graphs:
+        scene = _one_scene(graph, docs or {}, sizes or {}, f"{graph.name}/")
+        edges += scene.edges
+        part = scene.root
+        part.key, part.category, part.tooltip = graph.name, "group", f"{graph.name}\n{part.tooltip}".rstrip()
+        part.parent = root
+        root.children.append(part)
+        root.parameters += part.parameters
+        root.buffers += part.buffers
+    return Scene(root, tuple(edges), outer=1)
+
+
+def _one_scene(graph: Graph, docs: Mapping[str, str], sizes: Mapping[str, int], prefix: str = "") -> Scene:
+    builder = _Builder(graph, docs, prefix, bound=sizes)
     root = SceneItem("", "group", graph.name, "", "", tooltip=graph.interface.doc)
-    builder.fill(root, builder.tree, 0)
+    root.parameters, root.buffers = builder.minted[""]
+    builder.fill(root, builder.tree)
     edges = list(dict.fromkeys(builder.edges()))
     _mark_joins(root, edges)
     return Scene(root, tuple(edges))
@@ -68,17 +90,22 @@ def _mark_joins(root: SceneItem, edges: list[SceneEdge]) -> None:
             item.kind = "op"
 
 
+def _sum(held: Sequence[Held]) -> Held:
+    return sum(parameters for parameters, _ in held), sum(buffers for _, buffers in held)
+
+
 @dataclass
 class _Builder:
     graph: Graph
-    depth: int | None
     docs: Mapping[str, str]
     prefix: str = ""
     below: str = ""
-    sizes: Mapping[int, int] = field(default_factory=dict)
+    held: Mapping[int, Held] = field(default_factory=dict)
     """Inputs that are parameters outside, as in the cell of a scan, with their sizes."""
     results: Sequence[Port] = ()
     """The results of a cell of a scan: its outputs, then the next states."""
+    bound: Mapping[str, int] = field(default_factory=dict)
+    """Values of free sizes."""
     boxes: dict[int, SceneItem] = field(default_factory=dict)
     cells: dict[int, _Builder] = field(default_factory=dict)
     alias: dict[int, int] = field(default_factory=dict)
@@ -86,31 +113,31 @@ class _Builder:
     def __post_init__(self) -> None:
         self.tree = group_tree(self.graph, self.below)
         self.weights = assign_weights(self.graph, self.tree)
-        self.minted: dict[str, int] = {}
+        self.minted: dict[str, Held] = {}
         self._count_minted(self.tree)
 
-    def _count_minted(self, group: LabelGroup) -> int:
-        """The numbers in all parameters minted in each group."""
-        total = sum(self._size(p) for p in group.parameters)
-        for child in group.children:
-            if isinstance(child, LabelGroup):
-                total += self._count_minted(child)
-        self.minted[group.path] = total
-        return total
+    def _count_minted(self, group: LabelGroup) -> Held:
+        """The numbers in all parameters and buffers minted in each group."""
+        inner = [self._count_minted(child) for child in group.children if isinstance(child, LabelGroup)]
+        self.minted[group.path] = _sum([*map(self._size, group.parameters), *inner])
+        return self.minted[group.path]
 
-    def _size(self, node: int) -> int:
-        return sum((t.size for t in self.graph.node(node).types), dim(0)).value
+    def _size(self, node: int) -> Held:
+        data = self.graph.node(node)
+        count = sum((t.size for t in data.types), dim(0)).value
+        assert isinstance(data.op, Parameter)
+        return (count, 0) if data.op.role == "param" else (0, count)
 
     # -- items ----------------------------------------------------------------------------------
 
-    def fill(self, parent: SceneItem, group: LabelGroup, level: int) -> None:
+    def fill(self, parent: SceneItem, group: LabelGroup) -> None:
         """Make the items of everything in a group."""
         for child, copies, last in find_repeats(self.graph, group, self.alias):
             if isinstance(child, LabelGroup):
                 label = child.label if last in ("", child.label) else f"{child.label}–{last}"
-                self._adopt(parent, self._group(child, label, copies, level))
-            elif child not in self.sizes:
-                self._adopt(parent, self._operator(child, self._label(child), level))
+                self._adopt(parent, self._group(child, label, copies))
+            elif child not in self.held:
+                self._adopt(parent, self._operator(child, self._label(child)))
 
     def _adopt(self, parent: SceneItem, item: SceneItem) -> None:
         item.parent = parent
@@ -120,7 +147,7 @@ class _Builder:
         label = str(self.graph.node(node).label)
         return label.partition("@")[0].rpartition(".")[2]
 
-    def _group(self, group: LabelGroup, label: str, copies: int, level: int) -> SceneItem:
+    def _group(self, group: LabelGroup, label: str, copies: int) -> SceneItem:
         """One item for a group, with the label prefixes that hold nothing but it."""
         inner = group
         while not inner.block:
@@ -130,18 +157,19 @@ class _Builder:
             if times == 1:
                 label = f"{label}.{only.label}"
             inner, copies = only, copies * times
-        item = self._single(inner, label, level) or self._whole(inner, label, level)
+        item = self._single(inner, label) or self._whole(inner, label)
         item.copies = copies
-        item.parameters = self.minted[inner.path]
+        item.parameters, item.buffers = self.minted[inner.path]
+        item.each = copies > 1 and f"{item.path}@2" not in self.minted
         item.is_shared = any(node in self.weights.also for node in inner.nodes())
         item.tooltip = self._tooltip(item, inner.span)
         return item
 
-    def _single(self, group: LabelGroup, label: str, level: int) -> SceneItem | None:
+    def _single(self, group: LabelGroup, label: str) -> SceneItem | None:
         """A block of one operator, as one box."""
         if len(group.children) != 1 or not isinstance(group.children[0], int):
             return None
-        item = self._operator(group.children[0], label, level)
+        item = self._operator(group.children[0], label)
         if not group.block:
             return item
         item.title, item.path = group.block, group.path
@@ -150,26 +178,20 @@ class _Builder:
             item.kind = "block"
         return item
 
-    def _whole(self, group: LabelGroup, label: str, level: int) -> SceneItem:
-        is_open = self.depth is None or level + 1 < self.depth
-        kind = "group" if is_open else "block"
+    def _whole(self, group: LabelGroup, label: str) -> SceneItem:
         shown = "" if is_automatic(label, group.block) else label
-        item = SceneItem(self.prefix + group.path, kind, group.block, shown, group.path, category="group")
+        item = SceneItem(self.prefix + group.path, "group", group.block, shown, group.path, category="group")
         item.shape = self._results(group)
-        if is_open:
-            self.fill(item, group, level + 1)
-        else:
-            self._close(item, group)
+        self.fill(item, group)
         return item
 
-    def _close(self, item: SceneItem, group: LabelGroup) -> None:
-        nodes = list(group.nodes())
-        self.boxes.update(dict.fromkeys(nodes, item))
-
     def _results(self, group: LabelGroup) -> str:
-        return _shapes([self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())])
+        return self._shapes([self.graph.type_of(port) for port in self.graph.ports_leaving(group.nodes())])
 
-    def _operator(self, node: int, label: str, level: int) -> SceneItem:
+    def _shapes(self, types: Iterable[TensorType]) -> str:
+        return shapes_text([t.substitute(self.bound) if self.bound else t for t in types])
+
+    def _operator(self, node: int, label: str) -> SceneItem:
         data = self.graph.node(node)
         op = data.op
         key = f"{self.prefix}{data.label}#{node}"
@@ -178,58 +200,44 @@ class _Builder:
         if kind == "join" and shown:
             kind = "op"
         item = SceneItem(key, kind, op.name, shown, data.label, category=op.category)
-        item.shape = _shapes(data.types) if kind in ("op", "join") else ", ".join(map(str, data.types))
-        item.parameters = self._parameters(node)
+        item.shape = self._shapes(data.types)
+        if kind not in ("op", "join"):
+            item.shape = ", ".join(str(t.substitute(self.bound)) for t in data.types)
+        item.parameters, item.buffers = self._parameters(node)
         item.is_shared = node in self.weights.also
         item.tooltip = self._tooltip(item, data.span)
         self.boxes[node] = item
         if isinstance(op, Scan):
-            self._scan(item, node, op, level)
+            self._scan(item, node, op)
         return item
 
-    def _scan(self, item: SceneItem, node: int, op: Scan, level: int) -> None:
+    def _scan(self, item: SceneItem, node: int, op: Scan) -> None:
         data = self.graph.node(node)
-        item.kind, item.loop, item.category = "block", True, "group"
+        item.kind, item.loop, item.category = "group", "backward" if op.reverse else "forward", "group"
         item.label = item.label or item.path
-        item.shape = _shapes(data.types[: len(op.program.outputs) - op.states])
-        if self.depth is not None and level + 1 >= self.depth:
-            return
-        item.kind = "group"
-        sizes = {}
+        item.shape = self._shapes(data.types[: len(op.program.outputs) - op.states])
+        held = {}
         for source, edge in self.graph.edges_into(node):
             inner = edge.slot - (edge.slot > op.sequences)
             if is_hidden(self.graph.node(source).op) and inner >= op.sequences + op.states:
                 is_parameter = isinstance(self.graph.node(source).op, Parameter)
-                sizes[inner] = self._size(source) if is_parameter else 0
+                held[inner] = self._size(source) if is_parameter else (0, 0)
         graph, results = program_graph(op.program, data.label, data.span)
-        cell = _Builder(graph, self.depth, self.docs, f"{item.key}/", data.label, sizes, results)
-        cell.fill(item, cell.tree, level + 1)
+        cell = _Builder(graph, self.docs, f"{item.key}/", data.label, held, results, self.bound)
+        cell.fill(item, cell.tree)
         for number in range(op.sequences, op.sequences + op.states):
             cell.boxes[number].category = "pill state"
         self.cells[node] = cell
 
     # -- texts ----------------------------------------------------------------------------------
 
-    def _parameters(self, node: int) -> int:
-        count = sum(self._size(p) for p in self.weights.of.get(node, ()))
-        held = (n for n in self.sizes if next(self.graph.successors(n), None) == node)
-        return count + sum(self.sizes[n] for n in held)
+    def _parameters(self, node: int) -> Held:
+        own = [self._size(p) for p in self.weights.of.get(node, ())]
+        held = [h for n, h in self.held.items() if next(self.graph.successors(n), None) == node]
+        return _sum([*own, *held])
 
     def _tooltip(self, item: SceneItem, span: Span | None) -> str:
-        lines = [f"{item.path}: {item.title}" if item.title else item.path]
-        if item.copies > 1:
-            lines[0] += f" × {item.copies}"
-        lines += [item.shape] if item.shape else []
-        if item.parameters:
-            is_each = item.copies > 1 and f"{item.path}@2" not in self.minted
-            lines.append(f"{number_text(item.parameters)} parameters" + (" each" if is_each else ""))
-        elif item.is_shared:
-            lines.append("shares its weights")
-        doc = self.docs.get(item.title, "")
-        lines += [doc] if doc else []
-        if span is not None:
-            lines.append(f"{span}  {_excerpt(span)}")
-        return "\n".join(lines)
+        return tooltip(item, span, self.docs.get(item.title, ""), item.each)
 
     # -- edges ----------------------------------------------------------------------------------
 
@@ -281,27 +289,3 @@ class _Builder:
         while node in self.alias:
             node = self.alias[node]
         return node
-
-
-def _shapes(types: list[TensorType] | tuple[TensorType, ...]) -> str:
-    """The output shapes; several equal ones as `4 × [B, 32]`. The usual f32 is left out."""
-    texts = [shape_text(t.shape) if str(t.dtype) == "f32" else str(t) for t in types]
-    if len(texts) > 1 and len(set(texts)) == 1:
-        return f"{len(texts)} × {texts[0]}"
-    return ", ".join(texts)
-
-
-def _excerpt(span: Span) -> str:
-    """The source line of a span, cut where it is long."""
-    line, start = span.source.line(span.line), span.column - 1
-    if len(line) <= MAX_LINE:
-        return line.strip()
-    begin = max(0, start - MAX_LINE // 4)
-    return ("…" if begin else "") + line[begin : begin + MAX_LINE].strip() + "…"
-
-
-def is_automatic(label: str, name: str) -> bool:
-    """Whether a label was derived from a name: `tanh_2` from `tanh`, `avg_pool` from `AvgPool`."""
-    head, _, count = label.rpartition("_")
-    plain = head if head and count.isdigit() else label
-    return plain.replace("_", "").lower() == name.replace("_", "").lower()

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netdsl.graph import Graph
-from netruntime.draw.boxes import one_line, two_lines
+from netruntime.draw.boxes import one_line, text_lines
 from netruntime.draw.building import build_scene
-from netruntime.draw.scene import SceneItem
+from netruntime.draw.scene import SceneItem, default_folds
+from netruntime.draw.style import light_colours
 from netruntime.draw.svg import Direction
-
-_FILLS = {
-    "product": "#dbe8fb",
-    "activation": "#fdebc8",
-    "norm": "#ddf0dc",
-    "pool": "#f9dedd",
-    "attention": "#e8def8",
-    "pill": "#dff1f4",
-    "group": "#e6eaf1",
-}
 
 
 def draw_dot(
-    graph: Graph,
+    graphs: Graph | Sequence[Graph],
     *,
     depth: int | None = None,
     direction: Direction = "down",
     docs: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> str:
-    """The graph as DOT text. Groups at level `depth` and deeper are one node each; all are clusters by
-    default. The other arguments are those of `draw_svg`."""
-    scene = build_scene(graph, depth, docs)
+    """The graph as DOT text. Groups at level `depth` and deeper are one node each; by default those that
+    `draw_svg` closes. The other arguments are those of `draw_svg`."""
+    scene = build_scene(graphs, docs, sizes)
+    scene = scene.folded(default_folds(scene, depth))
     numbers = {item: number for number, item in enumerate(scene.root.walk())}
     lines = [f"digraph {_quoted(scene.root.title)} {{"]
     lines.append(f"  rankdir={'TB' if direction == 'down' else 'LR'}; compound=true;")
     lines.append('  node [shape=box, style="rounded,filled", fillcolor="#f1f3f6", fontname="Helvetica"];')
-    lines.append('  graph [style="rounded", color="#aeb8c7", fontname="Helvetica"];')
+    lines.append('  graph [style="rounded", color="#aeb8c7", fontname="Helvetica", labeljust=l, margin=14];')
     lines += _body(scene.root, numbers, "  ")
     for edge in scene.edges:
         back = " [style=dashed, constraint=false]" if edge.back else ""
@@ -56,11 +49,11 @@ def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> It
 
 
 def _attributes(item: SceneItem) -> Iterator[str]:
-    yield f"label={_quoted(two_lines(item))}"
+    yield f"label={_quoted(text_lines(item))}"
     yield f"tooltip={_quoted(item.tooltip)}"
-    fill = _FILLS.get(item.category.split()[0])
-    if fill is not None:
-        yield f'fillcolor="{fill}"'
+    colours = light_colours()
+    category = "bar" if item.category == "group" else item.category.split()[0]
+    yield f'fillcolor="{colours[category]}", color="{colours.get(f"{category}-e", colours["edge"])}"'
     if item.kind == "join":
         yield "shape=circle, width=0.3, margin=0"
     if item.kind in ("input", "output"):

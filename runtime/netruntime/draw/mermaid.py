@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netdsl.graph import Graph
-from netruntime.draw.boxes import one_line, two_lines
+from netruntime.draw.boxes import one_line, text_lines
 from netruntime.draw.building import build_scene
-from netruntime.draw.scene import SceneItem
+from netruntime.draw.scene import SceneItem, default_folds
+from netruntime.draw.style import light_colours
 from netruntime.draw.svg import Direction
 
 _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "join": ("((", "))")}
 
 
-def draw_mermaid(graph: Graph, *, depth: int | None = None, direction: Direction = "down") -> str:
-    """The graph as Mermaid text. Groups at level `depth` and deeper are one node each; all are subgraphs
-    by default."""
-    scene = build_scene(graph, depth)
+def draw_mermaid(
+    graphs: Graph | Sequence[Graph],
+    *,
+    depth: int | None = None,
+    direction: Direction = "down",
+    sizes: Mapping[str, int] | None = None,
+) -> str:
+    """The graph as Mermaid text. Groups at level `depth` and deeper are one node each; by default those that
+    `draw_svg` closes. The other arguments are those of `draw_svg`."""
+    scene = build_scene(graphs, sizes=sizes)
+    scene = scene.folded(default_folds(scene, depth))
     numbers = {item: number for number, item in enumerate(scene.root.walk())}
     lines = [f"flowchart {'TB' if direction == 'down' else 'LR'}"]
     lines += _body(scene.root, numbers, "  ")
     for edge in scene.edges:
         arrow = "-.->" if edge.back else "-->"
         lines.append(f"  n{numbers[edge.source]} {arrow} n{numbers[edge.target]}")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_classes(scene.root, numbers), ""])
+
+
+def _classes(root: SceneItem, numbers: Mapping[SceneItem, int]) -> Iterator[str]:
+    """The colours of the nodes, by category."""
+    members: dict[str, list[str]] = {}
+    for item in root.walk():
+        if not item.children:
+            category = "bar" if item.category == "group" else item.category.split()[0]
+            members.setdefault(category, []).append(f"n{numbers[item]}")
+    colours = light_colours()
+    for category, nodes in members.items():
+        edge = colours.get(f"{category}-e", colours["edge"])
+        yield f"  classDef {category} fill:{colours[category]},stroke:{edge},color:{colours['ink']}"
+        yield f"  class {','.join(nodes)} {category}"
 
 
 def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> Iterator[str]:
@@ -35,7 +57,7 @@ def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> It
             yield f"{indent}end"
             continue
         start, end = _SHAPES.get(item.kind, ("[", "]"))
-        yield f"{indent}n{number}{start}{_quoted(two_lines(item))}{end}"
+        yield f"{indent}n{number}{start}{_quoted(text_lines(item))}{end}"
 
 
 def _quoted(text: str) -> str:

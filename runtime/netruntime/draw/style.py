@@ -54,7 +54,9 @@ _RULES = """.nd text{font-family:FONT;fill:var(--ink)}.nd .page{fill:var(--page)
 .nd .wire{fill:none;stroke:var(--line);stroke-width:1.5}.nd .tip{fill:var(--line)}
 .nd .caption{font-size:16px;font-weight:700}.nd .state{stroke-dasharray:4 3}
 .nd .badge{font-size:11px;font-weight:700;fill:var(--soft)}
-.nd .fold,.nd .fold~*{cursor:pointer}.nd .fold:hover{stroke:var(--ink)}
+.nd .fold,.nd .fold~*{cursor:pointer}
+.nd .fold:hover,.nd .fold:focus-visible{stroke:var(--ink);outline:none;stroke-width:2}
+.nd .back{stroke-dasharray:4 3}
 .nd .open>.closed,.nd .shut>.opened{display:none}"""
 
 

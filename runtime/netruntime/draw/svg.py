@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Literal
 
 from netdsl.graph import Graph
-from netruntime.draw.boxes import closed_view, header_view, leaf_view, measure
+from netruntime.draw.boxes import button, closed_view, header_view, leaf_view, measure
 from netruntime.draw.building import build_scene
 from netruntime.draw.layout.foldable import model_text
 from netruntime.draw.layout.geometry import HEADER, STACK, Box, Measures, Placed, WirePath
 from netruntime.draw.layout.layers import build_levels
 from netruntime.draw.layout.placing import place
-from netruntime.draw.scene import Scene, SceneItem
+from netruntime.draw.scene import Scene, SceneItem, default_folds
 from netruntime.draw.style import css, text_width
 from netruntime.draw.texts import xml_text
 
 Direction = Literal["down", "right"]
 """Which way values flow."""
-OPEN_BOXES = 45
-"""Without a depth, groups are open as deep as keeps a drawing to this many boxes."""
 MARGIN = 10.0
 CAPTION, CAPTION_SIZE = 34.0, 16.0
 RADIUS = 7.0
@@ -32,49 +31,37 @@ ARROW = (
 
 
 def draw_svg(
-    graph: Graph,
+    graphs: Graph | Sequence[Graph],
     *,
     title: str | None = None,
     depth: int | None = None,
     direction: Direction = "down",
     docs: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> str:
-    """A drawing of a model's graph, as the text of an SVG file.
+    """A drawing of a model's graph, or of several, as the text of an SVG file.
 
     Args:
-        title: Shown above; the model's name by default, nothing where empty.
+        title: Shown above; the name of the model by default, nothing where empty.
         depth: How many levels of groups are open at first; 1 shows the model's own stages. By default as
             many as stay readable. A reader opens and closes groups by their headers.
         direction: Which way values flow.
         docs: Comments of blocks for the tooltips, by block name, as `block_docs` collects them.
+        sizes: Values of free sizes, shown in place of their names.
     """
-    drawing = _Drawing(build_scene(graph, None, docs), depth, direction == "down")
-    return drawing.text(graph.name if title is None else title)
+    scene = build_scene(graphs, docs, sizes)
+    return drawn(scene, depth, direction).text(scene.root.title if title is None else title)
 
 
-def default_folds(root: SceneItem, depth: int | None) -> set[SceneItem]:
-    """The groups that are closed at first.
-
-    Without a depth, a group that holds no weights stays closed: its name says what it does.
-    """
-    groups = [item for item in root.walk() if item.children and item.parent]
-    if depth is not None:
-        return {item for item in groups if len(item.ancestors()) - 1 >= depth}
-    depth = 1
-    while _count(root, depth) < _count(root, depth + 1) <= OPEN_BOXES:
-        depth += 1
-    return {item for item in groups if len(item.ancestors()) - 1 >= depth or not item.parameters}
-
-
-def _count(item: SceneItem, depth: int) -> int:
-    """How many boxes a drawing shows where groups at `depth`, and those without weights, are closed."""
-    return sum(
-        _count(c, depth - 1) if c.children and c.parameters and depth > 1 else 1 for c in item.children
-    )
+def drawn(scene: Scene, depth: int | None, direction: Direction) -> Drawing:
+    """The drawing of a scene, laid out."""
+    return Drawing(scene, depth, direction == "down")
 
 
 @dataclass
-class _Drawing:
+class Drawing:
+    """A scene laid out, with groups folded to a depth."""
+
     scene: Scene
     depth: int | None
     down: bool
@@ -84,12 +71,13 @@ class _Drawing:
         self.root = self.scene.root
         self.levels = build_levels(self.scene)
         self.numbers = {item: number for number, item in enumerate(self.root.walk())}
-        self.folded = default_folds(self.root, self.depth)
+        self.folded = default_folds(self.scene, self.depth)
         sizes = {item: measure(item) for item in self.numbers}
         self.measures = Measures(self.levels, sizes, self.down)
         self.placed = place(self.measures, self.root, self.folded)
 
     def text(self, title: str) -> str:
+        """The drawing as the text of an SVG file."""
         frame = self.placed[self.root]
         width, height = self._turned(frame.width, frame.height)
         top = CAPTION if title else 0.0
@@ -100,7 +88,7 @@ class _Drawing:
     def _document(self, title: str, size: tuple[float, float], top: float, least: float) -> Iterator[str]:
         width, height = map(_n, size)
         yield f'<svg xmlns="http://www.w3.org/2000/svg" class="nd" viewBox="0 0 {width} {height}" '
-        yield f'width="{width}" height="{height}" role="img">'
+        yield f'width="{width}" height="{height}" role="{"group" if len(self.levels) > 1 else "img"}">'
         if title:
             yield f"<title>{xml_text(title)}</title>"
         if self.root.tooltip:
@@ -124,16 +112,20 @@ class _Drawing:
     def _body(self, group: SceneItem) -> Iterator[str]:
         placed = self.placed.get(group)
         yield '<g class="opened">'
-        for number in range(len(self.levels[group].routes)):
-            yield self._wire(placed, number, self.levels[group].routes[number][-1].lower.item)
+        level = self.levels[group]
+        paths = (*placed.paths, *placed.backs) if placed is not None else ()
+        kinds = ["wire"] * len(level.routes) + ["wire back"] * len(level.backs)
+        ends = [route[-1].lower.item for route in level.routes] + [lower.item for _, lower in level.backs]
+        for kind, end, path in zip_longest(kinds, ends, paths):
+            yield self._wire(kind, end, path)
         for child in group.children:
             yield from self._item(child, placed)
         yield "</g>"
 
-    def _wire(self, placed: Placed | None, number: int, target: SceneItem | None) -> str:
-        tip = ' marker-end="url(#nd-tip)"' if target is not None else ""
-        path = f' d="{self.path(placed.paths[number])}"' if placed is not None else ""
-        return f'<path class="wire"{tip}{path}/>'
+    def _wire(self, kind: str, end: SceneItem | None, path: WirePath | None) -> str:
+        tip = ' marker-end="url(#nd-tip)"' if end is not None else ""
+        line = f' d="{self.path(path)}"' if path is not None else ""
+        return f'<path class="{kind}"{tip}{line}/>'
 
     def path(self, line: WirePath) -> str:
         return rounded([self._turned(*point) for point in line.points])
@@ -161,7 +153,8 @@ class _Drawing:
         yield '<g class="opened">'
         yield from self._stack(item, width, height)
         yield f'<rect class="card" width="{_n(width)}" height="{_n(height)}" rx="9"/>'
-        yield f'<rect class="bar fold" width="{_n(width)}" height="{_n(HEADER)}" rx="9"/>'
+        yield f'<rect class="bar fold" width="{_n(width)}" height="{_n(HEADER)}" rx="9" '
+        yield f"{button(item, True)}/>"
         yield from header_view(item, width)
         yield "</g>"
         yield from self._body(item)

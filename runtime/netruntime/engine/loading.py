@@ -89,6 +89,6 @@ def choose_model(checked: Checked, name: str | None) -> str:
         help = suggest(name, models) or f"it has {', '.join(models)}"
         raise error("E0861", f"the file has no model `{name}`", help=help)
     if len(models) > 1:
-        help = "name one: `--model NAME`, or `load(.., model=NAME)`"
+        help = f"name one: {' or '.join(f'model={model!r}' for model in models)}"
         raise error("E0861", f"the file has {len(models)} models: {', '.join(models)}", help=help)
     return models[0]

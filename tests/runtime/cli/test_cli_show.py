@@ -80,7 +80,7 @@ def test_a_format_beats_the_ending(tmp_path: Path) -> None:
         (["-o", "lenet.gif"], 2, "the suffix of `lenet.gif` is not a drawing format"),
         (["-o", "no/such/folder/lenet.svg"], 4, "cannot write `no/such/folder/lenet.svg`"),
         (["--graph", "svg", "--json"], 2, "cannot be combined"),
-        (["--graph", "svg", "--size", "B=1"], 2, "drawings show free sizes as symbols"),
+        (["--graph", "svg", "--size", "Q=1"], 2, "no free size `Q`"),
         (["--model", "Lenet"], 2, "did you mean `LeNet5`?"),
     ],
 )
@@ -94,3 +94,26 @@ def test_a_model_of_two_outputs(tmp_path: Path) -> None:
     path = write(tmp_path, "pair.net", PAIR)
     assert netrun("show", path).exit_code == 0
     assert netrun("show", path, "--graph", "dot").exit_code == 0
+
+
+GAN = ROOT / "examples" / "gan.net"
+
+
+def test_a_file_of_two_models_shows_both() -> None:
+    table = netrun("show", GAN).stdout
+    assert "Generator" in table and "Discriminator" in table
+    drawing = netrun("show", GAN, "--graph", "svg", "--size", "B=2").stdout
+    assert "<title>Generator and Discriminator</title>" in drawing and "[2, 1]" in drawing
+    assert [m["name"] for m in netrun_json("show", GAN)["models"]] == ["Generator", "Discriminator"]
+    assert "Discriminator" not in netrun("show", GAN, "--model", "Generator").stdout
+
+
+def test_the_way_out_of_two_models_is_an_option() -> None:
+    result = netrun("run", GAN, "--input", "random")
+    assert "name one: --model Generator or --model Discriminator" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["svg", "html", "dot", "mermaid"])
+def test_drawings_take_sizes(kind: str) -> None:
+    assert "28, 28]" in (drawing := netrun("show", LENET, "--graph", kind, "--size", "B=3").stdout)
+    assert "[3, 6, 28, 28]" in drawing

@@ -12,8 +12,7 @@ from netruntime.draw.building import build_scene
 from netruntime.draw.layout.geometry import HEADER, STACK, Box, Measures, Placed
 from netruntime.draw.layout.layers import Level, build_levels
 from netruntime.draw.layout.placing import place
-from netruntime.draw.scene import SceneItem
-from netruntime.draw.svg import default_folds
+from netruntime.draw.scene import SceneItem, default_folds
 
 Laid = list[tuple[SceneItem, Level, Placed]]
 
@@ -29,7 +28,7 @@ def lay_out(text: str, depth: int | None, down: bool) -> Laid:
     scene = build_scene(graph_of(text))
     levels = build_levels(scene)
     sizes = {item: measure(item) for item in scene.root.walk()}
-    placed = place(Measures(levels, sizes, down), scene.root, default_folds(scene.root, depth))
+    placed = place(Measures(levels, sizes, down), scene.root, default_folds(scene, depth))
     return [(group, levels[group], placed[group]) for group in placed]
 
 

@@ -8,23 +8,26 @@ import time
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from draw_models import ALL, BIDIRECTIONAL, CHAIN, SIAMESE, STAGES, TRANSFORMER, graph_of, model_of
 
+from netdsl.checker import check
 from netdsl.graph import build
 from netdsl.model import Parameter
 from netdsl.ops.create.create import Constant
-from netruntime.draw import block_docs, draw_html, draw_svg
+from netruntime.draw import block_docs, draw_dot, draw_html, draw_svg
 from netruntime.draw.boxes import measure
 from netruntime.draw.building import build_scene
 from netruntime.draw.layout.geometry import Measures
 from netruntime.draw.layout.layers import build_levels
 from netruntime.draw.layout.placing import place
-from netruntime.draw.scene import SceneItem
-from netruntime.draw.style import shorten, text_width
-from netruntime.draw.svg import default_folds, rounded
+from netruntime.draw.scene import SceneItem, default_folds
+from netruntime.draw.style import text_width
+from netruntime.draw.svg import rounded
+from netruntime.engine.loading import open_module
 
 SVG = "{http://www.w3.org/2000/svg}"
 FONT_SIZES = {"t": 13.0, "d": 11.0, "l": 13.0, "badge": 11.0}
@@ -122,8 +125,8 @@ def test_uses_of_a_layer_side_by_side_are_not_taken_together() -> None:
 
 
 def test_the_default_depth_opens_the_layers_and_not_their_attention() -> None:
-    root = build_scene(graph_of(TRANSFORMER)).root
-    folded = {item.path for item in default_folds(root, None)}
+    scene = build_scene(graph_of(TRANSFORMER))
+    folded = {item.path for item in default_folds(scene, None)}
     assert "encoder.0" not in folded and "decoder.0" not in folded
     assert {"encoder.0.attn", "decoder.0.self_attn", "decoder.0.cross_attn"} <= folded
 
@@ -201,12 +204,72 @@ def test_header_texts_do_not_meet() -> None:
         assert all(a[1] < b[0] for a, b in pairwise(texts))
 
 
-def test_long_names_are_cut() -> None:
+def test_long_names_are_never_cut() -> None:
     label = "a_very_long_label_" * 12
     svg = draw_svg(graph_of(CHAIN.replace("a: Linear", f"{label}: Linear")))
-    assert label not in re.sub(r"<title>.*?</title>", "", svg, flags=re.DOTALL)
-    assert label in svg and "…" in svg
-    assert text_width(shorten(label, 13, 320), 13) <= 320
+    shown = re.sub(r"<title>.*?</title>", "", svg, flags=re.DOTALL)
+    assert label in shown and "…" not in shown
+
+
+def test_long_shapes_take_several_lines() -> None:
+    text = """net 1.0
+model M(x: f32[Batch_of_images, 3, Height_of_image, Width_of_image]) {
+  return x -> Conv(8, 3, stride=2)
+}
+"""
+    (box,) = [e for e in items_of(draw_svg(graph_of(text))) if tooltip(e).startswith("conv:")]
+    _, *lines = ("".join(t.itertext()) for t in box.iter(f"{SVG}text"))
+    assert len(lines) == 3 and lines[2] == "224 params"
+    assert " ".join(lines[:2]) in tooltip(box) and lines[0].endswith(",")
+
+
+def test_sizes_take_the_place_of_symbols() -> None:
+    graph = graph_of(CHAIN)
+    bound = draw_svg(graph, sizes={"B": 7})
+    assert "[7, 16]" in bound and "[B, 16]" not in bound and "[B, 16]" in draw_svg(graph)
+
+
+def test_buffers_are_not_counted_as_parameters() -> None:
+    text = """net 1.0
+model M(image: f32[B, 3, 8, 8]) -> y: f32[B, 4, 8, 8] {
+  return image -> a: Conv(4, 1) -> bn: BatchNorm
+}
+"""
+    scene = build_scene(graph_of(text))
+    (norm,) = [item for item in scene.root.walk() if item.label == "bn" or item.path == "bn"]
+    assert (norm.parameters, norm.buffers) == (8, 8)
+    assert (scene.root.parameters, scene.root.buffers) == (3 * 4 + 4 + 8, 8)
+    assert "8 numbers in buffers, not trained" in norm.tooltip
+
+
+def test_copies_say_that_each_has_as_many() -> None:
+    svg = draw_svg(graph_of(TRANSFORMER), depth=1)
+    texts = [t for e in items_of(svg) for t in ("".join(x.itertext()) for x in e.iter(f"{SVG}text"))]
+    assert any(re.search(r"params each$", text) for text in texts)
+
+
+def test_a_state_returns_to_the_next_step_and_backward_scans_are_marked() -> None:
+    svg = draw_svg(graph_of(BIDIRECTIONAL), depth=9)
+    assert svg.count('class="wire back"') == 4, "h and c of both directions"
+    badges = [b.text for b in ElementTree.fromstring(svg).iter(f"{SVG}tspan") if b.get("class") == "badge"]
+    assert "backward" in badges and svg.count("scale(-1 1)") >= 1
+
+
+def test_no_drawing_holds_the_folder_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "secret" / "chain.net"
+    path.parent.mkdir()
+    path.write_text(CHAIN, encoding="utf-8")
+    (model,) = check(open_module(path)).models.values()
+    for text in (draw_svg(build(model)), draw_html(build(model)), draw_dot(build(model))):
+        assert "secret" not in text and "chain.net:" in text
+
+
+def test_several_models_are_drawn_together() -> None:
+    graphs = [graph_of(CHAIN), graph_of(CHAIN.replace("model ", "model Second", 1))]
+    svg = draw_svg(graphs, depth=1)
+    assert len(items_of(svg)) > 2 * 5 and svg.count('class="open"') == 3
+    names = [tooltip(e).partition("\n")[0] for e in items_of(svg) if e.get("class") == "open"]
+    assert names == [graph.name for graph in graphs]
 
 
 def test_text_widths_grow_with_wide_letters() -> None:
@@ -245,6 +308,9 @@ def test_the_page_holds_the_drawing_and_escapes_its_title() -> None:
     tags = _Tags()
     tags.feed(page)
     assert len(tags.scripts) == 2 and "foldAll" in tags.scripts[0] and "wheel" in tags.scripts[1]
+    for words in ("Unfold all", "Fold all", "Save SVG", 'type="search"', "Legend", " parameters"):
+        assert words in page
+    assert page.count('role="button" aria-expanded="') == page.count('tabindex="0"') > 8
     assert tags.open == ["html", "meta", "meta"] or "svg" not in tags.open
 
 
@@ -265,7 +331,7 @@ def test_the_script_lays_out_as_python_does(name: str, depth: int, direction: st
     items: list[SceneItem] = list(scene.root.walk())
     sizes = {item: measure(item) for item in items}
     measures = Measures(build_levels(scene), sizes, direction == "down")
-    ours = place(measures, scene.root, default_folds(scene.root, depth))
+    ours = place(measures, scene.root, default_folds(scene, depth))
     assert set(theirs) == {str(items.index(group)) for group in ours}, name
     for group, placed in ours.items():
         found = theirs[str(items.index(group))]
@@ -275,7 +341,7 @@ def test_the_script_lays_out_as_python_does(name: str, depth: int, direction: st
         assert set(found["boxes"]) == set(boxes)
         for key, box in boxes.items():
             assert list(found["boxes"][key].values()) == pytest.approx(box, abs=0.2), name
-        for line, points in zip(placed.paths, found["lines"], strict=True):
+        for line, points in zip((*placed.paths, *placed.backs), found["lines"], strict=True):
             assert len(points) == len(line.points)
             for point, other in zip(line.points, points, strict=True):
                 assert other == pytest.approx(list(point), abs=0.2), name

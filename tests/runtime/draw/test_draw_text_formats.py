@@ -13,15 +13,17 @@ from netruntime.draw import block_docs, draw_dot, draw_mermaid
 from netruntime.draw.building import build_scene
 from netruntime.draw.dot import _quoted as dot_quoted
 from netruntime.draw.mermaid import _quoted as mermaid_quoted
+from netruntime.draw.scene import default_folds
 
 DOT_STRING = r'"(?:[^"\\\n]|\\.)*"'
+DOT_COLOURS = r'fillcolor="#[0-9a-f]{6}", color="#[0-9a-f]{6}"'
 DOT_LINES = [
     rf"digraph {DOT_STRING} \{{",
     r"  rankdir=(TB|LR); compound=true;",
     r"  (node|graph) \[[^\]]*\];",
     r" +subgraph cluster_\d+ \{",
     rf" +label={DOT_STRING}; tooltip={DOT_STRING};",
-    rf" +n\d+ \[label={DOT_STRING}, tooltip={DOT_STRING}[^\"]*(\"#[0-9a-f]{{6}}\")?[^\"]*\];",
+    rf" +n\d+ \[label={DOT_STRING}, tooltip={DOT_STRING}, {DOT_COLOURS}(, shape=[^\"]*)?\];",
     r"  n\d+ -> n\d+( \[style=dashed, constraint=false\])?;",
     r" *\}",
 ]
@@ -32,6 +34,8 @@ MERMAID_LINES = [
     r" +end",
     rf" +n\d+(\[{MERMAID_STRING}\]|\(\[{MERMAID_STRING}\]\)|\(\({MERMAID_STRING}\)\))",
     r"  n\d+ (-->|-\.->) n\d+",
+    r"  classDef \w+ fill:#[0-9a-f]{6},stroke:#[0-9a-f]{6},color:#[0-9a-f]{6}",
+    r"  class n\d+(,n\d+)* \w+",
 ]
 
 
@@ -86,13 +90,22 @@ def test_states_return_by_dashed_edges() -> None:
     assert draw_mermaid(graph).count("-.->") == 4
 
 
+def test_text_formats_are_folded_and_coloured_as_the_drawing() -> None:
+    graph = graph_of(TRANSFORMER)
+    for text in (draw_mermaid(graph), draw_dot(graph)):
+        assert "self_attn" in text and "wq" not in text, "attention is closed by default"
+        assert "params" in text and "#dbe8fb" in text
+    assert "wq" in draw_mermaid(graph, depth=9)
+
+
 def test_labels_are_escaped() -> None:
     assert dot_quoted('a "b" \\ \n<c>') == '"a \\"b\\" \\\\ \\n<c>"'
     assert mermaid_quoted('a "b" <c> & #d;\n') == '"a #34;b#34; #60;c#62; #38; #35;d;<br/>"'
 
 
 def test_depth_keeps_every_value_between_boxes() -> None:
-    scene = build_scene(graph_of(TRANSFORMER), depth=1)
+    scene = build_scene(graph_of(TRANSFORMER))
+    scene = scene.folded(default_folds(scene, 1))
     edges = {(edge.source.label or edge.source.title, edge.target.label) for edge in scene.edges}
     assert edges == {
         ("src", "src_embed"),

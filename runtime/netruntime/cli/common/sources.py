@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import suggest
+from netdsl.diagnostics import error, suggest
 from netdsl.source import Source
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.errors import shown
@@ -88,7 +88,18 @@ def pick_model(checked: Checked, name: str | None) -> Model:
     """The model of that name, or the only one. Raises `NetError` E0861 if that is ambiguous."""
     from netruntime.engine.loading import choose_model
 
+    models = list(checked.models)
+    if name is None and len(models) > 1:
+        help = f"name one: {' or '.join(f'--model {model}' for model in models)}"
+        raise error("E0861", f"the file has {len(models)} models: {', '.join(models)}", help=help)
     return checked.models[choose_model(checked, name)]
+
+
+def pick_models(checked: Checked, name: str | None) -> list[Model]:
+    """The model of that name, or all of the file. Raises `NetError` E0861 if there is none."""
+    if name is None and len(checked.models) > 1:
+        return list(checked.models.values())
+    return [pick_model(checked, name)]
 
 
 def weights_for(file: Path, option: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +63,15 @@ def show(
 ) -> None:
     """Show a model: a table of its layers, or a drawing.
 
-    The table lists output shapes, parameters and multiply-adds; free sizes stay symbols.
+    The table lists output shapes, parameters and multiply-adds; free sizes stay symbols
+    unless --size sets them. Equal layers are one row; --all lists each.
 
     \b
     Examples:
       netrun show lenet5.net --size B=1
       netrun show resnet50.net --depth 2
-      netrun show lenet5.net -o lenet5.svg
+      netrun show lenet5.net -o lenet5.svg --size B=1
+      netrun show lenet5.net -o lenet5.html
       netrun show lenet5.net --graph mermaid >> README.md
     """
     kind = kind or _kind_of(output)
@@ -76,33 +79,31 @@ def show(
         raise usage_error(
             "E0920", "--json and --graph cannot be combined: --json prints the table, --graph a drawing"
         )
-    from netruntime.cli.common.sources import open_checked, pick_model
+    from netruntime.cli.common.sources import open_checked, pick_models
 
-    model = pick_model(open_checked(file, settings), model_name)
+    models = pick_models(open_checked(file, settings), model_name)
     if kind is None:
-        _table(model, sizes, depth, every, as_json)
+        _print_tables(models, sizes, depth, every, as_json)
         return
-    if sizes:
-        raise usage_error("E0920", "--size applies to the table only: drawings show free sizes as symbols")
-    text = draw_model(model, kind, depth)
+    text = draw_models(models, kind, depth, sizes)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
         _write(output, text)
 
 
-def draw_model(model: Model, kind: str, depth: int | None) -> str:
-    """The drawing of a model, as the text of a file."""
+def draw_models(models: Sequence[Model], kind: str, depth: int | None, sizes: Mapping[str, int]) -> str:
+    """The drawing of the models of a file, as its text."""
     from netdsl.graph import build
-    from netruntime.draw import block_docs, draw_dot, draw_html, draw_mermaid, draw_svg
+    from netruntime.draw import block_docs, check_sizes, draw_dot, draw_html, draw_mermaid, draw_svg
 
-    graph, docs = build(model), block_docs(model)
+    graphs = [build(model) for model in models]
+    check_sizes(graphs, sizes)
     if kind == "mermaid":
-        return draw_mermaid(graph, depth=depth)
-    if kind == "dot":
-        return draw_dot(graph, depth=depth, docs=docs)
-    drawer = draw_svg if kind == "svg" else draw_html
-    return drawer(graph, depth=depth, docs=docs)
+        return draw_mermaid(graphs, depth=depth, sizes=sizes)
+    docs = {name: doc for model in models for name, doc in block_docs(model).items()}
+    drawer = {"svg": draw_svg, "html": draw_html, "dot": draw_dot}[kind]
+    return drawer(graphs, depth=depth, docs=docs, sizes=sizes)
 
 
 def _kind_of(output: Path | None) -> str | None:
@@ -117,15 +118,22 @@ def _kind_of(output: Path | None) -> str | None:
     return kind
 
 
-def _table(model: Model, sizes: dict[str, int], depth: int | None, every: bool, as_json: bool) -> None:
+def _print_tables(
+    models: Sequence[Model], sizes: Mapping[str, int], depth: int | None, every: bool, as_json: bool
+) -> None:
+    """Print the table of each model; as JSON, the only one, or a list of `models`."""
     from netdsl.graph import build
-    from netruntime.draw import summary
+    from netruntime.draw import check_sizes, sizes_of, summary
 
-    table = summary(build(model), sizes=sizes, depth=depth)
+    graphs = [build(model) for model in models]
+    check_sizes(graphs, sizes)
+    tables = [summary(graph, sizes_of(graph, sizes), depth) for graph in graphs]
     if as_json:
-        print_json({"ok": True, **table.as_dict()})
+        documents = [table.as_dict() for table in tables]
+        print_json({"ok": True, **(documents[0] if len(documents) == 1 else {"models": documents})})
         return
-    click.echo(table.text(screen_width(), every=every, style=_painted), color=colour_wanted())
+    texts = [table.text(screen_width(), every=every, style=_painted) for table in tables]
+    click.echo("\n\n\n".join(texts), color=colour_wanted())
 
 
 def _painted(name: str, text: str) -> str:

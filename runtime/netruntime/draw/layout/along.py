@@ -54,8 +54,7 @@ def stacked(level: Level, ends: Ends) -> Stack:
     for number, layer in enumerate(level.layers):
         height = max((ports.height(slot) for slot in layer), default=0.0)
         for slot in layer:
-            is_source = slot.item is not None and not slot.entries
-            y[slot] = top + (height - ports.height(slot) / 2 if is_source else height / 2)
+            y[slot] = top + _middle(slot, height, ports.height(slot))
         top += height
         if number < len(channels):
             tracks.append({value: top + at for value, at in channels[number].tracks.items()})
@@ -63,6 +62,13 @@ def stacked(level: Level, ends: Ends) -> Stack:
     if not any(slot.kind == "out" for slot in level.layers[-1]):
         top += PAD
     return Stack(y, tracks, top if ports.measures.down else max(top, ports.header))
+
+
+def _middle(slot: LayerSlot, layer: float, height: float) -> float:
+    """Where in its layer a slot lies: a source at the end, next to its use; what has no wires at the top."""
+    if slot.item is None or slot.entries:
+        return layer / 2
+    return layer - height / 2 if slot.exits else height / 2
 
 
 def _first_layer(level: Level, ports: Ports) -> float:

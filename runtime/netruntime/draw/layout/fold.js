@@ -3,7 +3,7 @@
   const model = MODEL;
   const svg = document.currentScript.ownerSVGElement || document.currentScript.closest("svg");
   const items = model.items, down = model.down;
-  const PAD = 14, HEADER = 26, STACK = 8, GAP = 22, LANE_GAP = 14, CHANNEL = 26, TRACK = 8, EDGE = 16, ROUNDS = 40, STILL = 0.05;
+  const PAD = 14, HEADER = 26, STACK = 8, GAP = 22, LANE_GAP = 14, CHANNEL = 26, TRACK = 8, EDGE = 16, BACK = 10, ROUNDS = 40, STILL = 0.05;
   const IN = 2, OUT = 3;
   const element = [], fixed = n => Math.round(n * 10) / 10;
   for (const e of svg.querySelectorAll("[data-i]")) element[+e.dataset.i] = e;
@@ -26,7 +26,7 @@
   }
 
   function arrange(level, placed, isRoot) {
-    const { slots, layers, wires, chains } = level;
+    const { slots, layers, wires, chains, backs } = level;
     const width = s => slots[s][1] < 0 ? 2 : frame(slots[s][1], placed).w + stack(slots[s][1]);
     const height = s => slots[s][1] < 0 ? 0 : frame(slots[s][1], placed).h + stack(slots[s][1]);
     const port = (s, v, side, ends) => {
@@ -132,8 +132,8 @@
     layers.forEach((layer, number) => {
       const tall = Math.max(0, ...layer.map(height));
       for (const s of layer) {
-        const isSource = slots[s][1] >= 0 && !slots[s][2].length;
-        y[s] = h + (isSource ? tall - height(s) / 2 : tall / 2);
+        const [, i, entries, exits] = slots[s];
+        y[s] = h + (i < 0 || entries.length ? tall / 2 : exits.length ? tall - height(s) / 2 : height(s) / 2);
       }
       h += tall;
       if (number + 1 < layers.length) h = channel(number, h);
@@ -165,8 +165,15 @@
       } else points.push([end(b, v), target ? target.y : h]);
       return points;
     });
+    backs.forEach(([u, l], n) => {
+      const source = boxes[slots[u][1]], target = boxes[slots[l][1]], shift = 3 * (n % 2);
+      const x0 = source.x + source.w * 0.8, middle = target.x + target.w / 2, lane = w - PAD + 8 + BACK * n;
+      const below = Math.max(...layers[slots[u][4]].map(s => y[s] + height(s) / 2)) + 5 + shift;
+      const above = Math.min(...layers[slots[l][4]].map(s => y[s] - height(s) / 2)) - 9 - shift;
+      lines.push([[x0, source.y + source.h], [x0, below], [lane, below], [lane, above], [middle, above], [middle, target.y]]);
+    });
     const cross = (layer, kind) => layer.filter(s => slots[s][0] === kind).map(s => x[s]);
-    return { w, h, boxes, lines, entries: cross(layers[0], IN), exits: cross(layers[layers.length - 1], OUT) };
+    return { w: w + BACK * backs.length, h, boxes, lines, entries: cross(layers[0], IN), exits: cross(layers[layers.length - 1], OUT) };
   }
 
   const turned = ([a, b]) => down ? [a, b] : [b, a];
@@ -209,17 +216,30 @@
       svg.setAttribute("height", fixed(size[1]));
       svg.setAttribute("viewBox", `0 0 ${size.map(fixed).join(" ")}`);
     }
+    if (svg.onLayout) svg.onLayout();
   }
 
-  svg.addEventListener("click", event => {
+  const toggle = event => {
     const part = event.target.closest(".fold,.fold~*"), group = part && part.closest("[data-i]");
-    if (!group) return;
+    if (!group) return false;
     const item = items[+group.dataset.i];
     item.f = item.f ? 0 : 1;
     group.setAttribute("class", item.f ? "shut" : "open");
     draw();
+    return group.querySelector(item.f ? ":scope > .closed > .fold" : ":scope > .opened > .fold");
+  };
+  svg.addEventListener("click", toggle);
+  svg.addEventListener("keydown", event => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    const button = toggle(event);
+    if (button) { event.preventDefault(); button.focus(); }
   });
   svg.layOut = () => place(0);
+  svg.reveal = i => {
+    for (let e = element[i].parentNode.closest("[data-i]"); e; e = e.parentNode.closest("[data-i]"))
+      if (items[+e.dataset.i].f) { items[+e.dataset.i].f = 0; e.setAttribute("class", "open"); }
+    draw();
+  };
   svg.foldAll = depth => {
     const visit = (i, level) => {
       for (const c of items[i].c || []) if (items[c].slots) {

@@ -62,6 +62,7 @@ def _level(level: Level, numbers: Mapping[SceneItem, int]) -> dict[str, Any]:
         "layers": [[place[slot] for slot in layer] for layer in level.layers],
         "wires": [[number(w.value), place[w.upper], place[w.lower], int(w.side)] for w in level.wires],
         "routes": [[wire_place[wire] for wire in route] for route in level.routes],
+        "backs": [[place[upper], place[lower]] for upper, lower in level.backs],
         "chains": [[place[slot] for slot in chain] for chain in level.chains],
     }
 

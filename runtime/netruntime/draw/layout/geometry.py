@@ -21,6 +21,8 @@ PAD = 14.0
 HEADER = 26.0
 STACK = 8.0
 """How far the cards behind a repeated group stick out."""
+BACK = 10.0
+"""Between the ways of states that return, beside the layers of a scan."""
 STRAIGHT = 0.5
 """A wire whose ends are nearer than this across the layers is drawn without a turn."""
 
@@ -45,7 +47,8 @@ class WirePath:
 
 @dataclass(frozen=True)
 class Placed:
-    """A group laid out: its size, and within it the boxes, the paths, and where values cross its border."""
+    """A group laid out: its size, and within it the boxes, the paths, where values cross its border, and the
+    paths of states that return to the next step."""
 
     width: float
     height: float
@@ -53,6 +56,7 @@ class Placed:
     paths: tuple[WirePath, ...]
     entries: tuple[float, ...]
     exits: tuple[float, ...]
+    backs: tuple[WirePath, ...] = ()
 
 
 @dataclass(frozen=True)

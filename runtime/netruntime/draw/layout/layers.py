@@ -9,6 +9,7 @@ does so by an out-port in the last layer.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netruntime.draw.scene import Scene, SceneItem, SceneValue
@@ -53,6 +54,8 @@ class Level:
     routes: list[list[Wire]] = field(default_factory=list)
     chains: list[list[LayerSlot]] = field(default_factory=list)
     """Slots that are kept in line, from layer to layer. Every slot is in one chain."""
+    backs: list[tuple[LayerSlot, LayerSlot]] = field(default_factory=list)
+    """From where the next state of a scan is computed to where its next step reads it; from right to left."""
 
 
 def build_levels(scene: Scene) -> dict[SceneItem, Level]:
@@ -73,17 +76,19 @@ class _Flow:
     """What flows between the children of one group; None is the group's own border."""
 
     edges: dict[tuple[SceneItem | None, SceneValue, SceneItem | None], None] = field(default_factory=dict)
+    backs: dict[tuple[SceneItem, SceneItem], None] = field(default_factory=dict)
 
 
 def _split_edges(scene: Scene) -> dict[SceneItem, _Flow]:
     """Cut every edge at the borders of the groups that it crosses."""
     flows = {item: _Flow() for item in scene.root.walk() if item.children or item is scene.root}
     for edge in scene.edges:
-        if edge.back:
-            continue
         value = (edge.source, edge.port)
         ups, downs = edge.source.ancestors(), edge.target.ancestors()
         shared = sum(1 for a, b in zip(ups, downs, strict=False) if a is b)
+        if edge.back:
+            flows[ups[shared - 1]].backs[(ups[shared], downs[shared])] = None
+            continue
         for group, child in zip(ups[shared:], ups[shared + 1 :], strict=False):
             flows[group].edges[(child, value, None)] = None
         flows[ups[shared - 1]].edges[(ups[shared], value, downs[shared])] = None
@@ -113,6 +118,8 @@ class _Arrangement:
         self._order()
         self._set_ports()
         self._align()
+        backs = [(self.slots[upper], self.slots[lower]) for upper, lower in flow.backs]
+        self.level.backs = sorted(backs, key=lambda back: -back[1].place)
 
     def _rank(self, flow: _Flow) -> None:
         """Give each child the first layer after all it depends on, and sources the last before their use."""
@@ -305,7 +312,18 @@ class _Arrangement:
         middle = [w for w in main if _is_middle(w, leaving[w.upper], coming[w.lower])]
         leaving, coming = _by_end(across)
         only = [w for w in ends if len(leaving[w.upper]) == 1 == len(coming[w.lower])]
-        return [*lanes, *middle, *only]
+        forks = [w for w in main if w.upper.kind == "in" and len(coming[w.lower]) == 1]
+        after = {w.upper: w.lower for w in across if w.lower.kind == "item"}
+        return [*lanes, *middle, *only, *sorted(forks, key=lambda w: -_length(w.lower, after))]
+
+
+def _length(slot: LayerSlot, after: Mapping[LayerSlot, LayerSlot]) -> int:
+    """How many boxes follow: what enters a group goes straight into its longest branch, so that the layers of
+    a network stay below one another."""
+    length = 0
+    while slot in after:
+        length, slot = length + 1, after[slot]
+    return length
 
 
 def _by_end(wires: list[Wire]) -> tuple[dict[LayerSlot, list[Wire]], dict[LayerSlot, list[Wire]]]:

@@ -7,11 +7,11 @@ The script in the drawing, `fold.js`, computes the same when a reader folds a gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from netruntime.draw.layout.across import centres, framed
 from netruntime.draw.layout.along import Ends, Stack, stacked
-from netruntime.draw.layout.geometry import STRAIGHT, Box, Measures, Placed, WirePath
+from netruntime.draw.layout.geometry import BACK, PAD, STRAIGHT, Box, Measures, Placed, WirePath
 from netruntime.draw.layout.layers import LayerSlot, Level, Wire
 from netruntime.draw.layout.ports import Ports, stack_of
 from netruntime.draw.scene import SceneItem
@@ -45,9 +45,10 @@ def _arranged(level: Level, ports: Ports) -> Placed:
     stack = stacked(level, ends)
     boxes = _boxes(level, ends, stack)
     paths = tuple(_path(route, ends, stack, boxes) for route in level.routes)
+    backs = tuple(_backs(level, ends, stack, boxes, width))
     entries = tuple(x[slot] for slot in level.layers[0] if slot.kind == "in")
     exits = tuple(x[slot] for slot in level.layers[-1] if slot.kind == "out")
-    return Placed(width, stack.height, boxes, paths, entries, exits)
+    return Placed(width + BACK * len(level.backs), stack.height, boxes, paths, entries, exits, backs)
 
 
 def _boxes(level: Level, ends: Ends, stack: Stack) -> dict[SceneItem, Box]:
@@ -90,3 +91,23 @@ def _last_points(wire: Wire, ends: Ends, stack: Stack, boxes: Mapping[SceneItem,
     lane, middle = ends.x[wire.upper], box.y + box.height / 2
     edge = box.x + (box.width if lane > ends.x[wire.lower] else 0.0)
     return [(lane, middle), (edge, middle)]
+
+
+def _backs(
+    level: Level, ends: Ends, stack: Stack, boxes: Mapping[SceneItem, Box], width: float
+) -> Iterator[WirePath]:
+    """The ways of states to the next step: below their layer, up beside all layers, in from above."""
+    for number, (upper, lower) in enumerate(level.backs):
+        assert upper.item is not None and lower.item is not None
+        source, target = boxes[upper.item], boxes[lower.item]
+        x, middle = source.x + source.width * 0.8, target.x + target.width / 2
+        lane, shift = width - PAD + 8 + BACK * number, 3.0 * (number % 2)
+        below = max(_edge(slot, ends, stack, 0.5) for slot in level.layers[upper.layer]) + 5 + shift
+        above = min(_edge(slot, ends, stack, -0.5) for slot in level.layers[lower.layer]) - 9 - shift
+        start, end = (x, source.y + source.height), (middle, target.y)
+        corners = ((x, below), (lane, below), (lane, above), (middle, above))
+        yield WirePath((start, *corners, end), lower.item)
+
+
+def _edge(slot: LayerSlot, ends: Ends, stack: Stack, part: float) -> float:
+    return stack.y[slot] + part * ends.ports.height(slot)

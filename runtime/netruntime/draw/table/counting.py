@@ -29,15 +29,16 @@ def summary(graph: Graph, sizes: Mapping[str, int] | None = None, depth: int | N
             (E0872), or makes a count leave 64 bits (E0873).
     """
     sizes = dict(sizes or {})
-    _check_sizes(graph, sizes)
+    check_sizes([graph], sizes)
     try:
         return _Table(graph, sizes, depth).summary()
     except SizeOverflowError as overflow:
         raise error("E0873", f"these sizes are too large to count with: {overflow}") from None
 
 
-def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
-    known = {name for _, data in graph.operators() for t in data.types for name in _symbols(t)}
+def check_sizes(graphs: Sequence[Graph], sizes: Mapping[str, int]) -> None:
+    """Raises `NetError` E0871 or E0872 for sizes that none of the graphs has, or that are none."""
+    known = {name for graph in graphs for name in _free_sizes(graph)}
     for name, size in sizes.items():
         if name not in known:
             free = ", ".join(f"`{n}`" for n in sorted(known)) or "none"
@@ -45,6 +46,16 @@ def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
             raise error("E0871", f"the model has no free size `{name}`", help=help)
         if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= MAX_SIZE:
             raise error("E0872", f"the size `{name}` must be a positive 64-bit integer, but is {size!r}")
+
+
+def sizes_of(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Those of the sizes that a graph has."""
+    known = _free_sizes(graph)
+    return {name: size for name, size in sizes.items() if name in known}
+
+
+def _free_sizes(graph: Graph) -> set[str]:
+    return {name for _, data in graph.operators() for t in data.types for name in _symbols(t)}
 
 
 def _symbols(type_: TensorType) -> frozenset[str]:
