@@ -7,7 +7,7 @@ cause is a `NetError`, which carries one or more diagnostics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from netdsl.edits import Edit, replacement
@@ -16,6 +16,9 @@ from netdsl.synonyms import SYNONYMS
 
 MAX_ERRORS = 50
 """More findings than this are not listed."""
+
+MAX_PLACES = 6
+"""The largest number of further places at which one finding is shown."""
 
 MAX_LINE = 160
 """Longer source lines are cut around the caret when shown."""
@@ -102,11 +105,38 @@ def error(
     return NetError(Diagnostic(code, message, first + tuple(also), help, path, fixes=tuple(fixes)))
 
 
+def merged(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The findings with those that say the same as an earlier one shown as more places of that one.
+
+    What is wrong with characters (E0101, E0102) is kept apart: each place is edited by itself.
+    """
+    groups: dict[object, list[Diagnostic]] = {}
+    for n, one in enumerate(found):
+        texts = tuple(label.text for label in one.labels)
+        is_alone = one.span is None or one.code in ("E0101", "E0102")
+        key = n if is_alone else (one.code, one.severity, one.message, one.help, one.path, texts)
+        groups.setdefault(key, []).append(one)
+    return [_with_places(*group) for group in groups.values()]
+
+
+def _with_places(first: Diagnostic, *others: Diagnostic) -> Diagnostic:
+    """A finding with the places of others that say the same: the first few are shown, the rest counted."""
+    if not others:
+        return first
+    spans = [other.labels[0].span for other in others[:MAX_PLACES]]
+    texts = ["and here"] * len(spans)
+    if len(others) > MAX_PLACES:
+        texts[-1] = f"and here, and at {len(others) - MAX_PLACES} more places"
+    labels = [Label(span, text) for span, text in zip(spans, texts, strict=True)]
+    fixes = dict.fromkeys(edit for one in (first, *others) for edit in one.fixes)
+    return replace(first, labels=(*first.labels, *labels), fixes=tuple(fixes))
+
+
 def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The first `MAX_ERRORS` findings, and a last one that says so if there are more."""
     if len(found) <= MAX_ERRORS:
         return list(found)
-    message = f"more than {MAX_ERRORS} errors; the others are not listed"
+    message = f"{len(found) - MAX_ERRORS} more errors are not listed"
     return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="fix the first ones and check again")]
 
 
@@ -116,12 +146,14 @@ class Suggestion(str):
     name: str
     word: str
     is_certain: bool
+    is_close: bool
+    """Whether it is very likely that the word was meant, even if it is not the only one."""
 
     @classmethod
-    def of(cls, text: str, name: str, word: str, *, is_certain: bool) -> Suggestion:
+    def of(cls, text: str, name: str, word: str, *, is_certain: bool, is_close: bool) -> Suggestion:
         """The help `text`, which offers `word` for `name`."""
         help = cls(text)
-        help.name, help.word, help.is_certain = name, word, is_certain
+        help.name, help.word, help.is_certain, help.is_close = name, word, is_certain, is_close
         return help
 
     def edits(self, span: Span) -> tuple[Edit, ...]:
@@ -144,7 +176,7 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
     ours = SYNONYMS.get(name.lower())
     if ours is not None and ours in known:
         is_certain = ours in SAME_EVERYWHERE or ours.lower() == name.lower()
-        return Suggestion.of(f"it is called `{ours}` here", name, ours, is_certain=is_certain)
+        return Suggestion.of(f"it is called `{ours}` here", name, ours, is_certain=is_certain, is_close=True)
     if len(name) < 2:
         return None
     candidates = {k.lower(): k for k in known}
@@ -152,8 +184,9 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
     if not near:
         return None
     word = candidates[near[0]]
-    is_certain = _is_slip(name, word) and not any(_is_slip(name, k) for k in known if k != word)
-    return Suggestion.of(f"did you mean `{word}`?", name, word, is_certain=is_certain)
+    is_close = _is_slip(name, word)
+    is_certain = is_close and not any(_is_slip(name, k) for k in known if k != word)
+    return Suggestion.of(f"did you mean `{word}`?", name, word, is_certain=is_certain, is_close=is_close)
 
 
 def _is_slip(name: str, word: str) -> bool:

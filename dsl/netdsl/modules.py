@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
 from netdsl.parsing.layout import MAX_SOURCE_BYTES
-from netdsl.parsing.parser import parse
+from netdsl.parsing.parser import read
 from netdsl.source import Source, Span
-from netdsl.syntax import Block, Config, ConfigEntry, File, Import
+from netdsl.syntax import Block, BrokenItem, Config, ConfigEntry, File, Import
 
 MAX_IMPORTS = 50
 """How deep imports may nest."""
@@ -32,21 +32,22 @@ class Module:
     file: File
     blocks: dict[str, Block] = field(default_factory=dict)
     imported: dict[str, tuple[Block, Module, Span]] = field(default_factory=dict)
-    aliases: dict[str, Module] = field(default_factory=dict)
+    aliases: dict[str, Module | None] = field(default_factory=dict)
+    """The imports that have a name; None for one that is unavailable."""
     is_std: bool = False
+    findings: list[Diagnostic] = field(default_factory=list)
+    """What is wrong with the file itself: its syntax, its names, its imports."""
+    unknown: set[str] = field(default_factory=set)
+    """The blocks and models that are named in the file and cannot be read."""
+    lacks_imports: bool = False
+    """Whether blocks of imports without a name are unavailable."""
+    imports: list[Module] = field(default_factory=list)
+    """The modules that the file imports itself."""
 
     @property
     def config(self) -> list[ConfigEntry]:
         lines = [line for item in self.file.items if isinstance(item, Config) for line in item.entries]
         return [line for line in lines if isinstance(line, ConfigEntry)]
-
-    def with_text(self, source: Source) -> Module:
-        """The module with another text and the same imports. Raises `NetError` for syntax errors."""
-        module = Module(source, parse(source).file, imported=self.imported, aliases=self.aliases)
-        found = list(_define(module))
-        if found:
-            raise NetError(found)
-        return module
 
 
 def load_module(source: Source, root: Path | None = None) -> Module:
@@ -56,8 +57,11 @@ def load_module(source: Source, root: Path | None = None) -> Module:
         source: The model's text.
         root: The folder that imports are read from and may not leave; None for text without a file.
 
+    What is wrong with the file and its imports is in the modules' `findings`, which `check`
+    reports with everything else: syntax errors, names defined twice (E0203), unavailable imports (E061x).
+
     Raises:
-        NetError: syntax errors, names defined twice (E0203), or imports that are unavailable (E061x).
+        NetError: E0601 for a text that is too long.
     """
     return _Loader(root.resolve() if root else None).load(source, root)
 
@@ -69,17 +73,18 @@ class _Loader:
     stack: list[Path] = field(default_factory=list)
 
     def load(self, source: Source, folder: Path | None) -> Module:
-        file = parse(source).file
-        module = Module(source, file)
-        found = list(_define(module))
-        for item in file.items:
-            if isinstance(item, Import):
+        syntax = read(source)
+        module = Module(source, syntax.file, findings=list(syntax.findings))
+        module.findings += _define(module)
+        for item in syntax.file.items:
+            if isinstance(item, BrokenItem):
+                _leave_out(module, item)
+            elif isinstance(item, Import):
                 try:
                     self._import(module, item, folder)
                 except NetError as failed:
-                    found += failed.diagnostics
-        if found:
-            raise NetError(found)
+                    module.findings += failed.diagnostics
+                    _leave_out(module, item)
         return module
 
     def _import(self, module: Module, item: Import, folder: Path | None) -> None:
@@ -104,21 +109,22 @@ class _Loader:
                 self.stack.pop()
         target = self.modules[path]
         if target is None:
+            _leave_out(module, item)
             return
+        module.imports.append(target)
         if item.alias:
             module.aliases[item.alias.text] = target
             return
+        module.unknown |= target.unknown
         for name, block in target.blocks.items():
-            if name in module.blocks or name in module.imported:
-                other = module.blocks[name].name.span if name in module.blocks else module.imported[name][2]
-                raise error(
-                    "E0203",
-                    f"the import brings a second `{name}`",
-                    item.span,
-                    also=[Label(other, "the first is here")],
-                    help=f'give the import a name: `import "{item.path.value}" as ...`',
-                )
-            module.imported[name] = (block, target, item.span)
+            if name not in module.blocks and name not in module.imported:
+                module.imported[name] = (block, target, item.span)
+                continue
+            other = module.blocks[name].name.span if name in module.blocks else module.imported[name][2]
+            message = f"the import brings a second `{name}`"
+            labels = (Label(item.span), Label(other, "the first is here"))
+            help = f'give the import a name: `import "{item.path.value}" as ...`'
+            module.findings.append(Diagnostic("E0203", message, labels, help))
 
     def _resolve(self, item: Import, folder: Path | None) -> Path:
         """The imported file, inside the root. Raises E0610 for any way out of it."""
@@ -185,6 +191,17 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
         raise error("E0613", f"`{shown}` cannot be read: {wrong.strerror or wrong}", span) from None
 
 
+def _leave_out(module: Module, item: BrokenItem | Import) -> None:
+    """Note what an item would define that cannot be read."""
+    name = item.name if isinstance(item, BrokenItem) else item.alias
+    if isinstance(item, BrokenItem) and item.kind != "import":
+        module.unknown |= {name.text} if name else set()
+    elif name is not None:
+        module.aliases[name.text] = None
+    else:
+        module.lacks_imports = True
+
+
 def _define(module: Module) -> Iterator[Diagnostic]:
     for item in module.file.items:
         if not isinstance(item, Block):
@@ -194,6 +211,37 @@ def _define(module: Module) -> Iterator[Diagnostic]:
             labels = (Label(item.name.span), Label(module.blocks[name].name.span, "the first is here"))
             yield Diagnostic("E0203", f"`{name}` is defined twice", labels, "give one of them another name")
         module.blocks.setdefault(name, item)
+
+
+def with_text(module: Module, source: Source) -> Module:
+    """The module with another text and the same imports."""
+    syntax = read(source)
+    changed = replace(
+        module, source=source, file=syntax.file, blocks={}, unknown=set(), findings=list(syntax.findings)
+    )
+    changed.findings += _define(changed)
+    for item in syntax.file.items:
+        if isinstance(item, BrokenItem):
+            _leave_out(changed, item)
+    for each in module.imports:
+        changed.unknown |= each.unknown
+    codes = ("E061", "E0203")
+    changed.findings += [d for d in module.findings if d.code.startswith(codes) and _is_of_import(module, d)]
+    return changed
+
+
+def _is_of_import(module: Module, finding: Diagnostic) -> bool:
+    imports = [item.span for item in module.file.items if isinstance(item, Import)]
+    at = finding.span
+    return at is not None and any(span.start <= at.start < span.end for span in imports)
+
+
+def with_imports(module: Module) -> list[Module]:
+    """A module and all that it imports, directly or through others, each once."""
+    modules = [module]
+    for each in modules:
+        modules += [m for m in each.imports if not any(m is known for known in modules)]
+    return modules
 
 
 LOSSES_FILE = "losses.net"

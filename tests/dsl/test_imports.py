@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from netdsl.checker import check
 from netdsl.diagnostics import NetError
 from netdsl.modules import MAX_IMPORTS, load_module, read_source
 from netdsl.source import Source
@@ -17,7 +18,7 @@ def complaint(folder: Path, **files: str) -> NetError:
     for name, text in files.items():
         (folder / f"{name}.net").write_text(f"net 1.0\n{text}\n")
     with pytest.raises(NetError) as caught:
-        load_module(read_source(folder / "main.net", "main.net"), folder)
+        check(load_module(read_source(folder / "main.net", "main.net"), folder))
     return caught.value
 
 
@@ -101,5 +102,5 @@ def test_a_file_without_permission_or_name(tmp_path: Path) -> None:
 
 def test_text_without_a_file_imports_nothing() -> None:
     with pytest.raises(NetError, match="text that is not in a file cannot import") as caught:
-        load_module(Source("<text>", 'net 1.0\nimport "a.net"\n'))
+        check(load_module(Source("<text>", 'net 1.0\nimport "a.net"\n')))
     assert caught.value.code == "E0610"

@@ -11,7 +11,8 @@ from net_programs import ProgramWriter
 from netdsl import syntax as s
 from netdsl.diagnostics import NetError
 from netdsl.formatter.code import walk
-from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, tokenize
+from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
+from netdsl.parsing.lexing import tokenize
 from netdsl.parsing.parser import Syntax, parse
 from netdsl.source import Source, Span
 
@@ -496,5 +497,5 @@ def test_an_item_may_have_only_so_many_tokens() -> None:
 
 def test_tokens_know_their_offsets() -> None:
     source = Source("model.net", "net 1.0\r\n# c\r\nconfig {}")
-    found = [(str(token), token.start_pos) for token in tokenize(source)]
+    found = [(str(token), token.start_pos) for token in tokenize(source)[0]]
     assert found == [("net", 0), ("1.0", 4), ("\r\n", 7), ("\n", 13), ("config", 14), ("{", 21), ("}", 22)]

@@ -7,19 +7,20 @@ from time import thread_time
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
-from netdsl.checker.calls import stages  # noqa: F401  # registers the meaning of calls and stages
-from netdsl.checker.calls.blocks import declare_model_inputs, finish_body, root_names
+from netdsl.checker.calls import reading, stages  # noqa: F401  # register the meaning of calls and stages
+from netdsl.checker.calls.blocks import declare_model_inputs, finish_body, output_types, root_names
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Unfinished
 from netdsl.checker.evaluate.statements import run_body
 from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
 from netdsl.checker.ways.offer import offer
-from netdsl.diagnostics import Diagnostic, NetError, cap, error
+from netdsl.diagnostics import Diagnostic, NetError, cap, error, merged
 from netdsl.model import Checked, Model, ModelTest, Phase
-from netdsl.modules import Module
+from netdsl.modules import Module, with_imports, with_text
 from netdsl.source import Source
 
 __all__ = ["check"]
@@ -49,12 +50,12 @@ def check(
     def run(each: Module) -> Checked:
         return _check(each, config or {}, training, train or {})
 
-    def recheck(source: Source) -> Sequence[Diagnostic] | None:
+    def recheck(source: Source) -> Sequence[Diagnostic]:
         """The errors in a changed text of the file."""
         try:
-            run(module.with_text(source))
+            run(with_text(module, source))
         except NetError as failed:
-            return None if failed.code.startswith("E01") else failed.diagnostics
+            return failed.diagnostics
         return ()
 
     try:
@@ -72,28 +73,41 @@ def _check(module: Module, config: Mapping[str, object], training: bool, train: 
     checks: list[ModelTest] = []
     phases: list[Phase] = []
     try:
+        for each in with_imports(module):
+            checker.report(each.findings)
         configure(checker, module, config)
-        for block in module.file.of("model"):
-            model = check_model(checker, module, block)
-            if model is not None:
-                models[block.name.text] = model
+        models, unfinished = _check_models(checker, module)
         for item in module.file.items:
             if isinstance(item, s.Test):
                 test = tests.check_test(checker, module, item)
                 checks += [test] if test is not None else []
         sections = overrides.override([x for x in module.file.items if isinstance(x, s.Train)], train)
-        phases = trains.check_sections(checker, module, models, sections)
+        phases = trains.check_sections(checker, module, (models, unfinished), sections)
         signatures.check_signatures(checker, module)
         resolve.check_names(checker, module)
     except TooManyErrors:
         pass
     errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
-        raise NetError(cap(in_order(errors, module)))
+        raise NetError(cap(merged(in_order(errors, module))))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
     advice = [d for d in checker.diagnostics if d.severity != "error"]
     found = in_order([*advice, *hints(models), *unused_names(module.file)], module)
     return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), tuple(found))
+
+
+def _check_models(checker: Checker, module: Module) -> tuple[dict[str, Model], list[Unfinished]]:
+    """The models of the file, and what is known of those with errors."""
+    models: dict[str, Model] = {}
+    unfinished: list[Unfinished] = []
+    for block in module.file.of("model"):
+        model = check_model(checker, module, block)
+        if isinstance(model, Model):
+            models[block.name.text] = model
+        else:
+            checker.failed.add(id(block))
+            unfinished.append(model)
+    return models, unfinished
 
 
 def in_order(found: Iterable[Diagnostic], module: Module) -> list[Diagnostic]:
@@ -108,17 +122,18 @@ def in_order(found: Iterable[Diagnostic], module: Module) -> list[Diagnostic]:
     return sorted(found, key=place)
 
 
-def check_model(checker: Checker, module: Module, block: s.Block) -> Model | None:
-    """The typed model of a `model`, or None if it has errors, which are reported."""
+def check_model(checker: Checker, module: Module, block: s.Block) -> Model | Unfinished:
+    """The typed model of a `model`; or what is known of it if it has errors, which are reported."""
     checker.symbol_origins = {}
     scope = Scope(checker, module, block)
     scope.names.update(root_names(scope))
     before = checker.errors
     slots = declare_model_inputs(scope, block)
     run_body(scope)
-    if checker.errors > before:
-        return None
-    body = finish_body(scope, block.name.text, slots)
+    body = finish_body(scope, block.name.text, slots) if checker.errors == before else None
     if body is None:
-        return None
+        types = {slot.name: slot.type for slot in slots}
+        inputs = {param.name.text: types.get(param.name.text) for param in block.inputs or ()}
+        symbols, at = dict(checker.symbol_origins), block.name.span
+        return Unfinished(block.name.text, inputs, output_types(scope, block), symbols, at)
     return Model(block.name.text, body, dict(checker.symbol_origins), block.doc)

@@ -1,4 +1,4 @@
-"""From text to tokens, and from tokens to top-level items.
+"""From tokens to top-level items.
 
 Newlines end statements, but most are soft: inside parentheses, before an arrow, after a comma. The
 layout stage drops those, gives statement words (`param`, `return`, ...) their types where a statement
@@ -12,40 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lark import Lark, Token, UnexpectedCharacters
+from lark import Lark, Token
 
-from netdsl.diagnostics import Diagnostic, Label, NetError, error
+from netdsl.diagnostics import Diagnostic, Label
 from netdsl.source import Source, Span
 
+LANGUAGE = (1, 0)
+"""The version of the language that this package reads."""
 MAX_SOURCE_BYTES = 1_000_000
 MAX_NESTING = 100
 MAX_ITEM_TOKENS = 100_000
-MAX_LEX_ERRORS = 20
-_RUNS = "&|"
-_HELPS = {
-    ";": "statements end with their line; remove the `;`",
-    "'": 'strings are written in double quotes: "..."',
-    "&": "write `and`",
-    "!": "write `not`",
-    "^": "a power is written `**`",
-    "$": "a value from outside is an entry of `config`",
-    "\\": "remove it; a line continues after an operator and before `->`",
-    "`": "names are written without quotes",
-    "\ufeff": "remove it; the mark belongs at the very start of a file",
-    "\xa0": "this is a no-break space; type a plain one",
-    **dict.fromkeys("→⇒➜⟶", "write `->`"),
-    **dict.fromkeys("“”„‘’", 'strings are written in double quotes: "..."'),
-    **dict.fromkeys("−–—", "write `-`"),
-    "×": "write `*`",
-    "·": "write `*`",
-    "÷": "write `/`",
-    "≤": "write `<=`",
-    "≥": "write `>=`",
-    "≠": "write `!=`",
-    "…": "write `..`",
-    "²": "write `**2`",
-}
-"""What to write instead of a character without a meaning."""
 
 ITEM_WORDS = frozenset("net import config block cell model weights train test".split())
 _BEFORE_NAME = frozenset("let layer param buffer const state next input metric".split())
@@ -82,60 +58,6 @@ def grammar() -> Lark:
 def span_of(source: Source, token: Token) -> Span:
     assert token.start_pos is not None and token.end_pos is not None
     return Span(source, token.start_pos, token.end_pos)
-
-
-def tokenize(source: Source) -> list[Token]:
-    """All tokens of the text, newlines included; the text between two tokens is trivia.
-
-    Raises:
-        NetError: the source is too long (E0601), or holds characters or strings that are no
-            tokens (E0101, E0102): all of them are reported together.
-    """
-    size = len(source.text.encode("utf-8", "surrogatepass"))
-    if size > MAX_SOURCE_BYTES:
-        raise error(
-            "E0601",
-            f"the source is {size:,} bytes long, but the limit is {MAX_SOURCE_BYTES:,}",
-            source.span(0, 1),
-            help="split the network into blocks and `import` them",
-        )
-    text, found = source.text, []
-    while True:
-        try:
-            tokens = list(grammar().lex(text))
-        except UnexpectedCharacters as unexpected:
-            at = unexpected.pos_in_stream or 0
-            end = _end_of_bad(source.text, at)
-            found.append(_bad_character(source, at, end))
-            text = text[:at] + " " * (end - at) + text[end:]
-            if len(found) < MAX_LEX_ERRORS:
-                continue
-        if found:
-            raise NetError(found)
-        return tokens
-
-
-def _end_of_bad(text: str, at: int) -> int:
-    """Where a bad stretch ends: a string at its line's end, `&&` as one, other characters by themselves."""
-    if text[at] == '"':
-        end = text.find("\n", at)
-        return len(text) if end < 0 else end
-    end = at + 1
-    while text[at] in _RUNS and end < len(text) and text[end] == text[at]:
-        end += 1
-    return end
-
-
-def _bad_character(source: Source, at: int, end: int) -> Diagnostic:
-    character = source.text[at]
-    label = (Label(source.span(at, end)),)
-    if character == '"':
-        return Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
-    help = _HELPS.get(character)
-    if character == "'" and at and source.text[at - 1].isalnum():
-        help = "`'` is allowed only after the name of a state: `h'` is its next value"
-    shown = source.text[at:end] if character.isprintable() else f"U+{ord(character):04X}"
-    return Diagnostic("E0101", f"`{shown}` has no meaning in a .net file", label, help=help)
 
 
 @dataclass

@@ -1,62 +1,98 @@
 """From text to syntax tree.
 
-Each top-level item is parsed by itself, so that every item with a mistake is reported. The tree is
-lossless together with the tokens: `Syntax.tokens` and the text between them give the source back.
+Each top-level item is parsed by itself, and in an item with mistakes each statement, so that all of them are
+reported. The tree is lossless together with the tokens: `Syntax.tokens` and the text between them give the
+source back.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lark import Token, Tree, UnexpectedToken
-from lark.exceptions import VisitError
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, cap
+from netdsl.edits import Edit, replacement
 from netdsl.parsing.errors import unexpected
-from netdsl.parsing.layout import ItemTokens, grammar, lay_out, tokenize
+from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
+from netdsl.parsing.lexing import BAD, tokenize
+from netdsl.parsing.recovery import (
+    Parts,
+    Piece,
+    broken_item,
+    placeholder,
+    plain_header,
+    take_apart,
+    take_apart_by_layout,
+    with_broken,
+)
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source
-from netdsl.syntax import File, Header, Item
+from netdsl.syntax import BrokenItem, File, Header, Item
 
-LANGUAGE = (1, 0)
-"""The version of the language that this package reads."""
+TOO_LARGE = ("E0602", "E0604")
+"""Codes of items that are not read at all, because they nest too deep or are too long."""
 
 
 @dataclass(frozen=True)
 class Syntax:
-    """A parsed file: the tree, and the tokens it was made from (newlines included)."""
+    """A parsed file: the tree, and the tokens it was made from (newlines included).
+
+    What could not be read is in `findings`, and `Broken`, `Unknown` or `BrokenItem` in the tree.
+    """
 
     source: Source
     file: File
     tokens: tuple[Token, ...]
+    findings: tuple[Diagnostic, ...] = ()
 
 
 def parse(source: Source, *, is_file: bool = True) -> Syntax:
-    """The syntax tree of a source.
+    """The syntax tree of a source without mistakes.
 
     Args:
         is_file: Whether the text is a file, which says first which version it is written in.
 
     Raises:
-        NetError: with one diagnostic for each item that does not parse.
+        NetError: with a diagnostic for each statement that cannot be read.
     """
-    tokens = tokenize(source)
+    syntax = read(source, is_file=is_file)
+    if syntax.findings:
+        raise NetError(cap(syntax.findings))
+    return syntax
+
+
+def read(source: Source, *, is_file: bool = True) -> Syntax:
+    """The syntax tree of a source, with all that can be read of it. Raises `NetError` E0601 alone."""
+    tokens, findings = tokenize(source)
+    parts = lay_out(source, tokens)
     items: list[Item] = []
-    found: list[Diagnostic] = []
-    for part in lay_out(source, tokens):
-        if found and _continues(part):
+    was_wrong = False
+    for part, raw in zip(parts, _raw_tokens(parts, tokens), strict=True):
+        if was_wrong and _continues(part):
             continue
-        result = _parse_part(source, part)
-        if isinstance(result, Diagnostic):
-            found.append(result)
-        else:
-            items.append(result)
-    found += _check_header(source, items) if is_file and not found else []
-    if found:
-        raise NetError(cap(sorted(found, key=lambda d: d.span.start if d.span else 0)))
-    return Syntax(source, File(source.span(0, len(source.text)), tuple(items)), tuple(tokens))
+        item, wrong = _read_part(source, part, raw)
+        items.append(item)
+        findings += wrong
+        was_wrong = bool(wrong)
+    findings += _check_header(source, items) if is_file else []
+    findings.sort(key=lambda d: d.span.start if d.span else 0)
+    file = File(source.span(0, len(source.text)), tuple(items))
+    return Syntax(source, file, tuple(tokens), tuple(findings))
+
+
+def _raw_tokens(parts: Sequence[ItemTokens], tokens: Sequence[Token]) -> list[list[Token]]:
+    """For each part all tokens of the text from its first one on, new lines included."""
+    starts = {part.tokens[0].start_pos for part in parts}
+    raw: list[list[Token]] = []
+    for token in tokens:
+        if token.start_pos in starts and token.type != "NEWLINE":
+            raw.append([])
+        if raw:
+            raw[-1].append(token)
+    return raw
 
 
 def _continues(part: ItemTokens) -> bool:
@@ -64,26 +100,143 @@ def _continues(part: ItemTokens) -> bool:
     return part.tokens[0].column != 1 or part.tokens[0].type in ("RBRACE", "RPAR", "RSQB")
 
 
-def _parse_part(source: Source, part: ItemTokens) -> Item | Diagnostic:
-    """The item; or, of a bracket and a token that do not fit, the one that is noticed first.
+def _read_part(source: Source, part: ItemTokens, raw: Sequence[Token]) -> tuple[Item, list[Diagnostic]]:
+    """The item with all of it that can be read, and what is wrong with it."""
+    if part.bracket is not None and part.bracket.code in TOO_LARGE:
+        return broken_item(source, part.tokens), [part.bracket]
+    if part.bracket is None:
+        tree, _ = _parse_tokens(part.tokens)
+        if tree is not None:
+            return _build(source, tree)
+    parts = take_apart(part) if part.bracket is None else take_apart_by_layout(raw)
+    if parts is None:
+        return broken_item(source, part.tokens), _without_bad(part.tokens, [_diagnose(source, part)])
+    return _Recovery(source, part, raw, parts).run()
+
+
+def _build(source: Source, tree: Tree[Token] | Token) -> tuple[Item, list[Diagnostic]]:
+    builder = TreeBuilder(source)
+    return builder.build(tree), builder.findings
+
+
+def _without_bad(tokens: Sequence[Token], found: list[Diagnostic]) -> list[Diagnostic]:
+    """No findings for tokens among which are some that were reported already."""
+    return [] if any(token.type == BAD for token in tokens) else found
+
+
+def _diagnose(source: Source, part: ItemTokens) -> Diagnostic:
+    """What is wrong with an item; of a bracket and a token that do not fit, the one that is noticed first.
 
     A `)` left out is noticed late by counting, but at once by the grammar: at the `->` after it.
     """
-    if part.bracket is not None and part.bracket.code in ("E0602", "E0604"):
-        return part.bracket
     tree, refused = _parse_tokens(part.tokens)
-    if tree is None:
-        if part.bracket is not None and part.noticed <= _position(part.tokens, refused):
-            return part.bracket
-        return unexpected(source, part.tokens, refused, _accepted(part.tokens[:refused]), part.unclosed)
-    if part.bracket is not None:
+    is_first = tree is not None or part.noticed <= _position(part.tokens, refused)
+    if part.bracket is not None and is_first:
         return part.bracket
-    try:
-        return TreeBuilder(source).build(tree)
-    except VisitError as failed:
-        if isinstance(failed.orig_exc, NetError):
-            return failed.orig_exc.diagnostics[0]
-        raise
+    return unexpected(source, part.tokens, refused, _accepted(part.tokens[:refused]), part.unclosed)
+
+
+@dataclass
+class _Recovery:
+    """An item that is read statement by statement."""
+
+    source: Source
+    part: ItemTokens
+    raw: Sequence[Token]
+    parts: Parts
+    by_layout: bool = False
+
+    def run(self) -> tuple[Item, list[Diagnostic]]:
+        self.by_layout = self.part.bracket is not None
+        kind = str(self.parts.header[0]).upper()
+        header = self._header()
+        usable = header or plain_header(kind, self.parts.header[-1])
+        self._check_all(usable)
+        broken = [piece for piece in self.parts.pieces if piece.is_broken]
+        if not self.by_layout and any(piece.swallows_a_line(kind == "CONFIG") for piece in broken):
+            self.by_layout, self.parts = True, take_apart_by_layout(self.raw) or self.parts
+            self._check_all(usable)
+        self._add_own_finding(header is not None)
+        broken = [piece for piece in self.parts.pieces if piece.is_broken]
+        findings = [*self.parts.findings, *(p.finding for p in self.parts.pieces if p.finding)]
+        if header is not None:
+            tree, _ = _parse_tokens(self._assembled(header, kind))
+            if tree is not None:
+                item, others = _build(self.source, tree)
+                return with_broken(item, broken, self.source), findings + others
+        return broken_item(self.source, self.part.tokens), findings or [_diagnose(self.source, self.part)]
+
+    def _header(self) -> list[Token] | None:
+        """The header with its `{`, typed as the grammar has it; None if it cannot be read."""
+        laid = lay_out(self.source, self.parts.header)[0].tokens
+        return laid if _refused(laid) is None else None
+
+    def _check_all(self, header: list[Token]) -> None:
+        for n, piece in enumerate(self.parts.pieces):
+            self._check(header, piece, is_last=n == len(self.parts.pieces) - 1)
+
+    def _check(self, header: list[Token], piece: Piece, *, is_last: bool) -> None:
+        """Find out what is wrong with a statement, behind a header that can be read."""
+        end = piece.end()
+        if not self.by_layout:
+            closer = self.parts.closer or end.update("RBRACE", "}")
+            part = ItemTokens([*header, *piece.tokens, closer if is_last else end.update("NEWLINE")])
+        else:
+            part = lay_out(self.source, [*header, *piece.tokens, end.update("RBRACE", "}")])[0]
+            piece.tokens = part.tokens[len(header) : -1] or piece.tokens
+        refused = _refused(part.tokens)
+        piece.is_broken = refused is not None or part.bracket is not None
+        if piece.is_broken and not any(token.type == BAD for token in piece.tokens):
+            finding = _without_empty(_diagnose(self.source, part))
+            unclosed = piece.unclosed()
+            if finding.span and finding.span.start == header[-1].start_pos and unclosed is not None:
+                finding = replace(finding, labels=(Label(span_of(self.source, unclosed)),))
+                finding = replace(finding, message=f"this `{unclosed}` is not closed")
+            piece.finding = finding
+
+    def _add_own_finding(self, header_is_sound: bool) -> None:
+        """What is wrong with the item itself: its header, or the bracket that counting found at fault."""
+        if self.part.bracket is None and header_is_sound:
+            return
+        if any(token.type == BAD for token in self.parts.header):
+            return
+        own = _diagnose(self.source, self.part)
+        at = own.span.start if own.span else 0
+        any_broken = any(piece.is_broken for piece in self.parts.pieces)
+        piece = next((piece for piece in self.parts.pieces if piece.holds(at)), None)
+        if piece is not None and (piece.is_broken or not any_broken):
+            piece.finding, piece.is_broken = own, True
+        elif piece is None and not (any_broken and self._is_closed(at)):
+            self.parts.findings.append(own)
+
+    def _is_closed(self, at: int) -> bool:
+        """Whether a place is the `{` of the body, and the layout has its `}`."""
+        return self.parts.closer is not None and at == self.parts.header[-1].start_pos
+
+    def _assembled(self, header: list[Token], kind: str) -> list[Token]:
+        """The item with placeholders for the statements that cannot be read."""
+        tokens = list(header)
+        for n, piece in enumerate(self.parts.pieces):
+            tokens += [piece.end().update("NEWLINE")] if n else []
+            tokens += placeholder(piece, kind) if piece.is_broken else piece.tokens
+        return [*tokens, self.parts.closer or tokens[-1].update("RBRACE", "}")]
+
+
+def _without_empty(finding: Diagnostic) -> Diagnostic:
+    """The finding without labels at tokens that are not in the text."""
+    first, *others = finding.labels
+    return replace(finding, labels=(first, *(x for x in others if x.span.start < x.span.end)))
+
+
+def _refused(tokens: Sequence[Token]) -> int | None:
+    """The index of the token that the grammar refuses; None if more tokens could make these an item."""
+    interactive = grammar().parse_interactive(start="item")
+    for index, token in enumerate(tokens):
+        try:
+            interactive.feed_token(token)
+        except UnexpectedToken:
+            return index
+    return None
 
 
 def _parse_tokens(tokens: Sequence[Token]) -> tuple[Tree[Token] | Token | None, int]:
@@ -120,13 +273,23 @@ def _accepted(tokens: Sequence[Token]) -> set[str]:
 
 def _check_header(source: Source, items: Sequence[Item]) -> list[Diagnostic]:
     ours = f"{LANGUAGE[0]}.{LANGUAGE[1]}"
+    if items and isinstance(items[0], BrokenItem) and items[0].kind == "net":
+        return []
     if not items or not isinstance(items[0], Header):
         at = source.span(items[0].span.start, items[0].span.start) if items else source.span(0, 0)
         message = "the file does not say which version of the language it is written in"
-        return [Diagnostic("E0110", message, (Label(at),), f"start the file with `net {ours}`")]
+        edit = Edit(at, f"net {ours}\n\n", f"insert `net {ours}`")
+        help = f"start the file with `net {ours}`"
+        return [Diagnostic("E0110", message, (Label(at),), help, fixes=(edit,))]
     first = Label(items[0].span, "the first is here")
     found = [
-        Diagnostic("E0111", "the version is given twice", (Label(item.span), first), "keep the first one")
+        Diagnostic(
+            "E0111",
+            "the version is given twice",
+            (Label(item.span), first),
+            "keep the first one",
+            fixes=(replacement(item.span, ""),),
+        )
         for item in items[1:]
         if isinstance(item, Header)
     ]

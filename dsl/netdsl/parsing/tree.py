@@ -11,9 +11,9 @@ from lark import Token, Tree, v_args
 from lark.visitors import Transformer_NonRecursive
 
 from netdsl import syntax as s
-from netdsl.diagnostics import error
+from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import MAX_SIZE
-from netdsl.parsing.layout import MAX_NESTING, span_of
+from netdsl.parsing.layout import LANGUAGE, MAX_NESTING, span_of
 from netdsl.source import Source, Span
 
 _ESCAPE = re.compile(r'\\(?:(?P<plain>["\\nt])|u(?P<code>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|.)')
@@ -21,21 +21,27 @@ _PLAIN = {"n": "\n", "t": "\t"}
 
 
 def _unescape(escape: re.Match[str]) -> str:
+    if escape.lastgroup is None:
+        return escape[0]
     plain = escape["plain"]
     return _PLAIN.get(plain, plain) if plain else chr(int(escape["code"], 16))
 
 
 @v_args(meta=True)
 class TreeBuilder(Transformer_NonRecursive[Token, Any]):
-    """Builds the nodes of one item, bottom up."""
+    """Builds the nodes of one item, bottom up. `findings` are the errors that the grammar does not see."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(visit_tokens=False)
         self.source = source
+        self.findings: list[Diagnostic] = []
 
     def build(self, tree: Tree[Token] | Token) -> s.Item:
         item: s.Item = self.transform(tree)  # type: ignore[arg-type]
         return item
+
+    def _report(self, code: str, message: str, span: Span, help: str | None = None) -> None:
+        self.findings.append(Diagnostic(code, message, (Label(span),), help))
 
     def _span(self, meta: Any) -> Span:
         return Span(self.source, meta.start_pos, meta.end_pos)
@@ -52,7 +58,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             if escape.lastgroup is None:
                 at = Span(self.source, span.start + escape.start(), span.start + escape.end())
                 help = 'the escapes are \\\\, \\", \\n, \\t and \\u followed by four hex digits'
-                raise error("E0102", f"`{at.text}` is not an escape sequence", at, help=help)
+                self._report("E0102", f"`{at.text}` is not an escape sequence", at, help)
         return s.Text(span, _ESCAPE.sub(_unescape, token[1:-1]))
 
     def _doc(self, meta: Any) -> str:
@@ -71,11 +77,16 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def header(self, meta: Any, c: Sequence[Any]) -> s.Header:
         major, _, minor = str(c[1]).partition(".")
         if not (major.isdigit() and minor.isdigit()):
-            raise error("E0112", f"`{c[1]}` is not a version of the language", span_of(self.source, c[1]))
+            at = span_of(self.source, c[1])
+            self._report("E0112", f"`{c[1]}` is not a version of the language", at)
+            return s.Header(self._span(meta), *LANGUAGE)
         return s.Header(self._span(meta), int(major), int(minor))
 
-    def import_item(self, meta: Any, c: Sequence[Any]) -> s.Import:
-        return s.Import(self._span(meta), self._string(c[1]), self._ident(c[-1]))
+    def import_item(self, meta: Any, c: Sequence[Any]) -> s.Import | s.BrokenItem:
+        path = self._string(c[1])
+        if self.findings:
+            return s.BrokenItem(self._span(meta), "import", self._ident(c[-1]))
+        return s.Import(self._span(meta), path, self._ident(c[-1]))
 
     def config(self, meta: Any, c: Sequence[Any]) -> s.Config:
         return s.Config(self._span(meta), _nodes(c))
@@ -87,9 +98,9 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         parens = [child for child in c if isinstance(child, Parens)]
         if len(parens) > 2:
             help = "blocks take static parameters first, then tensor inputs"
-            raise error("E0113", "a block has at most two parameter lists", parens[2].span, help=help)
+            self._report("E0113", "a block has at most two parameter lists", parens[2].span, help)
         outputs, body = c[-2], c[-1]
-        statics, inputs = _split_parens(str(c[0]), parens)
+        statics, inputs = _split_parens(str(c[0]), parens[:2])
         chain = body if isinstance(body, s.Chain) else None
         statements = () if chain else body
         return s.Block(
@@ -268,7 +279,8 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         value: s.Expr = c[0]
         if len(c) > MAX_NESTING:
             message = f"this calls or indexes a result more than {MAX_NESTING} times in a row"
-            raise error("E0602", message, c[MAX_NESTING][1], help="give a part of it a name with `let`")
+            self._report("E0602", message, c[MAX_NESTING][1], "give a part of it a name with `let`")
+            return s.Unknown(self._span(meta))
         for trailer in c[1:]:
             kind, span, content = trailer
             full = value.span.to(span)
@@ -295,17 +307,14 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def name(self, meta: Any, c: Sequence[Any]) -> s.Name:
         return s.Name(self._span(meta), str(c[0]))
 
-    def number(self, meta: Any, c: Sequence[Any]) -> s.Number:
+    def number(self, meta: Any, c: Sequence[Any]) -> s.Number | s.Unknown:
         text, span = str(c[0]).replace("_", ""), self._span(meta)
         if c[0].type == "FLOAT":
             return s.Number(span, float(text))
         if len(text) > 20 or int(text) > MAX_SIZE:
-            raise error(
-                "E0603",
-                f"{text[:24]} does not fit in 64 bits",
-                span,
-                help=f"the largest integer is {MAX_SIZE}",
-            )
+            help = f"the largest integer is {MAX_SIZE}"
+            self._report("E0603", f"{text[:24]} does not fit in 64 bits", span, help)
+            return s.Unknown(span)
         return s.Number(span, int(text))
 
     def string(self, meta: Any, c: Sequence[Any]) -> s.Text:

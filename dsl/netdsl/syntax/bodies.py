@@ -146,6 +146,11 @@ class Pipeline(Node):
     stages: tuple[Stage, ...]
 
 
+@dataclass(frozen=True)
+class Unknown(Node):
+    """An expression that cannot be read, such as a number that does not fit in 64 bits."""
+
+
 Expr = (
     Name
     | Number
@@ -164,6 +169,7 @@ Expr = (
     | Attribute
     | Index
     | Pipeline
+    | Unknown
 )
 
 # -- stages --------------------------------------------------------------------------------------
@@ -318,7 +324,14 @@ class Expect(Node):
     tolerance: Expr | None
 
 
-Statement = Let | Layer | Declaration | Next | Bind | Return | Assert | Expect
+@dataclass(frozen=True)
+class Broken(Node):
+    """A statement, or a line of a section, that cannot be read; `names` are those that it would bind."""
+
+    names: tuple[Ident, ...]
+
+
+Statement = Let | Layer | Declaration | Next | Bind | Return | Assert | Expect | Broken
 
 
 def names_in(node: object) -> Iterator[Name]:
@@ -335,7 +348,7 @@ def names_in(node: object) -> Iterator[Name]:
 
 def bound_names(statement: Statement) -> tuple[Ident, ...]:
     """The names that a statement binds; that of `next h = ..` is `h'`."""
-    if isinstance(statement, Bind):
+    if isinstance(statement, Bind | Broken):
         return statement.names
     if isinstance(statement, Let | Layer | Declaration):
         return (statement.name,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netdsl.syntax.bodies import Assert, Bind, Chain, Expr, Ident, Let, Node, Statement, Text
+from netdsl.syntax.bodies import Assert, Bind, Broken, Chain, Expr, Ident, Let, Node, Statement, Text
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ConfigEntry(Node):
 
 @dataclass(frozen=True)
 class Config(Node):
-    entries: tuple[ConfigEntry | Assert, ...]
+    entries: tuple[ConfigEntry | Assert | Broken, ...]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Patterns(Node):
     value: Expr | None = None
 
 
-TrainLine = TrainInput | Metric | Setting | Bind | Patterns | Let | Assert
+TrainLine = TrainInput | Metric | Setting | Bind | Patterns | Let | Assert | Broken
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,15 @@ class Test(Node):
     body: tuple[Statement, ...]
 
 
-Item = Header | Import | Config | Block | Weights | Train | Test
+@dataclass(frozen=True)
+class BrokenItem(Node):
+    """An item that cannot be read; `kind` is its first word."""
+
+    kind: str
+    name: Ident | None
+
+
+Item = Header | Import | Config | Block | Weights | Train | Test | BrokenItem
 
 
 @dataclass(frozen=True)

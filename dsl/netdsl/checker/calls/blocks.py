@@ -13,10 +13,11 @@ from netdsl.checker.context.reports import CallSite
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedError, Tensor, simplify
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
-from netdsl.checker.sizes.shapes import TypePattern, declare, match, type_pattern, unbound_names
-from netdsl.diagnostics import Label
+from netdsl.checker.sizes.shapes import TypePattern, declare, match, sizes_of, type_pattern, unbound_names
+from netdsl.diagnostics import Label, NetError
 from netdsl.model import Body, Slot, join
 from netdsl.source import Span
+from netdsl.types import TensorType
 
 Moved = Mapping[Span | None, Span | None]
 """The mapping from the places in a shared body's sizes to those of the current call."""
@@ -32,6 +33,8 @@ def instantiate(
         NetError: E0607 where blocks call each other without end.
     """
     checker = scope.checker
+    if id(value.block) in checker.failed:
+        raise PoisonedError
     key = (value.key, tuple(None if i is None else i.type for i in inputs), checker.training)
     places = _places(scope, value, inputs, call)
     if key not in checker.bodies:
@@ -122,9 +125,9 @@ def root_names(scope: Scope) -> dict[str, Binding]:
     module = scope.module
     names: dict[str, Binding] = {"training": Binding(scope.checker.training, module.file.span, "config")}
     values = scope.checker.config.get(module, {})
-    for entry in module.config:
-        if entry.name.text in values:
-            names[entry.name.text] = Binding(values[entry.name.text], entry.name.span, "config")
+    places = {entry.name.text: entry.name.span for entry in module.config}
+    for name, value in values.items():
+        names[name] = Binding(value, places.get(name, module.file.span), "config")
     return names
 
 
@@ -267,6 +270,30 @@ def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
         label = output.name.text if output.name else _output_name(n, len(results))
         slots.append(Slot(label, result.type, result.value, output.span))
     return slots
+
+
+def output_types(scope: Scope, block: s.Block) -> dict[str, TensorType | None]:
+    """What is known of the outputs of a body with errors: the types as declared, or those of its results."""
+    if block.outputs is None:
+        results = scope.result
+        if results is None:
+            returns = next((x.values for x in block.body if isinstance(x, s.Return)), (None,))
+            return {_output_name(n, len(returns)): None for n in range(len(returns))}
+        types = [r.type if isinstance(r, Tensor) else None for r in results]
+        return {_output_name(n, len(types)): type_ for n, type_ in enumerate(types)}
+    count = len(block.outputs)
+    names = [o.name.text if o.name else _output_name(n, count) for n, o in enumerate(block.outputs)]
+    return {n: _written_type(scope, o.type) for n, o in zip(names, block.outputs, strict=True)}
+
+
+def _written_type(scope: Scope, written: s.Expr) -> TensorType | None:
+    """A type as written; None where it has errors of its own, or leaves the element type open."""
+    try:
+        pattern = type_pattern(scope, written)
+        sizes = tuple(sizes_of(scope.copy(), pattern.sizes))
+    except (NetError, PoisonedError):
+        return None
+    return TensorType(pattern.dtype, sizes) if pattern.dtype is not None else None
 
 
 def _output_name(index: int, count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
@@ -166,36 +166,43 @@ def construct_block(
         NetError: E0401 missing, E0403 of a wrong kind, E0406 unknown, E0411 too many, E0412 given twice.
     """
     block = value.block
-    names = [p.name.text for p in block.statics]
     given: dict[str, tuple[Static, Span]] = {}
-    position = 0
+    positions = iter(block.statics)
+    failed = False
     for argument in arguments:
-        name = argument.name.text if argument.name else None
-        if name is None:
-            if position >= len(names):
-                help = _no_room(block, names)
-                scope.fail(
-                    "E0411",
-                    f"`{block.name}` takes {count(len(names), 'static argument')}",
-                    argument.span,
-                    help=help,
-                )
-            name, position = names[position], position + 1
-        elif name not in names:
-            _unknown_static(scope, block, names, argument)
-        if names.count(name) > 1:
-            raise PoisonedError
-        if name in given:
-            scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
-        param = block.statics[names.index(name)]
-        text = argument.value.span.text
-        help = f"tensors go in a second pair of parentheses: `{block.name}(..)({text})`"
-        given[name] = (_static_value(scope, block, param, argument.value, help), argument.value.span)
+        with scope.recover() as attempt:
+            param = _static_param(scope, block, argument, positions)
+            name, text = param.name.text, argument.value.span.text
+            if name in given:
+                scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
+            help = f"tensors go in a second pair of parentheses: `{block.name}(..)({text})`"
+            given[name] = (_static_value(scope, block, param, argument.value, help), argument.value.span)
+        failed |= attempt.failed
+    if failed:
+        raise PoisonedError
     check_options(scope, value, given)
     statics_ = _fill_defaults(scope, value, given, span)
     made = BlockValue(block, value.module, statics_)
     statics.not_too_long(scope, made, span)
     return made
+
+
+def _static_param(
+    scope: Scope, block: s.Block, argument: s.Argument, positions: Iterator[s.Param]
+) -> s.Param:
+    """The static parameter that an argument is for: the one of its name, or the next by position."""
+    names = [p.name.text for p in block.statics]
+    if argument.name is None:
+        param = next(positions, None)
+        if param is None:
+            message = f"`{block.name}` takes {count(len(names), 'static argument')}"
+            scope.fail("E0411", message, argument.span, help=_no_room(block, names))
+    else:
+        check_static_name(scope, block, argument)
+        param = block.statics[names.index(argument.name.text)]
+    if names.count(param.name.text) > 1:
+        raise PoisonedError
+    return param
 
 
 def _no_room(block: s.Block, names: list[str]) -> str:
@@ -204,9 +211,12 @@ def _no_room(block: s.Block, names: list[str]) -> str:
     return f"{takes}tensors go in a second pair of parentheses, or are piped in"
 
 
-def _unknown_static(scope: Scope, block: s.Block, names: list[str], argument: s.Argument) -> None:
-    assert argument.name is not None
-    word = argument.name.text
+def check_static_name(scope: Scope, block: s.Block, argument: s.Argument) -> None:
+    """Raise E0406 if a block has no static parameter of an argument's name."""
+    names = [p.name.text for p in block.statics]
+    word = argument.name.text if argument.name else ""
+    if argument.name is None or word in names:
+        return
     if word in input_names(block):
         help = f"tensor inputs go in a second pair of parentheses: `{block.name}(..)({word}=...)`"
         scope.fail("E0406", f"`{word}` of `{block.name}` is a tensor input", argument.span, help=help)

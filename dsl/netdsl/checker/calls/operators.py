@@ -9,7 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import attribute_name, construct
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Evaluated, OpValue, Tensor, is_bundle, is_number
+from netdsl.checker.context.values import Evaluated, OpValue, PoisonedError, Tensor, is_bundle, is_number
 from netdsl.checker.evaluate.expressions import lift
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
@@ -75,11 +75,16 @@ def _sort_arguments(
     names = [slot.rstrip("?").lstrip("*") for slot in slots]
     inputs: dict[str, Evaluated] = {}
     given: dict[str, tuple[Evaluated, Span]] = {}
+    failed = False
     for ident, (value, at) in named.items():
         if ident.text in names and not variadic:
             inputs[ident.text] = value
-        else:
+            continue
+        with scope.recover() as attempt:
             given[attribute_name(scope, op, ident.text, ident.span)] = (value, at)
+        failed |= attempt.failed
+    if failed:
+        raise PoisonedError
     open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
     open_attributes = [f.name for f in fields(op) if f.name not in given]
     extra: list[Evaluated] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from netdsl import syntax as s
 from netdsl.checker.calls.operators import count
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Evaluated, Tensor, describe, is_bundle, is_number
+from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, describe, is_bundle, is_number
 from netdsl.checker.evaluate.statements import input_names, is_function
 from netdsl.diagnostics import suggest
 from netdsl.source import Span
@@ -20,14 +20,19 @@ def bind_tensors(
     names = input_names(block)
     found: dict[str, Tensor | None] = {}
     queue: list[tuple[Tensor | None, Span]] = [(tensor, span) for tensor in piped]
+    failed = False
     for argument in arguments:
-        value = scope.evaluate(argument.value)
-        if argument.name is not None:
-            _named_tensor(scope, block, names, found, argument, value)
-        elif is_bundle(value):
-            queue += [(tensor, argument.span) for tensor in value]
-        else:
-            queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
+        with scope.recover() as attempt:
+            value = scope.evaluate(argument.value)
+            if argument.name is not None:
+                _named_tensor(scope, block, found, argument, value)
+            elif is_bundle(value):
+                queue += [(tensor, argument.span) for tensor in value]
+            else:
+                queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
+        failed |= attempt.failed
+    if failed:
+        raise PoisonedError
     free = [name for name in names if name not in found]
     if len(queue) > len(free):
         help = "a piped tensor goes to the first input that is not given by name"
@@ -42,22 +47,29 @@ def bind_tensors(
 def _named_tensor(
     scope: Scope,
     block: s.Block,
-    names: list[str],
     found: dict[str, Tensor | None],
     argument: s.Argument,
     value: Evaluated,
 ) -> None:
     assert argument.name is not None
     word = argument.name.text
-    if word not in names:
-        known = [p.name.text for p in block.statics]
-        help = suggest(word, names + known) or f"its inputs are {', '.join(f'`{n}`' for n in names)}"
-        if word in known:
-            help = f"`{word}` is static, and goes in the first parentheses"
-        scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", argument.name.span, help=help)
+    check_input_name(scope, block, argument.name)
     if word in found:
         scope.fail("E0412", f"`{word}` of `{block.name}` is given twice", argument.span)
     found[word] = _tensor_or_none(scope, block, value, argument)
+
+
+def check_input_name(scope: Scope, block: s.Block, name: s.Ident) -> None:
+    """Raise E0406 if a block has no tensor input of that name."""
+    names, word = input_names(block), name.text
+    if word not in names:
+        known = [p.name.text for p in block.statics]
+        help: str | None = (
+            suggest(word, names + known) or f"its inputs are {', '.join(f'`{n}`' for n in names)}"
+        )
+        if word in known:
+            help = f"`{word}` is static, and goes in the first parentheses"
+        scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", name.span, help=help)
 
 
 def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.Argument) -> Tensor | None:

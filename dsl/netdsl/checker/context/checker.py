@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from netdsl.checker.context.values import Poison, Static
-from netdsl.diagnostics import MAX_ERRORS, Diagnostic
+from netdsl.diagnostics import Diagnostic
 from netdsl.model import Body
 from netdsl.modules import Module
 from netdsl.source import Span
 
 MAX_CALL_DEPTH = 32
 MAX_BODIES = 5_000
+MAX_KEPT = 1_000
+"""The check ends after more errors than this."""
 
 
 class TooManyErrors(Exception):
@@ -35,20 +37,27 @@ class Checker:
     config: Mapping[Module, Mapping[str, Static | Poison]] = field(default_factory=dict)
     training: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    known: set[tuple[str, Span | None, str]] = field(default_factory=set)
+    places: set[Span | None] = field(default_factory=set)
+    """Where there are findings."""
+    errors: int = 0
+    """The number of errors so far."""
     bodies: dict[object, Built | None] = field(default_factory=dict)
     building: list[tuple[object, str]] = field(default_factory=list)
     scanned: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    """The models whose own check has failed: calls of them say nothing new."""
     symbol_origins: dict[str, Span] = field(default_factory=dict)
     multiplier: int = 1
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""
-        known = {(d.code, d.span, d.message) for d in self.diagnostics}
-        self.diagnostics += [d for d in diagnostics if (d.code, d.span, d.message) not in known]
-        if self.errors > MAX_ERRORS:
+        for one in diagnostics:
+            key = (one.code, one.span, one.message)
+            if key not in self.known:
+                self.known.add(key)
+                self.places.add(one.span)
+                self.diagnostics.append(one)
+                self.errors += one.severity == "error"
+        if self.errors > MAX_KEPT:
             raise TooManyErrors
-
-    @property
-    def errors(self) -> int:
-        """The number of errors so far."""
-        return sum(d.severity == "error" for d in self.diagnostics)

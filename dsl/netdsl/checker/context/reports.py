@@ -47,6 +47,8 @@ class Site:
     path: str = ""
     calls: tuple[CallSite, ...] = ()
     names: dict[str, Binding] = field(default_factory=dict)
+    is_open: bool = False
+    """Whether names may mean something that cannot be read, so that an unknown one need not be wrong."""
 
     def fail(
         self,

@@ -28,6 +28,13 @@ AxisNames = tuple[str | None, ...]
 
 
 @dataclass
+class Attempt:
+    """What became of an evaluation whose errors are collected."""
+
+    failed: bool = False
+
+
+@dataclass
 class Scope(Site):
     """One body while it is being built."""
 
@@ -54,18 +61,33 @@ class Scope(Site):
     # -- errors -----------------------------------------------------------------------------------
 
     @contextmanager
-    def recover(self) -> Iterator[None]:
-        """Collect errors raised inside, and continue."""
+    def recover(self, text: s.Node | None = None) -> Iterator[Attempt]:
+        """Collect errors raised inside, and continue.
+
+        Where there are any, what can be said about all of `text` without its values is reported too.
+        """
+        attempt = Attempt()
         try:
-            yield
-        except NetError as failed:
-            self.checker.report(failed.diagnostics)
-        except PoisonedError:
-            pass
+            yield attempt
+        except (NetError, PoisonedError) as failed:
+            attempt.failed = True
+            if isinstance(failed, NetError):
+                self.checker.report(failed.diagnostics)
+            if text is not None:
+                for reader in READERS:
+                    reader(self, text)
 
     def copy(self) -> Scope:
         """A scope for evaluating on the side, with the same names."""
-        return Scope(self.checker, self.module, self.block, self.path, self.calls, dict(self.names))
+        return Scope(
+            self.checker,
+            self.module,
+            self.block,
+            self.path,
+            self.calls,
+            dict(self.names),
+            self.is_open,
+        )
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -205,6 +227,8 @@ class Scope(Site):
 
 EVALUATORS: dict[type[s.Node], Callable[..., Evaluated | Poison]] = {}
 RUNNERS: dict[type[s.Node], Callable[..., list[Tensor]]] = {}
+READERS: list[Callable[[Scope, s.Node], None]] = []
+"""What reads a text whose evaluation has failed, for errors that do not depend on values."""
 N = TypeVar("N", bound=s.Node)
 Evaluator = Callable[[Scope, N], Evaluated | Poison]
 Runner = Callable[[Scope, N, list[Tensor], s.Stage, bool], list[Tensor]]
@@ -238,6 +262,12 @@ def _with_origins(type_: TensorType, inputs: Sequence[Tensor | None], origin: Sp
         kept = next((s[axis].origin for s in same_rank[:1] if s[axis] == size and s[axis].origin), None)
         shape.append(size if size.origin else size.at(kept or origin))
     return TensorType(type_.dtype, tuple(shape))
+
+
+def reads_failures(function: Callable[[Scope, s.Node], None]) -> Callable[[Scope, s.Node], None]:
+    """Register a reader of texts whose evaluation has failed."""
+    READERS.append(function)
+    return function
 
 
 def _outputs(step: BodyStep) -> tuple[TensorType, ...]:

@@ -92,6 +92,17 @@ class LayerUse:
     results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A model with errors: what is known of it all the same. A type that is not known is None."""
+
+    name: str
+    inputs: dict[str, TensorType | None]
+    outputs: dict[str, TensorType | None]
+    symbols: dict[str, Span]
+    span: Span
+
+
 class Poison(Enum):
     """Placeholder for a value that already failed; using it reports nothing new."""
 

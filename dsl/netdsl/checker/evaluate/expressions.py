@@ -8,11 +8,13 @@ from typing import NoReturn
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
+    POISON,
     BlockValue,
     Evaluated,
     LayerValue,
     OpValue,
     Poison,
+    PoisonedError,
     Static,
     Tensor,
     describe,
@@ -20,7 +22,7 @@ from netdsl.checker.context.values import (
     is_integer,
 )
 from netdsl.checker.evaluate import statics
-from netdsl.diagnostics import Label, suggest
+from netdsl.diagnostics import Label, Suggestion, suggest
 from netdsl.dims import Dim, dim
 from netdsl.model import OpStep, Parameter, join
 from netdsl.modules import std_block, std_index
@@ -77,9 +79,16 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
     if expr.text in scope.names:
         return scope.names[expr.text].value
     found = lookup(scope, expr.text)
+    if found is None and expr.text in scope.module.unknown:
+        return POISON
     if found is None:
         unknown_name(scope, expr)
     return found
+
+
+@evaluates(s.Unknown)
+def unknown(scope: Scope, expr: s.Unknown) -> Poison:
+    return POISON
 
 
 def lookup(scope: Scope, word: str) -> Static:
@@ -116,6 +125,9 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
         help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
     if help is None and expr.text[0].isupper() and len(expr.text) > 1:
         help = f"define `block {expr.text}`, or import the file that does"
+    is_close = isinstance(help, Suggestion) and help.is_close
+    if (scope.is_open or scope.module.lacks_imports) and not is_close:
+        raise PoisonedError  # it may be a part of what cannot be read
     scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
 
 
@@ -259,10 +271,12 @@ def conditional(scope: Scope, expr: s.Conditional) -> Evaluated:
 
 
 @evaluates(s.Attribute)
-def attribute(scope: Scope, expr: s.Attribute) -> Evaluated:
+def attribute(scope: Scope, expr: s.Attribute) -> Evaluated | Poison:
     """`module.Block`, or a layer's own weight: `embed.weight`."""
     if isinstance(expr.value, s.Name) and expr.value.text in scope.module.aliases:
         module = scope.module.aliases[expr.value.text]
+        if module is None or expr.name.text in module.unknown:
+            return POISON
         if expr.name.text in module.blocks:
             return BlockValue(module.blocks[expr.name.text], module)
         help: str | None = suggest(expr.name.text, module.blocks)

@@ -50,7 +50,7 @@ def run_body(scope: Scope) -> None:
     block = scope.block
     assert block is not None
     if block.chain is not None:
-        with scope.recover():
+        with scope.recover(block.chain):
             piped = [scope.tensor(name) for name in input_names(block)[:1]]
             stage = _plain(block.chain)
             scope.result = list(scope.run(stage.core, piped, stage, False))
@@ -62,7 +62,7 @@ def run_body(scope: Scope) -> None:
             break
         if isinstance(statement, s.Assert) and not holds:
             return
-    if scope.result is None and not any(isinstance(x, s.Return) for x in block.body):
+    if scope.result is None and not any(isinstance(x, (s.Return, s.Broken)) for x in block.body):
         with scope.recover():
             scope.fail(
                 "E0208", f"`{block.name}` returns nothing", block.name.span, help="end it with `return ...`"
@@ -83,15 +83,14 @@ def _plain(chain: s.Chain) -> s.Stage:
 
 def run_statement(scope: Scope, statement: s.Statement) -> bool:
     """Run a statement and report its errors; False if there are any."""
-    with scope.recover():
+    with scope.recover(statement) as attempt:
         try:
             _STATEMENTS[type(statement)](scope, statement)
         except (NetError, PoisonedError):
             for name in s.bound_names(statement):
                 scope.bind(name.text, POISON, name.span)
             raise
-        return True
-    return False
+    return not attempt.failed
 
 
 def _bind(scope: Scope, statement: s.Bind) -> None:
@@ -323,6 +322,11 @@ def _expect(scope: Scope, statement: s.Expect) -> None:
     )
 
 
+def _broken(scope: Scope, statement: s.Broken) -> None:
+    """A statement that cannot be read: what it would bind is unknown."""
+    raise PoisonedError
+
+
 _STATEMENTS: dict[type[s.Statement], Callable[..., None]] = {
     s.Bind: _bind,
     s.Let: _let,
@@ -332,4 +336,5 @@ _STATEMENTS: dict[type[s.Statement], Callable[..., None]] = {
     s.Return: _return,
     s.Assert: _assert,
     s.Expect: _expect,
+    s.Broken: _broken,
 }

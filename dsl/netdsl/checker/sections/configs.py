@@ -13,7 +13,7 @@ from netdsl.checker.context.values import POISON, Binding, Poison, Static, Tenso
 from netdsl.checker.evaluate.statements import check_assertion
 from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE
-from netdsl.modules import Module
+from netdsl.modules import Module, with_imports
 from netdsl.types import DType
 
 Overrides = Mapping[str, object]
@@ -27,7 +27,7 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
     """
     scope = Scope(checker, module)
     scope.bind("training", checker.training, module.file.span, "config")
-    known = [entry.name.text for entry in module.config]
+    known = [entry.name.text for entry in module.config] + _unread(module)
     for word in overrides:
         if word not in known:
             help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")
@@ -42,9 +42,23 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
     return values
 
 
+def _unread(module: Module) -> list[str]:
+    """The names of entries that cannot be read."""
+    lines = [line for item in module.file.items if isinstance(item, s.Config) for line in item.entries]
+    return [name.text for line in lines if isinstance(line, s.Broken) for name in line.names]
+
+
 def _line(
-    scope: Scope, line: s.ConfigEntry | s.Assert, overrides: Overrides, values: dict[str, Static | Poison]
+    scope: Scope,
+    line: s.ConfigEntry | s.Assert | s.Broken,
+    overrides: Overrides,
+    values: dict[str, Static | Poison],
 ) -> None:
+    if isinstance(line, s.Broken):
+        for ident in line.names:
+            values[ident.text] = POISON
+            scope.names[ident.text] = Binding(POISON, ident.span, "config")
+        return
     if isinstance(line, s.Assert):
         check_assertion(scope, line)
         return
@@ -104,14 +118,5 @@ def configure(checker: Checker, module: Module, overrides: Overrides) -> None:
     """Evaluate the configuration of a module and, with their defaults, of all it imports."""
     config = dict(checker.config)
     checker.config = config
-    seen: set[int] = set()
-
-    def visit(each: Module, given: Overrides) -> None:
-        if id(each) in seen:
-            return
-        seen.add(id(each))
-        config[each] = evaluate_config(checker, each, given)
-        for target in [m for _, m, _ in each.imported.values()] + list(each.aliases.values()):
-            visit(target, {})
-
-    visit(module, overrides)
+    for each in with_imports(module):
+        config[each] = evaluate_config(checker, each, overrides if each is module else {})

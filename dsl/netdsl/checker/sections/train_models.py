@@ -7,14 +7,14 @@ the file has one model; where it has several, they begin with the model's name: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.calls import apply_layer, construct_block
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Binding, BlockValue, LayerUse, LayerValue
+from netdsl.checker.context.values import POISON, Binding, BlockValue, LayerUse, LayerValue, Unfinished
 from netdsl.checker.sizes.shapes import declare, type_pattern
 from netdsl.diagnostics import Label
 from netdsl.dims import symbol
@@ -23,7 +23,12 @@ from netdsl.source import Span
 from netdsl.types import TensorType
 
 
-def bind_models(scope: Scope, lines: tuple[s.TrainLine, ...], models: Mapping[str, Model]) -> list[Slot]:
+def bind_models(
+    scope: Scope,
+    lines: tuple[s.TrainLine, ...],
+    models: Mapping[str, Model],
+    unfinished: Sequence[Unfinished] = (),
+) -> list[Slot]:
     """Bind the models by name, the inputs, and the outputs that the lines use; the inputs of the phase.
 
     Raises:
@@ -36,7 +41,9 @@ def bind_models(scope: Scope, lines: tuple[s.TrainLine, ...], models: Mapping[st
     for model in models.values():
         for slot in model.body.inputs:
             if model in called or slot.name in used:
-                binding.declare(slot.name, slot.type, slot.span, model)
+                binding.declare(slot.name, slot.type, slot.span, model.symbols)
+    for model_with_errors in unfinished:
+        binding.bind_unfinished(model_with_errors, used)
     binding.own_inputs(lines)
     for name, model in models.items():
         binding.bind(name, model)
@@ -57,7 +64,7 @@ def _used(lines: tuple[s.TrainLine, ...]) -> dict[str, Span]:
 
 def names_bound_by(line: s.TrainLine) -> Iterable[s.Ident]:
     """The names that a line of a `train` section binds."""
-    if isinstance(line, s.Bind):
+    if isinstance(line, s.Bind | s.Broken):
         return line.names
     return (line.name,) if isinstance(line, (s.TrainInput, s.Let, s.Setting)) else ()
 
@@ -93,7 +100,7 @@ class _Models:
                 self.scope.fail("E0221", f"`{name}` is {' and '.join(sides)}", span, help=help)
         return [model for model in self.models.values() if any(name in used for name in model.outputs)]
 
-    def declare(self, name: str, type_: TensorType, span: Span, model: Model | None) -> None:
+    def declare(self, name: str, type_: TensorType, span: Span, symbols: Mapping[str, Span]) -> None:
         """An input of the phase; one that two models have by name has one type (E0221)."""
         scope = self.scope
         old = next((slot for slot in self.slots if slot.name == name), None)
@@ -107,10 +114,20 @@ class _Models:
         tensor = scope.add_value(type_, span)
         scope.bind(name, tensor, span, "input")
         self.slots.append(Slot(name, type_, tensor.value, span))
-        for word in [word for size in type_.shape for word in sorted(size.symbols)] if model else ():
-            scope.checker.symbol_origins.setdefault(word, model.symbols[word] if model else span)
+        for word in [word for size in type_.shape for word in sorted(size.symbols) if word in symbols]:
+            scope.checker.symbol_origins.setdefault(word, symbols[word])
             if word.isidentifier():
                 scope.names.setdefault(word, Binding(symbol(word), span, "size"))
+
+    def bind_unfinished(self, model: Unfinished, used: Mapping[str, Span]) -> None:
+        """Bind what is known of a model with errors: tensors of the types it declares, or unknown values."""
+        scope = self.scope
+        for name, type_ in model.inputs.items():
+            if name in used and type_ is not None:
+                self.declare(name, type_, model.span, model.symbols)
+        for name, type_ in (model.inputs | model.outputs | {model.name: None}).items():
+            value = POISON if type_ is None else scope.add_value(type_, model.span)
+            scope.names.setdefault(name, Binding(value, model.span, "input"))
 
     def own_inputs(self, lines: tuple[s.TrainLine, ...]) -> None:
         """The section's own inputs, after what their types need of its `let`s."""
@@ -130,7 +147,7 @@ class _Models:
             message = f"there is an input `{line.name}` already"
             self.scope.fail("E0203", message, line.name.span, also=also, help=help)
         type_ = declare(self.scope, line.name.text, type_pattern(self.scope, line.type))
-        self.declare(line.name.text, type_, line.name.span, None)
+        self.declare(line.name.text, type_, line.name.span, {})
 
     def bind(self, name: str, model: Model) -> None:
         """A model by its name, unless a tensor has it, is a layer of the section.

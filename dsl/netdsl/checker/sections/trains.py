@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names, updates_of
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Evaluated, Tensor, describe
+from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.patterns import check_patterns
@@ -32,11 +32,21 @@ from netdsl.recipes.metrics import MEAN
 from netdsl.source import Span
 from netdsl.targets import class_uses
 
+T = TypeVar("T")
+
 
 def check_sections(
-    checker: Checker, module: Module, models: Mapping[str, Model], sections: Sequence[s.Train]
+    checker: Checker,
+    module: Module,
+    models: tuple[Mapping[str, Model], Sequence[Unfinished]],
+    sections: Sequence[s.Train],
 ) -> list[Phase]:
-    """Check `train` sections against the models of the file; errors are collected line by line."""
+    """Check `train` sections against the models of the file, those with errors included.
+
+    Errors are collected line by line.
+    """
+    sound, unfinished = models
+    unread = any(isinstance(x, s.BrokenItem) and x.kind == "model" for x in module.file.items)
     seen: dict[str, s.Train] = {}
     phases: list[Phase] = []
     for item in sections:
@@ -50,8 +60,9 @@ def check_sections(
                 message = "the file has a second `train` of this name"
                 scope.fail("E0203", message, _place(item), also=also, help=help)
         seen.setdefault(name, item)
-        if models:
-            phase = _Section(scope, item, models).check()
+        if sound or unfinished or unread:
+            scope.is_open = unread
+            phase = _Section(scope, item, sound, unfinished).check()
             phases += [phase] if phase is not None else []
     return phases
 
@@ -68,6 +79,7 @@ class _Section:
     scope: Scope
     item: s.Train
     models: Mapping[str, Model]
+    unfinished: Sequence[Unfinished] = ()
     inputs: list[Slot] = field(default_factory=list)
     outputs: list[Slot] = field(default_factory=list)
     metrics: list[MetricSpec] = field(default_factory=list)
@@ -82,19 +94,28 @@ class _Section:
         scope, before = self.scope, self.scope.checker.errors
         scope.checker.symbol_origins = {}
         with scope.recover():
-            self.inputs = bind_models(scope, self.item.lines, self.models)
+            self.inputs = bind_models(scope, self.item.lines, self.models, self.unfinished)
             lines = without_types(self.item.lines)
             for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
                 self._line(line)
-            if "loss" not in self.given:
+            if "loss" not in self.given and not self._may_have_a_loss():
                 help = "write `loss = cross_entropy(..)`"
                 scope.fail("E0219", "this `train` has no loss", _place(self.item), help=help)
-            if scope.checker.errors == before and not any(isinstance(x, CallStep) for x in scope.steps):
+            if self._is_complete(before) and not any(isinstance(x, CallStep) for x in scope.steps):
                 self._uses_no_model()
-        if scope.checker.errors > before:
+        if not self._is_complete(before):
             return None
         phase = self._phase()
         return phase if scope.checker.errors == before else None
+
+    def _is_complete(self, before: int) -> bool:
+        """Whether neither the section nor a model of the file has errors."""
+        return self.scope.checker.errors == before and not self.unfinished and not self.scope.is_open
+
+    def _may_have_a_loss(self) -> bool:
+        """Whether a line that cannot be read may be the loss."""
+        unread = [line.names for line in self.item.lines if isinstance(line, s.Broken)]
+        return any(not names or any(n.text == "loss" for n in names) for names in unread)
 
     def _uses_no_model(self) -> None:
         outputs = [name for model in self.models.values() for name in model.outputs]
@@ -142,6 +163,8 @@ class _Section:
                 check_assertion(scope, line)
             elif isinstance(line, s.Patterns):
                 self._pattern_line(line)
+            elif isinstance(line, s.Broken):
+                run_statement(scope, line)
 
     def _is_value(self, line: s.Setting) -> bool:
         """Whether a name that is not a setting is used by another line, and so is a value."""
@@ -194,8 +217,7 @@ class _Section:
 
     def _loss(self, line: s.Setting) -> None:
         first = len(self.scope.steps)
-        with self._under("loss"):
-            value = self.scope.evaluate(line.value)
+        value = self._measured("loss", line.value, lambda: self.scope.evaluate(line.value))
         check_class_scores(self.scope, first, line.value.span)
         self._ignored = frozenset(use.ignore for use in class_uses(self.inputs, self.scope.steps))
         if not is_scalar(value):
@@ -212,14 +234,21 @@ class _Section:
             message = f"`{name}` is measured twice" if old else "`loss` is measured already"
             self.scope.fail("E0203", message, line.name.span, also=also, help=help)
         self.scope.reuses_calls = True  # it looks at what was computed for the loss, where it can
-        first = len(self.scope.steps)
-        with self._under(name):
-            kind, arguments, value = measure(self.scope, line.value, self._ignored)
+        first, ignored = len(self.scope.steps), self._ignored
+        kind, arguments, value = self._measured(
+            name, line.value, lambda: measure(self.scope, line.value, ignored)
+        )
         check_class_scores(self.scope, first, line.value.span)
         if not isinstance(value, Tensor) or (kind == MEAN and not is_scalar(value)):
             self._no_scalar("metric", value, line.value.span)
         self.metrics.append(MetricSpec(name, kind, arguments, name, line.span))
         self.outputs.append(Slot(name, value.type, value.value, line.name.span))
+
+    def _measured(self, label: str, expr: s.Expr, evaluate: Callable[[], T]) -> T:
+        """A loss or a metric under its label path. Raises `PoisonedError` after reporting its errors."""
+        with self._under(label), self.scope.recover(expr):
+            return evaluate()
+        raise PoisonedError
 
     @contextmanager
     def _under(self, label: str) -> Iterator[None]:

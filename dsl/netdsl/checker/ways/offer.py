@@ -16,8 +16,8 @@ from netdsl.edits import replacement
 from netdsl.modules import Module
 from netdsl.source import Source
 
-Recheck = Callable[[Source], Sequence[Diagnostic] | None]
-"""The errors in a changed text, or None if it has syntax errors."""
+Recheck = Callable[[Source], Sequence[Diagnostic]]
+"""The errors in a changed text."""
 
 MAX_ERRORS = 8
 """For more errors than this, no changes are tried."""
@@ -50,8 +50,6 @@ def _with_way_out(
         if thread_time() > limit:
             break
         after = recheck(Source(module.source.name, changed_text(module.source, one)))
-        if after is None:
-            continue
         left = Counter(map(_key, after))
         if left[_key(error)] < before[_key(error)] and not left - before:
             assert error.span is not None

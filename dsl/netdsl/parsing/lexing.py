@@ -1,0 +1,227 @@
+"""From text to tokens: characters without a meaning are reported, and replaced by what they are meant to be.
+
+A `→` becomes the token `->`, and `'relu'` a string, so that the rest of the line is read as it is meant.
+Where that is not known, the token is `BAD`: its statement cannot be read, and nothing more is said about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from lark import Token, UnexpectedCharacters
+
+from netdsl.diagnostics import Diagnostic, Label, error
+from netdsl.edits import Edit, replacement
+from netdsl.parsing.layout import MAX_SOURCE_BYTES, grammar, span_of
+from netdsl.source import Source
+
+BAD = "BAD"
+"""The type of a token that stands for characters without a meaning."""
+_RUNS = "&|"
+_HELPS = {
+    ";": "statements end with their line; remove the `;`",
+    "'": 'strings are written in double quotes: "..."',
+    "$": "a value from outside is an entry of `config`",
+    "\\": "remove it; a line continues after an operator and before `->`",
+    "`": "names are written without quotes",
+    "\ufeff": "remove it; the mark belongs at the very start of a file",
+    "\xa0": "this is a no-break space; type a plain one",
+    "²": "write `**2`",
+    "^": "a power is written `**`",
+    **dict.fromkeys("“”„‘’", 'strings are written in double quotes: "..."'),
+}
+"""What to do about a character without a meaning."""
+_MEANT = {
+    "&": ("AND", "and"),
+    "!": ("NOT", "not"),
+    "^": ("POWER", "**"),
+    **dict.fromkeys("→⇒➜⟶", ("ARROW", "->")),
+    **dict.fromkeys("−–—", ("MINUS", "-")),
+    "×": ("STAR", "*"),
+    "·": ("STAR", "*"),
+    "÷": ("SLASH", "/"),
+    "≤": ("COMPARE", "<="),
+    "≥": ("COMPARE", ">="),
+    "≠": ("COMPARE", "!="),
+    "…": ("RANGE", ".."),
+}
+"""The token that a character stands for."""
+_SPACES = {"\\": "", "`": "", "\ufeff": "", "\xa0": " "}
+"""Characters that are read as a space, and what they are replaced by."""
+_QUOTED = re.compile(r"'([^'\"\\\n]*)'|[“„”]([^“”„\"\\\n]*)[“”]|‘([^‘’\"\\\n]*)’")
+_WORDS = frozenset(("NAME", "INT", "FLOAT", "STRING"))
+_AFTER_VALUES = frozenset(("within", "shared", "reverse", "states"))
+"""Words that follow a value without anything between."""
+_OTHER = re.compile(r"[^\x00-\x7f]+")
+
+
+def tokenize(source: Source) -> tuple[list[Token], list[Diagnostic]]:
+    """All tokens of the text, newlines included; the text between two tokens is trivia.
+
+    The findings are characters (E0101) and strings (E0102) that are no tokens.
+
+    Raises:
+        NetError: the source is too long (E0601).
+    """
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > MAX_SOURCE_BYTES:
+        raise error(
+            "E0601",
+            f"the source is {size:,} bytes long, but the limit is {MAX_SOURCE_BYTES:,}",
+            source.span(0, 1),
+            help="split the network into blocks and `import` them",
+        )
+    return _Lexer(source).run()
+
+
+class _Lexer:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens: list[Token] = []
+        self.findings: list[Diagnostic] = []
+        self.thread = grammar().parse_interactive(source.text, start="item").lexer_thread
+
+    def run(self) -> tuple[list[Token], list[Diagnostic]]:
+        while True:
+            try:
+                self.tokens.extend(self.thread.lex(None))  # type: ignore[no-untyped-call]  # as in parser
+            except UnexpectedCharacters as unexpected:
+                self._skip(unexpected.pos_in_stream or 0)
+                continue
+            return self._without_comments(), self.findings
+
+    def _without_comments(self) -> list[Token]:
+        """The tokens without what follows a `//` that begins a comment: two words in a row divide nothing."""
+        kept: list[Token] = []
+        for line in _lines(self.tokens):
+            cut = next((n for n, token in enumerate(line) if _begins_comment(line, n)), len(line))
+            if cut < len(line):
+                self.findings.append(_comment(self.source, line[cut]))
+            kept += line[:cut]
+            if cut < len(line) and line[-1].type == "NEWLINE":
+                kept.append(line[-1])
+        return kept
+
+    def _skip(self, at: int) -> None:
+        """Report the characters at a place, put what they mean in their stead, and go on after them."""
+        text = self.source.text
+        comment = self._comment_before()
+        if comment is not None:
+            self.findings.append(_comment(self.source, self.tokens[comment]))
+            del self.tokens[comment:]
+            self._advance(self._line_end(at))
+            return
+        quoted = _QUOTED.match(text, at) if not (at and text[at - 1].isalnum()) else None
+        end = quoted.end() if quoted else _end_of_bad(text, at)
+        if quoted:
+            content = next(group for group in quoted.groups() if group is not None)
+            self._report(at, end, '"' + content + '"', _HELPS["'"], shown=text[at])
+            self._put("STRING", f'"{content}"', at, end)
+        elif text[at] == '"':
+            label = (Label(self.source.span(at, end)),)
+            self.findings.append(
+                Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
+            )
+            self._put(BAD, text[at:end], at, end)
+        elif text[at] in _MEANT:
+            kind, word = _MEANT[text[at]]
+            self._report(
+                at, end, f"{word} " if text[at] == "!" else word, _HELPS.get(text[at], f"write `{word}`")
+            )
+            self._put(kind, word, at, end)
+        elif text[at] == ";":
+            self._semicolon(at)
+        else:
+            self._other(at, end)
+        self._advance(end)
+
+    def _other(self, at: int, end: int) -> None:
+        character = self.source.text[at]
+        help = _HELPS.get(character)
+        if character == "'" and at and self.source.text[at - 1].isalnum():
+            help = "`'` is allowed only after the name of a state: `h'` is its next value"
+        self._report(at, end, _SPACES.get(character), help)
+        if character not in _SPACES:
+            self._put(BAD, character, at, end)
+
+    def _semicolon(self, at: int) -> None:
+        """A `;` at the end of a line is left out; one inside a line ends the statement."""
+        rest = self.source.text[at + 1 : self._line_end(at)].partition("#")[0].partition("//")[0]
+        if rest.strip(" \t\r;}"):
+            self._report(at, at + 1, None, _HELPS[";"])
+            self._put("NEWLINE", "\n", at, at + 1)
+        else:
+            self._report(at, at + 1, "", _HELPS[";"])
+
+    def _comment_before(self) -> int | None:
+        """The index of a `//` before this place on its line: what follows it is meant as a comment."""
+        for index in range(len(self.tokens) - 1, -1, -1):
+            if self.tokens[index].type == "NEWLINE":
+                return None
+            if self.tokens[index].type == "FLOORDIV":
+                return index
+        return None
+
+    def _report(self, at: int, end: int, text: str | None, help: str | None, shown: str = "") -> None:
+        """E0101, with the edit that puts `text` there; None for no edit."""
+        span = self.source.span(at, end)
+        character = self.source.text[at]
+        shown = shown or (span.text if character.isprintable() else f"U+{ord(character):04X}")
+        fixes: tuple[Edit, ...] = () if text is None else (replacement(span, text),)
+        message = f"`{shown}` has no meaning in a .net file"
+        self.findings.append(Diagnostic("E0101", message, (Label(span),), help=help, fixes=fixes))
+
+    def _put(self, kind: str, text: str, at: int, end: int) -> None:
+        line, column = self.source.position(at)
+        self.tokens.append(Token(kind, text, at, line, column, line, column + end - at, end))
+
+    def _advance(self, end: int) -> None:
+        assert self.thread.state is not None
+        counter = self.thread.state.line_ctr
+        counter.feed(self.source.text[counter.char_pos : end])
+
+    def _line_end(self, at: int) -> int:
+        end = self.source.text.find("\n", at)
+        return len(self.source.text) if end < 0 else end
+
+
+def _lines(tokens: list[Token]) -> Iterator[list[Token]]:
+    """The tokens of each line, with the new line at its end."""
+    start = 0
+    for index, token in enumerate(tokens):
+        if token.type == "NEWLINE":
+            yield tokens[start : index + 1]
+            start = index + 1
+    yield tokens[start:]
+
+
+def _begins_comment(line: list[Token], at: int) -> bool:
+    if line[at].type != "FLOORDIV":
+        return False
+    rest = [token for token in line[at + 1 :] if token.type != "NEWLINE"]
+    pairs = pairwise(rest)
+    return any(a.type in _WORDS and b.type in _WORDS and b not in _AFTER_VALUES for a, b in pairs)
+
+
+def _comment(source: Source, token: Token) -> Diagnostic:
+    span = span_of(source, token)
+    help = "a comment starts with `#`"
+    fixes = (replacement(span, "#"),)
+    return Diagnostic("E0107", f"`{token}` is not allowed here", (Label(span),), help, fixes=fixes)
+
+
+def _end_of_bad(text: str, at: int) -> int:
+    """Where a bad stretch ends: a string at its line's end, `&&` and foreign words as one, others alone."""
+    if text[at] == '"':
+        end = text.find("\n", at)
+        return len(text) if end < 0 else end
+    if (text[at] in _MEANT and text[at] not in _RUNS) or text[at] in _HELPS:
+        return at + 1
+    if text[at] in _RUNS:
+        return at + 2 if text[at + 1 : at + 2] == text[at] else at + 1
+    word = _OTHER.match(text, at)
+    if word is None:
+        return at + 1
+    return next((n for n in range(at + 1, word.end()) if text[n] in _MEANT or text[n] in _HELPS), word.end())
