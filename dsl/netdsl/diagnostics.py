@@ -108,12 +108,12 @@ def error(
 def merged(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The findings with those that say the same as an earlier one shown as more places of that one.
 
-    What is wrong with characters (E0101, E0102) is kept apart: each place is edited by itself.
+    Syntax errors are kept apart, as each place is edited by itself; not so words that are no names (E0106).
     """
     groups: dict[object, list[Diagnostic]] = {}
     for n, one in enumerate(found):
         texts = tuple(label.text for label in one.labels)
-        is_alone = one.span is None or one.code in ("E0101", "E0102")
+        is_alone = one.span is None or (one.code.startswith("E01") and one.code != "E0106")
         key = n if is_alone else (one.code, one.severity, one.message, one.help, one.path, texts)
         groups.setdefault(key, []).append(one)
     return [_with_places(*group) for group in groups.values()]
