@@ -219,7 +219,8 @@ class _Section:
         first = len(self.scope.steps)
         value = self._measured("loss", line.value, lambda: self.scope.evaluate(line.value))
         check_class_scores(self.scope, first, line.value.span)
-        self._ignored = frozenset(use.ignore for use in class_uses(self.inputs, self.scope.steps))
+        if not self.unfinished:  # else there are values that no step computes
+            self._ignored = frozenset(use.ignore for use in class_uses(self.inputs, self.scope.steps))
         if not is_scalar(value):
             self._no_scalar("loss", value, line.value.span)
         self.outputs.insert(0, Slot("loss", value.type, value.value, line.name.span))
