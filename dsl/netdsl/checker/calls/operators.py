@@ -73,18 +73,7 @@ def _sort_arguments(
     slots: list[str] = list(op.inputs)
     variadic = bool(slots) and slots[-1].startswith("*")
     names = [slot.rstrip("?").lstrip("*") for slot in slots]
-    inputs: dict[str, Evaluated] = {}
-    given: dict[str, tuple[Evaluated, Span]] = {}
-    failed = False
-    for ident, (value, at) in named.items():
-        if ident.text in names and not variadic:
-            inputs[ident.text] = value
-            continue
-        with scope.recover() as attempt:
-            given[attribute_name(scope, op, ident.text, ident.span)] = (value, at)
-        failed |= attempt.failed
-    if failed:
-        raise PoisonedError
+    inputs, given = _by_name(scope, op, named, () if variadic else names)
     open_slots = [slot for slot, name in zip(slots, names, strict=True) if name not in inputs]
     open_attributes = [f.name for f in fields(op) if f.name not in given]
     extra: list[Evaluated] = []
@@ -107,6 +96,25 @@ def _sort_arguments(
         message = f"`{op.name}` needs `{missing[0]}` too"
         scope.fail("E0408", message, span, help=f"its tensors are {listed}")
     return (extra if variadic else [inputs.get(name) for name in names]), given
+
+
+def _by_name(
+    scope: Scope, op: type[Op], named: dict[s.Ident, tuple[Evaluated, Span]], slots: Sequence[str]
+) -> tuple[dict[str, Evaluated], dict[str, tuple[Evaluated, Span]]]:
+    """The tensor inputs and the attributes among the named arguments; all unknown names are reported."""
+    inputs: dict[str, Evaluated] = {}
+    given: dict[str, tuple[Evaluated, Span]] = {}
+    failed = False
+    for ident, (value, at) in named.items():
+        if ident.text in slots:
+            inputs[ident.text] = value
+            continue
+        with scope.recover() as attempt:
+            given[attribute_name(scope, op, ident.text, ident.span)] = (value, at)
+        failed |= attempt.failed
+    if failed:
+        raise PoisonedError
+    return inputs, given
 
 
 def _fits_slot(slot: str, value: Evaluated) -> bool:
