@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ops.contract.assuming import Condition
 from netdsl.ops.contract.base import Array, Module, Op
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
@@ -134,6 +136,14 @@ class Slot:
     span: Span
 
 
+@dataclass(frozen=True)
+class Assumption:
+    """A condition on free sizes that the checker could not decide, and the place that needs it."""
+
+    condition: Condition
+    span: Span
+
+
 @dataclass(frozen=True, eq=False)
 class Body:
     """A block for given static arguments and input types; `size` counts its expanded operators."""
@@ -154,6 +164,8 @@ class Body:
     """The buffers that the body updates: the label, and the number of the new value."""
     arguments: Mapping[str, object] = field(default_factory=dict)
     """The static arguments of the block, defaults included."""
+    assumptions: tuple[Assumption, ...] = ()
+    """What the operators of the body take for granted about free sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +176,15 @@ class Model:
     body: Body
     symbols: Mapping[str, Span]
     doc: str = ""
+
+    @cached_property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What must be true of the free sizes for the model to run, each condition once."""
+        conditions: dict[Condition, Assumption] = {}
+        for body in _bodies(self.body):
+            for assumption in body.assumptions:
+                conditions.setdefault(assumption.condition, assumption)
+        return tuple(a for a in conditions.values() if not any(c.implies(a.condition) for c in conditions))
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -264,6 +285,17 @@ class Checked:
     phases: tuple[Phase, ...]
     config: Mapping[str, object]
     hints: tuple[Diagnostic, ...] = ()
+
+
+def _bodies(body: Body) -> list[Body]:
+    """A body and those of all blocks below it, each once."""
+    bodies = {id(body): body}
+    for each in (waiting := [body]):
+        for step in each.steps:
+            if isinstance(step, CallStep) and id(step.body) not in bodies:
+                bodies[id(step.body)] = step.body
+                waiting.append(step.body)
+    return list(bodies.values())
 
 
 def join(path: str, label: str) -> str:

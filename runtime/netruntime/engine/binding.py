@@ -53,6 +53,16 @@ def bind_inputs(
     return arrays, _bind_sizes([(slot, tuple(arrays[name].shape)) for name, slot in slots.items()])
 
 
+def check_assumptions(model: Model, sizes: Mapping[str, int]) -> None:
+    """Raise `DataInputError` E0853 for sizes of which something is not true that the model assumes."""
+    for assumption in model.assumptions:
+        condition = assumption.condition
+        if not condition.holds(sizes):
+            values = ", ".join(f"{name} is {sizes[name]}" for name in sorted(condition.symbols))
+            message = f"`{model.name}` assumes that {condition}, but {values}"
+            raise DataInputError(error("E0853", message, assumption.span, "needed here").diagnostics)
+
+
 def _as_array(slot: Slot, value: Any, device: Device, checks: DeferredChecks) -> Any:
     if device.xp is not np and isinstance(value, device.xp.ndarray):
         return _converted(slot, value, device, checks)

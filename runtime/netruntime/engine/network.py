@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import suggest
 from netdsl.graph import Graph, Port
-from netdsl.model import Checked, Model
+from netdsl.model import Assumption, Checked, Model
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.engine.backends import Device, open_device
-from netruntime.engine.binding import bind_inputs
+from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import Plan, PlanCache
 from netruntime.engine.reading import read
@@ -66,6 +66,11 @@ class Network:
         return {name: self.graph.type_of((node, n)) for name, (node, n) in self._wanted}
 
     @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What must be true of the free sizes; each has a `condition`, such as `T <= 128`, and a `span`."""
+        return self.model.assumptions
+
+    @property
     def weights_from(self) -> WeightOrigin:
         """Where the weights came from: a file, a mapping, or a seed."""
         return self._store.origin
@@ -109,6 +114,7 @@ class Network:
         """
         checks = DeferredChecks(self.device.xp)
         arrays, sizes = bind_inputs(self.model, inputs, self.device, checks)
+        check_assumptions(self.model, sizes)
         plan = self.plan(sizes)
         weights = self.device_weights
         results = execute(

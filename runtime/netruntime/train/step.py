@@ -12,7 +12,7 @@ from netdsl.ops.contract.base import Array
 from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.autodiff import differentiate
 from netruntime.engine.backends import Device
-from netruntime.engine.binding import bind_inputs
+from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
@@ -110,6 +110,7 @@ class LossGraph:
         inputs = {name: batch[name] for name in self.phase.model.inputs if name in batch}
         checks = DeferredChecks(self.device.xp)
         arrays, sizes = bind_inputs(self.phase.model, inputs, self.device, checks)
+        check_assumptions(self.phase.model, sizes)
         values = execute(
             self._plans.plan(sizes),
             self.graph,

@@ -242,6 +242,7 @@ def finish_body(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
         block.doc,
         frozenset(scope.labels.automatic),
         updates=updates_of(scope),
+        assumptions=tuple(scope.assumptions),
     )
 
 

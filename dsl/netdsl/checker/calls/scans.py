@@ -149,6 +149,7 @@ def _build_cell(
     if scope.checker.errors > before:
         raise PoisonedError
     outputs = check_outputs(inner, block)
+    scope.assumptions += inner.assumptions
     return Body(
         block.name.text,
         "cell",

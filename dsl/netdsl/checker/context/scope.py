@@ -6,7 +6,7 @@ of node has its meaning in one place and no module needs to import those that co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn, TypeVar
@@ -19,8 +19,11 @@ from netdsl.checker.context.reports import Site
 from netdsl.checker.context.values import POISON, Binding, Evaluated, LayerUse, Poison, PoisonedError, Tensor
 from netdsl.diagnostics import Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
-from netdsl.model import BodyStep, CallStep, OpStep
+from netdsl.model import Assumption, BodyStep, CallStep, OpStep
+from netdsl.ops.contract.assuming import AT_LEAST, Condition, assume, assuming
 from netdsl.ops.contract.base import Op, OpError, Types
+from netdsl.ops.create.create import Range
+from netdsl.ops.index.gather import Gather
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
 
@@ -49,6 +52,7 @@ class Scope(Site):
     """The values of buffers after a scan whose cell changes them, by the label of the buffer."""
     reuses_calls: bool = False
     """Whether a layer called again on the same tensors returns its earlier results."""
+    assumptions: list[Assumption] = field(default_factory=list)
     result: list[Evaluated] | None = None
     result_place: Span | None = None
     labels: LabelPaths = field(init=False)
@@ -174,7 +178,11 @@ class Scope(Site):
         self, op: Op, inputs: Sequence[Tensor | None], span: Span, places: Mapping[str, Span], shown: str
     ) -> Types:
         try:
-            return op.shape(*(None if i is None else i.type for i in inputs))
+            with assuming() as conditions:
+                types = op.shape(*(None if i is None else i.type for i in inputs))
+                self._assume_positions(op, inputs)
+            self.take_for_granted(conditions, span)
+            return types
         except OpError as wrong:
             refused = reports.op_failed(self, op, inputs, wrong, span=span, places=places, shown=shown)
             raise NetError(refused) from None
@@ -184,6 +192,28 @@ class Scope(Site):
         except FreeSizeError as wrong:
             message = f"{reports.title(self, shown)} needs a fixed size, but got `{wrong.dim}`"
             self.free_size(wrong.dim, message, span)
+
+    def _assume_positions(self, op: Op, inputs: Sequence[Tensor | None]) -> None:
+        """A table that is read at `range(T)` has T rows or more."""
+        table, indices = inputs if isinstance(op, Gather) else (None, None)
+        if not isinstance(op, Gather) or table is None or indices is None:
+            return
+        counted = self._made_by(indices)
+        if isinstance(counted, Range) and counted.step > 0:
+            assume(AT_LEAST, table.type.shape[op.axis], counted.stop)
+
+    def _made_by(self, tensor: Tensor) -> Op | None:
+        """The operator that computed a tensor, if it was one of the body."""
+        end = len(self.types)
+        for step in reversed(self.steps):
+            end -= len(_outputs(step))
+            if end <= tensor.value:
+                return step.op if isinstance(step, OpStep) else None
+        return None
+
+    def take_for_granted(self, conditions: Iterable[Condition], span: Span) -> None:
+        """Keep conditions on free sizes, with the place in the user's text that needs them."""
+        self.assumptions += [Assumption(one, reports.visible(self, span)) for one in conditions]
 
     def free_size(
         self, size: Dim, message: str, span: Span, text: str = "", help: str | None = None

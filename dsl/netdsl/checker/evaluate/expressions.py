@@ -26,6 +26,7 @@ from netdsl.diagnostics import Label, Suggestion, suggest
 from netdsl.dims import Dim, dim
 from netdsl.model import OpStep, Parameter, join
 from netdsl.modules import std_block, std_index
+from netdsl.ops.contract.assuming import AT_LEAST, assume, assuming
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.ops.create.create import Constant
 from netdsl.ops.index.gather import Gather
@@ -367,6 +368,10 @@ def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tenso
         scope.fail("E0302", message, span, also=also, help=bounds)
     if there == 1:
         return scope.add_op(picked, [tensor], span)[0]
+    least = at + 1 if at.compare(-1) == 1 else -at
+    with assuming() as conditions:
+        assume(AT_LEAST, size, least)
+    scope.take_for_granted(conditions, span)
     (index,) = scope.add_op(Constant(at, (dim(1),), DType.I64), [], span)
     return scope.add_op(Gather(axis), [tensor, index], span)[0]
 

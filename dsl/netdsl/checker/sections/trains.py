@@ -127,7 +127,16 @@ class _Section:
         name = item.name.text if item.name else ""
         slots = tuple(self.inputs), tuple(self.outputs)
         size, updates = scope.nodes.size, updates_of(scope)
-        body = Body(name or TRAIN_PATH, "train", *slots, tuple(scope.steps), size, item.span, updates=updates)
+        body = Body(
+            name or TRAIN_PATH,
+            "train",
+            *slots,
+            tuple(scope.steps),
+            size,
+            item.span,
+            updates=updates,
+            assumptions=tuple(scope.assumptions),
+        )
         check_patterns(scope, body, self.patterns)
         over, freeze, recompute = (tuple(p.value for p in self.patterns.get(w, ())) for w in PATTERNS)
         return Phase(

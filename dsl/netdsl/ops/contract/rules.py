@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from netdsl.dims import Apply, Dim, DimLike, dim
+from netdsl.ops.contract.assuming import AT_LEAST, DIVIDES, EQUAL, assume
 from netdsl.ops.contract.base import LeftContext, OpError, Sizes, TypeMismatch
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError
 from netdsl.types import DType, TensorType, shape_text
@@ -146,19 +147,35 @@ def sizes(*values: DimLike) -> Sizes:
 def could_equal(a: DimLike, b: DimLike) -> bool:
     """Whether two sizes are equal, or equality is known only at run time, because of a `//`, `min` or `max`.
 
-    Different symbols never count as equal: `[B, C]` and `[C, B]` are different shapes.
+    In the second case it is noted as a condition. Different symbols never count as equal: `[B, C]` and
+    `[C, B]` are different shapes.
     """
     difference = dim(a) - b
     if difference == 0:
         return True
+    could = _depends_on_rounding(difference)
+    if could:
+        assume(EQUAL, a, b)
+    return could
+
+
+def _depends_on_rounding(difference: Dim) -> bool:
     rounded = any(isinstance(atom, Apply) for monomial, _ in difference.terms for atom in monomial)
     return rounded and difference.compare(0) is None
 
 
 def share(size: Dim, parts: DimLike) -> Dim | None:
-    """`size // parts`, or None if that is known to leave a remainder; `parts` is not 0."""
+    """`size // parts`, or None if that is known to leave a remainder; `parts` is not 0.
+
+    Where it is not known, it is noted as a condition.
+    """
     quotient = size // parts
-    return quotient if could_equal(quotient * parts, size) else None
+    difference = quotient * parts - size
+    if difference != 0 and not _depends_on_rounding(difference):
+        return None
+    if difference != 0:
+        assume(DIVIDES, parts, size)
+    return quotient
 
 
 def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = "value") -> None:
@@ -180,6 +197,8 @@ def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = 
 def check_sizes(shape: Sequence[Dim], attribute: str = "sizes") -> None:
     if any(size.compare(0) == -1 for size in shape):
         raise OpError(f"needs sizes of at least 0, but got {shape_text(shape)}", attribute=attribute)
+    for size in shape:
+        assume(AT_LEAST, size, 0)
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
     Axis,
@@ -57,6 +58,7 @@ class TopK(Op):
                 at=[("x", axis)],
                 attribute="k",
             )
+        assume(AT_LEAST, x.shape[axis], self.k)
         values = x.with_shape([*x.shape[:axis], self.k, *x.shape[axis + 1 :]])
         return values, values.with_dtype(DType.I64)
 

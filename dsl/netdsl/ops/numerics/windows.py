@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from netdsl.dims import Dim, DimLike, dim, minimum
+from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import Array, DataError, Ints, Module, OpError
 from netdsl.ops.contract.rules import spread
 from netdsl.types import shape_text
@@ -63,6 +64,7 @@ class Windows:
                 at=[("x", axis + 2)],
                 help="use a smaller window, or pad",
             )
+        assume(AT_LEAST, length, dim(reach) - begin - end)
         return count
 
     def fixed_counts(self, space: Sequence[int]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from netdsl.dims import Dim, dim
+from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -102,6 +103,8 @@ class Pad(Op):
                 at=[("x", axis)],
                 attribute="mode",
             )
+        if begin + end:
+            assume(AT_LEAST, length, needed[self.mode])
 
     def forward(self, xp: Module, x: Array) -> Array:
         pairs = [(0, 0)] * x.ndim

@@ -12,6 +12,7 @@ import click
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.edits import Edit, diff_of_texts
 from netdsl.source import Source
+from netruntime.cli.check.assumptions import Assumed, assumptions_of, lines_about
 from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error
 from netruntime.cli.common.options import json_option, set_option
 from netruntime.cli.common.output import note, plural, print_diagnostics, print_json, visible
@@ -82,6 +83,7 @@ class FileResult:
     code: int
     diagnostics: tuple[Diagnostic, ...]
     models: tuple[Model, ...] = ()
+    assumptions: tuple[Assumed, ...] = ()
     edits: tuple[Edit, ...] = ()
     output: str | None = None
     """What takes the place of the models on standard output: a diff, or a corrected text."""
@@ -91,6 +93,7 @@ class FileResult:
             "file": self.file,
             "ok": self.code == OK,
             "models": [_model_dict(model) for model in self.models],
+            "assumptions": [one.as_dict() for one in self.assumptions],
             "applied": [edit.as_dict() for edit in self.edits],
         }
 
@@ -121,8 +124,10 @@ def _check_text(path: Path, source: Source, request: _Request) -> FileResult:
         checked = check_source(source, path, request.settings)
     except NetError as failed:
         return FileResult(str(path), exit_code(failed), failed.diagnostics)
-    code = BAD_FILE if request.strict and checked.hints else OK
-    return FileResult(str(path), code, checked.hints, tuple(checked.models.values()))
+    assumed = tuple(assumptions_of(checked))
+    found = checked.hints + tuple(one.as_error() for one in assumed if request.strict)
+    code = BAD_FILE if request.strict and found else OK
+    return FileResult(str(path), code, found, tuple(checked.models.values()), assumptions=assumed)
 
 
 def _fix_file(path: Path, source: Source, request: _Request) -> FileResult:
@@ -152,7 +157,10 @@ def _print(result: FileResult, name_files: bool) -> None:
         if errors > 1:
             click.echo(f"\n{plural(errors, 'error')} in {visible(result.file)}", err=True)
         return
-    if result.code != OK:
+    if result.code == OK:
+        for line in lines_about(result.assumptions):
+            note(line)
+    else:
         click.echo(
             f"\n{plural(len(result.diagnostics), 'hint')} in {visible(result.file)} with --strict",
             err=True,

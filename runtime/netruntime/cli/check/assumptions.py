@@ -1,0 +1,59 @@
+"""What the models of a file assume about free sizes, as `netrun check` states it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Diagnostic, Label
+
+if TYPE_CHECKING:
+    from netdsl.model import Assumption, Checked
+
+SHOWN = 6
+"""How many assumptions of a model are listed."""
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """An assumption of a model, or of the `train` section that has the name."""
+
+    owner: str
+    assumption: Assumption
+
+    def as_dict(self) -> dict[str, Any]:
+        span, condition = self.assumption.span, self.assumption.condition
+        place = {"file": span.source.name, "line": span.line, "column": span.column}
+        return {"code": "E0253", "model": self.owner, "condition": str(condition), **place}
+
+    def as_error(self) -> Diagnostic:
+        """The assumption as `--strict` reports it."""
+        condition = self.assumption.condition
+        sizes = sorted(condition.symbols)
+        listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)
+        help = f"write a number for {listed} in the inputs of `{self.owner}`"
+        message = f"`{self.owner}` assumes that {condition}"
+        return Diagnostic("E0253", message, (Label(self.assumption.span, "needed here"),), help)
+
+
+def assumptions_of(checked: Checked) -> Iterator[Assumed]:
+    """The assumptions of all models, and those that only a `train` section makes."""
+    seen = set()
+    for model in checked.models.values():
+        for assumption in model.assumptions:
+            seen.add(assumption.condition)
+            yield Assumed(model.name, assumption)
+    for phase in checked.phases:
+        for assumption in phase.model.assumptions:
+            if assumption.condition not in seen:
+                yield Assumed(phase.name or "train", assumption)
+
+
+def lines_about(assumed: Sequence[Assumed]) -> Iterator[str]:
+    """One line for each model: `P assumes T <= 128 (line 12)`."""
+    for owner in dict.fromkeys(one.owner for one in assumed):
+        of_owner = [one.assumption for one in assumed if one.owner == owner]
+        parts = [f"{a.condition} ({a.span.source.name}:{a.span.line})" for a in of_owner[:SHOWN]]
+        more = f", and {len(of_owner) - SHOWN} more" if len(of_owner) > SHOWN else ""
+        yield f"{owner} assumes {', '.join(parts)}{more}"
