@@ -63,7 +63,7 @@ def need_extra(module: str, extra: str, what_for: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name not in (module, package):
             raise _broken(module, extra, what_for, missing) from missing
-        line = f"{what_for} needs `{package}`, which is not installed: pip install netdsl[{extra}]"
+        line = f"{what_for} needs `{package}`, which is not installed: {_install(extra)}"
         raise MissingExtraError.make("E0901", line) from missing
     except ImportError as broken:
         raise _broken(module, extra, what_for, broken) from broken
@@ -75,10 +75,15 @@ def shown(name: object) -> str:
     return f"`{text[:MAX_SHOWN]}...`" if len(text) > MAX_SHOWN else f"`{text}`"
 
 
+def _install(extra: str, option: str = "") -> str:
+    """The command that installs an extra; the quotes are for shells in which brackets are a pattern."""
+    return f'pip install {option}"netdsl[{extra}]"'
+
+
 def _broken(module: str, extra: str, what_for: str, cause: ImportError) -> MissingExtraError:
     reason = str(cause).partition("\n")[0]
     return MissingExtraError.make(
         "E0902",
         f"{what_for} needs `{module}`, which is installed but cannot be imported: {reason}",
-        help=f"install it again: pip install --force-reinstall netdsl[{extra}]",
+        help=f"install it again: {_install(extra, '--force-reinstall ')}",
     )

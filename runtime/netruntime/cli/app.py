@@ -56,6 +56,13 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise PipeClosedError from None  # click would end the process with the code 1
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List every command with its complete first sentence."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, command.get_short_help_str(limit=200)) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which a newcomer uses them."""
         return list(COMMANDS)
@@ -100,11 +107,11 @@ def cli() -> None:
 
     \b
     A first session:
-      netrun init digits                         write digits.net to start from
-      netrun check digits.net                    find every mistake in it
-      netrun show digits.net                     its layers, shapes and sizes
-      netrun run digits.net --input random       run it
-      netrun train digits.net --data digits.npz  train it on data
+      netrun init digits                     write digits.net to start from
+      netrun check digits.net                find every mistake in it
+      netrun show digits.net                 its layers, shapes and sizes
+      netrun run digits.net --input random   run it
+      netrun train digits.net --data examples/data/digits.npz    train it on data, here in a clone
 
     `netrun COMMAND --help` has examples for each command.
     """

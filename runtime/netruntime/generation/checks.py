@@ -99,6 +99,7 @@ def within_limit(prompts: Array, max_new: int, roles: Roles) -> tuple[int, list[
     if room >= max_new:
         return max_new, []
     notice = (
-        f"the text ends after {room} new tokens: the model's maximum length is {roles.limit}; see `slide`"
+        f"the text ends after {room} new tokens, at the model's maximum length of {roles.limit}; "
+        "--slide (in Python, slide=True) continues it"
     )
     return room, [notice]

@@ -141,7 +141,8 @@ def cannot_read(reason: OSError | ValueError, first: str | Path) -> DataInputErr
     path = Path(getattr(reason, "filename", None) or first)
     help = None
     if isinstance(reason, FileNotFoundError):
-        known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        known = [p.name for p in beside if p.is_dir() or is_data(p)]
         help = suggest(path.name, known) or SOURCE_KINDS
     message = f"cannot read {shown(path)}: {getattr(reason, 'strerror', None) or reason}"
     return DataInputError.make("E0802", message, help=help)

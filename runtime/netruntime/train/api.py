@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from netdsl.checker import check
 from netdsl.recipes.runs import CALLER_SETTINGS
@@ -19,6 +22,8 @@ from netruntime.engine.weights import WeightSource
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
+from netruntime.train.progress import TrainingProgress
+from netruntime.train.progress.figures import epoch_line, figures
 from netruntime.train.records.facts import Provenance
 from netruntime.train.rows import open_rows
 from netruntime.train.run import Note, Run, TrainRequest, prepare
@@ -43,6 +48,18 @@ class Trained:
     device: str
     config: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        last = [epoch_line(self.history[-1], self.history[-1].epoch + 1)] if self.history else []
+        best = [event.epoch + 1 for event in self.history if event.best]
+        numbers = sum(int(np.size(array)) for array in self.weights.values())
+        parts = [
+            f"{self.step:,} updates",
+            *last,
+            *([f"best epoch {best[-1]}"] if best else []),
+            f"{numbers:,} numbers in {len(self.weights)} weights",
+        ]
+        return "<Trained: " + ",\n  ".join(parts) + ">"
+
     def network(self, model: str | None = None) -> Network:
         """A network with the final weights. Raises as `netruntime.load`."""
         return load(self.source, self.weights, self.device, model=model, **self.config)
@@ -65,6 +82,7 @@ def fit(
     augment: str | None = None,
     watchers: Sequence[Watcher] = (),
     note: Note = lambda text: None,
+    verbose: bool | None = None,
     **settings: Any,
 ) -> Trained:
     """Train a model according to the `train` section of its file.
@@ -88,6 +106,7 @@ def fit(
         augment: Augmentation of training images: `"flip,shift=2"`.
         watchers: Observers of every step and every epoch.
         note: Called with each note for the user, such as how the data was fitted to the inputs.
+        verbose: Show the progress: by default in a terminal and in a notebook only.
         **settings: Numbers of the run: `epochs`, `batch_size`, `accumulate`, `steps`, `save_every`,
             `patience`, `ema`, `seed`.
 
@@ -113,7 +132,7 @@ def fit(
         options=options or DataOptions(),
         augment=augment,
     )
-    return _trained(request, watchers, note)
+    return _trained(request, watchers, note, verbose)
 
 
 def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
@@ -126,16 +145,33 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
         raise TypeError("fit() takes either `valid` or `holdout`: both set the validation data")
 
 
-def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note) -> Trained:
+def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, verbose: bool | None) -> Trained:
     from netruntime.train.records.finish import finish  # draws, which takes long to import
 
     with prepare(request, watchers, note) as run:
         for text in run.notes:
             note(text)
-        run.loop.run()
+        with _progress(run, verbose):
+            run.loop.run()
         finish(run, _provenance(run))
     host, history = run.trainer.host_weights(), tuple(run.loop.history)
     return Trained(request.source, host, history, run.trainer.step, request.device, request.config)
+
+
+@contextmanager
+def _progress(run: Run, verbose: bool | None) -> Iterator[None]:
+    """Show the progress of a run inside, if that is wanted."""
+    if verbose is False:
+        yield
+        return
+    progress = TrainingProgress()
+    if not (verbose or progress.console.is_terminal or progress.console.is_jupyter):
+        yield
+        return
+    progress.start(run.loop.length.total_steps, run.settings.epochs, run.trainer.step)
+    run.loop.watchers.append(progress)
+    with progress:
+        yield
 
 
 def _provenance(run: Run) -> Provenance:
@@ -160,6 +196,11 @@ class Measured:
     figures: Mapping[str, Mapping[str, Any]]
     rows: int
     classes: Mapping[str, Sequence[str]]
+
+    def __repr__(self) -> str:
+        parts = [figures(measured, f"{phase} " if phase else "") for phase, measured in self.figures.items()]
+        tables = [n for each in self.figures.values() for n, value in each.items() if np.ndim(value)]
+        return f"<Measured on {self.rows:,} rows: {',  '.join([*parts, *tables])}>"
 
 
 def evaluate(
@@ -210,5 +251,5 @@ def evaluate(
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
     normalise = parse_augment(augment).for_evaluation() if augment else None
-    figures = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size)
-    return Measured(figures, len(rows), rows.classes)
+    measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size)
+    return Measured(measured, len(rows), rows.classes)

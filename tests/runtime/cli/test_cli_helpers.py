@@ -234,3 +234,41 @@ class TestCompletion:
         asked = {"_NETRUN_COMPLETE": "bash_complete", "COMP_WORDS": "netrun ch", "COMP_CWORD": "1"}
         done = start(env=asked)
         assert done.stdout.split() == ["plain,check"]
+
+
+def test_the_list_of_commands_is_never_cut() -> None:
+    shown = " ".join(netrun("--help").stdout.split())
+    assert "..." not in shown.partition("Commands:")[2]
+    assert "Check .net files: names, shapes, element types, and tests of types." in shown
+
+
+def test_the_first_session_works_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    help = netrun("--help").stdout
+    commands = re.findall(r"^    netrun (.*?)(?:   |$)", help, re.MULTILINE)
+    assert len(commands) == 5
+    for line in commands:
+        words = line.strip().split()
+        result = netrun(*words, *(["--steps", "1", "--no-save"] if words[0] == "train" else []))
+        assert result.exit_code == 0, (line, result.output)
+
+
+def test_the_help_of_train_is_grouped() -> None:
+    help = netrun("train", "--help").stdout
+    headings = [line for line in help.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
+    assert headings == ["Data:", "How data is read:", "The run:", "The file:", "Output:", "Other:"]
+    assert help.index("--epochs") < help.index("--out PATH") and help.count("  --resize ") == 1
+
+
+def test_a_model_without_its_suffix_is_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "`netrun init` writes one" in netrun("run", "lenet5").stderr
+    netrun("init", "lenet5")
+    assert "did you mean `lenet5.net`?" in netrun("run", "lenet5").stderr
+
+
+def test_a_model_is_not_proposed_as_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    netrun("init", "digits")
+    assert "digits.net`?" not in netrun("train", "digits.net", "--data", "digits.npz").stderr

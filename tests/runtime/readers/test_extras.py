@@ -20,7 +20,7 @@ def test_an_absent_package_names_the_extra_in_one_line(module: str) -> None:
         need_extra(module, "image", "reading PNG and JPEG images")
     assert str(caught.value) == (
         "error[E0901]: reading PNG and JPEG images needs `no_such_package`, which is not installed: "
-        "pip install netdsl[image]"
+        'pip install "netdsl[image]"'
     )
 
 
@@ -33,7 +33,7 @@ def test_a_broken_package_is_told_from_an_absent_one(
     monkeypatch.delitem(sys.modules, "broken_package", raising=False)
     with pytest.raises(MissingExtraError, match=r"E0902.*installed but cannot be imported: ") as caught:
         need_extra("broken_package", "text", "splitting text")
-    assert "pip install --force-reinstall netdsl[text]" in str(caught.value)
+    assert 'pip install --force-reinstall "netdsl[text]"' in str(caught.value)
     assert "at all" not in str(caught.value)
 
 

@@ -363,3 +363,29 @@ def test_nothing_can_be_measured_without_a_section() -> None:
     with pytest.raises(nr.TrainingError) as failed:
         nr.evaluate("net 1.0\nmodel M(x: f32[B, 2]) { return x -> fc: Linear(1) }\n", {"x": np.ones((2, 2))})
     assert failed.value.code == "E1073"
+
+
+def test_results_print_on_a_screen() -> None:
+    trained = nr.fit(SOURCE, rows(), valid=rows(), epochs=2)
+    lines = repr(trained).splitlines()
+    assert len(lines) <= 5 and max(map(len, lines)) < 100
+    assert "valid loss" in repr(trained) and "updates" in lines[0]
+    measured = nr.evaluate(SOURCE, rows(), trained.weights)
+    assert repr(measured).startswith("<Measured on ") and len(repr(measured)) < 200
+
+
+@pytest.mark.parametrize(("verbose", "lines"), [(True, 2), (None, 0), (False, 0)])
+def test_progress_is_shown_where_it_is_wanted(
+    verbose: bool | None, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nr.fit(SOURCE, rows(), epochs=2, verbose=verbose)
+    assert capsys.readouterr().out.count("epoch ") == lines
+
+
+def test_the_packages_have_a_version_and_a_clean_list_of_names() -> None:
+    import netdsl
+
+    assert re.fullmatch(r"\d+\.\d+.*", nr.__version__) and nr.__version__ == netdsl.__version__
+    names = [name for name in dir(nr) if not name.startswith("_")]
+    assert names == sorted(nr.__all__)
+    assert all(getattr(nr, name) is not None for name in names)

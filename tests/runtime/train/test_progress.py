@@ -97,7 +97,7 @@ def test_a_live_display_in_a_terminal() -> None:
     assert "loss 0.1000  accuracy 0.8750  lr 0.001  gradient 1.25" in last
     assert "loss █▆▅▄▃▃▂▂▁▁" in last
     assert "valid accuracy 0.9688  1:05  best" in text
-    assert text.endswith("\x1b[?25h")  # the cursor is back
+    assert text.endswith("\x1b[2K"), "the cursor returns and the display is erased"
 
 
 def test_plain_lines_in_a_terminal() -> None:
@@ -113,7 +113,7 @@ def test_the_display_ends_where_the_run_fails() -> None:
     with pytest.raises(KeyboardInterrupt), TrainingProgress(screen) as progress:
         progress.start(40, 4)
         raise KeyboardInterrupt
-    assert shown(screen).endswith("\x1b[?25h")
+    assert shown(screen).endswith("\x1b[2K")
 
 
 def test_the_pace_of_a_resumed_run_counts_from_where_it_stood() -> None:
@@ -201,3 +201,40 @@ def test_images_in_blocks() -> None:
     assert shade_text(np.ones((1, 2))) == "    "
     with pytest.raises(ValueError, match=r"\[1, 2, 2\]"):
         half_blocks(np.zeros((1, 2, 2)))
+
+
+def narrow(width: int) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, highlight=False)
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_lines_of_an_epoch_fit_a_terminal(width: int) -> None:
+    screen = narrow(width)
+    with TrainingProgress(screen, plain=True) as progress:
+        progress.start(total_steps=40, epochs=4)
+        progress.on_epoch(epoch_event())
+    lines = shown(screen).splitlines()
+    assert len(lines) > 1 and max(map(len, lines)) <= width
+    assert "  ".join(line.strip() for line in lines) == (
+        "epoch 1/4  loss 0.5000  valid loss 0.2500  valid accuracy 0.9688  1:05  best"
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_live_display_fits_and_leaves_nothing(width: int) -> None:
+    screen = narrow(width)
+    progress = TrainingProgress(screen)
+    progress.start(total_steps=11_860, epochs=140)
+    for step in range(1, 12):
+        progress.on_step(step_event(step, seconds=float(step)))
+    with screen.capture() as captured:
+        screen.print(progress._display())
+    assert max(map(len, captured.get().splitlines())) <= width
+    progress.close()
+    assert shown(screen).endswith("\x1b[2K"), "the last lines are erased"
+
+
+def test_a_resumed_run_goes_on_with_its_curve() -> None:
+    progress = TrainingProgress(narrow(80), plain=True)
+    progress.start(total_steps=40, epochs=4, done=3, losses=[3.0, 2.0, 1.0])
+    assert progress._history.means == [3.0, 2.0, 1.0]

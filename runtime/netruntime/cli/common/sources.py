@@ -129,4 +129,9 @@ def _nearest(path: Path) -> str:
         names = [p.name for p in path.parent.glob("*.net")]
     except OSError:
         names = []
-    return suggest(path.name, names) or "give a .net file; `netrun init` writes one to start from"
+    near = suggest(path.name, names)
+    if path.suffix == ".net" and near:
+        return near
+    if f"{path.name}.net" in names:
+        return f"did you mean `{path.with_name(f'{path.name}.net')}`?"
+    return near or "give the path of a .net file: `netrun init` writes one, and the repository has examples/"

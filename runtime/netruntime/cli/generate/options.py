@@ -45,9 +45,8 @@ _NONE = click.IntRange(min=0)
     "max_new",
     type=_COUNT,
     default=200,
-    show_default=True,
     metavar="N",
-    help="Maximum number of new tokens.",
+    help="Maximum number of new tokens.  [default: 200, or fewer if the model's length ends]",
 )
 @click.option("--min", "min_new", type=_NONE, default=0, metavar="N", help="Minimum number of new tokens.")
 @click.option("--greedy", is_flag=True, help="Always take the most likely token.")

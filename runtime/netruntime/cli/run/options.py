@@ -63,13 +63,13 @@ def run(file: Path, as_json: bool, **options: Any) -> int:
 
     \b
     SPEC is one of
-      photo.png  photo.jpg              an image; --resize, --mean, --std, --scale
-      x.npy  x.npz:KEY                  an array
-      rows.csv  rows.json:KEY           numbers
-      text.txt  "text:some words"       text, with --tokenizer
-      -                                 JSON, or the bytes of a .npy file, from standard input
-      random  random:0..10  zeros  ones generated data; --size sets free sizes, B defaults to 1
-      photos/  "photos/*.jpg"           many files, in batches
+      photo.png  photo.jpg                an image; --resize, --mean, --std, --scale
+      x.npy  x.npz:KEY                    an array
+      rows.csv  rows.json:KEY             numbers
+      text.txt  "text:some words"         text, with --tokenizer
+      -                                   JSON, or the bytes of a .npy file, from standard input
+      random  random:0..10  zeros  ones   generated data; --size sets free sizes, B defaults to 1
+      photos/  "photos/*.jpg"             many files, in batches
     NAME= can be left out if the model has one input.
 
     \b

@@ -19,7 +19,7 @@ from netruntime.cli.common.sources import open_source
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, Watcher
-from netruntime.train.logs.jsonl import plain
+from netruntime.train.logs.jsonl import losses_of, plain
 from netruntime.train.logs.tensorboard import TensorBoardLog
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.records.facts import Provenance
@@ -113,7 +113,7 @@ def train_model(options: TrainOptions) -> int:
     out = options.folder
     say = (lambda text: None) if options.as_json else note
     with prepare(options.train_request(out), note=say) as run, _stopping(run):
-        for text in (*run.notes, *_already_over(run)):
+        for text in (*run.notes, *_resumed(run)):
             say(text)
         with ExitStack() as stack:
             run.loop.watchers += [stack.enter_context(w) for w in _watchers(options, run, out)]
@@ -124,10 +124,12 @@ def train_model(options: TrainOptions) -> int:
     return _report(options, run, out)
 
 
-def _already_over(run: Run) -> list[str]:
-    """A note for a resumed run that has nothing left to train."""
+def _resumed(run: Run) -> list[str]:
+    """Where a resumed run continues, or a note that it has nothing left to train."""
     if not run.loop.is_over:
-        return []
+        step, total = run.trainer.step, run.loop.length.total_steps
+        where = f"step {step:,} of {total:,}, in epoch {run.loop.epoch + 1} of {run.settings.epochs}"
+        return [f"resumed at {where}; times count from here"] if run.request.resume else []
     place = f"step {run.trainer.step}, after epoch {run.loop.epoch} of {run.settings.epochs}"
     return [f"training is already complete at {place}; raise --epochs, --steps or --patience to continue"]
 
@@ -136,7 +138,8 @@ def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Abs
     loop = run.loop
     if not options.as_json:
         progress = TrainingProgress(plain=options.plain)
-        progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step)
+        losses = losses_of(run.log.path, loop.trainer.phases[0].phase.name) if run.log is not None else ()
+        progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step, losses)
         yield progress
     if out is not None and options.tensorboard:
         yield _closing(TensorBoardLog(out / "tensorboard", step=run.trainer.step))

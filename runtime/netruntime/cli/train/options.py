@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, seed_option, take_reading_options
+from netruntime.cli.common.grouping import READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -17,8 +18,16 @@ from netruntime.cli.common.options import (
 )
 
 _COUNT = click.IntRange(min=1)
+_GROUPS = {
+    "Data": ("data", "valid", "holdout", "augment"),
+    "How data is read": (*READING, *ROWS),
+    "The run": ("epochs", "steps", "batch_size", "accumulate", "lr", "patience", "ema", "seed", "device"),
+    "The file": ("overrides", "settings", "weights", "names"),
+    "Output": ("out", "no_save", "resume", "save_every", "keep", "tensorboard", "plain", "as_json"),
+}
 
 
+@grouped(_GROUPS)
 @click.command()
 @file_argument
 @click.option(

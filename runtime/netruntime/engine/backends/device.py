@@ -81,7 +81,7 @@ def _open_cuda(name: str, index: int) -> Device:
     try:
         import cupy
     except ImportError:
-        help = "pip install netdsl[cuda13], or netdsl[cuda12] for an older driver"
+        help = 'pip install "netdsl[cuda13]", or "netdsl[cuda12]" for an older driver'
         raise DeviceError.make("E0911", f"`{name}` needs CuPy, which is not installed", help=help) from None
     if not cupy.cuda.is_available():
         raise DeviceError.make("E0911", f"`{name}` was requested, but no CUDA device is available")

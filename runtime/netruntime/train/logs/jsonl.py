@@ -89,6 +89,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [line for line in map(_parsed, lines) if line is not None]
 
 
+def losses_of(path: Path, phase: str) -> list[float]:
+    """The losses of a phase at each update of a log. Raises `OSError`."""
+    steps = (line for line in read_log(path) if line.get("kind") == "step" and line.get("phase") == phase)
+    return [line["loss"] for line in steps if line.get("loss") is not None]
+
+
 def plain(value: Any) -> JSON:
     """The value of a metric as JSON: arrays as lists, and null for numbers that are not finite."""
     if isinstance(value, Mapping):

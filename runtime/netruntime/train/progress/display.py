@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,6 +11,7 @@ from netruntime.train.progress.figures import (
     History,
     Pace,
     epoch_line,
+    folded,
     measured_text,
     pace_texts,
     sparkline,
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
+BAR, SHORTEST = 32, 6
+"""The width of the progress bar, and below which it is left out."""
 CURVE = 60
 """The maximum width of the loss curve, in columns."""
 
@@ -57,14 +61,21 @@ class TrainingProgress:
         self._reported = 0.0
         self._live: Live | None = None
 
-    def start(self, total_steps: int, epochs: int, done: int = 0) -> None:
-        """Start the display of `total_steps` updates in `epochs` epochs, of which `done` are complete."""
+    def start(self, total_steps: int, epochs: int, done: int = 0, losses: Iterable[float] = ()) -> None:
+        """Start the display of `total_steps` updates in `epochs` epochs, of which `done` are complete.
+
+        `losses` are those of the updates that are complete, for the curve.
+        """
         self.epochs = epochs
         self.pace = Pace(total_steps, done)
+        for loss in losses:
+            self._history.add(loss)
         if self.is_live:
             from rich.live import Live
 
-            self._live = Live(console=self.console, get_renderable=self._display, refresh_per_second=8)
+            self._live = Live(
+                console=self.console, get_renderable=self._display, refresh_per_second=8, transient=True
+            )
             self._live.start()
 
     def on_step(self, event: StepEvent) -> None:
@@ -80,7 +91,7 @@ class TrainingProgress:
     def on_epoch(self, event: EpochEvent) -> None:
         """Print an epoch permanently."""
         self._reported = event.seconds
-        self.note(epoch_line(event, self.epochs))
+        self.note(self._fitted(epoch_line(event, self.epochs)))
 
     def note(self, text: str) -> None:
         """Print a line permanently."""
@@ -88,7 +99,7 @@ class TrainingProgress:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """End the display, leaving its last state visible."""
+        """End the display; the lines of the epochs stay."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -101,6 +112,10 @@ class TrainingProgress:
     ) -> None:
         self.close()
 
+    def _fitted(self, line: str) -> str:
+        """A line of figures, in a terminal on as many lines as it needs: broken between figures."""
+        return "\n".join(folded(line, self.console.width)) if self.console.is_terminal else line
+
     def _display(self) -> Group:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
@@ -111,12 +126,15 @@ class TrainingProgress:
         latest = list(self._latest.values())
         epoch = latest[-1].epoch + 1 if latest else 1
         steps = f"{self.pace.step:,}/{self.pace.total:,}"
-        length = ProgressBar(total=max(self.pace.total, 1), completed=self.pace.step, width=32)
         where = f"epoch {min(epoch, self.epochs)}/{self.epochs}"
-        bar.add_row(Text(where, "bold"), length, Text(steps), *map(Text, pace_texts(self.pace)))
-        lines = [Text(measured_text(event), overflow="ellipsis", no_wrap=True) for event in latest]
+        texts = [steps, *pace_texts(self.pace)]
+        taken = len(where) + sum(len(text) + 2 for text in texts) + 2
+        width = min(BAR, self.console.width - taken - 1)
+        length = ProgressBar(total=max(self.pace.total, 1), completed=self.pace.step, width=max(width, 1))
+        bar.add_row(Text(where, "bold"), *([length] if width >= SHORTEST else []), *map(Text, texts))
+        figures = [line for event in latest for line in folded(measured_text(event), self.console.width)]
         curve = sparkline(self._history.means, min(CURVE, self.console.width - 8))
-        return Group(bar, *lines, Text.assemble("loss ", (curve, "cyan")))
+        return Group(bar, *map(Text, figures), Text.assemble("loss ", (curve, "cyan")))
 
 
 def _console() -> Console:

@@ -107,6 +107,18 @@ def epoch_line(event: EpochEvent, epochs: int) -> str:
     return "  ".join([*parts, "best"] if event.best and event.valid else parts)
 
 
+def folded(line: str, width: int) -> list[str]:
+    """A line of figures on lines of at most `width` columns, broken where two spaces separate figures."""
+    first, *parts = line.split("  ")
+    lines = [first]
+    for part in parts:
+        if len(lines[-1]) + 2 + len(part) > width and part:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f"  {part}"
+    return lines
+
+
 def step_line(events: Mapping[str, StepEvent], pace: Pace, epochs: int) -> str:
     """The position of a run on one line, from the last event of each phase."""
     latest = list(events.values())[-1]
