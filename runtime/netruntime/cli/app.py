@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from netruntime.cli.common.failures import EXIT_CODES, PipeClosedError, guarded
+from netruntime.cli.common.failures import EXIT_CODES, guarded
 
 EXIT_HELP = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words}" for code, words in EXIT_CODES.items())
 
@@ -49,12 +49,6 @@ class Commands(click.Group):
         sys.exit(
             guarded(lambda: run(arguments, name, complete_var, standalone_mode=False, **extra), arguments)
         )
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise PipeClosedError from None  # click would end the process with the code 1
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List every command with its complete first sentence."""

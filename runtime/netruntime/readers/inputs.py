@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def read_input(
             return _made_up(spec, wanted, options, seed)
         if spec == STDIN:
             where = "standard input"
-            array = _from_bytes((stdin or sys.stdin.buffer).read(), where, wanted)
+            array = _from_bytes(_read_stream(stdin or sys.stdin, where, wanted), where, wanted)
         elif spec.startswith(INLINE_TEXT):
             where = "the text"
             array = read_text([spec.removeprefix(INLINE_TEXT)], wanted, options)
@@ -182,6 +182,16 @@ def _side_by_side(columns: Sequence[Array], wanted: InputSpec) -> Array:
     """Columns of numbers as rows; for an input of one axis a single row or column."""
     table = np.stack(columns, axis=1)
     return table.reshape(-1) if wanted.type.rank == 1 and 1 in table.shape else table
+
+
+def _read_stream(stream: BinaryIO | TextIO | None, where: str, wanted: InputSpec) -> bytes:
+    if stream is None:
+        raise wanted.refuse("E0802", f"{where} is closed", help="name a file")
+    try:
+        return cast(BinaryIO, getattr(stream, "buffer", stream)).read()
+    except OSError as reason:
+        message = f"{where} cannot be read: {reason.strerror or reason}"
+        raise wanted.refuse("E0802", message, help="name a file") from reason
 
 
 def _from_bytes(data: bytes, where: str, wanted: InputSpec) -> Array:

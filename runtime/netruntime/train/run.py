@@ -18,6 +18,7 @@ from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import TrainingError, shown
+from netruntime.files.overlap import is_read
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text
 from netruntime.train.evaluation import Evaluator
@@ -34,7 +35,9 @@ Note = Callable[[str], None]
 """Called with each note for the user, such as how data were made to fit."""
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
-LOG = "metrics.jsonl"
+LOG, CARD, CURVES = "metrics.jsonl", "card.md", "curves.svg"
+WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", VOCABULARY, CLASSES)
+"""The files that a run writes into its folder, besides the checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         help = "pass the folder of the run: out=.."
         raise TrainingError.make("E1076", "resuming a run needs its folder", help=help)
     module = open_module(request.source)
+    _spare_inputs(request)
     checked = check(module, request.config, training=True, train=request.overrides)
     plain = check(module, request.config, train=request.overrides).phases
     settings = settings_of(checked.phases, request.settings)
@@ -152,6 +156,18 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
             loop.checkpoints.close()
             raise
     return run
+
+
+def _spare_inputs(request: TrainRequest) -> None:
+    """Raise `TrainingError` E1056 if the run would replace a file that it reads."""
+    if request.out is None:
+        return
+    weights = None if request.resume else request.weights
+    reads = (request.source, request.data, request.valid, weights, request.options.tokenizer)
+    for path in (request.out / name for name in WRITTEN):
+        if is_read(path, reads):
+            message = f"the run would replace {shown(path)}, which it reads"
+            raise TrainingError.make("E1056", message, help="choose another folder with --out")
 
 
 def _open_trainer(

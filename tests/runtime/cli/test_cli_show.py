@@ -78,7 +78,7 @@ def test_a_format_beats_the_ending(tmp_path: Path) -> None:
     ("options", "code", "words"),
     [
         (["-o", "lenet.gif"], 2, "the suffix of `lenet.gif` is not a drawing format"),
-        (["-o", "no/such/folder/lenet.svg"], 4, "cannot write `no/such/folder/lenet.svg`"),
+        (["-o", "no/such/folder/lenet.svg"], 4, "there is no folder `no/such/folder`"),
         (["--graph", "svg", "--json"], 2, "cannot be combined"),
         (["--graph", "svg", "--size", "Q=1"], 2, "no free size `Q`"),
         (["--model", "Lenet"], 2, "did you mean `LeNet5`?"),

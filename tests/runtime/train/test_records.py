@@ -129,7 +129,7 @@ def test_a_log_that_cannot_grow(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="directory") as caught:
+    with pytest.raises(TrainingError, match="it is a folder") as caught:
         MetricsLog(tmp_path)
     assert caught.value.code == "E1052"
 

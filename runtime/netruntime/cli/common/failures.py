@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netruntime.cli.common.output import print_diagnostics, print_json
+from netruntime.cli.common.streams import OutputError, PipeClosedError, let_go, open_standard_streams
 from netruntime.errors import (
     DataInputError,
     DeviceError,
@@ -18,6 +20,7 @@ from netruntime.errors import (
     MissingExtraError,
     TrainingError,
     WeightsError,
+    shown,
 )
 
 OK, BAD_FILE, USAGE, BAD_DATA, SYSTEM, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 70, 130, 141
@@ -47,10 +50,6 @@ GENERATION_CODES = {"E1100": BAD_FILE, "E1101": USAGE, "E1102": BAD_FILE, "E1105
 TRACEBACK_VARIABLE = "NETRUN_TRACEBACK"
 
 
-class PipeClosedError(Exception):
-    """The reader of our output has closed the pipe."""
-
-
 class CommandLineError(NetError):
     """An invalid option or argument (E0920 to E0939)."""
 
@@ -72,15 +71,17 @@ def file_error(code: str, message: str, help: str | None = None) -> FileAccessEr
 def guarded(call: Callable[[], Any], arguments: Sequence[str]) -> int:
     """Run a command and report its failures. Returns the exit code."""
     as_json = "--json" in arguments
-    _print_anything()
+    open_standard_streams()
     try:
         result = _reported(call, as_json)
         sys.stdout.flush()
-        return result
     except (BrokenPipeError, PipeClosedError):
-        # the reader is gone; Python would report it again when it closes the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _descriptor(sys.stdout))
-        return PIPE_CLOSED
+        result = PIPE_CLOSED
+    except OutputError as reason:
+        result = _report_unwritable(reason)
+    let_go(sys.stdout)
+    let_go(sys.stderr)
+    return result
 
 
 def exit_code(failed: NetError) -> int:
@@ -121,13 +122,35 @@ def _reported(call: Callable[[], Any], as_json: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         report([Diagnostic("E0909", "interrupted")], True) if as_json else click.echo("interrupted", err=True)
         return INTERRUPTED
-    except (BrokenPipeError, PipeClosedError):
+    except (BrokenPipeError, PipeClosedError, OutputError):
         raise
     except MemoryError:
         report([Diagnostic("E0945", "there is not enough memory")], as_json)
         return SYSTEM
-    except Exception as bug:  # the last resort is a message, not a traceback
+    except OSError as reason:
+        report([_refusal(reason)], as_json)
+        return SYSTEM
+    except SystemExit:
+        raise
+    except BaseException as bug:  # the last resort is a message, not a traceback; a panic is no `Exception`
         return _report_bug(bug, as_json)
+
+
+def _refusal(reason: OSError) -> Diagnostic:
+    """What the system refused, where no part of the command says what it was needed for."""
+    words = reason.strerror or str(reason)
+    place = f" for {shown(reason.filename)}" if reason.filename is not None else ""
+    help = "look at the disk, the permissions, and the limits of the process (ulimit -a)"
+    return Diagnostic("E0946", f"the system refused a call{place}: {words}", help=help)
+
+
+def _report_unwritable(reason: OutputError) -> int:
+    """Standard output is full or closed: only standard error is left, if that."""
+    message = f"standard output cannot be written: {reason}"
+    help = "free some space, or send it to another file"
+    with suppress(OSError, PipeClosedError):
+        print_diagnostics([Diagnostic("E0941", message, help=help)])
+    return SYSTEM
 
 
 def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
@@ -137,7 +160,7 @@ def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
         misused.show()
 
 
-def _report_bug(bug: Exception, as_json: bool) -> int:
+def _report_bug(bug: BaseException, as_json: bool) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         raise bug
     words = str(bug).partition("\n")[0]
@@ -145,17 +168,3 @@ def _report_bug(bug: Exception, as_json: bool) -> int:
     help = f"this is a bug; please report it with the output of {TRACEBACK_VARIABLE}=1"
     report([Diagnostic("E0999", message, help=help)], as_json)
     return BUG
-
-
-def _print_anything() -> None:
-    """Escape characters that the terminal cannot show, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _descriptor(stream: Any) -> int:
-    try:
-        return int(stream.fileno())
-    except (OSError, AttributeError, ValueError):
-        return 1

@@ -1,4 +1,4 @@
-"""Opening the `.net` files that a command line names, without NumPy."""
+"""Opening the `.net` files that a command line names, and standard input, without NumPy."""
 
 from __future__ import annotations
 
@@ -25,16 +25,7 @@ STDIN = Path("-")
 
 def open_text(path: Path) -> Source:
     """The text of a file, or of standard input for `-`. Raises what those two raise."""
-    return read_stdin() if path == STDIN else open_source(path)
-
-
-def read_stdin() -> Source:
-    """The text of standard input. Raises `FileAccessError` E0942 if it is not UTF-8 text."""
-    data = sys.stdin.buffer.read()
-    try:
-        return Source("<stdin>", data.decode("utf-8-sig"))
-    except UnicodeDecodeError as wrong:
-        raise file_error("E0942", f"standard input is not UTF-8 text: byte {wrong.start}") from None
+    return Source("<stdin>", read_standard_text()) if path == STDIN else open_source(path)
 
 
 def open_source(path: Path) -> Source:
@@ -55,6 +46,17 @@ def open_source(path: Path) -> Source:
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise file_error("E0940", f"{shown(path)} is not a file", "give a .net file")
     return read_source(path)
+
+
+def read_standard_text() -> str:
+    """Standard input as text. Raises `FileAccessError`: E0940 if it is closed, E0942 if it is not UTF-8."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except OSError as reason:
+        message = f"standard input cannot be read: {reason.strerror or reason}"
+        raise file_error("E0940", message, "name a file, or send the data through a pipe") from None
+    except UnicodeDecodeError as wrong:
+        raise file_error("E0942", f"standard input is not UTF-8 text: byte {wrong.start}") from None
 
 
 def open_checked(path: Path, settings: Mapping[str, str]) -> Checked:

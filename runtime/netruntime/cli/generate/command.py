@@ -13,7 +13,7 @@ import click
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
-from netruntime.cli.common.sources import open_checked, pick_model, weights_for
+from netruntime.cli.common.sources import open_checked, pick_model, read_standard_text, weights_for
 from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
 from netruntime.cli.run.command import open_quietly, report_weights
 from netruntime.engine.network import Network
@@ -142,7 +142,7 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
 
 def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list[int]:
     """The prompt's ids, preceded by a BOS token if the model needs one."""
-    text = sys.stdin.read() if options.prompt == "-" else options.prompt or ""
+    text = read_standard_text() if options.prompt == "-" else options.prompt or ""
     ids = encode(text, codec, "the prompt") if text else []
     if options.prompt_ids is not None:
         ids = read_ids(options.prompt_ids, "the prompt")

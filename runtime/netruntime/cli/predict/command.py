@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from netruntime.cli.common.writing import write_file
 from netruntime.cli.run.results import nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
-from netruntime.data.beside import classes_beside, vocabulary_beside
+from netruntime.data.beside import CLASSES, VOCABULARY, beside, classes_beside, vocabulary_beside
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
-from netruntime.errors import DataInputError, shown
+from netruntime.errors import DataInputError
 from netruntime.files.arrays import Array
 
 WHOLE = (".npz", ".npy")
@@ -53,12 +53,18 @@ class PredictOptions:
     device: str
     reading: Mapping[str, Any]
 
+    @property
+    def reads(self) -> list[object]:
+        """What names the files that the command reads."""
+        weights = weights_for(self.file, self.weights)
+        near = [] if weights is None else beside(weights, VOCABULARY, CLASSES)
+        return [self.file, *self.data, weights, self.reading.get("tokenizer"), *near]
+
 
 def predict_rows(options: PredictOptions) -> int:
     """Predict, save and report. Returns the exit code; raises `NetError`."""
-    check_target(options.out, PREDICTION_SUFFIXES, "predictions")
+    check_target(options.out, options.reads, PREDICTION_SUFFIXES, "predictions")
     network, weights = _open(options)
-    _spare_inputs(options, weights)
     reading = DataOptions(**options.reading)
     if reading.tokenizer is None:
         reading = replace(reading, vocabulary=vocabulary_beside(weights))
@@ -81,16 +87,6 @@ def predict_rows(options: PredictOptions) -> int:
     else:
         note(f"saved {options.out} for {plural(rows, 'row')}")
     return OK
-
-
-def _spare_inputs(options: PredictOptions, weights: str | None) -> None:
-    """Raise `CommandLineError` E0925 if the predictions would replace a file that this command reads."""
-    read = [text.rpartition("=")[2].partition(":")[0] for text in options.data]
-    for path in (options.file, *map(Path, (*options.data, *read, *([weights] if weights else ())))):
-        with suppress(OSError, ValueError):
-            if options.out.samefile(path):
-                message = f"the predictions would replace {shown(options.out)}, which this command reads"
-                raise usage_error("E0925", message, "name another file")
 
 
 def _open(options: PredictOptions) -> tuple[Network, str | None]:

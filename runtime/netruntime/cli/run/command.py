@@ -58,6 +58,12 @@ class RunOptions:
         return DataOptions(**self.reading)
 
     @property
+    def reads(self) -> list[object]:
+        """What names the files that the command reads."""
+        weights = weights_for(self.file, self.weights)
+        return [self.file, *self.inputs, weights, self.labels, self.reading.get("tokenizer")]
+
+    @property
     def top_count(self) -> int | None:
         return self.top or (DEFAULT_TOP if self.labels else None)
 
@@ -66,7 +72,7 @@ def run_model(options: RunOptions) -> int:
     """Run, report and save. Returns the exit code; raises `NetError`."""
     labels = read_labels(options.labels) if options.labels else None
     if options.save:
-        check_target(options.save)
+        check_target(options.save, options.reads)
     network, feeds = _open(options)
     many = split_feeds(feeds, options.batch_size)
     if many:

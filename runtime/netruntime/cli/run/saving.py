@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from netruntime.cli.common.failures import file_error, usage_error
-from netruntime.cli.common.writing import write_failures, write_file
+from netruntime.cli.common.failures import usage_error
+from netruntime.cli.common.writing import check_output, write_failures, write_file
 from netruntime.cli.run.results import nested, plain
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
@@ -21,13 +21,17 @@ RESULT_SUFFIXES = (".npz", ".npy", ".json")
 NamedOutputs = tuple[str, Mapping[str, Array]]
 
 
-def check_target(path: Path, kinds: Sequence[str] = RESULT_SUFFIXES, what: str = "results") -> None:
-    """Check before anything runs that the target can be written. Raises E0925 and E0941."""
+def check_target(
+    path: Path, reads: Iterable[object], kinds: Sequence[str] = RESULT_SUFFIXES, what: str = "results"
+) -> None:
+    """Check before anything runs that the target can be written, and is none of the files in `reads`.
+
+    Raises E0925 and E0941.
+    """
     if path.suffix.lower() not in kinds:
         help = f"name a {', '.join(kinds[:-1])} or {kinds[-1]} file"
         raise usage_error("E0925", f"cannot save {what} to {shown(path)}", help)
-    if not path.parent.is_dir():
-        raise file_error("E0941", f"there is no folder {shown(path.parent)} to save {shown(path.name)} in")
+    check_output(path, reads, f"the {what}")
 
 
 def save_outputs(path: Path, outputs: Mapping[str, Array]) -> None:

@@ -11,7 +11,7 @@ import click
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import file_argument, json_option, model_option, set_option, size_option
 from netruntime.cli.common.output import colour_wanted, note, print_json, screen_width
-from netruntime.cli.common.writing import write_file
+from netruntime.cli.common.writing import check_output, write_file
 from netruntime.errors import shown
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def show(
         )
     from netruntime.cli.common.sources import open_checked, pick_models
 
+    if output is not None:
+        check_output(output, [file], "the drawing")
     models = pick_models(open_checked(file, settings), model_name)
     if kind is None:
         _print_tables(models, sizes, depth, every, as_json)

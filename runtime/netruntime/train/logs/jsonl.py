@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from netruntime.files.atomic import writable_target
 from netruntime.train.checkpoint.contract import JSON
 from netruntime.train.checkpoint.writing import writing
 from netruntime.train.events import EpochEvent, StepEvent
@@ -38,7 +39,7 @@ class MetricsLog:
         self.path = path
         with writing(path, 0):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("ab", buffering=0)
+            self._stream = writable_target(path).open("ab", buffering=0)
             self._stream.truncate(_valid_length(path.read_bytes(), step, epoch))
 
     def on_step(self, event: StepEvent) -> None:

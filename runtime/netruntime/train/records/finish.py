@@ -11,9 +11,7 @@ from netruntime.train.logs.jsonl import read_log
 from netruntime.train.records.card import card_text
 from netruntime.train.records.curves import write_curves
 from netruntime.train.records.facts import Provenance, facts_of
-from netruntime.train.run import LAST, Run
-
-CURVES, CARD = "curves.svg", "card.md"
+from netruntime.train.run import CARD, CURVES, LAST, Run
 
 
 def finish(run: Run, provenance: Provenance) -> None:
