@@ -37,6 +37,13 @@ class Source:
         return Span(self, start, end)
 
 
+@dataclass(frozen=True, eq=False)
+class Suggestion(Source):
+    """Text that is read in place of the user's at `place`; findings in it are shown there."""
+
+    place: Span
+
+
 @dataclass(frozen=True)
 class Span:
     """The half-open range of characters `[start, end)` of one source."""

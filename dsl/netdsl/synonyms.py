@@ -67,3 +67,16 @@ SYNONYMS = {
     "mask": "keep",
 }
 """Lower-case words and their counterparts, which are suggested only if they exist in the context."""
+
+OPTIMIZER_WORDS = {
+    "learning_rate": "lr",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "b1": "beta1",
+    "b2": "beta2",
+    "epsilon": "eps",
+    "alpha": "decay",
+    "rho": "decay",
+    "wd": "weight_decay",
+}
+"""Arguments of optimizers in other frameworks, and their names here."""

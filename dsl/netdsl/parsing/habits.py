@@ -7,6 +7,7 @@ from collections.abc import Callable
 from netdsl.diagnostics import Diagnostic, Label, suggest
 from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, span_of
 from netdsl.parsing.places import Place
+from netdsl.parsing.python_habits import PYTHON_HABITS
 
 _BLOCKS = "a network is a `model`, and a part of one is a `block`: `block Name(x) { ... }`"
 _ITEM_HELPS = {
@@ -182,6 +183,7 @@ def _dictionary(place: Place) -> Diagnostic | None:
 
 
 HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    *PYTHON_HABITS,
     _item,
     _after_item_word,
     _comment,

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
+from netdsl.checker.arrivals import meet
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
-from netdsl.checker.calls.options import check_options
+from netdsl.checker.calls.options import check_options, check_ranges
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import bind_tensors
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     BlockValue,
@@ -55,6 +57,9 @@ def call_with(
     scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None = None, sole: bool = False
 ) -> Evaluated | list[Tensor]:
     """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
+    arrived = meet.met(scope, expr, piped)
+    if arrived is not None:
+        return _go_on(scope, arrived, piped, label, sole)
     if not isinstance(expr, s.Call):
         return apply(scope, scope.evaluate(expr), Application(expr, piped, (), label, sole))
     if isinstance(expr.function, s.Name) and expr.function.text not in scope.names:
@@ -72,6 +77,10 @@ def call_with(
             if isinstance(operator, OpValue):
                 use = Application(expr, [], expr.arguments, label, sole, called=True)
                 return apply_op(scope, operator, use, values)
+    if isinstance(expr.function, s.Attribute):
+        method = meet.as_function(scope, expr)
+        if method is not None:
+            return scope.evaluate(method)
     function = scope.evaluate(expr.function)
     expr = with_present_names(scope, function, expr)
     if isinstance(function, BlockValue) and function.statics is None:
@@ -82,6 +91,19 @@ def call_with(
             return apply(scope, made, Application(expr, piped, (), label, sole)) if piped else made
         function = construct_block(scope, function, (), expr.span)
     return apply(scope, function, Application(expr, piped, expr.arguments, label, sole, called=True))
+
+
+def _go_on(
+    scope: Scope, chain: s.Chain, piped: list[Tensor], label: s.Ident | None, sole: bool
+) -> Evaluated | list[Tensor]:
+    """Run our stages in place of a call of another framework, which has been reported."""
+    core = chain.stages[0].core
+    if len(chain.stages) == 1 and isinstance(core, s.Apply):
+        return call_with(scope, core.call, piped, label, sole)
+    if not piped:
+        raise PoisonedError
+    group = s.Group(chain.span, chain)
+    return scope.run(group, piped, s.Stage(chain.span, label, group, None, None), sole)
 
 
 def _static_call(scope: Scope, word: str, expr: s.Call, values: list[Static]) -> Evaluated:
@@ -184,6 +206,7 @@ def construct_block(
     statics_ = _fill_defaults(scope, value, given, span)
     made = BlockValue(block, value.module, statics_)
     statics.not_too_long(scope, made, span)
+    check_ranges(scope, made)
     return made
 
 
@@ -292,7 +315,10 @@ def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tenso
     at = use.callee_span
     if value.block.kind == "cell":
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
-        scope.fail("E0216", f"`{value.block.name}` is a cell, which runs only inside a `scan`", at, help=help)
+        message = f"`{value.block.name}` is a cell, which runs only inside a `scan`"
+        start = use.span.source.span(use.span.start, use.span.start)
+        cause = Edited([(f"write `scan {use.span.text}`", [(start, "scan ")])])
+        scope.fail("E0216", message, at, help=help, cause=cause)
     inputs = bind_tensors(scope, value.block, use.piped, use.arguments, use.span)
     path = scope.labels.place(use.label, snake(value.block.name.text), use.sole)
     body, moved = instantiate(scope, value, inputs, at, path)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import attribute_name, construct
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, OpValue, PoisonedError, Tensor, is_bundle, is_number
 from netdsl.checker.evaluate.expressions import lift
@@ -89,7 +90,8 @@ def _sort_arguments(
             takes = count(len(slots), "tensor") + (
                 f", and {', '.join(beside)}" if beside else " and nothing else"
             )
-            scope.fail("E0411", f"`{op.name}` takes {takes}", at)
+            cause = Edited([(f"write `{op.name}`", [(span, op.name)])]) if not beside else None
+            scope.fail("E0411", f"`{op.name}` takes {takes}", at, cause=cause)
     missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
     if missing and any(isinstance(v, Tensor) for v in inputs.values()):
         listed = ", ".join(f"`{name}`" for name in names)

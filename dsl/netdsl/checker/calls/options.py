@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, Static, simplify
 from netdsl.modules import LOSSES_FILE, METRICS_FILE
 from netdsl.recipes import LOSSES, METRICS, Argument, RecipeError
-from netdsl.recipes.limits import Limit
+from netdsl.recipes.limits import Limit, written
+from netdsl.recipes.ranges import limit_of
 from netdsl.source import Span
 
 
@@ -28,6 +30,29 @@ def check_options(scope: Scope, value: BlockValue, values: Mapping[str, tuple[St
             param = next(p for p in block.statics if p.name.text == name)
             help = f"the default is `{name}={param.default.span.text}`" if param.default else None
             scope.fail("E1080", f"`{block.name}`: {wrong.message}", span, help=help)
+
+
+def check_ranges(scope: Scope, value: BlockValue) -> None:
+    """Report the first argument of a standard block that makes no sense, such as 0 features (E0404)."""
+    if not value.module.is_std or scope.module.is_std:
+        return
+    block = value.block
+    for name, static, at in value.statics or ():
+        limit = limit_of(block.name.text, name)
+        values = static if isinstance(static, tuple) else (static,)
+        for given in map(simplify, values):
+            must_be = limit.refusal(given) if limit is not None and _is_plain(given) else None
+            if must_be is not None:
+                shown = name if static is given or not isinstance(static, tuple) else f"{name}` in `{at.text}"
+                message = f"`{shown}` of `{block.name}` must be {must_be}, but is {written(given)}"
+                param = next(p for p in block.statics if p.name.text == name)
+                help = f"the default is `{name}={param.default.span.text}`" if param.default else None
+                first, *also = set_here(scope, at, "")
+                scope.fail("E0404", message, first.span, also=also, help=help)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _limits(value: BlockValue) -> Mapping[str, Limit]:

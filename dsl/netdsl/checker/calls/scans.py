@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
+from netdsl.checker.arrivals import meet
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import construct_block, snake
 from netdsl.checker.calls.tensor_arguments import bind_tensors
+from netdsl.checker.context.causes import Lengths
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.checker.evaluate.statements import input_names, run_body
@@ -32,6 +34,7 @@ class _Feed:
     inputs: list[Tensor | None]
     states: dict[str, tuple[Tensor, Span]]
     length: Tensor | None
+    length_place: Span | None = None
 
 
 def run_scan(
@@ -48,6 +51,7 @@ def run_scan(
         at = s.callee(core.call).span
         scope.fail("E0310", f"`{value.block.name}` needs a sequence to run over", at, also=also, help=help)
     path = scope.labels.place(label, snake(value.block.name.text), sole)
+    _check_length(scope, feed, scanned)
     body = _build_cell(scope, value, feed.inputs, scanned, core.span, path)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, feed.inputs, strict=True) if tensor])
     if cell.buffers and feed.length is not None:
@@ -61,6 +65,25 @@ def run_scan(
     return list(outputs[:count])
 
 
+def _check_length(scope: Scope, feed: _Feed, scanned: Sequence[bool]) -> None:
+    """Raise E0302 or E0303 for lengths that are not one integer for each sequence."""
+    length, place = feed.length, feed.length_place
+    if length is None or place is None:
+        return
+    sequence = next(t for t, flag in zip(feed.inputs, scanned, strict=True) if flag and t is not None)
+    batch, given = sequence.type.shape[0], length.type
+    if given.rank == 1 and given.dtype.is_int and given.shape[0] == batch:
+        return
+    code = "E0303" if given.rank == 1 and not given.dtype.is_int else "E0302"
+    message = f"`length` must be integers of shape [{batch}], one for each sequence, but is {given}"
+    if given.rank == 1 and given.dtype.is_int:
+        message += f": axis 0 of the sequences, the batch, is {batch}"
+    also = [Label(length.span, f"this is {given}")] if length.span != place else []
+    also.append(Label(sequence.span, f"the sequences are {sequence.type}"))
+    cause = Lengths(scope.where(place), length, sequence, place)
+    scope.fail(code, message, place, also=also, cause=cause)
+
+
 def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
     for modifier in core.modifiers:
         if modifier.text not in SCAN_MODIFIERS:
@@ -72,6 +95,9 @@ def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
 def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]:
     """The constructed cell, and the arguments of its application."""
     expr = core.call
+    arrived = meet.met(scope, expr, [])
+    if arrived is not None and isinstance(arrived.stages[0].core, s.Apply):
+        expr = arrived.stages[0].core.call
     value = scope.evaluate(expr.function if isinstance(expr, s.Call) else expr)
     arguments: Sequence[s.Argument] = expr.arguments if isinstance(expr, s.Call) else ()
     if not isinstance(value, BlockValue) or value.block.kind != "cell":
@@ -103,7 +129,7 @@ def _feed(
                 message = f"`{word}` must be a tensor, but got {describe(tensor)}"
                 scope.fail("E0403", message, argument.value.span, help=help if word == "length" else None)
             if word == "length":
-                feed.length = tensor
+                feed.length, feed.length_place = tensor, argument.value.span
             else:
                 feed.states[word] = (tensor, argument.value.span)
         else:

@@ -83,6 +83,16 @@ class Unequal:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """The lengths of a scan that do not fit its sequences."""
+
+    where: Where
+    length: Tensor
+    sequence: Tensor
+    place: Span
+
+
+@dataclass(frozen=True)
 class Branches:
     """A residual whose body and shortcut differ."""
 
@@ -99,4 +109,4 @@ class Edited:
     changes: Sequence[tuple[str, Sequence[tuple[Span, str]]]]
 
 
-Cause = Refused | Mismatch | Unequal | Branches | Edited
+Cause = Refused | Mismatch | Unequal | Lengths | Branches | Edited

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netdsl.checker.context.values import Poison, Static
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Label
 from netdsl.model import Body
 from netdsl.modules import Module
-from netdsl.source import Span
+from netdsl.source import Span, Suggestion
 
 MAX_CALL_DEPTH = 32
 MAX_BODIES = 5_000
@@ -27,6 +27,19 @@ class Built:
 
     body: Body
     places: tuple[Span | None, ...]
+
+
+def _in_text(found: Diagnostic) -> Diagnostic:
+    """A finding with the places of suggestions that were read instead of the text, in the text."""
+    if not any(isinstance(label.span.source, Suggestion) for label in found.labels):
+        return found
+    labels: dict[Span, Label] = {}
+    for label in found.labels:
+        span = label.span
+        while isinstance(span.source, Suggestion):
+            span = span.source.place
+        labels.setdefault(span, Label(span, label.text))
+    return replace(found, labels=tuple(labels.values()), fixes=(), cause=None)
 
 
 @dataclass
@@ -52,7 +65,7 @@ class Checker:
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""
-        for one in diagnostics:
+        for one in map(_in_text, diagnostics):
             key = (one.code, one.span, one.message)
             if key not in self.known:
                 self.known.add(key)

@@ -197,7 +197,11 @@ def set_here(site: Site, at: Span, text: str) -> list[Label]:
     entry = next((e for e in root.config if e.name.text == at.text and at.source is root.source), None)
     if entry is not None and entry.name.span != at:
         value = site.checker.config[root].get(entry.name.text)
-        labels.append(Label(entry.name.span, f"{entry.name} is {value} here"))
+        default = entry.value.span.text
+        shown = f"{entry.name} is {value} here"
+        if isinstance(value, (int, float)) and str(value) != default and isinstance(entry.value, s.Number):
+            shown = f"set to {value} from outside" if value != entry.value.value else shown
+        labels.append(Label(entry.name.span, shown))
     return labels
 
 

@@ -83,6 +83,8 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
     if found is None and expr.text in scope.module.unknown:
         return POISON
     if found is None:
+        if expr.text in PYTHON_WORDS:
+            return _python_word(scope, expr)
         unknown_name(scope, expr)
     return found
 
@@ -90,6 +92,17 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
 @evaluates(s.Unknown)
 def unknown(scope: Scope, expr: s.Unknown) -> Poison:
     return POISON
+
+
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+
+
+def _python_word(scope: Scope, expr: s.Name) -> Static:
+    """`True` of Python, which is reported, and read as `true`."""
+    with scope.recover():
+        help = suggest(expr.text, ["true", "false", "none"])
+        scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
+    return PYTHON_WORDS[expr.text]
 
 
 def lookup(scope: Scope, word: str) -> Static:

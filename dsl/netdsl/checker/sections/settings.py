@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
+from netdsl.edits import replacement
 from netdsl.model import Call
+from netdsl.parsing.python_habits import in_our_words
 from netdsl.recipes import NOUNS, NUMBERS, RECIPES, Argument, Recipe, RecipeError
 from netdsl.recipes.limits import Switch
 from netdsl.source import Span
+from netdsl.synonyms import OPTIMIZER_WORDS
 
 SEVERAL = ("clip", "regularise", "group")
 """The settings that can be given several times, and for the weights of patterns alone."""
@@ -66,6 +70,8 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
         help = f"write `{word} = {next(iter(known))}(...)`"
         scope.fail("E0219", f"`{word}` must be one of {', '.join(known)}", expr.span, help=help)
     name = function.text
+    if name not in known and name.lower() in known and isinstance(expr, s.Call):
+        _in_our_case(scope, word, function, expr)
     one_of(scope, s.Ident(function.span, name), tuple(known), NOUNS.get(word.text, word.text))
     takes = known[name].arguments()
     arguments: dict[str, float | bool] = {}
@@ -80,6 +86,16 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
     return Call(name, arguments, expr.span, patterns)
 
 
+def _in_our_case(scope: Scope, word: s.Ident, function: s.Name, expr: s.Call) -> NoReturn:
+    """Raise E0219 for `Adam(learning_rate=1e-3)`, with the complete call in our words."""
+    inner = expr.span.text.partition("(")[2].removesuffix(")")
+    text = f"{function.text.lower()}({in_our_words(inner)})"
+    noun = NOUNS.get(word.text, word.text)
+    message = f"`{function.text}` is not {_article(noun)} {noun}"
+    edits = (replacement(expr.span, text),)
+    scope.fail("E0219", message, function.span, help=f"write `{text}`", fixes=edits)
+
+
 def _argument_name(
     scope: Scope, function: s.Name, argument: s.Argument, position: int, names: tuple[str, ...]
 ) -> str:
@@ -88,7 +104,11 @@ def _argument_name(
         scope.fail("E0411", f"`{function.text}` takes {count}: {', '.join(names)}", argument.span)
     word = argument.name.text if argument.name else names[position]
     if word not in names:
-        help = suggest(word, names) or f"`{function.text}` takes {', '.join(names)}"
+        ours = OPTIMIZER_WORDS.get(word)
+        takes = f"`{function.text}` takes {', '.join(names)}"
+        if ours in names:
+            takes = f"write `{ours}={argument.value.span.text}`"
+        help = suggest(word, names) or takes
         at = argument.name.span if argument.name else argument.span
         scope.fail("E0406", f"`{function.text}` has no argument `{word}`", at, help=help)
     return word
@@ -101,12 +121,17 @@ def _argument_value(scope: Scope, name: str, argument: Argument, expr: s.Expr) -
             return value
     elif is_number(value):
         return statics.fixed(scope, value, expr.span)
-    _wrong_kind(scope, name, argument, value, expr.span)
+    _wrong_kind(scope, name, argument, value, expr)
 
 
-def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Evaluated, span: Span) -> NoReturn:
+def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Evaluated, expr: s.Expr) -> NoReturn:
     kind = argument.limit.text if isinstance(argument.limit, Switch) else "a number"
-    scope.fail("E0403", f"`{argument.name}` of `{name}` must be {kind}, but got {describe(value)}", span)
+    message = f"`{argument.name}` of `{name}` must be {kind}, but got {describe(value)}"
+    changes = []
+    if isinstance(argument.limit, Switch) and is_number(value):  # PyTorch's order is lr, .., weight_decay
+        text = f"weight_decay={expr.span.text}"
+        changes = [(f"write `{text}`, if it is the weight decay", [(expr.span, text)])]
+    scope.fail("E0403", message, expr.span, cause=Edited(changes))
 
 
 def _check_ranges(

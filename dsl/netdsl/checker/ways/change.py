@@ -55,27 +55,25 @@ def said(file: s.File, one: Change, place: Span) -> str:
     """The help of a change: `write `Linear(256)` on line 4, which ...`."""
     if one.help:
         return one.help
-    shown = [
-        _quoted(file, [pair for pair in one.replacements if pair[0].line == line], line, place)
-        for line in dict.fromkeys(span.line for span, _ in one.replacements)
-    ]
+    parts: dict[Span, list[tuple[Span, str]]] = {}
+    for span, text in one.replacements:
+        parts.setdefault(_around(file, span), []).append((span, text))
+    shown = [_quoted(around, replacements, place) for around, replacements in parts.items()]
     why = f", {one.why}" if one.why else ""
     return f"write {' and '.join(shown)}{why}"
 
 
-def _quoted(file: s.File, replacements: Sequence[tuple[Span, str]], line: int, place: Span) -> str:
-    """The smallest part of a line that shows what changes, after the change."""
-    cover = replacements[0][0]
-    for span, _ in replacements[1:]:
-        cover = cover.to(span)
-    nodes = [
-        n
-        for n in tree.around(file, cover)
-        if isinstance(n, _QUOTED) and n.span.line == line and "\n" not in n.span.text
-    ]
-    around = nodes[-1].span if nodes else cover
-    text = apply_edits(cover.source, [replacement(span, text) for span, text in replacements])
-    grown = len(text) - len(cover.source.text)
+def _around(file: s.File, span: Span) -> Span:
+    """The smallest part of the line that shows what changes."""
+    nodes = [n for n in tree.around(file, span) if isinstance(n, _QUOTED)]
+    nodes = [n for n in nodes if n.span.line == span.line and "\n" not in n.span.text]
+    return nodes[-1].span if nodes else span
+
+
+def _quoted(around: Span, replacements: Sequence[tuple[Span, str]], place: Span) -> str:
+    """A part of a line after the change, with the line if that is another than the error's."""
+    text = apply_edits(around.source, [replacement(span, text) for span, text in replacements])
+    grown = len(text) - len(around.source.text)
     shown = text[around.start : around.end + grown].strip()
-    where = f" on line {line}" if line != place.line else ""
+    where = f" on line {around.line}" if around.line != place.line else ""
     return f"`{' '.join(shown.split())}`{where}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from time import thread_time
 
-from netdsl.checker.context.causes import Branches, Edited, Mismatch, Refused, Unequal
+from netdsl.checker.context.causes import Branches, Edited, Lengths, Mismatch, Refused, Unequal
 from netdsl.checker.ways import operators, types, uses
 from netdsl.checker.ways.change import Change, changed_text, said
 from netdsl.diagnostics import Diagnostic, Label
@@ -99,6 +99,8 @@ def _changes(error: Diagnostic) -> Iterator[Change]:
         yield from types.changes(cause)
     elif isinstance(cause, Unequal):
         yield from types.unequal(cause)
+    elif isinstance(cause, Lengths):
+        yield from types.lengths(cause)
     elif isinstance(cause, Branches):
         yield from types.branches(cause)
     elif isinstance(cause, Edited):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netdsl import syntax as s
-from netdsl.checker.context.causes import Branches, Mismatch, Unequal, Where
+from netdsl.checker.context.causes import Branches, Lengths, Mismatch, Unequal, Where
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.evaluate.statements import input_names
 from netdsl.checker.ways import axes, sizes, tree, uses
@@ -130,6 +130,40 @@ def _other_inputs(cause: Mismatch, use: Use) -> Iterator[Change]:
         for ours, theirs in zip(cause.tensor.type.shape, other.type.shape, strict=False):
             if ours != theirs and rank == other.type.rank:
                 yield from sizes.equalize(where, ours, theirs)
+
+
+# -- lengths ------------------------------------------------------------------------------------------
+
+
+def lengths(cause: Lengths) -> Iterator[Change]:
+    """One integer for each sequence: counted from a mask, declared so, or with the batch axis first."""
+    length, use = cause.length.type, Use(cause.place)
+    text = cause.place.text
+    if length.rank == 2 and not length.dtype.is_float:
+        why = "which counts the true ones of each sequence"
+        yield change((cause.place, f"sum(cast({text}, i32), over=1)"), why=why)
+    if length.rank == 2 and length.shape[1] == 1:
+        yield change(use.through("squeeze", "1"))
+    if length.rank == 1 and not length.dtype.is_int:
+        yield from cast_or_declare(cause.where, cause.length, DType.I32, use)
+    steps, batch = cause.sequence.type.shape[1], cause.sequence.type.shape[0]
+    if length.shape[:1] == (steps,):
+        yield from _batch_first(cause, str(batch), str(steps))
+
+
+def _batch_first(cause: Lengths, first: str, second: str) -> Iterator[Change]:
+    """The first two axes swapped in every type of the model that starts with them."""
+    block = tree.smallest(cause.where.root.file, cause.place, s.Block)
+    if not isinstance(block, s.Block):
+        return
+    swaps: list[tuple[Span, str]] = []
+    written = [*(p.type for p in block.inputs or ()), *(o.type for o in block.outputs or ())]
+    for type_ in written:
+        elements = type_.elements if isinstance(type_, (s.Index, s.ListExpr)) else ()
+        if [e.span.text for e in elements[:2]] == [first, second]:
+            swaps += [(elements[0].span, second), (elements[1].span, first)]
+    if swaps:
+        yield change(*swaps, why="with the batch axis first")
 
 
 # -- sizes that must be equal ------------------------------------------------------------------------

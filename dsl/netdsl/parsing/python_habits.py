@@ -1,0 +1,163 @@
+"""Statements of Python that this language does not have, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lark import Token
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import Edit, replacement
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import Place
+from netdsl.parsing.python_class import pipeline_of
+from netdsl.source import Span
+from netdsl.synonyms import OPTIMIZER_WORDS
+
+_PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
+
+
+def python_import(place: Place) -> Diagnostic | None:
+    """`import torch`, `from torch import nn`."""
+    first = place.tokens[0]
+    if first not in ("import", "from") or len(place.tokens) < 2 or str(place.tokens[1]) not in _PACKAGES:
+        return None
+    label = (Label(_line(place, first)),)
+    help = "remove the line: layers and functions are known without an import"
+    return Diagnostic("E0107", f"`{place.tokens[1]}` is a package of Python", label, help)
+
+
+def python_class(place: Place) -> Diagnostic | None:
+    """`class Net(nn.Module)` as an item, `def forward(self, x)` in a body."""
+    token, previous = place.token, place.previous
+    word = token if previous is None else previous
+    if word is None or str(word) not in ("class", "def"):
+        return None
+    if previous is not None and not place.starts_statement:
+        return None
+    line = pipeline_of(place.source.text[word.start_pos or 0 :])
+    what = "classes" if word == "class" else "methods"
+    shown = f"`model Net(x: f32[B, ..]) {{ {line} }}`" if previous is None and line else f"`{line}`"
+    if line is None or "->" not in line:
+        shown = "`return x -> fc1: Linear(128) -> relu -> fc2: Linear(10)`"
+        if previous is None:
+            shown = "`model Net(x: f32[B, ..]) { ... }` or `block Part(x) { ... }`"
+    message = f"there are no {what}: a body is statements, and layers are written where they are used"
+    if previous is None:
+        message = f"`{word}` does not start anything here: a network is a `model`, a part of one a `block`"
+    code = "E0105" if previous is None else "E0107"
+    return Diagnostic(code, message, (Label(span_of(place.source, word)),), f"write {shown}")
+
+
+def if_statement(place: Place) -> Diagnostic | None:
+    """`if use_bn { h = h -> bn: BatchNorm }`, and the same with a colon."""
+    token = place.token
+    if token is None or token.type not in ("LBRACE", "COLON") or "ELSE" not in place.accepts:
+        return None
+    at = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "IF"), None)
+    if at is None or (at and place.tokens[at - 1].line == place.tokens[at].line):
+        return None
+    condition = _text(place, place.tokens[at + 1 : place.index])
+    inside = _until_end(place.tokens[place.index + 1 :])
+    label = (Label(span_of(place.source, place.tokens[at])),)
+    help = f"leave a stage out with `stage when {condition}`; choose a value with `a if {condition} else b`"
+    if len(inside) > 4 and inside[0] == inside[2] and inside[1].type == "EQUAL" and inside[3].type == "ARROW":
+        name, stages = inside[0], _text(place, inside[4:])
+        if "->" not in stages:
+            help = f"write `{name}2 = {name} -> {stages} when {condition}`, and go on with `{name}2`"
+    return Diagnostic("E0107", "there is no `if` statement", label, help)
+
+
+def _until_end(tokens: Sequence[Token]) -> Sequence[Token]:
+    """The first line of a body that follows."""
+    tokens = [*tokens]
+    while tokens and tokens[0].type == "NEWLINE":
+        tokens.pop(0)
+    end = next((n for n, t in enumerate(tokens) if t.type in ("NEWLINE", "RBRACE")), len(tokens))
+    return tokens[:end]
+
+
+def f_string(place: Place) -> Diagnostic | None:
+    """`f"{heads} heads"`."""
+    token, after = place.token, place.following
+    if token not in ("f", "F") or after is None or after.type != "STRING" or after.start_pos != token.end_pos:
+        return None
+    plain = str(after).replace("{", "").replace("}", "")
+    span = span_of(place.source, token).to(span_of(place.source, after))
+    help = f"write `{plain}`; a message shows the values of the names in the condition by itself"
+    edits: tuple[Edit, ...] = (replacement(span, plain),)
+    return Diagnostic("E0107", "there are no f-strings", (Label(span),), help, fixes=edits)
+
+
+def tuple_value(place: Place) -> Diagnostic | None:
+    """`betas=(0.9, 0.999)`, `kernel_size=(3, 3)`."""
+    token, opener = place.token, place.opener
+    if token is None or token.type != "COMMA" or opener is None or opener.type != "LPAR":
+        return None
+    if "RPAR" not in place.accepts:
+        return None
+    start = next(n for n in reversed(range(place.index)) if place.tokens[n] is opener)
+    end = _closing(place.tokens, start)
+    if end is None:
+        return None
+    inner = _text(place, place.tokens[start + 1 : end])
+    span = span_of(place.source, opener).to(span_of(place.source, place.tokens[end]))
+    optimizer = _optimizer(place, start, end, inner)
+    if optimizer is not None:
+        whole, text = optimizer
+        label = (Label(span),)
+        message = f"`{span.text}` is a tuple, which the language does not have"
+        return Diagnostic("E0107", message, label, f"write `{text}`", fixes=(replacement(whole, text),))
+    message = f"`{span.text}` is a tuple, which the language does not have"
+    text = f"[{inner}]"
+    edits = (replacement(span, text),)
+    return Diagnostic("E0107", message, (Label(span),), f"write `{text}`, a list", fixes=edits)
+
+
+def _closing(tokens: Sequence[Token], start: int) -> int | None:
+    depth = 0
+    for n in range(start, len(tokens)):
+        depth += (tokens[n].type in ("LPAR", "LSQB")) - (tokens[n].type in ("RPAR", "RSQB"))
+        if depth == 0:
+            return n
+    return None
+
+
+def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, str] | None:
+    """The call of an optimizer around `betas=(a, b)`, in the words of this language."""
+    tokens = place.tokens
+    if start < 2 or tokens[start - 2] != "betas":
+        return None
+    opening = next((n for n in reversed(range(start)) if tokens[n].type == "LPAR"), None)
+    closing = _closing(tokens, opening) if opening is not None else None
+    if opening is None or closing is None or opening < 1:
+        return None
+    first, _, second = inner.partition(",")
+    arguments = place.source.text[tokens[opening].end_pos or 0 : tokens[closing].start_pos or 0]
+    written = place.source.text[tokens[start - 2].start_pos or 0 : tokens[end].end_pos or 0]
+    arguments = arguments.replace(written, f"beta1={first.strip()}, beta2={second.strip()}")
+    span = span_of(place.source, tokens[opening - 1]).to(span_of(place.source, tokens[closing]))
+    return span, f"{str(tokens[opening - 1]).lower()}({in_our_words(arguments)})"
+
+
+def in_our_words(arguments: str) -> str:
+    """The arguments of an optimizer with their names as ours."""
+    parts = []
+    for part in arguments.split(","):
+        name, equal, value = part.partition("=")
+        parts.append(f"{OPTIMIZER_WORDS.get(name.strip(), name.strip())}{equal}{value.strip()}")
+    return ", ".join(parts)
+
+
+def _text(place: Place, tokens: Sequence[Token]) -> str:
+    if not tokens:
+        return ""
+    return place.source.text[tokens[0].start_pos or 0 : tokens[-1].end_pos or 0]
+
+
+def _line(place: Place, first: Token) -> Span:
+    same = [t for t in place.tokens if t.line == first.line and t.type != "NEWLINE"]
+    return span_of(place.source, same[0]).to(span_of(place.source, same[-1]))
+
+
+PYTHON_HABITS = (python_import, python_class, if_statement, f_string, tuple_value)
