@@ -15,6 +15,7 @@ from netdsl.checker.calls.options import check_options, check_ranges
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.causes import Edited
+from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     BlockValue,
@@ -335,9 +336,9 @@ def apply_layer(scope: Scope, layer: LayerValue, application: Application) -> li
     body, moved = instantiate(scope, value, inputs, application.callee_span, layer.path)
     use = scope.layers[layer.name]
     if use.body is None:
-        use.body, use.span = body, span
+        use.body, use.span, use.inputs = body, span, tuple(inputs)
     else:
-        _same_weights(scope, layer.name, use, body, span)
+        _same_weights(scope, layer, use, body, inputs, span)
     values = tuple(i.value for i in inputs if i is not None)
     if scope.reuses_calls and values in use.results:
         return use.results[values]
@@ -347,16 +348,38 @@ def apply_layer(scope: Scope, layer: LayerValue, application: Application) -> li
     return use.results[values]
 
 
-def _same_weights(scope: Scope, name: str, use: LayerUse, body: Body, span: Span) -> None:
+def _same_weights(
+    scope: Scope, layer: LayerValue, use: LayerUse, body: Body, inputs: Sequence[Tensor | None], span: Span
+) -> None:
     assert use.body is not None
+    name = layer.name
     first, now = parameter_types(use.body), parameter_types(body)
     if first == now:
         return
     path = next(p for p in (*first, *now) if first.get(p) != now.get(p))
     message = f"the layer `{name}` would need `{path}` as {now.get(path)} here, but it is {first.get(path)}"
     also = [Label(use.span or span, "its first use is here")]
+    for first_input, now_input in zip(use.inputs, inputs, strict=False):
+        shapes = [i.type.shape if i is not None else () for i in (first_input, now_input)]
+        for a, b in zip(*shapes, strict=False):
+            for size in (a, b) if a != b else ():
+                also += set_here(scope, size.origin, f"{size} is set here") if size.origin else []
     help = "a shared layer has one set of weights, so every input must have the sizes of the first"
-    scope.fail("E0309", message, span, also=also, help=help)
+    cause = Edited(_second_layer(layer, span))
+    scope.fail("E0309", message, span, also=also, help=help, cause=cause)
+
+
+def _second_layer(layer: LayerValue, span: Span) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """The use with a layer of its own."""
+    name, line = f"{layer.name}2", layer.span.text
+    end = layer.span.source.span(layer.span.end, layer.span.end)
+    indent = " " * (layer.span.column - 1)
+    second = re.sub(rf"\b{layer.name}\b", name, line, count=1)
+    help = f"give both inputs one size, or give this one a layer of its own: `{second}`, and `{name}` here"
+    if not span.text.startswith(layer.name) or not line.startswith("layer "):
+        return []
+    use = span.source.span(span.start, span.start + len(layer.name))
+    return [(help, [(end, f"\n{indent}{second}"), (use, name)])]
 
 
 def parameter_types(body: Body) -> dict[str, str]:

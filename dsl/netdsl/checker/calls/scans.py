@@ -11,7 +11,8 @@ from netdsl.checker.arrivals import meet
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import construct_block, snake
 from netdsl.checker.calls.tensor_arguments import bind_tensors
-from netdsl.checker.context.causes import Lengths
+from netdsl.checker.context.causes import Lengths, Unequal
+from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.checker.evaluate.statements import input_names, run_body
@@ -295,9 +296,14 @@ def _start(scope: Scope, step: FlatStep, feed: _Feed, span: Span) -> Tensor:
         )
         if not fits:
             also = [Label(step.span, "declared here")]
+            differing = [(e, g) for e, g in zip(expected, tensor.type.shape, strict=False) if e != g]
+            for size in differing[0] if differing else ():
+                also += set_here(scope, size.origin, f"{size} is set here") if size and size.origin else []
             message = f"the state `{step.op.slot}` must be {type_}, but got {tensor.type}"
             also.append(Label(tensor.span, f"this is {tensor.type}"))
-            scope.fail("E0302", message, place, also=also)
+            wanted, got = differing[0] if differing else (None, dim(0))
+            cause = None if wanted is None else Unequal(scope.where(place), wanted, got)
+            scope.fail("E0302", message, place, also=also, cause=cause)
         return tensor
     sizes = tuple(dim(0) if axis == step.op.grows else size for axis, size in enumerate(type_.shape))
     numbers = {"zeros": 0.0, "ones": 1.0}

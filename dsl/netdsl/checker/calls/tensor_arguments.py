@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from netdsl import syntax as s
 from netdsl.checker.calls.operators import count
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, describe, is_bundle, is_number
 from netdsl.checker.evaluate.statements import input_names, is_function
@@ -53,13 +54,13 @@ def _named_tensor(
 ) -> None:
     assert argument.name is not None
     word = argument.name.text
-    check_input_name(scope, block, argument.name)
+    check_input_name(scope, block, argument.name, argument)
     if word in found:
         scope.fail("E0412", f"`{word}` of `{block.name}` is given twice", argument.span)
     found[word] = _tensor_or_none(scope, block, value, argument)
 
 
-def check_input_name(scope: Scope, block: s.Block, name: s.Ident) -> None:
+def check_input_name(scope: Scope, block: s.Block, name: s.Ident, argument: s.Argument | None = None) -> None:
     """Raise E0406 if a block has no tensor input of that name."""
     names, word = input_names(block), name.text
     if word not in names:
@@ -69,7 +70,30 @@ def check_input_name(scope: Scope, block: s.Block, name: s.Ident) -> None:
         )
         if word in known:
             help = f"`{word}` is static, and goes in the first parentheses"
-        scope.fail("E0406", f"`{block.name}` has no tensor input `{word}`", name.span, help=help)
+        masks: list[tuple[str, list[tuple[Span, str]]]] = []
+        if word in MASKS and "keep" in names and argument is not None:
+            help, masks = _keep_mask(argument)
+        message = f"`{block.name}` has no tensor input `{word}`"
+        scope.fail("E0406", message, name.span, help=help, cause=Edited(masks) if masks else None)
+
+
+def _keep_mask(argument: s.Argument) -> tuple[str, list[tuple[str, list[tuple[Span, str]]]]]:
+    """The mask of another framework as `keep`: negated where true means ignored, as in PyTorch."""
+    text = argument.value.span.text
+    shown = text if isinstance(argument.value, s.Name) else f"({text})"
+    help = (
+        f"`keep` is true where a key counts: write `keep=not {shown}` for a mask as in PyTorch, true where"
+        f" a key is ignored, and `keep={text}` for one as in Keras, true where it counts"
+    )
+    broadcast = f"keep=not ({text} -> [B, T] => [B, 1, 1, T])"
+    with_axes = f"`keep` is true where a key counts, and has 4 axes: write `{broadcast}`"
+    return help, [(help, [(argument.span, f"keep=not {shown}")]), (with_axes, [(argument.span, broadcast)])]
+
+
+MASKS = frozenset(
+    "mask attn_mask key_padding_mask src_mask tgt_mask src_key_padding_mask attention_mask pad_mask".split()
+)
+"""Names of masks in other frameworks."""
 
 
 def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.Argument) -> Tensor | None:

@@ -93,6 +93,13 @@ class Lengths:
 
 
 @dataclass(frozen=True)
+class NotANumber:
+    """A number combined with a tensor of true and false values."""
+
+    where: Where
+
+
+@dataclass(frozen=True)
 class Branches:
     """A residual whose body and shortcut differ."""
 
@@ -109,4 +116,4 @@ class Edited:
     changes: Sequence[tuple[str, Sequence[tuple[Span, str]]]]
 
 
-Cause = Refused | Mismatch | Unequal | Lengths | Branches | Edited
+Cause = Refused | Mismatch | Unequal | Lengths | NotANumber | Branches | Edited

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netdsl import syntax as s
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.reports import Site
 from netdsl.diagnostics import Label
 from netdsl.model import join
@@ -49,9 +50,21 @@ class LabelPaths:
         if old is not None and old != span and path not in self.automatic:
             also = [Label(old, "the first is here")]
             help = "labels name weights, so each must be unique; to share weights use `layer`"
-            self.site.fail("E0204", f"the label `{path}` is given twice", span, also=also, help=help)
+            name = self._free(span.text)
+            text = f"choose another label: `{name}: ...`; to share weights use `layer`"
+            cause = Edited([(text, [(span, name)])] if span.text.isidentifier() else [])
+            message = f"the label `{path}` is given twice"
+            self.site.fail("E0204", message, span, also=also, help=help, cause=cause)
         self.claims[path] = span
         self.automatic.discard(path)
+
+    def _free(self, name: str) -> str:
+        """The next label of the same stem that nothing has."""
+        stem = name.rstrip("0123456789")
+        number = int(name[len(stem) :] or 2)
+        while self.below(f"{stem}{number}") in self.claims:
+            number += 1
+        return f"{stem}{number}"
 
     def rename(self, old: str, name: s.Ident) -> str | None:
         """The path after an automatic label takes a name of the text; None if it keeps its own."""

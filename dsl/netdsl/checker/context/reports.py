@@ -214,7 +214,8 @@ def title(site: Site, op: str) -> str:
         return f"`{op}`"
     block = site.block.name.text
     same = op.replace("_", "") == block.lower()
-    return f"`{block}`" if same else f"`{op}` inside `{block}`"
+    direct = bool(site.calls) and not site.calls[-1].from_std
+    return f"`{block}`" if same or direct else f"`{op}` inside `{block}`"
 
 
 def op_failed(

@@ -89,6 +89,7 @@ class LayerUse:
     count: int = 0
     body: Body | None = None
     span: Span | None = None
+    inputs: tuple[Tensor | None, ...] = ()
     results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 

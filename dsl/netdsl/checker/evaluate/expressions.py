@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.checker.context.causes import NotANumber
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     POISON,
@@ -235,7 +236,10 @@ def lift(scope: Scope, value: Evaluated, like: Tensor, span: Span, shown: str) -
     fits = fits and not (isinstance(value, float) and not dtype.is_float)
     if not fits:
         help = f"convert the tensor first: `cast({'f32' if dtype is not DType.BOOL else 'i32'})`"
-        scope.fail("E0303", f"{describe(value)} does not go with {describe(like)}", span, help=help)
+        cause = NotANumber(scope.where(span)) if dtype is DType.BOOL else None
+        scope.fail(
+            "E0303", f"{describe(value)} does not go with {describe(like)}", span, help=help, cause=cause
+        )
     return scope.add_op(Constant(value, (), dtype), [], span)[0]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
-from netdsl.checker.context.causes import Unequal
+from netdsl.checker.context.causes import Edited, Unequal
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -27,6 +27,7 @@ from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of
 from netdsl.diagnostics import Label, NetError, suggest
 from netdsl.dims import Dim, dim, symbol
 from netdsl.model import OpStep, Parameter, State
+from netdsl.source import Span
 from netdsl.types import TensorType
 
 IMPLICIT_INPUT = "x"
@@ -107,10 +108,30 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
         message = f"{given} for {count} value{'s' if count != 1 else ''}"
         help = "`_` takes a value that is not needed" if count > len(statement.names) else None
         names = statement.names[0].span.to(statement.names[-1].span)
-        scope.fail("E0209", message, names, help=help)
+        also = [Label(_last_call(statement.value), f"this returns {count} value{'s' if count != 1 else ''}")]
+        cause = Edited(_as_many_names(statement, names, count))
+        scope.fail("E0209", message, names, also=also, help=help, cause=cause)
     for name, part in zip(statement.names, value, strict=True):
         if name.text != "_":
             scope.bind_new(name, part)
+
+
+def _last_call(value: s.Expr) -> Span:
+    """What gives the result of a pipeline: its last stage."""
+    return value.stages[-1].span if isinstance(value, s.Pipeline) else value.span
+
+
+def _as_many_names(statement: s.Bind, names: Span, count: int) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """As many names as values; or as many values, where a scan can return its states as well."""
+    changes = []
+    last = statement.value.stages[-1].core if isinstance(statement.value, s.Pipeline) else None
+    if isinstance(last, s.Scan) and count < len(statement.names) and not last.modifiers:
+        end = last.span.source.span(last.span.end, last.span.end)
+        text = f"`{last.span.text} states`"
+        changes.append((f"write {text}, which returns the last states after the output", [(end, " states")]))
+    listed = [name.text for name in statement.names]
+    written = ", ".join((listed + ["_"] * count)[:count]) if count > 1 else listed[0]
+    return [*changes, (f"write `{written} = ...`: `_` takes a value that is not needed", [(names, written)])]
 
 
 def _let(scope: Scope, statement: s.Let) -> None:

@@ -30,9 +30,11 @@ from netdsl.modules import Module
 from netdsl.recipes import NUMBERS, RECIPES
 from netdsl.recipes.metrics import MEAN
 from netdsl.source import Span
+from netdsl.synonyms import OPTIMIZER_WORDS
 from netdsl.targets import class_uses
 
 T = TypeVar("T")
+OPTIMIZER_ARGUMENTS = ("lr", "momentum", "weight_decay", "beta1", "beta2", "eps")
 
 
 def check_sections(
@@ -189,6 +191,9 @@ class _Section:
         scope, word = self.scope, line.name.text
         if word not in SETTINGS and not suggest(word, SETTINGS):
             help = f"the settings are {', '.join(SETTINGS)}"
+            if OPTIMIZER_WORDS.get(word, word) in OPTIMIZER_ARGUMENTS:
+                text = f"{OPTIMIZER_WORDS.get(word, word)}={line.value.span.text}"
+                help = f"it is an argument of the optimizer: `optimizer = {self._optimizer(text)}`"
             message = f"`{word}` is neither a training setting nor used by another line"
             scope.fail("E0219", message, line.name.span, help=help)
         one_of(scope, line.name, SETTINGS, "training setting")
@@ -205,6 +210,17 @@ class _Section:
             self.numbers[word] = read_number(scope, line.name, line.value)
         else:
             self._loss(line)
+
+    def _optimizer(self, argument: str) -> str:
+        """The optimizer of the section with an argument set."""
+        name = argument.partition("=")[0]
+        for line in self.item.lines:
+            if isinstance(line, s.Setting) and line.name.text in ("optimizer", "optimiser"):
+                call = line.value
+                given = [a.span.text for a in call.arguments] if isinstance(call, s.Call) else []
+                others = [text for text in given if text.partition("=")[0].strip() != name]
+                return f"{s.callee(call).span.text}({', '.join([argument, *others])})"
+        return f"adam({argument})"
 
     def _pattern_line(self, line: s.Patterns) -> None:
         scope, word = self.scope, line.word.text

@@ -26,11 +26,15 @@ class Change:
         replacements: The places and their new text.
         why: What the change does, said after it: `which keeps the size`.
         help: The complete help; by default it quotes the line as it is after the change.
+        message: What is wrong, where the change shows that better than the error did.
+        place: The place that the message is about.
     """
 
     replacements: tuple[tuple[Span, str], ...]
     why: str = ""
     help: str = ""
+    message: str = ""
+    place: Span | None = None
 
 
 def change(*replacements: tuple[Span, str], why: str = "", help: str = "") -> Change:

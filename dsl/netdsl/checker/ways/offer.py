@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import islice
 from time import thread_time
 
-from netdsl.checker.context.causes import Branches, Edited, Lengths, Mismatch, Refused, Unequal
-from netdsl.checker.ways import operators, types, uses
+from netdsl.checker.context.causes import Branches, Edited, Lengths, Mismatch, NotANumber, Refused, Unequal
+from netdsl.checker.ways import masks, operators, types, uses
 from netdsl.checker.ways.change import Change, changed_text, said
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
@@ -59,8 +59,16 @@ def _with_way_out(
             ]
             labels = (*error.labels, *(Label(e.span, "fails for the same reason") for e in echoes if e.span))
             error = replace(error, help=said(module.file, one, error.span), fixes=edits, labels=labels)
+            if one.message and one.place is not None:
+                rest = [label for label in labels[1:] if label.span != one.place]
+                labels = (Label(one.place), *_declared(one), *rest)
+                error = replace(error, message=one.message, labels=labels, path="")
             return error, echoes
     return error, []
+
+
+def _declared(one: Change) -> list[Label]:
+    return [Label(span, "declared here") for span, _ in one.replacements]
 
 
 def at_its_argument(error: Diagnostic) -> Diagnostic:
@@ -101,6 +109,8 @@ def _changes(error: Diagnostic) -> Iterator[Change]:
         yield from types.unequal(cause)
     elif isinstance(cause, Lengths):
         yield from types.lengths(cause)
+    elif isinstance(cause, NotANumber):
+        yield from masks.masked(cause)
     elif isinstance(cause, Branches):
         yield from types.branches(cause)
     elif isinstance(cause, Edited):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Refused
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.ways import axes, sizes, tree, uses
 from netdsl.checker.ways.change import Change, change
-from netdsl.checker.ways.types import cast_or_declare
+from netdsl.checker.ways.types import cast_or_declare, declared_as
 from netdsl.checker.ways.uses import Use
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.kinds import Binary
@@ -41,6 +42,8 @@ def _use(cause: Refused, slot: str) -> Use | None:
 def _element_types(cause: Refused) -> Iterator[Change]:
     slots = [slot for slot, _ in cause.wrong.at if slot in cause.tensors]
     tensors = [cause.tensors[slot] for slot in slots]
+    if len(slots) == 2 and cause.where.module.is_std:
+        yield from _inputs_of_the_call(cause, DType.I32)
     if len(slots) == 2:  # one element type for both
         pairs = zip(slots, tensors, reversed(tensors), strict=True)
         for slot, tensor, other in sorted(pairs, key=lambda pair: _width(pair[1])):
@@ -48,8 +51,27 @@ def _element_types(cause: Refused) -> Iterator[Change]:
                 yield from cast_or_declare(cause.where, tensor, other.type.dtype, _use(cause, slot))
         return
     wanted = _wanted_type(cause)
+    if cause.where.module.is_std:
+        yield from _inputs_of_the_call(cause, wanted)
     for slot, tensor in zip(slots, tensors, strict=True):
         yield from cast_or_declare(cause.where, tensor, wanted, _use(cause, slot))
+
+
+def _inputs_of_the_call(cause: Refused, wanted: DType) -> Iterator[Change]:
+    """The tensors that the user hands to the standard block in which an operator failed."""
+    call = sizes.call_at(cause.where, cause.where.span)
+    if call is None:
+        return
+    for argument in reversed(call.arguments):
+        value = argument.value
+        bound = cause.where.names.get(value.text) if isinstance(value, s.Name) else None
+        if bound is None or not isinstance(bound.value, Tensor) or bound.value.type.dtype is wanted:
+            continue
+        tensor = bound.value
+        kind = "integers" if wanted.is_int else "true or false" if wanted is DType.BOOL else "floats"
+        message = f"`{value.span.text}` of `{s.callee(call).span.text}` must be {kind}, but is {tensor.type}"
+        for one in declared_as(cause.where, tensor, wanted):
+            yield replace(one, message=message, place=value.span)
 
 
 def _width(tensor: Tensor) -> tuple[bool, int]:
