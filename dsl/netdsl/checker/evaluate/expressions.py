@@ -23,6 +23,7 @@ from netdsl.checker.context.values import (
     is_integer,
 )
 from netdsl.checker.evaluate import statics
+from netdsl.checker.evaluate.python_words import PYTHON_WORDS, python_word
 from netdsl.diagnostics import Label, Suggestion, suggest
 from netdsl.dims import Dim, dim
 from netdsl.model import OpStep, Parameter, join
@@ -85,7 +86,7 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
         return POISON
     if found is None:
         if expr.text in PYTHON_WORDS:
-            return _python_word(scope, expr)
+            return python_word(scope, expr)
         unknown_name(scope, expr)
     return found
 
@@ -93,17 +94,6 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
 @evaluates(s.Unknown)
 def unknown(scope: Scope, expr: s.Unknown) -> Poison:
     return POISON
-
-
-PYTHON_WORDS = {"True": True, "False": False, "None": None}
-
-
-def _python_word(scope: Scope, expr: s.Name) -> Static:
-    """`True` of Python, which is reported, and read as `true`."""
-    with scope.recover():
-        help = suggest(expr.text, ["true", "false", "none"])
-        scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
-    return PYTHON_WORDS[expr.text]
 
 
 def lookup(scope: Scope, word: str) -> Static:
