@@ -121,7 +121,7 @@ def test_without_the_weights_it_says_what_to_install(
 def test_without_tokenizers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     need_published()
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(MissingExtraError, match=r"E0901.*pip install netdsl\[text\]"):
+    with pytest.raises(MissingExtraError, match=r"E0901.*pip install .netdsl\[text\]."):
         sentences.sentence_similarity(SENTENCES)
 
 

@@ -51,7 +51,8 @@ def draw_heat_map(
 ) -> Canvas:
     """A matrix `[rows, columns]` as shaded cells, with their values if there is room.
 
-    Values above 0 are blue and those below red, relative to the largest magnitude; cells of values that are
+    Values above 0 are blue and those below red, relative to the largest magnitude and by its square root, so
+    that few of many are seen; zeros are dots. Cells of values that are
     not finite are empty. `row_axis` and `column_axis` name the axes. Raises `ValueError` for labels that do
     not fit the matrix.
     """
@@ -102,10 +103,10 @@ class _HeatMap:
             value = float(self.values[row, column])
             x, y = self.left + column * self.cell, self.top + row * self.cell
             share = abs(value) / largest if largest and np.isfinite(value) else 0.0
-            opacity = FAINTEST + (STRONGEST - FAINTEST) * share
+            opacity = FAINTEST + (STRONGEST - FAINTEST) * share**0.5
             self.canvas.add(Rect(x, y, size, size, "red" if value < 0 else "blue", opacity))
             if self.shows_values:
-                ink = "page" if opacity > 0.5 else "ink"
+                ink = "page" if opacity > 0.5 else "ink" if value else "soft"
                 place = (x + size / 2, y + size / 2 + TEXT * 0.35)
                 self.canvas.add(Caption(*place, self.texts[row][column], TEXT, ink, "middle"))
 
@@ -128,6 +129,8 @@ class _HeatMap:
 def _cell_text(value: float) -> str:
     if not np.isfinite(value):
         return "–"
+    if not value:
+        return "·"
     return f"{value:,.0f}" if value == round(value) else f"{value:.2f}".replace("0.", ".", 1)
 
 

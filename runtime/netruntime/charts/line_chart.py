@@ -42,13 +42,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """The contents of a line chart; `log_y` makes the vertical axis logarithmic."""
+    """The contents of a line chart.
+
+    `log_y` makes the vertical axis logarithmic. `marks` are named positions on the horizontal axis.
+    """
 
     title: str
     series: tuple[Series, ...]
     x_label: str = ""
     y_label: str = ""
     log_y: bool = False
+    marks: tuple[tuple[float, str], ...] = ()
 
 
 def line_chart(
@@ -94,7 +98,9 @@ class _Plot:
         self.shown = any(np.isfinite(points).all(axis=1).any() for points in self.points)
         names = list(dict.fromkeys(series.name for series in chart.series))
         self.colours = {name: SERIES[n % len(SERIES)] for n, name in enumerate(names)}
-        self.x_axis = linear_axis(self._finite(0), 6, tight=True)
+        across = self._finite(0)
+        whole = all(value == round(value) for value in across)
+        self.x_axis = linear_axis(across, 6, tight=True, whole=whole)
         heights = self._finite(1)
         self.y_axis = log_axis(heights) if chart.log_y else linear_axis(heights)
 
@@ -110,10 +116,11 @@ class _Plot:
         self.bottom = self.y + HEIGHT - MARGIN - 16 - (TEXT + 6 if chart.x_label else 0)
         self._axes()
         for series, points in zip(chart.series, self.points, strict=True):
-            look = {"width": 1.0, "opacity": 0.35} if series.faint else {"width": 2.0}
+            look = _look(series)
             places = [(self._across(x), self._up(y)) for x, y in points]
             lines = polylines(places, self.colours[series.name], dashed=series.dashed, **look)
             self.canvas.add(*lines)
+        self._marks()
         if not self.shown:
             middle = ((self.left + self.right) / 2, (self.top + self.bottom) / 2)
             self.canvas.add(Caption(*middle, "nothing to show", TEXT, "soft", "middle"))
@@ -148,6 +155,15 @@ class _Plot:
                 Caption(self.x + MARGIN + TEXT, middle, label, TEXT, "soft", "middle", turned=True)
             )
 
+    def _marks(self) -> None:
+        """The named positions, as upright lines with their names above."""
+        for value, name in self.chart.marks:
+            x = self._across(value)
+            self.canvas.add(Polyline(((x, self.top), (x, self.bottom)), "soft", 1.2, 0.8, dashed=True))
+            half = text_width(name, TEXT) / 2
+            middle = min(max(x, self.left + half), self.right - half)
+            self.canvas.add(Caption(middle, self.top - 4, name, TEXT, "soft", "middle"))
+
     def _legend(self) -> int:
         """Draw the names of the series; return the number of rows they take."""
         bold = [series for series in self.chart.series if not series.faint]
@@ -166,6 +182,13 @@ class _Plot:
             self.canvas.add(Caption(x + 28, y, name, TEXT))
             x += width
         return row + 1
+
+
+def _look(series: Series) -> dict[str, float]:
+    """The width and opacity of a line: faint dashes need more of both to be seen."""
+    if not series.faint:
+        return {"width": 2.0}
+    return {"width": 1.4, "opacity": 0.7} if series.dashed else {"width": 1.0, "opacity": 0.35}
 
 
 def _thinned(series: Series) -> np.ndarray[Any, np.dtype[np.float64]]:

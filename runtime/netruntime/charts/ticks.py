@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MANTISSAS = (1.0, 2.0, 2.5, 5.0, 10.0)
+WHOLE = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,18 @@ class TickedAxis:
         return (math.log(value) - low) / (math.log(self.high) - low)
 
 
-def linear_axis(values: Sequence[float], count: int = 5, tight: bool = False) -> TickedAxis:
-    """An axis for the values, with about `count` round ticks; `tight` ends at the values themselves."""
+def linear_axis(
+    values: Sequence[float], count: int = 5, *, tight: bool = False, whole: bool = False
+) -> TickedAxis:
+    """An axis for the values, with about `count` round ticks, at integers only where `whole` is set.
+
+    `tight` ends at the values themselves.
+    """
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
         low, high = low - abs(low) / 2 - (low == 0), high + abs(high) / 2 + (high == 0)
-    step = _round_step((high - low) / count)
+    step = _round_step((high - low) / count, WHOLE if whole else MANTISSAS)
+    step = max(step, 1.0) if whole else step
     first, last = (math.ceil(low / step), math.floor(high / step))
     if not tight:
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -71,6 +78,6 @@ def _text(value: float, step: float, exponent: bool) -> str:
     return f"{value + 0.0:,.{digits}f}" if value else "0"
 
 
-def _round_step(step: float) -> float:
+def _round_step(step: float, mantissas: Sequence[float]) -> float:
     size = 10.0 ** math.floor(math.log10(step))
-    return size * next(m for m in MANTISSAS if m * size >= step * (1 - 1e-9))
+    return size * next(m for m in mantissas if m * size >= step * (1 - 1e-9))

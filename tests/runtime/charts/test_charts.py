@@ -160,10 +160,10 @@ def test_a_heat_map_shades_by_value() -> None:
     assert [(c.colour, round(c.opacity, 3)) for c in cells] == [
         ("blue", 0.9),
         ("blue", 0.05),
-        ("red", 0.475),
+        ("red", 0.651),
         ("blue", 0.05),
     ]
-    assert labels(canvas) == ["T", "4", "0", "-2", "–", "a", "b", "c", "d", "predicted", "true"]
+    assert labels(canvas) == ["T", "4", "·", "-2", "–", "a", "b", "c", "d", "predicted", "true"]
     (told,) = [m for m in canvas.marks if isinstance(m, Caption) and m.text == "4"]
     assert told.colour == "page"  # light on dark
 
@@ -267,7 +267,7 @@ def test_charts_are_svg_and_also_png_where_the_name_asks_for_it(tmp_path: Path) 
 def test_a_png_without_matplotlib_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(
-        MissingExtraError, match=r"needs `matplotlib`.* pip install netdsl\[plots\]"
+        MissingExtraError, match=r"needs `matplotlib`.* pip install .netdsl\[plots\]."
     ) as caught:
         line_charts([Chart("t", (RISING,))], tmp_path / "a.png")
     assert caught.value.code == "E0901" and not list(tmp_path.iterdir())
@@ -278,3 +278,33 @@ def test_a_chart_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         line_charts([], tmp_path / "file" / "a.svg")
+
+
+@pytest.mark.parametrize("last", [2, 7, 15, 40, 1000])
+def test_ticks_between_integers_are_integers(last: int) -> None:
+    canvas = draw_line_charts([Chart("", (Series("a", range(1, last + 1), [0.5] * last),))])
+    ticks = [mark.text for mark in canvas.marks if isinstance(mark, Caption) and mark.anchor == "middle"]
+    assert ticks and not any("." in tick for tick in ticks)
+    axis = linear_axis([1, last], 6, tight=True, whole=True)
+    assert 2 <= len(axis.ticks) <= 8 and all(value == round(value) for value, _ in axis.ticks)
+
+
+def test_marks_are_upright_lines_with_their_names_inside() -> None:
+    canvas = draw_line_charts([Chart("", (RISING,), marks=((2.0, "best: epoch 3"),))])
+    (line,) = [mark for mark in canvas.marks if isinstance(mark, Polyline) and mark.dashed]
+    assert line.points[0][0] == line.points[1][0]
+    (name,) = [m for m in canvas.marks if isinstance(m, Caption) and m.text == "best: epoch 3"]
+    assert name.x < line.points[0][0] and name.y < line.points[0][1]
+
+
+def test_faint_dashes_can_be_seen() -> None:
+    canvas = draw_line_charts([Chart("", (Series("a", [0, 1], [0, 1], dashed=True, faint=True),))])
+    (line,) = [mark for mark in canvas.marks if isinstance(mark, Polyline) and mark.dashed]
+    assert line.opacity >= 0.6 and line.width > 1
+
+
+def test_rare_errors_are_tinted_and_zeros_are_dots() -> None:
+    canvas = draw_heat_map(np.array([[36.0, 1], [0, 35]]), ["a", "b"], ["a", "b"])
+    hit, error, zero, _ = [mark.opacity for mark in canvas.marks if isinstance(mark, Rect)]
+    assert error > 3 * zero and hit > 3 * error
+    assert labels(canvas).count("·") == 1 and "0" not in labels(canvas)

@@ -186,5 +186,5 @@ def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
     path = saved(tmp_path / "x.png", pixels(2, 2))
     for module in ("PIL", "PIL.Image"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=r"pip install netdsl\[image\]$"):
+    with pytest.raises(MissingExtraError, match=r"pip install .netdsl\[image\].$"):
         read(path, FREE)

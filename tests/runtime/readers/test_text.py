@@ -147,7 +147,7 @@ def test_tokenizers_that_cannot_be_read(tmp_path: Path) -> None:
 def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tokenizer_file(tmp_path)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(MissingExtraError, match=r"pip install netdsl\[text\]$"):
+    with pytest.raises(MissingExtraError, match=r"pip install .netdsl\[text\].$"):
         tokenize(["the"], DataOptions(tokenizer=path))
 
 

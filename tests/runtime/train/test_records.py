@@ -136,7 +136,7 @@ def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_tensorboard_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.sys.modules, "tensorboardX", None)
-    with pytest.raises(MissingExtraError, match=r"pip install netdsl\[tensorboard\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .netdsl\[tensorboard\]."):
         TensorBoardLog(tmp_path)
 
 

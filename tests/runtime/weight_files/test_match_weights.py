@@ -123,7 +123,7 @@ def test_bf16_from_a_file_is_said_to_be_converted(tmp_path: Path) -> None:
 
 def test_bf16_in_the_model_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ml_dtypes", None)
-    with pytest.raises(MissingExtraError, match=r"pip install netdsl\[bf16\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .netdsl\[bf16\]."):
         match_weights({"a": ((1,), "bf16")}, {"a": np.ones(1, "f4")})
 
 

@@ -71,19 +71,26 @@ def _phase_charts(phase: str, steps: Sequence[LogLine], epochs: Sequence[LogLine
     loss = _column(line["loss"] for line in steps)
     validation = _epochs(epochs, "valid", phase, LOSS, VALIDATION)
     series = (*_smooth(TRAINING, x, loss), *validation)
-    charts = [Chart(f"{head}loss", series, "step", log_y=_is_wide(series))]
+    best = _best(epochs)
+    charts = [Chart(f"{head}loss", series, "step", log_y=_is_wide(series), marks=best)]
     names = [name for name, value in steps[-1]["metrics"].items() if not isinstance(value, list)]
     for name in names:
         over = _epochs(epochs, "train", phase, name, TRAINING)
         if not over or len(over[0].x) < 2:
             over = _smooth(TRAINING, x, _column(line["metrics"].get(name) for line in steps))
         validation = _epochs(epochs, "valid", phase, name, VALIDATION)
-        charts.append(Chart(head + name, (*over, *validation), "step"))
+        charts.append(Chart(head + name, (*over, *validation), "step", marks=best))
     lr = Series("", x, _column(line["lr"] for line in steps))
     charts.append(Chart(f"{head}learning rate", (lr,), "step"))
     norms = _smooth("", x, _column(line["grad_norm"] for line in steps))
     charts.append(Chart(f"{head}gradient norm", norms, "step", log_y=_is_wide(norms)))
     return charts
+
+
+def _best(epochs: Sequence[LogLine]) -> tuple[tuple[float, str], ...]:
+    """The mark of the best epoch, where validation data chose it."""
+    best = [line for line in epochs if line.get("best") and line.get("valid")]
+    return ((best[-1]["step"], f"best: epoch {best[-1]['epoch'] + 1}"),) if best else ()
 
 
 def _smooth(name: str, x: Sequence[float], y: Sequence[float]) -> tuple[Series, ...]:
