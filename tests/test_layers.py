@@ -24,7 +24,7 @@ LANGUAGE = (
     {"dims"},
     {"diagnostics"},
     {"edits"},
-    {"source", "synonyms"},
+    {"source", "synonyms", "work"},
 )
 RUNTIME = (
     {"cli"},

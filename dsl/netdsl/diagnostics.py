@@ -19,6 +19,11 @@ MAX_ERRORS = 50
 
 MAX_PLACES = 6
 """The largest number of further places at which one finding is shown."""
+MAX_MESSAGE = 2_000
+"""The most characters of a message, a note or a way out: one may quote a size or a piece of the source."""
+
+MAX_CANDIDATES = 2_000
+"""The most names among which a misspelt one is looked for."""
 
 MAX_LINE = 160
 """Longer source lines are cut around the caret when shown."""
@@ -30,6 +35,9 @@ class Label:
 
     span: Span
     text: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _readable(self.text))
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class Diagnostic:
     def __post_init__(self) -> None:
         if not self.fixes and isinstance(self.help, Suggestion) and self.span is not None:
             object.__setattr__(self, "fixes", self.help.edits(self.span))
+        object.__setattr__(self, "message", _readable(self.message))
+        object.__setattr__(self, "help", self.help and _readable(self.help))
 
     @property
     def span(self) -> Span | None:
@@ -132,12 +142,13 @@ def _with_places(first: Diagnostic, *others: Diagnostic) -> Diagnostic:
     return replace(first, labels=(*first.labels, *labels), fixes=tuple(fixes))
 
 
-def cap(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+def cap(found: Sequence[Diagnostic], severity: str = "error") -> list[Diagnostic]:
     """The first `MAX_ERRORS` findings, and a last one that says so if there are more."""
     if len(found) <= MAX_ERRORS:
         return list(found)
-    message = f"{len(found) - MAX_ERRORS} more errors are not listed"
-    return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help="fix the first ones and check again")]
+    message = f"{len(found) - MAX_ERRORS} more {severity}s are not listed"
+    help = "fix the first ones and check again"
+    return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help=help, severity=severity)]
 
 
 class Suggestion(str):
@@ -179,7 +190,9 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
         return Suggestion.of(f"it is called `{ours}` here", name, ours, is_certain=is_certain, is_close=True)
     if len(name) < 2:
         return None
-    candidates = {k.lower(): k for k in known}
+    candidates = {k.lower(): k for k in known if 0.3 * (len(name) + len(k)) <= min(len(name), len(k))}
+    if len(name) > MAX_LINE or len(candidates) > MAX_CANDIDATES:
+        return None
     near = get_close_matches(name.lower(), candidates, n=2, cutoff=0.6)
     if not near:
         return None
@@ -218,6 +231,12 @@ def render(diagnostic: Diagnostic) -> str:
     if diagnostic.help:
         lines.append(f"{gutter} = help: {diagnostic.help}")
     return "\n".join(lines)
+
+
+def _readable(text: str) -> str:
+    """The text without its middle if it is too long."""
+    half = MAX_MESSAGE // 2
+    return text if len(text) <= MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 def _short(path: str) -> str:

@@ -11,11 +11,12 @@ Symbols stand for sizes and are never negative.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Union
 
 from netdsl.source import Span
+from netdsl.work import spend
 
 MAX_SIZE = 2**63 - 1
 """The largest size, and the largest static integer, that any stage accepts."""
@@ -24,7 +25,7 @@ MAX_SIZE = 2**63 - 1
 MAX_DEGREE = 32
 """The largest number of symbols multiplied in one term of a size."""
 
-MAX_TERMS = 256
+MAX_TERMS = 100
 """The largest number of terms of a size, including those inside `//`, `min` and `max`."""
 
 
@@ -83,6 +84,11 @@ class Dim:
 
     # -- inspection -------------------------------------------------------------------------------
 
+    @cached_property
+    def weight(self) -> int:
+        """How much there is to read: its terms with all their factors, those inside functions too."""
+        return 1 if self.is_fixed else sum(_weight(monomial) + len(monomial) for monomial, _ in self.terms)
+
     @property
     def is_fixed(self) -> bool:
         return not self.terms or (len(self.terms) == 1 and not self.terms[0][0])
@@ -113,7 +119,7 @@ class Dim:
 
     def at(self, origin: Span | None) -> Dim:
         """The same size, set at `origin`."""
-        return replace(self, origin=origin)
+        return Dim(self.terms, origin)
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
         """The size under `sizes`. Raises `KeyError` for an unbound symbol."""
@@ -138,6 +144,8 @@ class Dim:
     # -- arithmetic -------------------------------------------------------------------------------
 
     def __add__(self, other: DimLike) -> Dim:
+        if self.is_fixed and dim(other).is_fixed:
+            return dim(self.value + dim(other).value)
         return _collect((*self.terms, *dim(other).terms))
 
     def __neg__(self) -> Dim:
@@ -147,9 +155,11 @@ class Dim:
         return self + -dim(other)
 
     def __mul__(self, other: DimLike) -> Dim:
-        return _collect(
-            (_sorted(left + right), a * b) for left, a in self.terms for right, b in dim(other).terms
-        )
+        other = dim(other)
+        if self.is_fixed and other.is_fixed:
+            return dim(self.value * other.value)
+        spend((len(self.terms) * other.weight + len(other.terms) * self.weight) / 2)
+        return _collect((_sorted(left + right), a * b) for left, a in self.terms for right, b in other.terms)
 
     def __floordiv__(self, other: DimLike) -> Dim:
         return _floor_divide(self, dim(other))
@@ -320,6 +330,7 @@ def _collect(terms: Iterable[Term]) -> Dim:
     kept = [(m, _in_range(c)) for m, c in sums.items() if c]
     if any(len(m) > MAX_DEGREE for m, _ in kept) or sum(_weight(m) for m, _ in kept) > MAX_TERMS:
         raise SizeOverflowError("the expression of a size is too long")
+    spend(sum(_weight(m) + len(m) for m, _ in kept) / 2)
     return Dim(tuple(sorted(kept, key=lambda term: _monomial_text(term[0]))))
 
 

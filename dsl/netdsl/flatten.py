@@ -10,9 +10,13 @@ from netdsl.model import Body, CallStep, OpStep, Parameter, join
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import TensorType
+from netdsl.work import spend
+
+NODE_STEPS, CALL_STEPS = 8, 2
+"""The work of one operator of an expanded body, up to its node in a graph, and of one call."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One call of a block: which block, under which label path, from where."""
 
@@ -21,7 +25,7 @@ class Frame:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FlatStep:
     """An operator applied to values; `value` is the number of its first output."""
 
@@ -67,7 +71,7 @@ def flatten(body: Body) -> FlatBody:
     return flat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where a body is expanded: its label path, the calls around it, and which uses of shared layers."""
 
@@ -85,6 +89,7 @@ def _expand(flat: FlatBody, body: Body, inputs: Sequence[int | None], place: _Pl
     """Add the steps of a body. Returns the number of each of its values."""
     values = list(inputs)
     for step in body.steps:
+        spend((CALL_STEPS if isinstance(step, CallStep) else NODE_STEPS) + len(place.path) / 100)
         args = tuple(None if n is None else values[n] for n in step.inputs)
         if isinstance(step, CallStep):
             inner = place.inside(step)

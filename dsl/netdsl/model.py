@@ -146,7 +146,7 @@ class Assumption:
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A block for given static arguments and input types; `size` counts its expanded operators."""
+    """A block for given static arguments and input types; `size` counts its operators and calls, expanded."""
 
     name: str
     kind: str

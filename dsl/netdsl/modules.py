@@ -19,6 +19,7 @@ from netdsl.parsing.layout import MAX_SOURCE_BYTES
 from netdsl.parsing.parser import read
 from netdsl.source import Source, Span
 from netdsl.syntax import Block, BrokenItem, Config, ConfigEntry, File, Import
+from netdsl.work import MAX_STEPS, TooMuchWork, limited, unlimited
 
 MAX_IMPORTS = 50
 """How deep imports may nest."""
@@ -43,6 +44,8 @@ class Module:
     """Whether blocks of imports without a name are unavailable."""
     imports: list[Module] = field(default_factory=list)
     """The modules that the file imports itself."""
+    steps: int = 0
+    """The work of reading it and all it imports; checking it goes on from there."""
 
     @property
     def config(self) -> list[ConfigEntry]:
@@ -61,9 +64,22 @@ def load_module(source: Source, root: Path | None = None) -> Module:
     reports with everything else: syntax errors, names defined twice (E0203), unavailable imports (E061x).
 
     Raises:
-        NetError: E0601 for a text that is too long.
+        NetError: E0601 for a text that is too long, E0609 for more text than the limit.
     """
-    return _Loader(root.resolve() if root else None).load(source, root)
+    with limited() as budget:
+        try:
+            module = _Loader(root.resolve() if root else None).load(source, root)
+        except TooMuchWork:
+            raise too_much_work(source.span(0, 1)) from None
+        module.steps = budget.spent
+        return module
+
+
+def too_much_work(span: Span) -> NetError:
+    """E0609: the budget is used up, at a place."""
+    message = f"this takes more than {MAX_STEPS:,} steps of work"
+    help = "use less text, fewer repetitions, and shorter lists and sizes"
+    return error("E0609", message, span, "the last step was here", help=help)
 
 
 @dataclass
@@ -265,7 +281,8 @@ def std_index() -> dict[str, str]:
 def std_module(file_name: str) -> Module:
     """One file of the standard library, parsed when first needed."""
     text = (files("netdsl.std") / file_name).read_text("utf-8")
-    module = _Loader(None).load(Source(f"std/{file_name}", text), None)
+    with unlimited():
+        module = _Loader(None).load(Source(f"std/{file_name}", text), None)
     module.is_std = True
     return module
 

@@ -83,6 +83,11 @@ class TensorType:
         return len(self.shape)
 
     @property
+    def weight(self) -> int:
+        """How much there is to read in the shape."""
+        return sum(size.weight for size in self.shape)
+
+    @property
     def size(self) -> Dim:
         """The number of elements."""
         return product(self.shape)

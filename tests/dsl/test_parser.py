@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from random import Random
 
 import pytest
+from lark import Tree
 from net_programs import ProgramWriter
 
 from netdsl import syntax as s
 from netdsl.diagnostics import NetError
 from netdsl.formatter.code import walk
-from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
+from netdsl.modules import read_source
+from netdsl.parsing.driver import Extent
+from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, grammar, lay_out
 from netdsl.parsing.lexing import tokenize
 from netdsl.parsing.parser import Syntax, parse
+from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)
@@ -499,3 +504,41 @@ def test_tokens_know_their_offsets() -> None:
     source = Source("model.net", "net 1.0\r\n# c\r\nconfig {}")
     found = [(str(token), token.start_pos) for token in tokenize(source)[0]]
     assert found == [("net", 0), ("1.0", 4), ("\r\n", 7), ("\n", 13), ("config", 14), ("{", 21), ("}", 22)]
+
+
+# -- the driver ----------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    p for folder in ("examples", "dsl/netdsl/std", "tests/cases/valid") for p in (ROOT / folder).glob("*.net")
+)
+
+
+def with_larks_parser(source: Source) -> list[object]:
+    """The items as they are built from the trees of Lark's own parser."""
+    builder = TreeBuilder(source)
+
+    def built(tree: object) -> object:
+        if not isinstance(tree, Tree):
+            return tree
+        parts = [built(child) for child in tree.children]
+        return builder.build(str(tree.data), Extent(tree.meta.start_pos, tree.meta.end_pos), parts)
+
+    items = []
+    for part in lay_out(source, tokenize(source)[0]):
+        interactive = grammar().parse_interactive(start="item")
+        for token in part.tokens:
+            interactive.feed_token(token)
+        items.append(built(interactive.feed_eof(part.tokens[-1])))
+    return items
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_driver_builds_what_larks_parser_builds(path: Path) -> None:
+    """Every node, and where each is in the text."""
+    source = read_source(path)
+    ours, theirs = parse(source).file.items, with_larks_parser(source)
+    assert list(ours) == theirs
+    for our, their in zip(ours, theirs, strict=True):
+        assert isinstance(their, s.Node)
+        assert [node.span for node in walk(our)] == [node.span for node in walk(their)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from time import thread_time
 
 from netdsl import syntax as s
 from netdsl.checker import resolve
@@ -20,8 +19,9 @@ from netdsl.checker.sizes import signatures
 from netdsl.checker.ways.offer import offer
 from netdsl.diagnostics import Diagnostic, NetError, cap, error, merged
 from netdsl.model import Checked, Model, ModelTest, Phase
-from netdsl.modules import Module, with_imports, with_text
+from netdsl.modules import Module, too_much_work, with_imports, with_text
 from netdsl.source import Source
+from netdsl.work import TooMuchWork, limited
 
 __all__ = ["check"]
 
@@ -45,7 +45,6 @@ def check(
     Raises:
         NetError: with every error that was found; hints and warnings are in the result.
     """
-    started = thread_time()
 
     def run(each: Module) -> Checked:
         return _check(each, config or {}, training, train or {})
@@ -56,18 +55,24 @@ def check(
             run(with_text(module, source))
         except NetError as failed:
             return failed.diagnostics
+        except TooMuchWork:
+            return too_much_work(source.span(0, 1)).diagnostics
         return ()
 
     try:
-        return run(module)
-    except NetError as failed:
-        raise NetError(offer(module, failed.diagnostics, recheck, started)) from None
+        with limited(module.steps):
+            try:
+                return run(module)
+            except NetError as failed:
+                raise NetError(offer(module, failed.diagnostics, recheck)) from None
     except RecursionError:
         help = "give inner parts names with `let`, or put them into blocks of their own"
         raise error("E0602", "the file nests too deep to be checked", module.file.span, help=help) from None
 
 
-def _check(module: Module, config: Mapping[str, object], training: bool, train: Mapping[str, str]) -> Checked:
+def _check(
+    module: Module, settings: Mapping[str, object], training: bool, train: Mapping[str, str]
+) -> Checked:
     checker = Checker(module, training=training)
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []
@@ -75,7 +80,7 @@ def _check(module: Module, config: Mapping[str, object], training: bool, train: 
     try:
         for each in with_imports(module):
             checker.report(each.findings)
-        configure(checker, module, config)
+        configure(checker, module, settings)
         models, unfinished = _check_models(checker, module)
         for item in module.file.items:
             if isinstance(item, s.Test):
@@ -87,13 +92,24 @@ def _check(module: Module, config: Mapping[str, object], training: bool, train: 
         resolve.check_names(checker, module)
     except TooManyErrors:
         pass
+    except TooMuchWork:
+        checker.diagnostics += too_much_work(module.file.span).diagnostics
     errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
         raise NetError(cap(merged(in_order(errors, module))))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
-    advice = [d for d in checker.diagnostics if d.severity != "error"]
-    found = in_order([*advice, *hints(models), *unused_names(module.file)], module)
-    return Checked(models, tuple(checks), weights, tuple(phases), dict(checker.config[module]), tuple(found))
+    config = dict(checker.config[module])
+    return Checked(models, tuple(checks), weights, tuple(phases), config, _advice(checker, models))
+
+
+def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, ...]:
+    """The warnings and hints. Raises `NetError` E0609 if there is no work left to look for them."""
+    found = [d for d in checker.diagnostics if d.severity != "error"]
+    try:
+        found += [*hints(models), *unused_names(checker.module.file)]
+    except TooMuchWork:
+        raise too_much_work(checker.module.file.span) from None
+    return tuple(cap(in_order(found, checker.module), "hint"))
 
 
 def _check_models(checker: Checker, module: Module) -> tuple[dict[str, Model], list[Unfinished]]:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from netdsl.flatten import flatten
+from netdsl.flatten import FlatBody, flatten
 from netdsl.graph.graph import Graph
 from netdsl.graph.values import Interface, Node, Port
 from netdsl.model import Input, Model, Output
+from netdsl.modules import too_much_work
+from netdsl.work import TooMuchWork, limited
 
 
 def build(model: Model) -> Graph:
-    """The graph of a model; its `interface` has the names of the model."""
-    flat, graph = flatten(model.body), Graph()
+    """The graph of a model; its `interface` has the names of the model.
+
+    Raises:
+        NetError: E0609 for a model of so many operators that its graph takes too long to make.
+    """
+    try:
+        with limited():
+            flat = flatten(model.body)
+    except TooMuchWork:
+        raise too_much_work(model.body.span) from None
+    return _graph(model, flat)
+
+
+def _graph(model: Model, flat: FlatBody) -> Graph:
+    graph = Graph()
     inputs = {
         slot.name: graph.add(Node(Input(slot.name), slot.name, slot.span, (slot.type,)), ())
         for slot in model.body.inputs

@@ -19,6 +19,7 @@ class _Attributes(dict[str, Any]):
     The fields of that value used to be attributes. They still work, with a deprecation warning.
     """
 
+    __slots__ = ()  # there is one for each edge
     key: ClassVar[str]
 
     def __contains__(self, name: object) -> bool:
@@ -36,14 +37,17 @@ class _Attributes(dict[str, Any]):
 
 
 class _NodeAttributes(_Attributes):
+    __slots__ = ()
     key = "node"
 
 
 class _EdgeAttributes(_Attributes):
+    __slots__ = ()
     key = "edge"
 
 
 class _GraphAttributes(_Attributes):
+    __slots__ = ()
     key = "interface"
 
 

@@ -14,7 +14,7 @@ Port = tuple[int, int]
 """A value of the graph: a node and which of its outputs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """An operator in a graph.
 
@@ -45,7 +45,7 @@ class Node:
         return replace(self, op=op, types=tuple(types))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Edge:
     """Which output of the producer a value is, and which input of the consumer."""
 

@@ -8,6 +8,7 @@ the mistakes in the next.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -86,11 +87,13 @@ class _Cutter:
         self.items: list[ItemTokens] = []
         self.item: list[Token] = []
         self.open: list[Token] = []
+        self.open_types: Counter[str] = Counter()
         self.bracket: Diagnostic | None = None
         self.noticed = 0
         self.unclosed: Token | None = None
         self.choices = 0
         self.position = 0
+        self.after = _next_words(tokens)
 
     def run(self) -> list[ItemTokens]:
         fresh_line = True
@@ -106,12 +109,6 @@ class _Cutter:
         self._finish("before the file ends")
         return self.items
 
-    def _following(self, index: int) -> Token | None:
-        for after in range(index + 1, len(self.tokens)):
-            if self.tokens[after].type != "NEWLINE":
-                return self.tokens[after]
-        return None
-
     def _starts_item(self, index: int) -> bool:
         """Whether an item starts here: after a hard newline, or so plainly that something is missing."""
         token = self.tokens[index]
@@ -126,7 +123,7 @@ class _Cutter:
         inside_braces = bool(self.open) and self.open[-1].type == "LBRACE"
         if not self.item or self.item[-1].type in _SOFT_AFTER | {"NEWLINE"}:
             return
-        after = self._following(index)
+        after = self.after[index]
         if after is None or after.type in _SOFT_BEFORE or not (inside_braces or not self.open):
             return
         self.choices = 0
@@ -154,13 +151,14 @@ class _Cutter:
         starts = before in ("LBRACE", "NEWLINE") and bool(self.open) and self.open[-1].type == "LBRACE"
         if not starts:
             return token
-        after = self._following(index)
+        after = self.after[index]
         if token in _ALWAYS or (token in _BEFORE_NAME and after is not None and after.type == "NAME"):
             return token.update(type=token.upper())
         return token
 
     def _open(self, token: Token) -> None:
         self.open.append(token)
+        self.open_types[token.type] += 1
         if len(self.open) > MAX_NESTING:
             self._too_deep(token)
 
@@ -171,11 +169,11 @@ class _Cutter:
     def _close(self, token: Token) -> None:
         wanted = _CLOSERS[token.type]
         if self.open and self.open[-1].type == wanted:
-            self.open.pop()
+            self._pop()
         elif not self.open:
             help = "remove it, or add its opening bracket"
             self._report("E0103", f"this `{token}` has no opening bracket", token, help=help)
-        elif any(opener.type == wanted for opener in self.open):
+        elif self.open_types[wanted]:
             self._skipped(token, wanted)
         else:
             opener = self.open[-1]
@@ -183,7 +181,7 @@ class _Cutter:
             if opener.type == "LBRACE":
                 self._report("E0103", f"this `{token}` has no opening bracket", token, help="remove it")
             else:
-                self.open.pop()
+                self._pop()
                 message = f"`{token}` does not close the `{opener}` opened before it"
                 self._report("E0103", message, token, also=also)
 
@@ -194,8 +192,14 @@ class _Cutter:
         also = [Label(span_of(self.source, token), f"this `{token}` comes first")]
         self.unclosed = self.unclosed or opener
         self._report("E0104", f"this `{opener}` is not closed", opener, also=also, help=f"add `{closer}`")
-        while self.open.pop().type != wanted:
+        while self._pop() != wanted:
             pass
+
+    def _pop(self) -> str:
+        """Close the innermost bracket; returns its type."""
+        kind = self.open.pop().type
+        self.open_types[kind] -= 1
+        return kind
 
     def _finish(self, where: str) -> None:
         """End the open item."""
@@ -214,6 +218,7 @@ class _Cutter:
         if self.item:
             self.items.append(ItemTokens(self.item, self.bracket, self.noticed, self.unclosed))
         self.item, self.open, self.bracket = [], [], None
+        self.open_types.clear()
         self.choices, self.unclosed = 0, None
 
     def _report(
@@ -224,3 +229,15 @@ class _Cutter:
             self.noticed = self.position
             label = Label(span_of(self.source, token))
             self.bracket = Diagnostic(code, message, (label, *also), help)
+
+
+def _next_words(tokens: Sequence[Token]) -> list[Token | None]:
+    """For each token, the one after it that is not a line end; None if there is none."""
+    following: list[Token | None] = []
+    after: Token | None = None
+    for token in reversed(tokens):
+        following.append(after)
+        if token.type != "NEWLINE":
+            after = token
+    following.reverse()
+    return following

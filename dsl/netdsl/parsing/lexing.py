@@ -7,18 +7,23 @@ Where that is not known, the token is `BAD`: its statement cannot be read, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from lark import Token, UnexpectedCharacters
 
-from netdsl.diagnostics import Diagnostic, Label, error
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap, error
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.layout import MAX_SOURCE_BYTES, grammar, span_of
 from netdsl.source import Source
+from netdsl.work import spend
 
 BAD = "BAD"
 """The type of a token that stands for characters without a meaning."""
+MAX_NAME = 1_000
+"""The most characters of a name: names become label paths, which are written many times."""
+TOKEN_STEPS = 3
+"""The work of reading one token."""
 _RUNS = "&|"
 _HELPS = {
     ";": "statements end with their line; remove the `;`",
@@ -63,7 +68,7 @@ def tokenize(source: Source) -> tuple[list[Token], list[Diagnostic]]:
     The findings are characters (E0101) and strings (E0102) that are no tokens.
 
     Raises:
-        NetError: the source is too long (E0601).
+        NetError: the source is too long (E0601), or has more such characters than are listed.
     """
     size = len(source.text.encode("utf-8", "surrogatepass"))
     if size > MAX_SOURCE_BYTES:
@@ -84,19 +89,25 @@ class _Lexer:
         self.thread = grammar().parse_interactive(source.text, start="item").lexer_thread
 
     def run(self) -> tuple[list[Token], list[Diagnostic]]:
+        spend(len(self.source.text) / 20)
         while True:
             try:
-                self.tokens.extend(self.thread.lex(None))  # type: ignore[no-untyped-call]  # as in parser
+                for token in self.thread.lex(None):  # type: ignore[no-untyped-call]  # as in parser
+                    spend(TOKEN_STEPS)
+                    self.tokens.append(token)
             except UnexpectedCharacters as unexpected:
                 self._skip(unexpected.pos_in_stream or 0)
+                if len(self.findings) > MAX_ERRORS:
+                    raise NetError(cap(self.findings)) from None
                 continue
+            self.findings += _long_names(self.source, self.tokens)
             return self._without_comments(), self.findings
 
     def _without_comments(self) -> list[Token]:
         """The tokens without what follows a `//` that begins a comment: two words in a row divide nothing."""
         kept: list[Token] = []
         for line in _lines(self.tokens):
-            cut = next((n for n, token in enumerate(line) if _begins_comment(line, n)), len(line))
+            cut = _comment_start(line)
             if cut < len(line):
                 self.findings.append(_comment(self.source, line[cut]))
             kept += line[:cut]
@@ -197,12 +208,24 @@ def _lines(tokens: list[Token]) -> Iterator[list[Token]]:
     yield tokens[start:]
 
 
-def _begins_comment(line: list[Token], at: int) -> bool:
-    if line[at].type != "FLOORDIV":
-        return False
-    rest = [token for token in line[at + 1 :] if token.type != "NEWLINE"]
-    pairs = pairwise(rest)
-    return any(a.type in _WORDS and b.type in _WORDS and b not in _AFTER_VALUES for a, b in pairs)
+def _comment_start(line: list[Token]) -> int:
+    """The index of the first `//` with two words in a row after it; the number of tokens if there is none."""
+    slashes = [n for n, token in enumerate(line) if token.type == "FLOORDIV"]
+    if not slashes:
+        return len(line)
+    pairs = pairwise(token for token in line[slashes[0] + 1 :] if token.type != "NEWLINE")
+    is_comment = any(a.type in _WORDS and b.type in _WORDS and b not in _AFTER_VALUES for a, b in pairs)
+    return slashes[0] if is_comment else len(line)
+
+
+def _long_names(source: Source, tokens: Iterable[Token]) -> list[Diagnostic]:
+    """E0604 for the first name that is too long."""
+    for token in tokens:
+        if token.type == "NAME" and len(token) > MAX_NAME:
+            count = f"{len(token):,} characters long, but the limit is {MAX_NAME:,}"
+            message = f"the name `{token[:20]}...` is {count}"
+            return [Diagnostic("E0604", message, (Label(span_of(source, token)),), "use a shorter name")]
+    return []
 
 
 def _comment(source: Source, token: Token) -> Diagnostic:

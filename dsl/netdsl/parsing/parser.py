@@ -11,10 +11,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lark import Token, Tree, UnexpectedToken
+from lark import Token
 
-from netdsl.diagnostics import Diagnostic, Label, NetError, cap
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize
@@ -31,7 +32,10 @@ from netdsl.parsing.recovery import (
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source
 from netdsl.syntax import BrokenItem, File, Header, Item
+from netdsl.work import spend
 
+DIAGNOSIS_STEPS = 300
+"""The work of finding out what is wrong with a statement."""
 TOO_LARGE = ("E0602", "E0604")
 """Codes of items that are not read at all, because they nest too deep or are too long."""
 
@@ -65,7 +69,11 @@ def parse(source: Source, *, is_file: bool = True) -> Syntax:
 
 
 def read(source: Source, *, is_file: bool = True) -> Syntax:
-    """The syntax tree of a source, with all that can be read of it. Raises `NetError` E0601 alone."""
+    """The syntax tree of a source, with all that can be read of it.
+
+    Raises:
+        NetError: E0601 for a source that is too long, or more mistakes than are listed.
+    """
     tokens, findings = tokenize(source)
     parts = lay_out(source, tokens)
     items: list[Item] = []
@@ -77,6 +85,8 @@ def read(source: Source, *, is_file: bool = True) -> Syntax:
         items.append(item)
         findings += wrong
         was_wrong = bool(wrong)
+        if len(findings) > MAX_ERRORS:
+            raise NetError(cap(findings))
     findings += _check_header(source, items) if is_file else []
     findings.sort(key=lambda d: d.span.start if d.span else 0)
     file = File(source.span(0, len(source.text)), tuple(items))
@@ -105,18 +115,20 @@ def _read_part(source: Source, part: ItemTokens, raw: Sequence[Token]) -> tuple[
     if part.bracket is not None and part.bracket.code in TOO_LARGE:
         return broken_item(source, part.tokens), [part.bracket]
     if part.bracket is None:
-        tree, _ = _parse_tokens(part.tokens)
-        if tree is not None:
-            return _build(source, tree)
+        read_all = _item(source, part.tokens)
+        if read_all is not None:
+            return read_all
     parts = take_apart(part) if part.bracket is None else take_apart_by_layout(raw)
     if parts is None:
         return broken_item(source, part.tokens), _without_bad(part.tokens, [_diagnose(source, part)])
     return _Recovery(source, part, raw, parts).run()
 
 
-def _build(source: Source, tree: Tree[Token] | Token) -> tuple[Item, list[Diagnostic]]:
+def _item(source: Source, tokens: Sequence[Token]) -> tuple[Item, list[Diagnostic]] | None:
+    """The item, and what is wrong in it that the grammar does not see; None if it is no item."""
     builder = TreeBuilder(source)
-    return builder.build(tree), builder.findings
+    item, wrong = run(tokens, builder.build)
+    return (item, builder.findings) if wrong is None else None
 
 
 def _without_bad(tokens: Sequence[Token], found: list[Diagnostic]) -> list[Diagnostic]:
@@ -129,11 +141,12 @@ def _diagnose(source: Source, part: ItemTokens) -> Diagnostic:
 
     A `)` left out is noticed late by counting, but at once by the grammar: at the `->` after it.
     """
-    tree, refused = _parse_tokens(part.tokens)
-    is_first = tree is not None or part.noticed <= _position(part.tokens, refused)
-    if part.bracket is not None and is_first:
+    spend(DIAGNOSIS_STEPS)
+    at = refused(part.tokens)
+    if part.bracket is not None and (at is None or part.noticed <= _position(part.tokens, at)):
         return part.bracket
-    return unexpected(source, part.tokens, refused, _accepted(part.tokens[:refused]), part.unclosed)
+    assert at is not None
+    return unexpected(source, part.tokens, at, _accepted(part.tokens[:at]), part.unclosed)
 
 
 @dataclass
@@ -160,9 +173,9 @@ class _Recovery:
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
         findings = [*self.parts.findings, *(p.finding for p in self.parts.pieces if p.finding)]
         if header is not None:
-            tree, _ = _parse_tokens(self._assembled(header, kind))
-            if tree is not None:
-                item, others = _build(self.source, tree)
+            assembled = _item(self.source, self._assembled(header, kind))
+            if assembled is not None:
+                item, others = assembled
                 return with_broken(item, broken, self.source), findings + others
         return broken_item(self.source, self.part.tokens), findings or [_diagnose(self.source, self.part)]
 
@@ -230,29 +243,8 @@ def _without_empty(finding: Diagnostic) -> Diagnostic:
 
 def _refused(tokens: Sequence[Token]) -> int | None:
     """The index of the token that the grammar refuses; None if more tokens could make these an item."""
-    interactive = grammar().parse_interactive(start="item")
-    for index, token in enumerate(tokens):
-        try:
-            interactive.feed_token(token)
-        except UnexpectedToken:
-            return index
-    return None
-
-
-def _parse_tokens(tokens: Sequence[Token]) -> tuple[Tree[Token] | Token | None, int]:
-    """The parse tree; or None, and the index of the token that the grammar refuses."""
-    interactive = grammar().parse_interactive(start="item")
-    for index, token in enumerate(tokens):
-        try:
-            interactive.feed_token(token)
-        except UnexpectedToken:
-            return None, index
-    try:
-        tree = interactive.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]  # Lark's own stub gap
-    except UnexpectedToken:
-        return None, len(tokens)
-    assert isinstance(tree, (Tree, Token))
-    return tree, len(tokens)
+    at = refused(tokens)
+    return at if at is not None and at < len(tokens) else None
 
 
 def _position(tokens: Sequence[Token], index: int) -> float:
@@ -263,7 +255,7 @@ def _position(tokens: Sequence[Token], index: int) -> float:
 def _accepted(tokens: Sequence[Token]) -> set[str]:
     """The types of token that may follow some tokens.
 
-    They are fed to a fresh parser: the one that refused a token has reduced what stood before it.
+    They are fed to Lark's own parser, which can say so.
     """
     interactive = grammar().parse_interactive(start="item")
     for token in tokens:

@@ -1,4 +1,4 @@
-"""From Lark's parse tree to the syntax tree: one method per grammar rule."""
+"""The nodes of the syntax tree: one method per rule of the grammar."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lark import Token, Tree, v_args
-from lark.visitors import Transformer_NonRecursive
+from lark import Token
 
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import MAX_SIZE
+from netdsl.parsing.driver import Extent
 from netdsl.parsing.layout import LANGUAGE, MAX_NESTING, span_of
 from netdsl.source import Source, Span
 
@@ -27,24 +27,22 @@ def _unescape(escape: re.Match[str]) -> str:
     return _PLAIN.get(plain, plain) if plain else chr(int(escape["code"], 16))
 
 
-@v_args(meta=True)
-class TreeBuilder(Transformer_NonRecursive[Token, Any]):
+class TreeBuilder:
     """Builds the nodes of one item, bottom up. `findings` are the errors that the grammar does not see."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__(visit_tokens=False)
         self.source = source
         self.findings: list[Diagnostic] = []
 
-    def build(self, tree: Tree[Token] | Token) -> s.Item:
-        item: s.Item = self.transform(tree)  # type: ignore[arg-type]
-        return item
+    def build(self, rule: str, extent: Extent, parts: Sequence[Any]) -> Any:
+        """The node of a rule of the grammar."""
+        return getattr(self, rule)(extent, parts)
 
     def _report(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.findings.append(Diagnostic(code, message, (Label(span),), help))
 
-    def _span(self, meta: Any) -> Span:
-        return Span(self.source, meta.start_pos, meta.end_pos)
+    def _span(self, extent: Extent) -> Span:
+        return Span(self.source, extent.start_pos, extent.end_pos)
 
     def _ident(self, token: Token | None) -> s.Ident | None:
         return None if token is None else self._name(token)
@@ -61,40 +59,43 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
                 self._report("E0102", f"`{at.text}` is not an escape sequence", at, help)
         return s.Text(span, _ESCAPE.sub(_unescape, token[1:-1]))
 
-    def _doc(self, meta: Any) -> str:
+    def _doc(self, extent: Extent) -> str:
         """The `##` lines directly above a node that comes first on its line."""
-        number, column = self.source.position(meta.start_pos)
-        if self.source.line(number)[: column - 1].strip():
+        text, at = self.source.text, extent.start_pos - 1
+        while at >= 0 and text[at] in " \t\r":
+            at -= 1
+        if at >= 0 and text[at] != "\n":
             return ""
+        number = self.source.position(extent.start_pos)[0]
         doc: list[str] = []
         while number > 1 and (line := self.source.line(number - 1).strip()).startswith("##"):
-            doc.insert(0, line[2:].strip())
+            doc.append(line[2:].strip())
             number -= 1
-        return "\n".join(doc)
+        return "\n".join(reversed(doc))
 
     # -- items ------------------------------------------------------------------------------------
 
-    def header(self, meta: Any, c: Sequence[Any]) -> s.Header:
+    def header(self, extent: Extent, c: Sequence[Any]) -> s.Header:
         major, _, minor = str(c[1]).partition(".")
         if not (major.isdigit() and minor.isdigit()):
             at = span_of(self.source, c[1])
             self._report("E0112", f"`{c[1]}` is not a version of the language", at)
-            return s.Header(self._span(meta), *LANGUAGE)
-        return s.Header(self._span(meta), int(major), int(minor))
+            return s.Header(self._span(extent), *LANGUAGE)
+        return s.Header(self._span(extent), int(major), int(minor))
 
-    def import_item(self, meta: Any, c: Sequence[Any]) -> s.Import | s.BrokenItem:
+    def import_item(self, extent: Extent, c: Sequence[Any]) -> s.Import | s.BrokenItem:
         path = self._string(c[1])
         if self.findings:
-            return s.BrokenItem(self._span(meta), "import", self._ident(c[-1]))
-        return s.Import(self._span(meta), path, self._ident(c[-1]))
+            return s.BrokenItem(self._span(extent), "import", self._ident(c[-1]))
+        return s.Import(self._span(extent), path, self._ident(c[-1]))
 
-    def config(self, meta: Any, c: Sequence[Any]) -> s.Config:
-        return s.Config(self._span(meta), _nodes(c))
+    def config(self, extent: Extent, c: Sequence[Any]) -> s.Config:
+        return s.Config(self._span(extent), _nodes(c))
 
-    def config_entry(self, meta: Any, c: Sequence[Any]) -> s.ConfigEntry:
-        return s.ConfigEntry(self._span(meta), self._name(c[0]), c[1], c[2], self._doc(meta))
+    def config_entry(self, extent: Extent, c: Sequence[Any]) -> s.ConfigEntry:
+        return s.ConfigEntry(self._span(extent), self._name(c[0]), c[1], c[2], self._doc(extent))
 
-    def block(self, meta: Any, c: Sequence[Any]) -> s.Block:
+    def block(self, extent: Extent, c: Sequence[Any]) -> s.Block:
         parens = [child for child in c if isinstance(child, Parens)]
         if len(parens) > 2:
             help = "blocks take static parameters first, then tensor inputs"
@@ -104,7 +105,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         chain = body if isinstance(body, s.Chain) else None
         statements = () if chain else body
         return s.Block(
-            self._span(meta),
+            self._span(extent),
             str(c[0]),
             self._name(c[1]),
             statics,
@@ -112,86 +113,87 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             outputs,
             statements,
             chain,
-            self._doc(meta),
+            self._doc(extent),
         )
 
     cell = block
     model = block
 
-    def params(self, meta: Any, c: Sequence[Any]) -> Parens:
-        return Parens(self._span(meta), tuple(p for p in c if p is not None))
+    def params(self, extent: Extent, c: Sequence[Any]) -> Parens:
+        return Parens(self._span(extent), tuple(p for p in c if p is not None))
 
-    def param(self, meta: Any, c: Sequence[Any]) -> s.Param:
-        return s.Param(self._span(meta), self._name(c[0]), c[1], c[2], self._doc(meta))
+    def param(self, extent: Extent, c: Sequence[Any]) -> s.Param:
+        return s.Param(self._span(extent), self._name(c[0]), c[1], c[2], self._doc(extent))
 
-    def outputs(self, meta: Any, c: Sequence[Any]) -> tuple[s.Output, ...]:
+    def outputs(self, extent: Extent, c: Sequence[Any]) -> tuple[s.Output, ...]:
         return _nodes(c)
 
-    def output(self, meta: Any, c: Sequence[Any]) -> s.Output:
-        return s.Output(self._span(meta), self._ident(c[0]), c[1])
+    def output(self, extent: Extent, c: Sequence[Any]) -> s.Output:
+        return s.Output(self._span(extent), self._ident(c[0]), c[1])
 
-    def weights(self, meta: Any, c: Sequence[Any]) -> s.Weights:
-        return s.Weights(self._span(meta), self._name(c[1]), _nodes(c))
+    def weights(self, extent: Extent, c: Sequence[Any]) -> s.Weights:
+        return s.Weights(self._span(extent), self._name(c[1]), _nodes(c))
 
-    def weight_rule(self, meta: Any, c: Sequence[Any]) -> s.WeightRule:
+    def weight_rule(self, extent: Extent, c: Sequence[Any]) -> s.WeightRule:
         theirs, _, ours, *modifiers = c
         target = self._string(ours) if ours.type == "STRING" else None
-        return s.WeightRule(self._span(meta), self._string(theirs), target, tuple(map(self._name, modifiers)))
+        words = tuple(map(self._name, modifiers))
+        return s.WeightRule(self._span(extent), self._string(theirs), target, words)
 
-    def train(self, meta: Any, c: Sequence[Any]) -> s.Train:
-        return s.Train(self._span(meta), self._ident(c[1]), _nodes(c))
+    def train(self, extent: Extent, c: Sequence[Any]) -> s.Train:
+        return s.Train(self._span(extent), self._ident(c[1]), _nodes(c))
 
-    def train_input(self, meta: Any, c: Sequence[Any]) -> s.TrainInput:
-        return s.TrainInput(self._span(meta), self._name(c[1]), c[2])
+    def train_input(self, extent: Extent, c: Sequence[Any]) -> s.TrainInput:
+        return s.TrainInput(self._span(extent), self._name(c[1]), c[2])
 
-    def metric(self, meta: Any, c: Sequence[Any]) -> s.Metric:
-        return s.Metric(self._span(meta), self._name(c[1]), c[2])
+    def metric(self, extent: Extent, c: Sequence[Any]) -> s.Metric:
+        return s.Metric(self._span(extent), self._name(c[1]), c[2])
 
-    def setting(self, meta: Any, c: Sequence[Any]) -> s.Setting | s.Bind:
-        span, names = self._span(meta), tuple(map(self._name, c[:-1]))
+    def setting(self, extent: Extent, c: Sequence[Any]) -> s.Setting | s.Bind:
+        span, names = self._span(extent), tuple(map(self._name, c[:-1]))
         return s.Setting(span, names[0], c[-1]) if len(names) == 1 else s.Bind(span, names, c[-1])
 
-    def patterns(self, meta: Any, c: Sequence[Any]) -> s.Patterns:
+    def patterns(self, extent: Extent, c: Sequence[Any]) -> s.Patterns:
         word, *texts, value = c
-        return s.Patterns(self._span(meta), self._name(word), tuple(map(self._string, texts)), value)
+        return s.Patterns(self._span(extent), self._name(word), tuple(map(self._string, texts)), value)
 
-    def test(self, meta: Any, c: Sequence[Any]) -> s.Test:
-        return s.Test(self._span(meta), self._string(c[1]), c[2])
+    def test(self, extent: Extent, c: Sequence[Any]) -> s.Test:
+        return s.Test(self._span(extent), self._string(c[1]), c[2])
 
     # -- statements -------------------------------------------------------------------------------
 
-    def body(self, meta: Any, c: Sequence[Any]) -> tuple[s.Statement, ...]:
+    def body(self, extent: Extent, c: Sequence[Any]) -> tuple[s.Statement, ...]:
         return _nodes(c)
 
-    def let(self, meta: Any, c: Sequence[Any]) -> s.Let:
-        return s.Let(self._span(meta), self._name(c[1]), c[2])
+    def let(self, extent: Extent, c: Sequence[Any]) -> s.Let:
+        return s.Let(self._span(extent), self._name(c[1]), c[2])
 
-    def layer(self, meta: Any, c: Sequence[Any]) -> s.Layer:
-        return s.Layer(self._span(meta), self._name(c[1]), c[2])
+    def layer(self, extent: Extent, c: Sequence[Any]) -> s.Layer:
+        return s.Layer(self._span(extent), self._name(c[1]), c[2])
 
-    def declaration(self, meta: Any, c: Sequence[Any]) -> s.Declaration:
+    def declaration(self, extent: Extent, c: Sequence[Any]) -> s.Declaration:
         kind, name, type_, value, *when = c
         condition = when[-1] if when else None
         return s.Declaration(
-            self._span(meta), str(kind), self._name(name), type_, value, condition, self._doc(meta)
+            self._span(extent), str(kind), self._name(name), type_, value, condition, self._doc(extent)
         )
 
-    def next(self, meta: Any, c: Sequence[Any]) -> s.Next:
-        return s.Next(self._span(meta), self._name(c[1]), c[2])
+    def next(self, extent: Extent, c: Sequence[Any]) -> s.Next:
+        return s.Next(self._span(extent), self._name(c[1]), c[2])
 
-    def bind(self, meta: Any, c: Sequence[Any]) -> s.Bind:
-        return s.Bind(self._span(meta), tuple(map(self._name, c[:-1])), c[-1])
+    def bind(self, extent: Extent, c: Sequence[Any]) -> s.Bind:
+        return s.Bind(self._span(extent), tuple(map(self._name, c[:-1])), c[-1])
 
-    def return_(self, meta: Any, c: Sequence[Any]) -> s.Return:
-        return s.Return(self._span(meta), tuple(c[1:]))
+    def return_(self, extent: Extent, c: Sequence[Any]) -> s.Return:
+        return s.Return(self._span(extent), tuple(c[1:]))
 
-    def assertion(self, meta: Any, c: Sequence[Any]) -> s.Assert:
+    def assertion(self, extent: Extent, c: Sequence[Any]) -> s.Assert:
         message = None if c[2] is None else self._string(c[2]).value
-        return s.Assert(self._span(meta), c[1], message)
+        return s.Assert(self._span(extent), c[1], message)
 
-    def expect(self, meta: Any, c: Sequence[Any]) -> s.Expect:
+    def expect(self, extent: Extent, c: Sequence[Any]) -> s.Expect:
         value, rest = c[1], [child for child in c[2:] if child is not None]
-        span = self._span(meta)
+        span = self._span(extent)
         if rest and isinstance(rest[0], Token) and rest[0].type == "IS":
             return s.Expect(span, value, rest[1], None, None, None)
         if not rest:
@@ -201,86 +203,86 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
 
     # -- pipelines --------------------------------------------------------------------------------
 
-    def pipeline(self, meta: Any, c: Sequence[Any]) -> s.Pipeline:
+    def pipeline(self, extent: Extent, c: Sequence[Any]) -> s.Pipeline:
         source, *stages = _drop(c, "ARROW")
-        return s.Pipeline(self._span(meta), source, tuple(stages))
+        return s.Pipeline(self._span(extent), source, tuple(stages))
 
-    def chain(self, meta: Any, c: Sequence[Any]) -> s.Chain:
-        return s.Chain(self._span(meta), tuple(_drop(c, "ARROW")))
+    def chain(self, extent: Extent, c: Sequence[Any]) -> s.Chain:
+        return s.Chain(self._span(extent), tuple(_drop(c, "ARROW")))
 
-    def stage(self, meta: Any, c: Sequence[Any]) -> s.Stage:
+    def stage(self, extent: Extent, c: Sequence[Any]) -> s.Stage:
         label, core, repeat, *when = c
         if isinstance(core, s.Expr):
             core = s.Apply(core.span, core)
-        return s.Stage(self._span(meta), self._ident(label), core, repeat, when[-1] if when else None)
+        return s.Stage(self._span(extent), self._ident(label), core, repeat, when[-1] if when else None)
 
-    def choice(self, meta: Any, c: Sequence[Any]) -> s.Choice:
+    def choice(self, extent: Extent, c: Sequence[Any]) -> s.Choice:
         then, _, condition, _, otherwise = c
-        return s.Choice(self._span(meta), then, condition, otherwise)
+        return s.Choice(self._span(extent), then, condition, otherwise)
 
-    def residual(self, meta: Any, c: Sequence[Any]) -> s.Residual:
+    def residual(self, extent: Extent, c: Sequence[Any]) -> s.Residual:
         groups = [child for child in c if isinstance(child, s.Group)]
         via = groups[1].body if len(groups) > 1 else None
-        return s.Residual(self._span(meta), groups[0].body, via)
+        return s.Residual(self._span(extent), groups[0].body, via)
 
-    def loop(self, meta: Any, c: Sequence[Any]) -> s.Loop:
+    def loop(self, extent: Extent, c: Sequence[Any]) -> s.Loop:
         _, variable, _, start, _, stop, group = c
-        return s.Loop(self._span(meta), self._name(variable), start, stop, group.body)
+        return s.Loop(self._span(extent), self._name(variable), start, stop, group.body)
 
-    def scan(self, meta: Any, c: Sequence[Any]) -> s.Scan:
-        return s.Scan(self._span(meta), c[1], tuple(c[2:]))
+    def scan(self, extent: Extent, c: Sequence[Any]) -> s.Scan:
+        return s.Scan(self._span(extent), c[1], tuple(c[2:]))
 
-    def modifier(self, meta: Any, c: Sequence[Any]) -> s.Ident:
+    def modifier(self, extent: Extent, c: Sequence[Any]) -> s.Ident:
         return self._name(c[0])
 
-    def fork(self, meta: Any, c: Sequence[Any]) -> s.Fork:
-        return s.Fork(self._span(meta), tuple(c))
+    def fork(self, extent: Extent, c: Sequence[Any]) -> s.Fork:
+        return s.Fork(self._span(extent), tuple(c))
 
-    def rearrange(self, meta: Any, c: Sequence[Any]) -> s.Rearrange:
-        return s.Rearrange(self._span(meta), c[0], c[-1])
+    def rearrange(self, extent: Extent, c: Sequence[Any]) -> s.Rearrange:
+        return s.Rearrange(self._span(extent), c[0], c[-1])
 
-    def group(self, meta: Any, c: Sequence[Any]) -> s.Group:
-        return s.Group(self._span(meta), c[0])
+    def group(self, extent: Extent, c: Sequence[Any]) -> s.Group:
+        return s.Group(self._span(extent), c[0])
 
-    def repeat(self, meta: Any, c: Sequence[Any]) -> s.Repeat:
-        return s.Repeat(self._span(meta), c[0], self._ident(c[1]))
+    def repeat(self, extent: Extent, c: Sequence[Any]) -> s.Repeat:
+        return s.Repeat(self._span(extent), c[0], self._ident(c[1]))
 
     # -- expressions ------------------------------------------------------------------------------
 
-    def conditional(self, meta: Any, c: Sequence[Any]) -> s.Conditional:
+    def conditional(self, extent: Extent, c: Sequence[Any]) -> s.Conditional:
         then, _, condition, _, otherwise = c
-        return s.Conditional(self._span(meta), then, condition, otherwise)
+        return s.Conditional(self._span(extent), then, condition, otherwise)
 
-    def disjunction(self, meta: Any, c: Sequence[Any]) -> s.Expr:
-        return s.Logic(self._span(meta), "or", tuple(_drop(c, "OR")))
+    def disjunction(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
+        return s.Logic(self._span(extent), "or", tuple(_drop(c, "OR")))
 
-    def conjunction(self, meta: Any, c: Sequence[Any]) -> s.Expr:
-        return s.Logic(self._span(meta), "and", tuple(_drop(c, "AND")))
+    def conjunction(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
+        return s.Logic(self._span(extent), "and", tuple(_drop(c, "AND")))
 
-    def negation(self, meta: Any, c: Sequence[Any]) -> s.Expr:
-        return s.Not(self._span(meta), c[1])
+    def negation(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
+        return s.Not(self._span(extent), c[1])
 
-    def _operation(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+    def _operation(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
         first, *rest = (child for child in c if child is not None)
         if not rest:
             return first  # type: ignore[no-any-return]
         pairs = tuple((str(rest[i]), rest[i + 1]) for i in range(0, len(rest), 2))
-        return s.Operation(self._span(meta), first, pairs)
+        return s.Operation(self._span(extent), first, pairs)
 
     comparison = _operation
     sum = _operation
     term = _operation
     power = _operation
 
-    def negative(self, meta: Any, c: Sequence[Any]) -> s.Negative:
-        return s.Negative(self._span(meta), c[-1])
+    def negative(self, extent: Extent, c: Sequence[Any]) -> s.Negative:
+        return s.Negative(self._span(extent), c[-1])
 
-    def postfix(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+    def postfix(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
         value: s.Expr = c[0]
         if len(c) > MAX_NESTING:
             message = f"this calls or indexes a result more than {MAX_NESTING} times in a row"
             self._report("E0602", message, c[MAX_NESTING][1], "give a part of it a name with `let`")
-            return s.Unknown(self._span(meta))
+            return s.Unknown(self._span(extent))
         for trailer in c[1:]:
             kind, span, content = trailer
             full = value.span.to(span)
@@ -292,23 +294,23 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
                 value = s.Index(full, value, content)
         return value
 
-    def arguments(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
-        return "call", self._span(meta), _nodes(c)
+    def arguments(self, extent: Extent, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "call", self._span(extent), _nodes(c)
 
-    def argument(self, meta: Any, c: Sequence[Any]) -> s.Argument:
-        return s.Argument(self._span(meta), self._ident(c[0]), c[1], c[-1] if len(c) > 2 else None)
+    def argument(self, extent: Extent, c: Sequence[Any]) -> s.Argument:
+        return s.Argument(self._span(extent), self._ident(c[0]), c[1], c[-1] if len(c) > 2 else None)
 
-    def attribute(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
-        return "attribute", self._span(meta), self._name(c[0])
+    def attribute(self, extent: Extent, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "attribute", self._span(extent), self._name(c[0])
 
-    def index(self, meta: Any, c: Sequence[Any]) -> tuple[str, Span, Any]:
-        return "index", self._span(meta), _nodes(c)
+    def index(self, extent: Extent, c: Sequence[Any]) -> tuple[str, Span, Any]:
+        return "index", self._span(extent), _nodes(c)
 
-    def name(self, meta: Any, c: Sequence[Any]) -> s.Name:
-        return s.Name(self._span(meta), str(c[0]))
+    def name(self, extent: Extent, c: Sequence[Any]) -> s.Name:
+        return s.Name(self._span(extent), str(c[0]))
 
-    def number(self, meta: Any, c: Sequence[Any]) -> s.Number | s.Unknown:
-        text, span = str(c[0]).replace("_", ""), self._span(meta)
+    def number(self, extent: Extent, c: Sequence[Any]) -> s.Number | s.Unknown:
+        text, span = str(c[0]).replace("_", ""), self._span(extent)
         if c[0].type == "FLOAT":
             return s.Number(span, float(text))
         if len(text) > 20 or int(text) > MAX_SIZE:
@@ -317,28 +319,28 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             return s.Unknown(span)
         return s.Number(span, int(text))
 
-    def string(self, meta: Any, c: Sequence[Any]) -> s.Text:
+    def string(self, extent: Extent, c: Sequence[Any]) -> s.Text:
         return self._string(c[0])
 
-    def boolean(self, meta: Any, c: Sequence[Any]) -> s.Boolean:
-        return s.Boolean(self._span(meta), c[0].type == "TRUE")
+    def boolean(self, extent: Extent, c: Sequence[Any]) -> s.Boolean:
+        return s.Boolean(self._span(extent), c[0].type == "TRUE")
 
-    def none(self, meta: Any, c: Sequence[Any]) -> s.NoneValue:
-        return s.NoneValue(self._span(meta))
+    def none(self, extent: Extent, c: Sequence[Any]) -> s.NoneValue:
+        return s.NoneValue(self._span(extent))
 
-    def parenthesised(self, meta: Any, c: Sequence[Any]) -> s.Expr:
+    def parenthesised(self, extent: Extent, c: Sequence[Any]) -> s.Expr:
         """The value itself, with the parentheses in its span."""
         value: s.Expr = c[0]
-        return replace(value, span=self._span(meta))
+        return replace(value, span=self._span(extent))
 
-    def list(self, meta: Any, c: Sequence[Any]) -> s.ListExpr:
-        return s.ListExpr(self._span(meta), _nodes(c))
+    def list(self, extent: Extent, c: Sequence[Any]) -> s.ListExpr:
+        return s.ListExpr(self._span(extent), _nodes(c))
 
-    def star(self, meta: Any, c: Sequence[Any]) -> s.Star:
-        return s.Star(self._span(meta), c[0])
+    def star(self, extent: Extent, c: Sequence[Any]) -> s.Star:
+        return s.Star(self._span(extent), c[0])
 
-    def slice(self, meta: Any, c: Sequence[Any]) -> s.Slice:
-        return s.Slice(self._span(meta), *c)
+    def slice(self, extent: Extent, c: Sequence[Any]) -> s.Slice:
+        return s.Slice(self._span(extent), *c)
 
 
 class Parens(s.Node):

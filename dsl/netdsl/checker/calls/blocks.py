@@ -18,6 +18,7 @@ from netdsl.diagnostics import Label, NetError
 from netdsl.model import Body, Slot, join
 from netdsl.source import Span
 from netdsl.types import TensorType
+from netdsl.work import spend
 
 Moved = Mapping[Span | None, Span | None]
 """The mapping from the places in a shared body's sizes to those of the current call."""
@@ -120,14 +121,19 @@ def _build(
     return body and replace(body, arguments=arguments)
 
 
-def root_names(scope: Scope) -> dict[str, Binding]:
+def root_names(scope: Scope) -> Mapping[str, Binding]:
     """The names that every body of a file sees: its configuration, and `training`."""
-    module = scope.module
-    names: dict[str, Binding] = {"training": Binding(scope.checker.training, module.file.span, "config")}
-    values = scope.checker.config.get(module, {})
-    places = {entry.name.text: entry.name.span for entry in module.config}
-    for name, value in values.items():
-        names[name] = Binding(value, places.get(name, module.file.span), "config")
+    checker, module = scope.checker, scope.module
+    names = checker.roots.get(module)
+    if names is None:
+        names = {"training": Binding(checker.training, module.file.span, "config")}
+        values = checker.config.get(module, {})
+        places = {entry.name.text: entry.name.span for entry in module.config}
+        for name, value in values.items():
+            names[name] = Binding(value, places.get(name, module.file.span), "config")
+        if module in checker.config:
+            checker.roots[module] = names
+    spend(len(names) / 20)
     return names
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from netdsl.checker.context.values import Poison, Static
+from netdsl.checker.context.values import Binding, Poison, Static
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.model import Body
 from netdsl.modules import Module
@@ -62,6 +62,8 @@ class Checker:
     """The models whose own check has failed: calls of them say nothing new."""
     symbol_origins: dict[str, Span] = field(default_factory=dict)
     multiplier: int = 1
+    roots: dict[Module, dict[str, Binding]] = field(default_factory=dict)
+    """The names that every body of a module sees, once its configuration is evaluated."""
 
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""

@@ -20,6 +20,8 @@ class LabelPaths:
     prefix: list[str] = field(default_factory=list)
     claims: dict[str, Span] = field(default_factory=dict)
     automatic: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    """The last number that each automatic label got: the next search for a free one starts there."""
 
     def below(self, label: str) -> str:
         """The path of a label at this place."""
@@ -36,10 +38,11 @@ class LabelPaths:
             self.claim(path, label.span)
             return path
         path = self.below(auto)
-        candidate, n = path, 1
+        candidate, n = path, self.numbers.get(path, 1)
         while candidate in self.claims:
             n += 1
             candidate = f"{path}_{n}"
+        self.numbers[path] = n
         self.claims[candidate] = self._body_span
         self.automatic.add(candidate)
         return candidate
@@ -72,15 +75,21 @@ class LabelPaths:
         if old not in self.automatic or path in self.claims:
             return None
         self.automatic.discard(old)
-        del self.claims[old]
+        self._free(old)
         self.claims[path] = name.span
         return path
 
     def release(self, path: str, span: Span) -> s.Ident:
         """Release a path that was placed ahead of its step; returns the label to place it again."""
-        self.claims.pop(path, None)
+        self._free(path)
         name = path.removeprefix(".".join(self.prefix) + ".") if self.prefix else path
         return s.Ident(span, name)
+
+    def _free(self, path: str) -> None:
+        self.claims.pop(path, None)
+        stem, _, number = path.rpartition("_")
+        if stem in self.numbers and number.isdecimal():
+            self.numbers[stem] = min(self.numbers[stem], int(number) - 1)
 
     @property
     def _body_span(self) -> Span:

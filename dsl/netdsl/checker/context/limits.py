@@ -67,6 +67,8 @@ class NodeCount:
             checker.multiplier = outer
 
     def _too_large(self, nodes: int, span: Span) -> NoReturn:
-        message = f"the network expands to {nodes:,} or more nodes, but the limit is {MAX_NODES:,}"
+        message = (
+            f"the network expands to {nodes:,} or more operators and calls, but the limit is {MAX_NODES:,}"
+        )
         help = "use fewer repetitions; a network this large does not fit in one graph"
         self.site.fail("E0605", message, span, help=help)

@@ -26,6 +26,10 @@ from netdsl.ops.create.create import Range
 from netdsl.ops.index.gather import Gather
 from netdsl.source import Span
 from netdsl.types import DType, TensorType
+from netdsl.work import spend
+
+EXPRESSION_STEPS, STAGE_STEPS, STEP_STEPS, OUTPUT_STEPS = 2, 4, 15, 3
+"""The work of an expression, of a stage, of an operator or a call in a body, and of each of its outputs."""
 
 AxisNames = tuple[str | None, ...]
 
@@ -223,7 +227,7 @@ class Scope(Site):
 
     def add_call(self, step: CallStep, moved: Mapping[Span | None, Span | None]) -> tuple[Tensor, ...]:
         """Append a call of a body; returns its outputs; `moved` maps origins of sizes to this call's."""
-        self.append(step, step.body.size)
+        self.append(step, step.body.size + 1)
         outputs = step.body.outputs
         first = len(self.types) - len(outputs)
         types = [
@@ -234,14 +238,17 @@ class Scope(Site):
 
     def append(self, step: BodyStep, size: int) -> None:
         """Append a step that expands to `size` nodes. Raises E0605 if the body has too many."""
+        outputs = _outputs(step)
+        spend(STEP_STEPS + len(step.label) / 20 + sum(OUTPUT_STEPS + type_.weight for type_ in outputs))
         self.nodes.add(size, step.span)
         self.steps.append(step)
-        self.types += _outputs(step)
+        self.types += outputs
 
     # -- evaluation -------------------------------------------------------------------------------
 
     def evaluate(self, expr: s.Node) -> Evaluated:
         """The value of an expression. Raises `PoisonedError` if it uses something that failed."""
+        spend(EXPRESSION_STEPS)
         value = EVALUATORS[type(expr)](self, expr)
         if value is POISON:
             raise PoisonedError
@@ -252,6 +259,7 @@ class Scope(Site):
 
         `sole` says that it is the only stage of a loop's body, and so takes the loop's own label path.
         """
+        spend(STAGE_STEPS + len(piped))
         return RUNNERS[type(core)](self, core, piped, stage, sole)
 
 

@@ -14,6 +14,7 @@ from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.syntax import Block
 from netdsl.types import DType, TensorType
+from netdsl.work import spend
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def is_static(value: object) -> TypeGuard[Static]:
 def key_of(value: Evaluated) -> object:
     """A hashable that distinguishes 1, 1.0 and true."""
     if isinstance(value, tuple):
+        spend(len(value) / 4)
         return tuple(map(key_of, value))
     if isinstance(value, BlockValue):
         return value.key
@@ -177,6 +179,7 @@ MAX_LITERAL_SIZE = 100_000
 def literal_size(value: Evaluated) -> int:
     """The size of a value: the values of a list, the characters of a text, the arguments of a block."""
     if isinstance(value, tuple):
+        spend(len(value) / 8)
         return 1 + sum(map(literal_size, value))
     if isinstance(value, (BlockValue, OpValue)):
         return value.literal_size

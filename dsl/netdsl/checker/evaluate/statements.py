@@ -7,6 +7,7 @@ from collections.abc import Callable
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.causes import Edited, Unequal
+from netdsl.checker.context.checker import TooManyErrors
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -27,8 +28,10 @@ from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of
 from netdsl.diagnostics import Label, NetError, suggest
 from netdsl.dims import Dim, dim, symbol
 from netdsl.model import OpStep, Parameter, State
+from netdsl.modules import too_much_work
 from netdsl.source import Span
 from netdsl.types import TensorType
+from netdsl.work import TooMuchWork
 
 IMPLICIT_INPUT = "x"
 """What the one input of a block without an input list is called."""
@@ -87,6 +90,10 @@ def run_statement(scope: Scope, statement: s.Statement) -> bool:
     with scope.recover(statement) as attempt:
         try:
             _STATEMENTS[type(statement)](scope, statement)
+        except TooMuchWork:
+            at = reports.visible(scope, statement.span)
+            scope.checker.report(too_much_work(at).diagnostics)
+            raise TooManyErrors from None
         except (NetError, PoisonedError):
             for name in s.bound_names(statement):
                 scope.bind(name.text, POISON, name.span)

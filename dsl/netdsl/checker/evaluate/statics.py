@@ -21,6 +21,7 @@ from netdsl.checker.context.values import (
 )
 from netdsl.dims import MAX_SIZE, Dim, FreeSizeError, SizeOverflowError, dim, maximum, minimum, product
 from netdsl.source import Span
+from netdsl.work import spend
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 def combine(scope: Scope, operator: str, a: Static, b: Static, span: Span) -> Static:
     """`a operator b` on static values. Raises E0402 for kinds that do not go together, E0603 for overflow."""
     try:
+        spend((literal_size(a) + literal_size(b)) / 8)
         if operator in ("==", "!=", "<", "<=", ">", ">="):
             return _compare(scope, operator, a, b, span)
         if operator == "+" and isinstance(a, tuple) and isinstance(b, tuple):
@@ -222,7 +224,22 @@ def _spread(value: Static, count: Static) -> Static:
     n = int(_number(count))
     if len(values) not in (1, n):
         raise ValueError(f"needs 1 or {n} values, but got {len(values)}")
-    return values * n if len(values) == 1 else values
+    return _not_too_many(n) and values * n if len(values) == 1 else values
+
+
+def _indices(start: Static, stop: Static) -> Static:
+    positions = range(int(_number(start)), int(_number(stop)))
+    return _not_too_many(positions.stop - positions.start) and tuple(positions)
+
+
+class TooLongError(Exception):
+    """A list would be longer than a program needs; raised before it is made."""
+
+
+def _not_too_many(elements: int) -> bool:
+    if elements > MAX_LITERAL_SIZE:
+        raise TooLongError(f"a list of {elements:,} elements")
+    return True
 
 
 def _rounded(function: Callable[[float], int]) -> Function:
@@ -241,7 +258,7 @@ FUNCTIONS: dict[str, Function] = {
     "sum": _total,
     "prod": _product,
     "spread": _spread,
-    "indices": lambda start, stop: tuple(range(int(start), int(stop))),
+    "indices": _indices,
     "reverse": lambda x: tuple(reversed(_as_list(x))),
     "floor": _rounded(math.floor),
     "ceil": _rounded(math.ceil),
@@ -258,7 +275,11 @@ FUNCTIONS: dict[str, Function] = {
 def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Evaluated:
     """A function on static values; `argument` is the place of its first one. Raises E0405."""
     try:
-        return _in_range(scope, FUNCTIONS[name](*args), span)
+        spend(sum(len(arg) for arg in args if isinstance(arg, tuple)) / 3)
+        value = FUNCTIONS[name](*args)
+        return _in_range(scope, not_too_long(scope, value, span) if isinstance(value, tuple) else value, span)
+    except TooLongError as wrong:
+        _too_long(scope, str(wrong), span)
     except FreeSizeError as free:
         scope.free_size(free.dim, f"`{name}` needs a fixed number, but got `{free.dim}`", span)
     except (SizeOverflowError, OverflowError):

@@ -27,7 +27,7 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
     """
     scope = Scope(checker, module)
     scope.bind("training", checker.training, module.file.span, "config")
-    known = [entry.name.text for entry in module.config] + _unread(module)
+    known = [*dict.fromkeys(entry.name.text for entry in module.config), *_unread(module)]
     for word in overrides:
         if word not in known:
             help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")

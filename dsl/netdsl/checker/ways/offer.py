@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from time import thread_time
 
 from netdsl.checker.context.causes import Branches, Edited, Lengths, Mismatch, NotANumber, Refused, Unequal
 from netdsl.checker.ways import masks, operators, types, uses
@@ -15,6 +14,7 @@ from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.modules import Module
 from netdsl.source import Source
+from netdsl.work import TooMuchWork
 
 Recheck = Callable[[Source], Sequence[Diagnostic]]
 """The errors in a changed text."""
@@ -23,32 +23,29 @@ MAX_ERRORS = 8
 """For more errors than this, no changes are tried."""
 MAX_CHANGES = 12
 """How many changes are tried for one error."""
-MAX_SECONDS = 0.5
-"""How long changes are tried, in all; a file that takes that long to check gets none."""
 
 
-def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck, started: float) -> list[Diagnostic]:
-    """The errors with a help that was tried, where one was found. `started` is when the check began."""
-    begin = thread_time()
-    limit = begin + MAX_SECONDS - (begin - started)
+def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck) -> list[Diagnostic]:
+    """The errors with a help that was tried, where one was found before the budget was used up."""
     waiting, result = list(errors), list[Diagnostic]()
     while waiting:
         error = waiting.pop(0)
         if error.cause is not None and len(result) < MAX_ERRORS:
-            error, echoes = _with_way_out(module, error, errors, recheck, limit)
+            try:
+                error, echoes = _with_way_out(module, error, errors, recheck)
+            except TooMuchWork:
+                echoes = []
             waiting = [other for other in waiting if other not in echoes]
         result.append(replace(at_its_argument(error), cause=None))
     return result
 
 
 def _with_way_out(
-    module: Module, error: Diagnostic, errors: Sequence[Diagnostic], recheck: Recheck, limit: float
+    module: Module, error: Diagnostic, errors: Sequence[Diagnostic], recheck: Recheck
 ) -> tuple[Diagnostic, list[Diagnostic]]:
     """The error with a help that was tried, and the other errors that the same change removes."""
     before = Counter(map(_key, errors))
     for one in islice(_distinct(_changes(error), module), MAX_CHANGES):
-        if thread_time() > limit:
-            break
         after = recheck(Source(module.source.name, changed_text(module.source, one)))
         left = Counter(map(_key, after))
         if left[_key(error)] < before[_key(error)] and not left - before:

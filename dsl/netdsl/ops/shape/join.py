@@ -29,6 +29,9 @@ from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.types import TensorType, shape_text, tensor
 
+MAX_PARTS = 100_000
+"""The most parts that an axis is cut into."""
+
 
 def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:
     """Raise `OpError` if the inputs differ in type, in rank, or in a size on an axis other than `but`."""
@@ -197,8 +200,8 @@ class Split(Op):
 
     def _equal(self, x: TensorType, axis: int) -> Sizes:
         parts = self.parts or 0
-        if parts < 1:
-            raise OpError(f"needs `parts` of at least 1, but got {parts}", attribute="parts")
+        if not 1 <= parts <= MAX_PARTS:
+            raise OpError(f"needs `parts` of 1 to {MAX_PARTS:,}, but got {parts}", attribute="parts")
         size = share(x.shape[axis], parts)
         if size is None:
             raise OpError(
@@ -256,7 +259,7 @@ class Split(Op):
         yield bad("add up to 6, not B", cls(sizes=sizes(2, 4)), tensor("f32", symbol("B")))
         yield bad("at least 0", cls(sizes=sizes(8, -1)), tensor("f32", 2, 7))
         yield bad("at least 0", cls(sizes=()), tensor("f32", 2, 7))
-        yield bad("at least 1, but got 0", cls(0), tensor("f32", 2, 7))
+        yield bad("1 to 100,000, but got 0", cls(0), tensor("f32", 2, 7))
         yield bad("either", cls(), tensor("f32", 2, 7))
         yield bad("either", cls(2, sizes(1, 1)), tensor("f32", 2, 2))
         yield bad("axis 2", cls(2, axis=2), tensor("f32", 2, 2))

@@ -1,0 +1,81 @@
+"""Bombs: short or plain texts whose check could take very long, each of a family with a size.
+
+`netrun check` runs in a process of its own, so that its processor time and memory can be measured: from the
+start of Python to its end, 2 s and 300 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from fuzz.bomb_families import FAMILIES
+from fuzz.campaign import showing
+
+SHORT = 6
+CPU_SECONDS = 2.0
+MEGABYTES = 300.0
+TIMEOUT = 20.0
+SECONDS = float("inf")
+"""The trial itself may take any time; what it runs may not."""
+QUIET_SECONDS = 0.4
+"""How long `netrun check` of one line takes on a quiet machine."""
+RUN = (sys.executable, "-c", "import sys; from netruntime.cli import main; sys.exit(main())")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a command ended, and what it used."""
+
+    code: int
+    seconds: float
+    megabytes: float
+    output: str
+
+
+def run(*arguments: str, folder: str) -> Usage:
+    """Run `netrun` and measure it; after a minute it is killed."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([*RUN, *arguments], cwd=folder, stdout=output, stderr=output)
+        timer = threading.Timer(TIMEOUT, process.kill)
+        timer.start()
+        _, status, used = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    seconds = used.ru_utime + used.ru_stime
+    return Usage(process.returncode, seconds, used.ru_maxrss / 1024, text)
+
+
+def trial(random: Random) -> str:
+    name = random.choice(sorted(FAMILIES))
+    make, largest = FAMILIES[name]
+    size = int(largest ** random.uniform(0.5, 1))
+    text = f"net 1.0\n{make(size)}"
+    with showing(f"{name}, {size:,}"), tempfile.TemporaryDirectory() as folder:
+        Path(folder, "bomb.net").write_text(text, "utf-8")
+        return judge(run("check", "bomb.net", folder=folder))
+
+
+def judge(used: Usage) -> str:
+    """What `netrun` made of a file, within the limits of time and memory."""
+    assert used.code in (0, 1), f"exit code {used.code}:\n{used.output[-2000:]}"
+    assert used.seconds <= CPU_SECONDS * slowness(), f"{used.seconds:.2f} s"
+    assert used.megabytes <= MEGABYTES, f"{used.megabytes:.0f} MB"
+    return "checked" if used.code == 0 else "refused"
+
+
+@cache
+def slowness() -> float:
+    """How much slower than on a quiet machine a check is just now: 1 or more."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "plain.net").write_text("net 1.0\nmodel M(x: f32[B]) { return relu(x) }\n")
+        return max(1.0, run("check", "plain.net", folder=folder).seconds / QUIET_SECONDS)
