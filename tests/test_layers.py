@@ -20,6 +20,7 @@ LANGUAGE = (
     {"flatten"},
     {"model", "modules", "recipes"},
     {"parsing", "ops"},
+    {"arrivals"},
     {"syntax", "types"},
     {"dims"},
     {"diagnostics"},

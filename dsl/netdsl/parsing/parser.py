@@ -19,6 +19,7 @@ from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize
+from netdsl.parsing.python_habits import without_echoes_of_python
 from netdsl.parsing.recovery import (
     Parts,
     Piece,
@@ -172,6 +173,7 @@ class _Recovery:
         self._add_own_finding(header is not None)
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
         findings = [*self.parts.findings, *(p.finding for p in self.parts.pieces if p.finding)]
+        findings = without_echoes_of_python(findings)
         if header is not None:
             assembled = _item(self.source, self._assembled(header, kind))
             if assembled is not None:

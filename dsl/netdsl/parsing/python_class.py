@@ -4,50 +4,83 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
+from dataclasses import dataclass, field
 
-_LAYER = re.compile(r"self\.(\w+)[ \t]*=[ \t]*(?:\w+\.)*([A-Z]\w*\(.*\)|[A-Z]\w*)[ \t]*$", re.MULTILINE)
+from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS
+from netdsl.arrivals.translate import saying
+
+_ASSIGNED = re.compile(r"self\.(\w+)[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _STEP = re.compile(r"\w+\s*=[^=]|return\b")
 
 
 def pipeline_of(text: str) -> str | None:
     """The `return` line for `self.name = Layer(..)` and `return self.name(..)`; None for other texts."""
-    layers = dict(_LAYER.findall(text))
     body = text[text.rfind("def forward") :] if "def forward" in text else text
-    lines = [textwrap.dedent(line).strip() for line in body.splitlines()]
-    steps = [line for line in lines if _STEP.match(line)]
-    values: dict[str, str] = {}
-    for step in steps:
-        target, _, value = step.partition("return ") if step.startswith("return ") else step.partition("=")
-        chain = _chain(value.strip(), layers, values)
+    reading = _Class(dict(_ASSIGNED.findall(text)))
+    for line in (line.strip() for line in body.splitlines()):
+        if not _STEP.match(line):
+            continue
+        target, _, value = line.partition("return " if line.startswith("return ") else "=")
+        chain = reading.chain(value.strip())
         if chain is None:
             return None
-        if step.startswith("return "):
+        if line.startswith("return "):
             return f"return {chain}"
-        values[target.strip()] = chain
+        reading.values[target.strip()] = chain
     return None
 
 
-def _chain(text: str, layers: dict[str, str], values: dict[str, str]) -> str | None:
+@dataclass
+class _Class:
+    """The layers of a class by name, and the pipelines of its variables so far."""
+
+    layers: dict[str, str]
+    values: dict[str, str] = field(default_factory=dict)
+
+    def chain(self, text: str) -> str | None:
+        node = _parsed(text)
+        return None if node is None else self._stages(node)
+
+    def _stages(self, node: ast.expr) -> str | None:
+        if isinstance(node, ast.Name):
+            return self.values.get(node.id, node.id)
+        if not isinstance(node, ast.Call) or not node.args:
+            return None
+        before, function = self._stages(node.args[0]), node.func
+        if before is None or not isinstance(function, ast.Name | ast.Attribute):
+            return None
+        name = function.id if isinstance(function, ast.Name) else function.attr
+        is_own = isinstance(function, ast.Attribute) and ast.unparse(function.value) == "self"
+        if is_own and name in self.layers:
+            layer = _parsed(self.layers[name])
+            return None if layer is None else f"{before} -> {name}: {_layer(layer)}"
+        rest = ast.Call(ast.Name(name), node.args[1:], node.keywords)
+        return f"{before} -> {_layer(rest)}"
+
+
+def _parsed(text: str) -> ast.expr | None:
     try:
-        node = ast.parse(text, mode="eval").body
+        return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return _stages(node, layers, values)
 
 
-def _stages(node: ast.expr, layers: dict[str, str], values: dict[str, str]) -> str | None:
-    if isinstance(node, ast.Name):
-        return values.get(node.id, node.id)
-    if not isinstance(node, ast.Call) or not node.args:
-        return None
-    before = _stages(node.args[0], layers, values)
-    function = node.func
-    if before is None or not isinstance(function, ast.Name | ast.Attribute):
-        return None
-    if isinstance(function, ast.Name):
-        return f"{before} -> {function.id}"
-    is_own = isinstance(function.value, ast.Name) and function.value.id == "self"
-    if is_own and function.attr in layers:
-        return f"{before} -> {function.attr}: {layers[function.attr]}"
-    return f"{before} -> {function.attr}"
+def _layer(node: ast.expr) -> str:
+    """A layer or a function in the words of this language."""
+    if not isinstance(node, ast.Call):
+        return ast.unparse(node)
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    known = (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ()))
+    if known:
+        params = [p for p in known[0].params if not p.startswith("*")]
+        given = dict(zip(params, map(_value, node.args), strict=False))
+        if name in ("Linear", "Conv") and len(node.args) == 1:
+            return f"{name}({_value(node.args[0])})"
+        given |= {k.arg: _value(k.value) for k in node.keywords if k.arg}
+        return saying(known[0], given).text
+    return ACTIVATIONS.get(name.lower().replace("_", ""), ast.unparse(node))
+
+
+def _value(node: ast.expr) -> str:
+    text = ast.unparse(node)
+    return {"True": "true", "False": "false", "None": "none"}.get(text, text)

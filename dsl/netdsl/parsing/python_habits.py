@@ -17,6 +17,9 @@ from netdsl.synonyms import OPTIMIZER_WORDS
 _PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
 
 
+_NO_METHODS = "there are no methods"
+
+
 def python_import(place: Place) -> Diagnostic | None:
     """`import torch`, `from torch import nn`."""
     first = place.tokens[0]
@@ -35,7 +38,7 @@ def python_class(place: Place) -> Diagnostic | None:
         return None
     if previous is not None and not place.starts_statement:
         return None
-    line = pipeline_of(place.source.text[word.start_pos or 0 :])
+    line = pipeline_of(place.source.text)
     what = "classes" if word == "class" else "methods"
     shown = f"`model Net(x: f32[B, ..]) {{ {line} }}`" if previous is None and line else f"`{line}`"
     if line is None or "->" not in line:
@@ -158,6 +161,13 @@ def _text(place: Place, tokens: Sequence[Token]) -> str:
 def _line(place: Place, first: Token) -> Span:
     same = [t for t in place.tokens if t.line == first.line and t.type != "NEWLINE"]
     return span_of(place.source, same[0]).to(span_of(place.source, same[-1]))
+
+
+def without_echoes_of_python(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The findings of one item; of a body in Python, the first alone."""
+    ordered = sorted(findings, key=lambda one: one.span.start if one.span else 0)
+    first = next((one for one in ordered if one.message.startswith(_NO_METHODS)), None)
+    return list(findings) if first is None else [first]
 
 
 PYTHON_HABITS = (python_import, python_class, if_statement, f_string, tuple_value)

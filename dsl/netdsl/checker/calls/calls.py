@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
-from netdsl.checker.arrivals import meet
+from netdsl.checker.calls import foreign
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
@@ -58,7 +58,7 @@ def call_with(
     scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None = None, sole: bool = False
 ) -> Evaluated | list[Tensor]:
     """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
-    arrived = meet.met(scope, expr, piped)
+    arrived = foreign.met(scope, expr, piped)
     if arrived is not None:
         return _go_on(scope, arrived, piped, label, sole)
     if not isinstance(expr, s.Call):
@@ -79,7 +79,7 @@ def call_with(
                 use = Application(expr, [], expr.arguments, label, sole, called=True)
                 return apply_op(scope, operator, use, values)
     if isinstance(expr.function, s.Attribute):
-        method = meet.as_function(scope, expr)
+        method = foreign.as_function(scope, expr)
         if method is not None:
             return scope.evaluate(method)
     function = scope.evaluate(expr.function)

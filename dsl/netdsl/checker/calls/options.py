@@ -48,6 +48,10 @@ def check_ranges(scope: Scope, value: BlockValue) -> None:
                 param = next(p for p in block.statics if p.name.text == name)
                 help = f"the default is `{name}={param.default.span.text}`" if param.default else None
                 first, *also = set_here(scope, at, "")
+                root = scope.checker.module
+                entry = next((e for e in root.config if e.name.text == at.text), None)
+                if entry is not None and entry.value.span.text != str(given):
+                    help = f"the file itself has `{entry.span.text}`"
                 scope.fail("E0404", message, first.span, also=also, help=help)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
-from netdsl.checker.arrivals import meet
+from netdsl.checker.calls import foreign
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import construct_block, snake
 from netdsl.checker.calls.tensor_arguments import bind_tensors
@@ -96,7 +96,7 @@ def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
 def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]:
     """The constructed cell, and the arguments of its application."""
     expr = core.call
-    arrived = meet.met(scope, expr, [])
+    arrived = foreign.met(scope, expr, [])
     if arrived is not None and isinstance(arrived.stages[0].core, s.Apply):
         expr = arrived.stages[0].core.call
     value = scope.evaluate(expr.function if isinstance(expr, s.Call) else expr)

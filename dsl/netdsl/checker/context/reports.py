@@ -167,7 +167,17 @@ def names_behind(site: Site, name: str) -> list[tuple[int, Span]]:
     value = bound.value
     if isinstance(value, bool) or not isinstance(value, int) or bound.kind not in ("static", "config"):
         return []
-    return [(value, bound.span)]
+    return [(value, in_users_text(site, bound.span))]
+
+
+def in_users_text(site: Site, at: Span) -> Span:
+    """The place of a static argument that standard blocks hand on under its name, in the user's text."""
+    for call in reversed(site.calls):
+        bound = call.names.get(at.text)
+        if not in_std(at) or bound is None:
+            break
+        at = bound.span
+    return at
 
 
 def _lets(site: Site) -> list[s.Let]:

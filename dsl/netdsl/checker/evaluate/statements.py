@@ -318,7 +318,22 @@ def check_assertion(scope: Scope, statement: s.Assert) -> None:
     message = f"an assertion{block} fails: {wanted}"
     text = values_in(scope, statement.condition)
     cause = _must_divide(scope, statement.condition)
-    scope.fail("E0409", message, statement.condition.span, text, cause=cause)
+    also = _set_places(scope, statement.condition)
+    scope.fail("E0409", message, statement.condition.span, text, also=also, cause=cause)
+
+
+def _set_places(scope: Scope, condition: s.Node) -> list[Label]:
+    """Where the numbers in a condition were set, in the user's text."""
+    labels = []
+    for name in dict.fromkeys(n.text for n in s.names_in(condition)):
+        bound = scope.names.get(name)
+        if bound is None or not is_integer(bound.value):
+            continue
+        origin = bound.value.origin if isinstance(bound.value, Dim) else None
+        at = reports.in_users_text(scope, origin or bound.span)
+        if not reports.in_std(at) and at.source is scope.checker.module.source:
+            labels += reports.set_here(scope, at, f"{name} is {bound.value}")
+    return labels
 
 
 def _must_divide(scope: Scope, condition: s.Expr) -> Unequal | None:

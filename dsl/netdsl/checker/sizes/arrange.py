@@ -205,7 +205,7 @@ def einsum(scope: Scope, expr: s.Call, label: s.Ident | None) -> list[Tensor]:
     for argument in expr.arguments:
         tensor, names = _operand(scope, argument)
         for axis, name in enumerate(names):
-            _agree(scope, name, tensor.type.shape[axis], sizes)
+            _agree(scope, name, tensor.type.shape[axis], sizes, _by_size(scope, names, tensor))
             letters.setdefault(name.text, string.ascii_letters[len(letters) % 52])
         tensors.append(tensor)
         terms.append("".join(letters[name.text] for name in names))
@@ -241,7 +241,20 @@ def _names(scope: Scope, elements: Sequence[s.Expr]) -> list[s.Name]:
     return [e for e in elements if isinstance(e, s.Name)]
 
 
-def _agree(scope: Scope, name: s.Name, size: Dim, sizes: dict[str, tuple[Dim, Span]]) -> None:
+def _by_size(scope: Scope, names: Sequence[s.Name], tensor: Tensor) -> list[tuple[Span, str]]:
+    """The axes of an operand with the names that the body has for their sizes."""
+    known = {str(size) for size in tensor.type.shape if str(size) in scope.names}
+    pairs = zip(names, tensor.type.shape, strict=True)
+    return [(n.span, str(size)) for n, size in pairs if str(size) in known and str(size) != n.text]
+
+
+def _agree(
+    scope: Scope,
+    name: s.Name,
+    size: Dim,
+    sizes: dict[str, tuple[Dim, Span]],
+    by_size: list[tuple[Span, str]],
+) -> None:
     """One name, one size: here, and in the block around it."""
     bound = scope.names.get(name.text)
     if name.text not in sizes and bound is not None and is_integer(bound.value):
@@ -256,4 +269,6 @@ def _agree(scope: Scope, name: s.Name, size: Dim, sizes: dict[str, tuple[Dim, Sp
         message = f"this axis has size {size}, but `{name.text}` is already {expected}"
         others = [n for n, b in scope.names.items() if b.kind == "size" and b.value == size]
         changes = [(f"did you mean `{other}`?", [(name.span, other)]) for other in others]
+        if by_size:
+            changes.append(("", by_size))
         scope.fail("E0302", message, name.span, also=also, cause=Edited(changes))

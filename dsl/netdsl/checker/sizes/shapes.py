@@ -159,9 +159,10 @@ def _pair(
     extra = actual.rank - len(elements)
     if (extra != 0 and not stars) or extra < -1:
         count = f"{len(elements) - len(stars)} or more" if stars else str(len(elements))
+        axes = "axis" if count == "1" else "axes"
         scope.fail(
             "E0302",
-            f"{what} must have {count} axes, as in `{_text(pattern)}`, but is {actual}",
+            f"{what} must have {count} {axes}, as in `{_text(pattern)}`, but is {actual}",
             at,
             also=[Label(pattern.span, "declared here"), Label(tensor.span, f"{actual} comes from here")],
             help=_rank_help(extra),

@@ -8,10 +8,15 @@ from netdsl import syntax as s
 from netdsl.checker.context.causes import NotANumber
 from netdsl.checker.ways import tree
 from netdsl.checker.ways.change import Change, change
+from netdsl.checker.ways.types import inputs_of_the_call
+from netdsl.types import DType
 
 
 def masked(cause: NotANumber) -> Iterator[Change]:
     """`scores + (1 - keep) * -1e9` and its like as `where(keep, scores, -1e9)`; `1 - keep` as `not keep`."""
+    if cause.where.module.is_std:
+        yield from inputs_of_the_call(cause.where, DType.I32)
+        return
     nodes = [n for n in tree.around(cause.where.root.file, cause.where.span) if isinstance(n, s.Operation)]
     for node in nodes:
         if len(node.rest) == 1 and node.rest[0][0] in ("+", "-"):
@@ -43,9 +48,8 @@ def _sum(node: s.Operation) -> Iterator[Change]:
         inner = mask.first if isinstance(mask, s.Operation) else None
         if isinstance(mask, s.Operation) and inner is not None and _is_one(inner) and mask.rest[0][0] == "-":
             kept = mask.rest[0][1].span.text
-            yield change(
-                (node.span, f"where({kept}, {scores.span.text}, {large})"), why="which keeps them there"
-            )
+            text = f"where({kept}, {scores.span.text}, {large})"
+            yield change((node.span, text), why=f"which keeps the scores where `{kept}` is true")
         text = f"where({mask.span.text}, {scores.span.text}, {large})"
         yield change((node.span, text), why="which keeps the scores where the mask is true")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Refused
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.ways import axes, sizes, tree, uses
 from netdsl.checker.ways.change import Change, change
-from netdsl.checker.ways.types import cast_or_declare, declared_as
+from netdsl.checker.ways.types import cast_or_declare, inputs_of_the_call
 from netdsl.checker.ways.uses import Use
+from netdsl.ops.attention.attention import Attention
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.kinds import Binary
 from netdsl.ops.linear.linear import MatMul
@@ -43,7 +43,7 @@ def _element_types(cause: Refused) -> Iterator[Change]:
     slots = [slot for slot, _ in cause.wrong.at if slot in cause.tensors]
     tensors = [cause.tensors[slot] for slot in slots]
     if len(slots) == 2 and cause.where.module.is_std:
-        yield from _inputs_of_the_call(cause, DType.I32)
+        yield from inputs_of_the_call(cause.where, DType.I32)
     if len(slots) == 2:  # one element type for both
         pairs = zip(slots, tensors, reversed(tensors), strict=True)
         for slot, tensor, other in sorted(pairs, key=lambda pair: _width(pair[1])):
@@ -52,26 +52,9 @@ def _element_types(cause: Refused) -> Iterator[Change]:
         return
     wanted = _wanted_type(cause)
     if cause.where.module.is_std:
-        yield from _inputs_of_the_call(cause, wanted)
+        yield from inputs_of_the_call(cause.where, wanted)
     for slot, tensor in zip(slots, tensors, strict=True):
         yield from cast_or_declare(cause.where, tensor, wanted, _use(cause, slot))
-
-
-def _inputs_of_the_call(cause: Refused, wanted: DType) -> Iterator[Change]:
-    """The tensors that the user hands to the standard block in which an operator failed."""
-    call = sizes.call_at(cause.where, cause.where.span)
-    if call is None:
-        return
-    for argument in reversed(call.arguments):
-        value = argument.value
-        bound = cause.where.names.get(value.text) if isinstance(value, s.Name) else None
-        if bound is None or not isinstance(bound.value, Tensor) or bound.value.type.dtype is wanted:
-            continue
-        tensor = bound.value
-        kind = "integers" if wanted.is_int else "true or false" if wanted is DType.BOOL else "floats"
-        message = f"`{value.span.text}` of `{s.callee(call).span.text}` must be {kind}, but is {tensor.type}"
-        for one in declared_as(cause.where, tensor, wanted):
-            yield replace(one, message=message, place=value.span)
 
 
 def _width(tensor: Tensor) -> tuple[bool, int]:
@@ -226,9 +209,9 @@ def _concat(cause: Refused) -> Iterator[Change]:
 
 
 def _groups(cause: Refused) -> Iterator[Change]:
-    at, channels = cause.attribute, cause.tensors["x"].type.shape[1]
-    if at is not None and channels.is_fixed and at.text.isdigit():
-        yield from sizes.divisors(cause.where, at, int(at.text), int(channels))
+    channels = cause.tensors["x"].type.shape[1]
+    if channels.is_fixed:
+        yield from sizes.divisors_at(cause.where, cause.attribute, int(channels))
 
 
 # -- axes --------------------------------------------------------------------------------------------
@@ -247,6 +230,17 @@ def _ranks(cause: Refused) -> Iterator[Change]:
         yield from axes.fewer_axes(use, tensor, 1)
 
 
+def _mask_axes(cause: Refused) -> Iterator[Change]:
+    """A mask whose axes come in another order than those of the scores."""
+    for slot, _ in cause.wrong.at:
+        use, tensor = _use(cause, slot), cause.tensors.get(slot)
+        if use is None or tensor is None or tensor.type.rank != 4:
+            continue
+        for order in ([0, 2, 3, 1], [0, 3, 2, 1], [0, 1, 3, 2]):
+            shape = [str(tensor.type.shape[axis]) for axis in order]
+            yield change(use.through("transpose", str(order)), why=f"which makes it [{', '.join(shape)}]")
+
+
 def _last_axis(cause: Refused) -> Iterator[Change]:
     if (
         cause.wrong.attribute in ("axis", "over")
@@ -262,4 +256,5 @@ _RULES: dict[type[Op], Rule] = {
     MatMul: _matmul,
     Concat: _concat,
     GroupNorm: _groups,
+    Attention: _mask_axes,
 }

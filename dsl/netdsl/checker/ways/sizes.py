@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Where
 from netdsl.checker.ways import tree
-from netdsl.checker.ways.change import Change, appended, change
+from netdsl.checker.ways.change import Change, change
 from netdsl.dims import Dim
 from netdsl.modules import std_block
 from netdsl.source import Span
@@ -137,10 +137,22 @@ def resampled(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
 def divisors(where: Where, at: Span, value: int, total: int) -> Iterator[Change]:
     """A number replaced by the nearest divisors of another."""
     fits = [n for n in range(1, min(total, 4 * value + 1) + 1) if total % n == 0]
-    for n in sorted(fits, key=lambda n: (abs(n - value), n))[:2]:
+    for n in sorted(fits, key=lambda n: (abs(n - value), n))[:4]:
         if n > 1 or value == 1:
             yield change((at, str(n)), why=f"which divides {total}")
 
 
-def stage_after(span: Span, text: str) -> Change:
-    return change(appended(span, f" -> {text}"))
+def divisors_at(where: Where, place: Span | None, total: int) -> Iterator[Change]:
+    """The same for a number given at a place, or in the config entry that the place names."""
+    at = place
+    while at is not None and at.source is where.root.source:
+        if at.text.isdigit():
+            yield from divisors(where, at, int(at.text), total)
+            return
+        at = config_value(where, at)
+
+
+def config_value(where: Where, at: Span) -> Span | None:
+    """Where the value of a config entry is written, for a place that names the entry."""
+    entry = next((e for e in where.root.config if e.name.text == at.text), None)
+    return entry.value.span if entry is not None and entry.value.span != at else None

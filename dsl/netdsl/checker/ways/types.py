@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Branches, Lengths, Mismatch, Unequal, Where
@@ -23,6 +24,23 @@ def cast_or_declare(where: Where, tensor: Tensor, wanted: DType, use: Use | None
         yield change(use.through("cast", str(wanted)))
     if not wanted.is_int:
         yield from declared_as(where, tensor, wanted)
+
+
+def inputs_of_the_call(where: Where, wanted: DType) -> Iterator[Change]:
+    """The tensors that the user hands to the standard block in which an operator failed."""
+    call = sizes.call_at(where, where.span)
+    if call is None:
+        return
+    for argument in reversed(call.arguments):
+        value = argument.value
+        bound = where.names.get(value.text) if isinstance(value, s.Name) else None
+        if bound is None or not isinstance(bound.value, Tensor) or bound.value.type.dtype is wanted:
+            continue
+        tensor = bound.value
+        kind = "integers" if wanted.is_int else "true or false" if wanted is DType.BOOL else "floats"
+        message = f"`{value.span.text}` of `{s.callee(call).span.text}` must be {kind}, but is {tensor.type}"
+        for one in declared_as(where, tensor, wanted):
+            yield replace(one, message=message, place=value.span)
 
 
 def declared_as(where: Where, tensor: Tensor, wanted: DType) -> Iterator[Change]:
@@ -139,11 +157,11 @@ def lengths(cause: Lengths) -> Iterator[Change]:
     """One integer for each sequence: counted from a mask, declared so, or with the batch axis first."""
     length, use = cause.length.type, Use(cause.place)
     text = cause.place.text
+    if length.rank == 2 and length.shape[1] == 1:
+        yield change(use.through("squeeze", "1"), why="which drops the axis of size 1")
     if length.rank == 2 and not length.dtype.is_float:
         why = "which counts the true ones of each sequence"
         yield change((cause.place, f"sum(cast({text}, i32), over=1)"), why=why)
-    if length.rank == 2 and length.shape[1] == 1:
-        yield change(use.through("squeeze", "1"))
     if length.rank == 1 and not length.dtype.is_int:
         yield from cast_or_declare(cause.where, cause.length, DType.I32, use)
     steps, batch = cause.sequence.type.shape[1], cause.sequence.type.shape[0]
@@ -178,19 +196,9 @@ def unequal(cause: Unequal) -> Iterator[Change]:
 
 def _divisor(cause: Unequal) -> Iterator[Change]:
     """Another value for what must divide a size, where it is given as a number."""
-    for value, place in cause.parts:
-        at: Span | None = place
-        while at is not None and cause.actual.is_fixed and at.source is cause.where.root.source:
-            if at.text.isdigit():
-                yield from sizes.divisors(cause.where, at, value, int(cause.actual))
-                break
-            at = config_value(cause.where, at)
-
-
-def config_value(where: Where, at: Span) -> Span | None:
-    """Where the value of a config entry is written, for a place that names the entry."""
-    entry = next((e for e in where.root.config if e.name.text == at.text), None)
-    return entry.value.span if entry is not None and entry.value.span != at else None
+    for _, place in cause.parts:
+        if cause.actual.is_fixed:
+            yield from sizes.divisors_at(cause.where, place, int(cause.actual))
 
 
 def branches(cause: Branches) -> Iterator[Change]:

@@ -1,0 +1,122 @@
+"""From the call of another framework to ours, as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netdsl import syntax as s
+from netdsl.arrivals.table import ACTIVATIONS, Foreign
+
+_PIECE = re.compile(r"(?:(\w+)=)?(\*?\w+)")
+_INFERRED = {
+    **dict.fromkeys(("in_channels", "num_features", "num_channels"), "channels"),
+    **dict.fromkeys(("in_features", "input_size", "embed_dim", "d_model", "normalized_shape"), "features"),
+}
+_WORDS = {"True": "true", "False": "false", "None": "none"}
+
+
+@dataclass(frozen=True)
+class Saying:
+    """Our text for a call, and notes: what was left out and why."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    source: str = "PyTorch"
+
+
+def arguments_of(foreign: Foreign, arguments: Sequence[s.Argument], piped: bool) -> Mapping[str, str] | None:
+    """The arguments by their parameter; None if the call does not fit the signature."""
+    order = [p for p in foreign.params if not (piped and p.startswith("*"))]
+    given: dict[str, str] = {}
+    position = 0
+    if order[:1] == ["*xs"] and sum(a.name is None for a in arguments) > 1:
+        given["*xs"] = ", ".join(text_of(a.value) for a in arguments if a.name is None)
+        arguments = [a for a in arguments if a.name is not None]
+    for argument in arguments:
+        if argument.name is not None:
+            given[argument.name.text] = text_of(argument.value)
+        elif position < len(order):
+            given[order[position]] = text_of(argument.value)
+            position += 1
+        else:
+            return None
+    return given
+
+
+def text_of(value: s.Expr) -> str:
+    """An argument as written, with the words of Python as ours."""
+    if isinstance(value, s.Name):
+        return _WORDS.get(value.text, value.text)
+    return value.span.text
+
+
+def saying(foreign: Foreign, given: Mapping[str, str]) -> Saying:
+    """The call in our words."""
+    values = _adapted(foreign, {**dict(foreign.defaults), **given})
+    function, _, rest = foreign.says.partition("(")
+    used, parts = set[str](), []
+    for ours, theirs in _PIECE.findall(rest.rstrip(")")):
+        used.add(theirs)
+        if theirs in values:
+            text = values[theirs]
+            if theirs == "*xs" and text.startswith("["):
+                text = text[1:-1]
+            parts.append(f"{ours}={text}" if ours else text)
+    text = f"{function}({', '.join(parts)})" if parts else function
+    activation = given.get("activation", "").strip("\"'")
+    if activation and foreign.source == "Keras" and "activation" not in foreign.inferred:
+        used.add("activation")
+        name = ACTIVATIONS.get(activation.replace("_", ""), activation)
+        text = name if function == "activation" else text if activation == "linear" else f"{text} -> {name}"
+    return Saying(text, tuple(_notes(foreign, given, used)), foreign.source)
+
+
+def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
+    """Arguments whose values mean something else there."""
+    values = dict(given)
+    padding = values.get("padding", "").strip("\"'").lower()
+    window = values.get("kernel_size", values.get("pool_size", ""))
+    if padding == "valid":
+        del values["padding"]
+    if padding == "same":
+        sizes = re.findall(r"\d+", window)
+        pads = [str(int(n) // 2) for n in sizes]
+        values["padding"] = pads[0] if len(set(pads)) == 1 else f"[{', '.join(pads)}]"
+    if foreign.source == "Keras" and "BatchNorm" in foreign.says and "momentum" in values:
+        values["momentum"] = (
+            f"{1 - float(values['momentum']):.6g}" if _is_number(values["momentum"]) else "0.01"
+        )
+    if (
+        foreign.says.startswith("AvgPool")
+        and values.get("padding", "0") != "0"
+        and foreign.source == "PyTorch"
+    ):
+        values.setdefault("count_include_pad", "true")
+    if foreign.says.startswith("flatten") and values.get("start_dim") == "1":
+        del values["start_dim"]
+    for name in ("stride", "strides", "padding", "kernel_size", "pool_size", "dilation"):
+        sizes = re.findall(r"\d+", values.get(name, ""))
+        if values.get(name, "").startswith("[") and len(set(sizes)) == 1:
+            values[name] = sizes[0]
+    return values
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d*)?(e-?\d+)?", text) is not None
+
+
+def _notes(foreign: Foreign, given: Mapping[str, str], used: set[str]) -> list[str]:
+    notes = []
+    for name, text in given.items():
+        if name in used:
+            continue
+        if name in _INFERRED:
+            shown = text if text.isdigit() else f"`{text}`"
+            notes.append(f"the {shown} {_INFERRED[name]} of the input are inferred")
+        elif name == "batch_first":
+            notes.append("the batch always comes first")
+        elif name not in foreign.inferred:
+            notes.append(f"`{name}` has no counterpart")
+    return notes

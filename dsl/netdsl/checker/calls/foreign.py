@@ -1,0 +1,383 @@
+"""Recognising a call of another framework, reporting what it is here, and going on with that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+from netdsl import syntax as s
+from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, LOSSES, MODULES, TYPES, Foreign
+from netdsl.arrivals.translate import Saying, arguments_of, saying, text_of
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Binding, BlockValue, Tensor, is_integer, is_number
+from netdsl.checker.evaluate.expressions import lookup
+from netdsl.diagnostics import Diagnostic, Label, NetError
+from netdsl.dims import dim
+from netdsl.edits import Edit, replacement
+from netdsl.modules import std_block
+from netdsl.ops.contract.base import REGISTRY
+from netdsl.parsing.parser import parse
+from netdsl.source import Source, Span, Suggestion
+
+_NOTHING = Binding(None, Source("", "").span(0, 0))
+WITH_WEIGHTS = {"linear": "Linear", "conv": "Conv", "conv_transpose": "ConvTranspose"}
+_FRAMEWORKS = {
+    **dict.fromkeys(("torch", "F", "functional"), "PyTorch"),
+    **dict.fromkeys(("keras", "layers", "tf"), "Keras"),
+    **dict.fromkeys(("jnp", "jax", "flax", "linen"), "JAX"),
+    **dict.fromkeys(("np", "numpy"), "NumPy"),
+}
+_FUNCTIONAL = ("conv1d", "conv2d", "conv3d")
+WITH_WEIGHTS |= dict.fromkeys(_FUNCTIONAL, "Conv")
+CELLS = ("LSTM", "GRU", "RNN", "SimpleRNN")
+
+
+def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
+    """Our stages for an expression of another framework, which is reported; None for one of ours."""
+    if scope.module.is_std:
+        return None
+    if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
+        return _loss(scope, expr)
+    name, is_foreign = _callee(scope, expr)
+    if name is None:
+        return None
+    arguments = expr.arguments if isinstance(expr, s.Call) else ()
+    said = _layer_of(scope, name, arguments, piped) or _said(scope, name, arguments, piped, is_foreign)
+    if said is None:
+        return None
+    if isinstance(expr, s.Call) and not piped and said.text.isidentifier() and said.text[0].isupper():
+        said = replace(said, text=f"{said.text}()")
+    written = s.callee(expr).span if is_foreign else expr.span
+    _report(scope, expr, written, said, is_foreign)
+    chain = chain_of(said.text, expr.span)
+    if chain is None:
+        return None
+    return chain
+
+
+def _loss(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`nn.CrossEntropyLoss()(logits, label)`: the loss, applied."""
+    assert isinstance(expr.function, s.Call)
+    name, is_foreign = _callee(scope, expr.function)
+    if name not in LOSSES or not is_foreign:
+        return None
+    inner = ", ".join(a.span.text for a in (*expr.arguments, *expr.function.arguments))
+    said = Saying(f"{LOSSES[name]}({inner})")
+    _report(scope, expr, expr.function.function.span, said, is_foreign)
+    return chain_of(said.text, expr.span)
+
+
+def _callee(scope: Scope, expr: s.Expr) -> tuple[str | None, bool]:
+    """The name that is called, without the module of another framework; whether it is unknown here."""
+    function = expr.function if isinstance(expr, s.Call) else expr
+    if isinstance(function, s.Attribute):
+        root: s.Expr = function
+        while isinstance(root, s.Attribute):
+            root = root.value
+        known = isinstance(root, s.Name) and (
+            root.text in scope.names or root.text in scope.module.aliases or root.text not in MODULES
+        )
+        return (None, False) if known or not isinstance(root, s.Name) else (function.name.text, True)
+    if not isinstance(function, s.Name) or function.text in scope.names:
+        return None, False
+    meaning = lookup(scope, function.text)
+    if isinstance(meaning, BlockValue) and not meaning.module.is_std:
+        return None, False
+    return function.text, meaning is None
+
+
+def _said(
+    scope: Scope, name: str, arguments: Sequence[s.Argument], piped: list[Tensor], is_foreign: bool
+) -> Saying | None:
+    if is_foreign and name == "Sequential":
+        return _sequence(scope, arguments)
+    arguments = [replace(a, value=_inner(scope, a.value)) for a in arguments]
+    for foreign in (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ())):
+        if not is_foreign and not _is_theirs(scope, name, foreign, arguments, piped):
+            continue
+        given = arguments_of(foreign, arguments, bool(piped))
+        if given is None or (is_foreign and not _fits(foreign, given)):
+            continue
+        if not is_foreign:
+            given = _positional_as_ours(name, foreign, given, arguments)
+        said = saying(foreign, given)
+        return _as_scan(said, given) if name in CELLS and is_foreign else said
+    return _activation(name, arguments, is_foreign)
+
+
+def _inner(scope: Scope, value: s.Expr) -> s.Expr:
+    """An argument that is a call of another framework itself, as ours."""
+    name, is_foreign = _callee(scope, value) if isinstance(value, s.Call) else (None, False)
+    if name is None or not isinstance(value, s.Call):
+        return value
+    said = _said(scope, name, value.arguments, [], is_foreign)
+    return s.Name(Source("", said.text).span(0, len(said.text)), said.text) if said is not None else value
+
+
+def _layer_of(scope: Scope, name: str, arguments: Sequence[s.Argument], piped: list[Tensor]) -> Saying | None:
+    """`linear(2)`: the operator, where the layer with weights of its own is meant."""
+    layer = WITH_WEIGHTS.get(name)
+    numbers = [_number(scope, a.value) for a in arguments if a.name is None]
+    if layer is None or not piped or not numbers or None in numbers:
+        return None
+    given = arguments_of(LAYERS[name.capitalize()][0], arguments, True) if name in _FUNCTIONAL else None
+    if given is not None and len(numbers) > 1:
+        return saying(LAYERS[name.capitalize()][0], given)
+    inner = ", ".join(a.span.text for a in arguments)
+    return Saying(f"{layer}({inner})", (), "")
+
+
+def _fits(foreign: Foreign, given: object) -> bool:
+    assert isinstance(given, dict)
+    return all(name in foreign.params or name in foreign.inferred or name == "activation" for name in given)
+
+
+def _positional_as_ours(
+    name: str, foreign: Foreign, given: object, arguments: Sequence[s.Argument]
+) -> dict[str, str]:
+    """For a name of ours with their keywords: arguments by position are in our order, if they can be."""
+    assert isinstance(given, dict)
+    if any(a.name is None for a in arguments) and any(a.name is not None for a in arguments):
+        ours = parameters(name)
+        says = dict.fromkeys(foreign.says.partition("(")[2].rstrip(")").replace(" ", "").split(","))
+        order = [piece.partition("=")[2] or piece for piece in says]
+        keep = {a.name.text: text_of(a.value) for a in arguments if a.name is not None}
+        first = [a for a in arguments if a.name is None]
+        if len(first) < 2 or not ours:
+            keep |= dict(zip(order, [text_of(a.value) for a in first], strict=False))
+            return keep
+    return given
+
+
+def parameters(name: str) -> list[str]:
+    """The arguments of an operator or a standard block of ours."""
+    block = std_block(name)
+    if block is not None:
+        return [p.name.text for p in block[0].statics]
+    return [f.name for f in fields(REGISTRY[name])] if name in REGISTRY else []
+
+
+def _is_theirs(
+    scope: Scope, name: str, foreign: Foreign, arguments: Sequence[s.Argument], piped: list[Tensor]
+) -> bool:
+    """Whether a call of a name that both have is written as theirs."""
+    ours = set(parameters(name)) | ({"x"} if name in REGISTRY else set())
+    unknown = [a.name.text for a in arguments if a.name is not None and a.name.text not in ours]
+    if unknown:
+        theirs = {p.lstrip("*") for p in foreign.params} | foreign.inferred | {"activation"}
+        return all(word in theirs for word in unknown)
+    return _by_position(scope, name, foreign, arguments, piped)
+
+
+def _by_position(
+    scope: Scope, name: str, foreign: Foreign, arguments: Sequence[s.Argument], piped: list[Tensor]
+) -> bool:
+    """Whether numbers by position can only be meant in their order."""
+    if foreign.source != "PyTorch" or any(a.name is not None for a in arguments[:1]):
+        return False
+    numbers = [_number(scope, a.value) for a in arguments if a.name is None]
+    if name in ("Linear", "LSTM", "GRU", "RNN"):
+        return len(numbers) > 1 and all(n is not None for n in numbers[:2])
+    if name in ("LayerNorm", "BatchNorm", "RMSNorm", "InstanceNorm"):
+        return bool(numbers) and numbers[0] is not None and numbers[0] >= 1
+    if name == "GroupNorm":
+        return len(numbers) > 1 and numbers[1] is not None and numbers[1] >= 1
+    if name in ("MultiHeadAttention", "EncoderLayer", "DecoderLayer") and len(numbers) > 1 and piped:
+        features = piped[0].type.shape[-1:]
+        first, second = numbers[:2]
+        return first is not None and second is not None and features == (dim(int(first)),) and first > second
+    return False
+
+
+def _number(scope: Scope, expr: s.Expr) -> float | None:
+    """The number that a simple argument gives; a list of one counts as its number."""
+    if isinstance(expr, s.ListExpr) and len(expr.elements) == 1:
+        return _number(scope, expr.elements[0])
+    value: object = None
+    if isinstance(expr, s.Number):
+        value = expr.value
+    elif isinstance(expr, s.Name) and expr.text in scope.names:
+        value = scope.names[expr.text].value
+    if is_number(value) and not (is_integer(value) and not dim(value).is_fixed):
+        return float(int(value) if is_integer(value) else value)
+    return None
+
+
+def _as_scan(said: Saying, given: object) -> Saying:
+    """A recurrent layer runs its cell by `scan`; several layers, or two directions, are `Recurrent`."""
+    assert isinstance(given, dict)
+    layers, both = given.get("num_layers", "1"), given.get("bidirectional", "false")
+    extra = [f"layers={layers}"] * (layers != "1") + [f"bidirectional={both}"] * (
+        both not in ("false", "False")
+    )
+    if not extra:
+        notes = said.notes
+        if given.get("return_sequences", "false") == "false" and "units" in given:
+            notes = (*notes, "its result has all steps; `[:, -1]` is the last")
+        return Saying(f"scan {said.text}", notes)
+    return Saying(f"Recurrent({', '.join([said.text, *extra])})", said.notes)
+
+
+def _sequence(scope: Scope, arguments: Sequence[s.Argument]) -> Saying | None:
+    """`Sequential(a, b)`: the stages in a group."""
+    values = [a.value for a in arguments]
+    if len(values) == 1 and isinstance(values[0], s.ListExpr):
+        values = list(values[0].elements)
+    stages = []
+    for value in values:
+        name, is_foreign = _callee(scope, value)
+        inner = value.arguments if isinstance(value, s.Call) else ()
+        said = _said(scope, name, inner, [], is_foreign) if name is not None else None
+        stages.append(said.text if said is not None else value.span.text)
+    return Saying(f"{{ {' -> '.join(stages)} }}", ("stages follow each other with `->`",)) if stages else None
+
+
+def _activation(name: str, arguments: Sequence[s.Argument], is_foreign: bool) -> Saying | None:
+    """`ReLU()`, `ReLU`, `Softmax(dim=-1)`, and functions that have the same name here, as `F.relu(x)`."""
+    ours = ACTIVATIONS.get(name.lower().replace("_", ""))
+    if not is_foreign:
+        return None
+    if ours is None:
+        if name in REGISTRY:
+            inner = ", ".join(a.span.text for a in arguments)
+            return Saying(f"{name}({inner})" if inner else name)
+        return None
+    values = [a for a in arguments if a.name is None or a.name.text not in ("inplace",)]
+    if ours == "clip":
+        return Saying("clip(0.0, 6.0)")
+    if ours in ("softmax", "log_softmax") and name[0].isupper():
+        return Saying(f"{ours}(over={values[0].value.span.text})" if values else ours)
+    if not name[0].isupper():  # F.relu(x)
+        inner = ", ".join(a.span.text for a in values)
+        return Saying(f"{ours}({inner})" if inner else ours)
+    number = [a.value.span.text for a in values]
+    slope = {"leaky_relu": "slope", "elu": "alpha", "celu": "alpha"}.get(ours)
+    return Saying(f"{ours}({slope}={number[0]})" if slope and number else ours)
+
+
+# -- methods -----------------------------------------------------------------------------------------
+
+
+def as_function(scope: Scope, expr: s.Call) -> s.Expr | None:
+    """Our expression for a call of a method of a tensor, which is reported; None for anything else."""
+    function = expr.function
+    if not isinstance(function, s.Attribute) or scope.module.is_std:
+        return None
+    root: s.Expr = function
+    while isinstance(root, (s.Attribute, s.Call)):
+        root = root.value if isinstance(root, s.Attribute) else root.function
+    if isinstance(root, s.Name) and not isinstance(scope.names.get(root.text, _NOTHING).value, Tensor):
+        return None
+    tensor = scope.evaluate(function.value)
+    if not isinstance(tensor, Tensor):
+        return None
+    word = function.name.text
+    said = method(scope, expr, tensor, word)
+    if said is None:
+        return None
+    if not isinstance(expr.span.source, Suggestion):
+        message = f"a tensor has no methods, and this is {tensor.type}"
+        report(scope, expr, message, said, function.name.span, "E0402")
+    return expression_of(said.text, expr.span)
+
+
+def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | None:
+    """`x.view(-1, 10)`: a function of the tensor here."""
+    assert isinstance(expr.function, s.Attribute)
+    text = expr.function.value.span.text
+    values = [text_of(a.value) for a in expr.arguments if a.name is None]
+    named = {a.name.text: text_of(a.value) for a in expr.arguments if a.name is not None}
+    if word in ("view", "reshape"):
+        return _view(scope, text, tensor, expr)
+    if word == "permute":
+        return Saying(f"transpose({text}, [{', '.join(values)}])")
+    if word == "transpose" and len(values) == 2 and all(v.lstrip("-").isdigit() for v in values):
+        order = list(range(tensor.type.rank))
+        a, b = (int(v) % max(tensor.type.rank, 1) for v in values)
+        order[a], order[b] = order[b], order[a]
+        return Saying(f"transpose({text}, {order})")
+    if word in ("t", "T"):
+        return Saying(f"transpose({text}, [1, 0])")
+    if word in TYPES and not values:
+        return Saying(f"cast({text}, {TYPES[word]})")
+    if word == "size":
+        return Saying(f"shape({text})[{values[0]}]" if values else f"shape({text})")
+    if word in ("contiguous", "clone", "to", "cuda", "cpu"):
+        return Saying(
+            text, ("devices are chosen when the model is run",) if word in ("to", "cuda", "cpu") else ()
+        )
+    if word == "detach":
+        return Saying(f"stop_gradient({text})")
+    for foreign in FUNCTIONS.get(word, ()):
+        if all(n in foreign.params for n in named):
+            given = dict(zip(foreign.params, [text, *values], strict=False)) | named
+            return saying(foreign, given)
+    ours = ACTIVATIONS.get(word.replace("_", ""))
+    return Saying(f"{ours}({text})") if ours else None
+
+
+def _view(scope: Scope, text: str, tensor: Tensor, expr: s.Call) -> Saying:
+    values = [a.value for a in expr.arguments]
+    if len(values) == 1 and isinstance(values[0], s.ListExpr):
+        values = list(values[0].elements)
+    sizes = [text_of(v) for v in values]
+    batch = tensor.type.shape[0] if tensor.type.shape else None
+    rest = sizes[1:]
+    first = sizes[0] if sizes else ""
+    is_batch = first in (f"{text}.size(0)", f"{text}.shape[0]", str(batch), "-1")
+    if is_batch and len(sizes) == 2 and (rest == ["-1"] or _is_rest(tensor, rest[0])):
+        return Saying(f"flatten({text})")
+    if is_batch and batch is not None and str(batch) in scope.names:
+        sizes = [str(batch), *rest]
+    return Saying(f"reshape({text}, [{', '.join(sizes)}])")
+
+
+def _is_rest(tensor: Tensor, text: str) -> bool:
+    """Whether a number is that of all elements but the batch."""
+    total = dim(1)
+    for size in tensor.type.shape[1:]:
+        total = total * size
+    return text == str(total)
+
+
+# -- reports -----------------------------------------------------------------------------------------
+
+
+def report(scope: Scope, expr: s.Expr, message: str, said: Saying, at: Span, code: str = "E0201") -> None:
+    notes = f": {'; '.join(said.notes)}" if said.notes else ""
+    edits: tuple[Edit, ...] = (replacement(expr.span, said.text),)
+    help = f"write `{said.text}`{notes}"
+    found = Diagnostic(code, message, (Label(at),), help, scope.path, fixes=edits)
+    scope.checker.report([found])
+
+
+def _report(scope: Scope, expr: s.Expr, at: Span, said: Saying, is_foreign: bool) -> None:
+    callee = s.callee(expr).span.text
+    root = callee.partition(".")[0] if "." in callee else ""
+    message = f"`{callee}` is not known here: it comes from {_FRAMEWORKS.get(root, said.source)}"
+    if not is_foreign:
+        message = f"`{expr.span.text}` is written as in {said.source}"
+    if not said.source:
+        layer = said.text.partition("(")[0]
+        message = f"`{callee}` is the operator, which is given a weight; the layer that has one is `{layer}`"
+    report(scope, expr, message, said, at, "E0201" if is_foreign else "E0406")
+
+
+def chain_of(text: str, span: Span) -> s.Chain | None:
+    """Stages as text, read in place of the user's."""
+    value = _read(f"x -> {text}", span)
+    return s.Chain(value.span, value.stages) if isinstance(value, s.Pipeline) else None
+
+
+def expression_of(text: str, span: Span) -> s.Expr | None:
+    """An expression as text, read in place of the user's."""
+    return _read(text, span)
+
+
+def _read(text: str, span: Span) -> s.Expr | None:
+    source = Suggestion("<suggestion>", f"block t(x) {{ return {text} }}", span)
+    try:
+        (statement,) = next(iter(parse(source, is_file=False).file.of("block"))).body
+    except NetError:
+        return None
+    return statement.values[0] if isinstance(statement, s.Return) else None
