@@ -75,17 +75,17 @@ class LabelPaths:
         if old not in self.automatic or path in self.claims:
             return None
         self.automatic.discard(old)
-        self._free(old)
+        self._forget(old)
         self.claims[path] = name.span
         return path
 
     def release(self, path: str, span: Span) -> s.Ident:
         """Release a path that was placed ahead of its step; returns the label to place it again."""
-        self._free(path)
+        self._forget(path)
         name = path.removeprefix(".".join(self.prefix) + ".") if self.prefix else path
         return s.Ident(span, name)
 
-    def _free(self, path: str) -> None:
+    def _forget(self, path: str) -> None:
         self.claims.pop(path, None)
         stem, _, number = path.rpartition("_")
         if stem in self.numbers and number.isdecimal():
