@@ -53,7 +53,7 @@ class LabelPaths:
         if old is not None and old != span and path not in self.automatic:
             also = [Label(old, "the first is here")]
             help = "labels name weights, so each must be unique; to share weights use `layer`"
-            name = self._free(span.text)
+            name = self._next_label(span.text)
             text = f"choose another label: `{name}: ...`; to share weights use `layer`"
             cause = Edited([(text, [(span, name)])] if span.text.isidentifier() else [])
             message = f"the label `{path}` is given twice"
@@ -61,7 +61,7 @@ class LabelPaths:
         self.claims[path] = span
         self.automatic.discard(path)
 
-    def _free(self, name: str) -> str:
+    def _next_label(self, name: str) -> str:
         """The next label of the same stem that nothing has."""
         stem = name.rstrip("0123456789")
         number = int(name[len(stem) :] or 2)
