@@ -147,8 +147,10 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
 
 def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, verbose: bool | None) -> Trained:
     from netruntime.train.records.finish import finish  # draws, which takes long to import
+    from netruntime.train.records.setup import write_setup
 
     with prepare(request, watchers, note) as run:
+        write_setup(run)
         for text in run.notes:
             note(text)
         with _progress(run, verbose):

@@ -36,7 +36,8 @@ Note = Callable[[str], None]
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
 LOG, CARD, CURVES = "metrics.jsonl", "card.md", "curves.svg"
-WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", VOCABULARY, CLASSES)
+SETUP = "config.json"
+WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", SETUP, VOCABULARY, CLASSES)
 """The files that a run writes into its folder, besides the checkpoints."""
 
 

@@ -129,3 +129,79 @@ def test_a_run_that_nobody_reads_ends_as_other_commands_do(here: Path) -> None:
         run.stdout.close()
         told = run.stderr.read()
         assert run.wait(60) == 141, told
+
+
+WIDE = SOURCE.replace("net 1.0\n", "net 1.0\nconfig {\n  classes: int = 5\n}\n")
+WIDE = WIDE.replace("2]", "classes]").replace("Linear(2)", "Linear(classes)")
+
+
+@pytest.fixture
+def trained(here: Path) -> Path:
+    """A run with another number of classes than the file says, with the names of the classes beside it."""
+    Path("m.net").write_text(WIDE)
+    words = ["--data", "rows.npz", "--set", "classes=2", "--epochs", "1", "--out", "r"]
+    done = netrun("train", "m.net", *words)
+    assert done.exit_code == 0, done.output
+    Path("r/classes.json").write_text('["cat", "dog"]')
+    np.savez("one.npz", x=np.ones((3, 3), np.float32))
+    return here
+
+
+def test_a_run_holds_its_file_and_its_settings(trained: Path) -> None:
+    setup = json.loads(Path("r/config.json").read_text())
+    assert Path("r/m.net").read_text() == WIDE
+    assert (setup["file"], setup["set"], setup["data"]) == ("m.net", {"classes": "2"}, ["rows.npz"])
+    assert setup["settings"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "m.net", "--input", "one.npz:x"],
+        ["eval", "m.net", "--data", "rows.npz"],
+        ["predict", "m.net", "--data", "one.npz", "--out", "p.csv"],
+    ],
+)
+def test_settings_need_not_be_repeated(trained: Path, words: list[str]) -> None:
+    done = netrun(*words, "--weights", "r/last.safetensors")
+    assert done.exit_code == 0, done.output
+    assert "--set classes=2, as the weights were trained" in done.stderr
+    other = netrun(*words, "--weights", "r/last.safetensors", "--set", "classes=4")
+    assert other.exit_code == 3 and "E0723" in other.output, "what the command line says comes first"
+
+
+def test_a_run_of_another_file_sets_nothing(trained: Path) -> None:
+    Path("other.net").write_text(WIDE)
+    done = netrun("run", "other.net", "--input", "one.npz:x", "--weights", "r/last.safetensors")
+    assert "E0723" in done.output
+
+
+def test_the_card_of_a_resumed_run_reproduces_it(trained: Path) -> None:
+    words = ["train", "m.net", "--data", "rows.npz", "--epochs", "2", "--out", "r"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from netruntime.cli import main; main()", *words, "--resume"],
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step 1 of 2, in epoch 2 of 2" in done.stderr
+    card = Path("r/card.md").read_text()
+    assert "--resume" not in card and "--epochs 2 --out r --set classes=2" in card
+
+
+def test_classes_have_names_in_run_and_in_its_table(trained: Path) -> None:
+    words = ["run", "m.net", "--input", "one.npz:x", "--weights", "r/last.safetensors"]
+    shown = netrun(*words, "--top", "1").stdout
+    assert "label" in shown and ("cat" in shown or "dog" in shown)
+    assert netrun(*words, "--save", "x.csv").exit_code == 0
+    head, *rows = Path("x.csv").read_text().splitlines()
+    assert head == "item,class,probability" and len(rows) == 3
+    assert rows[0].split(",")[1] in ("cat", "dog") and 0.5 <= float(rows[0].split(",")[2]) <= 1
+
+
+def test_a_run_beside_its_file_does_not_replace_it(here: Path) -> None:
+    before = Path("m.net").read_text()
+    assert netrun("train", "m.net", "--data", "rows.npz", "--epochs", "1", "--out", ".").exit_code == 0
+    assert Path("m.net").read_text() == before and Path("config.json").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import error, suggest
 from netdsl.source import Source
 from netruntime.cli.common.failures import file_error, usage_error
+from netruntime.cli.common.output import note
 from netruntime.errors import shown
 
 if TYPE_CHECKING:
@@ -113,6 +115,36 @@ def weights_for(file: Path, option: str | None) -> str | None:
         return None
     beside = file.with_suffix(".safetensors")
     return str(beside) if option is None and beside.is_file() else option
+
+
+def settings_as_trained(
+    file: Path, option: str | None, settings: Mapping[str, str], quiet: bool
+) -> dict[str, str]:
+    """The settings of a command, and those that its weights were trained with, which a note lists."""
+    weights = weights_for(file, option)
+    if weights is None:
+        return dict(settings)
+    folder = Path(weights) if Path(weights).is_dir() else Path(weights).parent
+    missing = {name: value for name, value in settings_of_run(folder, file).items() if name not in settings}
+    if missing and not quiet:
+        words = " ".join(f"--set {name}={value}" for name, value in missing.items())
+        note(f"{words}, as the weights were trained")
+    return {**missing, **settings}
+
+
+def settings_of_run(folder: Path, file: Path) -> dict[str, str]:
+    """The entries of `config` that a run of this file was started with, from `config.json` in its folder.
+
+    Nothing where there is no such run, or it is one of another file.
+    """
+    try:
+        setup = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    entries = setup.get("set") if isinstance(setup, dict) and setup.get("file") == file.name else None
+    if not isinstance(entries, dict):
+        return {}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in entries.items()}
 
 
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:

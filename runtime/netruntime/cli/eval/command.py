@@ -10,7 +10,7 @@ from typing import Any
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.figures import print_figures
 from netruntime.cli.common.output import note, print_json
-from netruntime.cli.common.sources import open_source, weights_for
+from netruntime.cli.common.sources import open_source, settings_as_trained, weights_for
 from netruntime.data import DataOptions
 from netruntime.train.api import evaluate
 from netruntime.train.logs.jsonl import plain
@@ -50,7 +50,7 @@ def evaluate_model(options: EvalOptions) -> int:
         names=options.names,
         device=options.device,
         train=options.overrides,
-        config=options.settings,
+        config=settings_as_trained(options.file, options.weights, options.settings, options.as_json),
         options=DataOptions(**options.reading),
         augment=options.augment,
         batch_size=options.batch_size,

@@ -13,7 +13,13 @@ import click
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
-from netruntime.cli.common.sources import open_checked, pick_model, read_standard_text, weights_for
+from netruntime.cli.common.sources import (
+    open_checked,
+    pick_model,
+    read_standard_text,
+    settings_as_trained,
+    weights_for,
+)
 from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
 from netruntime.cli.run.command import open_quietly, report_weights
 from netruntime.engine.network import Network
@@ -128,7 +134,8 @@ def generate_text(options: GenerateOptions) -> int:
 
 def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
     """The network, its roles, and its codec; errors in these are reported before weights are read."""
-    checked = open_checked(options.file, options.settings)
+    settings = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
+    checked = open_checked(options.file, settings)
     model = pick_model(checked, options.model_name)
     graph = build(model)
     roles = find_roles(model, graph, options.token_input, options.logits_output)

@@ -16,7 +16,13 @@ import numpy as np
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import note, plural, print_json
-from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
+from netruntime.cli.common.sources import (
+    check_size_names,
+    open_checked,
+    pick_model,
+    settings_as_trained,
+    weights_for,
+)
 from netruntime.cli.common.writing import write_file
 from netruntime.cli.run.results import nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
@@ -90,7 +96,8 @@ def predict_rows(options: PredictOptions) -> int:
 
 
 def _open(options: PredictOptions) -> tuple[Network, str | None]:
-    checked = open_checked(options.file, options.settings)
+    settings = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
+    checked = open_checked(options.file, settings)
     model = pick_model(checked, options.model_name)
     check_size_names(model, options.reading.get("sizes", {}))
     weights = weights_for(options.file, options.weights)

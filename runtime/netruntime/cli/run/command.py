@@ -14,13 +14,20 @@ from netdsl.model import Model
 from netdsl.types import TensorType
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.output import forward_warnings, note, plural, print_json
-from netruntime.cli.common.sources import check_size_names, open_checked, pick_model, weights_for
+from netruntime.cli.common.sources import (
+    check_size_names,
+    open_checked,
+    pick_model,
+    settings_as_trained,
+    weights_for,
+)
 from netruntime.cli.run.feeds import Feed, parse_feeds
 from netruntime.cli.run.progress import Progress
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
-from netruntime.cli.run.saving import NamedOutputs, check_target, save_items, save_outputs
+from netruntime.cli.run.saving import NamedOutputs, check_target, save_classes, save_items, save_outputs
+from netruntime.data.beside import classes_beside
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
@@ -65,15 +72,17 @@ class RunOptions:
 
     @property
     def top_count(self) -> int | None:
-        return self.top or (DEFAULT_TOP if self.labels else None)
+        is_table = self.save is not None and self.save.suffix.lower() == ".csv"
+        return self.top or (DEFAULT_TOP if self.labels else 1 if is_table else None)
 
 
 def run_model(options: RunOptions) -> int:
     """Run, report and save. Returns the exit code; raises `NetError`."""
-    labels = read_labels(options.labels) if options.labels else None
+    labels: Sequence[str] | None = read_labels(options.labels) if options.labels else None
     if options.save:
         check_target(options.save, options.reads)
     network, feeds = _open(options)
+    labels = labels or _classes_as_trained(options, network)
     many = split_feeds(feeds, options.batch_size)
     if many:
         _run_many(options, network, feeds, many, labels)
@@ -82,9 +91,17 @@ def run_model(options: RunOptions) -> int:
     return OK
 
 
+def _classes_as_trained(options: RunOptions, network: Network) -> Sequence[str] | None:
+    """The classes beside the weights, where each output has as many."""
+    classes = classes_beside(weights_for(options.file, options.weights))
+    counts = {type_.shape[-1] for type_ in network.model.outputs.values() if type_.shape}
+    return classes if classes is not None and all(count == len(classes) for count in counts) else None
+
+
 def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
     """The network and the feeds of its inputs; errors in the feeds are reported before weights are read."""
-    checked = open_checked(options.file, options.settings)
+    settings = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
+    checked = open_checked(options.file, settings)
     model = pick_model(checked, options.model_name)
     check_size_names(model, options.data_options.sizes)
     feeds = parse_feeds(model, options.file, options.inputs)
@@ -133,7 +150,10 @@ def _run_once(
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
     tops = _tops(options, network.model, outputs, labels)
-    if options.save:
+    if options.save and options.save.suffix.lower() == ".csv":
+        positions = tops[0].positions
+        save_classes(options.save, [(",".join(map(str, place)), best) for place, best in positions])
+    elif options.save:
         save_outputs(options.save, outputs)
     if options.as_json:
         document = {"ok": True, "model": network.name, "device": network.device.name, "seconds": seconds}
@@ -165,7 +185,10 @@ def _run_many(
             progress.advance(len(batch.names))
     items = _unique(results)
     tops = [_tops(options, network.model, outputs, labels) for _, outputs in items]
-    if options.save:
+    if options.save and options.save.suffix.lower() == ".csv":
+        named = zip((name for name, _ in items), (top[0] for top in tops), strict=True)
+        save_classes(options.save, [(name, best) for name, top in named for _, best in top.positions])
+    elif options.save:
         save_items(options.save, items)
     if options.as_json:
         entries = [

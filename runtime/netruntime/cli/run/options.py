@@ -42,7 +42,11 @@ from netruntime.cli.common.options import (
 @model_option
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest classes.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one per line.")
-@click.option("--save", type=click.Path(path_type=Path), help="Save the outputs as .npz, .npy or .json.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Save the outputs as .npz, .npy or .json, or the classes as .csv.",
+)
 @click.option(
     "--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an intermediate value."
 )

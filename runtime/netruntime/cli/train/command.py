@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
 from netruntime.cli.common.output import forward_warnings, note, print_json
-from netruntime.cli.common.sources import open_source
+from netruntime.cli.common.sources import open_source, settings_of_run
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
 from netruntime.train.events import EpochEvent, Watcher
@@ -24,6 +24,7 @@ from netruntime.train.logs.tensorboard import TensorBoardLog
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.records.facts import Provenance
 from netruntime.train.records.finish import finish
+from netruntime.train.records.setup import write_setup
 from netruntime.train.run import BEST, LAST, Run, TrainRequest, prepare
 
 RUNS = Path("runs")
@@ -112,7 +113,11 @@ def train_model(options: TrainOptions) -> int:
     open_source(options.file)
     out = options.folder
     say = (lambda text: None) if options.as_json else note
+    if options.resume and out is not None:
+        options = replace(options, settings={**settings_of_run(out, options.file), **options.settings})
+    command = _command(options)
     with prepare(options.train_request(out), note=say) as run, _stopping(run):
+        write_setup(run, command)
         for text in (*run.notes, *_resumed(run)):
             say(text)
         with ExitStack() as stack:
@@ -120,8 +125,17 @@ def train_model(options: TrainOptions) -> int:
             run.loop.run()
         with forward_warnings(say):
             use = usage_lines(run, run.weights_file(out)) if out is not None else ()
-            finish(run, Provenance(shlex.join(["netrun", *sys.argv[1:]]), use))
+            finish(run, Provenance(shlex.join(command), use))
     return _report(options, run, out)
+
+
+def _command(options: TrainOptions) -> list[str]:
+    """The command line that reproduces a run from its start: that of a resumed run does not resume."""
+    words = ["netrun", *(word for word in sys.argv[1:] if word != "--resume")]
+    for name, value in options.settings.items():
+        if not any(word.endswith(f"{name}={value}") for word in words):
+            words += ["--set", f"{name}={value}"]
+    return words
 
 
 def _resumed(run: Run) -> list[str]:
