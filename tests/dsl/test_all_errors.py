@@ -183,7 +183,7 @@ def test_train_lines_are_read_one_by_one() -> None:
 
 def test_a_missing_import_hides_nothing_that_does_not_use_it(tmp_path: Path) -> None:
     text = 'import "parts.net"\nimport "other.net" as other\n'
-    text += MODEL % ("MyBlock(128)", "other.Head(10)", "cross_entropy(logits, lable)", "sgd(lr=0.1)")
+    text += MODEL % ("Attention(8)", "other.Head(10)", "cross_entropy(logits, lable)", "sgd(lr=0.1)")
     text += "block B(x: [B, D]) -> [B, D] {\n  return x -> rellu -> MyOther\n}\n"
     assert places(text, tmp_path) == [
         ("E0611", '"parts.net"'),

@@ -101,24 +101,12 @@ class _Lexer:
                     raise NetError(cap(self.findings)) from None
                 continue
             self.findings += _long_names(self.source, self.tokens)
-            return self._without_comments(), self.findings
-
-    def _without_comments(self) -> list[Token]:
-        """The tokens without what follows a `//` that begins a comment: two words in a row divide nothing."""
-        kept: list[Token] = []
-        for line in _lines(self.tokens):
-            cut = _comment_start(line)
-            if cut < len(line):
-                self.findings.append(_comment(self.source, line[cut]))
-            kept += line[:cut]
-            if cut < len(line) and line[-1].type == "NEWLINE":
-                kept.append(line[-1])
-        return kept
+            return self.tokens, self.findings
 
     def _skip(self, at: int) -> None:
         """Report the characters at a place, put what they mean in their stead, and go on after them."""
         text = self.source.text
-        comment = self._comment_before()
+        comment = self._comment_before() if self._is_prose(at) else None
         if comment is not None:
             self.findings.append(_comment(self.source, self.tokens[comment]))
             del self.tokens[comment:]
@@ -166,6 +154,13 @@ class _Lexer:
         else:
             self._report(at, at + 1, "", _HELPS[";"])
 
+    def _is_prose(self, at: int) -> bool:
+        """Whether a character belongs to prose, such as an apostrophe or a question mark."""
+        text = self.source.text
+        if text[at] in "'’":
+            return bool(at) and text[at - 1].isalnum()
+        return text[at] != ";" and text[at] not in _MEANT and text[at] not in _HELPS
+
     def _comment_before(self) -> int | None:
         """The index of a `//` before this place on its line: what follows it is meant as a comment."""
         for index in range(len(self.tokens) - 1, -1, -1):
@@ -196,6 +191,23 @@ class _Lexer:
     def _line_end(self, at: int) -> int:
         end = self.source.text.find("\n", at)
         return len(self.source.text) if end < 0 else end
+
+
+def without_comments(source: Source, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens without what follows a `//` that seems to begin a comment, and a finding for each of those.
+
+    Two words in a row divide nothing; but they may be of the next statement, so this is for texts that
+    cannot be read otherwise.
+    """
+    kept: list[Token] = []
+    findings: list[Diagnostic] = []
+    for line in _lines(tokens):
+        cut = _comment_start(line)
+        kept += line[:cut]
+        if cut < len(line):
+            findings.append(_comment(source, line[cut]))
+            kept += line[-1:] if line[-1].type == "NEWLINE" else []
+    return kept, findings
 
 
 def _lines(tokens: list[Token]) -> Iterator[list[Token]]:

@@ -18,7 +18,7 @@ from netdsl.edits import Edit, replacement
 from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
-from netdsl.parsing.lexing import BAD, tokenize
+from netdsl.parsing.lexing import BAD, tokenize, without_comments
 from netdsl.parsing.python_habits import without_echoes_of_python
 from netdsl.parsing.recovery import (
     Parts,
@@ -76,6 +76,21 @@ def read(source: Source, *, is_file: bool = True) -> Syntax:
         NetError: E0601 for a source that is too long, or more mistakes than are listed.
     """
     tokens, findings = tokenize(source)
+    rest, comments = without_comments(source, tokens)
+    syntax = _read_tokens(source, tokens, is_file)
+    if comments and syntax.findings:
+        other = _read_tokens(source, rest, is_file)
+        if len(other.findings) < len(syntax.findings):
+            syntax, findings = other, findings + comments
+    if len(findings) + len(syntax.findings) > MAX_ERRORS:
+        raise NetError(cap([*findings, *syntax.findings]))
+    found = sorted([*findings, *syntax.findings], key=lambda d: d.span.start if d.span else 0)
+    return replace(syntax, findings=tuple(found))
+
+
+def _read_tokens(source: Source, tokens: list[Token], is_file: bool) -> Syntax:
+    """The syntax tree of tokens, and what the grammar refuses."""
+    findings: list[Diagnostic] = []
     parts = lay_out(source, tokens)
     items: list[Item] = []
     was_wrong = False
@@ -87,9 +102,8 @@ def read(source: Source, *, is_file: bool = True) -> Syntax:
         findings += wrong
         was_wrong = bool(wrong)
         if len(findings) > MAX_ERRORS:
-            raise NetError(cap(findings))
+            break
     findings += _check_header(source, items) if is_file else []
-    findings.sort(key=lambda d: d.span.start if d.span else 0)
     file = File(source.span(0, len(source.text)), tuple(items))
     return Syntax(source, file, tuple(tokens), tuple(findings))
 

@@ -130,7 +130,7 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
         help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
     if help is None and expr.text[0].isupper() and len(expr.text) > 1:
         help = f"define `block {expr.text}`, or import the file that does"
-    is_close = isinstance(help, Suggestion) and help.is_close
+    is_close = isinstance(help, Suggestion) and help.is_close and help.word.lower() != help.name.lower()
     if (scope.is_open or scope.module.lacks_imports) and not is_close:
         raise PoisonedError  # it may be a part of what cannot be read
     scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)

@@ -32,7 +32,8 @@ class Condition:
         if self.kind != AT_LEAST or not self.right.is_fixed:
             return self
         left, least = _solved(self.left, self.right.value)
-        return Condition(AT_LEAST, left, dim(least))
+        below = Dim(tuple((monomial, -c) for monomial, c in left.terms if c < 0))
+        return Condition(AT_LEAST, left + below, below + least)
 
     @property
     def is_certain(self) -> bool:
