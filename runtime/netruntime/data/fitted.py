@@ -16,7 +16,7 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
 from netruntime.readers.fitting import refuse_values
 from netruntime.readers.options import DataOptions, LabelSpec
-from netruntime.readers.table import ColumnInfo, Table, Values
+from netruntime.readers.table import ColumnInfo, ColumnTable, Table, Values
 from netruntime.readers.text import TOO_LONG, padding_id
 
 
@@ -92,6 +92,10 @@ class FittedDataset:
 
     def place(self, name: str, row: int) -> str:
         return self.table.place(self.match.bound[name].columns[0], row)
+
+    def file(self, row: int) -> str:
+        """The file of a row, where each row is a file; empty otherwise."""
+        return self.table.file(row) if isinstance(self.table, ColumnTable) else ""
 
     # -- one batch ----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
-from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Values, table_of
+from netruntime.readers.table import Column, ColumnInfo, ColumnTable, FileColumn, Values, table_of
 
 _MEMBER = r"{}[._\[]?\d+\]?"
 
@@ -118,8 +118,19 @@ class _JoinedColumn:
         )
 
     def place(self, row: int) -> str:
+        n, row = self._part(row)
+        return self.parts[n].place(row)
+
+    def file(self, row: int) -> str:
+        """The file of a row, where each row is a file."""
+        n, row = self._part(row)
+        part = self.parts[n]
+        return part.file(row) if isinstance(part, FileColumn) else ""
+
+    def _part(self, row: int) -> tuple[int, int]:
+        """Which part a row is in, and where there."""
         n = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return self.parts[n].place(row - int(self.starts[n]))
+        return n, row - int(self.starts[n])
 
 
 def _number_of(column: str) -> int:

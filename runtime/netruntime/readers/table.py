@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -75,6 +75,15 @@ class Column(Protocol):
 
     def place(self, row: int) -> str:
         """The location of a row, for messages: `row 3 of ...`, `line 5 of ...`."""
+        ...
+
+
+@runtime_checkable
+class FileColumn(Protocol):
+    """A column each of whose rows is a file, as in a folder of pictures."""
+
+    def file(self, row: int) -> str:
+        """The path of the file of a row; empty where it has none."""
         ...
 
 
@@ -224,6 +233,11 @@ class ColumnTable:
 
     def place(self, name: str, row: int) -> str:
         return self.held[name].place(row)
+
+    def file(self, row: int) -> str:
+        """The file of a row, where each row is a file; empty otherwise."""
+        files = (column.file(row) for column in self.held.values() if isinstance(column, FileColumn))
+        return next(files, "")
 
 
 def table_of(

@@ -19,7 +19,7 @@ from netruntime.engine.backends import open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
-from netruntime.train.evaluation import Evaluator
+from netruntime.train.evaluation import Advance, Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.progress import TrainingProgress
@@ -220,6 +220,7 @@ def evaluate(
     batch_size: int = 64,
     seed: int = 0,
     note: Note = lambda text: None,
+    advance: Advance = lambda done, total: None,
 ) -> Measured:
     """Compute the losses and metrics of a file's `train` sections on data, without training.
 
@@ -235,6 +236,7 @@ def evaluate(
         augment: The augmentation in training; only `normalise` applies here.
         batch_size: Rows per batch.
         note: Called with each note for the user.
+        advance: Called after each batch, with its number of rows and that of all.
 
     Raises:
         TrainingError: E1073 if the file has no `train` section.
@@ -253,5 +255,5 @@ def evaluate(
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
     normalise = parse_augment(augment).for_evaluation() if augment else None
-    measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size)
+    measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size, advance)
     return Measured(measured, len(rows), rows.classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,6 +15,8 @@ from netruntime.train.totals import Totals
 SEED = 0
 """Random operators draw the same numbers at every evaluation."""
 
+Advance = Callable[[int, int], None]
+"""Called with the number of rows of a batch that is done, and with that of all rows."""
 READ_EVERY = 16
 """Batches after which their figures are read, which waits for a GPU."""
 
@@ -32,12 +34,17 @@ class Evaluator:
         self.graphs = [LossGraph(phase, device) for phase in phases]
 
     def figures(
-        self, weights: Mapping[str, Any], data: Dataset | None, batch_size: int
+        self,
+        weights: Mapping[str, Any],
+        data: Dataset | None,
+        batch_size: int,
+        advance: Advance = lambda done, total: None,
     ) -> dict[str, dict[str, Any]]:
         """The loss and the metrics of each phase over all rows, by its name; empty without data.
 
         Args:
             weights: Arrays of the device by label path.
+            advance: Called after each batch.
         """
         if data is None:
             return {}
@@ -48,6 +55,7 @@ class Evaluator:
             for number, batch in enumerate(stream):
                 for graph in self.graphs:
                     unread.append((totals[graph.phase.name], graph.start(batch, weights, SEED + number)))
+                advance(min(batch_size, len(data) - number * batch_size), len(data))
                 if len(unread) >= READ_EVERY:
                     self._read(unread)
         self._read(unread)

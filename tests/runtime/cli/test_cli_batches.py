@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -153,3 +154,21 @@ def test_a_fixed_batch_that_files_do_not_fill(tmp_path: Path, rows: Path) -> Non
     result = netrun("run", model, "-i", rows)
     assert result.exit_code == 3
     assert "takes batches of 2, but 1 items are left for the last" in result.stderr
+
+
+def test_progress_shows_count_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from netruntime.cli.common import progress as module
+
+    screen = Console(file=io.StringIO(), force_terminal=True, width=90, color_system=None)
+    clock = iter([0.0, 0.0, *(float(n) for n in range(1, 50))])
+    monkeypatch.setattr(module, "console", lambda stderr: screen)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    with module.Progress(unit="rows") as progress:
+        progress.advance(30, 60)
+        progress._bar.refresh()
+    assert isinstance(screen.file, io.StringIO)
+    shown = screen.file.getvalue()
+    assert "30/60 rows 30/s" in shown
+    assert shown.rstrip("\r\n").endswith("\x1b[2K"), "the bar does not stay"

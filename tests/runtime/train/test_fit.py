@@ -389,3 +389,9 @@ def test_the_packages_have_a_version_and_a_clean_list_of_names() -> None:
     names = [name for name in dir(nr) if not name.startswith("_")]
     assert names == sorted(nr.__all__)
     assert all(getattr(nr, name) is not None for name in names)
+
+
+def test_an_evaluation_reports_its_rows() -> None:
+    done: list[tuple[int, int]] = []
+    nr.evaluate(SOURCE, rows(), batch_size=50, advance=lambda *counts: done.append(counts))
+    assert done == [(50, 120), (50, 120), (20, 120)]

@@ -10,6 +10,7 @@ from typing import Any
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.figures import print_figures
 from netruntime.cli.common.output import note, print_json
+from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import open_source, settings_as_trained, weights_for
 from netruntime.data import DataOptions
 from netruntime.train.api import evaluate
@@ -42,21 +43,23 @@ def evaluate_model(options: EvalOptions) -> int:
     weights = weights_for(options.file, options.weights)
     if weights is None:
         say("the weights are random; pass trained ones with --weights FILE")
-    measured = evaluate(
-        options.file,
-        list(options.data),
-        weights,
-        holdout=options.holdout or 0.0,
-        names=options.names,
-        device=options.device,
-        train=options.overrides,
-        config=settings_as_trained(options.file, options.weights, options.settings, options.as_json),
-        options=DataOptions(**options.reading),
-        augment=options.augment,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        note=say,
-    )
+    with Progress(hidden=options.as_json, unit="rows") as progress:
+        measured = evaluate(
+            options.file,
+            list(options.data),
+            weights,
+            holdout=options.holdout or 0.0,
+            names=options.names,
+            device=options.device,
+            train=options.overrides,
+            config=settings_as_trained(options.file, options.weights, options.settings, options.as_json),
+            options=DataOptions(**options.reading),
+            augment=options.augment,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            note=say,
+            advance=progress.advance,
+        )
     if options.as_json:
         print_json({"ok": True, "rows": measured.rows, "figures": plain(measured.figures)})
     else:

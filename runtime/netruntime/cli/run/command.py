@@ -14,6 +14,7 @@ from netdsl.model import Model
 from netdsl.types import TensorType
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.output import forward_warnings, note, plural, print_json
+from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
     check_size_names,
     open_checked,
@@ -22,7 +23,6 @@ from netruntime.cli.common.sources import (
     weights_for,
 )
 from netruntime.cli.run.feeds import Feed, parse_feeds
-from netruntime.cli.run.progress import Progress
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes

@@ -103,6 +103,10 @@ class PictureColumn:
     def place(self, row: int) -> str:
         return shown(self.paths[row])
 
+    def file(self, row: int) -> str:
+        """The file of a row."""
+        return str(self.paths[row])
+
     def _read(self, path: Path) -> Array:
         """The bytes of a picture, or floats of the same scale where it is resized for an input of floats."""
         pixels = decode(path, self.picture[0], self.wanted)
