@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -42,6 +42,14 @@ unit: $(MINILM)
 fuzz: $(MINILM)
 	PYTHONPATH=tests FUZZ="$(FUZZ)" FUZZ_SECONDS="$(or $(FUZZ_SECONDS),60)" FUZZ_SEED="$(or $(FUZZ_SEED),0)" \
 	    $(BIN)/python -m fuzz
+
+# The tests of a GPU on a machine without one: an external kit runs the real CuPy there; docs/cuda.md says how.
+# A part with `PARTS=counts`, what CI runs with `PARTS=--short`; compiled kernels are kept in .cuda-emulated.
+KIT ?= ../shared/cuda-on-cpu
+CUDA_WHEELS := "cupy-cuda13x>=14.0" cuda-pathfinder fastrlock ml_dtypes nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-crt
+cuda-emulated: $(MINILM)
+	test ! -d $(KIT) || $(PIP) --no-deps $(CUDA_WHEELS) || echo "the wheels of CUDA could not be installed"
+	KIT=$(KIT) $(BIN)/python tests/emulated/run.py $(PARTS)
 
 # What is too slow for every change: full-size networks.
 slow: $(MINILM)

@@ -55,6 +55,8 @@ def execute(
             results = _run(step, values, graph, device, seed)
             for place, result in zip(step.outputs, results, strict=True):
                 values[place] = result
+            if device.xp is not np:
+                _know_constants(step, results, own)
             if check_finite:
                 _check_finite(step, results, graph, device, own)
             for place in step.frees:
@@ -64,6 +66,18 @@ def execute(
     if checks is None:
         read(device, [own])
     return wanted
+
+
+def _know_constants(step: PlanStep, results: tuple[Any, ...], checks: DeferredChecks) -> None:
+    """Let checks know integers that depend on no input, such as positions, so that none waits for them."""
+    if step.inputs or step.op.draws or any(a.dtype.kind not in "iu" or a.size > 2**16 for a in results):
+        return
+    for array, host in zip(results, _as_tuple(step.op.forward(np)), strict=True):
+        checks.remember(array, host)
+
+
+def _as_tuple(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _own(result: Any, held: Container[int]) -> Any:
@@ -92,7 +106,7 @@ def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: 
     except MemoryError as wrong:
         message = f"`{step.op.name}` ran out of memory: {wrong}"
         raise failed_step("E0822", message, graph.node(step.node)) from None
-    return result if isinstance(result, tuple) else (result,)
+    return _as_tuple(result)
 
 
 def _blamed(step: PlanStep, graph: Graph, message: str) -> DataInputError:

@@ -10,6 +10,7 @@ from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.comparison import LogicalAnd
 from netdsl.ops.elementwise.elementary import Log
 from netdsl.ops.elementwise.kinds import Binary, Unary
+from netdsl.ops.numerics.functions import where
 from netdsl.types import DType, TensorType, tensor
 
 
@@ -97,7 +98,7 @@ class Modulo(Binary):
         if a.dtype.kind in "iu":
             return super().forward(xp, a, b)
         rest = xp.fmod(a, b)  # exact, unlike CuPy's `remainder`, which rounds
-        return xp.asarray(xp.where(_signs_differ(rest, b), rest + b, rest))
+        return where(xp, _signs_differ(rest, b), rest + b, rest)
 
     def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
         return dy.sum_to(a.shape), (-dy * a.apply(FloorDivide(), b)).sum_to(b.shape)
@@ -122,7 +123,7 @@ class FloorDivide(Binary):
             return super().forward(xp, a, b)
         rest = xp.fmod(a, b)  # `floor(a / b)` alone is off by one where the quotient rounds up
         whole = xp.rint((a - rest) / b)
-        return xp.asarray(xp.where(_signs_differ(rest, b), whole - 1, whole))
+        return where(xp, _signs_differ(rest, b), whole - 1, whole)
 
 
 def _signs_differ(rest: Array, divisor: Array) -> Array:
@@ -145,7 +146,7 @@ class Power(Binary):
         if a.dtype.kind != "i":
             return super().forward(xp, a, b)
         whole = xp.power(a, xp.abs(b))
-        return xp.asarray(xp.where((b < 0) & (xp.abs(a) != 1), a.dtype.type(0), whole))
+        return where(xp, (b < 0) & (xp.abs(a) != 1), a.dtype.type(0), whole)
 
     def gradient(self, dy: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
         """0 for `a` where `b` is 0, and for `b` where `a` is 0 and `b` is not negative."""

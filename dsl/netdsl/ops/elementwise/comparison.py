@@ -12,6 +12,7 @@ from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Binary, Unary
+from netdsl.ops.numerics.functions import where
 from netdsl.types import DType, TensorType, tensor
 
 
@@ -234,7 +235,7 @@ class Where(Op):
         return both.with_shape(broadcast(condition, both))
 
     def forward(self, xp: Module, condition: Array, a: Array, b: Array) -> Array:
-        return xp.asarray(xp.where(condition, a, b))
+        return where(xp, condition, a, b)
 
     def gradient(
         self, dy: Value, y: Value, condition: Value, a: Value, b: Value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from netdsl.ops.contract.base import Array, Module, operator
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Unary
+from netdsl.ops.numerics.functions import where
 from netdsl.types import DType
 
 
@@ -40,7 +41,7 @@ class Sign(Unary):
     def forward(self, xp: Module, x: Array) -> Array:
         sign = super().forward(xp, x)
         # CuPy returns 0 for NaN
-        return sign if x.dtype.kind in "iu" else xp.asarray(xp.where(xp.isnan(x), x, sign))
+        return sign if x.dtype.kind in "iu" else where(xp, xp.isnan(x), x, sign)
 
 
 @operator("floor", "x")

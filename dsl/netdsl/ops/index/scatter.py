@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from netdsl.dims import product
 from netdsl.ops.contract.base import (
@@ -24,6 +26,7 @@ from netdsl.ops.contract.time import AxisMap, InputTypes, same_axes
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.index.gather import GatherElements
+from netdsl.ops.numerics.blocking import on_cpu
 from netdsl.ops.numerics.indexing import from_front, grid, need_room
 from netdsl.types import DType, TensorType, shape_text, tensor
 
@@ -144,17 +147,35 @@ _SIGN = 1 << 63
 def _carry(xp: Module, x: Array, function: str) -> Array:
     """A copy of `x` in a type that CuPy can scatter: 32-bit types and floats unchanged, i64 as u64.
 
-    Sums of u64 wrap as those of i64 do; with the sign bit flipped, u64 is ordered as i64 is.
+    Sums of u64 wrap as those of i64 do; with the sign bit flipped, u64 is ordered as i64 is. On a GPU the
+    largest and smallest of floats are those of integers with the same order: CuPy compares f64 as f32 there,
+    and drops NaN.
     """
     if x.dtype == xp.int64:
         bits = x.astype(xp.uint64)
         return bits if function == "add" else bits ^ xp.uint64(_SIGN)
     if x.dtype.itemsize < 4:
-        return x.astype(xp.int32 if x.dtype.kind in "iu" else xp.float32)
-    return x.copy()
+        x = x.astype(xp.int32 if x.dtype.kind in "iu" else xp.float32)
+    if function == "add" or x.dtype.kind != "f" or on_cpu(xp):
+        return x.copy()
+    nan = x.dtype.type(math.nan if function == "maximum" else -math.nan)
+    keys = _ordered(xp, xp.where(xp.isnan(x), nan, x).view(_integers(xp, x)))
+    return _carry(xp, keys, function)
 
 
-def _uncarry(xp: Module, x: Array, dtype: object, function: str) -> Array:
+def _uncarry(xp: Module, x: Array, dtype: Any, function: str) -> Array:
     if x.dtype == xp.uint64 and function != "add":
-        x = x ^ xp.uint64(_SIGN)
+        x = (x ^ xp.uint64(_SIGN)).astype(xp.int64)
+    if function != "add" and x.dtype.kind == "i" and dtype.kind not in "iu":
+        x = _ordered(xp, x).view(xp.float64 if x.dtype.itemsize == 8 else xp.float32)
     return x.astype(dtype)
+
+
+def _integers(xp: Module, x: Array) -> Any:
+    return xp.int64 if x.dtype.itemsize == 8 else xp.int32
+
+
+def _ordered(xp: Module, bits: Array) -> Array:
+    """The bits of floats as integers of the same order, and back; NaN is beyond infinity."""
+    last = bits.dtype.itemsize * 8 - 1
+    return bits ^ ((bits >> last) & bits.dtype.type(2**last - 1))

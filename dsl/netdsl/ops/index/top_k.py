@@ -24,6 +24,7 @@ from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, aligned_map
 from netdsl.ops.contract.value import Value
 from netdsl.ops.index.gather import GatherElementsGradient
+from netdsl.ops.numerics.functions import widen
 from netdsl.types import DType, TensorType, tensor
 
 
@@ -67,10 +68,11 @@ class TopK(Op):
         if self.k > size:
             raise DataError(f"cannot take {self.k} elements of axis {self.axis}, which has size {size}")
         rows = xp.moveaxis(x, self.axis, -1)
+        keys = widen(xp, rows)  # CuPy does not sort bf16
         if self.largest:  # a stable sort of the reversed rows, read backwards, keeps equal elements in order
-            order = size - 1 - xp.argsort(rows[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+            order = size - 1 - xp.argsort(keys[..., ::-1], axis=-1, kind="stable")[..., ::-1]
         else:
-            order = xp.argsort(rows, axis=-1, kind="stable")
+            order = xp.argsort(keys, axis=-1, kind="stable")
         order = order[..., : self.k].astype(xp.int64)
         values = xp.take_along_axis(rows, order, axis=-1)
         return xp.moveaxis(values, -1, self.axis), xp.moveaxis(order, -1, self.axis)

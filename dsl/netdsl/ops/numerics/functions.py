@@ -14,6 +14,11 @@ def widen(xp: Module, x: Array) -> Array:
     return x.astype(xp.float32) if x.dtype.itemsize == 2 else x
 
 
+def where(xp: Module, condition: Array, a: Array, b: Array) -> Array:
+    """`xp.where` for `a` and `b` of one element type, which the result has too: CuPy's is f32 for bf16."""
+    return xp.asarray(xp.where(condition, a, b).astype(a.dtype, copy=False))
+
+
 def by_blocks(xp: Module, function: Callable[..., Array], *xs: Array) -> Array:
     """`function(*xs)` for an elementwise function, in blocks that fit the cache of a CPU.
 
@@ -62,11 +67,23 @@ def dots(xp: Module, a: Array, b: Array) -> Array:
 def matmul(xp: Module, a: Array, b: Array) -> Array:
     """`a @ b` with the sums of 16-bit floats taken in f32.
 
-    cuBLAS does so itself; NumPy has no BLAS routine for 16-bit floats, and is faster in f32.
+    cuBLAS does so itself, where CuPy calls it; NumPy has no BLAS routine for 16-bit floats, and is faster in
+    f32.
     """
-    if on_cpu(xp) and a.dtype.itemsize == 2:
+    if a.dtype.itemsize == 2 and (on_cpu(xp) or not _has_short_product(a, b)):
         return xp.asarray(xp.matmul(widen(xp, a), widen(xp, b)).astype(a.dtype))
     return xp.asarray(xp.matmul(a, b))
+
+
+def _has_short_product(a: Array, b: Array) -> bool:
+    """Whether CuPy has cuBLAS multiply these 16-bit floats.
+
+    It adds up the product of one row and one column by itself, in 16 bits, and has no product of stacks of
+    matrices in bf16.
+    """
+    if max(a.ndim, b.ndim) > 2:
+        return bool(a.dtype.kind == "f")
+    return bool((a.ndim == 2 and a.shape[0] != 1) or (b.ndim == 2 and b.shape[1] != 1))
 
 
 def tails(xp: Module, x: Array) -> tuple[Array, Array]:

@@ -76,6 +76,8 @@ def add_at(xp: Module, values: Array, positions: Array, size: int) -> Array:
     faster on one flat axis than on rows.
     """
     wide = widen(xp, values)
+    if not on_cpu(xp) and wide.dtype.itemsize < 4:
+        wide = wide.astype(xp.int32)  # CuPy adds no smaller integers; the sum of these wraps in the end
     out = xp.zeros(size, dtype=wide.dtype)
     xp.add.at(out, positions.reshape(-1), wide.reshape(-1))
     return out.astype(values.dtype, copy=False)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from netdsl.dims import Dim, dim
 from netdsl.ops.contract.base import Array, Module, Op, OpError
 from netdsl.ops.contract.time import AxisMap, InputTypes
+from netdsl.ops.numerics.functions import where
 from netdsl.source import Span
 from netdsl.types import TensorType
 
@@ -278,4 +279,4 @@ def _grown(state: TensorType, growth: Growth, steps: Dim) -> TensorType:
 
 
 def _keep(xp: Module, valid: Array, new: Array, old: Array) -> Array:
-    return xp.where(valid.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+    return where(xp, valid.reshape(-1, *(1,) * (new.ndim - 1)), new, old)

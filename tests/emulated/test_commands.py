@@ -1,0 +1,91 @@
+"""The commands with `--device cuda`, each in a process of its own on the emulated device."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulated import kit
+
+EXAMPLES = kit.ROOT / "examples"
+TEXT = """net 1.0
+model M(x: f32[B, 3]) -> logits: f32[B, 4] {
+  return x -> hidden: Linear(8) -> relu -> dropout(0.1) -> out: Linear(4)
+}
+train {
+  input label: i32[B]
+  loss = cross_entropy(logits, label)
+  metric accuracy = accuracy(logits, label)
+  optimizer = adam(0.01)
+  clip = norm(1.0)
+}
+"""
+TOO_LARGE = "net 1.0\nmodel M(x: f32[B]) { return zeros([100000, 100000, 100]) + sum(x) }\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if "CUDA_ON_CPU_CACHE" not in os.environ:
+        pytest.skip("needs the emulated device: make cuda-emulated")
+    path = tmp_path_factory.mktemp("commands")
+    rng = np.random.default_rng(0)
+    (path / "net.net").write_text(TEXT)
+    (path / "large.net").write_text(TOO_LARGE)
+    np.savez(path / "data.npz", x=rng.normal(size=(32, 3)).astype("f4"), label=rng.integers(0, 4, 32))
+    np.save(path / "x.npy", np.ones((2, 3), "f4"))
+    return path
+
+
+def netrun(folder: Path, *arguments: str, device: str = "cuda") -> subprocess.CompletedProcess[str]:
+    environment = kit.environment()
+    path = os.pathsep.join([str(kit.KIT / "site"), environment["PYTHONPATH"]])
+    command = [Path(sys.executable).with_name("netrun"), *arguments, "--device", device]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment, "PYTHONPATH": path, "CUDA_ON_CPU": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_train_eval_run_and_predict(folder: Path) -> None:
+    done = netrun(folder, "train", "net.net", "--data", "data.npz", "--epochs", "2", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    weights = ("-w", "run/best.safetensors")
+    results: dict[str, list[Any]] = {}
+    for device in ("cpu", "cuda"):
+        measured = netrun(folder, "eval", "net.net", "--data", "data.npz", *weights, "--json", device=device)
+        assert measured.returncode == 0, measured.stderr
+        ran = netrun(folder, "run", "net.net", "-i", "x=x.npy", *weights, "--json", device=device)
+        assert ran.returncode == 0, ran.stderr
+        results[device] = [json.loads(measured.stdout), json.loads(ran.stdout)]
+    assert results["cpu"][0].keys() == results["cuda"][0].keys()
+
+
+def test_generate(folder: Path) -> None:
+    texts = []
+    for device in ("cpu", "cuda"):
+        done = netrun(
+            folder,
+            *("generate", str(EXAMPLES / "char_gpt.net"), "-w", str(EXAMPLES / "char_gpt.safetensors")),
+            *("--prompt", "the ", "--max", "12", "--greedy"),
+            device=device,
+        )
+        assert done.returncode == 0, done.stderr
+        texts.append(done.stdout)
+    assert texts[0] == texts[1]
+
+
+def test_no_memory_for_a_value_is_an_error_with_the_line(folder: Path) -> None:
+    done = netrun(folder, "run", "large.net", "-i", "ones", "--size", "B=2")
+    assert done.returncode == 4, done.stderr
+    assert "E0822" in done.stderr and "large.net:2" in done.stderr
+    assert "Traceback" not in done.stderr
