@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from netdsl.dims import Dim, SizeOverflowError, Symbol
+from netdsl.dims import Dim, SizeOverflowError, Symbol, symbol
+from netdsl.types import TensorType
 
 
 class SizeClashError(ValueError):
@@ -35,6 +36,22 @@ def bind_sizes(dims: Sequence[Dim], shape: Sequence[int], sizes: Mapping[str, in
             break
         waiting = unresolved
     return known
+
+
+def batch_axis(types: Mapping[str, TensorType]) -> str | None:
+    """The symbol of the number of rows: the first axis of every input, and of no other axis.
+
+    None if there is no such symbol: `x: f32[N, 5], adjacency: f32[N, N]` is one graph, not a batch. Inputs
+    without axes do not count.
+    """
+    shapes = [type_.shape for type_ in types.values() if type_.rank]
+    names = {name for shape in shapes for name in shape[0].symbols}
+    if len(names) != 1:
+        return None
+    (name,) = names
+    first = all(shape[0] == symbol(name) for shape in shapes)
+    again = any(name in size.symbols for shape in shapes for size in shape[1:])
+    return name if first and not again else None
 
 
 def _bind_axis(axis: int, dim: Dim, size: int, known: dict[str, int], learned: dict[str, int]) -> bool:

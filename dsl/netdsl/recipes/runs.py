@@ -23,7 +23,7 @@ class RunSettings(Recipe):
     Args:
         epochs: Passes over the data.
         batch_size: The number of rows in a batch.
-        accumulate: Batches whose gradients are averaged for one update.
+        accumulate: Batches for one update, which count as one batch with all their rows.
         seed: The seed of the initial weights, of the order of the data, and of random operators in the model.
         steps: Ends the run after this many updates, regardless of the epochs.
         save_every: Also saves a checkpoint every this many updates, besides the one after each epoch.

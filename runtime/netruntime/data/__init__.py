@@ -1,7 +1,7 @@
 """Data for training and evaluation: data sets, batches, augmentation and checks."""
 
 from netruntime.data.augment import Augment, parse_augment
-from netruntime.data.batches import batch_count, batches
+from netruntime.data.batches import batch_count, batches, cut_rows
 from netruntime.data.checks import compare_classes
 from netruntime.data.dataset import Dataset, StreamDataset, Subset
 from netruntime.data.open import DataSpec, open_data
@@ -25,6 +25,7 @@ __all__ = [
     "batch_count",
     "batches",
     "compare_classes",
+    "cut_rows",
     "make_codec",
     "open_data",
     "parse_augment",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -54,6 +54,15 @@ def batch_count(dataset: Dataset, batch_size: int, *, drop_last: bool = False) -
     """The number of batches in an epoch."""
     full, rest = divmod(len(dataset), batch_size)
     return full + (1 if rest and not drop_last else 0)
+
+
+def cut_rows(rows: Mapping[str, Array], count: int) -> list[dict[str, Array]]:
+    """Batches of at most `count` of the rows each, padded alike."""
+    total = max((len(array) for array in rows.values() if array.ndim), default=1)
+    return [
+        {name: array[start : start + count] if array.ndim else array for name, array in rows.items()}
+        for start in range(0, total, count)
+    ]
 
 
 def _augmented(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl.recipes.runs import Mode, StoppingRecipe
 from netruntime.errors import TrainingError
@@ -76,6 +76,10 @@ class Watch:
     def observe(self, value: float) -> bool:
         """Record the metric of an epoch; return whether it is the best so far."""
         return self.best.observe(value, self.rule.min_delta)
+
+    def would_be_best(self, value: float) -> bool:
+        """Whether `observe` would return true; nothing is recorded."""
+        return replace(self.best).observe(value, self.rule.min_delta)
 
     def state(self) -> StoppingState:
         """The state to save in a checkpoint: plain numbers."""

@@ -9,6 +9,7 @@ from typing import Any
 from netdsl.model import Phase
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.backends import Device
+from netruntime.train.statistics.finish import Finish
 from netruntime.train.step import LOSS, Computed, LossGraph, outcomes
 from netruntime.train.totals import Totals
 
@@ -32,6 +33,7 @@ class Evaluator:
         self.augment = augment
         self.device = device
         self.graphs = [LossGraph(phase, device) for phase in phases]
+        self._finish = {graph.phase.name: Finish(graph.split) for graph in self.graphs}
 
     def figures(
         self,
@@ -48,7 +50,7 @@ class Evaluator:
         """
         if data is None:
             return {}
-        totals = {graph.phase.name: Totals(graph.phase) for graph in self.graphs}
+        totals = {graph.phase.name: Totals(graph, self._finish[graph.phase.name]) for graph in self.graphs}
         stream = batches(data, batch_size, shuffle=False, augment=self.augment)
         unread: list[tuple[Totals, Computed]] = []
         with closing(stream):  # type: ignore[type-var]

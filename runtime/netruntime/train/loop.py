@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from netdsl.recipes import RunSettings
-from netruntime.data import Augment, Dataset, batch_count, batches
+from netruntime.data import Augment, Dataset, batch_count, batches, cut_rows
 from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
 from netruntime.train.early_stopping import EarlyStopping
 from netruntime.train.evaluation import Evaluator
@@ -27,6 +25,8 @@ PROGRESS = "progress"
 """Prefix of the checkpoint sections with the totals of the unfinished epoch, one per phase."""
 
 
+Figures = Mapping[str, Mapping[str, Any]]
+"""The loss and the metrics of each phase, by its name."""
 OnBest = Callable[[Trainer, EpochEvent], None]
 """Called with the trainer when its weights are the best so far."""
 
@@ -81,12 +81,27 @@ class TrainingLoop:
 
     @property
     def length(self) -> Length:
-        """The length of the complete run, in updates."""
+        """The length of the complete run, in updates, which schedules follow.
+
+        It does not depend on where a caller ends the run with `steps`, so that the run can go on from there.
+        """
         settings = self.settings
-        count = batch_count(self.data, settings.batch_size, drop_last=settings.drop_last)
-        per_epoch = max(math.ceil(count / settings.accumulate), 1)
-        total = per_epoch * settings.epochs
-        return Length(total if settings.steps is None else min(total, settings.steps), per_epoch)
+        per_epoch = max(batch_count(self.data, self._update_rows, drop_last=settings.drop_last), 1)
+        total, steps = per_epoch * settings.epochs, self.trainer.phases[0].phase.numbers.get("steps")
+        if steps is not None:
+            total = min(total, max(int(steps), settings.steps or 0))
+        return Length(total, per_epoch)
+
+    @property
+    def last_step(self) -> int:
+        """The number of updates after which training ends, unless its patience ends first."""
+        total, steps = self.length.total_steps, self.settings.steps
+        return total if steps is None else min(total, steps)
+
+    @property
+    def _update_rows(self) -> int:
+        """The number of rows of one update: those of several batches, if gradients are accumulated."""
+        return self.settings.batch_size * self.settings.accumulate
 
     @property
     def is_over(self) -> bool:
@@ -116,15 +131,14 @@ class TrainingLoop:
         self._began = time.perf_counter()
         while not self.is_over and not self.stop_asked:
             self._train_epoch(length)
-            if self.stop_asked and not self._epoch_is_done(length):
-                break
-            self.save(best=self._end_epoch())
+            if self.batch >= length.steps_per_epoch or not (self.stop_asked or self._steps_are_done):
+                self.save(best=self._end_epoch())
+            elif self._steps_are_done:
+                self.save()
+                self._end_early()
+                return
         if self.stop_asked and not (self.history and self.batch == 0):
             self.save()
-
-    def _epoch_is_done(self, length: Length) -> bool:
-        done = math.ceil(self.batch / self.settings.accumulate) >= length.steps_per_epoch
-        return done or self._steps_are_done
 
     # -- one epoch ---------------------------------------------------------------------------------
 
@@ -132,7 +146,7 @@ class TrainingLoop:
         settings = self.settings
         stream = batches(
             self.data,
-            settings.batch_size,
+            self._update_rows,
             epoch=self.epoch,
             seed=settings.seed,
             drop_last=settings.drop_last,
@@ -142,14 +156,14 @@ class TrainingLoop:
         )
         with closing(stream):  # type: ignore[type-var]
             while not self.stop_asked and not self._steps_are_done:
-                parts = list(islice(stream, settings.accumulate))
-                if not parts:
+                rows = next(stream, None)
+                if rows is None:
                     break
-                self._advance(parts, length)
+                self._advance(cut_rows(rows, settings.batch_size), length)
 
     def _advance(self, parts: Sequence[Mapping[str, Any]], length: Length) -> None:
         updates = self.trainer.advance(parts, length)
-        self.batch += len(parts)
+        self.batch += 1
         for name, update in updates.items():
             for outcome in update.outcomes:
                 self.totals[name].add(outcome)
@@ -162,7 +176,7 @@ class TrainingLoop:
             self.save()
 
     def _step_event(self, name: str, update: Update) -> StepEvent:
-        totals = Totals(self.totals[name].phase)
+        totals = Totals(self.totals[name].graph, self.totals[name].finish)
         for outcome in update.outcomes:
             totals.add(outcome)
         seconds = time.perf_counter() - self._began
@@ -180,14 +194,29 @@ class TrainingLoop:
 
     def _end_epoch(self) -> bool:
         """Evaluate and report; return whether the epoch was the best so far."""
-        train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
-        valid = self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
+        train, valid = self._measure()
         measured = valid or train
-        first = measured[self.trainer.phases[0].name]
-        best = self.watch.observe(float(first[self.monitor]))
+        best = self.watch.observe(self._monitored(measured))
         for phase in self.trainer.phases:
             phase.schedule.observe(float(measured[phase.name][LOSS]))
-        seconds = time.perf_counter() - self._began
+        self._report(train, valid, best)
+        self.epoch, self.batch, self.totals = self.epoch + 1, 0, self._fresh()
+        return best
+
+    def _end_early(self) -> None:
+        """Evaluate and report within an epoch, which a resumed run completes as if it had not been left."""
+        train, valid = self._measure()
+        self._report(train, valid, self.watch.would_be_best(self._monitored(valid or train)))
+
+    def _measure(self) -> tuple[Figures, Figures]:
+        """The figures of the training rows of this epoch so far, and of the validation rows, by phase."""
+        train = {name: {LOSS: totals.loss, **totals.metrics()} for name, totals in self.totals.items()}
+        return train, self.evaluator.figures(self.trainer.final_weights, self.valid, self.settings.batch_size)
+
+    def _monitored(self, measured: Figures) -> float:
+        return float(measured[self.trainer.phases[0].name][self.monitor])
+
+    def _report(self, train: Figures, valid: Figures, best: bool) -> None:
         event = EpochEvent(
             epoch=self.epoch,
             step=self.trainer.step,
@@ -195,18 +224,16 @@ class TrainingLoop:
             valid=valid,
             monitor=self.monitor,
             best=best,
-            seconds=seconds,
+            seconds=time.perf_counter() - self._began,
         )
         self.history.append(event)
         if best and self.on_best is not None:
             self.on_best(self.trainer, event)
         for watcher in self.watchers:
             watcher.on_epoch(event)
-        self.epoch, self.batch, self.totals = self.epoch + 1, 0, self._fresh()
-        return best
 
     def _fresh(self) -> dict[str, Totals]:
-        return {phase.name: Totals(phase.phase) for phase in self.trainer.phases}
+        return {phase.name: Totals(phase.loss_graph, phase.finish) for phase in self.trainer.phases}
 
     # -- saving ------------------------------------------------------------------------------------
 

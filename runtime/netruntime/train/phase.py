@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from netdsl.graph import build
@@ -15,11 +16,19 @@ from netdsl.source import Span
 from netruntime.engine.backends import Device
 from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
+from netruntime.train.statistics.finish import Finish
 from netruntime.train.step import Computed, LossGraph, Outcome, outcomes
-from netruntime.train.update.accumulate import GradientMean, owned
+from netruntime.train.totals import Totals
+from netruntime.train.update.accumulate import GradientSum, owned
 from netruntime.train.update.array_blocks import square_sums
 from netruntime.train.update.clipping import clip, make_clips
-from netruntime.train.update.groups import make_group, members, resolve_groups, trained_labels
+from netruntime.train.update.groups import (
+    make_group,
+    members,
+    resolve_groups,
+    trained_labels,
+    updated_buffers,
+)
 from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.train.update.optimizers import make_optimizer
 from netruntime.train.update.regularisers import make_regularisers, regularise
@@ -64,8 +73,11 @@ class PhaseTrainer:
         self.name = phase.name
         self.every = int(phase.numbers.get("every", SectionSettings().every))
         self.device = device
-        labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
-        self.loss_graph = LossGraph(phase, device, labels)
+        stored = buffers(phase)
+        labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span, buffers=stored)
+        self._buffers = updated_buffers(stored, labels, phase.over, phase.freeze)
+        self.loss_graph = LossGraph(phase, device, labels, buffers=self._buffers)
+        self.finish = Finish(self.loss_graph.split)
         self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
         self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
         own = {label: weights[label] for label in self.loss_graph.trained}
@@ -85,10 +97,10 @@ class PhaseTrainer:
         *,
         check_finite: bool = False,
     ) -> Update:
-        """Make one update from these batches, whose gradients are averaged.
+        """Make one update from these batches.
 
         Args:
-            batches: Arrays by input name; several to accumulate gradients.
+            batches: Arrays by input name; several count as one with all of their rows.
             weights: All weights; those that the phase trains, and its buffers, are changed.
             seeds: One for each batch, for the random operators.
             check_finite: Stop at the first operator that produces NaN or infinity (E0821).
@@ -103,8 +115,7 @@ class PhaseTrainer:
             regularise(xp, weights, gradients, self.regularisers)
             sums = square_sums(xp, list(gradients.values()))
             results, (squares,) = outcomes(self.device, computed, [sums])
-            for outcome in results:
-                self._check(outcome.loss, "loss")
+            self._check(self._loss(results), "loss")
             _assign(weights, computed[-1].updates)
             norms = clip(xp, gradients, self.clips, self.members, squares)
             self._check(norms.total, "norm of the gradients")
@@ -121,21 +132,35 @@ class PhaseTrainer:
         seeds: Sequence[int],
         check_finite: bool,
     ) -> tuple[list[Computed], dict[str, Array]]:
-        """The results of the batches on the device, and their mean gradients, which may be changed.
+        """The results of the batches on the device, and the gradients of their loss, which may be changed.
 
         The buffers are up to date but for the last batch.
         """
-        mean = GradientMean()
+        if len(batches) == 1:
+            result = self.loss_graph.start(batches[0], weights, seeds[0], check_finite=check_finite)
+            return [result], owned(result.gradients)
+        total = GradientSum()
         computed: list[Computed] = []
-        for batch, seed in zip(batches, seeds, strict=True):
+        inputs = self.joint_graph.joint_inputs(batches, weights, seeds)
+        for batch, seed, joint in zip(batches, seeds, inputs, strict=True):
             if computed:
                 _assign(weights, computed[-1].updates)
-            result = self.loss_graph.start(batch, weights, seed, check_finite=check_finite)
-            if len(batches) > 1:
-                mean.add(self.device.xp, result.gradients, result.size)
-                result = replace(result, gradients={})
-            computed.append(result)
-        return computed, mean.take() if len(batches) > 1 else owned(computed[0].gradients)
+            result = self.joint_graph.start(batch, weights, seed, joint=joint, check_finite=check_finite)
+            total.add(self.device.xp, result.gradients)
+            computed.append(replace(result, gradients={}))
+        return computed, total.take()
+
+    @cached_property
+    def joint_graph(self) -> LossGraph:
+        """The loss of several batches together."""
+        return LossGraph(self.phase, self.device, self.loss_graph.trained, buffers=self._buffers, joint=True)
+
+    def _loss(self, results: Sequence[Outcome]) -> float:
+        """The loss of several batches together."""
+        totals = Totals(self.loss_graph, self.finish)
+        for outcome in results:
+            totals.add(outcome)
+        return totals.loss
 
     def _check(self, value: float, what: str) -> None:
         if math.isfinite(value):
@@ -162,6 +187,11 @@ def trainable(phase: Phase) -> list[str]:
         for label, (op, type_) in parameters(build(phase.model)).items()
         if op.role == "param" and type_.dtype.is_float
     ]
+
+
+def buffers(phase: Phase) -> list[str]:
+    """The label paths of the phase's buffers."""
+    return [label for label, (op, _) in parameters(build(phase.model)).items() if op.role == "buffer"]
 
 
 def _recipe(call: Call | None, default: str) -> tuple[str, Mapping[str, float | bool], Span | None]:

@@ -6,11 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from netdsl.dims import product, symbol
+from netdsl.graph import Node
 from netdsl.model import BodyStep, CallStep, Phase, Slot
+from netdsl.ops.norm.batch_norm_training import BatchNormTraining
 from netdsl.targets import ClassUse, class_uses
 from netdsl.types import TensorType
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data
+from netruntime.errors import TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
+from netruntime.train.step import LossGraph
 
 
 def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset:
@@ -88,6 +93,31 @@ def _with_classes(
         return replace(spec, classes=count)
     text = f"the last axis of `{scores[0].name}`, {scores[0].type}"
     return replace(spec, classes=count, scores=text, span=scores[0].span)
+
+
+def refuse_single_rows(graphs: Sequence[LossGraph], rows: int, batch_size: int) -> None:
+    """Raises `TrainingError` E1078 if a batch norm would get one value per channel, of a single row."""
+    if batch_size > 1 and rows % batch_size != 1:
+        return
+    for graph in graphs:
+        for number, node in graph.split.graph.operators():
+            x = graph.split.graph.input_types(number)[0] if isinstance(node.op, BatchNormTraining) else None
+            per_channel = None if x is None else product([x.shape[0], *x.shape[2:]])
+            if graph.split.batch is not None and per_channel == symbol(graph.split.batch):
+                raise _single_row(node, rows, batch_size)
+
+
+def _single_row(node: Node, rows: int, batch_size: int) -> TrainingError:
+    block = node.label.rpartition(".")[0] or node.label
+    which = f"of {rows} rows in batches of {batch_size} the last has 1"
+    if 1 in (rows, batch_size):
+        which = "the data has 1" if rows == 1 else "every batch has 1"
+    message = f"the batch norm {shown(block)} needs batches of at least 2 rows, but {which}"
+    sizes = [size for size in range(2, 2 * batch_size + 8) if rows % size != 1 and rows > 1]
+    nearest = min(sizes, key=lambda size: abs(size - batch_size), default=None)
+    others = f"freeze {shown(f'{block}.*')}, or use `LayerNorm` or `GroupNorm`"
+    help = others if nearest is None else f"set `batch_size` to {nearest}, {others}"
+    return TrainingError.make("E1078", message, node.user_span, help=help)
 
 
 def only_classes(data: Dataset) -> tuple[str, ...] | None:

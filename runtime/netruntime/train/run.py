@@ -27,7 +27,7 @@ from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import TrainingLoop
-from netruntime.train.rows import only_classes, open_rows
+from netruntime.train.rows import only_classes, open_rows, refuse_single_rows
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
 
@@ -137,6 +137,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
     train, valid, augment = open_both(checked.phases, request, settings.seed, note)
+    refuse_single_rows([phase.loss_graph for phase in trainer.phases], len(train), settings.batch_size)
     loop = TrainingLoop(
         trainer,
         Evaluator(plain, device, augment.for_evaluation() if augment else None),

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from netdsl.dims import Dim, dim
+from netdsl.dims import Dim, DimLike, dim
 from netdsl.ops.contract.samples import Draw
 from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice, UnsupportedError
 from netdsl.types import TensorType
@@ -217,8 +217,8 @@ class Op:
         """Samples that `shape` must reject, each with text that its message must contain."""
         return ()
 
-    def bind(self, sizes: Mapping[str, int]) -> Op:
-        """This operator with the free sizes in its attributes replaced by fixed ones."""
+    def bind(self, sizes: Mapping[str, DimLike]) -> Op:
+        """This operator with free sizes in its attributes replaced by fixed or other ones."""
         changed = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -253,7 +253,7 @@ def _depends(value: Any, name: str) -> bool:
     return is_dataclass(value) and any(_depends(getattr(value, f.name), name) for f in fields(value))
 
 
-def _bind(value: Any, sizes: Mapping[str, int]) -> Any:
+def _bind(value: Any, sizes: Mapping[str, DimLike]) -> Any:
     if isinstance(value, Dim):
         return value if value.is_fixed else value.substitute(sizes)
     if isinstance(value, tuple) and any(isinstance(v, Dim) and not v.is_fixed for v in value):

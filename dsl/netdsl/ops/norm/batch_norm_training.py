@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
+from netdsl.dims import product
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -25,7 +26,13 @@ from netdsl.ops.contract.value import Value
 from netdsl.ops.norm.norm import check_affine, check_eps
 from netdsl.ops.norm.norm_gradient import flow_in_parts, standardised_in_parts
 from netdsl.ops.numerics.functions import dots, row_blocks, widen
-from netdsl.types import TensorType, tensor
+from netdsl.types import TensorType, shape_text, tensor
+
+_ONE_VALUE = "use larger batches, freeze the running statistics, or use `LayerNorm` or `GroupNorm`"
+
+
+def _too_few(what: str) -> str:
+    return f"needs at least 2 values in each channel, of which to take the variance, but got {what}"
 
 
 class _Channels:
@@ -37,8 +44,8 @@ class _Channels:
         self.count = self.shape[0] * self.shape[2]
         self.kind = xp.float32 if x.dtype.itemsize == 2 else x.dtype
         self.itemsize = max(x.dtype.itemsize, 4)
-        if self.count == 0:
-            raise DataError(f"needs elements in each channel, but got {list(x.shape)}")
+        if self.count < 2:
+            raise DataError(f"{_too_few(shape_text(x.shape))}; {_ONE_VALUE}")
 
     def blocks(self) -> Iterator[slice]:
         return row_blocks(self.xp, self.shape[1], self.count * self.itemsize)
@@ -91,9 +98,9 @@ class BatchNormTraining(Op):
         need_rank(x, 2, layout="[N, C, ...]")
         check_eps(self.eps)
         check_affine(x, (1,), weight=weight, bias=bias)
-        for axis in (0, *range(2, x.rank)):
-            if x.shape[axis] == 0:
-                raise OpError(f"needs elements in each channel, but got {x}", at=[("x", axis)])
+        others = [axis for axis in range(x.rank) if axis != 1]
+        if product(x.shape[axis] for axis in others).compare(2) == -1:
+            raise OpError(_too_few(str(x)), at=[("x", axis) for axis in others], help=_ONE_VALUE)
         statistics = x.with_shape(x.shape[1:2])
         return x, statistics, statistics
 
@@ -169,7 +176,8 @@ class BatchNormTraining(Op):
         yield bad("`weight` of shape [3]", cls(), x, tensor("f32", 2))
         yield bad("one element type", cls(), x, c, tensor("f64", 3))
         yield bad("`eps` above 0", cls(0.0), x)
-        yield bad("elements in each channel", cls(), tensor("f32", 0, 3))
+        yield bad("at least 2 values in each channel", cls(), tensor("f32", 0, 3))
+        yield bad("but got f32[1, 3]", cls(), tensor("f32", 1, 3))
 
 
 @operator("batch_norm_training_gradient", "dy", "x", "weight?", internal=True)

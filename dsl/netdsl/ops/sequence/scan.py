@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from netdsl.dims import Dim, dim
+from netdsl.dims import Dim, DimLike, dim
 from netdsl.ops.contract.base import Array, Module, Op, OpError
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.numerics.functions import where
@@ -40,7 +40,7 @@ class Program:
     steps: tuple[ProgramStep, ...]
     outputs: tuple[int, ...]
 
-    def bind(self, sizes: Mapping[str, int]) -> Program:
+    def bind(self, sizes: Mapping[str, DimLike]) -> Program:
         """The program with free sizes in its operators and types replaced by fixed ones."""
         inputs = tuple((name, type_.substitute(sizes)) for name, type_ in self.inputs)
         steps = tuple(
@@ -49,7 +49,7 @@ class Program:
         )
         return Program(inputs, steps, self.outputs)
 
-    def bind_operators(self, sizes: Mapping[str, int]) -> Program:
+    def bind_operators(self, sizes: Mapping[str, DimLike]) -> Program:
         """The program with free sizes replaced in its operators alone; itself if they have none."""
         steps = tuple(replace(step, op=step.op.bind(sizes)) for step in self.steps)
         if all(new.op is old.op for new, old in zip(steps, self.steps, strict=True)):
@@ -254,7 +254,7 @@ class Scan(Op):
             values += step.types
         return total * first.shape[1]
 
-    def bind(self, sizes: Mapping[str, int]) -> Scan:
+    def bind(self, sizes: Mapping[str, DimLike]) -> Scan:
         return replace(self, program=self.program.bind(sizes))
 
 

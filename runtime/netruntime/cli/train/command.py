@@ -153,7 +153,7 @@ def _watchers(options: TrainOptions, run: Run, out: Path | None) -> Iterator[Abs
     if not options.as_json:
         progress = TrainingProgress(plain=options.plain)
         losses = losses_of(run.log.path, loop.trainer.phases[0].phase.name) if run.log is not None else ()
-        progress.start(loop.length.total_steps, run.settings.epochs, run.trainer.step, losses)
+        progress.start(loop.last_step, run.settings.epochs, run.trainer.step, losses)
         yield progress
     if out is not None and options.tensorboard:
         yield _closing(TensorBoardLog(out / "tensorboard", step=run.trainer.step))

@@ -1,4 +1,4 @@
-"""Gradient accumulation: the mean of the gradients of several parts of a batch."""
+"""Gradient accumulation: the sum of the gradients of several parts of a batch."""
 
 from __future__ import annotations
 
@@ -8,60 +8,43 @@ from types import ModuleType
 import numpy as np
 
 from netdsl.ops.contract.base import Array
-from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
+from netruntime.train.update.array_blocks import compute_type
 
 
-class GradientMean:
-    """The mean of the gradients of several parts of a batch, for `accumulate`.
+class GradientSum:
+    """The sum of the gradients of several parts of a batch, for `accumulate`.
 
-    Sums are f64 for f64 gradients, else f32. With losses that are means over examples, weight each part by
-    its number of examples to get the mean over the full batch.
+    Sums are f64 for f64 gradients, else f32.
     """
 
     def __init__(self) -> None:
         self.parts = 0
-        self._weight = 0.0
         self._sums: dict[str, Array] = {}
 
-    def add(self, xp: ModuleType, gradients: Mapping[str, Array], weight: float = 1.0) -> None:
+    def add(self, xp: ModuleType, gradients: Mapping[str, Array]) -> None:
         """Add the gradients of a part; they are only read.
 
-        Raises `ValueError` for labels that differ from the first part's, or a weight that is not above 0.
+        Raises `ValueError` for labels that differ from the first part's.
         """
-        if weight <= 0:
-            raise ValueError(f"the weight of a part must be above 0, but is {weight}")
         if self.parts and set(gradients) != set(self._sums):
             raise ValueError("the parts of a batch must have gradients of the same weights")
         with np.errstate(all="ignore"):
             for label, gradient in gradients.items():
-                if not self.parts:
-                    total = xp.empty(gradient.shape, compute_type(xp, gradient))
-                    self._sums[label] = xp.multiply(gradient, weight, out=total, casting="unsafe")
+                if self.parts:
+                    self._sums[label] += gradient
                 else:
-                    _add_scaled(xp, self._sums[label], gradient, weight)
+                    self._sums[label] = xp.array(gradient, compute_type(xp, gradient))
         self.parts += 1
-        self._weight += weight
 
     def take(self) -> dict[str, Array]:
-        """Return the mean, in arrays owned by the caller, and reset.
+        """Return the sum, in arrays owned by the caller, and reset.
 
         Raises `ValueError` if no part was added.
         """
         if not self.parts:
-            raise ValueError("there is no gradient to average: no part of a batch was added")
-        sums, share = self._sums, 1 / self._weight
-        for total in sums.values() if share != 1 else ():
-            total *= share
-        self.parts, self._weight, self._sums = 0, 0.0, {}
+            raise ValueError("there is no gradient to add up: no part of a batch was added")
+        sums, self.parts, self._sums = self._sums, 0, {}
         return sums
-
-
-def _add_scaled(xp: ModuleType, total: Array, gradient: Array, weight: float) -> None:
-    (buffer,) = scratch(xp, total, 1)
-    for part, g in blocks(xp, total, gradient):
-        scaled = fit_scratch(buffer, part)
-        xp.multiply(g, weight, out=scaled)
-        part += scaled
 
 
 def owned(gradients: Mapping[str, Array]) -> dict[str, Array]:

@@ -71,18 +71,40 @@ def chosen_labels(patterns: Sequence[str], labels: Sequence[str], span: Span | N
 
 
 def trained_labels(
-    labels: Sequence[str], over: Sequence[str], freeze: Sequence[str], span: Span | None = None
+    labels: Sequence[str],
+    over: Sequence[str],
+    freeze: Sequence[str],
+    span: Span | None = None,
+    *,
+    buffers: Sequence[str] = (),
 ) -> list[str]:
     """The weights that a phase trains: those of `over` (all if it is empty) except those of `freeze`.
+
+    A pattern of `freeze` may match only buffers.
 
     Raises `TrainingError` E1082 if a pattern matches nothing, or if no weight remains.
     """
     chosen = chosen_labels(over, labels, span)
-    frozen = set(match_labels(freeze, labels, span))
+    frozen = set(match_labels(freeze, [*labels, *buffers], span))
     trained = [label for label in chosen if label not in frozen]
     if not trained:
         raise _nothing_left(freeze, span)
     return trained
+
+
+def frozen_buffers(buffers: Sequence[str], freeze: Sequence[str]) -> frozenset[str]:
+    """The buffers that a pattern of `freeze` matches."""
+    patterns = [parse_template(pattern) for pattern in freeze]
+    return frozenset(label for label in buffers if any(p.match(label) is not None for p in patterns))
+
+
+def updated_buffers(
+    buffers: Sequence[str], trained: Sequence[str], over: Sequence[str], freeze: Sequence[str]
+) -> frozenset[str]:
+    """The buffers that a phase updates: with `over`, those that it matches or beside a trained weight."""
+    blocks = {label.rpartition(".")[0] for label in trained}
+    beside = frozenset(label for label in buffers if not over or label.rpartition(".")[0] in blocks)
+    return (beside | frozen_buffers(buffers, over)) - frozen_buffers(buffers, freeze)
 
 
 def _nothing_left(freeze: Sequence[str], span: Span | None) -> TrainingError:
