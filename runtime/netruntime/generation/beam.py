@@ -43,7 +43,10 @@ class BeamSearch:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A sequence of new tokens, with its log-probability, its score, and whether a stop token ended it."""
+    """A sequence of new tokens, its score, and whether a stop token ended it.
+
+    `log_prob` is its log-probability under the model itself, without the search's penalties.
+    """
 
     tokens: tuple[int, ...]
     log_prob: float
@@ -53,50 +56,60 @@ class Hypothesis:
 
 @dataclass
 class _Row:
-    """The search of one prompt: log-probabilities and tokens of its beams, and its finished hypotheses."""
+    """The search of one prompt: its beams, and its finished hypotheses.
+
+    Of each beam, `totals` has the log-probability that the search goes by, `own` that of the model itself.
+    """
 
     search: BeamSearch
-    log_probs: list[float]
+    totals: list[float]
     tokens: list[tuple[int, ...]]
+    own: list[float]
     ended: list[Hypothesis] = field(default_factory=list)
 
-    def advance(self, log_probs: Array, last: bool) -> list[tuple[int, int]]:
-        """Extend the beams by one token, given the log-probabilities `[width, V]` of the next one.
+    def advance(self, log_probs: Array, own: Array, last: bool) -> list[tuple[int, int]]:
+        """Extend the beams by one token.
+
+        Args:
+            log_probs: The log-probabilities `[width, V]` of the next token that the search goes by.
+            own: Those of the model itself, without penalties and held-back tokens.
 
         Returns, for each new beam, the beam that it extends and the token.
         """
-        kept: list[tuple[int, int, float]] = []
+        kept: list[tuple[int, int, float, float]] = []
         for beam, token, total in self._candidates(log_probs):
+            log_prob = self.own[beam] + float(own[beam, token])
             if token in self.search.stop:
-                self._end((*self.tokens[beam], token), total, stopped=True)
+                self._end((*self.tokens[beam], token), total, log_prob, stopped=True)
             elif len(kept) < self.search.width:
-                kept.append((beam, token, total))
+                kept.append((beam, token, total, log_prob))
         if last:
-            for beam, token, total in kept:
-                self._end((*self.tokens[beam], token), total, stopped=False)
+            for beam, token, total, log_prob in kept:
+                self._end((*self.tokens[beam], token), total, log_prob, stopped=False)
         missing = self.search.width - len(kept)
-        kept += [(0, 0, -np.inf)] * missing
-        self.tokens = [(*self.tokens[beam], token) for beam, token, _ in kept]
-        self.log_probs = [total for _, _, total in kept]
-        return [(beam, token) for beam, token, _ in kept]
+        kept += [(0, 0, -np.inf, -np.inf)] * missing
+        self.tokens = [(*self.tokens[beam], token) for beam, token, _, _ in kept]
+        self.totals = [total for _, _, total, _ in kept]
+        self.own = [log_prob for _, _, _, log_prob in kept]
+        return [(beam, token) for beam, token, _, _ in kept]
 
     def _candidates(self, log_probs: Array) -> list[tuple[int, int, float]]:
         """The most likely continuations, best first: enough that `width` of them are not stop tokens."""
         size = log_probs.shape[1]
-        totals = (np.array(self.log_probs)[:, None] + log_probs).reshape(-1)
+        totals = (np.array(self.totals)[:, None] + log_probs).reshape(-1)
         count = min(self.search.width * (1 + len(self.search.stop)), len(totals))
         best = np.argpartition(-totals, count - 1)[:count]
         ordered = best[np.lexsort((best, -totals[best]))]
         return [(int(n) // size, int(n) % size, float(totals[n])) for n in ordered if np.isfinite(totals[n])]
 
-    def _end(self, tokens: tuple[int, ...], log_prob: float, stopped: bool) -> None:
-        hypothesis = Hypothesis(tokens, log_prob, self.search.score(log_prob, len(tokens)), stopped)
+    def _end(self, tokens: tuple[int, ...], total: float, log_prob: float, stopped: bool) -> None:
+        hypothesis = Hypothesis(tokens, log_prob, self.search.score(total, len(tokens)), stopped)
         self.ended = sorted([*self.ended, hypothesis], key=lambda h: -h.score)[: self.search.width]
 
     @property
     def done(self) -> bool:
         """Whether no unfinished beam can beat the finished hypotheses."""
-        best = max(self.log_probs)
+        best = max(self.totals)
         if best == -np.inf:
             return True
         lengths = (len(self.tokens[0]) + 1, self.search.max_new)
@@ -116,7 +129,8 @@ def beam_search(model: NextTokenModel, prompts: Array, search: BeamSearch) -> li
     width, count = search.width, len(prompts)
     logits = np.repeat(model.next(prompts), width, axis=0)
     model.take([row for row in range(count) for _ in range(width)])
-    rows = [_Row(search, [0.0] + [-np.inf] * (width - 1), [()] * width) for _ in range(count)]
+    start = [0.0] + [-np.inf] * (width - 1)
+    rows = [_Row(search, start, [()] * width, [0.0] * width) for _ in range(count)]
     for step in range(1, search.max_new + 1):
         check_logits(logits)
         seen = _seen(prompts, rows)
@@ -124,8 +138,10 @@ def beam_search(model: NextTokenModel, prompts: Array, search: BeamSearch) -> li
         if step <= search.min_new:
             changed = ban(changed, sorted(search.stop))
         log_probs = log_softmax(changed).reshape(count, width, -1)
-        chosen = [row.advance(log_probs[n], step == search.max_new) for n, row in enumerate(rows)]
-        if step == search.max_new or all(row.done for row in rows):
+        own = log_softmax(logits).reshape(count, width, -1)
+        last = step == search.max_new
+        chosen = [row.advance(log_probs[n], own[n], last) for n, row in enumerate(rows)]
+        if last or all(row.done for row in rows):
             break
         model.take([n * width + beam for n, beams in enumerate(chosen) for beam, _ in beams])
         logits = model.next(np.array([[token] for beams in chosen for _, token in beams], np.int64))

@@ -13,8 +13,8 @@ from netruntime.readers.vocabulary import Characters, Codec, make_codec
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a tokenizer returns for an incomplete character."""
 
-_MOST_BYTES = 4
-"""The most bytes of a character in UTF-8, so the most tokens that one can span."""
+_CONTEXT = 16
+"""The tokens that are decoded before new ones."""
 
 
 def find_codec(vocabulary: Path | None, tokenizer: Path | None, weights: str | Path | None) -> Codec | None:
@@ -71,7 +71,11 @@ def token_id(name: str, codec: Codec | None, size: int) -> int:
 
 
 class GrowingText:
-    """The text of a growing sequence of tokens, in pieces that hold only whole characters.
+    """The text of a growing sequence of tokens, in pieces that later tokens do not change.
+
+    A tokenizer may join a token with the one before it, and needs several tokens for some characters: what
+    the last token added is therefore returned with the next one, and replacement characters once they are
+    final.
 
     Args:
         before: The tokens before the text, such as the prompt: a token's text may depend on its predecessor.
@@ -79,24 +83,49 @@ class GrowingText:
 
     def __init__(self, codec: Codec, before: Sequence[int] = ()) -> None:
         self._codec = codec
-        self._tokens = [int(token) for token in before]
-        self._start = max(len(self._tokens) - _MOST_BYTES, 0)
-        self._emitted = len(self._tokens)
+        self._tokens = [int(token) for token in before][-_CONTEXT:]
+        self._before = self._emitted = codec.decode(self._tokens)
+        """The text of the tokens before the last one, and what of it was returned or precedes the text."""
 
     def add(self, token: int) -> str:
-        """The text completed by this token; empty while a character is incomplete."""
-        self._tokens.append(token)
-        return self._new(last=False)
+        """The text that is final with this token; empty while a character is incomplete."""
+        self._tokens.append(int(token))
+        text = self._codec.decode(self._tokens)
+        is_joined = self._codec.vocabulary is None
+        final = _common_start(self._before, text).rstrip(_BROKEN) if is_joined else text
+        self._before = text
+        piece = self._emit(final)
+        self._forget()
+        return piece
 
     def end(self) -> str:
         """The remaining text at the end, even if incomplete."""
-        return self._new(last=True)
+        return self._emit(self._before)
 
-    def _new(self, last: bool) -> str:
-        emitted = self._codec.decode(self._tokens[self._start : self._emitted])
-        text = self._codec.decode(self._tokens[self._start :])
-        waiting = len(self._tokens) - self._emitted
-        if len(text) <= len(emitted) or (text.endswith(_BROKEN) and waiting < _MOST_BYTES and not last):
+    def _emit(self, text: str) -> str:
+        if len(text) <= len(self._emitted):
             return ""
-        self._start, self._emitted = self._emitted, len(self._tokens)
-        return text[len(emitted) :]
+        piece, self._emitted = text[len(self._emitted) :], text
+        return piece
+
+    def _forget(self) -> None:
+        """Decode no more than the last tokens, from a point where all text before the last token is final."""
+        if len(self._tokens) <= 2 * _CONTEXT:
+            return
+        *earlier, last = self._tokens[-_CONTEXT:]
+        waiting = self._before[len(self._emitted) :]
+        text = self._codec.decode([*earlier, last])
+        if not waiting.startswith(_BROKEN) and text.endswith(waiting):
+            self._tokens = [*earlier, last]
+            self._before, self._emitted = text, text[: len(text) - len(waiting)]
+
+
+def _common_start(a: str, b: str) -> str:
+    count = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return a[:count]
+
+
+def text_after(codec: Codec, before: Sequence[int], tokens: Sequence[int]) -> str:
+    """The text of tokens after others, as `GrowingText` returns it in pieces."""
+    growing = GrowingText(codec, before)
+    return "".join([*map(growing.add, tokens), growing.end()])

@@ -30,7 +30,8 @@ def test_text_grows_by_whole_characters() -> None:
     codec = Bytes()
     growing = GrowingText(codec, codec.encode("before", ""))
     pieces = [growing.add(int(token)) for token in codec.encode(text, "")]
-    assert "".join(pieces) + growing.end() == text
+    pieces.append(growing.end())
+    assert "".join(pieces) == text
     assert all("\ufffd" not in piece for piece in pieces)
     assert len([piece for piece in pieces if piece]) == len(text)
 
@@ -40,6 +41,53 @@ def test_text_that_ends_within_a_character() -> None:
     assert [growing.add(token) for token in "é".encode()[:1]] == [""]
     assert growing.end() == "\ufffd"
     assert growing.end() == ""
+
+
+def joined(codec: Any, before: list[int], tokens: list[int]) -> tuple[str, list[str]]:
+    """The text of all tokens after others, and the pieces in which it comes."""
+    growing = GrowingText(codec, before)
+    pieces = [*map(growing.add, tokens), growing.end()]
+    start = codec.decode(before)
+    return codec.decode([*before, *tokens])[len(start) :], pieces
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xbf\xf0\x9f\x98\x80 ok",
+        b"\xf0\x9f\xf0\x9f\x98\x80",
+        b"\xff" * 9 + b"a",
+        "e\u0301 \u0915\u094d\u0937 👩\u200d💻".encode(),
+        "日本語".encode()[:-1],
+        b"a" * 90 + b"\xe6\x97",
+        bytes(range(256)),
+    ],
+)
+def test_pieces_are_the_text(raw: bytes) -> None:
+    for before in ("", "a", "é" * 40):
+        text, pieces = joined(Bytes(), list(before.encode()), list(raw))
+        assert "".join(pieces) == text
+        assert text == raw.decode(errors="replace")
+
+
+class Words:
+    """A codec that joins words by spaces, and apostrophes with both neighbours, as word pieces are."""
+
+    vocabulary = None
+    begin = end = None
+    words = ("it", "'", "s", "fine", ".", "a")
+
+    def decode(self, ids: Any) -> str:
+        text = " ".join(self.words[token] for token in ids)
+        return text.replace(" ' ", "'").replace(" .", ".")
+
+
+def test_pieces_of_joined_words_are_the_text() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        tokens = rng.integers(0, len(Words.words), 70).tolist()
+        text, pieces = joined(Words(), [5, 5], [5, *tokens])
+        assert "".join(pieces) == text
 
 
 def test_vocabularies(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import GenerationError
 from netruntime.generation import Generated, Roles, find_roles, generate
-from netruntime.generation.text import GrowingText, find_codec, token_id
+from netruntime.generation.text import GrowingText, find_codec, text_after, token_id
 from netruntime.readers.options import DataOptions
 from netruntime.readers.vocabulary import Codec
 
@@ -211,7 +211,7 @@ def _document(network: Network, codec: Codec | None, prompt: list[int], result: 
         "weights": network.weights_from.text,
         "prompt_ids": prompt,
         "ids": ids,
-        "text": codec.decode(ids) if codec else None,
+        "text": text_after(codec, prompt, ids) if codec else None,
         "stopped": result.stopped[0],
         "log_prob": json_number(result.log_prob[0]),
         "cached": result.cached,
