@@ -104,6 +104,21 @@ class TrainingLoop:
         return self.settings.batch_size * self.settings.accumulate
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on schedules whose warm-up takes the run, so that no update has the full rate."""
+        total = self.length.total_steps
+        notes = []
+        for phase in self.trainer.phases:
+            warmup = getattr(phase.schedule, "warmup", None) or 0
+            if warmup >= total:
+                name = f"{phase.name}.schedule" if phase.name else "schedule"
+                notes.append(
+                    f"the warm-up of {warmup:g} updates does not end in the {total:,} of this run; "
+                    f"shorten it with --train {name}.warmup={max(total // 10, 1)}, or train longer"
+                )
+        return tuple(notes)
+
+    @property
     def is_over(self) -> bool:
         """Whether training is complete."""
         return self.epoch >= self.settings.epochs or self._steps_are_done or self.watch.stop

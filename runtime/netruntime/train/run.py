@@ -147,7 +147,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         augment=augment,
         watchers=watchers,
     )
-    run = Run(request, checked, loop, (*notes, *train.notes))
+    run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes))
     if request.out is not None:
         loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)
         loop.on_best = _saving_best(request.out)

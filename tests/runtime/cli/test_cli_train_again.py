@@ -205,3 +205,57 @@ def test_a_run_beside_its_file_does_not_replace_it(here: Path) -> None:
     before = Path("m.net").read_text()
     assert netrun("train", "m.net", "--data", "rows.npz", "--epochs", "1", "--out", ".").exit_code == 0
     assert Path("m.net").read_text() == before and Path("config.json").is_file()
+
+
+PICTURES = """net 1.0
+model P(image: f32[B, 1, 4, 4]) -> logits: f32[B, 2] { return image -> flatten -> fc: Linear(2) }
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    monkeypatch.chdir(tmp_path)
+    Path("p.net").write_text(PICTURES)
+    for number, name in enumerate(["cat/a.png", "cat/b.png", "dog/c.png"]):
+        path = Path("photos", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(np.full((4, 4), number * 40, np.uint8)).save(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("data", "files"),
+    [
+        ("photos/", ["photos/cat/a.png", "photos/cat/b.png", "photos/dog/c.png"]),
+        ("photos/cat/*.png", ["photos/cat/a.png", "photos/cat/b.png"]),
+        ("photos/dog/c.png", ["photos/dog/c.png"]),
+    ],
+)
+def test_predictions_name_their_files(pictures: Path, data: str, files: list[str]) -> None:
+    assert netrun("predict", "p.net", "--data", data, "--out", "p.csv").exit_code == 0
+    head, *rows = Path("p.csv").read_text().splitlines()
+    assert head.startswith("row,file,class,")
+    assert [row.split(",")[1] for row in rows] == files
+    assert netrun("predict", "p.net", "--data", data, "--out", "p.jsonl").exit_code == 0
+    assert [json.loads(line)["file"] for line in Path("p.jsonl").read_text().splitlines()] == files
+
+
+def test_predictions_from_several_folders_name_their_files(pictures: Path) -> None:
+    words = ["--data", "photos/dog", "--data", "photos/cat", "--out", "p.jsonl"]
+    assert netrun("predict", "p.net", *words).exit_code == 0
+    files = [json.loads(line)["file"] for line in Path("p.jsonl").read_text().splitlines()]
+    assert files == ["photos/dog/c.png", "photos/cat/a.png", "photos/cat/b.png"]
+
+
+def test_predictions_of_arrays_have_no_files(here: Path) -> None:
+    netrun("predict", "m.net", "--data", "rows.npz", "--out", "p.csv")
+    assert Path("p.csv").read_text().startswith("row,class")
+
+
+def test_a_warm_up_that_takes_the_run_is_noted(here: Path) -> None:
+    words = ["train", "m.net", "--data", "rows.npz", "--epochs", "2", "--no-save"]
+    long = netrun(*words, "--train", "schedule=cosine(warmup=200)")
+    assert "the warm-up of 200 updates does not end in the 2 of this run" in long.stderr
+    short = netrun(*words, "--train", "schedule=cosine(warmup=200)", "--train", "schedule.warmup=1")
+    assert short.exit_code == 0 and "warm-up" not in short.stderr

@@ -16,6 +16,7 @@ import numpy as np
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.output import note, plural, print_json
+from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
     check_size_names,
     open_checked,
@@ -28,6 +29,7 @@ from netruntime.cli.run.results import nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
 from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
 from netruntime.data.beside import CLASSES, VOCABULARY, beside, classes_beside, vocabulary_beside
+from netruntime.data.fitted import FittedDataset
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
@@ -80,13 +82,18 @@ def predict_rows(options: PredictOptions) -> int:
         for text in (*_weights_note(weights), *data.notes):
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
-    outputs = list(_predicted(options, network, data))
+    files = _files(data)
+    with Progress(len(data), hidden=options.as_json, unit="rows") as progress:
+        outputs = []
+        for batch in _predicted(options, network, data):
+            outputs.append(batch)
+            progress.advance(len(next(iter(batch.values()))))
     if options.out.suffix.lower() in WHOLE:
         save_outputs(
             options.out, {name: _joined(name, [batch[name] for batch in outputs]) for name in outputs[0]}
         )
     else:
-        _save_rows(options, outputs, labels)
+        _save_rows(options, outputs, labels, files)
     rows = len(data)
     if options.as_json:
         print_json({"ok": True, "rows": rows, "out": str(options.out)})
@@ -134,43 +141,52 @@ def _joined(name: str, parts: Sequence[Array]) -> Array:
     return np.concatenate(parts)
 
 
-def _save_rows(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None) -> None:
+def _files(data: Dataset) -> Sequence[str]:
+    """The file of each row, where each row is a file."""
+    files = [data.file(row) for row in range(len(data))] if isinstance(data, FittedDataset) else []
+    return files if any(files) else ()
+
+
+def _save_rows(
+    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]
+) -> None:
     """Write a line for each row: JSON with the outputs, or CSV with the largest classes."""
     if options.out.suffix.lower() == ".jsonl":
-        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, outputs, labels)]
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, outputs, labels, files)]
         text = "".join(f"{line}\n" for line in lines)
     else:
-        text = _table(options, outputs, labels)
+        text = _table(options, outputs, labels, files)
     write_file(options.out, text)
 
 
 def _row_objects(
-    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None
+    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     number = 0
     for batch in outputs:
         tops = _tops(options.top, batch, labels)
         for n in range(len(next(iter(batch.values())))):
-            row: dict[str, Any] = {"row": number, "outputs": {k: nested(v[n]) for k, v in batch.items()}}
+            row: dict[str, Any] = {"row": number, **({"file": files[number]} if files else {})}
+            row["outputs"] = {k: nested(v[n]) for k, v in batch.items()}
             if tops:
                 row["top"] = [{"class": c, "label": w, "chance": p} for c, w, p in tops[n]]
             yield row
             number += 1
 
 
-def _table(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None) -> str:
-    """CSV: the row number, then the largest classes, each with its probability."""
+def _table(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> str:
+    """CSV: the row number, its file if it has one, then the largest classes, each with its probability."""
     widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in outputs), default=1)
     count = min(options.top or 1, widest)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]
-    writer.writerow(["row", *head])
+    writer.writerow(["row", *(["file"] if files else []), *head])
     number = 0
     for batch in outputs:
         for best in _tops(count, batch, labels):
             cells = [cell for index, label, chance in best for cell in (label or index, f"{chance:.6g}")]
-            writer.writerow([number, *cells])
+            writer.writerow([number, *files[number : number + 1], *cells])
             number += 1
     return stream.getvalue()
 

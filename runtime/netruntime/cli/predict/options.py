@@ -58,12 +58,14 @@ def predict(file: Path, as_json: bool, **options: Any) -> int:
 
     \b
     .npz and .npy hold the outputs as arrays, with one row for each row of the data.
-    .csv holds the largest class of each row and its probability, .jsonl the outputs row by row.
+    .csv holds the largest class of each row and its probability, .jsonl the outputs row by row,
+    both with the name of the file where each row is a file.
 
     \b
     Examples:
       netrun predict lenet5.net --data digits.npz --resize stretch --out answers.csv
       netrun predict lenet5.net --data photos/ --out answers.jsonl --top 3
+      netrun predict lenet5.net --data "photos/*.jpg" --out answers.csv
       netrun predict vae.net --data digits.npz --out outputs.npz
     """
     from netruntime.cli.predict.command import PredictOptions, predict_rows
