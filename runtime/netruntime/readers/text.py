@@ -77,7 +77,7 @@ def read_sentences(path: Path) -> list[str]:
 def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
     """The tokenizer of a `tokenizer.json`. Raises `DataInputError` E0815 and `MissingExtraError`."""
     if path is None:
-        help = "name the model's tokenizer.json"
+        help = "pass the model's tokenizer.json: `--tokenizer tokenizer.json`, in Python `tokenizer=`"
         raise DataInputError.make("E0815", "text needs a tokenizer", help=help)
     package = need_extra("tokenizers", "text", "splitting text into tokens")
     try:

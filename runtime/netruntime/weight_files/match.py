@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Label
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, CastError, cast_float, cast_int
+from netruntime.weight_files.proposal import as_map, proposed_rules
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
 
 MAX_LISTED = 12
@@ -63,10 +64,12 @@ def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool 
     present = [name for name in wanted if name in file]
     problems = [
         *_missing_problem(file, wanted, missing if strict else (), unexpected),
-        *_unexpected_problem(file, unexpected if strict else ()),
+        *_unexpected_problem(file, unexpected if strict else (), missing),
         *_shape_problem(file, wanted, present),
         *_dtype_problem(file, wanted, present),
     ]
+    if problems and strict:
+        problems = _with_map(problems, file, {n: wanted[n] for n in missing}, unexpected)
     if problems:
         raise WeightsError(problems)
     stored = {name: file.describe(name).dtype for name in present}
@@ -75,6 +78,17 @@ def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool 
     }
     arrays = {name: _convert(file, name, wanted[name].dtype) for name in present}
     return WeightMatch(arrays, missing, unexpected, converted)
+
+
+def _with_map(
+    problems: list[Diagnostic], file: WeightFile, missing: Mapping[str, ArrayInfo], unexpected: Sequence[str]
+) -> list[Diagnostic]:
+    """The problems with a `weights` map that solves them, where the weights fit under other names."""
+    rules = proposed_rules(missing, {name: file.describe(name) for name in unexpected})
+    if not rules or any(file.rule(name) is not None for name in file) or problems[0].help is not None:
+        return problems
+    help = f"read them by their names; add to the file: {as_map(rules)}"
+    return [replace(one, help=help if one.code == "E0721" else None) for one in problems]
 
 
 def nearest_names(name: str, info: ArrayInfo, pool: Mapping[str, ArrayInfo], count: int = 3) -> list[str]:
@@ -111,14 +125,33 @@ def _missing_problem(
     return _problem("E0721", message, missing, line, help)
 
 
-def _unexpected_problem(file: WeightFile, unexpected: Sequence[str]) -> list[Diagnostic]:
+def _unexpected_problem(
+    file: WeightFile, unexpected: Sequence[str], missing: Sequence[str]
+) -> list[Diagnostic]:
     def line(name: str) -> str:
         note = file.note(name)
         return f"{shown(name)} {file.describe(name)}" + (f" ({note})" if note else "")
 
     message = f"the model has no place for {_count(unexpected, 'weight', 'weights')} of {shown(file.source)}"
     help = 'leave them out with a rule `"name" => none`, or load without strict matching'
+    rules = _matching_rules(file, unexpected, missing)
+    if rules:
+        help = " and ".join(f"write `{text}`" for text in rules)
     return _problem("E0722", message, unexpected, line, help)
+
+
+def _matching_rules(file: WeightFile, names: Sequence[str], missing: Sequence[str]) -> list[str]:
+    """The nearest rules of names that none matches, with these names; none if one would not read them all."""
+    rules = []
+    for name in names:
+        nearest = file.nearest_rule(name)
+        stem, _, leaf = name.rpartition(".")
+        if nearest is None or len(nearest.ours) != 1 or "*" not in nearest.theirs.text or not stem:
+            return []
+        if nearest.ours[0].text.replace("*", leaf) not in missing:
+            return []
+        rules.append(f'"{stem}.*" => {str(nearest).partition(" => ")[2]}')
+    return list(dict.fromkeys(rules))
 
 
 def _shape_problem(
@@ -132,11 +165,16 @@ def _shape_problem(
         return text + (f" ({note})" if note else "")
 
     turned = [n for n in wrong if _is_turned(wanted[n].shape, file.describe(n).shape)]
-    help = f"{_count(turned, 'fits', 'fit')} when transposed: add `transpose` to the rule" if turned else None
-    message = (
-        f"{_count(wrong, 'weight', 'weights')} of {shown(file.source)} of another shape than the model's"
-    )
-    return _problem("E0723", message, wrong, line, help)
+    rules = dict.fromkeys(rule for rule in map(file.rule, turned) if rule is not None)
+    shown_rules = " and ".join(f"`{rule} transpose`" for rule in rules)
+    what = f"write {shown_rules}" if rules else "add `transpose` to the rule"
+    help = f"{_count(turned, 'fits', 'fit')} when transposed: {what}" if turned else None
+    have = "has" if len(wrong) == 1 else "have"
+    count = _count(wrong, "weight", "weights")
+    message = f"{count} in {shown(file.source)} {have} a different shape than in the model"
+    places = [rule.span for rule in rules if rule.span is not None]
+    labels = tuple(Label(place, "this rule does not transpose") for place in places)
+    return [replace(one, labels=labels) for one in _problem("E0723", message, wrong, line, help)]
 
 
 def _dtype_problem(

@@ -54,6 +54,15 @@ class RenamedWeights(WeightFile):
             shape = (*shape[:-1], shape[-1] // origin.parts)
         return ArrayInfo(stored.dtype, shape)
 
+    def rule(self, name: str) -> Rule | None:
+        """The rule by which one of our names is read."""
+        origin = self._origins.get(name)
+        return origin.rule if origin is not None else None
+
+    def nearest_rule(self, name: str) -> Rule | None:
+        """The rule that a name which none matches was probably meant for."""
+        return self._unmatched.get(name)
+
     def note(self, name: str) -> str:
         if name in self._unmatched:
             return _unmatched_note(self._unmatched[name])
@@ -95,7 +104,15 @@ def _check_cut(origin: MappedSource, stored: ArrayInfo) -> None:
             "E0736",
             f"{shown(origin.name)} is {stored} and cannot be cut into {origin.parts} equal parts: {what}",
             origin.rule.span if origin.rule else None,
+            help=_cut_help(origin, stored),
         )
+
+
+def _cut_help(origin: MappedSource, stored: ArrayInfo) -> str | None:
+    fits = len(stored.shape) > 1 and stored.shape[-2] % origin.parts == 0
+    if origin.transpose or not fits or origin.rule is None:
+        return None
+    return f"{stored.shape[-2]} can be cut: write `{origin.rule} transpose`"
 
 
 def _turn(array: Array) -> Array:

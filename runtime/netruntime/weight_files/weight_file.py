@@ -8,6 +8,7 @@ from typing import Any
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, info_of, short_name, to_host
+from netruntime.weight_files.namemap import Rule
 
 
 class WeightFile(Mapping[str, Array]):
@@ -28,6 +29,14 @@ class WeightFile(Mapping[str, Array]):
     def note(self, name: str) -> str:
         """What messages add to a name: where a renamed array comes from. Empty for plain files."""
         return ""
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of a map by which a weight is read; None for plain files."""
+        return None
+
+    def nearest_rule(self, name: str) -> Rule | None:
+        """The rule that a name which none matches was probably meant for; None for plain files."""
+        return None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source}: {len(self)} arrays>"

@@ -68,7 +68,7 @@ def test_shapes_and_kinds_that_differ_are_told_with_both_sides() -> None:
     expected = {"w": ((2, 3), "f32"), "v": ((2,), "f32"), "n": ((), "i32"), "x": ((1,), "f32")}
     given = {"w": np.ones((3, 2)), "v": np.ones(3, "f2"), "n": np.ones((), "i8"), "x": np.ones(1, "i4")}
     assert refusal(expected, given) == (
-        "error[E0723]: 2 weights of `the given weights` of another shape than the model's\n"
+        "error[E0723]: 2 weights in `the given weights` have a different shape than in the model\n"
         "    `w` is f32[2, 3] in the model and f64[3, 2] as given\n"
         "    `v` is f32[2] in the model and f16[3] as given\n"
         "   = help: 1 fits when transposed: add `transpose` to the rule\n"

@@ -346,6 +346,6 @@ def test_a_renamed_checkpoint_is_matched_in_both_vocabularies() -> None:
         '    `fcx.w` f32[1] (no rule matches it; the nearest is "fc.*" => "head.*" transpose)\n'
         '   = help: leave them out with a rule `"name" => none`, or load without strict matching\n'
         "\n"
-        "error[E0723]: 1 weight of `the given weights` of another shape than the model's\n"
+        "error[E0723]: 1 weight in `the given weights` has a different shape than in the model\n"
         "    `head.bias` is f32[9] in the model and f32[10] as given (from `fc.bias`)"
     )

@@ -153,7 +153,39 @@ def _report_unwritable(reason: OutputError) -> int:
     return SYSTEM
 
 
+OPTIONS_OF_OTHERS = {
+    "--learning-rate": "--lr",
+    "--learning_rate": "--lr",
+    "--batch_size": "--batch-size",
+    "--bs": "--batch-size",
+    "--batch": "--batch-size",
+    "--num-epochs": "--epochs",
+    "--max-epochs": "--epochs",
+    "--n-epochs": "--epochs",
+    "--checkpoint": "--weights",
+    "--ckpt": "--weights",
+    "--model-path": "--weights",
+    "--max-tokens": "--max",
+    "--max-new-tokens": "--max",
+    "--max_new_tokens": "--max",
+    "--output": "--out",
+    "--gpu": "--device",
+    "--dataset": "--data",
+    "--val": "--valid",
+    "--validation": "--valid",
+    "--config": "--set",
+    "--weight-decay": "--train",
+    "--momentum": "--train",
+}
+"""Options of other programs and their counterparts here, which are suggested where a command has them."""
+
+
 def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
+    if isinstance(misused, click.NoSuchOption) and misused.ctx is not None:
+        ours = OPTIONS_OF_OTHERS.get(misused.option_name)
+        known = {option for param in misused.ctx.command.params for option in param.opts}
+        if ours in known and ours not in (misused.possibilities or ()):
+            misused = click.NoSuchOption(misused.option_name, None, [ours], misused.ctx)
     if as_json:
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:

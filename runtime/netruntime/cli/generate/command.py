@@ -12,6 +12,7 @@ import click
 
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
+from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
 from netruntime.cli.common.sources import (
     open_checked,
@@ -103,8 +104,8 @@ def generate_text(options: GenerateOptions) -> int:
     if not options.as_json:
         report_weights(network, options.weights is not None)
     printer = None if options.as_json else _Printer(codec, prompt)
-    if printer and not roles.given:
-        printer.show_prompt()
+    if printer and roles.given:
+        printer.skip_prompt()
     result = generate(
         network,
         prompt,
@@ -143,7 +144,8 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
     weights = weights_for(options.file, options.weights)
     codec = find_codec(options.vocabulary, options.tokenizer, weights)
     _check_codec(codec, roles.vocabulary)
-    store = open_weights(graph, weights, checked.weights, options.names, WEIGHTS_SEED)
+    with settings_that_fit(options.file, options.settings, weights, options.model_name):
+        store = open_weights(graph, weights, checked.weights, options.names, WEIGHTS_SEED)
     return Network(checked, model, store, device, WEIGHTS_SEED), roles, codec
 
 
@@ -179,18 +181,28 @@ class _Printer:
         self._codec = codec
         self._text = GrowingText(codec, prompt) if codec else None
         self._prompt = prompt
+        self._has_prompt = True
 
-    def show_prompt(self) -> None:
-        """Print the prompt in bold."""
+    def skip_prompt(self) -> None:
+        """Leave the prompt out: the output is a text of its own."""
+        self._has_prompt = False
+
+    def _show_prompt(self) -> None:
+        """Print the prompt in bold, before the first token: until then the model may be refused."""
+        if not self._has_prompt:
+            return
+        self._has_prompt = False
         text = self._codec.decode(self._prompt) if self._codec else " ".join(map(str, self._prompt)) + " "
         self._print(click.style(visible(text), bold=True))
 
     def __call__(self, tokens: list[int | None]) -> None:
+        self._show_prompt()
         if tokens[0] is not None:
             self._print(visible(self._text.add(tokens[0])) if self._text else f"{tokens[0]} ")
 
     def finish(self, result: Generated) -> None:
         """End the line and print the notices on standard error."""
+        self._show_prompt()
         self._print((visible(self._text.end()) if self._text else "") + "\n")
         for notice in result.notices:
             note(notice)

@@ -15,6 +15,7 @@ import numpy as np
 
 from netdsl.graph import build
 from netruntime.cli.common.failures import OK, usage_error
+from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import note, plural, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
@@ -109,7 +110,8 @@ def _open(options: PredictOptions) -> tuple[Network, str | None]:
     check_size_names(model, options.reading.get("sizes", {}))
     weights = weights_for(options.file, options.weights)
     device = open_device(options.device)
-    store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+    with settings_that_fit(options.file, options.settings, weights, options.model_name):
+        store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
     return Network(checked, model, store, device, options.seed), weights
 
 

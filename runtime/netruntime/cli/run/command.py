@@ -13,6 +13,7 @@ from netdsl.graph import build
 from netdsl.model import Model
 from netdsl.types import TensorType
 from netruntime.cli.common.failures import OK
+from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import forward_warnings, note, plural, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
@@ -107,7 +108,8 @@ def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
     feeds = parse_feeds(model, options.file, options.inputs)
     device = open_quietly(options.device)
     weights = weights_for(options.file, options.weights)
-    store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+    with settings_that_fit(options.file, options.settings, weights, options.model_name):
+        store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
     network = Network(checked, model, store, device, options.seed)
     return network.tap(*options.taps, keep_outputs=True) if options.taps else network, feeds
 

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netdsl.diagnostics import Label, NetError, error, suggest
+from netdsl.diagnostics import Diagnostic, Label, NetError, error, suggest
 from netdsl.model import Model, Slot
 from netruntime.cli.common.failures import usage_error
 from netruntime.errors import DataInputError, shown
 from netruntime.readers.generated import is_generated
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import INLINE_TEXT, STDIN
+
+MASKS = ("mask", "attention_mask", "padding_mask", "key_padding_mask", "attn_mask")
+"""What other frameworks call masks."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,18 @@ def parse_feeds(model: Model, file: Path, specs: Sequence[str]) -> list[Feed]:
     """
     slots = {slot.name: slot for slot in model.body.inputs}
     by_name: dict[str, str] = {}
+    refused: list[Diagnostic] = []
     for text in specs:
-        name, spec = _split(model, slots, text)
+        try:
+            name, spec = _split(model, slots, text)
+        except DataInputError as failed:
+            refused += failed.diagnostics
+            continue
         if name in by_name:
             raise usage_error("E0921", f"the input {shown(name)} appears twice")
         by_name[name] = spec
+    if refused:
+        raise DataInputError(refused)
     if list(by_name.values()).count(STDIN) > 1:
         raise usage_error("E0921", "standard input can feed only one input, but `-` is used for several")
     missing = [slot for slot in slots.values() if slot.name not in by_name]
@@ -73,7 +83,10 @@ def _split(model: Model, slots: dict[str, Slot], text: str) -> tuple[str, str]:
     named = bool(equals) and name.isidentifier() and not Path(text).exists()
     if named or not slots:
         help = suggest(name, slots) or (f"its inputs are {', '.join(slots)}" if slots else "it has no inputs")
-        raise DataInputError.make("E0850", f"`{model.name}` has no input {shown(name)}", help=help)
+        if name in MASKS and "keep" in slots:
+            help = "it is called `keep`, true where a token counts: the opposite of a padding mask in PyTorch"
+        span = model.body.span
+        raise DataInputError.make("E0850", f"`{model.name}` has no input {shown(name)}", span, help=help)
     if len(slots) > 1:
         names = " or ".join(f"{known}={text}" for known in list(slots)[:3])
         message = f"`{model.name}` has {len(slots)} inputs, but {shown(text)} does not name one"
