@@ -184,8 +184,9 @@ def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
     if isinstance(misused, click.NoSuchOption) and misused.ctx is not None:
         ours = OPTIONS_OF_OTHERS.get(misused.option_name)
         known = {option for param in misused.ctx.command.params for option in param.opts}
-        if ours in known and ours not in (misused.possibilities or ()):
-            misused = click.NoSuchOption(misused.option_name, None, [ours], misused.ctx)
+        if ours in known:
+            message = f"No such option '{misused.option_name}'. It is called '{ours}' here."
+            misused = click.UsageError(message, misused.ctx)
     if as_json:
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:

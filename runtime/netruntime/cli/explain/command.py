@@ -1,4 +1,4 @@
-"""`netrun explain`: explains an error code, with an example and its fix."""
+"""`netrun explain`: explains an error code, with an example and its fix, or a name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from importlib.resources import files
 
 import click
 
+from netdsl.diagnostics import suggest
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import json_option
 from netruntime.cli.common.output import TEXT_WIDTH, note, print_json, print_rich
+from netruntime.cli.explain.names import explained, known_names
 from netruntime.errors import shown
 
 _NOW = """
@@ -25,25 +27,38 @@ _HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
 @click.argument("code", required=False)
 @json_option
 def explain(code: str | None, as_json: bool) -> None:
-    """Explain an error code; without CODE, list all codes.
+    """Explain an error code, or the name of an operator, block, loss, optimizer or keyword.
+
+    Without CODE, list all codes.
 
     \b
     Examples:
       netrun explain E0301
+      netrun explain Conv
       netrun explain
     """
     known = explanations(read_texts())
     if code is None:
         _list(known, as_json)
         return
+    about_name = explained(code)
+    if about_name is not None:
+        _print(about_name, {"ok": True, "name": code, "text": about_name}, as_json)
+        return
     name = find_code(code, known)
     title, text = known[name]
+    document: dict[str, object] = {"ok": True, "code": name, "title": title, "text": text}
+    _print(f"## {name}: {title}\n\n{text}", document, as_json)
+
+
+def _print(text: str, document: dict[str, object], as_json: bool) -> None:
+    """Markdown for people, or the document."""
     if as_json:
-        print_json({"ok": True, "code": name, "title": title, "text": text})
+        print_json(document)
         return
     from rich.markdown import Markdown
 
-    print_rich(Markdown(f"## {name}: {title}\n\n{text}"), width=TEXT_WIDTH)
+    print_rich(Markdown(text), width=TEXT_WIDTH)
 
 
 def read_texts() -> str:
@@ -71,7 +86,9 @@ def find_code(text: str, known: dict[str, tuple[str, str]]) -> str:
         note(f"`{code}` is now `{RENUMBERED[code]}`")
         return RENUMBERED[code]
     near = _nearest(int(digits[1]), known) if digits else None
-    raise usage_error("E0926", f"{shown(text)} is not an error code", near or "`netrun explain` lists all")
+    same_case = sorted(known_names(), key=lambda name: name[0].isupper() == text[:1].isupper())
+    near = near or suggest(text, same_case) or "`netrun explain` lists all codes"
+    raise usage_error("E0926", f"{shown(text)} is neither an error code nor a name", near)
 
 
 def _nearest(number: int, known: dict[str, tuple[str, str]]) -> str | None:
