@@ -109,10 +109,10 @@ def keep_size(where: Where, size: Dim, wanted: Dim) -> Iterator[Change]:
         pad = int(window.value.value) // 2
         why = f"which keeps the size with a window of {window.value.value}"
         if function.text in ("MaxPool", "AvgPool", "LpPool"):
-            (at, stride), (there, padding) = (
+            (at, one), (there, padding) = (
                 with_argument(call, name, text) for name, text in (("stride", "1"), ("pad", str(pad)))
             )
-            both = [(at, stride + padding)] if at == there else [(at, stride), (there, padding)]
+            both = [(at, one + padding)] if at == there else [(at, one), (there, padding)]
             yield change(*both, why=why)
         yield change(with_argument(call, "pad", str(pad)), why=why)
     stride = argument(call, "stride")
