@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netdsl import syntax as s
-from netdsl.checker import resolve
 from netdsl.checker.calls import reading, stages  # noqa: F401  # register the meaning of calls and stages
 from netdsl.checker.calls.blocks import declare_model_inputs, finish_body, output_types, root_names
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Unfinished
+from netdsl.checker.definitions import check_definitions
 from netdsl.checker.evaluate.statements import run_body
 from netdsl.checker.hints import hints, unused_names
 from netdsl.checker.sections import overrides, tests, trains
@@ -89,7 +89,7 @@ def _check(
         sections = overrides.override([x for x in module.file.items if isinstance(x, s.Train)], train)
         phases = trains.check_sections(checker, module, (models, unfinished), sections)
         signatures.check_signatures(checker, module)
-        resolve.check_names(checker, module)
+        check_definitions(checker, module)
     except TooManyErrors:
         pass
     except TooMuchWork:

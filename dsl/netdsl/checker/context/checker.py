@@ -49,6 +49,8 @@ class Checker:
     module: Module
     config: Mapping[Module, Mapping[str, Static | Poison]] = field(default_factory=dict)
     training: bool = False
+    is_definition: bool = False
+    """Whether blocks are checked without a call, so that what fails for some sizes is not an error."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
     known: set[tuple[str, Span | None, str]] = field(default_factory=set)
     places: set[Span | None] = field(default_factory=set)

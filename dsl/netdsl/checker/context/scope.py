@@ -15,6 +15,7 @@ from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.labels import LabelPaths
 from netdsl.checker.context.limits import NodeCount, check_limits
+from netdsl.checker.context.possible import could_take
 from netdsl.checker.context.reports import Site
 from netdsl.checker.context.values import POISON, Binding, Evaluated, LayerUse, Poison, PoisonedError, Tensor
 from netdsl.diagnostics import Label, NetError
@@ -188,6 +189,8 @@ class Scope(Site):
             self.take_for_granted(conditions, span)
             return types
         except OpError as wrong:
+            if self.checker.is_definition and could_take(op, [None if i is None else i.type for i in inputs]):
+                raise PoisonedError from None
             refused = reports.op_failed(self, op, inputs, wrong, span=span, places=places, shown=shown)
             raise NetError(refused) from None
         except SizeOverflowError as wrong:
