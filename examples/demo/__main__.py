@@ -13,6 +13,12 @@ from demo.drawings import draw_examples
 from demo.sentences import SENTENCES, sentence_similarity
 from netdsl.diagnostics import NetError
 
+NEXT = """
+Try next, after `. .venv/bin/activate`:
+  netrun show examples/resnet50.net -o resnet50.html                     a network to open in a browser
+  netrun run examples/lenet5.net --input examples/data/digit-7.png --top 3
+  netrun init digits                                                     a network of your own"""
+
 
 def show_digits(console: Console, epochs: int | None = None) -> None:
     """Train LeNet-5, and show what it makes of digits it has not seen. Raises `NetError`."""
@@ -48,7 +54,9 @@ def main(sentences: Sequence[str] = SENTENCES, epochs: int | None = None) -> int
         lambda: show_sentences(console, sentences),
         lambda: show_drawings(console),
     ]
-    return max([_attempt(part) for part in parts])
+    code = max([_attempt(part) for part in parts])
+    console.print(NEXT, markup=False)
+    return code
 
 
 def _attempt(part: Callable[[], None]) -> int:

@@ -107,7 +107,11 @@ def _stack(items: Sequence[_Item], wanted: InputSpec) -> Batch:
         if item.array.shape != first.array.shape:
             shapes = info_of(first.array[0]), info_of(item.array[0])
             both = f"{shown(first.name)} is {shapes[0]} and {shown(item.name)} {shapes[1]}"
-            help = "give the input fixed sizes, or read batches of 1"
+            free = [d for d in wanted.type.shape[1:] if not d.is_fixed]
+            sizes = " ".join(f"--size {name}=N" for d in free for name in sorted(d.symbols))
+            help = "read them one by one: --batch-size 1"
+            if sizes:
+                help = f"give the free sizes values: {sizes}, and for images --resize crop; or {help}"
             raise wanted.refuse("E0818", f"items of one batch are of one shape, but {both}", help=help)
     names = tuple(item.name for item in items)
     return Batch(names, np.concatenate([item.array for item in items]))

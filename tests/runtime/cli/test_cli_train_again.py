@@ -259,3 +259,17 @@ def test_a_warm_up_that_takes_the_run_is_noted(here: Path) -> None:
     assert "the warm-up of 200 updates does not end in the 2 of this run" in long.stderr
     short = netrun(*words, "--train", "schedule=cosine(warmup=200)", "--train", "schedule.warmup=1")
     assert short.exit_code == 0 and "warm-up" not in short.stderr
+
+
+def test_images_of_different_sizes_say_how_to_go_on(pictures: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    image.fromarray(np.zeros((6, 5), np.uint8)).save("photos/cat/b.png")
+    free = "net 1.0\nmodel P(image: f32[B, 1, H, W]) -> s: f32[B, 1] { return image -> global_avg_pool }\n"
+    Path("free.net").write_text(free)
+    words = ["run", "free.net", "--input", "photos/cat/"]
+    refused = netrun(*words)
+    assert "--size H=N --size W=N" in refused.stderr and "--batch-size 1" in refused.stderr
+    assert netrun(*words, "--batch-size", "1").exit_code == 0
+    sized = ["--size", "H=4", "--size", "W=4", "--resize", "crop"]
+    assert netrun(*words, *sized).exit_code == 0
+    assert netrun("predict", "free.net", "--data", "photos/cat/", *sized, "--out", "p.npz").exit_code == 0
