@@ -25,7 +25,7 @@ LANGUAGE = (
     {"dims"},
     {"diagnostics"},
     {"edits"},
-    {"source", "synonyms", "work"},
+    {"folders", "source", "synonyms", "work"},
 )
 RUNTIME = (
     {"cli"},

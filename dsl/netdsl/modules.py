@@ -6,15 +6,15 @@ Imports stay inside the folder tree of the model's own file.
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
+from netdsl.folders import MAX_LISTED, Folder, LinkError, NotAFileError, open_folder
 from netdsl.parsing.layout import MAX_SOURCE_BYTES
 from netdsl.parsing.parser import read
 from netdsl.source import Source, Span
@@ -68,11 +68,21 @@ def load_module(source: Source, root: Path | None = None) -> Module:
     """
     with limited() as budget:
         try:
-            module = _Loader(root.resolve() if root else None).load(source, root)
+            module = _load(source, root)
         except TooMuchWork:
             raise too_much_work(source.span(0, 1)) from None
         module.steps = budget.spent
         return module
+
+
+def _load(source: Source, root: Path | None) -> Module:
+    if root is None:
+        return _Loader(None).load(source, PurePosixPath())
+    try:
+        with open_folder(root) as folder:
+            return _Loader(folder).load(source, PurePosixPath())
+    except OSError as wrong:
+        raise error("E0613", f"the folder `{root}` cannot be read: {wrong.strerror or wrong}") from None
 
 
 def too_much_work(span: Span) -> NetError:
@@ -84,11 +94,12 @@ def too_much_work(span: Span) -> NetError:
 
 @dataclass
 class _Loader:
-    root: Path | None
-    modules: dict[Path, Module | None] = field(default_factory=dict)
-    stack: list[Path] = field(default_factory=list)
+    root: Folder | None
+    modules: dict[PurePosixPath, Module | None] = field(default_factory=dict)
+    stack: list[PurePosixPath] = field(default_factory=list)
 
-    def load(self, source: Source, folder: Path | None) -> Module:
+    def load(self, source: Source, folder: PurePosixPath) -> Module:
+        """The module of a source in a folder below the root."""
         syntax = read(source)
         module = Module(source, syntax.file, findings=list(syntax.findings))
         module.findings += _define(module)
@@ -103,7 +114,7 @@ class _Loader:
                     _leave_out(module, item)
         return module
 
-    def _import(self, module: Module, item: Import, folder: Path | None) -> None:
+    def _import(self, module: Module, item: Import, folder: PurePosixPath) -> None:
         path = self._resolve(item, folder)
         if len(self.stack) >= MAX_IMPORTS:
             message = f"imports nest more than {MAX_IMPORTS} deep here"
@@ -120,7 +131,7 @@ class _Loader:
             self.modules[path] = None
             self.stack.append(path)
             try:
-                self.modules[path] = self.load(_read(path, item, self.root), path.parent)
+                self.modules[path] = self.load(self._read(path, item), path.parent)
             finally:
                 self.stack.pop()
         target = self.modules[path]
@@ -142,10 +153,10 @@ class _Loader:
             help = f'give the import a name: `import "{item.path.value}" as ...`'
             module.findings.append(Diagnostic("E0203", message, labels, help))
 
-    def _resolve(self, item: Import, folder: Path | None) -> Path:
-        """The imported file, inside the root. Raises E0610 for any way out of it."""
+    def _resolve(self, item: Import, folder: PurePosixPath) -> PurePosixPath:
+        """The imported file, below the root. Raises E0610 for any way out of it."""
         written = item.path.value
-        if folder is None or self.root is None:
+        if self.root is None:
             raise error(
                 "E0610", "text that is not in a file cannot import", item.span, help="save it as a .net file"
             )
@@ -158,53 +169,67 @@ class _Loader:
             raise error(
                 "E0610", f"the import `{written}` would leave the model's folder", item.path.span, help=help
             )
-        path = folder / written
+        return folder / written
+
+    def _read(self, path: PurePosixPath, item: Import) -> Source:
+        """The text of an imported file. Raises E0610, E0611 or E0613."""
+        written, at = item.path.value, item.path.span
+        assert self.root is not None
         try:
-            real = path.resolve(strict=True)
-        except (OSError, RuntimeError):
+            data = self.root.read(path.parts or (".",), MAX_SOURCE_BYTES + 1)
+        except LinkError:
+            message = f"the import `{written}` is a link, and links could lead out of the model's folder"
+            raise error("E0610", message, at, help="copy the file into the folder") from None
+        except NotAFileError as wrong:
+            raise error("E0611", f"`{written}` is {wrong.strerror}, not a file", at) from None
+        except PermissionError as wrong:
+            raise error("E0613", f"`{path}` cannot be read: {wrong.strerror}", at) from None
+        except (OSError, ValueError):
             message = f"there is no file `{written}` beside this one"
-            raise error("E0611", message, item.path.span, help=_near(path, item)) from None
-        if not real.is_relative_to(self.root):
-            message = f"the import `{written}` is a link out of the model's folder"
-            raise error("E0610", message, item.path.span, help="copy the file into the folder")
-        if not stat.S_ISREG(real.stat().st_mode):
-            what = "a folder" if real.is_dir() else "a device or a pipe"
-            raise error("E0611", f"`{written}` is {what}, not a file", item.path.span)
-        if real.suffix != ".net":
+            raise error("E0611", message, at, help=self._near(path, item)) from None
+        if path.suffix != ".net":
             help = "only `.net` files are imported"
-            raise error("E0611", f"`{written}` is not a .net file", item.path.span, help=help)
-        return real
+            raise error("E0611", f"`{written}` is not a .net file", at, help=help)
+        return decoded(str(path), data, at)
 
-
-def _near(path: Path, item: Import) -> str | None:
-    """The file of the same folder that a misspelt import may mean."""
-    here = Path(item.span.source.name).stem
-    others = sorted(p.stem for p in path.parent.glob("*.net") if p.stem != here)
-    near = get_close_matches(path.stem, others, n=1)
-    return f"did you mean `{Path(item.path.value).with_name(near[0] + '.net')}`?" if near else None
-
-
-def _read(path: Path, item: Import, root: Path | None) -> Source:
-    name = str(path.relative_to(root)) if root else str(path)
-    return read_source(path, name, item.path.span)
+    def _near(self, path: PurePosixPath, item: Import) -> str | None:
+        """The file of the same folder that a misspelt import may mean."""
+        assert self.root is not None
+        here = PurePosixPath(item.span.source.name).name
+        names = [name for name in self.root.names(path.parent.parts) if name != here]
+        stems = sorted(name.removesuffix(".net") for name in names if name.endswith(".net"))
+        near = get_close_matches(path.stem[:MAX_LISTED], stems, n=1)
+        meant = PurePosixPath(item.path.value).with_name(f"{near[0]}.net") if near else None
+        return f"did you mean `{meant}`?" if near else None
 
 
 def read_source(path: Path, name: str | None = None, span: Span | None = None) -> Source:
-    """The text of a file. Raises `NetError` E0613 if it cannot be read as UTF-8 text."""
+    """The text of a file. Raises `NetError` E0613 if it cannot be read as UTF-8, E0601 if it is too long."""
     shown = name or str(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_SOURCE_BYTES:
-            message = f"`{shown}` is {size:,} bytes long, but the limit is {MAX_SOURCE_BYTES:,}"
-            raise error("E0601", message, span, help="split the network into blocks and `import` them")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_SOURCE_BYTES + 1)
+    except (OSError, ValueError) as wrong:
+        reason = getattr(wrong, "strerror", None) or wrong
+        raise error("E0613", f"`{shown}` cannot be read: {reason}", span) from None
+    return decoded(shown, data, span)
+
+
+def decoded(shown: str, data: bytes, span: Span | None = None) -> Source:
+    """The source of a file's bytes, of which at most one more than the limit are read.
+
+    Raises:
+        NetError: E0613 if they are not UTF-8 text, E0601 if they are too many.
+    """
+    if len(data) > MAX_SOURCE_BYTES:
+        message = f"`{shown}` is longer than the limit of {MAX_SOURCE_BYTES:,} bytes"
+        raise error("E0601", message, span, help="split the network into blocks and `import` them")
+    try:
         return Source(shown, data.decode("utf-8-sig"))
     except UnicodeDecodeError as wrong:
         line = data[: wrong.start].count(b"\n") + 1
         message = f"`{shown}` is not UTF-8 text: byte {wrong.start} on line {line}"
         raise error("E0613", message, span, help="save it as UTF-8") from None
-    except OSError as wrong:
-        raise error("E0613", f"`{shown}` cannot be read: {wrong.strerror or wrong}", span) from None
 
 
 def _leave_out(module: Module, item: BrokenItem | Import) -> None:
@@ -282,7 +307,7 @@ def std_module(file_name: str) -> Module:
     """One file of the standard library, parsed when first needed."""
     text = (files("netdsl.std") / file_name).read_text("utf-8")
     with unlimited():
-        module = _Loader(None).load(Source(f"std/{file_name}", text), None)
+        module = _Loader(None).load(Source(f"std/{file_name}", text), PurePosixPath())
     module.is_std = True
     return module
 

@@ -38,6 +38,7 @@ from netdsl.dims import Dim
 from netdsl.model import Body, CallStep, Init, Parameter, join
 from netdsl.source import Span
 from netdsl.types import DType
+from netdsl.work import spend
 
 TYPE_FUNCTIONS = ("shape", "rank", "dtype")
 """What can be asked of a tensor before it exists."""
@@ -390,6 +391,7 @@ def parameter_types(body: Body) -> dict[str, str]:
             found.update({join(step.label, p): t for p, t in parameter_types(step.body).items()})
         elif isinstance(step.op, Parameter):
             found[step.label] = str(step.types[0])
+    spend(len(found) + len(body.steps))
     return found
 
 

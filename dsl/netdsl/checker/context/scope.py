@@ -199,6 +199,11 @@ class Scope(Site):
         except FreeSizeError as wrong:
             message = f"{reports.title(self, shown)} needs a fixed size, but got `{wrong.dim}`"
             self.free_size(wrong.dim, message, span)
+        except (ArithmeticError, ValueError, IndexError, MemoryError) as wrong:
+            message = (
+                f"{reports.title(self, shown)} cannot take these arguments: {wrong or type(wrong).__name__}"
+            )
+            self.fail("E0404", message, span)
 
     def _assume_positions(self, op: Op, inputs: Sequence[Tensor | None]) -> None:
         """A table that is read at `range(T)` has T rows or more."""
@@ -252,10 +257,21 @@ class Scope(Site):
     def evaluate(self, expr: s.Node) -> Evaluated:
         """The value of an expression. Raises `PoisonedError` if it uses something that failed."""
         spend(EXPRESSION_STEPS)
-        value = EVALUATORS[type(expr)](self, expr)
+        try:
+            value = EVALUATORS[type(expr)](self, expr)
+        except (SizeOverflowError, FreeSizeError, OpError, ArithmeticError) as wrong:
+            self._cannot_compute(expr.span, wrong)
         if value is POISON:
             raise PoisonedError
         return value
+
+    def _cannot_compute(self, span: Span, wrong: Exception) -> NoReturn:
+        """Report what the meaning of an expression did not foresee: a size or a number out of range."""
+        if isinstance(wrong, FreeSizeError):
+            self.free_size(wrong.dim, f"a fixed size is needed here, but got `{wrong.dim}`", span)
+        if isinstance(wrong, OpError):
+            self.fail(wrong.code, f"`{span.text}` {wrong.message}", span, help=wrong.help)
+        self.fail("E0603", f"`{span.text}` is out of range: {wrong}", span, help="use smaller sizes")
 
     def run(self, core: s.Node, piped: list[Tensor], stage: s.Stage, sole: bool) -> list[Tensor]:
         """The result of a stage for the piped tensors.

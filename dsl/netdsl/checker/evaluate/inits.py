@@ -5,6 +5,7 @@ from __future__ import annotations
 from netdsl import syntax as s
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import describe, is_number
+from netdsl.checker.evaluate.statics import fixed
 from netdsl.diagnostics import suggest
 from netdsl.model import Init
 
@@ -50,7 +51,7 @@ def read(scope: Scope, expr: s.Expr | None, role: str) -> Init:
             f"a {role} must start from an initialiser or a number, but this is {describe(value)}",
             expr.span,
         )
-    return Init("constant", (float(int(value) if not isinstance(value, float) else value),))
+    return Init("constant", (float(fixed(scope, value, expr.span)),))
 
 
 def _call(scope: Scope, name: s.Name, arguments: tuple[s.Argument, ...]) -> Init:
@@ -67,5 +68,5 @@ def _call(scope: Scope, name: s.Name, arguments: tuple[s.Argument, ...]) -> Init
         value = scope.evaluate(argument.value)
         if not is_number(value):
             scope.fail("E0410", f"`{name.text}` takes numbers, but got {describe(value)}", argument.span)
-        numbers.append(float(int(value) if not isinstance(value, float) else value))
+        numbers.append(float(fixed(scope, value, argument.span)))
     return Init(name.text, tuple(numbers))
