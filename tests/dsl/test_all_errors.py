@@ -8,6 +8,7 @@ import pytest
 
 from netdsl.checker import check
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.edits import apply_edits
 from netdsl.modules import load_module
 from netdsl.source import Source
 
@@ -241,3 +242,48 @@ def test_reading_is_deterministic_and_ends_for_any_prefix() -> None:
     text = MODEL % ("Linear(128)", "Linear(10)", "cross_entropy(logits, label)", "sgd(lr=0.1)")
     for end in range(0, len(text), 7):
         assert [d.as_dict() for d in findings(text[:end])] == [d.as_dict() for d in findings(text[:end])]
+
+
+def test_train_suggests_outputs_of_models_before_operators() -> None:
+    text = MODEL % ("Linear(128)", "Linear(10)", "cross_entropy(logts, label)", "sgd(lr=0.1)")
+    (one,) = findings(text)
+    assert one.help == "did you mean `logits`?"
+
+
+def test_all_arguments_of_a_recipe_are_reported() -> None:
+    text = MODEL % (
+        "Linear(128)",
+        "Linear(10)",
+        "cross_entropy(logits, label)",
+        "sgd(lrr=0.1, momentumm=0.9)",
+    )
+    assert places(text) == [("E0406", "lrr"), ("E0406", "momentumm")]
+
+
+def test_code_after_return_is_read() -> None:
+    text = """
+model M(x: f32[B, 4]) -> y: f32[B, 4] {
+  return x
+  a = x -> rellu
+  b = a -> Linear(4, bais=false)
+}
+"""
+    assert [code for code, _ in places(text)] == ["E0213", "E0201", "E0406"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("Linear(4 5)", "Linear(4, 5)"),
+        ("Linear(4, bias: false)", "Linear(4, bias= false)"),
+        ("Linear(4) => relu", "Linear(4) -> relu"),
+        ("Linear(4);", "Linear(4)"),
+        ("Linear(4) // of the head", "Linear(4) # of the head"),
+        ("Linear(4) → relu", "Linear(4) -> relu"),
+    ],
+)
+def test_syntax_has_certain_edits(wrong: str, right: str) -> None:
+    text = f"model M(x: f32[B, 4]) -> y: f32[B, 4] {{\n  return x -> {wrong}\n}}\n"
+    (one,) = (d for d in findings(text) if d.code.startswith("E01"))
+    assert one.span is not None and all(edit.is_certain for edit in one.fixes)
+    assert f"return x -> {right}\n" in apply_edits(one.span.source, one.fixes)

@@ -7,10 +7,12 @@ that applies. Habits from other languages have rules of their own in `habits`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
 from netdsl.parsing.habits import HABITS
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import OPENERS, Place, shown
@@ -153,7 +155,7 @@ def _if_without_else(place: Place) -> Diagnostic | None:
 def _single_equal(place: Place) -> Diagnostic | None:
     if place.token is None or place.token.type != "EQUAL" or "COMPARE" not in place.accepts:
         return None
-    return place.report("E0107", "`=` is not allowed here", help="equality is written `==`")
+    return place.report("E0107", "`=` is not allowed here", help="equality is written `==`", write="==")
 
 
 def _missing_body(place: Place) -> Diagnostic | None:
@@ -175,7 +177,9 @@ def _missing_comma(place: Place) -> Diagnostic | None:
         message = f"a `:` is missing between `{previous}` and `{token}`"
         return place.report("E0107", message, help=f"write `{previous}: {token}...`")
     message = f"a `,` is missing between `{shown(previous)}` and `{token}`"
-    return place.report("E0107", message, help="separate the values with `,`")
+    found = place.report("E0107", message, help="separate the values with `,`")
+    end = span_of(place.source, previous).end
+    return replace(found, fixes=(replacement(place.source.span(end, end), ","),))
 
 
 def _missing_sign(place: Place) -> Diagnostic | None:

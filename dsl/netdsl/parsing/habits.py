@@ -72,7 +72,7 @@ def _colon_for_brace(place: Place) -> Diagnostic | None:
     opener = place.opener
     if "EQUAL" in place.accepts and opener is not None and opener.type == "LPAR":
         help = f"write `{place.previous}={place.following or '...'}`"
-        return place.report("E0107", "an argument is given with `=`", help=help)
+        return place.report("E0107", "an argument is given with `=`", help=help, write="=")
     return None
 
 
@@ -122,7 +122,7 @@ def _other_arrows(place: Place) -> Diagnostic | None:
         return None
     if token.type == "FATARROW" and "ARROW" in place.accepts:
         help = "the arrow of a pipeline is `->`; `=>` goes between lists of axes: `[B, T, D] => [T, B, D]`"
-        return place.report("E0107", "`=>` is not allowed here", help=help)
+        return place.report("E0107", "`=>` is not allowed here", help=help, write="->")
     joined = after.start_pos == token.end_pos
     if token == "<" and after.type == "MINUS" and joined:
         return place.report("E0107", "`<-` is not an operator in .net files", help="give a value with `=`")

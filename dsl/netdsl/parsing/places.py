@@ -9,6 +9,7 @@ from functools import cached_property
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
 from netdsl.parsing.layout import span_of
 from netdsl.source import Source
 
@@ -64,10 +65,14 @@ class Place:
             return False
         return self.tokens[self.index - 2].type in ("NEWLINE", "LBRACE") and self.opener is not None
 
-    def report(self, code: str, message: str, text: str = "", *, help: str | None = None) -> Diagnostic:
-        """A diagnostic at the refused token."""
+    def report(
+        self, code: str, message: str, text: str = "", *, help: str | None = None, write: str | None = None
+    ) -> Diagnostic:
+        """A diagnostic at the refused token; `write` is what to write for it, where that is certain."""
         assert self.token is not None
-        return Diagnostic(code, message, (Label(span_of(self.source, self.token), text),), help)
+        span = span_of(self.source, self.token)
+        fixes = () if write is None else (replacement(span, write),)
+        return Diagnostic(code, message, (Label(span, text),), help, fixes=fixes)
 
 
 def shown(token: Token) -> str:

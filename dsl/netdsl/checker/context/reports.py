@@ -49,6 +49,8 @@ class Site:
     names: dict[str, Binding] = field(default_factory=dict)
     is_open: bool = False
     """Whether names may mean something that cannot be read, so that an unknown one need not be wrong."""
+    offered: tuple[str, ...] = ()
+    """Names that an unknown one is compared with before all others."""
 
     def fail(
         self,

@@ -83,8 +83,12 @@ class Scope(Site):
             if isinstance(failed, NetError):
                 self.checker.report(failed.diagnostics)
             if text is not None:
-                for reader in READERS:
-                    reader(self, text)
+                self.read(text)
+
+    def read(self, text: s.Node) -> None:
+        """Report what is wrong with a text whatever its values are."""
+        for reader in READERS:
+            reader(self, text)
 
     def copy(self) -> Scope:
         """A scope for evaluating on the side, with the same names."""
@@ -96,6 +100,7 @@ class Scope(Site):
             self.calls,
             dict(self.names),
             self.is_open,
+            self.offered,
         )
 
     # -- names ------------------------------------------------------------------------------------

@@ -125,7 +125,8 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     if expr.text.endswith("'"):
         how = f"assign it with `next {expr.text[:-1]} = ...` before it is used"
         scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
-    help: str | None = suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
+    help: str | None = suggest(expr.text, scope.offered) if scope.offered else None
+    help = help or suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
     if expr.text == "self":
         help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
     if help is None and expr.text[0].isupper() and len(expr.text) > 1:

@@ -79,6 +79,11 @@ def _ends_here(scope: Scope, after: tuple[s.Statement, ...], last: s.Return) -> 
             also = [Label(last.span, "the body ends here")]
             help = "move it above the `return`, or remove it"
             scope.fail("E0213", "nothing after `return` is run", after[0].span, also=also, help=help)
+    inner = scope.copy()
+    for statement in after:
+        inner.read(statement)
+        for name in s.bound_names(statement):
+            inner.bind(name.text, POISON, name.span)
 
 
 def _plain(chain: s.Chain) -> s.Stage:

@@ -11,7 +11,7 @@ from typing import NoReturn
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Evaluated, describe, is_number
+from netdsl.checker.context.values import Evaluated, PoisonedError, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.edits import replacement
@@ -76,12 +76,17 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
     takes = known[name].arguments()
     arguments: dict[str, float | bool] = {}
     places: dict[str, Span] = {}
+    failed = False
     for n, argument in enumerate(expr.arguments if isinstance(expr, s.Call) else ()):
-        word_of = _argument_name(scope, function, argument, n, tuple(takes))
-        if word_of in arguments:
-            scope.fail("E0412", f"`{word_of}` of `{name}` is given twice", argument.span)
-        arguments[word_of] = _argument_value(scope, name, takes[word_of], argument.value)
-        places[word_of] = argument.value.span
+        with scope.recover() as attempt:
+            word_of = _argument_name(scope, function, argument, n, tuple(takes))
+            if word_of in arguments:
+                scope.fail("E0412", f"`{word_of}` of `{name}` is given twice", argument.span)
+            arguments[word_of] = _argument_value(scope, name, takes[word_of], argument.value)
+            places[word_of] = argument.value.span
+        failed |= attempt.failed
+    if failed:
+        raise PoisonedError
     _check_ranges(scope, known[name], name, arguments, places, expr.span)
     return Call(name, arguments, expr.span, patterns)
 

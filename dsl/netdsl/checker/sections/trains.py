@@ -96,6 +96,7 @@ class _Section:
         scope, before = self.scope, self.scope.checker.errors
         scope.checker.symbol_origins = {}
         with scope.recover():
+            scope.offered = self._names()
             self.inputs = bind_models(scope, self.item.lines, self.models, self.unfinished)
             lines = without_types(self.item.lines)
             for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
@@ -113,6 +114,13 @@ class _Section:
     def _is_complete(self, before: int) -> bool:
         """Whether neither the section nor a model of the file has errors."""
         return self.scope.checker.errors == before and not self.unfinished and not self.scope.is_open
+
+    def _names(self) -> tuple[str, ...]:
+        """What a section computes with: outputs and inputs of the models, its own inputs and values."""
+        models: list[Model | Unfinished] = [*self.models.values(), *self.unfinished]
+        theirs = [name for model in models for name in (*model.outputs, *model.inputs)]
+        own = [name.text for line in self.item.lines for name in names_bound_by(line)]
+        return tuple(dict.fromkeys([*theirs, *(name for name in own if name not in SETTINGS)]))
 
     def _may_have_a_loss(self) -> bool:
         """Whether a line that cannot be read may be the loss."""
