@@ -54,6 +54,17 @@ def batch_axis(types: Mapping[str, TensorType]) -> str | None:
     return name if first and not again else None
 
 
+def shared_rows(types: Mapping[str, TensorType]) -> str | None:
+    """The symbol of the rows of inputs that make up one example, as `adjacency: f32[N, N]` does; or None.
+
+    It is the first axis of an input and another axis of one, so that rows can be neither shuffled nor cut.
+    """
+    first = {name for type_ in types.values() for size in type_.shape[:1] for name in size.symbols}
+    others = {name for type_ in types.values() for size in type_.shape[1:] for name in size.symbols}
+    everywhere = all(type_.shape[0].symbols & others for type_ in types.values() if type_.rank)
+    return min(first & others, default=None) if everywhere else None
+
+
 def _bind_axis(axis: int, dim: Dim, size: int, known: dict[str, int], learned: dict[str, int]) -> bool:
     """Bind the symbol of an axis if just one is unknown; return whether the axis is resolved."""
     try:

@@ -28,6 +28,7 @@ UPDATE = os.environ.get("NETDSL_UPDATE") == "1"
 
 COVERED_ELSEWHERE = {
     "E0227": "test_overrides.py: a setting from outside",
+    "E0228": "test_shared_names.py: two sections",
     "E0250": "test_hints.py: a hint is no error",
     "E0251": "test_hints.py: a hint is no error",
     "E0252": "test_hints.py: a hint is not an error",

@@ -27,7 +27,7 @@ from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import TrainingLoop
-from netruntime.train.rows import only_classes, open_rows, refuse_single_rows
+from netruntime.train.rows import one_example, only_classes, open_rows, refuse_single_rows, refuse_split
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
 
@@ -137,6 +137,11 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
     train, valid, augment = open_both(checked.phases, request, settings.seed, note)
+    whole = one_example(checked.phases)
+    if whole is not None:
+        note(whole)
+        rows = max(len(train), len(valid) if valid is not None else 1)
+        settings = replace(settings, batch_size=rows, accumulate=1)
     refuse_single_rows([phase.loss_graph for phase in trainer.phases], len(train), settings.batch_size)
     loop = TrainingLoop(
         trainer,
@@ -146,6 +151,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         settings,
         augment=augment,
         watchers=watchers,
+        shuffle=whole is None,
     )
     run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes))
     if request.out is not None:
@@ -210,6 +216,7 @@ def open_both(
         for text in compare_classes(data, valid, strict=options.strict):
             note(text)
     elif request.holdout:
+        refuse_split(phases)
         data, valid = split(data, request.holdout, seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None
     return data, valid, augment

@@ -11,7 +11,7 @@ from netdsl.checker.context import reports
 from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH, Built, TooManyErrors
 from netdsl.checker.context.reports import CallSite
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, Binding, BlockValue, PoisonedError, Tensor, simplify
+from netdsl.checker.context.values import POISON, Binding, BlockValue, Poison, PoisonedError, Tensor, simplify
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
 from netdsl.checker.sizes.shapes import TypePattern, declare, match, sizes_of, type_pattern, unbound_names
 from netdsl.diagnostics import Label, NetError
@@ -142,6 +142,7 @@ def root_names(scope: Scope) -> Mapping[str, Binding]:
 
 def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> list[Slot]:
     """Bind the inputs in their order, matching each against its declared type."""
+    outer = dict(scope.names)
     slots: list[Slot] = []
     tensors: list[tuple[s.Param | None, Tensor]] = []
     for name, param, given in zip(input_names(block), _params(block), inputs, strict=True):
@@ -152,9 +153,14 @@ def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], c
         slots.append(Slot(name, given.type, tensor.value, at))
         scope.bind(name, tensor, at, "input")
         tensors.append((param, tensor))
+    own = {slot.name: scope.names[slot.name] for slot in slots if slot.name in outer}
+    scope.names.update({name: outer[name] for name in own})  # what sizes of the types mean
     for param, tensor in tensors:
         if param is not None and param.type is not None:
-            _match_input(scope, block, param, tensor, call)
+            value = _match_input(scope, block, param, tensor, call)
+            binding = Binding(value, param.name.span, "input")
+            (own if param.name.text in own else scope.names)[param.name.text] = binding
+    scope.names.update(own)
     given_names = {slot.name for slot in slots}
     for param in _params(block):
         if param is not None and param.name.text not in given_names:
@@ -162,15 +168,16 @@ def bind_inputs(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], c
     return slots
 
 
-def _match_input(scope: Scope, block: s.Block, param: s.Param, tensor: Tensor, call: Span) -> None:
+def _match_input(scope: Scope, block: s.Block, param: s.Param, tensor: Tensor, call: Span) -> Tensor | Poison:
+    """The input with the axis names of its type, or an unknown value where it does not match."""
     assert param.type is not None
     what = f"input `{param.name}` of `{block.name}`"
-    scope.bind(param.name.text, POISON, param.name.span, "input")
+    if scope.names[param.name.text].kind == "input":
+        scope.bind(param.name.text, POISON, param.name.span, "input")
     with scope.recover():
-        value = match(scope, type_pattern(scope, param.type), tensor, what, call)
-        scope.bind(param.name.text, value, param.name.span, "input")
-        return
+        return match(scope, type_pattern(scope, param.type), tensor, what, call)
     poison_sizes(scope, param.type)
+    return POISON
 
 
 def poison_sizes(scope: Scope, type_: s.Expr) -> None:

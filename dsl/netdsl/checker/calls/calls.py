@@ -12,6 +12,7 @@ from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.blocks import instantiate, root_names
 from netdsl.checker.calls.operators import apply_op, count
 from netdsl.checker.calls.options import check_options, check_ranges
+from netdsl.checker.calls.parameters import parameter_types
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.causes import Edited
@@ -35,10 +36,9 @@ from netdsl.checker.evaluate.statements import input_names, is_function
 from netdsl.checker.sizes import arrange
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim
-from netdsl.model import Body, CallStep, Init, Parameter, join
+from netdsl.model import Body, CallStep, Init
 from netdsl.source import Span
 from netdsl.types import DType
-from netdsl.work import spend
 
 TYPE_FUNCTIONS = ("shape", "rank", "dtype")
 """What can be asked of a tensor before it exists."""
@@ -258,6 +258,10 @@ def _static_value(scope: Scope, block: s.Block, param: s.Param, expr: s.Expr, he
     if isinstance(value, Tensor) or is_bundle(value):
         message = f"`{param.name}` of `{block.name}` must be static, but got {describe(value)}"
         scope.fail("E0403", message, expr.span, help=help)
+    if isinstance(value, LayerValue):
+        message = f"`{param.name}` of `{block.name}` must be a block, but `{value.name}` is a layer"
+        help = f"pass the block itself, and share its weights inside: `layer shared = {param.name}`"
+        scope.fail("E0403", message, expr.span, also=[Label(value.span, "declared here")], help=help)
     return value
 
 
@@ -381,18 +385,6 @@ def _second_layer(layer: LayerValue, span: Span) -> list[tuple[str, list[tuple[S
         return []
     use = span.source.span(span.start, span.start + len(layer.name))
     return [(help, [(end, f"\n{indent}{second}"), (use, name)])]
-
-
-def parameter_types(body: Body) -> dict[str, str]:
-    """The types of all parameters below a body, by label path."""
-    found = {}
-    for step in body.steps:
-        if isinstance(step, CallStep):
-            found.update({join(step.label, p): t for p, t in parameter_types(step.body).items()})
-        elif isinstance(step.op, Parameter):
-            found[step.label] = str(step.types[0])
-    spend(len(found) + len(body.steps))
-    return found
 
 
 def snake(name: str) -> str:

@@ -23,6 +23,7 @@ from netdsl.checker.context.values import (
     is_integer,
 )
 from netdsl.checker.evaluate import statics
+from netdsl.checker.evaluate.statements import input_names
 from netdsl.checker.sizes import arrange
 from netdsl.diagnostics import Label
 from netdsl.ops.elementwise.arithmetic import Add
@@ -129,7 +130,7 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
     if not isinstance(stage.core, s.Apply):
         help = "give the stages a name as a `block`, and repeat that"
         scope.fail("E0214", "`shared` repeats one block", stage.span, help=help)
-    value = scope.evaluate(stage.core.call)
+    value, more = _shared_block(scope, stage.core.call)
     if not isinstance(value, BlockValue):
         return _repeat_plain(scope, stage, count, piped)
     name = scope.labels.place(stage.label, auto_name(stage.core))
@@ -137,10 +138,29 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
     scope.layers[name] = LayerUse()
     with scope.nodes.repeated(count, stage.span) as passed:
         for _ in range(count):
-            result = apply(scope, layer, Application(stage.core.call, piped))
+            result = apply(scope, layer, Application(stage.core.call, piped, more))
             piped = result if isinstance(result, list) else piped
             passed()
     return piped
+
+
+def _shared_block(scope: Scope, call: s.Expr) -> tuple[Evaluated, tuple[s.Argument, ...]]:
+    """The block that a stage repeats, and the arguments of its side inputs: `Layer(4)(keep=keep)`."""
+    if isinstance(call, s.Call):
+        function = call.function
+        is_made = isinstance(function, s.Call) or all(
+            argument.name is not None and _is_input(scope, function, argument.name.text)
+            for argument in call.arguments
+        )
+        value = scope.evaluate(function) if is_made and call.arguments else None
+        if isinstance(value, BlockValue):
+            return value, tuple(call.arguments)
+    return scope.evaluate(call), ()
+
+
+def _is_input(scope: Scope, function: s.Expr, name: str) -> bool:
+    value = scope.evaluate(function)
+    return isinstance(value, BlockValue) and name in input_names(value.block)
 
 
 def _repeat_plain(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]) -> list[Tensor]:

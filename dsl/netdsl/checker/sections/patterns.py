@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from netdsl import syntax as s
-from netdsl.checker.calls.calls import parameter_types
+from netdsl.checker.calls.parameters import parameter_types
 from netdsl.checker.context.scope import Scope
 from netdsl.diagnostics import suggest
 from netdsl.model import Body, CallStep, join

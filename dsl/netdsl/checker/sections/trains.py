@@ -14,6 +14,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
+from netdsl.checker.sections.overlaps import overlaps
 from netdsl.checker.sections.patterns import check_patterns
 from netdsl.checker.sections.settings import (
     PATTERNS,
@@ -66,6 +67,8 @@ def check_sections(
             scope.is_open = unread
             phase = _Section(scope, item, sound, unfinished).check()
             phases += [phase] if phase is not None else []
+    if len(phases) == len(sections):
+        checker.report(overlaps(phases))
     return phases
 
 
