@@ -27,7 +27,11 @@ def python_import(place: Place) -> Diagnostic | None:
         return None
     label = (Label(_line(place, first)),)
     help = "remove the line: layers and functions are known without an import"
-    return Diagnostic("E0107", f"`{place.tokens[1]}` is a package of Python", label, help)
+    line = label[0].span
+    text, end = line.source.text, line.source.text.find("\n", line.end)
+    whole = line.source.span(line.start, end + 1 if end >= 0 else len(text))
+    message = f"`{place.tokens[1]}` is a package of Python"
+    return Diagnostic("E0107", message, label, help, fixes=(replacement(whole, ""),))
 
 
 def python_class(place: Place) -> Diagnostic | None:

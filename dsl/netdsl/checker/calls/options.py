@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, Static, simplify
@@ -52,7 +53,9 @@ def check_ranges(scope: Scope, value: BlockValue) -> None:
                 entry = next((e for e in root.config if e.name.text == at.text), None)
                 if entry is not None and entry.value.span.text != str(given):
                     help = f"the file itself has `{entry.span.text}`"
-                scope.fail("E0404", message, first.span, also=also, help=help)
+                default = param.default.span.text if param.default else ""
+                cause = Edited([(help or "", [(first.span, default)])]) if default and help else None
+                scope.fail("E0404", message, first.span, also=also, help=help, cause=cause)
 
 
 def _is_plain(value: object) -> bool:

@@ -11,7 +11,7 @@ from netdsl.checker.calls import foreign
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import construct_block, snake
 from netdsl.checker.calls.tensor_arguments import bind_tensors
-from netdsl.checker.context.causes import Lengths, Unequal
+from netdsl.checker.context.causes import Edited, Lengths, Unequal
 from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
@@ -104,7 +104,14 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
     if not isinstance(value, BlockValue) or value.block.kind != "cell":
         help = "define it with `cell` instead of `block`" if isinstance(value, BlockValue) else None
         message = f"`scan` needs a cell, but this is {describe(value)}"
-        scope.fail("E0310", message, s.callee(expr).span, help=help)
+        cause = None
+        if isinstance(value, BlockValue) and value.block.span.text.startswith("block "):
+            start = value.block.span
+            word = start.source.span(start.start, start.start + len("block"))
+            cause = Edited(
+                [(f"define it with `cell` instead of `block`, on line {word.line}", [(word, "cell")])]
+            )
+        scope.fail("E0310", message, s.callee(expr).span, help=help, cause=cause)
     if value.statics is None:
         takes = arguments if value.block.statics else ()
         value = construct_block(scope, value, takes, expr.span)

@@ -9,6 +9,7 @@ from typing import NoReturn, TypeVar
 
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names, updates_of
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
@@ -205,6 +206,10 @@ class _Section:
             if OPTIMIZER_WORDS.get(word, word) in OPTIMIZER_ARGUMENTS:
                 text = f"{OPTIMIZER_WORDS.get(word, word)}={line.value.span.text}"
                 help = f"it is an argument of the optimizer: `optimizer = {self._optimizer(text)}`"
+                changes = self._into_optimizer(line, self._optimizer(text))
+                message = f"`{word}` is neither a training setting nor used by another line"
+                cause = Edited([(help, changes)]) if changes else None
+                scope.fail("E0219", message, line.name.span, help=help, cause=cause)
             message = f"`{word}` is neither a training setting nor used by another line"
             scope.fail("E0219", message, line.name.span, help=help)
         one_of(scope, line.name, SETTINGS, "training setting")
@@ -221,6 +226,16 @@ class _Section:
             self.numbers[word] = read_number(scope, line.name, line.value)
         else:
             self._loss(line)
+
+    def _into_optimizer(self, line: s.Setting, call: str) -> list[tuple[Span, str]]:
+        """A line removed, and its value in the call of the optimizer; empty without such a call."""
+        source, end = line.span.source, line.span.source.text.find("\n", line.span.end)
+        start = source.text.rfind("\n", 0, line.span.start)
+        removed = (source.span(start, end if end >= 0 else line.span.end), "")
+        for other in self.item.lines:
+            if isinstance(other, s.Setting) and other.name.text in ("optimizer", "optimiser"):
+                return [removed, (other.value.span, call)]
+        return []
 
     def _optimizer(self, argument: str) -> str:
         """The optimizer of the section with an argument set."""

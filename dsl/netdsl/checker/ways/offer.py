@@ -23,6 +23,8 @@ MAX_ERRORS = 8
 """For more errors than this, no changes are tried."""
 MAX_CHANGES = 12
 """How many changes are tried for one error."""
+MAX_COMPARED = 3
+"""In a file with more errors than this, the first change that removes one is offered."""
 
 
 def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck) -> list[Diagnostic]:
@@ -43,25 +45,36 @@ def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck) -> lis
 def _with_way_out(
     module: Module, error: Diagnostic, errors: Sequence[Diagnostic], recheck: Recheck
 ) -> tuple[Diagnostic, list[Diagnostic]]:
-    """The error with a help that was tried, and the other errors that the same change removes."""
+    """The error with a help that was tried, and the other errors that the same change removes.
+
+    Of several changes, it is the first that removes most errors.
+    """
     before = Counter(map(_key, errors))
+    best, gone = None, Counter[tuple[str, str]]()
     for one in islice(_distinct(_changes(error), module), MAX_CHANGES):
-        after = recheck(Source(module.source.name, changed_text(module.source, one)))
-        left = Counter(map(_key, after))
+        left = Counter(map(_key, recheck(Source(module.source.name, changed_text(module.source, one)))))
         if left[_key(error)] < before[_key(error)] and not left - before:
-            assert error.span is not None
-            edits = tuple(replacement(span, text, is_certain=False) for span, text in one.replacements)
-            echoes = [
-                e for e in errors if _key(e) in before - left and e is not error and e.span != error.span
-            ]
-            labels = (*error.labels, *(Label(e.span, "fails for the same reason") for e in echoes if e.span))
-            error = replace(error, help=said(module.file, one, error.span), fixes=edits, labels=labels)
-            if one.message and one.place is not None:
-                rest = [label for label in labels[1:] if label.span != one.place]
-                labels = (Label(one.place), *_declared(one), *rest)
-                error = replace(error, message=one.message, labels=labels, path="")
-            return error, echoes
-    return error, []
+            if (before - left).total() > gone.total():
+                best, gone = one, before - left
+            if gone.total() == len(errors) or len(errors) > MAX_COMPARED:
+                break
+    if best is None or error.span is None:
+        return error, []
+    echoes = [e for e in errors if _key(e) in gone and e is not error and e.span != error.span]
+    return _offered(module, error, best, echoes), echoes
+
+
+def _offered(module: Module, error: Diagnostic, one: Change, echoes: Sequence[Diagnostic]) -> Diagnostic:
+    """The error with a change as its help, and the places of those that it also removes."""
+    assert error.span is not None
+    edits = tuple(replacement(span, text, is_certain=False) for span, text in one.replacements)
+    labels = (*error.labels, *(Label(e.span, "fails for the same reason") for e in echoes if e.span))
+    error = replace(error, help=said(module.file, one, error.span), fixes=edits, labels=labels)
+    if one.message and one.place is not None:
+        rest = [label for label in labels[1:] if label.span != one.place]
+        labels = (Label(one.place), *_declared(one), *rest)
+        error = replace(error, message=one.message, labels=labels, path="")
+    return error
 
 
 def _declared(one: Change) -> list[Label]:

@@ -127,6 +127,26 @@ def _input(cause: Mismatch) -> Iterator[Change]:
         yield from axes.fewer_axes(use, cause.tensor, -count)
 
 
+def _squeezed_output(where: Where, name: str, tensor: Tensor) -> Iterator[Change]:
+    """An output of a model without its last axis of size 1, in the model itself."""
+    if tensor.type.shape[-1] != 1 or tree.smallest(where.root.file, where.span, s.Train) is None:
+        return
+    for block in where.root.file.of("model"):
+        outputs, last = block.outputs or (), block.body[-1] if block.body else None
+        types = [o.type for o in outputs if o.name is not None and o.name.text == name]
+        if len(outputs) != 1 or not isinstance(last, s.Return) or len(last.values) != 1:
+            continue
+        for written in types:
+            if isinstance(written, s.Index) and len(written.elements) > 1:
+                cut = written.span.source.span(written.elements[-2].span.end, written.elements[-1].span.end)
+                axis = len(written.elements) - 1
+                yield change(
+                    (cut, ""),
+                    appended(last.values[0].span, f" -> squeeze({axis})"),
+                    why="one number for each row",
+                )
+
+
 def _other_inputs(cause: Mismatch, use: Use) -> Iterator[Change]:
     """An input with other axes than those that an earlier input gave to `*rest`."""
     where, rank = cause.where, cause.tensor.type.rank
@@ -138,6 +158,7 @@ def _other_inputs(cause: Mismatch, use: Use) -> Iterator[Change]:
         if not isinstance(other, Tensor) or its is None or name == cause.name:
             continue
         if other.type.rank > rank:
+            yield from _squeezed_output(where, its.span.text, other)
             yield from axes.fewer_axes(its, other, other.type.rank - rank)
             yield from axes.more_axes(where, use, cause.tensor, other.type.rank - rank)
         if other.type.rank < rank:
