@@ -248,3 +248,16 @@ def test_numbers_as_people_read_them() -> None:
     assert number_text(61_706, short=True) == "61,706"
     assert bytes_text(246_824) == "241.0 KiB"
     assert bytes_text(12) == "12 B"
+
+
+def test_a_large_summary_prints_the_levels_that_fit_a_screen() -> None:
+    (model,) = check(open_module(ROOT / "examples" / "resnet50.net")).models.values()
+    found = summary(build(model))
+    shown = str(found)
+    assert (
+        len(shown.splitlines()) < 50
+        and "5 x Bottleneck" in shown
+        and "ConvBN" not in shown.partition("stage")[2]
+    )
+    assert "rows inside these are left out: print(summary.text(100))" in shown
+    assert "ConvBN" in found.text(100).partition("stage")[2]
