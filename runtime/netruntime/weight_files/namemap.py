@@ -227,7 +227,8 @@ def _check_new(our_name: str, origin: MappedSource, earlier: MappedSource | None
         "E0735",
         f"{shown(earlier.name)} and {shown(origin.name)} of the checkpoint both become {shown(our_name)}",
         rule.span if rule else None,
-        help="leave one of them out with `=> none` in a rule before",
+        help="leave one out with `=> none` only if the other holds all of it; of two biases that are "
+        "added, as in an LSTM of PyTorch, pass the sum under one name: `load(.., weights=arrays)`",
     )
 
 

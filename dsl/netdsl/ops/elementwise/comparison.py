@@ -219,6 +219,9 @@ class LogicalNot(Unary):
 class Where(Op):
     """`a` where the condition is true, else `b`. The value that is not selected has no influence.
 
+    The gradient of what is not selected is 0 times its slope, and so NaN where the slope is infinite. Select
+    inside as well: `where(x > 0.0, sqrt(where(x > 0.0, x, 1.0)), 0.0)`.
+
     Inputs: `condition`, booleans; `a` and `b`, of one element type; all broadcast together.
 
     Source: ONNX `Where`.
