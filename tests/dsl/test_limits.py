@@ -242,3 +242,8 @@ def test_deep_calls_of_deep_bodies() -> None:
     text = f"block A0 = relu\n{blocks}" + model(f"return x -> A{MAX_CALL_DEPTH - 2}")
     (found,) = refused(text, trace=False)
     assert found.code == "E0602" and found.message == "the file nests too deep to be checked"
+
+
+def test_a_way_out_that_does_not_fit_the_shape() -> None:
+    """The rule for the groups of a norm looks at the channels, which a scalar does not have."""
+    assert code(model("return group_norm(x, groups=-9)", "x: f32[]")) == "E0302"

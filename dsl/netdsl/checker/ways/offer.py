@@ -35,8 +35,8 @@ def offer(module: Module, errors: Sequence[Diagnostic], recheck: Recheck) -> lis
         if error.cause is not None and len(result) < MAX_ERRORS:
             try:
                 error, echoes = _with_way_out(module, error, errors, recheck)
-            except TooMuchWork:
-                echoes = []
+            except (TooMuchWork, ArithmeticError, LookupError, ValueError):
+                echoes = []  # no work is left, or a rule for ways out does not fit these shapes and sizes
             waiting = [other for other in waiting if other not in echoes]
         result.append(replace(at_its_argument(error), cause=None))
     return result
