@@ -209,9 +209,9 @@ def _concat(cause: Refused) -> Iterator[Change]:
 
 
 def _groups(cause: Refused) -> Iterator[Change]:
-    channels = cause.tensors["x"].type.shape[1]
-    if channels.is_fixed:
-        yield from sizes.divisors_at(cause.where, cause.attribute, int(channels))
+    shape = cause.tensors["x"].type.shape
+    if len(shape) > 1 and shape[1].is_fixed:
+        yield from sizes.divisors_at(cause.where, cause.attribute, int(shape[1]))
 
 
 # -- axes --------------------------------------------------------------------------------------------
