@@ -14,9 +14,10 @@ from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Source
 
 SHORT = 400
-ODD = """0 1 2 3 -1 -2 2147483648 4611686018427387904 9223372036854775807 -9223372036854775807 (2**63)
-1e308 -1e308 1e-320 0.5 -0.0 1e999 "" "same" "abc" [] [0] [-1] [1,1] [2**62,2] [[]]
-[B] true false none B B*4 B//0 B-1 (1-B) T x f32 bool i64 relu Linear Linear(4) zeros normal(1e308) spread(1,3) [1]*64""".split()
+ODD = """0 1 2 3 -1 -2 2147483648 4611686018427387904 9223372036854775807 -9223372036854775807
+(2**63) 1e308 -1e308 1e-320 0.5 -0.0 1e999 "" "same" "abc" [] [0] [-1] [1,1] [2**62,2]
+[[]] [B] true false none B B*4 B//0 B-1 (1-B) T x f32 bool i64 relu Linear Linear(4) zeros
+normal(1e308) spread(1,3) [1]*64""".split()
 SHAPES = """[] [B] [B,4] [B,T,4] [2,3,8,8] [B,3,H,W] [0,4] [4,0] [1,1,1,1] [2,3,4,5,6] [B,4611686018427387904]
 [B,T,1] [4,4] [B,B] [9223372036854775807]""".split()
 TYPES = "f32 f32 f32 f16 bf16 f64 i8 u8 i32 i64 bool".split()
