@@ -94,9 +94,11 @@ def _misfit(slot: Slot, lost: CastError) -> DataInputError:
 def _uploaded(slot: Slot, host: Any, device: Device, checks: DeferredChecks) -> Any:
     try:
         array = device.xp.asarray(host)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as full:
+        if not device.is_full(full):
+            raise
         message = (
-            f"the input `{slot.name}`, {host.nbytes:,} bytes, does not fit in the memory of {device.name}: "
+            f"the input `{slot.name}` needs {host.nbytes:,} bytes, which do not fit in memory: "
             f"{device.free_memory()}"
         )
         raise _error("E0822", message, slot, "use smaller batches, or another device") from None

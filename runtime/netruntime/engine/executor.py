@@ -103,8 +103,10 @@ def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: 
         result = step.run(*arguments, **extra)
     except DataError as wrong:
         raise _blamed(step, graph, str(wrong)) from None
-    except MemoryError as wrong:
-        message = f"`{step.op.name}` ran out of memory: {wrong}"
+    except (MemoryError, RuntimeError) as wrong:
+        if not device.is_full(wrong):
+            raise
+        message = f"`{step.op.name}` ran out of memory: {device.full_memory(wrong)}"
         raise failed_step("E0822", message, graph.node(step.node)) from None
     return _as_tuple(result)
 

@@ -60,7 +60,7 @@ class WeightStore:
 
     def on(self, device: Device) -> Mapping[str, Any]:
         """All weights as arrays of the device, copied there once. Raises E0727 as `on_host`."""
-        with self._lock, _report_full_memory(self.graph):
+        with self._lock, _report_full_memory(self.graph, device):
             if device.name not in self._devices:
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
@@ -75,12 +75,15 @@ class WeightStore:
 
 
 @contextmanager
-def _report_full_memory(graph: Graph) -> Iterator[None]:
+def _report_full_memory(graph: Graph, device: Device | None = None) -> Iterator[None]:
     try:
         yield
-    except MemoryError as full:
+    except (MemoryError, RuntimeError) as full:
+        if not (isinstance(full, MemoryError) if device is None else device.is_full(full)):
+            raise
         count = sum(type_.bytes.value for _, type_ in parameters(graph).values())
-        message = f"the weights, {count:,} bytes in all, do not fit in memory: {full}"
+        reason = full if device is None else device.full_memory(full)
+        message = f"the weights, {count:,} bytes in all, do not fit in memory: {reason}"
         raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
 
 

@@ -83,3 +83,22 @@ train {
         nr.fit(text, {"x": -x, "label": label}, device=device, epochs=1, batch_size=4)
     assert caught.value.code == "E1071"
     assert nr.fit(text, {"x": x, "label": label}, device=device, epochs=1, batch_size=4).history
+
+
+def test_an_input_that_does_not_fit_on_a_gpu(device: str) -> None:
+    if device == "cpu":
+        pytest.skip("is on the CPU already")
+    net = nr.load("net 1.0\nmodel M(x: f32[B]) { return x + x }", device=device)
+    needed = "`x` needs 40,000,000,000,000 bytes, which do not fit in memory: .* bytes are free on cuda:0"
+    with pytest.raises(DataInputError, match=needed) as caught:
+        net(x=np.broadcast_to(np.float32(0), (10**13,)))
+    assert caught.value.code == "E0822"
+
+
+def test_a_step_that_runs_out_of_memory_on_a_gpu(device: str) -> None:
+    if device == "cpu":
+        pytest.skip("a CPU may promise more memory than it has")
+    text = "net 1.0\nmodel M(x: f32[B]) {\n  return zeros([1000000, 10000000]) + sum(x)\n}"
+    with pytest.raises(DataInputError, match="free on cuda:0") as caught:
+        nr.load(text, device=device)(x=np.ones(2, np.float32))
+    assert caught.value.code == "E0822" and caught.value.diagnostics[0].span is not None

@@ -14,6 +14,9 @@ from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
 from netruntime.files.arrays import to_host_together
 
+_OUT_OF_MEMORY = 2
+"""`cudaErrorMemoryAllocation`."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -42,11 +45,19 @@ class Device:
         """Make this device the current one."""
         return nullcontext() if self.xp is np else self.xp.cuda.Device(self.index)
 
+    def is_full(self, error: Exception) -> bool:
+        """Whether memory ran out; without its memory pool, CuPy reports that as a `RuntimeError`."""
+        return isinstance(error, MemoryError) or getattr(error, "status", None) == _OUT_OF_MEMORY
+
+    def full_memory(self, full: Exception) -> str:
+        """What is known of memory that ran out, for a message: of a GPU also how much of it is free."""
+        return f"{full}" if self.xp is np else f"{str(full).rstrip('.')}; {self.free_memory()}"
+
     def free_memory(self) -> str:
-        """The free memory of a GPU, for a message: `1,024 of 4,096 bytes are free`."""
+        """The free memory of a GPU, for a message: `1,024 of 4,096 bytes are free on cuda:0`."""
         free, total = self.xp.cuda.Device(self.index).mem_info
         pool = self.xp.get_default_memory_pool()
-        return f"{free + pool.free_bytes():,} of {total:,} bytes are free"
+        return f"{free + pool.free_bytes():,} of {total:,} bytes are free on {self.name}"
 
     def generator(self, *key: int) -> Any:
         """A seeded random generator of this device."""
