@@ -35,6 +35,7 @@ RUNTIME = (
     {"draw"},
     {"readers", "weight_files"},
     {"files"},
+    {"arguments", "memory"},
     {"errors", "quantities", "sizes"},
 )
 """Each room is in one layer and imports only from layers further down, never its neighbours."""

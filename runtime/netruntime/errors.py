@@ -47,6 +47,10 @@ class MissingExtraError(_Family):
     """An optional package that is not installed or cannot be imported (E0901-E0909)."""
 
 
+class ArgumentError(_Family, TypeError):
+    """An argument of a Python function that it cannot take (E0870); also a `TypeError`."""
+
+
 class DeviceError(_Family):
     """A requested device that cannot be used (E0910-E0919)."""
 

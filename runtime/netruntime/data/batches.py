@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -88,7 +89,7 @@ def _read_stream(
     """Batches and the numbers of their rows."""
     first = 0
     rows = dataset.stream()
-    while waiting := list(islice(rows, batch_size)):
+    while waiting := list(islice(rows, min(batch_size, sys.maxsize))):
         is_wanted = first >= start_batch * batch_size and not (drop_last and len(waiting) < batch_size)
         if is_wanted:
             yield dataset.collate(waiting, first), np.arange(first, first + len(waiting))

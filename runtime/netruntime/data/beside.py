@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def beside(weights: str | Path, *names: str) -> list[Path]:
     """The files of these names in the folder of weights; `NAME.vocab.json` of `NAME.safetensors` first."""
     path = Path(weights)
     folder = path if path.is_dir() else path.parent
-    own = [f"{path.with_suffix('').name}.{name}" for name in names]
+    own = [f"{path.stem}.{name}" for name in names]
     return [folder / name for name in (*own, *names) if (folder / name).is_file()]
 
 
@@ -31,7 +32,7 @@ def read_names(path: Path, what: str = "the names") -> tuple[str, ...]:
     if not isinstance(entries, list) or not all(isinstance(entry, str) and entry for entry in entries):
         raise _bad(path, what, "is not a list of texts")
     if len(set(entries)) != len(entries):
-        twice = next(entry for n, entry in enumerate(entries) if entry in entries[:n])
+        twice = next(entry for entry, count in Counter(entries).items() if count > 1)
         raise _bad(path, what, f"has the entry {shown(twice)} twice")
     return tuple(entries)
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from netruntime.arguments import check_mapping
 from netruntime.errors import DataInputError, shown
-from netruntime.files.arrays import Array, short_name, to_host
+from netruntime.files.arrays import Array, plain_array, short_name
 from netruntime.readers.table import (
     ArrayColumn,
     Column,
@@ -39,6 +40,7 @@ def read_mapping(data: Mapping[str, Any]) -> ColumnTable:
     Raises `DataInputError`: E0834 for what is not an array of numbers, E0854 for different counts, E0813 for
     none.
     """
+    check_mapping(data, "data")
     return table_of({name: _column(name, values) for name, values in data.items()}, "the data")
 
 
@@ -71,8 +73,8 @@ def _ragged(rows: Sequence[Array], source: str) -> Column:
 
 def _array(values: Any, where: str) -> Array:
     try:
-        array = to_host(values)
-    except (ValueError, TypeError, RuntimeError) as wrong:
+        array = plain_array(values)
+    except ValueError as wrong:
         reason = str(wrong).partition("\n")[0]
         raise DataInputError.make("E0834", f"{where} is not an array of numbers: {reason}") from wrong
     if short_name(array.dtype) is None:

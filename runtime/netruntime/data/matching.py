@@ -194,7 +194,7 @@ def _no_match(
     wanted = ", ".join(f"{shown(name)} {inputs[name].type}" for name in missing)
     why = "more than one assignment makes sense" if complete else "nothing fits"
     near = next((s for name in missing if (s := suggest(name, table.columns))), None)
-    name, column = missing[0], next(iter(table.columns))
+    name, column = missing[0], next(iter(table.columns), "column")
     return DataInputError.make(
         "E0830",
         f"the model wants {wanted}, but the data has {held}{more}: {why}",

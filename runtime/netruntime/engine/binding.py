@@ -16,7 +16,7 @@ from netruntime.engine.backends import Device
 from netruntime.engine.narrowing import narrow
 from netruntime.engine.reading import read
 from netruntime.errors import DataInputError
-from netruntime.files.arrays import CastError, cast
+from netruntime.files.arrays import CastError, cast, plain_array
 from netruntime.sizes import SizeClashError, bind_sizes
 
 
@@ -67,8 +67,8 @@ def _as_array(slot: Slot, value: Any, device: Device, checks: DeferredChecks) ->
     if device.xp is not np and isinstance(value, device.xp.ndarray):
         return _converted(slot, value, device, checks)
     try:
-        host = np.asarray(value)
-    except (ValueError, TypeError) as wrong:
+        host = plain_array(value)
+    except ValueError as wrong:
         raise _error("E0851", f"the input `{slot.name}` is not an array of numbers: {wrong}", slot) from None
     host = _converted(slot, host, device)
     return host if device.xp is np else _uploaded(slot, host, device, checks)

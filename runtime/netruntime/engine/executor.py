@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Graph
-from netdsl.ops.contract.base import DataError
+from netdsl.ops.contract.base import DataError, OpError
 from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.backends import Device
-from netruntime.engine.plan import Plan, PlanStep, failed_step
+from netruntime.engine.peak import WAYS_OUT
 from netruntime.engine.reading import read
+from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.errors import DataInputError
+from netruntime.files.arrays import info_of
 
 
 def execute(
@@ -80,6 +82,9 @@ def _as_tuple(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
+SIZES_HELP = "the sizes of the inputs, or an argument of the operator, do not fit each other"
+
+
 def _own(result: Any, held: Container[int]) -> Any:
     """A copy where the memory belongs to an input or a weight, which the caller must not change."""
     return result.copy() if id(_owner(result)) in held else result
@@ -107,7 +112,11 @@ def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: 
         if not device.is_full(wrong):
             raise
         message = f"`{step.op.name}` ran out of memory: {device.full_memory(wrong)}"
-        raise failed_step("E0822", message, graph.node(step.node)) from None
+        raise failed_step("E0822", message, graph.node(step.node), WAYS_OUT) from None
+    except (OpError, ValueError, LookupError, ArithmeticError) as wrong:
+        types = ", ".join(str(info_of(array)) for array in arguments if array is not None)
+        message = f"`{step.op.name}` cannot run{f' on {types}' if types else ''}: {wrong}"
+        raise failed_step("E0820", message, graph.node(step.node), SIZES_HELP) from None
     return _as_tuple(result)
 
 

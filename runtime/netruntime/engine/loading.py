@@ -12,6 +12,7 @@ from netdsl.graph import build
 from netdsl.model import Checked
 from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
+from netruntime.arguments import check_names, check_path, check_seed
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource, open_weights
@@ -45,6 +46,8 @@ def load(
         WeightsError: weights that are damaged or do not fit.
         DeviceError: a device that cannot be used.
     """
+    seed = check_seed(seed)
+    check_names(model=model, names=names)
     checked = load_checked(source, **config)
     chosen = choose_model(checked, model)
     target = open_device(device)
@@ -60,6 +63,7 @@ def load_checked(source: str | PathLike[str], **config: Any) -> Checked:
 
 def open_module(source: str | PathLike[str]) -> Module:
     """The file with its imports, not yet checked. Raises `NetError`: E0613 if it does not exist, E01xx."""
+    check_path(source, "source")
     if isinstance(source, str) and "\n" in source:
         return load_module(Source("<text>", source))
     path = Path(source)
@@ -74,7 +78,7 @@ def open_module(source: str | PathLike[str]) -> Module:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that the system refuses, such as the text of a model on one line
+    except (OSError, ValueError):  # a name that the system refuses, such as a model's text on one line
         return False
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from netdsl.diagnostics import suggest
+from netdsl.diagnostics import error, suggest
 from netdsl.graph import Graph, Port
 from netdsl.model import Assumption, Checked, Model
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
+from netruntime.arguments import check_flag, check_mapping, check_seed, check_text, check_texts
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
-from netruntime.engine.plan import Plan, PlanCache
+from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
+from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
 
@@ -113,17 +116,20 @@ class Network:
             check_finite: Raise E0821 at the first `.net` line that produces NaN or infinity.
         """
         checks = DeferredChecks(self.device.xp)
+        check_mapping(inputs, "inputs")
+        check_flag(check_finite, "check_finite")
+        seed = self.seed if seed is None else check_seed(seed)
         arrays, sizes = bind_inputs(self.model, inputs, self.device, checks)
         check_assumptions(self.model, sizes)
-        plan = self.plan(sizes)
         weights = self.device_weights
+        plan = self.plan(sizes)
         results = execute(
             plan,
             self.graph,
             arrays,
             weights,
             self.device,
-            seed=self.seed if seed is None else seed,
+            seed=seed,
             check_finite=check_finite,
             checks=checks,
         )
@@ -143,6 +149,7 @@ class Network:
         Raises:
             DataInputError: E0860 for a label that does not exist.
         """
+        check_texts(labels, "labels")
         outputs = [*self._wanted] if keep_outputs else []
         outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
@@ -163,6 +170,7 @@ class Network:
             NetError: E1130 for a loss that is not a scalar, E1131 for a value that is not floating-point,
                 E1132 to E1134 if there is no gradient.
         """
+        check_text(loss, "loss")
         outputs = dict(self._wanted)
         start = outputs[loss] if loss in outputs else self._port(loss)
         return self._gradients(self.graph, self.model, start, wrt, recompute)
@@ -184,6 +192,8 @@ class Network:
         """
         from netruntime.engine.autodiff import along
 
+        check_text(value, "value")
+        check_text(direction, "direction")
         outputs = dict(self._wanted)
         port = outputs[value] if value in outputs else self._port(value)
         graph, model, start = along(self.graph, self.model, port, direction)
@@ -194,6 +204,8 @@ class Network:
     ) -> Network:
         from netruntime.engine.autodiff import differentiate
 
+        check_texts(wrt, "wrt")
+        check_texts(recompute, "recompute")
         wrt = [wrt] if isinstance(wrt, str) else wrt
         targets = [self._port(label) for label in wrt]
         found = differentiate(graph, loss, targets, recompute=recompute)
@@ -223,7 +235,7 @@ class Network:
         Raises:
             DeviceError: a device that cannot be used.
         """
-        target = open_device(device) if isinstance(device, str) else device
+        target = device if isinstance(device, Device) else open_device(device)
         return Network(self.checked, self.model, self._store, target, self.seed, self._outputs)
 
     # -- weights ----------------------------------------------------------------------------------
@@ -244,6 +256,7 @@ class Network:
         Raises:
             WeightsError: a weight is missing, unexpected, or does not fit.
         """
+        check_mapping(weights, "weights")
         store = open_weights(self.graph, weights, {}, None, self.seed)
         return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
 
@@ -258,9 +271,15 @@ class Network:
         """
         self._store.save(path, self._map(names))
 
+    def __reduce__(self) -> NoReturn:
+        """A network is neither pickled nor copied: its plans, locks and device arrays belong to a process."""
+        help = "load it there again: net.save(path), then nr.load(source, path)"
+        raise error("E0874", f"the network `{self.name}` cannot be pickled or copied", help=help)
+
     def _map(self, names: str | None) -> Weights | None:
         if names is None:
             return None
+        check_text(names, "names")
         if names not in self.checked.weights:
             near = suggest(names, self.checked.weights)
             raise WeightsError.make("E0726", f"`{self.name}` has no weights map `{names}`", help=near)
@@ -278,7 +297,9 @@ class Network:
         """The drawing, for a notebook."""
         from netruntime.draw import draw_svg
 
-        return draw_svg(self.graph, title=self.name)
+        svg = draw_svg(self.graph, title=self.name)
+        # a page takes the first mark of a name: each drawing needs one of its own
+        return svg.replace("nd-tip", f"nd-tip-{secrets.token_hex(4)}")
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs.items())

@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Any
 
-from netdsl.diagnostics import error
 from netdsl.dims import SizeOverflowError
 from netdsl.graph import Graph, Node, Port
 from netdsl.model import Input, Parameter
-from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.base import Op, OpError
 from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
-from netruntime.errors import DataInputError
+from netruntime.engine.peak import check_peak
+from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.files.arrays import fits_memory, numpy_dtype
-
-
-@dataclass(frozen=True)
-class PlanStep:
-    """One operator, ready to run: `run(*values)` gives its outputs.
-
-    `inputs` and `outputs` are places in the executor's list of values; `frees` are the places whose
-    values nobody needs after this step.
-    """
-
-    node: int
-    op: Op
-    run: Callable[..., Any] = field(repr=False)
-    inputs: tuple[int | None, ...]
-    outputs: tuple[int, ...]
-    frees: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps in order, and where inputs, weights and results stand in the list of values."""
-
-    places: int
-    inputs: Mapping[str, int]
-    weights: Mapping[str, int]
-    steps: tuple[PlanStep, ...]
-    results: tuple[int, ...]
 
 
 def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device) -> Plan:
@@ -53,7 +26,8 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
     Kernels are resolved here, once; only what the wanted ports depend on is planned.
 
     Raises:
-        DataInputError: E0820 where these sizes give a step a size that no array has.
+        DataInputError: E0820 where these sizes give a step a size that no array has, E0822 where its values
+            do not fit in memory.
         MissingExtraError: bf16 arrays where no package provides them.
     """
     places: dict[Port, int] = {}
@@ -71,9 +45,9 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
         else:
             steps.append(_step(graph, node, _bound(data, sizes), places, outputs, device))
     results = tuple(places[port] for port in wanted)
-    return Plan(
-        len(places), inputs, weights, _with_frees(steps, set(results), set(weights.values())), results
-    )
+    freeing = _with_frees(steps, set(results), set(weights.values()))
+    check_peak(graph, freeing, sizes, device)
+    return Plan(len(places), inputs, weights, freeing, results)
 
 
 MAX_PLANS = 64
@@ -125,6 +99,8 @@ def _bound(node: Node, sizes: Mapping[str, int]) -> Op:
         raise failed_step("E0820", f"`{op.name}` gets too large a size: {wrong}", node) from None
     except KeyError as unknown:
         raise failed_step("E0820", f"`{op.name}` needs a value for the size {unknown}", node) from None
+    except (OpError, ValueError, OverflowError) as wrong:
+        raise failed_step("E0820", f"`{op.name}` {wrong}", node) from None
     for type_, shape in zip(node.types, shapes, strict=True):
         if any(size < 0 for size in shape) or not fits_memory(shape, type_.dtype.itemsize):
             message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
@@ -132,11 +108,6 @@ def _bound(node: Node, sizes: Mapping[str, int]) -> Op:
     if DType.BF16 in _dtypes(op, node.types):
         numpy_dtype("bf16")  # its import lets array modules know the name
     return bound
-
-
-def failed_step(code: str, message: str, node: Node) -> DataInputError:
-    """An error of a step. It shows the user's own line of the `.net` file, not one of a standard block."""
-    return DataInputError(error(code, message, node.user_span, path=node.label).diagnostics)
 
 
 def _dtypes(op: Op, types: Iterable[TensorType]) -> set[DType]:

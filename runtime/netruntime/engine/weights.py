@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from netdsl.graph import Graph
 from netdsl.model import TRAIN_PATH, Parameter
 from netdsl.syntax import Weights
@@ -17,6 +19,8 @@ from netruntime.engine.backends import Device
 from netruntime.engine.initial import initial_value
 from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
 from netruntime.weight_files.renamed import read_renamed, write_renamed
@@ -52,6 +56,7 @@ class WeightStore:
         """All weights as NumPy arrays. Raises `WeightsError` E0727 if they do not fit in memory."""
         with self._lock, _report_full_memory(self.graph):
             if self._host is None:
+                check_weights(self.graph)
                 self._host = {
                     path: initial_value(path, op.init, type_, self._seed)
                     for path, (op, type_) in parameters(self.graph).items()
@@ -62,6 +67,8 @@ class WeightStore:
         """All weights as arrays of the device, copied there once. Raises E0727 as `on_host`."""
         with self._lock, _report_full_memory(self.graph, device):
             if device.name not in self._devices:
+                if device.xp is not np:
+                    check_weights(self.graph, device.xp)
                 self._devices[device.name] = {n: device.array(a) for n, a in self.on_host().items()}
             return self._devices[device.name]
 
@@ -85,6 +92,20 @@ def _report_full_memory(graph: Graph, device: Device | None = None) -> Iterator[
         reason = full if device is None else device.full_memory(full)
         message = f"the weights, {count:,} bytes in all, do not fit in memory: {reason}"
         raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
+
+
+LESS = "use a smaller model, or weights of a narrower element type, such as f16"
+
+
+def check_weights(graph: Graph, xp: Any = np) -> None:
+    """Raise `WeightsError` E0727 if the weights of a graph do not fit in the memory of an array module."""
+    sizes = {f"`{path}` {type_}": type_.bytes.value for path, (_, type_) in parameters(graph).items()}
+    needed = sum(sizes.values())
+    free = shortage(needed, xp)
+    if free is not None:
+        largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:3]
+        message = f"the weights need {bytes_text(needed)} of memory, but {lack_text(free, largest)}"
+        raise WeightsError.make("E0727", message, help=LESS)
 
 
 def parameters(graph: Graph) -> dict[str, tuple[Parameter, TensorType]]:

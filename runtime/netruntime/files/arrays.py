@@ -71,7 +71,7 @@ def info_of(array: Any) -> ArrayInfo:
 
 def to_host(array: Any) -> Array:
     """The array in NumPy's memory; a CuPy array is copied there."""
-    return np.asarray(array.get() if hasattr(array, "get") else array)
+    return np.asarray(array.get() if hasattr(array, "get") and hasattr(array, "dtype") else array)
 
 
 def to_host_together(arrays: Sequence[Any]) -> list[Array]:
@@ -98,6 +98,22 @@ def _copied(array: Any) -> Array:
     import cupyx
 
     return array.get(out=cupyx.empty_pinned(array.shape, array.dtype), blocking=False)  # type: ignore[no-any-return]
+
+
+def plain_array(value: Any) -> Array:
+    """An array-like as a plain array in NumPy's memory, whose class gives operators no other meaning.
+
+    A CuPy array is copied there. Raises `ValueError` for a masked array with masked values, which would
+    silently become numbers, and for whatever does not become an array.
+    """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError("it has masked values; give them numbers first: array.filled(0)")
+    try:
+        return to_host(value)
+    except MemoryError:
+        raise
+    except Exception as wrong:  # arrays of other libraries raise what they like
+        raise ValueError(str(wrong).partition("\n")[0] or type(wrong).__name__) from wrong
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

@@ -16,6 +16,8 @@ import numpy as np
 
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, fits_memory, short_name
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -56,6 +58,10 @@ def read_npy(stream: BufferedIOBase, size: int) -> Array:
     """
     start = stream.tell()
     layout = npy_layout(stream, size)
+    free = shortage(size)
+    if free is not None:
+        wanted = f"{list(layout.shape)} of {layout.dtype} is {bytes_text(size)}"
+        raise ArrayFileError(f"{wanted}, which does not fit in memory: {lack_text(free)}")
     stream.seek(start)
     try:
         array: Array = np.lib.format.read_array(stream, allow_pickle=False)

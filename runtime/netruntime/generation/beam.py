@@ -137,6 +137,7 @@ def beam_search(model: NextTokenModel, prompts: Array, search: BeamSearch) -> li
         changed = penalise_repeats(logits, seen, search.repetition_penalty)
         if step <= search.min_new:
             changed = ban(changed, sorted(search.stop))
+            check_logits(changed)
         log_probs = log_softmax(changed).reshape(count, width, -1)
         own = log_softmax(logits).reshape(count, width, -1)
         last = step == search.max_new

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from netruntime.arguments import check_count, check_number
 from netruntime.errors import GenerationError
-from netruntime.files.arrays import Array
+from netruntime.files.arrays import Array, plain_array
 from netruntime.generation.roles import Roles
 from netruntime.generation.sampling import Sampling
+
+MAX_BEAMS = 10_000
+"""More beams than this are a mistake, and would fill the memory."""
 
 MAX_LENGTH_PENALTY = 20
 """Beyond this, length alone decides, and its power overflows."""
@@ -18,7 +22,13 @@ MAX_LENGTH_PENALTY = 20
 
 def read_prompts(prompt: Any, roles: Roles) -> Array:
     """The prompts as i64 `[B, L]`. Raises `GenerationError` E1104."""
-    ids = np.asarray(prompt.get() if hasattr(prompt, "get") else prompt)
+    try:
+        ids = plain_array(prompt)
+    except ValueError as wrong:
+        help = "give prompts of one length, or generate for each by itself"
+        raise GenerationError.make(
+            "E1104", f"the prompt is not an array of ids: {wrong}", help=help
+        ) from None
     ids = ids[None] if ids.ndim == 1 else ids
     if ids.ndim != 2 or ids.size == 0:
         shape = list(ids.shape)
@@ -29,25 +39,35 @@ def read_prompts(prompt: Any, roles: Roles) -> Array:
         raise GenerationError.make("E1104", message, help="encode text as ids first")
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= roles.vocabulary:
-        wrong = low if low < 0 else high
-        message = f"the prompt has the id {wrong}, but the model's ids are 0 to {roles.vocabulary - 1}"
+        unknown = low if low < 0 else high
+        message = f"the prompt has the id {unknown}, but the model's ids are 0 to {roles.vocabulary - 1}"
         help = "use the tokenizer or vocabulary that the model was trained with"
         raise GenerationError.make("E1104", message, help=help)
     return ids.astype(np.int64)
 
 
-def check_counts(max_new: int, beams: int, stop: Collection[int], roles: Roles) -> None:
-    """Raise `GenerationError` E1105 for counts and stop tokens out of range."""
+def check_tokens(stop: Any) -> frozenset[int]:
+    """The stop tokens as integers. Raises `NetError` E0870 for what is not a collection of ids."""
+    tokens = stop if isinstance(stop, Iterable) else [stop]
+    return frozenset(check_count(token, "stop", 0) for token in tokens)
+
+
+def check_counts(max_new: int, beams: int, stop: Any, roles: Roles) -> frozenset[int]:
+    """The stop tokens. Raises `GenerationError` E1105 for counts and stop tokens out of range."""
     for name, value in {"max_new": max_new, "beams": beams}.items():
         if value < 1:
             raise GenerationError.make("E1105", f"`{name}` must be at least 1, but is {value}")
-    for token in stop:
+    if beams > MAX_BEAMS:
+        raise GenerationError.make("E1105", f"`beams` must be at most {MAX_BEAMS:,}, but is {beams}")
+    tokens = check_tokens(stop)
+    for token in tokens:
         if not 0 <= token < roles.vocabulary:
             message = f"the stop token {token} is not one of the model's {roles.vocabulary} tokens"
             raise GenerationError.make("E1105", message)
     if beams > 1 and roles.spec.batch is None:
         help = "give the input a free batch axis, as in `ids: i32[B, T]`"
         raise GenerationError.make("E1105", "beam search needs a model with a free batch axis", help=help)
+    return tokens
 
 
 def check_search(
@@ -62,7 +82,7 @@ def check_search(
 
 def check_length_penalty(value: float) -> None:
     """Raise E1105 for a length penalty out of range."""
-    if not abs(value) <= MAX_LENGTH_PENALTY:
+    if not abs(check_number(value, "length_penalty")) <= MAX_LENGTH_PENALTY:
         message = (
             f"`length_penalty` must be from {-MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}, but is {value:g}"
         )

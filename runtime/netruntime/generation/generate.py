@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from netruntime.arguments import check_counts_of, check_flag, check_mapping, check_names, check_seed
 from netruntime.engine.network import Network
+from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
 from netruntime.generation.beam import BeamSearch, beam_search
 from netruntime.generation.checks import (
@@ -97,23 +99,39 @@ def generate(
         DataInputError: for inputs that do not fit the model.
     """
     started = time.perf_counter()
+    _check_kinds(network, inputs, cached, slide, token_input=token_input, logits_output=logits_output)
+    max_new, min_new, beams = check_counts_of(max_new=max_new, min_new=min_new, beams=beams)
+    seed = check_seed(seed)
     sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_new)
     roles = find_roles(network.model, network.graph, token_input, logits_output)
     given = complete_given(network, roles, inputs or {})
     prompts = read_prompts(prompt, roles)
-    check_counts(max_new, beams, stop, roles)
+    stop = check_counts(max_new, beams, stop, roles)
     check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)
     allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
     decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)
     verify(decoder, len(prompts), prompts.shape[1] + allowed - 1)
     if beams > 1:
-        search = BeamSearch(beams, allowed, frozenset(stop), length_penalty, repetition_penalty, min_new)
+        search = BeamSearch(beams, allowed, stop, length_penalty, repetition_penalty, min_new)
         found = _search(decoder, prompts, search, stream)
     else:
-        found = _sample(decoder, prompts, sampling, allowed, stop=frozenset(stop), seed=seed, stream=stream)
+        found = _sample(decoder, prompts, sampling, allowed, stop=stop, seed=seed, stream=stream)
+    return _with_notices(found, decoder, notices, time.perf_counter() - started)
+
+
+def _with_notices(found: Generated, decoder: Decoder, notices: list[str], seconds: float) -> Generated:
     notices = [*notices, *([decoder.notice] if decoder.notice else [])]
-    seconds = time.perf_counter() - started
     return replace(found, cached=decoder.cached, seconds=seconds, notices=tuple(notices))
+
+
+def _check_kinds(network: Any, inputs: Any, cached: Any, slide: Any, **texts: Any) -> None:
+    """Raise E0870 for arguments of the wrong kind."""
+    check_names(**texts)
+    if not isinstance(network, Network):
+        raise ArgumentError.make("E0870", f"`network` must be a network, but is a {type(network).__name__}")
+    check_mapping({} if inputs is None else inputs, "inputs")
+    check_flag(cached, "cached")
+    check_flag(slide, "slide")
 
 
 def _sample(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netruntime.arguments import check_count, check_number
 from netruntime.errors import GenerationError
 from netruntime.files.arrays import Array
 
@@ -32,7 +33,13 @@ class Sampling:
     min_new: int = 0
 
     def __post_init__(self) -> None:
-        """Raise `GenerationError` E1105 for a number out of range."""
+        """Raise `GenerationError` E1105 for a number out of range, E0870 for what is not a number."""
+        for name in ("repetition_penalty", "temperature", "top_p"):
+            if getattr(self, name) is not None:
+                check_number(getattr(self, name), name)
+        for name in ("min_new", "top_k"):
+            if getattr(self, name) is not None:
+                check_count(getattr(self, name), name)
         _check("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0")
         _check("temperature", self.temperature, self.temperature >= 0, "0 or more")
         _check("min_new", self.min_new, self.min_new >= 0, "0 or more")

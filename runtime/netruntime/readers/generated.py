@@ -11,8 +11,10 @@ import numpy as np
 
 from netdsl.dims import SizeOverflowError
 from netdsl.types import DType
-from netruntime.errors import shown
+from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import FLOAT_LIMITS, Array, cast_float, fits_memory, numpy_dtype
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 from netruntime.readers.input_spec import InputSpec
 
 GENERATORS = ("zeros", "ones", "random")
@@ -30,10 +32,12 @@ def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed:
     """An array of the input's type.
 
     `random` is normal with mean 0 and variance 1 for floats and a fair coin for bool; integers need a
-    range, `random:0..10` (10 excluded), which makes floats uniform. Raises `DataInputError` E0814.
+    range, `random:0..10` (10 excluded), which makes floats uniform. Raises `DataInputError`: E0814, or E0822
+    for an array that does not fit in memory.
     """
     shape = _shape(wanted, sizes)
     dtype = wanted.type.dtype
+    _check_memory(spec, wanted, shape)
     if spec in ("zeros", "ones"):
         return np.full(shape, spec == "ones", dtype=numpy_dtype(dtype.value))
     rng = np.random.default_rng([seed, zlib.crc32(wanted.name.encode())])
@@ -45,6 +49,30 @@ def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed:
     if dtype is DType.BOOL:
         return rng.random(shape) < 0.5
     return cast_float(rng.standard_normal(shape), dtype.value)
+
+
+def too_large(
+    spec: str, wanted: InputSpec, shape: tuple[int, ...] | None = None, free: int | None = None
+) -> DataInputError:
+    """The error E0822 for made-up data that does not fit in memory."""
+    dtype = wanted.type.dtype
+    size = str(wanted.type)
+    if shape is not None:
+        size = f"{dtype}{list(shape)} = {bytes_text(math.prod(shape) * dtype.itemsize)}"
+    kind = "random data" if spec.startswith("random") else spec
+    rest = "" if free is None else f": {lack_text(free)}"
+    names = sorted({name for dim in wanted.type.shape for name in dim.symbols})
+    help = f"give a smaller size: {' '.join(f'--size {name}=1' for name in names)}" if names else None
+    message = f"{kind} for {shown(wanted.name)}, {size}, does not fit in memory{rest}"
+    return wanted.refuse("E0822", message, help=help)
+
+
+def _check_memory(spec: str, wanted: InputSpec, shape: tuple[int, ...]) -> None:
+    """Raise E0822 for an array that does not fit; random floats are drawn as f64 first."""
+    drawn = 8 if spec.startswith("random") and wanted.type.dtype.is_float else 0
+    free = shortage(math.prod(shape) * max(drawn, wanted.type.dtype.itemsize))
+    if free is not None:
+        raise too_large(spec, wanted, shape, free)
 
 
 def _in_range(spec: str, wanted: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -17,7 +17,7 @@ from netruntime.files.numpy_files import NPY_MAGIC, ArrayFileError, read_npy
 from netruntime.readers.fitting import does_not_fit, fit_array, holds_classes
 from netruntime.readers.formats.arrays import pick_name, read_one_array
 from netruntime.readers.formats.json_lists import read_json
-from netruntime.readers.generated import generate_input, is_generated
+from netruntime.readers.generated import generate_input, is_generated, too_large
 from netruntime.readers.input_spec import InputSpec, declared
 from netruntime.readers.merged import members_of
 from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
@@ -122,7 +122,7 @@ def _made_up(spec: str, wanted: InputSpec, options: DataOptions, seed: int) -> A
     try:
         return generate_input(spec, wanted, options.sizes, seed)
     except MemoryError as full:
-        raise _too_large(shown(spec), wanted) from full
+        raise too_large(spec, wanted) from full
 
 
 def _read(
@@ -206,4 +206,5 @@ def _from_bytes(data: bytes, where: str, wanted: InputSpec) -> Array:
 
 
 def _too_large(where: str, wanted: InputSpec) -> DataInputError:
-    return DataInputError.make("E0806", f"{where} does not fit in memory: {wanted} is {wanted.type}")
+    message = f"{where} does not fit in memory: {wanted} is {wanted.type}"
+    return wanted.refuse("E0822", message, help="give fewer rows, or read them in batches: --batch-size")

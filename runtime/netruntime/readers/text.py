@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.errors import DataInputError, need_extra, shown
+from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.opening import read_text_file
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
+from netruntime.readers.tokenizers import Tokenizer, load_tokenizer
 
 TOO_LONG = "cut longer sequences (`--cut`), or leave them out of the data"
 
@@ -35,7 +35,8 @@ def tokenize(sentences: Sequence[str], options: DataOptions, *, length: int | No
     Sentences longer than `length`, else than `options.max_length`, are refused, or where `options.cut` is set
     truncated, with the tokenizer's closing tokens kept. Without either, `tokenizer.json` itself decides.
     Raises `DataInputError`: E0815 for a tokenizer that is missing or cannot be read, E0816 for text that
-    gives no batch, E0840 for a sentence that is too long; and `MissingExtraError`.
+    gives no batch, E0840 for a sentence that is too long, E0844 where the
+    tokenizer fails; and `MissingExtraError`.
     """
     if not sentences:
         raise DataInputError.make("E0816", "there are no sentences to split into tokens")
@@ -45,7 +46,7 @@ def tokenize(sentences: Sequence[str], options: DataOptions, *, length: int | No
     limit = length if length is not None else options.max_length
     if limit is not None:
         limit_tokens(tokenizer, limit, options.cut)
-    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+    rows = tokenizer.encode_batch(sentences)
     _check_lengths(rows, limit)
     width = max(map(len, rows)) if length is None else length
     pad = 0 if all(len(row) == width for row in rows) else _pad_id(tokenizer, padding, options)
@@ -74,26 +75,6 @@ def read_sentences(path: Path) -> list[str]:
     return sentences
 
 
-def load_tokenizer(path: str | os.PathLike[str] | None) -> Any:
-    """The tokenizer of a `tokenizer.json`. Raises `DataInputError` E0815 and `MissingExtraError`."""
-    if path is None:
-        help = "pass the model's tokenizer.json: `--tokenizer tokenizer.json`, in Python `tokenizer=`"
-        raise DataInputError.make("E0815", "text needs a tokenizer", help=help)
-    package = need_extra("tokenizers", "text", "splitting text into tokens")
-    try:
-        definition = Path(path).read_text(encoding="utf-8")
-    except OSError as reason:
-        message = f"cannot read the tokenizer {shown(path)}: {reason.strerror or reason}"
-        raise DataInputError.make("E0815", message) from reason
-    except UnicodeDecodeError as wrong:
-        raise _bad_tokenizer(path, wrong) from wrong
-    try:
-        tokenizer = package.Tokenizer.from_str(definition)
-    except Exception as wrong:  # the package raises nothing narrower
-        raise _bad_tokenizer(path, wrong) from wrong
-    return tokenizer
-
-
 def _check_lengths(rows: Sequence[Sequence[int]], limit: int | None) -> None:
     """Raises `DataInputError` E0840 for a sentence longer than a limit that does not cut."""
     longest = max(range(len(rows)), key=lambda n: len(rows[n]))
@@ -102,7 +83,7 @@ def _check_lengths(rows: Sequence[Sequence[int]], limit: int | None) -> None:
         raise DataInputError.make("E0840", message, help=TOO_LONG)
 
 
-def limit_tokens(tokenizer: Any, limit: int, cut: bool) -> None:
+def limit_tokens(tokenizer: Tokenizer, limit: int, cut: bool) -> None:
     """Truncate to `limit` tokens if `cut`, else not at all, whatever `tokenizer.json` says.
 
     Raises `DataInputError` E0816 for a limit that leaves no room for text.
@@ -110,7 +91,7 @@ def limit_tokens(tokenizer: Any, limit: int, cut: bool) -> None:
     tokenizer.no_truncation()
     if not cut:
         return
-    special = tokenizer.num_special_tokens_to_add(False)
+    special = tokenizer.special_count()
     if limit <= special:
         message = (
             f"a length of {limit} tokens leaves no room for text: the tokenizer adds {special} special ones"
@@ -119,7 +100,7 @@ def limit_tokens(tokenizer: Any, limit: int, cut: bool) -> None:
     tokenizer.enable_truncation(limit)
 
 
-def _pad_id(tokenizer: Any, padding: Mapping[str, Any] | None, options: DataOptions) -> int:
+def _pad_id(tokenizer: Tokenizer, padding: Mapping[str, Any] | None, options: DataOptions) -> int:
     if options.pad is not None:
         return options.pad
     number = _own_padding(tokenizer, padding)
@@ -141,7 +122,7 @@ def padding_id(options: DataOptions) -> int:
     return 0 if number is None else number
 
 
-def _own_padding(tokenizer: Any, padding: Mapping[str, Any] | None) -> int | None:
+def _own_padding(tokenizer: Tokenizer, padding: Mapping[str, Any] | None) -> int | None:
     """The tokenizer's padding token; `padding` is what it says of itself."""
     if padding:
         return int(padding["pad_id"])
@@ -156,9 +137,3 @@ def _padded(rows: Sequence[Sequence[int]], width: int, pad: int) -> Tokens:
         ids[n, : len(row)] = row
         keep[n, : len(row)] = True
     return Tokens(ids, keep)
-
-
-def _bad_tokenizer(path: str | os.PathLike[str], wrong: Exception) -> DataInputError:
-    reason = str(wrong).partition("\n")[0]
-    message = f"{shown(path)} is not a tokenizer.json that can be read: {reason}"
-    return DataInputError.make("E0815", message)

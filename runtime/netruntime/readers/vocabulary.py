@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
-from netruntime.readers.text import load_tokenizer
+from netruntime.readers.tokenizers import Tokenizer, load_tokenizer
 
 SPECIAL = ("<pad>", "<begin>", "<end>")
 """The first entries of a vocabulary of characters for translations."""
@@ -90,16 +90,16 @@ class Characters:
 class TokenizerCodec:
     """The tokens of a `tokenizer.json`, without its special tokens."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     begin: int | None
     end: int | None
     vocabulary: None = None
 
     def encode(self, text: str, where: str) -> Array:
-        return np.array(self.tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+        return np.array(self.tokenizer.encode(text, special=False), np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
-        return str(self.tokenizer.decode([int(n) for n in ids if n >= 0]))
+        return self.tokenizer.decode([int(n) for n in ids if n >= 0])
 
 
 def make_codec(options: DataOptions, texts: Sequence[str], *, special: bool = False) -> Codec:
@@ -119,6 +119,6 @@ def make_codec(options: DataOptions, texts: Sequence[str], *, special: bool = Fa
     return TokenizerCodec(tokenizer, begin, end)
 
 
-def _first_id(tokenizer: Any, tokens: Sequence[str]) -> int | None:
+def _first_id(tokenizer: Tokenizer, tokens: Sequence[str]) -> int | None:
     found = (tokenizer.token_to_id(token) for token in tokens)
     return next((int(number) for number in found if number is not None), None)

@@ -13,12 +13,14 @@ import numpy as np
 
 from netdsl.checker import check
 from netdsl.recipes.runs import CALLER_SETTINGS
+from netruntime.arguments import check_count, check_mapping, check_names, check_number, check_path, check_seed
 from netruntime.data import DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained
 from netruntime.engine.backends import open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
+from netruntime.errors import ArgumentError
 from netruntime.train.evaluation import Advance, Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
@@ -116,6 +118,8 @@ def fit(
         NetError, WeightsError, DeviceError: as `netruntime.load`.
     """
     _check_arguments(settings, both=valid is not None and bool(holdout))
+    _check_reading(holdout, train, config, options, names=names, augment=augment)
+    _check_run(out, watchers)
     request = TrainRequest(
         source=source,
         data=data,
@@ -138,11 +142,30 @@ def fit(
 def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
     unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
     if unknown:
-        raise TypeError(
-            f"fit() has no argument {unknown[0]!r}; the settings are {', '.join(sorted(CALLER_SETTINGS))}"
-        )
+        help = f"the settings are {', '.join(sorted(CALLER_SETTINGS))}"
+        raise ArgumentError.make("E0870", f"`fit` has no argument `{unknown[0]}`", help=help)
     if both:
-        raise TypeError("fit() takes either `valid` or `holdout`: both set the validation data")
+        message = "`fit` takes either `valid` or `holdout`: both set the validation data"
+        raise ArgumentError.make("E0870", message)
+
+
+def _check_run(out: Any, watchers: Any) -> None:
+    """Raise E0870 for arguments of the wrong kind."""
+    if out is not None:
+        check_path(out, "out")
+    if not isinstance(watchers, Sequence):
+        raise ArgumentError.make("E0870", f"`watchers` must be a list, but is a {type(watchers).__name__}")
+
+
+def _check_reading(holdout: Any, train: Any, config: Any, options: Any, **texts: Any) -> None:
+    """Raise E0870 for arguments of the wrong kind."""
+    check_names(**texts)
+    check_number(holdout, "holdout")
+    check_mapping({} if train is None else train, "train")
+    check_mapping({} if config is None else config, "config")
+    if options is not None and not isinstance(options, DataOptions):
+        message = f"`options` must be `DataOptions`, but is a {type(options).__name__}"
+        raise ArgumentError.make("E0870", message, help="netruntime.data.DataOptions(..) makes them")
 
 
 def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, verbose: bool | None) -> Trained:
@@ -242,6 +265,8 @@ def evaluate(
         TrainingError: E1073 if the file has no `train` section.
         NetError, DataInputError, WeightsError, DeviceError: as `fit`.
     """
+    _check_reading(holdout, train, config, options, names=names, augment=augment)
+    seed, batch_size = check_seed(seed), check_count(batch_size, "batch_size", 1)
     checked = check(open_module(source), config or {}, train=train or {})
     if not checked.phases:
         raise no_section()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from netdsl.model import Phase
 from netdsl.recipes import Argument, RecipeError, RunSettings
 from netdsl.recipes.limits import Bound
@@ -34,7 +36,7 @@ def settings_of(phases: Sequence[Phase], overrides: Mapping[str, Any]) -> RunSet
 
 def _checked(argument: Argument, value: Any) -> Any:
     """The value of a setting, as an integer if it is a count."""
-    plain = value.item() if hasattr(value, "item") else value
+    plain = value.item() if hasattr(value, "item") and np.size(value) == 1 else value
     try:
         argument.check(plain)
     except RecipeError as wrong:

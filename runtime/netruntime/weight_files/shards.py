@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo
+from netruntime.files.atomic import resolved
 from netruntime.files.json_objects import DuplicateKeyError, unique_object
 from netruntime.weight_files.safetensors_file import SafetensorsFile, cannot_open
 from netruntime.weight_files.safetensors_header import MAX_HEADER
@@ -94,9 +95,13 @@ def _inside(index: Path, shard: str) -> Path:
     if "\0" in shard or ".." in parts or "" in parts or ":" in parts[0]:
         _outside(index, shard)
     path = folder.joinpath(*parts)
-    if not path.resolve().is_relative_to(folder):
-        _outside(index, shard)
-    if not path.is_file():
+    try:
+        if not resolved(path).is_relative_to(folder):
+            _outside(index, shard)
+        is_there = path.is_file()
+    except (OSError, ValueError) as reason:  # a loop of links, a name too long, a lone surrogate
+        raise cannot_open(path, OSError(None, getattr(reason, "strerror", None) or str(reason))) from reason
+    if not is_there:
         raise WeightsError.make(
             "E0712",
             f"{shown(shard)} is missing beside {shown(index)}",

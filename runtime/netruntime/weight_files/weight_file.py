@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netruntime.errors import WeightsError, shown
-from netruntime.files.arrays import Array, ArrayInfo, info_of, short_name, to_host
+from netruntime.files.arrays import Array, ArrayInfo, info_of, plain_array, short_name
 from netruntime.weight_files.namemap import Rule
 
 
@@ -75,8 +75,8 @@ def from_mapping(arrays: Mapping[str, Any]) -> WeightFile:
 def as_weight(name: str, value: Any) -> Array:
     """One array-like as a NumPy array of numbers. Raises `WeightsError` E0708."""
     try:
-        array = to_host(value)
-    except (TypeError, ValueError) as refused:
+        array = plain_array(value)
+    except ValueError as refused:
         raise _not_numbers(name, f"a {type(value).__name__}: {refused}") from refused
     if short_name(array.dtype) is None:
         raise _not_numbers(name, f"a {type(value).__name__} of {array.dtype}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from netruntime.arguments import check_mapping, check_path
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.atomic import write_atomically
@@ -29,6 +30,7 @@ def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) ->
     """
     if isinstance(path_or_mapping, Mapping):
         return from_mapping(path_or_mapping)
+    check_path(path_or_mapping, "weights")
     path = Path(path_or_mapping)
     try:
         # a plain stat, so that an unreadable folder on the way is distinguished from a missing file
@@ -48,6 +50,9 @@ def write_weights(
     for another kind of file, E0708 for a value that is not an array of numbers, E0715 if the file cannot
     be written (a full disk, a read-only folder), E0716 for what the format cannot store.
     """
+    check_path(path, "path")
+    check_mapping(arrays, "arrays", any_keys=True)
+    check_mapping({} if metadata is None else metadata, "metadata", any_keys=True)
     path, metadata = Path(path), metadata or {}
     held = {_checked_name(name): as_weight(name, value) for name, value in arrays.items()}
     write = _writer(path, held, metadata)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from netruntime.arguments import check_text
 from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
 from netruntime.files.arrays import to_host_together
@@ -73,6 +74,7 @@ def open_device(name: str = "cpu") -> Device:
     Raises:
         DeviceError: E0910 for an unknown name, E0911 for a GPU that cannot be used.
     """
+    check_text(name, "device")
     if name == "cpu":
         return Device("cpu", np, CPU)
     kind, _, number = name.partition(":")

@@ -17,8 +17,9 @@ from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.network import Network
-from netruntime.engine.plan import Plan, PlanCache, make_plan, runner
+from netruntime.engine.plan import PlanCache, make_plan, runner
 from netruntime.engine.reading import read
+from netruntime.engine.steps import Plan
 from netruntime.files.arrays import to_host
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental

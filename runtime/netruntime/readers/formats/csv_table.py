@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from array import array as packed_array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,7 +136,7 @@ class _Content:
             self.names = [str(n) for n in range(len(row))]
             return False
         self.names = [cell.strip() for cell in row]
-        twice = next((name for name in self.names if self.names.count(name) > 1), None)
+        twice = next((name for name, count in Counter(self.names).items() if count > 1), None)
         if twice is not None:
             message = f"line {line} of {shown(self.path)} names two columns {shown(twice)}"
             raise DataInputError.make("E0808", message)

@@ -24,7 +24,7 @@ def read_parquet(path: Path, options: DataOptions) -> ColumnTable:
     arrow = need_extra("pyarrow", "parquet", "reading parquet files")
     try:
         table = parquet.read_table(path, memory_map=True)
-    except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as wrong:
+    except (arrow.ArrowException, ValueError) as wrong:
         reason = str(wrong).partition("\n")[0]
         raise DataInputError.make("E0808", f"{shown(path)} cannot be read as parquet: {reason}") from wrong
     columns: dict[str, Column] = {}
@@ -49,11 +49,7 @@ def _column(
     if kinds.is_string(values.type) or kinds.is_large_string(values.type):
         words = values.to_pylist()
         return word_column(name, words, source, lambda row: f"row {row} of {source}", options)
-    if (
-        kinds.is_list(values.type)
-        or kinds.is_large_list(values.type)
-        or kinds.is_fixed_size_list(values.type)
-    ):
+    if _is_list(values.type, arrow):
         return _list_column(values, source, arrow), ()
     return ArrayColumn(_plain(values, source, arrow), source), ()
 
@@ -72,20 +68,29 @@ def _plain(values: Any, source: str, arrow: Any) -> Array:
 def _list_column(values: Any, source: str, arrow: Any) -> Column:
     """Lists of one length at every level as an array, else sequences of different lengths."""
     shape: list[int] = []
-    lengths = _lengths(values)
+    lengths = _lengths(values, source)
     inner = values.flatten()
     while len(lengths) and (lengths == lengths[0]).all():
         shape.append(int(lengths[0]))
-        if not arrow.types.is_nested(inner.type):
+        if not _is_list(inner.type, arrow):
             return ArrayColumn(_plain(inner, source, arrow).reshape(len(values), *shape), source)
-        lengths, inner = _lengths(inner), inner.flatten()
-    if shape or arrow.types.is_nested(inner.type):
+        lengths, inner = _lengths(inner, source), inner.flatten()
+    if shape or _is_list(inner.type, arrow):
         message = f"{source} holds lists of lists of different lengths"
         raise DataInputError.make("E0808", message, help="only the outermost lists may differ in length")
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return RaggedColumn(_plain(inner, source, arrow), offsets, source)
 
 
-def _lengths(values: Any) -> Array:
+def _is_list(kind: Any, arrow: Any) -> bool:
+    kinds = arrow.types
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
+
+
+def _lengths(values: Any, source: str) -> Array:
+    if values.null_count:
+        raise DataInputError.make("E0808", f"{source} has a list without a value inside a list")
+    if hasattr(values.type, "list_size"):  # `value_lengths` is not there for these in older versions
+        return np.full(len(values), values.type.list_size, np.int64)
     result: Array = values.value_lengths().to_numpy(zero_copy_only=False)
     return result

@@ -11,7 +11,8 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import ArrayColumn, Column, RaggedColumn
-from netruntime.readers.text import limit_tokens, load_tokenizer
+from netruntime.readers.text import limit_tokens
+from netruntime.readers.tokenizers import load_tokenizer
 
 Place = Callable[[int], str]
 
@@ -61,5 +62,5 @@ def _token_column(texts: Sequence[str], source: str, options: DataOptions) -> Co
     tokenizer.no_padding()
     if options.max_length is not None:
         limit_tokens(tokenizer, options.max_length, options.cut)
-    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    rows = tokenizer.encode_batch(texts)
     return RaggedColumn.of(rows, np.int64, source, role="input")

@@ -11,7 +11,7 @@ from netdsl.graph import build
 from netruntime.engine.backends import open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.network import Network
-from netruntime.engine.plan import Plan
+from netruntime.engine.steps import Plan
 from netruntime.engine.weights import open_weights
 
 DEEP = """net 1.0

@@ -1,0 +1,168 @@
+"""How much memory there is, compared with what is needed before any of it is taken.
+
+A process that takes more is killed by the system without a message. Only what certainly does not fit is
+refused: file caches and swap count as free, and so does what this process has freed and kept.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netruntime.quantities import bytes_text
+
+SMALL = 64 * 2**20
+"""Less than this is never compared: looking takes longer than it is of use."""
+
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+_UNLIMITED = 2**60
+_IN_BYTES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+
+
+def shortage(needed: int, xp: Any = np) -> int | None:
+    """The bytes that are free, if they are fewer than `needed`; None if that fits, or nobody knows.
+
+    `xp` is the array module whose memory is meant, of its current device.
+    """
+    if needed < SMALL:
+        return None
+    free = free_memory() if xp is np else _free_on_gpu(xp)
+    return None if free is None or needed <= free else free
+
+
+def lack_text(free: int, largest: Iterable[tuple[str, int]] = ()) -> str:
+    """`14.2 GiB are free`, and what needs most: names with their bytes."""
+    parts = [f"{name} = {bytes_text(size)}" for name, size in largest]
+    return f"{bytes_text(free)} are free" + (f"; the largest: {', '.join(parts)}" if parts else "")
+
+
+def free_memory() -> int | None:
+    """The bytes that this process can still take: the least of what the system and its limits leave."""
+    if sys.platform == "win32":
+        return _free_on_windows()
+    limits = [_free_of_system(), _free_of_cgroup(), _free_of_process()]
+    known = [limit for limit in limits if limit is not None]
+    return max(min(known), 0) + (_kept_by_malloc() or 0) if known else None
+
+
+def _free_of_system() -> int | None:
+    """What `MemAvailable` and swap leave; all memory where the system does not say, or malloc keeps some."""
+    info = _table(PROC / "meminfo")
+    if "MemAvailable" in info and (_kept_by_malloc() is not None or "MemTotal" not in info):
+        return 1024 * (info["MemAvailable"] + info.get("SwapFree", 0))
+    if "MemTotal" in info:
+        return 1024 * (info["MemTotal"] + info.get("SwapTotal", 0))
+    with suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _free_of_cgroup() -> int | None:
+    """What the control groups of the process leave, in both versions; file caches there count as free."""
+    rooms = []
+    for line in _text(PROC / "self" / "cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = CGROUPS / "memory" if controllers else CGROUPS
+        names = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            if controllers
+            else ("memory.max", "memory.current")
+        )
+        for folder in _and_above(path):
+            rooms.append(_room(root / folder, *names))
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _and_above(path: str) -> list[str]:
+    """A group and all that contain it; the root is where a container sees its own."""
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _room(folder: Path, limit_name: str, usage_name: str) -> int | None:
+    limit, usage = _number(folder / limit_name), _number(folder / usage_name)
+    if limit is None or usage is None or limit >= _UNLIMITED:
+        return None
+    stat = _table(folder / "memory.stat")
+    cached = stat.get("inactive_file", 0) + stat.get("active_file", 0)
+    return limit - usage + cached
+
+
+def _free_of_process() -> int | None:
+    """What `ulimit -v` and `ulimit -d` leave."""
+    import resource
+
+    pages = _text(PROC / "self" / "statm").split()
+    if len(pages) < 6:
+        return None
+    size = os.sysconf("SC_PAGE_SIZE")
+    used = {resource.RLIMIT_AS: int(pages[0]) * size, resource.RLIMIT_DATA: int(pages[5]) * size}
+    soft = {which: resource.getrlimit(which)[0] for which in used}
+    return min((soft[w] - used[w] for w in used if soft[w] != resource.RLIM_INFINITY), default=None)
+
+
+@cache
+def _mallinfo() -> Any:
+    """glibc's `mallinfo2`, or None where there is none."""
+    if sys.platform != "linux":
+        return None
+    function = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if function is not None:
+        function.restype = type("Mallinfo", (ctypes.Structure,), {"_fields_": [("n", ctypes.c_size_t * 10)]})
+    return function
+
+
+def _kept_by_malloc() -> int | None:
+    """The bytes that were freed and not returned to the system, which are taken again first."""
+    function = _mallinfo()
+    return None if function is None else int(function().n[8])
+
+
+def _free_on_gpu(xp: Any) -> int | None:
+    try:
+        free, _ = xp.cuda.runtime.memGetInfo()
+        return int(free) + int(xp.get_default_memory_pool().free_bytes())
+    except Exception:  # whatever a driver raises: then nobody knows
+        return None
+
+
+def _free_on_windows() -> int | None:
+    class Status(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in ("total", "free", "page", "free_page", "all", "rest", "more")
+        ]
+
+    status = Status(length=ctypes.sizeof(Status))
+    library = getattr(ctypes, "windll", None)
+    known = library is not None and library.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.free_page) if known else None
+
+
+def _table(path: Path) -> Mapping[str, int]:
+    """Lines such as `MemAvailable:  123 kB` and `inactive_file 123`."""
+    rows = (line.replace(":", " ").split() for line in _text(path).splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
