@@ -29,7 +29,7 @@ LANGUAGE = (
 )
 RUNTIME = (
     {"cli"},
-    {"train", "generation"},
+    {"train", "generation", "prediction"},
     {"data", "engine"},
     {"charts"},
     {"draw"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netdsl.model import Body, BodyStep, CallStep, Slot
+from netdsl.model import Body, BodyStep, CallStep, Phase, Slot
 from netdsl.types import TensorType
 
 Origins = frozenset[str]
@@ -31,6 +31,24 @@ class ClassUse:
         """The number of classes; None if it is a free size."""
         size = self.scores.shape[-1]
         return size.value if size.is_fixed else None
+
+
+def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
+    """The inputs that only the `train` sections have: the targets of the models' outputs."""
+    names = {name for phase in phases for name in phase.model.inputs}
+    of_models = {
+        slot.name
+        for phase in phases
+        for step in phase.model.body.steps
+        if isinstance(step, CallStep) and step.body.kind == "model"
+        for slot in step.body.inputs
+    }
+    return frozenset(names - of_models)
+
+
+def label_names(phases: Sequence[Phase]) -> frozenset[str] | None:
+    """The targets of a file; None if it has no `train` section to say so."""
+    return own_inputs(phases) if phases else None
 
 
 def class_uses(inputs: Sequence[Slot], steps: Sequence[BodyStep]) -> tuple[ClassUse, ...]:

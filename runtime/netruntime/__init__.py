@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netruntime.engine.network import Network
     from netruntime.errors import (
         DataInputError,
+        DataWarning,
         DeviceError,
         GenerationError,
         MissingExtraError,
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from netruntime.generation import Generated, generate
+    from netruntime.prediction import Predicted, predict
     from netruntime.train.api import Measured, Trained, evaluate, fit
     from netruntime.weight_files.weights import read_weights, write_weights
 
 __all__ = [
     "DataInputError",
+    "DataWarning",
     "DeviceError",
     "Generated",
     "GenerationError",
@@ -35,6 +38,7 @@ __all__ = [
     "MissingExtraError",
     "NetError",
     "Network",
+    "Predicted",
     "Trained",
     "TrainingError",
     "WeightsError",
@@ -42,6 +46,7 @@ __all__ = [
     "fit",
     "generate",
     "load",
+    "predict",
     "read_weights",
     "write_weights",
 ]
@@ -51,11 +56,13 @@ _HOMES = {
     "Measured": "netruntime.train.api",
     "NetError": "netdsl.diagnostics",
     "Network": "netruntime.engine.network",
+    "Predicted": "netruntime.prediction",
     "Trained": "netruntime.train.api",
     "evaluate": "netruntime.train.api",
     "fit": "netruntime.train.api",
     "generate": "netruntime.generation",
     "load": "netruntime.engine.loading",
+    "predict": "netruntime.prediction",
     "read_weights": "netruntime.weight_files.weights",
     "write_weights": "netruntime.weight_files.weights",
 }

@@ -35,6 +35,10 @@ class DataInputError(_Family):
     """
 
 
+class DataWarning(UserWarning):
+    """What was done to an array that was passed to a network, such as scaling bytes."""
+
+
 class TrainingError(_Family):
     """Training with invalid settings, or with a saved state that does not match (E1050-E1099)."""
 

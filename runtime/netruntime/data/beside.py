@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
-from netruntime.errors import DataInputError, shown
+from netruntime.errors import DataInputError, WeightsError, shown
 from netruntime.readers.options import DataOptions
+from netruntime.readers.trained import METADATA_KEY, TrainedData, read_description
+from netruntime.weight_files.weight_file import WeightFile
+from netruntime.weight_files.weights import read_weights
 
-VOCABULARY, CLASSES, TOKENIZER = "vocab.json", "classes.json", "tokenizer.json"
+VOCABULARY, CLASSES, TOKENIZER, DATA = "vocab.json", "classes.json", "tokenizer.json", "data.json"
 
 
-def beside(weights: str | Path, *names: str) -> list[Path]:
+def beside(weights: str | PathLike[str], *names: str) -> list[Path]:
     """The files of these names in the folder of weights; `NAME.vocab.json` of `NAME.safetensors` first."""
     path = Path(weights)
     folder = path if path.is_dir() else path.parent
@@ -37,33 +43,111 @@ def read_names(path: Path, what: str = "the names") -> tuple[str, ...]:
     return tuple(entries)
 
 
+def described(weights: object) -> TrainedData | None:
+    """How the data was read that weights were trained on: from the file of weights, or `data.json` beside it.
+
+    None where neither says so. Raises `DataInputError` E0842 for a description that cannot be read.
+    """
+    if isinstance(weights, WeightFile):
+        text = weights.metadata.get(METADATA_KEY)
+        return None if text is None else read_description(text, weights.source)
+    if not isinstance(weights, str | PathLike):
+        return None
+    with suppress(WeightsError):  # reported where the weights are opened
+        if (text := read_weights(weights).metadata.get(METADATA_KEY)) is not None:
+            return read_description(text, shown(weights))
+    found = beside(weights, DATA)
+    if not found:
+        return None
+    try:
+        return read_description(found[0].read_text(encoding="utf-8"), shown(found[0]))
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise _bad(found[0], "the description", f"cannot be read: {wrong}") from None
+
+
 def vocabulary_beside(weights: object) -> tuple[str, ...] | None:
     """The characters that weights were trained with; None where no file says so.
 
     Beside a `tokenizer.json` they are none: other programs keep a `vocab.json` of its tokens there.
     """
-    found = beside(weights, VOCABULARY) if isinstance(weights, str | Path) else []
-    if not found or (found[0].name == VOCABULARY and found[0].with_name(TOKENIZER).is_file()):
-        return None
-    return read_names(found[0], "the vocabulary")
+    found = beside(weights, VOCABULARY) if isinstance(weights, str | PathLike) else []
+    if found and not (found[0].name == VOCABULARY and found[0].with_name(TOKENIZER).is_file()):
+        return read_names(found[0], "the vocabulary")
+    known = described(weights)
+    return known.vocabulary if known else None
 
 
 def classes_beside(weights: object) -> tuple[str, ...] | None:
-    """The classes that weights were trained with, by number; None where no file says so."""
-    found = beside(weights, CLASSES) if isinstance(weights, str | Path) else []
-    return read_names(found[0], "the list of classes") if found else None
+    """The classes that weights were trained with, by number; None where nothing says so."""
+    found = beside(weights, CLASSES) if isinstance(weights, str | PathLike) else []
+    if found:
+        return read_names(found[0], "the list of classes")
+    known = described(weights)
+    return known.classes if known else None
+
+
+def tokenizer_beside(weights: object) -> Path | None:
+    """The `tokenizer.json` that weights were trained with, where it lies beside them."""
+    known = described(weights)
+    if known is None or not known.tokenizer or not isinstance(weights, str | PathLike):
+        return None
+    found = [path for path in beside(weights, TOKENIZER) if tokenizer_hash(path) == known.tokenizer]
+    return found[0] if found else None
+
+
+def tokenizer_hash(path: str | PathLike[str]) -> str:
+    """The SHA-256 of a tokenizer's file; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def as_trained(options: DataOptions, weights: object) -> DataOptions:
-    """The options with the numbers that characters and classes had when the weights were trained.
+    """The options with what they leave open as it was when the weights were trained.
 
-    Options that say so themselves, or name a tokenizer, stay as they are. Raises `DataInputError` E0842.
+    That is the columns and their order, the numbers of characters and classes, the tokenizer, and how
+    pictures are scaled and resized. Raises `DataInputError` E0842.
     """
+    known = described(weights)
+    if options.tokenizer is None and options.vocabulary is None:
+        options = replace(options, tokenizer=tokenizer_beside(weights))
     if options.vocabulary is None and options.tokenizer is None:
         options = replace(options, vocabulary=vocabulary_beside(weights))
     if options.class_names is None:
         options = replace(options, class_names=classes_beside(weights))
-    return options
+    return options if known is None else known.applied_to(options)
+
+
+def as_trained_once(options: DataOptions, weights: object) -> DataOptions:
+    """As `as_trained`, for inputs that no `--augment` normalises: `normalise` becomes mean and deviation."""
+    known = described(weights)
+    if known is None or options.mean or options.std:
+        return as_trained(options, weights)
+    mean, std = known.normalisation
+    return as_trained(replace(options, mean=mean, std=std), weights)
+
+
+def trained_notes(options: DataOptions, weights: object) -> tuple[str, ...]:
+    """What is not known of the data that weights were trained on, or differs from it."""
+    known = described(weights)
+    if weights is None:
+        return ()
+    if known is None:
+        text = "nothing with the weights says how their training data was read"
+        return (f"{text}: columns are taken in the order that they have here",)
+    other = options.tokenizer is not None and tokenizer_hash(options.tokenizer) != known.tokenizer
+    if known.tokenizer and other:
+        return (f"{shown(str(options.tokenizer))} is not the tokenizer that the weights were trained with",)
+    return ()
+
+
+def normalised_as_trained(augment: str | None, options: DataOptions, weights: object) -> str | None:
+    """The `--augment` of weights that were trained with `normalise`, unless the options already normalise."""
+    known = described(weights)
+    if augment is not None or known is None or options.mean or options.std:
+        return augment
+    return known.normalise or None
 
 
 def _bad(path: Path, what: str, why: str) -> DataInputError:

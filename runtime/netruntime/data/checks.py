@@ -57,8 +57,10 @@ def refuse_nonfinite(values: Array, wanted: InputSpec, indices: Array, dataset: 
     """Raises `DataInputError` E0805 with the first row that holds NaN or infinity."""
     if (finite := np.isfinite(values)).all():
         return
-    row = int(np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))[0])
-    check_finite(values[row], wanted, dataset.place(wanted.name, int(indices[row])))
+    flat = finite.reshape(len(values), -1)
+    row = int(np.flatnonzero(~flat.all(axis=1))[0])
+    place = dataset.place(wanted.name, int(indices[row]), int(np.argmin(flat[row])))
+    check_finite(values[row], wanted, place)
 
 
 def refuse_bad_labels(labels: Array, name: str, indices: Array, spec: LabelSpec, dataset: Dataset) -> None:

@@ -17,7 +17,8 @@ from netruntime.readers.table import ColumnInfo
 class Dataset(Protocol):
     """Rows that can be had in any order.
 
-    `columns` says of each input what its rows are; `classes` names the classes of label inputs where they are
+    `columns` says of each input what its rows are; `sources` names the columns of the data that it is made
+    from; `classes` names the classes of label inputs where they are
     known; `vocabulary` holds the characters of a text, in the order of their ids; `notes` says what
     was done to make the data fit. `labels` are the integer inputs that are labels, and `ready` the inputs
     that can be read from end to end at little cost. Where rows follow one another, as windows of a text do,
@@ -28,6 +29,8 @@ class Dataset(Protocol):
     def columns(self) -> Mapping[str, ColumnInfo]: ...
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
     def vocabulary(self) -> tuple[str, ...] | None: ...
     @property
@@ -58,8 +61,12 @@ class Dataset(Protocol):
         """The length of each row's longest sequence, i64 `[N]`; None if unknown or all equal."""
         ...
 
-    def place(self, name: str, row: int) -> str:
-        """The origin of a row of an input, for messages."""
+    def sequence_lengths(self, indices: Array) -> Mapping[str, Array]:
+        """The lengths of these rows' sequences, i64 `[n]`, for each input whose rows may differ in length."""
+        ...
+
+    def place(self, name: str, row: int, element: int = 0) -> str:
+        """The origin of a row of an input, for messages; of an element, where columns make up the row."""
         ...
 
 
@@ -106,6 +113,10 @@ class Subset:
         return self.dataset.classes
 
     @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        return self.dataset.sources
+
+    @property
     def vocabulary(self) -> tuple[str, ...] | None:
         return self.dataset.vocabulary
 
@@ -138,5 +149,8 @@ class Subset:
         lengths = self.dataset.lengths()
         return None if lengths is None else lengths[self.indices]
 
-    def place(self, name: str, row: int) -> str:
-        return self.dataset.place(name, int(self.indices[row]))
+    def sequence_lengths(self, indices: Array) -> Mapping[str, Array]:
+        return self.dataset.sequence_lengths(self.indices[indices])
+
+    def place(self, name: str, row: int, element: int = 0) -> str:
+        return self.dataset.place(name, int(self.indices[row]), element)

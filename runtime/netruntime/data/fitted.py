@@ -41,6 +41,10 @@ class FittedDataset:
         return {n: found[b.columns[0]] for n, b in self.match.bound.items() if b.columns[0] in found}
 
     @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: bound.columns for name, bound in self.match.bound.items()}
+
+    @property
     def vocabulary(self) -> tuple[str, ...] | None:
         return self.table.vocabulary
 
@@ -90,8 +94,15 @@ class FittedDataset:
         columns = [lengths for name in ragged if (lengths := self.table.lengths(name)) is not None]
         return np.max(columns, axis=0) if columns else None
 
-    def place(self, name: str, row: int) -> str:
-        return self.table.place(self.match.bound[name].columns[0], row)
+    def sequence_lengths(self, indices: Array) -> dict[str, Array]:
+        bound = {name: b for name, b in self.match.bound.items() if b.info.is_ragged}
+        raw = self._raw(bound, indices)
+        widths = self._widths(bound, raw)
+        return {name: _lengths(raw[name], widths[name]) for name in bound}
+
+    def place(self, name: str, row: int, element: int = 0) -> str:
+        columns = self.match.bound[name].columns
+        return self.table.place(columns[element] if len(columns) > 1 else columns[0], row)
 
     def file(self, row: int) -> str:
         """The file of a row, where each row is a file; empty otherwise."""

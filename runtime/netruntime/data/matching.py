@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from netdsl.diagnostics import suggest
 from netdsl.types import TensorType
 from netruntime.data.padding import LENGTH, Filler, filler_kind
 from netruntime.errors import DataInputError, shown
 from netruntime.readers.fitting import Fit, conform, could_fit, holds_classes
 from netruntime.readers.input_spec import InputSpec
-from netruntime.readers.merged import joined_info, members_of
+from netruntime.readers.merged import joined_info, members_of, trained_columns
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import ColumnInfo, Table
 
@@ -47,7 +49,13 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     assignment, or more than one, makes sense, and those of `conform`.
     """
     inputs = {name: InputSpec(name, type) for name, type in wanted.items()}
-    chosen: dict[str, tuple[str, ...]] = {name: (name,) for name in inputs if name in table.columns}
+    chosen: dict[str, tuple[str, ...]] = {}
+    for name in inputs:
+        trained = trained_columns(name, table.columns, options, "the data")
+        if trained is not None:
+            chosen[name] = trained
+        elif name in table.columns:
+            chosen[name] = (name,)
     for name in inputs.keys() - chosen.keys():
         if len(members := members_of(name, table.columns)) > 1:
             chosen[name] = members
@@ -56,7 +64,7 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     notes: list[str] = []
     if missing:
         found = _assign(missing, inputs, chosen, table, options)
-        notes += [f"{_columns_text(columns)} is given to {shown(name)}" for name, columns in found.items()]
+        notes += [_given_note(name, columns, options) for name, columns in found.items()]
         chosen |= found
     bound = _conform_all(inputs, chosen, table, options)
     notes += [f"{shown(name)}: {note}" for name, b in bound.items() for note in b.fit.notes]
@@ -74,10 +82,22 @@ def _conform_all(
             words = [c for c in chosen[name] if table.columns[c].role == "label"]
             if words and want.type.dtype.is_float and len(chosen[name]) > 1:
                 raise holds_classes(table.columns[words[0]].source, want)
+            _refuse_empty_classes(chosen[name], table)
             fit = conform(info, want, options, sizes)
             sizes |= fit.sizes
             bound[name] = BoundColumn(chosen[name], info, want, fit)
     return bound
+
+
+def _refuse_empty_classes(columns: Sequence[str], table: Table) -> None:
+    """Raises `DataInputError` E0808 for a column of classes with an empty cell, which would be a class."""
+    for column in columns:
+        empty = [n for n, name in enumerate(table.classes.get(column, ())) if not name.strip()]
+        if empty:
+            values = np.asarray(table.take([column], np.arange(len(table)))[column])
+            row = int(np.flatnonzero(np.isin(values, empty))[0])
+            help = "fill the cell, or leave the row out"
+            raise DataInputError.make("E0808", f"the class at {table.place(column, row)} is empty", help=help)
 
 
 # -- masks and lengths -----------------------------------------------------------------------------
@@ -117,6 +137,8 @@ def _assign(
 ) -> dict[str, tuple[str, ...]]:
     """Columns for the inputs that have none by name. Raises `DataInputError` E0830."""
     used = {column for columns in chosen.values() for column in columns}
+    if not any(map(options.is_label, missing)):
+        used |= options.label_columns  # labels that are not wanted here
     free = {n: i for n, i in table.columns.items() if n not in used and i.role != "extra"}
     wants = [inputs[name] for name in missing]
     complete: list[dict[str, tuple[str, ...]]] = []
@@ -194,12 +216,39 @@ def _no_match(
     wanted = ", ".join(f"{shown(name)} {inputs[name].type}" for name in missing)
     why = "more than one assignment makes sense" if complete else "nothing fits"
     near = next((s for name in missing if (s := suggest(name, table.columns))), None)
-    name, column = missing[0], next(iter(table.columns), "column")
     return DataInputError.make(
         "E0830",
         f"the model wants {wanted}, but the data has {held}{more}: {why}",
-        help=near or f"name the columns as the inputs, or say which is which: {name}=FILE:{column}",
+        help=near or _match_help(missing, inputs, table),
     )
+
+
+def _match_help(missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table) -> str:
+    numbers = [name for name, info in table.columns.items() if info.shape == ()]
+    for name in missing:
+        item = inputs[name].item
+        if len(item) == 1 and item[0].is_fixed and len(numbers) > 1 and item[0].value != len(numbers):
+            count = item[0].value
+            return (
+                f"{shown(name)} takes {count} numbers from each row, but {len(numbers)} columns are numbers: "
+                f"call those it is made from `{name}0` to `{name}{count - 1}`, or remove the others"
+            )
+    fitting = [
+        f"{name}=FILE:{column}"
+        for name in missing
+        for column, info in table.columns.items()
+        if info.shape is not None and len(info.shape) == len(inputs[name].item)
+    ]
+    return f"name the columns as the inputs{f', or say which is which: {fitting[0]}' if fitting else ''}"
+
+
+def _given_note(name: str, columns: Sequence[str], options: DataOptions) -> str:
+    note = f"{_columns_text(columns)} is given to {shown(name)}"
+    if trained := options.columns.get(name):
+        note += (
+            f"; in training it was made from {_columns_text(trained)}, and the order is taken to be the same"
+        )
+    return note
 
 
 def _columns_text(columns: Sequence[str]) -> str:

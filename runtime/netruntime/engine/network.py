@@ -20,9 +20,11 @@ from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
+from netruntime.engine.scaled import reading_of, scaled_inputs
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
+from netruntime.readers.options import DataOptions
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
     from netruntime.draw.table import Summary
@@ -110,6 +112,9 @@ class Network:
     ) -> dict[str, Any]:
         """The outputs by name.
 
+        Bytes (u8) for an input of floats are scaled as by the commands: to 0..1, or as the weights were
+        trained; a `DataWarning` says so. Convert them to floats first to scale them in another way.
+
         Args:
             inputs: Arrays by input name.
             seed: Seeds the random operators; the network's own seed by default.
@@ -119,7 +124,8 @@ class Network:
         check_mapping(inputs, "inputs")
         check_flag(check_finite, "check_finite")
         seed = self.seed if seed is None else check_seed(seed)
-        arrays, sizes = bind_inputs(self.model, inputs, self.device, checks)
+        scaled = scaled_inputs(inputs, self.inputs, self._reading)
+        arrays, sizes = bind_inputs(self.model, scaled, self.device, checks)
         check_assumptions(self.model, sizes)
         weights = self.device_weights
         plan = self.plan(sizes)
@@ -135,6 +141,10 @@ class Network:
         )
         read(self.device, [checks])
         return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
+
+    @cached_property
+    def _reading(self) -> DataOptions:
+        return reading_of(self.checked, self.weights_from)
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
         """The plan for these values of the free sizes, made once and cached."""

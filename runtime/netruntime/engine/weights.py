@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -21,6 +21,7 @@ from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array
 from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
+from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
 from netruntime.weight_files.renamed import read_renamed, write_renamed
@@ -32,11 +33,15 @@ WeightSource = str | PathLike[str] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class WeightOrigin:
-    """The origin of weights. `seed` is set if they were drawn; `map` names the weight map that was used."""
+    """The origin of weights. `seed` is set if they were drawn; `map` names the weight map that was used.
+
+    `metadata` is that of their file.
+    """
 
     text: str
     seed: int | None = None
     map: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class WeightStore:
@@ -78,7 +83,11 @@ class WeightStore:
 
     def save(self, path: str | PathLike[str], names: Weights | None) -> None:
         arrays = dict(self.on_host())
-        write_weights(path, write_renamed(arrays, name_map(names)) if names else arrays)
+        named = write_renamed(arrays, name_map(names)) if names else arrays
+        carried = (
+            {METADATA_KEY: self.origin.metadata[METADATA_KEY]} if METADATA_KEY in self.origin.metadata else {}
+        )
+        write_weights(path, named, carried)
 
 
 @contextmanager
@@ -142,9 +151,12 @@ def open_weights(
     text = file.source if isinstance(source, Mapping) else str(source)
     if chosen is None:
         ours = _of_model(file, expected, graph.name)
-        return WeightStore(graph, match_weights(expected, ours).arrays, WeightOrigin(text))
+        origin = WeightOrigin(text, metadata=file.metadata)
+        return WeightStore(graph, match_weights(expected, ours).arrays, origin)
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
-    return WeightStore(graph, match_weights(expected, renamed).arrays, WeightOrigin(text, map=chosen))
+    return WeightStore(
+        graph, match_weights(expected, renamed).arrays, WeightOrigin(text, None, chosen, file.metadata)
+    )
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.dims import Dim
 from netdsl.types import DType
-from netruntime.errors import DataInputError
+from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast, info_of
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
@@ -149,7 +149,11 @@ def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
     fits = not is_bool if dtype.is_float else not is_float and (dtype is DType.BOOL or not is_bool)
     if not fits:
         message = f"{wanted} is {wanted.type}, but {info.source} holds {info}"
-        help = f"convert it first: array{'.round()' if is_float else ''}.astype({dtype.numpy_name!r})"
+        help = _one_hot_help(info, wanted) or (
+            f"round the values to integers first, or declare {shown(wanted.name)} as f32"
+            if is_float
+            else f"convert it first: array.astype({dtype.numpy_name!r})"
+        )
         raise wanted.refuse("E0804", message, help=help)
 
 
@@ -215,13 +219,27 @@ def _clash(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> str
     return ""
 
 
+def _one_hot_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
+    """The way out for labels that are one 0 or 1 for each class, where indices are wanted."""
+    if len(info.shape) != len(wanted.item) + 1 or not wanted.type.dtype.is_int or info.is_ragged:
+        return None
+    shape = ", ".join(map(str, (*wanted.type.shape, info.shape[-1])))
+    return (
+        f"if the last axis has a value for each class, give the classes, labels.argmax(axis=-1), "
+        f"or declare {shown(wanted.name)} as f32[{shape}]"
+    )
+
+
 def _shape_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
+    if (one_hot := _one_hot_help(info, wanted)) and info.rows is None:
+        return one_hot
     fit = None if info.is_ragged else PictureFit.of(info, wanted.item, "stretch")
     if fit and fit.target[1:] != fit.picture[1:]:
         (_, height, width), (_, new_height, new_width) = fit.picture, fit.target
         return f"`--resize stretch` makes images of {new_height}x{new_width} from {height}x{width}"
     if info.rows is None:
-        return "each row needs the shape of the input without its first axis"
+        row = ", ".join(map(str, wanted.item))
+        return f"give rows of shape [{row}], or declare the input with rows of {list(info.shape)}"
     shape = wanted.type.shape
     if len(info.shape) + 1 == len(shape) - 1 and not shape[0].is_fixed:
         return f"one item needs an axis for `{shape[0]}`: array[None]"

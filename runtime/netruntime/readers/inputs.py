@@ -19,7 +19,7 @@ from netruntime.readers.formats.arrays import pick_name, read_one_array
 from netruntime.readers.formats.json_lists import read_json
 from netruntime.readers.generated import generate_input, is_generated, too_large
 from netruntime.readers.input_spec import InputSpec, declared
-from netruntime.readers.merged import members_of
+from netruntime.readers.merged import members_of, trained_columns
 from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
 from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 from netruntime.readers.pixels.pictures import takes_pictures
@@ -141,7 +141,7 @@ def _read(
         return read_text(read_sentences(path), wanted, options), None
     if suffix in IMAGE_SUFFIXES:
         wanted = _picture_spec(wanted, options)
-    return _column(read_table(path, [wanted], options), path, key, wanted)
+    return _column(read_table(path, [wanted], options), path, key, wanted, options)
 
 
 def _picture_spec(wanted: InputSpec, options: DataOptions) -> InputSpec:
@@ -153,14 +153,22 @@ def _picture_spec(wanted: InputSpec, options: DataOptions) -> InputSpec:
 
 
 def _column(
-    table: ColumnTable, path: Path, key: str | None, wanted: InputSpec
+    table: ColumnTable, path: Path, key: str | None, wanted: InputSpec, options: DataOptions
 ) -> tuple[Array, ColumnInfo | None]:
-    """The column that is meant: the one named, the only one, or all numbers side by side."""
-    columns, all_rows = table.columns, np.arange(len(table))
+    """The column that is meant: the one named, those of training, the only one, or all numbers side by side.
+
+    Labels that the `train` section names are left out.
+    """
+    all_rows = np.arange(len(table))
+    left_out = options.label_columns - {wanted.name} if key is None else frozenset()
+    columns = {name: info for name, info in table.columns.items() if name not in left_out} or table.columns
     numbers = [name for name, info in columns.items() if info.shape == ()]
     inputs = [name for name, info in columns.items() if info.role == "input"]
     names = members_of(wanted.name, columns)
-    if key is not None or wanted.name in columns or len(columns) == 1:
+    trained = trained_columns(wanted.name, columns, options, shown(path)) if key is None else None
+    if trained is not None:
+        names = trained
+    elif key is not None or wanted.name in columns or len(columns) == 1:
         names = (pick_name(list(columns), key, wanted, path),)
     elif not names:
         names = tuple(inputs if len(inputs) == 1 else numbers)

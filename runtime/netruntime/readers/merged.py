@@ -9,8 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+from netdsl.diagnostics import suggest
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.options import DataOptions
 from netruntime.readers.table import Column, ColumnInfo, ColumnTable, FileColumn, Values, table_of
 
 _MEMBER = r"{}[._\[]?\d+\]?"
@@ -20,6 +22,35 @@ def members_of(name: str, columns: Iterable[str]) -> tuple[str, ...]:
     """The columns `x0`, `x1`, ... (or `x_0`, `x.0`, `x[0]`) of a vector `x`, in this order."""
     found = [column for column in columns if re.fullmatch(_MEMBER.format(re.escape(name)), column)]
     return tuple(sorted(found, key=_number_of))
+
+
+def trained_columns(
+    name: str, columns: Iterable[str], options: DataOptions, where: str
+) -> tuple[str, ...] | None:
+    """The columns that an input was made from in training, whatever their order here; None if not known.
+
+    They are also None where the data has a column of the input's own name, or none of them at all: then it
+    is of another kind. Raises `DataInputError` E0830 where only some are missing.
+    """
+    trained, here = options.columns.get(name, ()), list(columns)
+    if not trained or trained == (name,) or (name in here and name not in trained):
+        return None
+    missing = [column for column in trained if column not in here]
+    if not missing:
+        return trained
+    if len(missing) == len(trained) or _are_numbers(trained) != _are_numbers(here):
+        return None
+    listed = ", ".join(map(shown, trained[:8])) + (
+        f" and {len(trained) - 8} more" if len(trained) > 8 else ""
+    )
+    message = f"{where} has no column {shown(missing[0])}; in training, {shown(name)} was made from {listed}"
+    help = suggest(missing[0], here) or "add the column, or rename the one that holds it"
+    raise DataInputError.make("E0830", message, help=help)
+
+
+def _are_numbers(columns: Iterable[str]) -> bool:
+    """Whether columns are only counted, as in a table without a row of names."""
+    return all(column.isdecimal() for column in columns)
 
 
 def joined_info(columns: Sequence[str], infos: Mapping[str, ColumnInfo]) -> ColumnInfo:

@@ -24,6 +24,8 @@ LABEL_WORDS = frozenset({"label", "target", "next", "tag", "class", "y"})
 
 DEFAULT_WINDOW = 64
 
+BYTE_SCALE = 1 / 255
+
 
 @dataclass(frozen=True)
 class LabelSpec:
@@ -51,10 +53,10 @@ class LabelSpec:
 class DataOptions:
     """How data is read and made to fit.
 
-    Pictures: bytes (u8) for an input of floats are multiplied by `scale`, which makes 0..255 into 0..1;
-    `scale=1` leaves them. `mean` and `std`, one for each channel or one for all, are then subtracted and
-    divided by. Pictures of bytes of another size than the input's are stretched to it, or as `resize` says;
-    arrays of other numbers are refused unless `resize` is given.
+    Pictures: bytes (u8) for an input of floats are multiplied by `scale`, by default 1/255, which makes
+    0..255 into 0..1; `scale=1` leaves them. Labels are never scaled. `mean` and `std`, one for each channel
+    or one for all, are then subtracted and divided by. Pictures of bytes of another size than the input's are
+    stretched to it, or as `resize` says; arrays of other numbers are refused unless `resize` is given.
 
     Labels: `classes` is how many there are, for every integer label or by name; labels beyond are refused.
     `class_names` fixes the numbers of named classes (folders, words in a table), so that data for validation
@@ -73,10 +75,13 @@ class DataOptions:
     and `end` are the ids that translations begin and end with; by default they are the tokenizer's own,
     or 1 and 2 where words are numbered by the data itself.
 
+    `columns` are the columns that inputs were made from in training, in their order: they are found by name,
+    wherever they are. `pictures` are the sizes `(C, H, W)` of pictures in training.
+
     `sizes` gives free symbols of the inputs their values. `allow_nonfinite` lets NaN and infinity pass.
     """
 
-    scale: float = 1 / 255
+    scale: float | None = None
     resize: Resize | None = None
     classes: int | Mapping[str, int] | None = None
     class_names: tuple[str, ...] | None = None
@@ -96,6 +101,13 @@ class DataOptions:
     allow_nonfinite: bool = False
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pictures: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    @property
+    def factor(self) -> float:
+        """What bytes are multiplied by."""
+        return BYTE_SCALE if self.scale is None else self.scale
 
     def with_sizes(self, dims: Sequence[Dim]) -> tuple[Dim, ...]:
         """Axes with the values that `sizes` gives their symbols."""
@@ -109,6 +121,12 @@ class DataOptions:
         spec = self.label_specs.get(name, LabelSpec())
         count = self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
         return spec if count is None else LabelSpec(spec.ignore, spec.pad, count)
+
+    @property
+    def label_columns(self) -> frozenset[str]:
+        """The columns that hold labels: those of training, and those called as the labels."""
+        labels = self.label_names or frozenset()
+        return labels.union(*(self.columns.get(name, ()) for name in labels))
 
     def is_label(self, name: str) -> bool:
         """Whether the input of this name is a label."""

@@ -15,7 +15,7 @@ from netdsl.checker import check
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.arguments import check_count, check_mapping, check_names, check_number, check_path, check_seed
 from netruntime.data import DataOptions, DataSpec, parse_augment, split
-from netruntime.data.beside import as_trained
+from netruntime.data.beside import as_trained, normalised_as_trained, trained_notes
 from netruntime.engine.backends import open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
@@ -30,6 +30,7 @@ from netruntime.train.records.facts import Provenance
 from netruntime.train.rows import one_example, open_rows, refuse_split
 from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
+from netruntime.weight_files.weight_file import WeightArrays
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Trained:
 
     Args:
         source, device, config: The arguments of `fit`.
-        weights: The final weights by label path, NumPy arrays.
+        weights: The final weights by label path, NumPy arrays. They carry how the data was read
+            (columns, classes, scale), and `write_weights` saves that with them.
         history: The figures of each epoch that this call trained.
         step: The number of updates, including those before a resumption.
     """
@@ -179,7 +181,8 @@ def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, ver
         with _progress(run, verbose):
             run.loop.run()
         finish(run, _provenance(run))
-    host, history = run.trainer.host_weights(), tuple(run.loop.history)
+    history = tuple(run.loop.history)
+    host = WeightArrays("the trained weights", run.trainer.host_weights(), run.metadata)
     return Trained(request.source, host, history, run.trainer.step, request.device, request.config)
 
 
@@ -272,7 +275,8 @@ def evaluate(
         raise no_section()
     opened = open_device(device)
     first = first_weights(checked.phases, seed, weights, checked.weights, names)
-    rows = open_rows(checked.phases, data, as_trained(options or DataOptions(), weights))
+    reading = as_trained(options or DataOptions(), weights)
+    rows = open_rows(checked.phases, data, reading)
     whole = one_example(checked.phases)
     if whole is not None:
         note(whole)
@@ -280,10 +284,11 @@ def evaluate(
     if holdout:
         refuse_split(checked.phases)
         _, rows = split(rows, holdout, seed)
-    for text in (*first.notes, *rows.notes):
+    for text in (*first.notes, *rows.notes, *trained_notes(reading, weights)):
         note(text)
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
+    augment = normalised_as_trained(augment, options or DataOptions(), weights)
     normalise = parse_augment(augment).for_evaluation() if augment else None
     measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size, advance)
     return Measured(measured, len(rows), rows.classes)

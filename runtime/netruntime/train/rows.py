@@ -10,11 +10,13 @@ from netdsl.dims import product, symbol
 from netdsl.graph import Node
 from netdsl.model import BodyStep, CallStep, Phase, Slot
 from netdsl.ops.norm.batch_norm_training import BatchNormTraining
-from netdsl.targets import ClassUse, class_uses
+from netdsl.targets import ClassUse, class_uses, own_inputs
 from netdsl.types import TensorType
-from netruntime.data import DataOptions, Dataset, DataSpec, open_data
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data
+from netruntime.data.beside import tokenizer_hash
 from netruntime.errors import DataInputError, TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
+from netruntime.readers.trained import TrainedData
 from netruntime.sizes import shared_rows
 from netruntime.train.step import LossGraph
 
@@ -32,19 +34,6 @@ def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> 
         options = replace(options, label_names=own_inputs(phases))
     data = open_data(spec, inputs, options)
     return data if isinstance(data, Dataset) else data.gather()
-
-
-def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
-    """The inputs that only the `train` sections have: the targets of the models' outputs."""
-    names = {name for phase in phases for name in phase.model.inputs}
-    of_models = {
-        slot.name
-        for phase in phases
-        for step in phase.model.body.steps
-        if isinstance(step, CallStep) and step.body.kind == "model"
-        for slot in step.body.inputs
-    }
-    return frozenset(names - of_models)
 
 
 def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
@@ -145,6 +134,26 @@ def only_classes(data: Dataset) -> tuple[str, ...] | None:
     """The class names, if the data names those of exactly one column."""
     names = list(data.classes.values())
     return names[0] if len(names) == 1 else None
+
+
+def description(train: Dataset, augment: Augment | None, options: DataOptions) -> TrainedData:
+    """How the training rows were read, for the weights to carry."""
+    pictures = {name: info.picture for name, info in train.columns.items() if info.picture is not None}
+    steps = augment.for_evaluation().steps if augment else ()
+    return TrainedData(
+        columns=train.sources,
+        classes=only_classes(train),
+        vocabulary=train.vocabulary,
+        pictures=pictures,
+        normalise=str(Augment(steps)),
+        tokenizer="" if options.tokenizer is None else tokenizer_hash(options.tokenizer),
+        scale=options.factor,
+        mean=options.mean,
+        std=options.std,
+        resize=options.resize,
+        max_length=options.max_length,
+        cut=options.cut,
+    )
 
 
 def _outputs(step: BodyStep) -> Sequence[Slot]:

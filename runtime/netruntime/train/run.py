@@ -13,12 +13,14 @@ from netdsl.checker import check
 from netdsl.model import Checked, Phase
 from netdsl.recipes import RunSettings
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
-from netruntime.data.beside import CLASSES, VOCABULARY, vocabulary_beside
+from netruntime.data.beside import CLASSES, DATA, TOKENIZER, VOCABULARY, described, vocabulary_beside
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.weights import WeightSource
-from netruntime.errors import TrainingError, shown
+from netruntime.errors import DataInputError, TrainingError, shown
+from netruntime.files.atomic import write_bytes
 from netruntime.files.overlap import is_read
+from netruntime.readers.trained import METADATA_KEY
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text
 from netruntime.train.evaluation import Evaluator
@@ -27,7 +29,14 @@ from netruntime.train.fingerprints import check_facts, run_facts
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import TrainingLoop
-from netruntime.train.rows import one_example, only_classes, open_rows, refuse_single_rows, refuse_split
+from netruntime.train.rows import (
+    description,
+    one_example,
+    only_classes,
+    open_rows,
+    refuse_single_rows,
+    refuse_split,
+)
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
 
@@ -88,6 +97,7 @@ class Run:
     loop: TrainingLoop
     notes: tuple[str, ...]
     log: MetricsLog | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> RunSettings:
@@ -154,9 +164,10 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         shuffle=whole is None,
     )
     run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes))
+    run.metadata = {METADATA_KEY: description(train, augment, request.options).to_json()}
     if request.out is not None:
         loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)
-        loop.on_best = _saving_best(request.out)
+        loop.on_best = _saving_best(request.out, run.metadata)
         loop.checkpoints = CheckpointFolder(request.out / CHECKPOINTS, request.keep, note)
         try:
             _open_folder(run, request.out, loop.checkpoints)
@@ -203,7 +214,7 @@ def open_both(
     if options.vocabulary is None and options.tokenizer is None:  # number text as before
         before = request.out if request.resume else request.weights
         options = replace(options, vocabulary=vocabulary_beside(before))
-    data = open_rows(phases, request.data, options)
+    data = _open_as_before(phases, request, options)
     valid: Dataset | None = None
     if request.valid is not None:
         names = only_classes(data)
@@ -211,6 +222,7 @@ def open_both(
             options,
             class_names=options.class_names or names,
             vocabulary=options.vocabulary or data.vocabulary,
+            columns=options.columns or data.sources,
         )
         valid = open_rows(phases, request.valid, alike)
         for text in compare_classes(data, valid, strict=options.strict):
@@ -222,9 +234,22 @@ def open_both(
     return data, valid, augment
 
 
-def _saving_best(out: Path) -> Callable[[Trainer, EpochEvent], None]:
+def _open_as_before(phases: Sequence[Phase], request: TrainRequest, options: DataOptions) -> Dataset:
+    """The training rows, their columns found as by the run that is continued; other columns are new data."""
+    before = described(request.out if request.resume else request.weights)
+    if before is None or options.columns:
+        return open_rows(phases, request.data, options)
+    try:
+        return open_rows(phases, request.data, replace(options, columns=before.columns))
+    except DataInputError as differs:
+        if request.resume or differs.diagnostics[0].code != "E0830":
+            raise
+        return open_rows(phases, request.data, options)
+
+
+def _saving_best(out: Path, metadata: Mapping[str, str]) -> Callable[[Trainer, EpochEvent], None]:
     def save(trainer: Trainer, event: EpochEvent) -> None:
-        save_weights(out / BEST, trainer.host_weights(), {"epoch": str(event.epoch + 1)})
+        save_weights(out / BEST, trainer.host_weights(), {**metadata, "epoch": str(event.epoch + 1)})
 
     return save
 
@@ -246,8 +271,11 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
         raise TrainingError.make(
             "E1076", f"{shown(out)} already contains a run, at step {newest.step}", help=help
         )
-    run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
-    run.loop.watchers.append(run.log)
+    write_text(out / DATA, run.metadata[METADATA_KEY] + "\n")
+    if run.request.options.tokenizer is not None:
+        write_bytes(out / TOKENIZER, Path(run.request.options.tokenizer).read_bytes())
     for name, numbered in ((VOCABULARY, run.train.vocabulary), (CLASSES, only_classes(run.train))):
         if numbered is not None:
             write_text(out / name, json.dumps(list(numbered), ensure_ascii=False) + "\n")
+    run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
+    run.loop.watchers.append(run.log)

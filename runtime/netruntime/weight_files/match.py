@@ -133,7 +133,7 @@ def _unexpected_problem(
         return f"{shown(name)} {file.describe(name)}" + (f" ({note})" if note else "")
 
     message = f"the model has no place for {_count(unexpected, 'weight', 'weights')} of {shown(file.source)}"
-    help = 'leave them out with a rule `"name" => none`, or load without strict matching'
+    help = 'leave them out with a rule `"name" => none` in a `weights` map of the .net file'
     rules = _matching_rules(file, unexpected, missing)
     if rules:
         help = " and ".join(f"write `{text}`" for text in rules)

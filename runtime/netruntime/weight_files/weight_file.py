@@ -45,8 +45,10 @@ class WeightFile(Mapping[str, Array]):
 class WeightArrays(WeightFile):
     """Weights that are in memory already."""
 
-    def __init__(self, source: str, arrays: Mapping[str, Array]) -> None:
-        super().__init__(source, {})
+    def __init__(
+        self, source: str, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(source, metadata or {})
         self._arrays = arrays
 
     def __getitem__(self, name: str) -> Array:

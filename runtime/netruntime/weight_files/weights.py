@@ -46,14 +46,17 @@ def write_weights(
 ) -> None:
     """Write named arrays to a `.safetensors` or `.npz` file, atomically.
 
-    `metadata` maps strings to strings and is written to `.safetensors` only. Raises `WeightsError`: E0702
+    `metadata` maps strings to strings and is written to `.safetensors` only; by default it is that of the
+    arrays, which the weights of a file or of a training run have. Raises `WeightsError`: E0702
     for another kind of file, E0708 for a value that is not an array of numbers, E0715 if the file cannot
     be written (a full disk, a read-only folder), E0716 for what the format cannot store.
     """
     check_path(path, "path")
     check_mapping(arrays, "arrays", any_keys=True)
     check_mapping({} if metadata is None else metadata, "metadata", any_keys=True)
-    path, metadata = Path(path), metadata or {}
+    path = Path(path)
+    if metadata is None:
+        metadata = arrays.metadata if isinstance(arrays, WeightFile) else {}
     held = {_checked_name(name): as_weight(name, value) for name, value in arrays.items()}
     write = _writer(path, held, metadata)
     try:

@@ -111,7 +111,7 @@ def test_predictions_never_replace_the_weights(here: Path) -> None:
 def test_a_table_has_no_more_columns_than_classes(here: Path) -> None:
     netrun("predict", "m.net", "--data", "rows.npz", "--top", "9", "--out", "a.csv")
     lines = Path("a.csv").read_text().splitlines()
-    assert lines[0] == "row,class_1,chance_1,class_2,chance_2"
+    assert lines[0] == "row,class_1,probability_1,class_2,probability_2"
     assert {line.count(",") for line in lines} == {4}
 
 

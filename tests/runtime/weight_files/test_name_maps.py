@@ -344,7 +344,7 @@ def test_a_renamed_checkpoint_is_matched_in_both_vocabularies() -> None:
     assert str(caught.value) == (
         "error[E0722]: the model has no place for 1 weight of `the given weights`\n"
         '    `fcx.w` f32[1] (no rule matches it; the nearest is "fc.*" => "head.*" transpose)\n'
-        '   = help: leave them out with a rule `"name" => none`, or load without strict matching\n'
+        '   = help: leave them out with a rule `"name" => none` in a `weights` map of the .net file\n'
         "\n"
         "error[E0723]: 1 weight in `the given weights` has a different shape than in the model\n"
         "    `head.bias` is f32[9] in the model and f32[10] as given (from `fc.bias`)"

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import build
+from netdsl.targets import label_names
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import note, plural, print_json
@@ -26,16 +26,26 @@ from netruntime.cli.common.sources import (
     weights_for,
 )
 from netruntime.cli.common.writing import write_file
-from netruntime.cli.run.results import nested, plain, top_classes, with_classes
+from netruntime.cli.run.results import Class, nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
-from netruntime.data import DataOptions, Dataset, batches, open_data, parse_augment
-from netruntime.data.beside import CLASSES, VOCABULARY, beside, classes_beside, vocabulary_beside
+from netruntime.data import DataOptions, Dataset, open_data, parse_augment
+from netruntime.data.beside import (
+    CLASSES,
+    DATA,
+    VOCABULARY,
+    as_trained,
+    beside,
+    classes_beside,
+    normalised_as_trained,
+    trained_notes,
+)
 from netruntime.data.fitted import FittedDataset
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
-from netruntime.errors import DataInputError
+from netruntime.errors import shown
 from netruntime.files.arrays import Array
+from netruntime.prediction.rows import padded, predicted_rows, varying_axes
 
 WHOLE = (".npz", ".npy")
 """Suffixes of files that hold each output as one array, `[N, ..]`."""
@@ -74,33 +84,38 @@ def predict_rows(options: PredictOptions) -> int:
     """Predict, save and report. Returns the exit code; raises `NetError`."""
     check_target(options.out, options.reads, PREDICTION_SUFFIXES, "predictions")
     network, weights = _open(options)
-    reading = DataOptions(**options.reading)
-    if reading.tokenizer is None:
-        reading = replace(reading, vocabulary=vocabulary_beside(weights))
+    asked = DataOptions(**options.reading)
+    reading = as_trained(replace(asked, label_names=label_names(network.checked.phases)), weights)
     data = open_data(list(options.data), network.inputs, reading)
     assert isinstance(data, Dataset)  # files always are
+    _check_sizes(options, network, data)
     if not options.as_json:
-        for text in (*_weights_note(weights), *data.notes):
+        for text in (*_weights_note(weights), *data.notes, *trained_notes(reading, weights)):
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
     files = _files(data)
+    augment = normalised_as_trained(options.augment, asked, weights)
+    steps = parse_augment(augment).for_evaluation() if augment else None
+    rows: list[Mapping[str, Array]] = []
     with Progress(len(data), hidden=options.as_json, unit="rows") as progress:
-        outputs = []
-        for batch in _predicted(options, network, data):
-            outputs.append(batch)
-            progress.advance(len(next(iter(batch.values()))))
-    if options.out.suffix.lower() in WHOLE:
-        save_outputs(
-            options.out, {name: _joined(name, [batch[name] for batch in outputs]) for name in outputs[0]}
-        )
-    else:
-        _save_rows(options, outputs, labels, files)
-    rows = len(data)
+        for batch in predicted_rows(network, data, options.batch_size, steps):
+            rows += [{name: plain(array) for name, array in row.items()} for row in batch]
+            progress.advance(len(batch))
+    _save(options, rows, labels, files)
     if options.as_json:
-        print_json({"ok": True, "rows": rows, "out": str(options.out)})
+        print_json({"ok": True, "rows": len(data), "out": str(options.out)})
     else:
-        note(f"saved {options.out} for {plural(rows, 'row')}")
+        note(f"saved {options.out} for {plural(len(data), 'row')}")
     return OK
+
+
+def _check_sizes(options: PredictOptions, network: Network, data: Dataset) -> None:
+    """Raise `CommandLineError` E0925 for a file that cannot hold rows of different sizes, before the run."""
+    varying = [name for name, axes in varying_axes(network, data).items() if axes]
+    lengths = data.lengths()
+    if varying and options.out.suffix.lower() == ".npy" and (lengths is None or np.ptp(lengths)):
+        message = f"the rows of `{varying[0]}` have different sizes, which {shown(options.out)} cannot hold"
+        raise usage_error("E0925", message, "save them as .jsonl, or as .npz, with their lengths")
 
 
 def _open(options: PredictOptions) -> tuple[Network, str | None]:
@@ -121,26 +136,7 @@ def _weights_note(weights: str | None) -> list[str]:
     return [f"the weights are read from {weights}"]
 
 
-def _predicted(options: PredictOptions, network: Network, data: Dataset) -> Iterator[Mapping[str, Array]]:
-    """The outputs of each batch, on the host."""
-    augment = parse_augment(options.augment).for_evaluation() if options.augment else None
-    stream = batches(data, options.batch_size, shuffle=False, augment=augment, prefetch=2)
-    with closing(stream):  # type: ignore[type-var]
-        for batch in stream:
-            results = network.run({name: batch[name] for name in network.inputs})
-            yield {name: plain(network.device.numpy(array)) for name, array in results.items()}
-
-
 # -- saving --------------------------------------------------------------------------------------
-
-
-def _joined(name: str, parts: Sequence[Array]) -> Array:
-    shapes = {part.shape[1:] for part in parts}
-    if len(shapes) > 1:
-        sizes = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        message = f"the rows of `{name}` have different sizes: {sizes}"
-        raise DataInputError.make("E0852", message, help="save them as .jsonl, row by row")
-    return np.concatenate(parts)
 
 
 def _files(data: Dataset) -> Sequence[str]:
@@ -149,59 +145,68 @@ def _files(data: Dataset) -> Sequence[str]:
     return files if any(files) else ()
 
 
-def _save_rows(
-    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]
+def _save(
+    options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]
 ) -> None:
-    """Write a line for each row: JSON with the outputs, or CSV with the largest classes."""
-    if options.out.suffix.lower() == ".jsonl":
-        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, outputs, labels, files)]
-        text = "".join(f"{line}\n" for line in lines)
+    kind = options.out.suffix.lower()
+    if kind in WHOLE:
+        save_outputs(options.out, {k: v for name in rows[0] for k, v in _stacked(name, rows).items()})
+    elif kind == ".jsonl":
+        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, rows, labels, files)]
+        write_file(options.out, "".join(f"{line}\n" for line in lines))
     else:
-        text = _table(options, outputs, labels, files)
-    write_file(options.out, text)
+        write_file(options.out, _table(options, rows, labels, files))
+
+
+def _stacked(name: str, rows: Rows) -> dict[str, Array]:
+    """An output of all rows as one array; with the sizes of each, `NAME_length`, where they differ."""
+    values = [row[name] for row in rows]
+    shapes = np.array([value.shape for value in values], np.int64).reshape(len(rows), -1)
+    differs = [axis for axis in range(shapes.shape[1]) if np.ptp(shapes[:, axis])]
+    if not differs:
+        return {name: np.stack(values)}
+    lengths = shapes[:, differs[0]] if len(differs) == 1 else shapes[:, differs]
+    return {name: padded(values), f"{name}_length": lengths}
 
 
 def _row_objects(
-    options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]
+    options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    number = 0
-    for batch in outputs:
-        tops = _tops(options.top, batch, labels)
-        for n in range(len(next(iter(batch.values())))):
-            row: dict[str, Any] = {"row": number, **({"file": files[number]} if files else {})}
-            row["outputs"] = {k: nested(v[n]) for k, v in batch.items()}
-            if tops:
-                row["top"] = [{"class": c, "label": w, "chance": p} for c, w, p in tops[n]]
-            yield row
-            number += 1
+    tops = _tops(options, rows, options.top, labels) if options.top else [()] * len(rows)
+    for number, (outputs, top) in enumerate(zip(rows, tops, strict=True)):
+        row: dict[str, Any] = {"row": number, **({"file": files[number]} if files else {})}
+        row["outputs"] = {k: nested(v) for k, v in outputs.items()}
+        if top:
+            row["top"] = [{"class": c.index, "label": c.label, "probability": c.probability} for c in top]
+        yield row
 
 
-def _table(options: PredictOptions, outputs: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> str:
+def _table(options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> str:
     """CSV: the row number, its file if it has one, then the largest classes, each with its probability."""
-    widest = max((batch[with_classes(batch)[0]].shape[-1] for batch in outputs), default=1)
-    count = min(options.top or 1, widest)
+    tops = _tops(options, rows, options.top or 1, labels)
+    count = max(map(len, tops), default=1)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    head = [f"{word}_{n + 1}" if count > 1 else word for n in range(count) for word in ("class", "chance")]
+    words = [(n, word) for n in range(count) for word in ("class", "probability")]
+    head = [f"{word}_{n + 1}" if count > 1 else word for n, word in words]
     writer.writerow(["row", *(["file"] if files else []), *head])
-    number = 0
-    for batch in outputs:
-        for best in _tops(count, batch, labels):
-            cells = [cell for index, label, chance in best for cell in (label or index, f"{chance:.6g}")]
-            writer.writerow([number, *files[number : number + 1], *cells])
-            number += 1
+    for number, top in enumerate(tops):
+        cells = [cell for c in top for cell in (c.label or c.index, f"{c.probability:.6g}")]
+        writer.writerow([number, *files[number : number + 1], *cells])
     return stream.getvalue()
 
 
 def _tops(
-    count: int | None, batch: Mapping[str, Array], labels: Sequence[str] | None
-) -> list[list[tuple[int, str, float]]]:
-    """The largest classes of each row of a batch: index, name, probability."""
-    if count is None:
-        return []
-    name = with_classes(batch)[0]
-    if batch[name].ndim != 2:
-        message = f"`{name}` has several positions with classes in each row: {list(batch[name].shape)}"
+    options: PredictOptions, rows: Rows, count: int, labels: Sequence[str] | None
+) -> list[tuple[Class, ...]]:
+    """The largest classes of each row."""
+    name = with_classes(rows[0])[0]
+    if any(row[name].ndim != 1 for row in rows):
+        shape = list(next(row[name].shape for row in rows if row[name].ndim != 1))
+        message = f"`{name}` has several positions with classes in each row: {shape}"
         raise usage_error("E0923", message, "save the outputs as .jsonl or .npz, without --top")
-    top = top_classes(name, batch[name], min(count, batch[name].shape[-1]), labels)
-    return [[(c.index, c.label, c.probability) for c in best] for _, best in top.positions]
+    classes = rows[0][name].shape[0]
+    if count > classes and not options.as_json:
+        note(f"`{name}` has {classes} classes: --top {count} saves all of them")
+    top = top_classes(name, np.stack([row[name] for row in rows]), min(count, classes), labels)
+    return [best for _, best in top.positions]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netdsl.graph import build
 from netdsl.model import Model
+from netdsl.targets import label_names
 from netdsl.types import TensorType
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.fitting_settings import settings_that_fit
@@ -28,7 +29,7 @@ from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
 from netruntime.cli.run.saving import NamedOutputs, check_target, save_classes, save_items, save_outputs
-from netruntime.data.beside import classes_beside
+from netruntime.data.beside import as_trained_once, classes_beside
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
@@ -63,6 +64,7 @@ class RunOptions:
 
     @property
     def data_options(self) -> DataOptions:
+        """The options given on the command line; `as_trained` adds what the weights carry."""
         return DataOptions(**self.reading)
 
     @property
@@ -143,10 +145,16 @@ def open_quietly(name: str) -> Device:
         return open_device(name)
 
 
+def _reading(options: RunOptions, network: Network) -> DataOptions:
+    """How the inputs are read: as the command line says, else as the weights were trained."""
+    asked = replace(options.data_options, label_names=label_names(network.checked.phases))
+    return as_trained_once(asked, weights_for(options.file, options.weights))
+
+
 def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(feeds, options.data_options, _say(options), seed=options.seed)
+    arrays = read_once(feeds, _reading(options, network), _say(options), seed=options.seed)
     report_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
@@ -178,7 +186,7 @@ def _run_many(
     report_weights(network, options.weights is not None)
     results: list[NamedOutputs] = []
     batches = read_many(
-        feeds, many, options.batch_size, options.data_options, _say(options), seed=options.seed
+        feeds, many, options.batch_size, _reading(options, network), _say(options), seed=options.seed
     )
     with Progress(count_files(many), hidden=options.as_json) as progress:
         for batch in batches:

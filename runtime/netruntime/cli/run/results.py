@@ -140,7 +140,7 @@ def with_classes(outputs: Mapping[str, Array]) -> list[str]:
 def read_labels(path: Path) -> list[str]:
     """Class names, one per line. Raises `FileAccessError` E0942."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as wrong:
         raise file_error(
             "E0942", f"the labels {shown(path)} are not UTF-8 text: byte {wrong.start}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.table import ColumnTable, array_table
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
+_PIECE = 2**24
+"""The bytes that are read at a time to check a sum."""
 
 
 def read_array_file(path: Path) -> ColumnTable:
@@ -69,9 +72,21 @@ def _npz_array(path: Path, name: str, member: zipfile.ZipInfo) -> Array:
         if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
             raise ArrayFileError("the zip archive is damaged: a member does not begin where it should")
         _, name_size, extra_size = _LOCAL_HEADER.unpack(header)
-    return _map_npy(
-        path, member.header_offset + _LOCAL_HEADER.size + name_size + extra_size, member.file_size
-    )
+    start = member.header_offset + _LOCAL_HEADER.size + name_size + extra_size
+    _check_sum(path, name, start, member)
+    return _map_npy(path, start, member.file_size)
+
+
+def _check_sum(path: Path, name: str, start: int, member: zipfile.ZipInfo) -> None:
+    """Raise `ArrayFileError` if the bytes of a member are not those that were written."""
+    found, left = 0, member.file_size
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while left > 0 and (piece := stream.read(min(left, _PIECE))):
+            found, left = zlib.crc32(piece, found), left - len(piece)
+    if found != member.CRC:
+        message = f"array {shown(name)}: its checksum is {found:08x}, but the archive says {member.CRC:08x}"
+        raise ArrayFileError(f"{message}: bytes were changed or lost")
 
 
 def _map_npy(path: Path, start: int, size: int) -> Array:

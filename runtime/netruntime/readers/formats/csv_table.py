@@ -13,6 +13,7 @@ import numpy as np
 
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.formats.csv_lines import NAMES, is_number, names_columns, number, rows_of
 from netruntime.readers.formats.words import LineColumn, word_column
 from netruntime.readers.options import DataOptions
 from netruntime.readers.table import Column, ColumnTable, table_of
@@ -26,19 +27,21 @@ EXACT_DIGITS = 15
 def read_csv_table(path: Path, options: DataOptions) -> ColumnTable:
     """The columns of a table, i64 or f64; columns of words as `tables.word_column` says.
 
-    The first row names the columns, unless one of its cells is a number: then they are `0`, `1`, ... A column
+    The first row names the columns where `names_columns` says so; else they are `0`, `1`, ... A column
     is of numbers where its first cell is one. Raises `DataInputError`: E0808 for rows of different lengths,
     what is not a table and a cell that is not a number, E0813 for no rows; and `OSError`.
     """
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        content = _Content(path)
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    with path.open(newline="\n", encoding="utf-8-sig") as stream:
+        content, line = _Content(path), 0
         try:
-            for row in reader:
-                if row:
-                    content.add(reader.line_num, row)
+            separator, rows = rows_of(stream, usual)
+            if separator != usual:
+                content.notes.append(f"{shown(path)} is read as separated by {NAMES[separator]}")
+            for line, row in rows:
+                content.add(line, row)
         except csv.Error as wrong:
-            message = f"line {reader.line_num} of {shown(path)} cannot be read: {wrong}"
+            message = f"line {line + 1} of {shown(path)} cannot be read: {wrong}"
             raise DataInputError.make("E0808", message) from wrong
         except UnicodeDecodeError as wrong:
             message = f"{shown(path)} is not UTF-8 text: {wrong.reason}"
@@ -58,10 +61,18 @@ class _Content:
     words: dict[int, list[str]] = field(default_factory=dict)
     exact: dict[tuple[int, int], int] = field(default_factory=dict)
     lines: packed_array[int] = field(default_factory=lambda: packed_array("q"))
+    first: tuple[int, Sequence[str]] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def add(self, line: int, row: Sequence[str]) -> None:
-        if not self.names and self._begin(line, row):
+        if self.first is None:
+            self.first = line, row
             return
+        if not self.names:
+            self._begin(row)
+        self._add(line, row)
+
+    def _add(self, line: int, row: Sequence[str]) -> None:
         if len(row) != len(self.names):
             message = (
                 f"line {line} of {shown(self.path)} has {len(row)} cells, but the first has {len(self.names)}"
@@ -74,7 +85,7 @@ class _Content:
             cells = [cell for cell, is_number in zip(row, self.is_number, strict=True) if is_number]
         text = "".join(cells)
         try:
-            self.numbers.extend(map(_number if "_" in text else float, cells))
+            self.numbers.extend(map(number if "_" in text else float, cells))
         except ValueError as wrong:
             raise self._bad_cell(line, row) from wrong
         if not _is_whole(text):
@@ -86,6 +97,8 @@ class _Content:
         self.lines.append(line)
 
     def table(self, options: DataOptions) -> ColumnTable:
+        if self.first is not None and not self.names:
+            self._begin(None)
         if not self.lines:
             raise DataInputError.make("E0813", f"{shown(self.path)} holds no rows")
         columns: dict[str, Column] = {}
@@ -102,12 +115,14 @@ class _Content:
                 place = _LinePlace(lines, source)
                 columns[name], names = word_column(name, self.words[n], source, place, options)
                 classes |= {name: names} if names else {}
-        return table_of(columns, shown(self.path), classes=classes)
+        if len(columns) > 1 and columns.pop("", None) is not None:
+            self.notes.append(f"the column of {shown(self.path)} that has no name is left out")
+        return table_of(columns, shown(self.path), classes=classes, notes=tuple(self.notes))
 
     def _check_words(self, column: int) -> None:
         """Raises `DataInputError` E0808 for a column that begins with a word and is mostly numbers."""
         words = self.words[column]
-        if sum(map(_is_number, words)) * 2 > len(words):
+        if sum(map(is_number, words)) * 2 > len(words):
             row = ["0"] * len(self.names)
             row[column] = words[0]
             self.is_number[column] = True
@@ -122,7 +137,8 @@ class _Content:
     def _numbers(self, values: Array, column: int) -> Array:
         numbers = values[:, column]
         if not self.is_whole[column]:
-            return numbers
+            is_exact = np.isfinite(numbers) & (np.abs(numbers) < 2**53) & (numbers == np.rint(numbers))
+            return numbers.astype(np.int64) if is_exact.all() else numbers
         exact = {row: number for (row, place), number in self.exact.items() if place == column}
         if not all(-(2**63) <= number < 2**63 for number in exact.values()):
             return numbers
@@ -130,30 +146,39 @@ class _Content:
         numbers[list(exact)] = list(exact.values())
         return numbers
 
-    def _begin(self, line: int, row: Sequence[str]) -> bool:
-        """Whether the first row is names."""
-        if any(map(_is_number, row)):
+    def _begin(self, second: Sequence[str] | None) -> None:
+        """Take the first row as names, or as the first row of data; `second` is the row after it."""
+        assert self.first is not None
+        line, row = self.first
+        if not names_columns(row, second):
             self.names = [str(n) for n in range(len(row))]
-            return False
+            self.notes.append(
+                f"line {line} of {shown(self.path)} is read as data, and its columns have no names"
+            )
+            self._add(line, row)
+            return
         self.names = [cell.strip() for cell in row]
+        if any(map(is_number, row)):
+            self.notes.append(f"line {line} of {shown(self.path)} is read as the names of its columns")
         twice = next((name for name, count in Counter(self.names).items() if count > 1), None)
         if twice is not None:
             message = f"line {line} of {shown(self.path)} names two columns {shown(twice)}"
             raise DataInputError.make("E0808", message)
-        return True
 
     def _sort(self, row: Sequence[str]) -> None:
-        self.is_number = list(map(_is_number, row))
+        self.is_number = list(map(is_number, row))
         self.is_whole = np.ones(sum(self.is_number), np.bool_)
         self.words = {n: [] for n, is_number in enumerate(self.is_number) if not is_number}
 
     def _bad_cell(self, line: int, row: Sequence[str]) -> DataInputError:
-        column = next(n for n, cell in enumerate(row) if self.is_number[n] and not _is_number(cell))
+        column = next(n for n, cell in enumerate(row) if self.is_number[n] and not is_number(cell))
         cell = shown(row[column]) if row[column] else "empty"
         message = (
             f"line {line}, column {column + 1} ({shown(self.names[column])}) of {shown(self.path)} is {cell}"
         )
         help = "its other cells are numbers; fill it, or leave the row out"
+        if row[column].count(",") == 1 and is_number(row[column].replace(",", ".")):
+            help = f"write a decimal point: {row[column].replace(',', '.')}"
         return DataInputError.make("E0808", f"{message}, which is not a number", help=help)
 
 
@@ -164,20 +189,6 @@ class _LinePlace:
 
     def __call__(self, row: int) -> str:
         return f"line {self.lines[row]} of {self.source}"
-
-
-def _number(cell: str) -> float:
-    if "_" in cell:
-        raise ValueError(cell)
-    return float(cell)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        _number(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_whole(cell: str) -> bool:

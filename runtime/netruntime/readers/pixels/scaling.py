@@ -1,4 +1,4 @@
-"""The one rule for bytes: those that go into an input of floats are multiplied by `scale`."""
+"""The one rule for bytes: those for a model's input of floats are multiplied by `scale`; labels never are."""
 
 from __future__ import annotations
 
@@ -17,18 +17,32 @@ def scaling(
     """The steps that scale and normalise values of `dtype`, and the notes that say so.
 
     Bytes become `(byte * scale - mean) / std`, mean and std for each channel of a picture or one for all;
-    other numbers stay, and so do bytes for an input of integers. Raises `DataInputError` E0812 for means
+    other numbers stay, and so do bytes for an input of integers, and for a label: 0 and 1 as bytes are
+    classes or quantities, and not two shades of black. Raises `DataInputError` E0812 for means
     whose number differs from that of the channels.
     """
     if dtype != "u8" or not wanted.type.dtype.is_float:
         return (), ()
-    scale = np.float32(options.scale)
-    steps: list[Conversion] = [] if options.scale == 1 else [lambda rows: rows.astype(np.float32) * scale]
-    notes = [] if options.scale == 1 else [f"bytes are multiplied by {scale_text(options.scale)}"]
+    if options.is_label(wanted.name):
+        return (), ("bytes are kept as they are: it is a label",)
+    factor = options.factor
+    scale = np.float32(factor)
+    steps: list[Conversion] = [] if factor == 1 else [lambda rows: rows.astype(np.float32) * scale]
+    notes = [] if factor == 1 else [f"bytes are multiplied by {scale_text(factor)}"]
     if options.mean or options.std:
         steps.append(_normalising(picture, wanted, options))
         notes.append("mean and std are applied")
     return tuple(steps), tuple(notes)
+
+
+def scale_array(array: Array, wanted: InputSpec, options: DataOptions) -> tuple[Array, tuple[str, ...]]:
+    """An array of bytes for a network's input of floats, and notes. Raises as `scaling`."""
+    shape = array.shape[1:]
+    picture = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
+    steps, notes = scaling("u8", picture, wanted, options)
+    for step in steps:
+        array = step(array)
+    return array, notes
 
 
 def scale_text(scale: float) -> str:

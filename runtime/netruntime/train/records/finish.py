@@ -26,7 +26,7 @@ def finish(run: Run, provenance: Provenance) -> None:
     out = run.request.out
     if out is None or run.log is None:
         return
-    save_weights(out / LAST, run.trainer.host_weights())
+    save_weights(out / LAST, run.trainer.host_weights(), run.metadata)
     if run.loop.has_ended_an_epoch:
         write_records(run, run.log.path, provenance)
 

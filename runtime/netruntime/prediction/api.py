@@ -1,0 +1,109 @@
+"""Predictions from Python: `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from netdsl.targets import label_names
+from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
+from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
+from netruntime.engine.loading import load
+from netruntime.engine.network import Network
+from netruntime.engine.weights import WeightSource
+from netruntime.files.arrays import Array
+from netruntime.prediction.rows import Row, predicted_rows
+from netruntime.readers.trained import METADATA_KEY
+from netruntime.weight_files.weight_file import WeightArrays
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The result of `predict`.
+
+    Args:
+        rows: The outputs of each row by name. Axes that follow the length of a sequence have the size that
+            the row has by itself.
+        classes: The names of the classes in training, if they are known.
+        notes: What was done to make the data fit.
+    """
+
+    rows: Sequence[Row]
+    classes: Sequence[str]
+    notes: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, output: str) -> Array | list[Array]:
+        """One output of all rows: an array `[N, ..]`, or a list where the rows have different sizes."""
+        values = [row[output] for row in self.rows]
+        return np.stack(values) if len({value.shape for value in values}) == 1 else values
+
+
+def predict(
+    source: str | PathLike[str] | Network,
+    data: DataSpec,
+    weights: WeightSource | None = None,
+    *,
+    model: str | None = None,
+    names: str | None = None,
+    device: str = "cpu",
+    config: Mapping[str, Any] | None = None,
+    options: DataOptions | None = None,
+    augment: str | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    note: Callable[[str], None] = lambda text: None,
+) -> Predicted:
+    """The outputs of a model for every row of a data set.
+
+        logits = nr.predict("iris.net", "new.csv", "runs/iris/best.safetensors")["logits"]
+
+    Columns are found by their names in training, and the rows read, scaled and numbered as they were then,
+    as far as the weights carry it.
+
+    Args:
+        source: The path of a `.net` file, or its text; or a network, whose weights are then used.
+        data: As for `fit`, without the labels.
+        weights, model, names, device, seed: As for `load`.
+        config: Values for entries of the file's `config`.
+        options: How the data is read; what it leaves open is as in training.
+        augment: The augmentation in training; only `normalise` applies here.
+        batch_size: Rows per batch.
+        note: Called with each note for the user.
+
+    Raises:
+        NetError, DataInputError, WeightsError, DeviceError: as `load` and `fit`.
+    """
+    if isinstance(source, Network):
+        network, origin = source, _origin(source)
+    else:
+        network = load(source, weights, device, model=model, names=names, seed=seed, **(config or {}))
+        origin = weights
+    asked = options or DataOptions()
+    if asked.label_names is None:
+        asked = replace(asked, label_names=label_names(network.checked.phases))
+    reading = as_trained(asked, origin)
+    rows = open_data(data, network.inputs, reading)
+    rows = rows if isinstance(rows, Dataset) else rows.gather()
+    notes = (*rows.notes, *trained_notes(reading, origin))
+    for text in notes:
+        note(text)
+    augment = normalised_as_trained(augment, asked, origin)
+    steps = parse_augment(augment).for_evaluation() if augment else None
+    found = [row for batch in predicted_rows(network, rows, batch_size, steps) for row in batch]
+    classes = classes_beside(origin) or next(iter(rows.classes.values()), ())
+    return Predicted(found, classes, notes)
+
+
+def _origin(network: Network) -> object:
+    """What says how the weights of a network were trained; None for random ones."""
+    origin = network.weights_from
+    if METADATA_KEY in origin.metadata:
+        return WeightArrays(origin.text, {}, origin.metadata)
+    return None if origin.seed is not None else origin.text
