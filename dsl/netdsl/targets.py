@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from netdsl.model import Body, BodyStep, CallStep, Phase, Slot
 from netdsl.types import TensorType
 
+_RANGES = {
+    "binary_cross_entropy": ("target", "0 or 1, or a probability"),
+    "kl_divergence": ("target", "a probability"),
+    "cross_entropy": ("label", "a probability"),
+    "hinge": ("target", "-1 or 1"),
+}
+"""The standard losses that give wrong numbers for targets of another range: the input, and its values."""
+
 Origins = frozenset[str]
 """The integer inputs that an integer value is computed from."""
 
@@ -49,6 +57,21 @@ def own_inputs(phases: Sequence[Phase]) -> frozenset[str]:
 def label_names(phases: Sequence[Phase]) -> frozenset[str] | None:
     """The targets of a file; None if it has no `train` section to say so."""
     return own_inputs(phases) if phases else None
+
+
+def target_ranges(phase: Phase) -> dict[str, tuple[str, str]]:
+    """The inputs that are passed to a loss as targets of a certain range: the loss, and its values."""
+    ranges = {}
+    inputs = phase.model.body.inputs
+    for step in phase.model.body.steps:
+        if not isinstance(step, CallStep) or step.body.name not in _RANGES:
+            continue
+        name, values = _RANGES[step.body.name]
+        for slot, value in zip(step.body.inputs, step.inputs, strict=True):
+            is_class = slot.type.dtype.is_int and name == "label"
+            if slot.name == name and value < len(inputs) and not is_class:
+                ranges[inputs[value].name] = (step.body.name, values)
+    return ranges
 
 
 def class_uses(inputs: Sequence[Slot], steps: Sequence[BodyStep]) -> tuple[ClassUse, ...]:

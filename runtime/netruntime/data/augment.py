@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from netdsl.diagnostics import suggest
-from netruntime.data.dataset import Dataset
+from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.sampler import uniform
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
@@ -137,7 +137,7 @@ class Augment:
             start += step.draws
         return np.ascontiguousarray(pictures).reshape(values.shape).astype(values.dtype, copy=False)
 
-    def fitted(self, train: Dataset) -> Augment:
+    def fitted(self, train: Dataset | StreamDataset) -> Augment:
         """The same steps, with statistics of the training data if `normalise` needs them.
 
         The mean and the standard deviation are computed from up to 512 rows, evenly spaced. Raises as
@@ -145,6 +145,9 @@ class Augment:
         """
         if not any(isinstance(step, Normalise) and not step.mean for step in self.steps):
             return self
+        if not isinstance(train, Dataset):
+            help = "write the numbers: `normalise=MEAN/DEVIATION`, or give the rows as a list"
+            raise DataInputError.make("E0836", "`normalise` needs rows that can be read twice", help=help)
         mean, std = _statistics(train, str(self))
         steps = (
             replace(step, mean=mean, std=std) if isinstance(step, Normalise) and not step.mean else step

@@ -51,9 +51,10 @@ def batches(
     return prefetched(_augmented(read, dataset, augment, epoch, seed), prefetch)
 
 
-def batch_count(dataset: Dataset, batch_size: int, *, drop_last: bool = False) -> int:
-    """The number of batches in an epoch."""
-    full, rest = divmod(len(dataset), batch_size)
+def batch_count(dataset: Dataset | StreamDataset, batch_size: int, *, drop_last: bool = False) -> int:
+    """The number of batches in an epoch; of a stream, those of the rows that will be used at most."""
+    count = len(dataset) if isinstance(dataset, Dataset) else dataset.expected or 0
+    full, rest = divmod(count, batch_size)
     return full + (1 if rest and not drop_last else 0)
 
 

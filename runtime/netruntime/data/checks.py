@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from netruntime.data.dataset import Dataset
+from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.fitting import check_finite
@@ -22,7 +22,9 @@ def check_ready(dataset: Dataset) -> None:
         pass
 
 
-def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> tuple[str, ...]:
+def compare_classes(
+    train: Dataset | StreamDataset, valid: Dataset, *, strict: bool = False
+) -> tuple[str, ...]:
     """Notices about the classes of two data sets: those that only one of them has.
 
     Only labels with one class per row that are cheap to read in both are compared. With `strict`, a class
@@ -30,7 +32,8 @@ def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> 
     """
     notices = []
     for name in train.labels:
-        if train.columns[name].shape != () or not (name in train.ready and name in valid.ready):
+        is_ready = name in train.ready and name in valid.ready
+        if train.columns[name].shape != () or not is_ready or not isinstance(train, Dataset):
             continue
         seen, held = (set(np.unique(label_values(d, name)).tolist()) for d in (train, valid))
         seen, held = (labels - {train.label_spec(name).ignore} for labels in (seen, held))
@@ -46,6 +49,20 @@ def compare_classes(train: Dataset, valid: Dataset, *, strict: bool = False) -> 
                 f"{shown(name)}: no row of the training data is of {_class_texts(held - seen, names)}"
             )
     return tuple(notices)
+
+
+def unused_classes(data: Dataset | StreamDataset) -> tuple[str, ...]:
+    """Notes on labels with names for fewer classes than the model has scores."""
+    notes = []
+    for name, names in data.classes.items():
+        spec = data.label_spec(name)
+        if name in data.labels and spec.classes is not None and len(names) < spec.classes:
+            source = f" ({spec.scores})" if spec.scores else ""
+            notes.append(
+                f"{shown(name)} has {len(names)} classes, {', '.join(map(shown, names[:5]))}"
+                f"{', ..' if len(names) > 5 else ''}, but the model has scores for {spec.classes}{source}"
+            )
+    return tuple(notes)
 
 
 def label_values(dataset: Dataset, name: str) -> Array:
@@ -88,6 +105,31 @@ def refuse_bad_labels(labels: Array, name: str, indices: Array, spec: LabelSpec,
         f"the {count} classes are counted here" if count is not None else "",
         help=_label_help(label, spec),
     )
+
+
+def refuse_bad_targets(values: Array, name: str, indices: Array, spec: LabelSpec, dataset: Dataset) -> None:
+    """Raises `DataInputError` E0831 with the first target that the loss does not take."""
+    if not spec.values:
+        return
+    flat = values.reshape(len(values), -1)
+    wrong = np.abs(flat) != 1 if spec.values == "-1 or 1" else (flat < 0) | (flat > 1)
+    if not wrong.any():
+        return
+    row, column = (int(n) for n in np.argwhere(wrong)[0])
+    at = f", element {column}" if flat.shape[1] > 1 else ""
+    message = (
+        f"{dataset.place(name, int(indices[row]))}{at} has the target {flat[row, column]:g}, "
+        f"but a target of `{spec.loss}` is {spec.values}"
+    )
+    raise DataInputError.make("E0831", message, help=_target_help(spec, flat))
+
+
+def _target_help(spec: LabelSpec, flat: Array) -> str:
+    if spec.values == "-1 or 1":
+        return "make -1 of 0: `2 * target - 1`"
+    if float(flat.max()) <= 255 and float(flat.min()) >= 0:
+        return "divide the values by their largest, or take a loss of quantities such as `mse`"
+    return "take a loss of quantities, such as `mse`"
 
 
 def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: str) -> None:

@@ -72,14 +72,32 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class StreamDataset(Protocol):
-    """Rows that come one after another; their number is unknown before the end."""
+    """Rows that come one after another; their number is unknown before the end.
+
+    `expected` is how many rows will be used at most, if that is known. The other properties are those of a
+    `Dataset`.
+    """
 
     @property
     def columns(self) -> Mapping[str, ColumnInfo]: ...
     @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def vocabulary(self) -> tuple[str, ...] | None: ...
+    @property
+    def ready(self) -> frozenset[str]: ...
+    @property
+    def expected(self) -> int | None: ...
+    @property
     def labels(self) -> tuple[str, ...]: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+
+    def label_spec(self, name: str) -> LabelSpec:
+        """What the losses and metrics say of a label."""
+        ...
 
     def stream(self) -> Iterator[Any]:
         """The rows from the start, as the user's iterable yields them.
@@ -90,6 +108,10 @@ class StreamDataset(Protocol):
 
     def collate(self, rows: Sequence[Any], first: int) -> dict[str, Array]:
         """A batch of such rows as the model's inputs; `first` is the first one's number. Raises as `rows`."""
+        ...
+
+    def limited(self, rows: int) -> StreamDataset:
+        """This stream, of which at most so many rows will be used."""
         ...
 
     def gather(self) -> Dataset:

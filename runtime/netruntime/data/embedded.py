@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,11 @@ from netruntime.readers.table import (
 
 _SAMPLE = 8
 """The number of rows that are examined to see whether rows differ in length."""
+
+MAX_KEPT_BYTES = 2**30
+"""The rows of an iterable that are kept in memory, to be read again."""
+_OVERHEAD = 200
+"""The bytes that Python takes for an array besides its elements."""
 
 
 class Rows(Protocol):
@@ -187,6 +193,8 @@ class RowStream:
     data: Iterable[Any]
     peeked: list[Any] = field(default_factory=list)
     _rest: Iterator[Any] | None = None
+    _kept: list[Any] = field(default_factory=list)
+    _is_kept: bool = False
 
     def __post_init__(self) -> None:
         iterator = iter(self.data)
@@ -208,9 +216,37 @@ class RowStream:
         if not self.is_once:
             yield from self.data
             return
+        if self._is_kept:
+            yield from self._kept
+            return
         if self._rest is None:
             help = "for more than one epoch, pass a list, or an object whose __iter__ starts again"
             raise DataInputError.make("E0841", "the iterator is exhausted and cannot restart", help=help)
         rest, self._rest = self._rest, None
-        yield from self.peeked
-        yield from rest
+        size = 0
+        for row in chain(self.peeked, rest):
+            size += row_bytes(row)
+            if size <= MAX_KEPT_BYTES:
+                self._kept.append(row)
+            else:
+                self._kept.clear()
+            yield row
+        self._is_kept = size <= MAX_KEPT_BYTES
+
+    def read_all(self) -> list[Any]:
+        """All rows. Raises `DataInputError` E0845 if they do not end before they fill much memory."""
+        rows, size = [], 0
+        for row in self:
+            rows.append(row)
+            size += row_bytes(row)
+            if size > MAX_KEPT_BYTES:
+                help = "give `steps`, so that its rows are used as they come, or a list of them"
+                message = f"the iterable has no end within its first {len(rows):,} rows"
+                raise DataInputError.make("E0845", message, help=help)
+        return rows
+
+
+def row_bytes(row: Any) -> int:
+    """About how much memory a row takes."""
+    parts = row.values() if isinstance(row, Mapping) else row if isinstance(row, (tuple, list)) else (row,)
+    return sum(getattr(part, "nbytes", 64) + _OVERHEAD for part in parts)

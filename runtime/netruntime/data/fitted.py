@@ -9,7 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from netdsl.types import DType
-from netruntime.data.checks import refuse_bad_labels, refuse_nonfinite, refuse_padded_labels
+from netruntime.data.checks import (
+    refuse_bad_labels,
+    refuse_bad_targets,
+    refuse_nonfinite,
+    refuse_padded_labels,
+)
 from netruntime.data.matching import BoundColumn, Match
 from netruntime.data.padding import pad_rows
 from netruntime.errors import DataInputError, shown
@@ -148,6 +153,8 @@ class FittedDataset:
             refuse_nonfinite(values, bound.wanted, indices, self)
         if name in self.labels:
             refuse_bad_labels(values, name, indices, self.label_spec(name), self)
+        if isinstance(rows, np.ndarray):
+            refuse_bad_targets(values, name, indices, self.label_spec(name), self)
         return values
 
     def _padded(self, name: str, rows: Sequence[Array], indices: Array, width: int, dtype: DType) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     and lengths that the data lacks are filled in (`padding.Filler`). Raises `DataInputError`: E0830 where no
     assignment, or more than one, makes sense, and those of `conform`.
     """
+    _check_sizes(wanted, options)
     inputs = {name: InputSpec(name, type) for name, type in wanted.items()}
     chosen: dict[str, tuple[str, ...]] = {}
     for name in inputs:
@@ -59,7 +60,7 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
     for name in inputs.keys() - chosen.keys():
         if len(members := members_of(name, table.columns)) > 1:
             chosen[name] = members
-    fillers = _fillers(inputs, chosen)
+    fillers = fillers_for(inputs, chosen)
     missing = [name for name in inputs if name not in chosen and name not in fillers]
     notes: list[str] = []
     if missing:
@@ -89,6 +90,17 @@ def _conform_all(
     return bound
 
 
+def _check_sizes(wanted: Mapping[str, TensorType], options: DataOptions) -> None:
+    """Raises `DataInputError` E0871 for a size that no input has."""
+    known = sorted({symbol for type_ in wanted.values() for size in type_.shape for symbol in size.symbols})
+    for name in options.sizes:
+        if name not in known:
+            help = suggest(name, known) or (
+                f"they have {', '.join(known)}" if known else "all sizes are fixed"
+            )
+            raise DataInputError.make("E0871", f"the inputs have no free size {shown(name)}", help=help)
+
+
 def _refuse_empty_classes(columns: Sequence[str], table: Table) -> None:
     """Raises `DataInputError` E0808 for a column of classes with an empty cell, which would be a class."""
     for column in columns:
@@ -103,7 +115,8 @@ def _refuse_empty_classes(columns: Sequence[str], table: Table) -> None:
 # -- masks and lengths -----------------------------------------------------------------------------
 
 
-def _fillers(inputs: Mapping[str, InputSpec], chosen: Mapping[str, tuple[str, ...]]) -> dict[str, Filler]:
+def fillers_for(inputs: Mapping[str, InputSpec], chosen: Collection[str]) -> dict[str, Filler]:
+    """The inputs beside the `chosen` ones that follow from the lengths of a sequence."""
     found = {}
     for name, want in inputs.items():
         kind = filler_kind(name, want.type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from netruntime.data.embedded import RowReader, RowStream, RowTable
 from netruntime.data.fitted import FittedDataset
 from netruntime.data.matching import Match, match_columns
 from netruntime.files.arrays import Array
-from netruntime.readers.options import DataOptions
+from netruntime.readers.options import DataOptions, LabelSpec
 from netruntime.readers.table import ColumnInfo
 
 
@@ -40,10 +40,21 @@ class FittedStream:
     match: Match
     options: DataOptions
     known: Mapping[str, ColumnInfo]
+    expected: int | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vocabulary: None = None
+    ready: frozenset[str] = frozenset()
 
     @cached_property
     def columns(self) -> Mapping[str, ColumnInfo]:
         return self._fitted([], 0).columns
+
+    @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        return self._fitted([], 0).sources
+
+    def label_spec(self, name: str) -> LabelSpec:
+        return self.options.label_spec(name)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -53,6 +64,10 @@ class FittedStream:
     def notes(self) -> tuple[str, ...]:
         return self.match.notes
 
+    def limited(self, rows: int) -> FittedStream:
+        """This stream, of which at most so many rows will be used."""
+        return replace(self, expected=rows)
+
     def stream(self) -> Iterator[Any]:
         return iter(self.rows)
 
@@ -60,7 +75,7 @@ class FittedStream:
         return self._fitted(rows, first).rows(range(len(rows)))
 
     def gather(self) -> FittedDataset:
-        return FittedDataset(RowTable(list(self.rows), self.reader), self.match, self.options)
+        return FittedDataset(RowTable(self.rows.read_all(), self.reader), self.match, self.options)
 
     def _fitted(self, rows: Sequence[Any], first: int) -> FittedDataset:
         return FittedDataset(

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from netdsl.diagnostics import suggest
 from netruntime.errors import DataInputError, shown
 
 ZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+def near_file(path: Path, is_wanted: Callable[[Path], bool] = Path.is_file) -> str | None:
+    """A help for a file that is missing: one of a similar name in its folder, or what the folder has."""
+    try:
+        others = (p for p in path.parent.iterdir() if is_wanted(p))
+        names = sorted(p.name for p in others if not p.name.startswith("."))
+    except (OSError, ValueError):
+        return None
+    alike = [name for name in names if Path(name).suffix.lower() == path.suffix.lower()]
+    if near := suggest(path.name, alike) or suggest(path.name, names):
+        return near
+    listed = ", ".join(map(shown, alike[:5]))
+    return f"its folder has {listed}{' and others' if len(alike) > 5 else ''}" if alike else None
 
 
 def read_text_file(path: Path) -> str:

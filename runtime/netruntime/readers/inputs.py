@@ -25,7 +25,7 @@ from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 from netruntime.readers.pixels.pictures import takes_pictures
 from netruntime.readers.sources import cannot_read, read_table, split_key
 from netruntime.readers.table import ColumnInfo, ColumnTable
-from netruntime.readers.text import read_sentences, read_text
+from netruntime.readers.text import read_sentences, read_text, tokenize
 
 STDIN = "-"
 INLINE_TEXT = "text:"
@@ -89,6 +89,19 @@ def read_file(
         raise cannot_read(reason, path) from reason
     except MemoryError as full:
         raise _too_large(shown(spec), wanted) from full
+
+
+def text_lengths(spec: str, wanted: InputSpec, options: DataOptions) -> Array | None:
+    """How many tokens each sentence of a text has, i64 `[B]`; None for data that is no text."""
+    if spec.startswith(INLINE_TEXT):
+        sentences = [spec.removeprefix(INLINE_TEXT)]
+    elif Path(spec).suffix.lower() in (".txt", ".md") and not is_generated(spec):
+        sentences = read_sentences(Path(spec))
+    else:
+        return None
+    last = wanted.type.shape[-1]
+    tokens = tokenize(sentences, options, length=last.value if last.is_fixed else None)
+    return np.asarray(tokens.keep.sum(axis=1), np.int64)
 
 
 def fit_input(

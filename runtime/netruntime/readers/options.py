@@ -33,7 +33,8 @@ class LabelSpec:
 
     `ignore` is the value that does not count in any of them, None where there is none. `pad` fills shorter
     rows; it is None where anything would count. `classes` is the number of classes, if it is fixed; `scores`
-    says in messages where that comes from, and `span` where it is declared.
+    says in messages where that comes from, and `span` where it is declared. `values` says which values its
+    `loss` takes, such as `0 or 1, or a probability`.
     """
 
     ignore: int | None = IGNORED_LABEL
@@ -41,6 +42,8 @@ class LabelSpec:
     classes: int | None = None
     scores: str = ""
     span: Span | None = None
+    values: str = ""
+    loss: str = ""
 
     def is_class(self, labels: Array) -> Array:
         """Whether each of some labels counts, that is, is not the ignored one."""

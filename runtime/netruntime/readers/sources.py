@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netdsl.diagnostics import suggest
 from netruntime.errors import DataInputError, shown
+from netruntime.files.opening import near_file
 from netruntime.readers.formats.arrays import read_array_file
 from netruntime.readers.formats.cifar import find_cifar, read_cifar
 from netruntime.readers.formats.csv_table import read_csv_table
 from netruntime.readers.formats.idx import is_idx, read_idx
 from netruntime.readers.formats.json_lists import read_json_table
-from netruntime.readers.formats.language import read_language
+from netruntime.readers.formats.language import read_language, read_lines
 from netruntime.readers.formats.parallel import read_parallel
 from netruntime.readers.formats.parquet import read_parquet
 from netruntime.readers.formats.picture_files import find_pictures, read_image_folder, read_pictures
@@ -92,7 +92,8 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
     if suffix in (".csv", ".tsv"):
         return read_csv_table(path, _with_limit(options, wanted))
     if suffix in (".txt", ".md"):
-        return read_language(path, wanted, options)
+        is_lines = options.tokenizer is not None and _wants_sentences(wanted, options)
+        return read_lines(path, options) if is_lines else read_language(path, wanted, options)
     raise DataInputError.make(
         "E0803", f"{shown(path)} is not a kind of data that netdsl reads", help=SOURCE_KINDS
     )
@@ -118,7 +119,7 @@ def find_files(spec: str) -> list[Path]:
         if not found:
             raise DataInputError.make("E0817", f"no data files match {shown(spec)}", help=SOURCE_KINDS)
     elif path.is_dir():
-        found = [file for file in path.iterdir() if is_data(file)]
+        found = [file for file in path.iterdir() if is_data(file)] or find_pictures(path)
         if not found:
             message = f"the folder {shown(spec)} holds no data that netdsl reads"
             raise DataInputError.make("E0817", message, help=SOURCE_KINDS)
@@ -141,9 +142,7 @@ def cannot_read(reason: OSError | ValueError, first: str | Path) -> DataInputErr
     path = Path(getattr(reason, "filename", None) or first)
     help = None
     if isinstance(reason, FileNotFoundError):
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        known = [p.name for p in beside if p.is_dir() or is_data(p)]
-        help = suggest(path.name, known) or SOURCE_KINDS
+        help = near_file(path, lambda other: other.is_dir() or is_data(other))
     message = f"cannot read {shown(path)}: {getattr(reason, 'strerror', None) or reason}"
     return DataInputError.make("E0802", message, help=help)
 
@@ -209,6 +208,12 @@ def _wants_translation(wanted: Wanted) -> bool:
     """Whether the inputs are those of a translation: `src` and `tgt`, or three sequences of ids."""
     found = [spec.name for spec in wanted if spec.type.rank == 2 and spec.type.dtype.is_int]
     return len(found) >= 3 or {"src", "tgt"} <= set(found)
+
+
+def _wants_sentences(wanted: Wanted, options: DataOptions) -> bool:
+    """Whether a text is a sentence on each line: there are ids, but none to predict after each."""
+    sequences = [spec.name for spec in wanted if spec.type.rank == 2 and spec.type.dtype.is_int]
+    return len(sequences) == 1 and not options.is_label(sequences[0])
 
 
 def _with_limit(options: DataOptions, wanted: Wanted) -> DataOptions:

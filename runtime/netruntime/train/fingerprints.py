@@ -11,7 +11,7 @@ import numpy as np
 
 from netdsl.model import Phase
 from netdsl.recipes import RunSettings
-from netruntime.data import Dataset
+from netruntime.data import Dataset, StreamDataset
 from netruntime.errors import TrainingError
 from netruntime.train.metrics import monitored
 from netruntime.train.rows import only_classes
@@ -36,7 +36,7 @@ def run_facts(
     text: str,
     phases: Sequence[Phase],
     settings: RunSettings,
-    train: Dataset,
+    train: Dataset | StreamDataset,
     valid: Dataset | None,
 ) -> dict[str, Any]:
     """The facts that a resumed run must have in common with the original; JSON values by name.
@@ -45,7 +45,7 @@ def run_facts(
     """
     return {
         "file": _checksum(text.encode()),
-        "rows": len(train),
+        "rows": row_count(train),
         "data": data_fingerprint(train),
         "valid": 0 if valid is None else len(valid),
         "monitor": monitored(phases[0])[0],
@@ -65,8 +65,18 @@ def check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
             raise TrainingError.make("E1077", message, help=help)
 
 
-def data_fingerprint(data: Dataset) -> str:
-    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model sees them."""
+def row_count(data: Dataset | StreamDataset) -> int:
+    """The number of rows; of a stream, those that are used at most."""
+    return len(data) if isinstance(data, Dataset) else data.expected or 0
+
+
+def data_fingerprint(data: Dataset | StreamDataset) -> str:
+    """A checksum of the number of rows and of at most 256 of them, evenly spaced, as the model sees them.
+
+    A stream has none.
+    """
+    if not isinstance(data, Dataset):
+        return "stream"
     digest = hashlib.sha256(str(len(data)).encode())
     places = np.unique(np.linspace(0, len(data) - 1, SAMPLED).round().astype(np.int64))
     for name, array in sorted(data.rows(places).items()):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.recipes import RunSettings
-from netruntime.data import Augment, Dataset, batch_count, batches, cut_rows
+from netruntime.data import Augment, Dataset, StreamDataset, batch_count, batches, cut_rows
 from netruntime.train.checkpoint import Checkpoint, CheckpointFolder
 from netruntime.train.early_stopping import EarlyStopping
 from netruntime.train.evaluation import Evaluator
@@ -51,7 +51,7 @@ class TrainingLoop:
         self,
         trainer: Trainer,
         evaluator: Evaluator,
-        data: Dataset,
+        data: Dataset | StreamDataset,
         valid: Dataset | None,
         settings: RunSettings,
         *,

@@ -10,9 +10,9 @@ from netdsl.dims import product, symbol
 from netdsl.graph import Node
 from netdsl.model import BodyStep, CallStep, Phase, Slot
 from netdsl.ops.norm.batch_norm_training import BatchNormTraining
-from netdsl.targets import ClassUse, class_uses, own_inputs
+from netdsl.targets import ClassUse, class_uses, own_inputs, target_ranges
 from netdsl.types import TensorType
-from netruntime.data import Augment, DataOptions, Dataset, DataSpec, open_data
+from netruntime.data import Augment, DataOptions, Dataset, DataSpec, StreamDataset, open_data
 from netruntime.data.beside import tokenizer_hash
 from netruntime.errors import DataInputError, TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
@@ -26,14 +26,19 @@ def open_rows(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> 
 
     Raises `DataInputError` E0801 to E0859.
     """
+    data = open_stream(phases, spec, options)
+    return data if isinstance(data, Dataset) else data.gather()
+
+
+def open_stream(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -> Dataset | StreamDataset:
+    """As `open_rows`, but an iterable stays one."""
     inputs: dict[str, TensorType] = {}
     for phase in phases:
         inputs.update(phase.model.inputs)
     options = replace(options, label_specs={**label_specs(phases), **options.label_specs})
     if options.label_names is None:
         options = replace(options, label_names=own_inputs(phases))
-    data = open_data(spec, inputs, options)
-    return data if isinstance(data, Dataset) else data.gather()
+    return open_data(spec, inputs, options)
 
 
 def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
@@ -46,14 +51,18 @@ def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
     for phase in phases:
         for use in class_uses(phase.model.body.inputs, phase.model.body.steps):
             uses[use.input].append(use)
+    ranges = {name: range for phase in phases for name, range in target_ranges(phase).items()}
     specs = {}
     for name, type_ in {k: v for phase in phases for k, v in phase.model.inputs.items()}.items():
+        loss, values = ranges.get(name, ("", ""))
         if not type_.dtype.is_int:
+            if values:
+                specs[name] = LabelSpec(values=values, loss=loss)
             continue
         known = uses.get(name, ())
         ignored = {use.ignore for use in known}
         ignore = ignored.pop() if len(ignored) == 1 else None
-        spec = LabelSpec(ignore, ignore if known else IGNORED_LABEL)
+        spec = LabelSpec(ignore, ignore if known else IGNORED_LABEL, values=values, loss=loss)
         if name in own_inputs(phases) or known:
             counts = {use.classes for use in known if use.classes}
             spec = replace(spec, scores=f"class indices of {known[0].scores}") if known else spec
@@ -130,13 +139,13 @@ def _single_row(node: Node, rows: int, batch_size: int) -> TrainingError:
     return TrainingError.make("E1078", message, node.user_span, help=help)
 
 
-def only_classes(data: Dataset) -> tuple[str, ...] | None:
+def only_classes(data: Dataset | StreamDataset) -> tuple[str, ...] | None:
     """The class names, if the data names those of exactly one column."""
     names = list(data.classes.values())
     return names[0] if len(names) == 1 else None
 
 
-def description(train: Dataset, augment: Augment | None, options: DataOptions) -> TrainedData:
+def description(train: Dataset | StreamDataset, augment: Augment | None, options: DataOptions) -> TrainedData:
     """How the training rows were read, for the weights to carry."""
     pictures = {name: info.picture for name, info in train.columns.items() if info.picture is not None}
     steps = augment.for_evaluation().steps if augment else ()

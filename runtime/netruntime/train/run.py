@@ -12,8 +12,18 @@ from typing import Any
 from netdsl.checker import check
 from netdsl.model import Checked, Phase
 from netdsl.recipes import RunSettings
-from netruntime.data import Augment, DataOptions, Dataset, DataSpec, compare_classes, parse_augment, split
+from netruntime.data import (
+    Augment,
+    DataOptions,
+    Dataset,
+    DataSpec,
+    StreamDataset,
+    compare_classes,
+    parse_augment,
+    split,
+)
 from netruntime.data.beside import CLASSES, DATA, TOKENIZER, VOCABULARY, described, vocabulary_beside
+from netruntime.data.checks import unused_classes
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.weights import WeightSource
@@ -25,7 +35,7 @@ from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
-from netruntime.train.fingerprints import check_facts, run_facts
+from netruntime.train.fingerprints import check_facts, row_count, run_facts
 from netruntime.train.initial_weights import first_weights
 from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import TrainingLoop
@@ -34,6 +44,7 @@ from netruntime.train.rows import (
     one_example,
     only_classes,
     open_rows,
+    open_stream,
     refuse_single_rows,
     refuse_split,
 )
@@ -46,7 +57,7 @@ CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.safetensors", "last.safetensors"
 LOG, CARD, CURVES = "metrics.jsonl", "card.md", "curves.svg"
 SETUP = "config.json"
-WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", SETUP, VOCABULARY, CLASSES)
+WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", SETUP, VOCABULARY, CLASSES, DATA)
 """The files that a run writes into its folder, besides the checkpoints."""
 
 
@@ -108,7 +119,7 @@ class Run:
         return self.loop.trainer
 
     @property
-    def train(self) -> Dataset:
+    def train(self) -> Dataset | StreamDataset:
         return self.loop.data
 
     @property
@@ -146,13 +157,13 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     settings = settings_of(checked.phases, request.settings)
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
-    train, valid, augment = open_both(checked.phases, request, settings.seed, note)
+    train, valid, augment = open_both(checked.phases, request, settings, note)
     whole = one_example(checked.phases)
     if whole is not None:
         note(whole)
-        rows = max(len(train), len(valid) if valid is not None else 1)
+        rows = max(row_count(train), len(valid) if valid is not None else 1)
         settings = replace(settings, batch_size=rows, accumulate=1)
-    refuse_single_rows([phase.loss_graph for phase in trainer.phases], len(train), settings.batch_size)
+    refuse_single_rows([p.loss_graph for p in trainer.phases], row_count(train), settings.batch_size)
     loop = TrainingLoop(
         trainer,
         Evaluator(plain, device, augment.for_evaluation() if augment else None),
@@ -163,7 +174,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         watchers=watchers,
         shuffle=whole is None,
     )
-    run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes))
+    run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes, *unused_classes(train)))
     run.metadata = {METADATA_KEY: description(train, augment, request.options).to_json()}
     if request.out is not None:
         loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)
@@ -207,14 +218,17 @@ def _open_trainer(
 
 
 def open_both(
-    phases: Sequence[Phase], request: TrainRequest, seed: int, note: Note
-) -> tuple[Dataset, Dataset | None, Augment | None]:
+    phases: Sequence[Phase], request: TrainRequest, settings: RunSettings, note: Note
+) -> tuple[Dataset | StreamDataset, Dataset | None, Augment | None]:
     """The training rows, the validation rows, and the augmentation."""
     options = request.options
     if options.vocabulary is None and options.tokenizer is None:  # number text as before
         before = request.out if request.resume else request.weights
         options = replace(options, vocabulary=vocabulary_beside(before))
     data = _open_as_before(phases, request, options)
+    if not isinstance(data, Dataset):
+        is_complete = settings.steps is None or bool(request.holdout) or one_example(phases) is not None
+        data = data.gather() if is_complete else _as_streamed(data, settings, note)
     valid: Dataset | None = None
     if request.valid is not None:
         names = only_classes(data)
@@ -227,24 +241,33 @@ def open_both(
         valid = open_rows(phases, request.valid, alike)
         for text in compare_classes(data, valid, strict=options.strict):
             note(text)
-    elif request.holdout:
+    elif request.holdout and isinstance(data, Dataset):
         refuse_split(phases)
-        data, valid = split(data, request.holdout, seed)
+        data, valid = split(data, request.holdout, settings.seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None
     return data, valid, augment
 
 
-def _open_as_before(phases: Sequence[Phase], request: TrainRequest, options: DataOptions) -> Dataset:
+def _as_streamed(data: StreamDataset, settings: RunSettings, note: Note) -> StreamDataset:
+    """An iterable with the number of rows that `steps` uses, which are read as they are needed."""
+    assert settings.steps is not None
+    note("the rows of the iterable are used as they come, in their own order; a list would be shuffled")
+    return data.limited(settings.steps * settings.batch_size * settings.accumulate)
+
+
+def _open_as_before(
+    phases: Sequence[Phase], request: TrainRequest, options: DataOptions
+) -> Dataset | StreamDataset:
     """The training rows, their columns found as by the run that is continued; other columns are new data."""
     before = described(request.out if request.resume else request.weights)
-    if before is None or options.columns:
-        return open_rows(phases, request.data, options)
+    if before is None or options.columns or not isinstance(request.data, (str, PathLike, list, Mapping)):
+        return open_stream(phases, request.data, options)
     try:
-        return open_rows(phases, request.data, replace(options, columns=before.columns))
+        return open_stream(phases, request.data, replace(options, columns=before.columns))
     except DataInputError as differs:
         if request.resume or differs.diagnostics[0].code != "E0830":
             raise
-        return open_rows(phases, request.data, options)
+        return open_stream(phases, request.data, options)
 
 
 def _saving_best(out: Path, metadata: Mapping[str, str]) -> Callable[[Trainer, EpochEvent], None]:
@@ -272,8 +295,9 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             "E1076", f"{shown(out)} already contains a run, at step {newest.step}", help=help
         )
     write_text(out / DATA, run.metadata[METADATA_KEY] + "\n")
-    if run.request.options.tokenizer is not None:
-        write_bytes(out / TOKENIZER, Path(run.request.options.tokenizer).read_bytes())
+    tokenizer = run.request.options.tokenizer
+    if tokenizer is not None and not is_read(out / TOKENIZER, (tokenizer,)):
+        write_bytes(out / TOKENIZER, Path(tokenizer).read_bytes())
     for name, numbered in ((VOCABULARY, run.train.vocabulary), (CLASSES, only_classes(run.train))):
         if numbered is not None:
             write_text(out / name, json.dumps(list(numbered), ensure_ascii=False) + "\n")

@@ -10,6 +10,7 @@ import numpy as np
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import NUMPY_NAMES, Array, ArrayInfo
+from netruntime.files.opening import near_file
 from netruntime.weight_files.safetensors_header import TensorHeader, header_length, parse_header
 from netruntime.weight_files.weight_file import WeightFile
 
@@ -53,7 +54,8 @@ class SafetensorsFile(WeightFile):
 def cannot_open(path: Path, reason: OSError) -> WeightsError:
     """The error for a weights file that the system does not let us read."""
     message = f"cannot read the weights {shown(path)}: {reason.strerror or reason}"
-    return WeightsError.make("E0701", message)
+    help = near_file(path) if isinstance(reason, FileNotFoundError) else None
+    return WeightsError.make("E0701", message, help=help)
 
 
 def _read_header(path: Path) -> tuple[TensorHeader, int]:

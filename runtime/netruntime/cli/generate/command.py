@@ -15,6 +15,7 @@ from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
 from netruntime.cli.common.sources import (
+    check_size_names,
     open_checked,
     pick_model,
     read_standard_text,
@@ -138,6 +139,7 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
     settings = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
     checked = open_checked(options.file, settings)
     model = pick_model(checked, options.model_name)
+    check_size_names(model, options.reading.get("sizes", {}))
     graph = build(model)
     roles = find_roles(model, graph, options.token_input, options.logits_output)
     device = open_quietly(options.device)

@@ -76,7 +76,7 @@ class PredictOptions:
     def reads(self) -> list[object]:
         """What names the files that the command reads."""
         weights = weights_for(self.file, self.weights)
-        near = [] if weights is None else beside(weights, VOCABULARY, CLASSES)
+        near = [] if weights is None else beside(weights, VOCABULARY, CLASSES, DATA)
         return [self.file, *self.data, weights, self.reading.get("tokenizer"), *near]
 
 

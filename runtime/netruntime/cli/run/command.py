@@ -24,12 +24,13 @@ from netruntime.cli.common.sources import (
     settings_as_trained,
     weights_for,
 )
-from netruntime.cli.run.feeds import Feed, parse_feeds
+from netruntime.cli.run.feeds import Feed, fillers_of, parse_feeds
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
 from netruntime.cli.run.saving import NamedOutputs, check_target, save_classes, save_items, save_outputs
 from netruntime.data.beside import as_trained_once, classes_beside
+from netruntime.data.padding import Filler
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights, parameters
@@ -151,10 +152,16 @@ def _reading(options: RunOptions, network: Network) -> DataOptions:
     return as_trained_once(asked, weights_for(options.file, options.weights))
 
 
+def _fillers(network: Network, feeds: Sequence[Feed]) -> Mapping[str, Filler]:
+    return fillers_of(network.model, {feed.wanted.name for feed in feeds})
+
+
 def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(feeds, _reading(options, network), _say(options), seed=options.seed)
+    arrays = read_once(
+        feeds, _fillers(network, feeds), _reading(options, network), _say(options), seed=options.seed
+    )
     report_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
@@ -186,7 +193,13 @@ def _run_many(
     report_weights(network, options.weights is not None)
     results: list[NamedOutputs] = []
     batches = read_many(
-        feeds, many, options.batch_size, _reading(options, network), _say(options), seed=options.seed
+        feeds,
+        _fillers(network, feeds),
+        many,
+        options.batch_size,
+        _reading(options, network),
+        _say(options),
+        seed=options.seed,
     )
     with Progress(count_files(many), hidden=options.as_json) as progress:
         for batch in batches:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error, suggest
 from netdsl.model import Model, Slot
 from netruntime.cli.common.failures import usage_error
+from netruntime.data.matching import fillers_for
+from netruntime.data.padding import Filler
 from netruntime.errors import DataInputError, shown
 from netruntime.readers.generated import is_generated
 from netruntime.readers.input_spec import InputSpec
@@ -65,10 +67,20 @@ def parse_feeds(model: Model, file: Path, specs: Sequence[str]) -> list[Feed]:
         raise DataInputError(refused)
     if list(by_name.values()).count(STDIN) > 1:
         raise usage_error("E0921", "standard input can feed only one input, but `-` is used for several")
-    missing = [slot for slot in slots.values() if slot.name not in by_name]
+    filled = _fillers(model, by_name)
+    missing = [slot for slot in slots.values() if slot.name not in by_name and slot.name not in filled]
     if missing:
         raise _missing(model, file, missing, by_name)
-    return [Feed(input_spec(slot), by_name[name]) for name, slot in slots.items()]
+    return [Feed(input_spec(slot), by_name[name]) for name, slot in slots.items() if name in by_name]
+
+
+def fillers_of(model: Model, fed: Collection[str]) -> dict[str, Filler]:
+    """The inputs that need no data: keep-masks, lengths and segments of sequences that are fed."""
+    return {name: filler for name, filler in _fillers(model, fed).items() if filler.of in fed}
+
+
+def _fillers(model: Model, fed: Collection[str]) -> dict[str, Filler]:
+    return fillers_for({slot.name: input_spec(slot) for slot in model.body.inputs}, fed)
 
 
 def input_spec(slot: Slot) -> InputSpec:
@@ -103,12 +115,21 @@ def _filled(name: str, spec: str) -> tuple[str, str]:
 def _missing(model: Model, file: Path, missing: Sequence[Slot], by_name: dict[str, str]) -> NetError:
     """The error for missing inputs: each with its location and type, and an example command."""
     names = " and ".join(f"`{slot.name}`" for slot in missing)
-    feeds = [f"{slot.name}={by_name.get(slot.name) or example(slot)}" for slot in model.body.inputs]
+    fed = {*by_name, *(slot.name for slot in missing)}
+    feeds = [f"{s.name}={by_name.get(s.name) or example(s)}" for s in model.body.inputs if s.name in fed]
     words = ["netrun", "run", str(file), *(word for feed in feeds for word in ("--input", feed))]
+    words += [word for name in _open_sizes(missing) for word in ("--size", f"{name}=32")]
     first, *rest = [Label(slot.span, f"{slot.name} is {slot.type}") for slot in missing]
     message = f"`{model.name}` needs data for its input{'s' if rest else ''} {names}"
     help = f"for example: {shlex.join(words)}"
     return DataInputError(error("E0850", message, first.span, first.text, also=rest, help=help).diagnostics)
+
+
+def _open_sizes(missing: Sequence[Slot]) -> list[str]:
+    """The free sizes that generated data of the examples needs, but for the number of rows."""
+    generated = [slot for slot in missing if is_generated(example(slot))]
+    symbols = {symbol for slot in generated for size in slot.type.shape for symbol in size.symbols}
+    return sorted(symbols - {"B"})
 
 
 def example(slot: Slot) -> str:

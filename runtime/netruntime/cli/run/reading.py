@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+
 from netdsl.dims import Dim
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import Feed
+from netruntime.data.padding import Filler
 from netruntime.errors import DataInputError
 from netruntime.readers.batches import Batch, read_batches
-from netruntime.readers.inputs import Note, read_input
+from netruntime.readers.inputs import Note, read_input, text_lengths
 from netruntime.readers.options import DataOptions
 from netruntime.readers.sources import find_files
 from netruntime.sizes import SizeClashError, bind_sizes
@@ -33,7 +36,13 @@ class Items:
     arrays: Mapping[str, Any]
 
 
-def read_once(feeds: Sequence[Feed], options: DataOptions, note: Note, *, seed: int) -> dict[str, Any]:
+Fillers = Mapping[str, Filler]
+"""The inputs that follow from the lengths of sequences, by name."""
+
+
+def read_once(
+    feeds: Sequence[Feed], fillers: Fillers, options: DataOptions, note: Note, *, seed: int
+) -> dict[str, Any]:
     """The arrays by input name; `seed` is that of random ones.
 
     Raises `DataInputError`, and `CommandLineError` E0922 for unknown sizes.
@@ -41,7 +50,23 @@ def read_once(feeds: Sequence[Feed], options: DataOptions, note: Note, *, seed: 
     arrays = {
         f.wanted.name: read_input(f.spec, f.wanted, options, note=note) for f in feeds if not f.is_generated
     }
-    return _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed))
+    arrays = _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed))
+    return arrays | _filled(fillers, feeds, arrays, options)
+
+
+def _filled(
+    fillers: Fillers, feeds: Sequence[Feed], arrays: Mapping[str, Any], options: DataOptions
+) -> dict[str, Any]:
+    """Masks, lengths and segments of the sequences that were read."""
+    by_name = {feed.wanted.name: feed for feed in feeds}
+    result = {}
+    for name, filler in fillers.items():
+        count, width = arrays[filler.of].shape[:2]
+        lengths = text_lengths(by_name[filler.of].spec, by_name[filler.of].wanted, options)
+        if lengths is None or len(lengths) != count:
+            lengths = np.full(count, width, np.int64)
+        result[name] = filler.fill(lengths, width)
+    return result
 
 
 def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
@@ -60,6 +85,7 @@ def count_files(many: Sequence[Feed]) -> int:
 
 def read_many(
     feeds: Sequence[Feed],
+    fillers: Fillers,
     many: Sequence[Feed],
     batch_size: int | None,
     options: DataOptions,
@@ -80,7 +106,8 @@ def read_many(
     for batches in zip_longest(*readers):
         _check_counts(many, batches)
         arrays = constant | {f.wanted.name: batch.array for f, batch in zip(many, batches, strict=True)}
-        yield Items(batches[0].names, _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed)))
+        arrays = _in_order(feeds, arrays | _made_up(feeds, arrays, options, seed))
+        yield Items(batches[0].names, arrays | _filled(fillers, feeds, arrays, options))
 
 
 def batch_axis(many: Sequence[Feed]) -> Dim:

@@ -11,9 +11,11 @@ import numpy as np
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.opening import read_text_file
+from netruntime.readers.formats.words import word_column
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DEFAULT_WINDOW, DataOptions
 from netruntime.readers.table import Column, ColumnInfo, ColumnTable, Role, table_of
+from netruntime.readers.text import read_sentences
 from netruntime.readers.vocabulary import make_codec
 
 
@@ -42,6 +44,15 @@ def read_language(path: Path, wanted: Sequence[InputSpec], options: DataOptions)
     return table_of(
         columns, shown(path), vocabulary=codec.vocabulary, notes=(note,), overlap=-(-width // stride) - 1
     )
+
+
+def read_lines(path: Path, options: DataOptions) -> ColumnTable:
+    """The column `ids`: the tokens of each line that is not blank, with those that the tokenizer adds.
+
+    Raises `DataInputError` E0816 for a file without any, and as `word_column`; and `OSError`.
+    """
+    column, _ = word_column("ids", read_sentences(path), shown(path), lambda row: f"row {row}", options)
+    return table_of({"ids": column}, shown(path))
 
 
 @dataclass(frozen=True)

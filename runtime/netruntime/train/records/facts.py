@@ -16,7 +16,7 @@ import numpy as np
 
 from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
-from netruntime.train.fingerprints import data_fingerprint
+from netruntime.train.fingerprints import data_fingerprint, row_count
 from netruntime.train.logs.jsonl import LogLine
 from netruntime.train.records.card import CardFacts, DataFacts
 from netruntime.train.run import Run
@@ -98,7 +98,7 @@ def total_seconds(lines: Iterable[LogLine]) -> float:
 
 def _data(run: Run) -> tuple[DataFacts, ...]:
     data, valid = run.request.data, run.request.valid
-    facts = [DataFacts("training", _sources(data), len(run.train), data_fingerprint(run.train))]
+    facts = [DataFacts("training", _sources(data), row_count(run.train), data_fingerprint(run.train))]
     if run.valid is not None:
         named = _sources(data if valid is None else valid)
         facts.append(DataFacts("validation", named, len(run.valid), data_fingerprint(run.valid)))
