@@ -34,7 +34,9 @@ class AugmentStep(Protocol):
     @property
     def draws(self) -> int: ...
 
-    def __call__(self, pictures: Array, draw: Draw) -> Array: ...
+    def __call__(self, pictures: Array, draw: Draw, fill: int = 0) -> Array:
+        """The pictures, changed; `fill` is what comes in from outside."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class RandomFlip:
     only_training: bool = True
     draws: int = 1
 
-    def __call__(self, pictures: Array, draw: Draw) -> Array:
+    def __call__(self, pictures: Array, draw: Draw, fill: int = 0) -> Array:
         chosen = draw(0) < 0.5
         result = pictures.copy()
         result[chosen] = np.flip(pictures[chosen], self.axis)
@@ -57,7 +59,7 @@ class RandomFlip:
 
 @dataclass(frozen=True)
 class Shift:
-    """Moves each picture by up to `by` pixels on both axes; `edge` fills with its border, else with 0.
+    """Moves each picture by up to `by` pixels on both axes; `edge` fills with its border, else with `fill`.
 
     With zeros this is the crop from a padded picture of He et al. (2016, section 4.2): `crop=4`.
     """
@@ -67,10 +69,13 @@ class Shift:
     only_training: bool = True
     draws: int = 2
 
-    def __call__(self, pictures: Array, draw: Draw) -> Array:
+    def __call__(self, pictures: Array, draw: Draw, fill: int = 0) -> Array:
         height, width = pictures.shape[-2:]
         border = ((0, 0), (0, 0), (self.by, self.by), (self.by, self.by))
-        padded = np.pad(pictures, border, mode="edge" if self.edge else "constant")
+        if self.edge:
+            padded = np.pad(pictures, border, mode="edge")
+        else:
+            padded = np.pad(pictures, border, constant_values=fill)
         top, left = ((draw(n) * (2 * self.by + 1)).astype(np.int64) for n in (0, 1))
         batch = np.arange(len(pictures))[:, None, None]
         rows = (top[:, None] + np.arange(height))[:, :, None]
@@ -91,7 +96,7 @@ class Normalise:
     only_training: bool = False
     draws: int = 0
 
-    def __call__(self, pictures: Array, draw: Draw) -> Array:
+    def __call__(self, pictures: Array, draw: Draw, fill: int = 0) -> Array:
         if len(self.mean) not in (1, pictures.shape[1]):
             message = f"`{self}` has {len(self.mean)} means, but the images have {pictures.shape[1]} channels"
             raise DataInputError.make("E0836", message)
@@ -115,25 +120,35 @@ class Augment:
         return ",".join(map(str, self.steps))
 
     def __call__(
-        self, rows: dict[str, Array], columns: Mapping[str, ColumnInfo], indices: Array, epoch: int, seed: int
+        self,
+        rows: dict[str, Array],
+        columns: Mapping[str, ColumnInfo],
+        indices: Array,
+        epoch: int,
+        seed: int,
+        *,
+        fills: Mapping[str, int] | None = None,
     ) -> dict[str, Array]:
         """Apply all steps to a batch, the same to each input that is a picture; integers are not normalised.
 
-        `indices` are the numbers of the rows in their data set. Raises `DataInputError` E0836 if no input is
+        `indices` are the numbers of the rows in their data set; `fills` is what comes into images of classes
+        from outside, instead of 0. Raises `DataInputError` E0836 if no input is
         a picture.
         """
         if not self.steps:
             return rows
         names = _picture_names(columns, str(self))
-        return rows | {name: self._changed(rows[name], columns[name], indices, epoch, seed) for name in names}
+        draws = _Draws(seed, epoch, indices)
+        fills = fills or {}
+        return rows | {n: self._changed(rows[n], columns[n], draws, fills.get(n, 0)) for n in names}
 
-    def _changed(self, values: Array, info: ColumnInfo, indices: Array, epoch: int, seed: int) -> Array:
+    def _changed(self, values: Array, info: ColumnInfo, draws: _Draws, fill: int) -> Array:
         assert info.picture is not None
         pictures = values.reshape(len(values), *info.picture)
         start = 0
         for step in self.steps:
             if values.dtype.kind == "f" or not isinstance(step, Normalise):
-                pictures = step(pictures, _draws(seed, epoch, indices, start))
+                pictures = step(pictures, draws.after(start), fill)
             start += step.draws
         return np.ascontiguousarray(pictures).reshape(values.shape).astype(values.dtype, copy=False)
 
@@ -222,8 +237,16 @@ def _bad_normalise(value: str) -> DataInputError:
     return DataInputError.make("E0835", message, help="write `normalise`, or `normalise=0.13/0.31`")
 
 
-def _draws(seed: int, epoch: int, indices: Array, start: int) -> Draw:
-    return lambda number: uniform(seed, epoch, indices, start + number)
+@dataclass(frozen=True)
+class _Draws:
+    """The random numbers of the rows of a batch."""
+
+    seed: int
+    epoch: int
+    indices: Array
+
+    def after(self, start: int) -> Draw:
+        return lambda number: uniform(self.seed, self.epoch, self.indices, start + number)
 
 
 def _picture_names(columns: Mapping[str, ColumnInfo], spec: str) -> list[str]:

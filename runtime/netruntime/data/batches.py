@@ -74,8 +74,11 @@ def _augmented(
     epoch: int,
     seed: int,
 ) -> Iterator[dict[str, Array]]:
+    fills = {name: dataset.label_spec(name).pad or 0 for name in dataset.labels}
     for rows, indices in read:
-        yield augment(rows, dataset.columns, indices, epoch, seed) if augment else rows
+        if augment:
+            rows = augment(rows, dataset.columns, indices, epoch, seed, fills=fills)
+        yield rows
 
 
 def _read(dataset: Dataset, plan: list[Array]) -> Iterator[tuple[dict[str, Array], Array]]:

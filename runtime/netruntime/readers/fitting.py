@@ -181,6 +181,9 @@ def _resized(info: ColumnInfo, wanted: InputSpec, options: DataOptions) -> Layou
     if how is None:
         return None
     dims = options.with_sizes(wanted.item)
+    if is_int and options.is_label(wanted.name):
+        around = options.label_spec(wanted.name).pad or 0
+        return resized(info, dims, how, repeat_grey=False, classes=around)
     layout = resized(info, dims, how, repeat_grey=options.resize is not None)
     return rounded(layout) if layout and is_int else layout
 
@@ -192,6 +195,10 @@ def _finish(
     if layout.step:
         steps = (layout.step, *steps)
     notes = (layout.note, *notes) if layout.note else notes
+    before = options.pictures.get(wanted.name)
+    if layout.picture and before and before[1:] != layout.picture[1:]:
+        sizes_text = [f"{height}x{width}" for _, height, width in (layout.picture, before)]
+        notes = (*notes, f"images are {sizes_text[0]}, but {sizes_text[1]} in training")
     return Fit(steps, layout.shape, wanted.type.dtype, layout.picture, sizes, notes)
 
 

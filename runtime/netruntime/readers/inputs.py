@@ -92,7 +92,7 @@ def read_file(
 
 
 def text_lengths(spec: str, wanted: InputSpec, options: DataOptions) -> Array | None:
-    """How many tokens each sentence of a text has, i64 `[B]`; None for data that is no text."""
+    """How many tokens each sentence of a text has, i64 `[B]`; None for other data."""
     if spec.startswith(INLINE_TEXT):
         sentences = [spec.removeprefix(INLINE_TEXT)]
     elif Path(spec).suffix.lower() in (".txt", ".md") and not is_generated(spec):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netruntime.errors import DataInputError, need_extra, shown
+from netruntime.files.opening import near_file
 
 MAX_GROWTH = 1000
 """How many times as long its replacements may make a text; those of published models at most double it."""
@@ -91,7 +92,8 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
         definition = Path(path).read_text(encoding="utf-8")
     except OSError as reason:
         message = f"cannot read the tokenizer {shown(path)}: {reason.strerror or reason}"
-        raise DataInputError.make("E0815", message) from reason
+        help = near_file(Path(path)) if isinstance(reason, FileNotFoundError) else None
+        raise DataInputError.make("E0815", message, help=help) from reason
     except ValueError as wrong:  # not UTF-8, or a name with a null byte
         raise _unreadable(path, str(wrong)) from wrong
     _check_growth(path, definition)

@@ -1,4 +1,4 @@
-"""What the commands do with data: inputs that are filled, texts, sizes, missing files, classes, top classes."""
+"""What the commands do with data: filled inputs, texts, sizes, missing files, classes, top classes."""
 
 from __future__ import annotations
 

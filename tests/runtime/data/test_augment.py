@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from data_inputs import wants
 
-from netruntime.data import Augment, batches, open_data, parse_augment
+from netruntime.data import Augment, DataOptions, batches, open_data, parse_augment
 from netruntime.data.sampler import uniform
 from netruntime.errors import DataInputError
+from netruntime.readers.options import LabelSpec
 
 RANDOM = np.random.default_rng(0)
 PICTURES = RANDOM.random((64, 2, 5, 6), np.float32)
@@ -145,3 +146,19 @@ def test_uniform_numbers() -> None:
     assert ((counts - 1000) ** 2 / 1000).sum() < 43.8, "chi-squared with 19 degrees, 0.1%"
     others = uniform(1, 2, np.arange(20000), 1)
     assert abs(np.corrcoef(numbers, others)[0, 1]) < 0.03
+
+
+def test_masks_of_classes_are_not_mixed_and_get_the_ignored_class_from_outside() -> None:
+    """A crop brings in labels that do not count, and another size takes the nearest pixel."""
+    mask = np.array([[[0, 3], [3, 7]]], np.uint8).repeat(5, axis=0)
+    image = np.zeros((5, 1, 2, 2), np.uint8)
+    wanted = wants(image="f32[B, 1, 2, 2]", label="i32[B, 2, 2]")
+    options = DataOptions(label_specs={"label": LabelSpec(ignore=255, pad=255)})
+    dataset = open_data({"image": image, "label": mask}, wanted, options)
+    batch = next(iter(batches(dataset, 5, augment=parse_augment("crop=2"), shuffle=False)))
+    assert set(np.unique(batch["label"])) <= {0, 3, 7, 255}
+    assert (batch["label"] == 255).any()
+    larger = wants(image="f32[B, 1, 4, 4]", label="i32[B, 4, 4]")
+    options = DataOptions(resize="stretch", label_specs={"label": LabelSpec(ignore=255, pad=255)})
+    rows = open_data({"image": image, "label": mask}, larger, options).rows([0])
+    assert rows["label"].tolist() == [[[0, 0, 3, 3], [0, 0, 3, 3], [3, 3, 7, 7], [3, 3, 7, 7]]]

@@ -81,7 +81,7 @@ def test_a_generator_that_ends_is_read_again_from_memory() -> None:
 
 def test_an_endless_iterable_without_steps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netruntime.data.embedded, "MAX_KEPT_BYTES", 2**18)
-    with pytest.raises(nr.DataInputError, match="E0845.*no end within its first"):
+    with pytest.raises(nr.DataInputError, match=r"E0845.*no end within its first"):
         nr.fit(source("mse"), Watch().rows())
     with pytest.raises(nr.DataInputError, match="E0841"):
         nr.fit(source("mse"), Watch().rows(2000), steps=2000, epochs=9)

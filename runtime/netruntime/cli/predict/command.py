@@ -145,9 +145,7 @@ def _files(data: Dataset) -> Sequence[str]:
     return files if any(files) else ()
 
 
-def _save(
-    options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]
-) -> None:
+def _save(options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> None:
     kind = options.out.suffix.lower()
     if kind in WHOLE:
         save_outputs(options.out, {k: v for name in rows[0] for k, v in _stacked(name, rows).items()})

@@ -43,9 +43,15 @@ def layouts(info: ColumnInfo, dims: tuple[Dim, ...]) -> Iterator[Layout]:
             yield _reshaped(item, shape, picture)
 
 
-def resized(info: ColumnInfo, dims: tuple[Dim, ...], how: Resize, *, repeat_grey: bool) -> Layout | None:
-    """Pictures brought to the size of an input whose rows are `dims`; None where they are none."""
+def resized(
+    info: ColumnInfo, dims: tuple[Dim, ...], how: Resize, *, repeat_grey: bool, classes: int | None = None
+) -> Layout | None:
+    """Pictures brought to the size of an input whose rows are `dims`; None where they are none.
+
+    With `classes` the pixels are class indices, and it is the one that goes around them.
+    """
     fit = PictureFit.of(info, dims, how)
+    fit = fit and replace(fit, classes=classes)
     if fit is None or (fit.repeats_grey and not repeat_grey):
         return None
     return Layout(fit, fit.shape, fit.target, fit.note)

@@ -13,7 +13,7 @@ from netdsl.types import DType
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions, Resize
-from netruntime.readers.pixels.resize import resize_pictures
+from netruntime.readers.pixels.resize import nearest_pictures, resize_pictures
 from netruntime.readers.table import ColumnInfo
 
 Picture = tuple[int, int, int]
@@ -77,13 +77,17 @@ def picture_sizes(wanted: InputSpec, options: DataOptions) -> tuple[int | None, 
 
 @dataclass(frozen=True)
 class PictureFit:
-    """Brings pictures `[n, ...]` to another size; grey ones are repeated where 3 channels are wanted."""
+    """Brings pictures `[n, ...]` to another size; grey ones are repeated where 3 channels are wanted.
+
+    Where `classes` is set the pixels are class indices, and it goes around them: none are mixed.
+    """
 
     picture: Picture
     target: Picture
     shape: tuple[int, ...]
     is_last: bool
     how: Resize
+    classes: int | None = None
 
     @classmethod
     def of(cls, info: ColumnInfo, dims: tuple[Dim, ...], how: Resize) -> PictureFit | None:
@@ -108,11 +112,16 @@ class PictureFit:
     def note(self) -> str:
         (_, height, width), (_, new_height, new_width) = self.picture, self.target
         grey = ", and grey is repeated for 3 channels" if self.repeats_grey else ""
-        return f"images of {height}x{width} are resized to {new_height}x{new_width} ({self.how}){grey}"
+        how = self.how if self.classes is None else f"{self.how}, by the nearest pixel"
+        return f"images of {height}x{width} are resized to {new_height}x{new_width} ({how}){grey}"
 
     def __call__(self, rows: Array) -> Array:
         planes = channels_first(rows) if self.is_last else rows.reshape(-1, *self.picture)
-        resized = resize_pictures(planes, self.target[1], self.target[2], self.how)
+        height, width = self.target[1:]
+        if self.classes is not None:
+            resized = nearest_pictures(planes, height, width, self.how, self.classes)
+        else:
+            resized = resize_pictures(planes, height, width, self.how)
         if self.repeats_grey:
             resized = np.repeat(resized, self.target[0], axis=1)
         return resized.reshape(len(rows), *self.shape)

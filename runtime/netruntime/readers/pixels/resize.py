@@ -32,6 +32,24 @@ def resize_pictures(pictures: Array, height: int, width: int, how: Resize) -> Ar
     return _centred(scaled, height, width)
 
 
+def nearest_pictures(pictures: Array, height: int, width: int, how: Resize, fill: int) -> Array:
+    """As `resize_pictures`, but each pixel is one of the picture's: for classes, which have no means.
+
+    `fill` goes around a picture that is fitted to within.
+    """
+    old = pictures.shape[-2:]
+    ratios = (height / old[0], width / old[1])
+    if how != "stretch":
+        ratios = (min(ratios),) * 2 if how == "fit" else (max(ratios),) * 2
+    sides = (height, width) if how == "stretch" else [max(1, round(n * ratios[0])) for n in old]
+    rows, columns = (_nearest(n, side) for n, side in zip(old, sides, strict=True))
+    return _centred(pictures[..., rows, :][..., columns], height, width, fill)
+
+
+def _nearest(old: int, new: int) -> Array:
+    return np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+
+
 def _stretched(planes: Array, height: int, width: int) -> Array:
     rows, columns = triangle_weights(planes.shape[-2], height), triangle_weights(planes.shape[-1], width)
     if max(rows.size, columns.size) > DENSE:
@@ -54,9 +72,10 @@ def _weighted(planes: Array, weights: Array, axis: int) -> Array:
     return result
 
 
-def _centred(planes: Array, height: int, width: int) -> Array:
-    """The middle of each plane where it is too large, zeros around it where it is too small."""
-    result = np.zeros((*planes.shape[:-2], height, width), planes.dtype)
+def _centred(planes: Array, height: int, width: int, fill: int = 0) -> Array:
+    """The middle of each plane where it is too large, `fill` around it where it is too small."""
+    dtype = planes.dtype if fill == 0 else np.promote_types(planes.dtype, np.min_scalar_type(fill))
+    result = np.full((*planes.shape[:-2], height, width), fill, dtype)
     top, left = (height - planes.shape[-2]) // 2, (width - planes.shape[-1]) // 2
     inner = planes[..., max(0, -top) :, max(0, -left) :]
     target = result[..., max(0, top) :, max(0, left) :]
