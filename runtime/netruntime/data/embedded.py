@@ -188,9 +188,13 @@ class RowTable:
 
 @dataclass
 class RowStream:
-    """The rows of an iterable; a generator can be gone through once, its first rows having been looked at."""
+    """The rows of an iterable; a generator can be gone through once, its first rows having been looked at.
+
+    With `keeps` its rows stay in memory, so that it can be gone through again, unless they are too many.
+    """
 
     data: Iterable[Any]
+    keeps: bool = False
     peeked: list[Any] = field(default_factory=list)
     _rest: Iterator[Any] | None = None
     _kept: list[Any] = field(default_factory=list)
@@ -225,7 +229,7 @@ class RowStream:
         rest, self._rest = self._rest, None
         size = 0
         for row in chain(self.peeked, rest):
-            size += row_bytes(row)
+            size += row_bytes(row) if self.keeps else MAX_KEPT_BYTES + 1
             if size <= MAX_KEPT_BYTES:
                 self._kept.append(row)
             else:

@@ -66,6 +66,7 @@ class FittedStream:
 
     def limited(self, rows: int) -> FittedStream:
         """This stream, of which at most so many rows will be used."""
+        self.rows.keeps = True
         return replace(self, expected=rows)
 
     def stream(self) -> Iterator[Any]:

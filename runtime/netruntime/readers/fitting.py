@@ -149,11 +149,10 @@ def _check_kind(info: ColumnInfo, wanted: InputSpec) -> None:
     fits = not is_bool if dtype.is_float else not is_float and (dtype is DType.BOOL or not is_bool)
     if not fits:
         message = f"{wanted} is {wanted.type}, but {info.source} holds {info}"
-        help = _one_hot_help(info, wanted) or (
-            f"round the values to integers first, or declare {shown(wanted.name)} as f32"
-            if is_float
-            else f"convert it first: array.astype({dtype.numpy_name!r})"
-        )
+        help = f"convert it first: array{'.round()' if is_float else ''}.astype({dtype.numpy_name!r})"
+        if ", column " in info.source:  # a table of text
+            help = f"write whole values, or declare {shown(wanted.name)} as f32"
+        help = _one_hot_help(info, wanted) or help
         raise wanted.refuse("E0804", message, help=help)
 
 
