@@ -92,8 +92,8 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
         definition = Path(path).read_text(encoding="utf-8")
     except OSError as reason:
         message = f"cannot read the tokenizer {shown(path)}: {reason.strerror or reason}"
-        help = near_file(Path(path)) if isinstance(reason, FileNotFoundError) else None
-        raise DataInputError.make("E0815", message, help=help) from reason
+        near = near_file(Path(path)) if isinstance(reason, FileNotFoundError) else None
+        raise DataInputError.make("E0815", message, help=near) from reason
     except ValueError as wrong:  # not UTF-8, or a name with a null byte
         raise _unreadable(path, str(wrong)) from wrong
     _check_growth(path, definition)

@@ -14,7 +14,7 @@ import numpy as np
 from netdsl.checker import check
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.arguments import check_count, check_mapping, check_names, check_number, check_path, check_seed
-from netruntime.data import DataOptions, DataSpec, parse_augment, split
+from netruntime.data import Augment, DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained, normalised_as_trained, trained_notes
 from netruntime.engine.backends import open_device
 from netruntime.engine.loading import load, open_module
@@ -288,7 +288,11 @@ def evaluate(
         note(text)
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
-    augment = normalised_as_trained(augment, options or DataOptions(), weights)
-    normalise = parse_augment(augment).for_evaluation() if augment else None
+    normalise = _normalise(normalised_as_trained(augment, options or DataOptions(), weights))
     measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size, advance)
     return Measured(measured, len(rows), rows.classes)
+
+
+def _normalise(augment: str | None) -> Augment | None:
+    """The steps of an augmentation that apply in evaluation."""
+    return parse_augment(augment).for_evaluation() if augment else None
