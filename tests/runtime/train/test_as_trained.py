@@ -84,7 +84,7 @@ def test_predictions_name_the_classes_of_the_training(here: Path) -> None:
     _photos(here / "some", "cat")
     done = _netrun("predict", "p.net", "--data", "some", "--weights", "r/best.safetensors", "--out", "a.csv")
     assert done.exit_code == 0, done.output
-    assert (here / "a.csv").read_text().splitlines()[1].startswith("0,cat,")
+    assert (here / "a.csv").read_text().splitlines()[1].startswith("0,some/cat/0.png,cat,")
 
 
 def test_words_of_a_table_keep_their_numbers(here: Path) -> None:
