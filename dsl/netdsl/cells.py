@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl.flatten import FlatBody, FlatStep, flatten
-from netdsl.model import Body, Parameter, State
+from netdsl.model import OUTSIDE, Body, Parameter, State
 from netdsl.ops.sequence.scan import Program, ProgramStep
 
 
@@ -59,7 +59,7 @@ def _steps(flat: FlatBody, numbers: dict[int, int]) -> list[ProgramStep]:
         if isinstance(step.op, (Parameter, State)):
             continue
         inputs = tuple(None if n is None else numbers[n] for n in step.inputs)
-        steps.append(ProgramStep(step.op, inputs, step.types, step.label, step.span))
+        steps.append(ProgramStep(step.op, inputs, step.types, step.label.lstrip(OUTSIDE), step.span))
         for n in range(len(step.types)):
             numbers[step.value + n] = len(numbers)
     return steps

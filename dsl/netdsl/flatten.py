@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netdsl.diagnostics import Label, error
-from netdsl.model import Body, CallStep, OpStep, Parameter, join
+from netdsl.model import OUTSIDE, Body, CallStep, OpStep, Parameter, join, steps_out
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import TensorType
@@ -48,6 +48,7 @@ class FlatBody:
         blocks: What each block call returned, by its label path.
         updates: The new value of each buffer that the body changes, by its label path. Where a layer is
             applied several times, each application starts from the value of the one before it.
+        applications: How often each label path was called.
     """
 
     count: int
@@ -55,6 +56,7 @@ class FlatBody:
     parameters: dict[str, FlatStep] = field(default_factory=dict)
     blocks: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     updates: dict[str, int] = field(default_factory=dict)
+    applications: dict[str, int] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
     next_values: list[int] = field(default_factory=list)
 
@@ -73,16 +75,30 @@ def flatten(body: Body) -> FlatBody:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a body is expanded: its label path, the calls around it, and which uses of shared layers."""
+    """Where a body is expanded: its label path, the calls around it, which use of its path this is, and the
+    body around it: the one that calls it or, for a layer, the one that declares it."""
 
     path: str = ""
     chain: tuple[Frame, ...] = ()
     uses: str = ""
+    outer: _Place | None = None
 
-    def inside(self, step: CallStep) -> _Place:
-        path = join(self.path, step.label)
-        uses = self.uses + (f"@{step.application + 1}" if step.application else "")
-        return _Place(path, (*self.chain, Frame(step.body.name, path + uses, step.span)), uses)
+    def inside(self, step: CallStep, applications: dict[str, int]) -> _Place:
+        """The place of a call; counts it."""
+        outer, path = self._further_out(step.label), self.path_of(step.label)
+        count = applications[path] = applications.get(path, 0) + 1
+        uses = f"@{count}" if count > 1 else ""
+        return _Place(path, (*outer.chain, Frame(step.body.name, path + uses, step.span)), uses, outer)
+
+    def path_of(self, label: str) -> str:
+        return join(self._further_out(label).path, label.lstrip(OUTSIDE))
+
+    def _further_out(self, label: str) -> _Place:
+        """The place that a label starts from; beyond the outermost body it is known by its distance."""
+        place = self
+        for _ in range(steps_out(label)):
+            place = place.outer or _Place(place.path + OUTSIDE)
+        return place
 
 
 def _expand(flat: FlatBody, body: Body, inputs: Sequence[int | None], place: _Place) -> list[int | None]:
@@ -92,7 +108,7 @@ def _expand(flat: FlatBody, body: Body, inputs: Sequence[int | None], place: _Pl
         spend((CALL_STEPS if isinstance(step, CallStep) else NODE_STEPS) + len(place.path) / 100)
         args = tuple(None if n is None else values[n] for n in step.inputs)
         if isinstance(step, CallStep):
-            inner = place.inside(step)
+            inner = place.inside(step, flat.applications)
             made = _expand(flat, step.body, args, inner)
             results = tuple(made[slot.value] for slot in step.body.outputs)
             flat.blocks[inner.chain[-1].label] = results
@@ -100,11 +116,11 @@ def _expand(flat: FlatBody, body: Body, inputs: Sequence[int | None], place: _Pl
         elif isinstance(step.op, Parameter):
             values.append(_parameter(flat, step, place))
         else:
-            values += _add(flat, step, args, join(place.path, step.label) + place.uses, place.chain)
+            values += _add(flat, step, args, place.path_of(step.label) + place.uses, place.chain)
     for label, value in body.updates:
         number = values[value]
         assert number is not None
-        flat.updates[join(place.path, label)] = number
+        flat.updates[place.path_of(label)] = number
     return values
 
 
@@ -119,7 +135,7 @@ def _add(
 
 def _parameter(flat: FlatBody, step: OpStep, place: _Place) -> int:
     """The value of a parameter: made once for its path, and the newest where it is a buffer that changes."""
-    label = join(place.path, step.label)
+    label = place.path_of(step.label)
     if label not in flat.parameters:
         _add(flat, step, (), label, place.chain)
         flat.parameters[label] = flat.steps[-1]

@@ -21,9 +21,12 @@ from netdsl.ops.contract.value import Value
 from netdsl.source import Span
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
+from netdsl.work import spend
 
 MAX_NODES = 1_000_000
 """The largest expanded graph."""
+OUTSIDE = "^"
+"""At the start of a label: it is one body further out. A layer that is passed as an argument has it."""
 TRAIN_PATH = "train"
 """The label path of the operators that a `train` section adds to its models."""
 
@@ -114,7 +117,7 @@ class OpStep:
 
 @dataclass(frozen=True)
 class CallStep:
-    """A block called under a label. `application` counts the uses of a shared layer from 0."""
+    """A block called under a label. `application` counts the uses of a shared layer in its body from 0."""
 
     body: Body
     inputs: tuple[int, ...]
@@ -166,6 +169,21 @@ class Body:
     """The static arguments of the block, defaults included."""
     assumptions: tuple[Assumption, ...] = ()
     """What the operators of the body take for granted about free sizes."""
+    borrowed: Mapping[str, Body] = field(default_factory=dict)
+    """The bodies of the layers that are passed as arguments, by their labels, which are further out."""
+
+    @cached_property
+    def parameters(self) -> Mapping[str, OpStep]:
+        """The weights of the body and of the blocks that it calls, by label; shared ones once."""
+        steps: dict[str, OpStep] = {}
+        for step in self.steps:
+            if isinstance(step, CallStep):
+                inner = step.body.parameters
+                steps |= {below(step.label, path): parameter for path, parameter in inner.items()}
+            elif isinstance(step.op, Parameter):
+                steps[step.label] = step
+        spend(len(steps) + len(self.steps))
+        return steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,4 +318,17 @@ def _bodies(body: Body) -> list[Body]:
 
 def join(path: str, label: str) -> str:
     """A label path and a label below it."""
-    return f"{path}.{label}" if path and label else path or label
+    dot = "." if path and label and not path.endswith(OUTSIDE) else ""
+    return f"{path}{dot}{label}"
+
+
+def below(path: str, label: str) -> str:
+    """The label of a body that is called under a path, as the calling body has it."""
+    if not label.startswith(OUTSIDE):
+        return join(path, label)
+    return OUTSIDE * steps_out(path) + label.removeprefix(OUTSIDE)
+
+
+def steps_out(label: str) -> int:
+    """How many bodies further out a label is."""
+    return len(label) - len(label.lstrip(OUTSIDE))

@@ -74,17 +74,6 @@ def test_what_check_passes_can_train(text: str) -> None:
     assert np.isfinite(nr.fit(text, rows, epochs=1).history[0].train[""]["loss"])
 
 
-def test_a_layer_is_not_an_argument() -> None:
-    block = "block Twice(f)(x: [B, D]) -> [B, D] { return x -> f -> f }\n"
-    text = f"{HEAD}{block}model M(x: f32[B, 4]) {{\n  layer fc = Linear(4)\n  return x -> Twice(fc)\n}}\n"
-    with pytest.raises(NetError, match="must be a block, but `fc` is a layer") as wrong:
-        check(open_module(text))
-    assert [d.code for d in wrong.value.diagnostics] == ["E0403"]
-    shared = "block Twice(f)(x: [B, D]) -> [B, D] {\n  layer shared = f\n  return x -> shared -> shared\n}\n"
-    net = nr.load(f"{HEAD}{shared}model M(x: f32[B, 4]) {{ return x -> t: Twice(Linear(4)) }}\n")
-    assert set(net.weights) == {"t.shared.weight", "t.shared.bias"}
-
-
 @pytest.mark.parametrize(
     ("fake", "critic", "maker", "expected"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.model import Body, BodyStep, CallStep, Model, Parameter
+from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, steps_out
 from netdsl.source import Span
 from netdsl.work import spend
 
@@ -14,9 +14,8 @@ from netdsl.work import spend
 def hints(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
     """One hint for each block in which layers with weights have automatic names."""
     seen: set[Span] = set()
-    minting = _Minting()
     for model in models.values():
-        yield from _automatic_labels(model.body, seen, minting)
+        yield from _automatic_labels(model.body, seen)
 
 
 def unused_names(file: s.File) -> Iterator[Diagnostic]:
@@ -53,11 +52,11 @@ def _kind(statement: s.Statement) -> str:
     return "layer" if isinstance(statement, s.Layer) else "value"
 
 
-def _automatic_labels(body: Body, seen: set[Span], minting: _Minting) -> Iterator[Diagnostic]:
+def _automatic_labels(body: Body, seen: set[Span]) -> Iterator[Diagnostic]:
     if body.span in seen or body.span.source.name.startswith("std/"):
         return
     seen.add(body.span)
-    unnamed = [step for step in body.steps if minting.step(step) and _is_automatic(step.label, body)]
+    unnamed = [step for step in body.steps if _mints(step) and _is_automatic(step.label, body)]
     if unnamed:
         names = ", ".join(f"`{step.label}`" for step in unnamed[:4]) + (", ..." if len(unnamed) > 4 else "")
         several = f"{len(unnamed)} layers with weights have automatic names"
@@ -67,7 +66,7 @@ def _automatic_labels(body: Body, seen: set[Span], minting: _Minting) -> Iterato
         yield Diagnostic("E0250", f"{count}: {names}", labels, help, severity="hint")
     for step in body.steps:
         if isinstance(step, CallStep):
-            yield from _automatic_labels(step.body, seen, minting)
+            yield from _automatic_labels(step.body, seen)
 
 
 def _is_automatic(label: str, body: Body) -> bool:
@@ -77,16 +76,8 @@ def _is_automatic(label: str, body: Body) -> bool:
     return any(".".join(parts[: n + 1]) in body.automatic for n in range(len(parts)))
 
 
-class _Minting:
-    """Which bodies create weights, themselves or in a block below; each body is looked at once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, bool] = {}
-
-    def step(self, step: BodyStep) -> bool:
-        return self._body(step.body) if isinstance(step, CallStep) else isinstance(step.op, Parameter)
-
-    def _body(self, body: Body) -> bool:
-        if id(body) not in self._known:
-            self._known[id(body)] = any(map(self.step, body.steps))
-        return self._known[id(body)]
+def _mints(step: BodyStep) -> bool:
+    """Whether a step creates weights, itself or in a block below it."""
+    if isinstance(step, CallStep):
+        return any(steps_out(label) == 0 for label in step.body.parameters)
+    return isinstance(step.op, Parameter)

@@ -11,11 +11,22 @@ from netdsl.checker.context import reports
 from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH, Built, TooManyErrors
 from netdsl.checker.context.reports import CallSite
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, Binding, BlockValue, Poison, PoisonedError, Tensor, simplify
+from netdsl.checker.context.values import (
+    POISON,
+    Binding,
+    BlockValue,
+    LayerUse,
+    Poison,
+    PoisonedError,
+    Tensor,
+    from_inside,
+    layers_in,
+    simplify,
+)
 from netdsl.checker.evaluate.statements import input_names, is_function, run_body
 from netdsl.checker.sizes.shapes import TypePattern, declare, match, sizes_of, type_pattern, unbound_names
 from netdsl.diagnostics import Label, NetError
-from netdsl.model import Body, Slot, join
+from netdsl.model import OUTSIDE, Body, Slot, join, steps_out
 from netdsl.source import Span
 from netdsl.types import TensorType
 from netdsl.work import spend
@@ -36,7 +47,8 @@ def instantiate(
     checker = scope.checker
     if id(value.block) in checker.failed:
         raise PoisonedError
-    key = (value.key, tuple(None if i is None else i.type for i in inputs), checker.training)
+    weights = tuple((path, id(use.body)) for path, use in _uses_of_layers(scope, value, label).items())
+    key = (value.key, tuple(None if i is None else i.type for i in inputs), checker.training, weights)
     places = _places(scope, value, inputs, call)
     if key not in checker.bodies:
         with entered(scope, key, value.block.name.text, call):
@@ -90,13 +102,24 @@ def open_body(
     """The scope of a constructed block's body: what it sees before its first statement."""
     block = value.block
     site = _call_site(scope, block, inputs, call)
-    inner = Scope(scope.checker, value.module, block, join(scope.path, label), (*scope.calls, site))
+    inner = Scope(
+        scope.checker, value.module, block, join(scope.path, label.lstrip(OUTSIDE)), (*scope.calls, site)
+    )
     inner.names.update(root_names(inner))
     for name, static, span in value.statics or ():
-        inner.bind(name, static, span, "static")
+        inner.bind(name, from_inside(static), span, "static")
+    for layer, use in _uses_of_layers(scope, value, label).items():
+        inner.layers[OUTSIDE + layer] = LayerUse(body=use.body, span=use.span)
     floats = [i.type.dtype for i in inputs if i is not None and i.type.dtype.is_float]
     inner.float_type = floats[0] if floats else scope.float_type
     return inner
+
+
+def _uses_of_layers(scope: Scope, value: BlockValue, label: str) -> dict[str, LayerUse]:
+    """The uses so far of the layers among a block's arguments, by their paths where those are written."""
+    further_out = OUTSIDE * steps_out(label)
+    paths = [layer.path for _, static, _ in value.statics or () for layer in layers_in(static)]
+    return {path: scope.layers[further_out + path] for path in paths if further_out + path in scope.layers}
 
 
 def _call_site(scope: Scope, block: s.Block, inputs: Sequence[Tensor | None], call: Span) -> CallSite:
@@ -255,6 +278,7 @@ def finish_body(scope: Scope, name: str, slots: Sequence[Slot]) -> Body | None:
         block.doc,
         frozenset(scope.labels.automatic),
         updates=updates_of(scope),
+        borrowed=scope.borrowed,
         assumptions=tuple(scope.assumptions),
     )
 

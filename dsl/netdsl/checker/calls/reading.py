@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields
 
 from netdsl import syntax as s
 from netdsl.checker.calls.attributes import attribute_name
-from netdsl.checker.calls.calls import TYPE_FUNCTIONS, check_static_name
+from netdsl.checker.calls.calls import TYPE_FUNCTIONS
+from netdsl.checker.calls.construct import check_static_name
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import check_input_name
 from netdsl.checker.context.scope import Scope, reads_failures

@@ -9,7 +9,9 @@ from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
 from netdsl.checker.calls import foreign
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
-from netdsl.checker.calls.calls import construct_block, snake
+from netdsl.checker.calls.calls import snake
+from netdsl.checker.calls.construct import construct_block
+from netdsl.checker.calls.layers import borrow
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.causes import Edited, Lengths, Unequal
 from netdsl.checker.context.reports import set_here
@@ -19,7 +21,7 @@ from netdsl.checker.evaluate.statements import input_names, run_body
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
 from netdsl.flatten import FlatStep
-from netdsl.model import Body, OpStep, Slot, State
+from netdsl.model import Body, OpStep, Slot, State, below
 from netdsl.ops.create.create import Constant
 from netdsl.ops.sequence.scan import Growth, Scan
 from netdsl.source import Span
@@ -54,6 +56,7 @@ def run_scan(
     path = scope.labels.place(label, snake(value.block.name.text), sole)
     _check_length(scope, feed, scanned)
     body = _build_cell(scope, value, feed.inputs, scanned, core.span, path)
+    borrow(scope, body, path, core.span)
     cell = flatten_cell(body, [flag for flag, tensor in zip(scanned, feed.inputs, strict=True) if tensor])
     if cell.buffers and feed.length is not None:
         help = "scan without lengths, or normalise by the statistics of each sample: `LayerNorm`"
@@ -195,6 +198,7 @@ def _build_cell(
         block.doc,
         next_values=tuple(_next_slots(inner)),
         updates=updates_of(inner),
+        borrowed=inner.borrowed,
     )
 
 
@@ -262,7 +266,7 @@ def _add_scan(
     inputs = [*sequences, feed.length, *starts, *buffers, *held, *minted]
     outputs = scope.add_op(op, inputs, span, scope.labels.release(path, span))
     for step, last in zip(reversed(cell.buffers), reversed(outputs), strict=False):
-        scope.scan_updates[f"{path}.{step.label}"] = last.value
+        scope.scan_updates[below(path, step.label)] = last.value
     return outputs
 
 
@@ -322,4 +326,4 @@ def _start(scope: Scope, step: FlatStep, feed: _Feed, span: Span) -> Tensor:
 
 def _mint(scope: Scope, path: str, step: FlatStep) -> Tensor:
     """A parameter of the cell, made outside it so that every step uses the same one."""
-    return scope.add_source(OpStep(step.op, (), step.types, f"{path}.{step.label}", step.span))
+    return scope.add_source(OpStep(step.op, (), step.types, below(path, step.label), step.span))

@@ -14,7 +14,6 @@ from netdsl.checker.context.scope import Scope, evaluates, runs
 from netdsl.checker.context.values import (
     BlockValue,
     Evaluated,
-    LayerUse,
     LayerValue,
     OpValue,
     Tensor,
@@ -135,7 +134,6 @@ def _repeat_shared(scope: Scope, stage: s.Stage, count: int, piped: list[Tensor]
         return _repeat_plain(scope, stage, count, piped)
     name = scope.labels.place(stage.label, auto_name(stage.core))
     layer = LayerValue(name, value, stage.span)
-    scope.layers[name] = LayerUse()
     with scope.nodes.repeated(count, stage.span) as passed:
         for _ in range(count):
             result = apply(scope, layer, Application(stage.core.call, piped, more))

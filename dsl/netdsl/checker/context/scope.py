@@ -17,10 +17,19 @@ from netdsl.checker.context.labels import LabelPaths
 from netdsl.checker.context.limits import NodeCount, check_limits
 from netdsl.checker.context.possible import could_take
 from netdsl.checker.context.reports import Site
-from netdsl.checker.context.values import POISON, Binding, Evaluated, LayerUse, Poison, PoisonedError, Tensor
+from netdsl.checker.context.values import (
+    POISON,
+    Binding,
+    Evaluated,
+    LayerUse,
+    LayerValue,
+    Poison,
+    PoisonedError,
+    Tensor,
+)
 from netdsl.diagnostics import Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
-from netdsl.model import Assumption, BodyStep, CallStep, OpStep
+from netdsl.model import OUTSIDE, Assumption, Body, BodyStep, CallStep, OpStep
 from netdsl.ops.contract.assuming import AT_LEAST, Condition, assume, assuming
 from netdsl.ops.contract.base import Op, OpError, Types
 from netdsl.ops.create.create import Range
@@ -50,6 +59,7 @@ class Scope(Site):
     types: list[TensorType] = field(default_factory=list)
     float_type: DType = DType.F32
     layers: dict[str, LayerUse] = field(default_factory=dict)
+    """The uses of layers, by their paths."""
     next_values: dict[str, Tensor] = field(default_factory=dict)
     next_places: dict[str, Span] = field(default_factory=dict)
     updates: dict[str, Tensor] = field(default_factory=dict)
@@ -89,6 +99,16 @@ class Scope(Site):
         """Report what is wrong with a text whatever its values are."""
         for reader in READERS:
             reader(self, text)
+
+    def use_of(self, layer: LayerValue) -> LayerUse:
+        """The uses of a layer in this body so far."""
+        return self.layers.setdefault(layer.path, LayerUse())
+
+    @property
+    def borrowed(self) -> dict[str, Body]:
+        """The bodies of the layers from outside that are used here or below, by their paths."""
+        uses = ((path, use.body) for path, use in self.layers.items() if path.startswith(OUTSIDE))
+        return {path: body for path, body in uses if body is not None}
 
     def copy(self) -> Scope:
         """A scope for evaluating on the side, with the same names."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import TypeAlias, TypeGuard, TypeVar
 
 from netdsl.dims import Dim
-from netdsl.model import Body, Init
+from netdsl.model import OUTSIDE, Body, Init
 from netdsl.modules import Module
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
@@ -71,16 +72,23 @@ class OpValue:
 
 @dataclass(frozen=True)
 class LayerValue:
-    """`layer x = Block(..)`: every use shares the weights under `path`, which is the name unless given."""
+    """`layer x = Block(..)`: every use shares the weights under `path`, which is the name unless given.
+
+    `outward` is how many bodies further out the layer is declared; its block is as seen from there.
+    """
 
     name: str
     block: BlockValue
     span: Span
     label: str | None = None
+    outward: int = 0
 
     @property
     def path(self) -> str:
-        return self.name if self.label is None else self.label
+        return OUTSIDE * self.outward + (self.name if self.label is None else self.label)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass
@@ -186,6 +194,30 @@ def literal_size(value: Evaluated) -> int:
     return len(value) if isinstance(value, str) else 1
 
 
+def from_inside(value: Static) -> Static:
+    """A static argument as the body that takes it sees it: its layers are one body further out."""
+    if isinstance(value, LayerValue):
+        return replace(value, outward=value.outward + 1)
+    if isinstance(value, BlockValue) and value.statics:
+        return replace(value, statics=tuple((n, from_inside(v), at) for n, v, at in value.statics))
+    if isinstance(value, tuple) and any(layers_in(value)):
+        return tuple(v if isinstance(v, Tensor) else from_inside(v) for v in value)
+    return value
+
+
+def layers_in(value: Evaluated) -> Iterator[LayerValue]:
+    """The layers of a static value, those in lists and in the arguments of blocks included."""
+    if isinstance(value, LayerValue):
+        yield value
+    elif isinstance(value, tuple):
+        spend(len(value) / 4)
+        for element in value:
+            yield from layers_in(element)
+    elif isinstance(value, BlockValue):
+        for _, argument, _ in value.statics or ():
+            yield from layers_in(argument)
+
+
 T = TypeVar("T")
 
 
@@ -222,6 +254,5 @@ def describe(value: Evaluated | Poison) -> str:
     }
     for kind, words in kinds.items():
         if isinstance(value, kind):
-            shown = value.name if isinstance(value, LayerValue) else value
-            return f"{words} `{shown}`"
+            return f"{words} `{value}`"
     return f"`{value}`"

@@ -301,7 +301,7 @@ def attribute(scope: Scope, expr: s.Attribute) -> Evaluated | Poison:
 
 
 def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
-    use = scope.layers[layer.name]
+    use = scope.use_of(layer)
     if use.body is None:
         help = "apply the layer first: its weights take their shapes from its input"
         scope.fail("E0207", f"the layer `{layer.name}` has no weights yet", expr.span, help=help)

@@ -14,7 +14,6 @@ from netdsl.checker.context.values import (
     POISON,
     BlockValue,
     Evaluated,
-    LayerUse,
     LayerValue,
     Poison,
     PoisonedError,
@@ -162,7 +161,6 @@ def _layer(scope: Scope, statement: s.Layer) -> None:
             help=help,
         )
     scope.labels.claim(statement.name.text, statement.name.span)
-    scope.layers[statement.name.text] = LayerUse()
     scope.bind_new(statement.name, LayerValue(statement.name.text, value, statement.span))
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from netdsl import syntax as s
-from netdsl.checker.calls.calls import check_kind
+from netdsl.checker.calls.construct import check_kind
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, Binding, Poison, Static, Tensor, describe, is_static

@@ -11,7 +11,8 @@ from typing import TypeGuard
 
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
-from netdsl.checker.calls.calls import apply_block, construct_function
+from netdsl.checker.calls.calls import apply_block
+from netdsl.checker.calls.construct import construct_function
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, Evaluated, Tensor, simplify
 from netdsl.checker.evaluate.expressions import lookup

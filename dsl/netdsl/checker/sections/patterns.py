@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from netdsl import syntax as s
-from netdsl.checker.calls.parameters import parameter_types
 from netdsl.checker.context.scope import Scope
 from netdsl.diagnostics import suggest
-from netdsl.model import Body, CallStep, join
+from netdsl.model import Body, CallStep, below
 from netdsl.work import spend
 
 
 def check_patterns(scope: Scope, body: Body, lines: Mapping[str, Sequence[s.Text]]) -> None:
     """Report every pattern that matches no weight, or for `recompute` no block (E0226)."""
-    weights = list(parameter_types(body))
+    weights = list(body.parameters)
     for word, patterns in lines.items():
         labels = _blocks(body) if word == "recompute" else weights
         for pattern in patterns:
@@ -70,14 +69,13 @@ def _near(pattern: str, labels: Sequence[str]) -> str:
 def _blocks(body: Body) -> list[str]:
     """The labels of all blocks of the models."""
     calls = [step for step in body.steps if isinstance(step, CallStep) and step.body.kind == "model"]
-    labels = (label for step in calls for label in (step.label, *_block_labels(step.body, step.label)))
+    labels = (below(step.label, label) for step in calls for label in ("", *_block_labels(step.body)))
     return [label for label in dict.fromkeys(labels) if label]
 
 
-def _block_labels(body: Body, path: str) -> Iterator[str]:
+def _block_labels(body: Body) -> Iterator[str]:
     for step in body.steps:
         if isinstance(step, CallStep):
-            label = join(path, step.label)
-            spend(2 + len(label) / 20)
-            yield label
-            yield from _block_labels(step.body, label)
+            for label in ("", *_block_labels(step.body)):
+                spend(2 + len(label) / 20)
+                yield below(step.label, label)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
-from netdsl.checker.calls.calls import apply_layer, construct_block
+from netdsl.checker.calls.construct import construct_block
+from netdsl.checker.calls.layers import apply_layer
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, Binding, BlockValue, LayerUse, LayerValue, Unfinished
+from netdsl.checker.context.values import POISON, Binding, BlockValue, LayerValue, Unfinished
 from netdsl.checker.sizes.shapes import declare, type_pattern
 from netdsl.diagnostics import Label
 from netdsl.dims import symbol
@@ -158,7 +159,6 @@ class _Models:
         block = scope.module.blocks[name]
         made = construct_block(scope, BlockValue(block, scope.module), (), block.name.span)
         label = "" if len(self.models) == 1 else name
-        scope.layers[name] = LayerUse()
         self.layers[name] = LayerValue(name, made, block.name.span, label)
         if name not in scope.names:
             scope.bind(name, self.layers[name], block.name.span, "layer")

@@ -189,32 +189,26 @@ def signature(model: Model) -> str:
 
 def count_parameters(body: Body) -> int:
     """The number of trainable parameters in a body; shared weights count once."""
-    return _count(body, {}, "param")
+    from netdsl.model import Parameter
+
+    trained = (s for s in body.parameters.values() if isinstance(s.op, Parameter) and s.op.role == "param")
+    return sum(step.types[0].size.value for step in trained)
 
 
 def count_operators(body: Body) -> int:
     """The number of operators that one run of a body executes, including those in blocks."""
-    return _count(body, {}, "operator")
+    return _count_operators(body, {})
 
 
-def _count(body: Body, known: dict[int, int], what: str) -> int:
+def _count_operators(body: Body, known: dict[int, int]) -> int:
     from netdsl.model import CallStep, Parameter
 
-    if id(body) in known:
-        return known[id(body)]
-    layers = {step.label for step in body.steps if isinstance(step, CallStep)}
-    total = 0
-    for step in body.steps:
-        if isinstance(step, CallStep):
-            again = what == "param" and step.application > 0
-            total += 0 if again else _count(step.body, known, what)
-        elif isinstance(step.op, Parameter):
-            counted = step.label.rpartition(".")[0] in layers  # `embed.weight` belongs to the layer `embed`
-            total += step.types[0].size.value if what == step.op.role and not counted else 0
-        else:
-            total += what == "operator"
-    known[id(body)] = total
-    return total
+    if id(body) not in known:
+        calls = [step.body for step in body.steps if isinstance(step, CallStep)]
+        own = [step for step in body.steps if not isinstance(step, CallStep)]
+        operators = sum(not isinstance(step.op, Parameter) for step in own)
+        known[id(body)] = operators + sum(_count_operators(each, known) for each in calls)
+    return known[id(body)]
 
 
 def _model_dict(model: Model) -> dict[str, Any]:
