@@ -68,6 +68,15 @@ def test_nothing_is_too_large() -> None:
     assert all_excesses(ROOT) == {}
 
 
+def test_names_of_test_files_differ() -> None:
+    """pytest cannot collect two files of one name whose folders are not packages."""
+    files = [
+        path for path in (ROOT / "tests").rglob("test_*.py") if not (path.parent / "__init__.py").exists()
+    ]
+    counts = Counter(path.name for path in files)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
 def test_limits_of_files_and_folders(tmp_path: Path) -> None:
     for name, lines in (("dsl/long.py", 401), ("dsl/full.py", 400), ("runtime/a/f.py", 1)):
         path = tmp_path / name

@@ -34,7 +34,7 @@ def shortage(needed: int, xp: Any = np) -> int | None:
     """
     if needed < SMALL:
         return None
-    free = free_memory() if xp is np else _free_on_gpu(xp)
+    free = free_memory() if xp is np else free_on_gpu(xp)
     return None if free is None or needed <= free else free
 
 
@@ -129,10 +129,14 @@ def _kept_by_malloc() -> int | None:
     return None if function is None else int(function().n[8])
 
 
-def _free_on_gpu(xp: Any) -> int | None:
+def free_on_gpu(xp: Any) -> int | None:
+    """The bytes that CuPy can still take on its current device: its pool keeps some, and may have a limit."""
     try:
         free, _ = xp.cuda.runtime.memGetInfo()
-        return int(free) + int(xp.get_default_memory_pool().free_bytes())
+        pool = xp.get_default_memory_pool()
+        left = int(free) + int(pool.free_bytes())
+        limit = int(pool.get_limit())
+        return max(min(left, limit - int(pool.used_bytes())), 0) if limit else left
     except Exception:  # whatever a driver raises: then nobody knows
         return None
 

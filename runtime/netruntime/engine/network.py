@@ -20,6 +20,7 @@ from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
+from netruntime.engine.room import room_for
 from netruntime.engine.scaled import reading_of, scaled_inputs
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
@@ -124,22 +125,23 @@ class Network:
         check_mapping(inputs, "inputs")
         check_flag(check_finite, "check_finite")
         seed = self.seed if seed is None else check_seed(seed)
-        scaled = scaled_inputs(inputs, self.inputs, self._reading)
-        arrays, sizes = bind_inputs(self.model, scaled, self.device, checks)
-        check_assumptions(self.model, sizes)
-        weights = self.device_weights
-        plan = self.plan(sizes)
-        results = execute(
-            plan,
-            self.graph,
-            arrays,
-            weights,
-            self.device,
-            seed=seed,
-            check_finite=check_finite,
-            checks=checks,
-        )
-        read(self.device, [checks])
+        with room_for("a run", self.device):
+            scaled = scaled_inputs(inputs, self.inputs, self._reading)
+            arrays, sizes = bind_inputs(self.model, scaled, self.device, checks)
+            check_assumptions(self.model, sizes)
+            weights = self.device_weights
+            plan = self.plan(sizes)
+            results = execute(
+                plan,
+                self.graph,
+                arrays,
+                weights,
+                self.device,
+                seed=seed,
+                check_finite=check_finite,
+                checks=checks,
+            )
+            read(self.device, [checks])
         return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
 
     @cached_property

@@ -77,10 +77,14 @@ def to_host(array: Any) -> Array:
 def to_host_together(arrays: Sequence[Any]) -> list[Array]:
     """The arrays in NumPy's memory; CuPy arrays are copied there with one wait for all of them.
 
-    Large ones are waited for one by one: their copies take longer than a wait, and page-locked memory, which
-    a copy in the background needs, is scarce.
+    Large ones, and what exceeds a limit together, are waited for one by one: their copies take longer than a
+    wait, and page-locked memory, which a copy in the background needs, is scarce.
     """
-    copies = [_copied(array) for array in arrays]
+    copies, locked = [], 0
+    for array in arrays:
+        background = _is_small(array) and locked + array.nbytes <= _LOCKED
+        locked += array.nbytes if background else 0
+        copies.append(_copied(array) if background else to_host(array))
     if any(hasattr(array, "get") for array in arrays):
         import cupy
 
@@ -88,13 +92,15 @@ def to_host_together(arrays: Sequence[Any]) -> list[Array]:
     return copies
 
 
-_BACKGROUND = 1 << 22
-"""The size in bytes up to which an array is copied in the background."""
+_BACKGROUND, _LOCKED = 1 << 22, 1 << 26
+"""The size in bytes up to which an array is copied in the background, and that of all such copies."""
+
+
+def _is_small(array: Any) -> bool:
+    return hasattr(array, "get") and 0 < array.nbytes <= _BACKGROUND
 
 
 def _copied(array: Any) -> Array:
-    if not hasattr(array, "get") or array.nbytes > _BACKGROUND or not array.size:
-        return to_host(array)
     import cupyx
 
     return array.get(out=cupyx.empty_pinned(array.shape, array.dtype), blocking=False)  # type: ignore[no-any-return]

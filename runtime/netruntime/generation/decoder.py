@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import DType
 from netruntime.engine.network import Network
 from netruntime.engine.reading import read
+from netruntime.engine.room import room_for
 from netruntime.errors import GenerationError, shown
 from netruntime.files.arrays import Array
 from netruntime.generation.incremental import Stepper, UnsupportedError, open_stepper
 from netruntime.generation.roles import Roles, lengths_over
+
+SHORTER = "use fewer prompts at once, fewer beams, or fewer new tokens: the cache grows with all of them"
 
 
 class Decoder:
@@ -73,12 +77,13 @@ class Decoder:
     def feed(self, tokens: Array) -> Array:
         """Feed the next tokens `[B, n]`. Returns the logits `[B, n, V]` after each of them.
 
-        A model that scores only the next token returns `[B, 1, V]`.
+        A model that scores only the next token returns `[B, 1, V]`. Raises E0822 if memory runs out.
         """
         kept = {name: np.ones(tokens.shape, np.bool_) for name in self.roles.keeps}
         checks = DeferredChecks(self.network.device.xp)
-        results = self._stepper.feed({self.roles.tokens: tokens, **kept}, checks)
-        (logits,) = read(self.network.device, [checks], [results[self.roles.logits]])
+        with self._room():
+            results = self._stepper.feed({self.roles.tokens: tokens, **kept}, checks)
+            (logits,) = read(self.network.device, [checks], [results[self.roles.logits]])
         if str(logits.dtype) == "bfloat16":
             logits = logits.astype(np.float32)
         if self.roles.normalised:
@@ -93,7 +98,11 @@ class Decoder:
 
     def take(self, rows: Sequence[int]) -> None:
         """Reorder the batch to these rows; a row may repeat (beam search)."""
-        self._stepper.take(rows)
+        with self._room():
+            self._stepper.take(rows)
+
+    def _room(self) -> AbstractContextManager[None]:
+        return room_for("the generation", self.network.device, help=SHORTER)
 
 
 def complete_given(network: Network, roles: Roles, given: Mapping[str, Any]) -> dict[str, Any]:

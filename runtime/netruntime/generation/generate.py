@@ -96,7 +96,7 @@ def generate(
     Raises:
         GenerationError: E1100 to E1103 for a model that cannot generate or is not causal; E1104 for a
             prompt that does not fit; E1105 for options out of range; E1107 for logits that are not finite.
-        DataInputError: for inputs that do not fit the model.
+        DataInputError: for inputs that do not fit the model; E0822 if memory runs out.
     """
     started = time.perf_counter()
     _check_kinds(network, inputs, cached, slide, token_input=token_input, logits_output=logits_output)

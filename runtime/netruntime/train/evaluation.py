@@ -9,6 +9,7 @@ from typing import Any
 from netdsl.model import Phase
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.backends import Device
+from netruntime.engine.room import room_for
 from netruntime.train.statistics.finish import Finish
 from netruntime.train.step import LOSS, Computed, LossGraph, outcomes
 from netruntime.train.totals import Totals
@@ -47,9 +48,18 @@ class Evaluator:
         Args:
             weights: Arrays of the device by label path.
             advance: Called after each batch.
+
+        Raises:
+            DataInputError: for a batch that does not fit; E0822 if memory runs out.
         """
         if data is None:
             return {}
+        with room_for("an evaluation", self.device):
+            return self._figures(weights, data, batch_size, advance)
+
+    def _figures(
+        self, weights: Mapping[str, Any], data: Dataset, batch_size: int, advance: Advance
+    ) -> dict[str, dict[str, Any]]:
         totals = {graph.phase.name: Totals(graph, self._finish[graph.phase.name]) for graph in self.graphs}
         stream = batches(data, batch_size, shuffle=False, augment=self.augment)
         unread: list[tuple[Totals, Computed]] = []

@@ -14,6 +14,7 @@ from netdsl.ops.contract.base import Array
 from netdsl.recipes import DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE, SectionSettings
 from netdsl.source import Span
 from netruntime.engine.backends import Device
+from netruntime.engine.room import room_for
 from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
 from netruntime.train.statistics.finish import Finish
@@ -33,6 +34,8 @@ from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.train.update.optimizers import make_optimizer
 from netruntime.train.update.regularisers import make_regularisers, regularise
 from netruntime.train.update.schedules import make_schedule
+
+LESS_STATE = "use an optimizer that keeps less: sgd keeps nothing, lion an array per weight, or `freeze` some"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class PhaseTrainer:
         self._buffers = updated_buffers(stored, labels, phase.over, phase.freeze)
         self.loss_graph = LossGraph(phase, device, labels, buffers=self._buffers)
         self.finish = Finish(self.loss_graph.split)
-        self.optimizer = make_optimizer(*_recipe(phase.optimizer, DEFAULT_OPTIMIZER))
+        recipe = _recipe(phase.optimizer, DEFAULT_OPTIMIZER)
+        self.optimizer = make_optimizer(*recipe)
         self.schedule = make_schedule(*_recipe(phase.schedule, DEFAULT_SCHEDULE))
         own = {label: weights[label] for label in self.loss_graph.trained}
         labels = list(own)
@@ -86,7 +90,9 @@ class PhaseTrainer:
         self.members = members(self.rates)
         self.clips = make_clips(phase.clips, labels)
         self.regularisers = make_regularisers(phase.regularisers, labels)
-        self.state = OptimizerState.init(device.xp, self.optimizer, own)
+        needed = sum(self.optimizer.slot_bytes(device.xp, weight) for weight in own.values())
+        with room_for(f"what `{recipe[0]}` keeps of each weight", device, needed, LESS_STATE):
+            self.state = OptimizerState.init(device.xp, self.optimizer, own)
 
     def update_weights(
         self,

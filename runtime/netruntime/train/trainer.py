@@ -14,7 +14,8 @@ from netdsl.ops.contract.base import Array
 from netdsl.types import TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.backends.memory import keep_freed_memory
-from netruntime.engine.weights import parameters
+from netruntime.engine.room import room_for
+from netruntime.engine.weights import LESS, parameters
 from netruntime.errors import TrainingError
 from netruntime.train.checkpoint import Checkpoint
 from netruntime.train.phase import Length, PhaseTrainer, Update
@@ -37,6 +38,7 @@ class Trainer:
 
     Raises:
         TrainingError: E1073 if there is no phase; E1070 and E108x for phases that cannot train.
+        DataInputError: E0822 if the weights or what the optimizer keeps do not fit in memory.
     """
 
     def __init__(
@@ -57,10 +59,14 @@ class Trainer:
         self.step = 0
         if device.xp is np:
             keep_freed_memory()
-        with device.active():
+        needed = sum(array.nbytes for array in weights.values())
+        with room_for("the copy of the weights for training", device, needed, LESS):
             self.weights: dict[str, Array] = {n: device.xp.array(a) for n, a in weights.items()}
-            self.phases = [PhaseTrainer(phase, self.weights, device) for phase in phases]
-            self.average = None if ema is None else WeightAverage(device.xp, self.weights, ema)
+        self.phases = [PhaseTrainer(phase, self.weights, device) for phase in phases]
+        self.average = None
+        if ema is not None:
+            with room_for("the average of the weights", device, needed, "train without `ema`"):
+                self.average = WeightAverage(device.xp, self.weights, ema)
 
     def advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
         """Make one update of each phase from these batches (several to accumulate gradients).
@@ -69,8 +75,12 @@ class Trainer:
 
         Raises:
             TrainingError: E1071 if the loss or a gradient is not finite.
-            DataInputError: for a batch that does not fit.
+            DataInputError: for a batch that does not fit; E0822 if memory runs out.
         """
+        with room_for("a training step", self.device):
+            return self._advance(batches, length)
+
+    def _advance(self, batches: Sequence[Mapping[str, Any]], length: Length) -> dict[str, Update]:
         updates = {}
         for phase in self.phases:
             if self.step % phase.every:
@@ -81,8 +91,7 @@ class Trainer:
             )
         self.step += 1
         if self.average is not None:
-            with self.device.active():
-                self.average.include(self.device.xp, self.weights)
+            self.average.include(self.device.xp, self.weights)
         return updates
 
     @property
@@ -92,20 +101,28 @@ class Trainer:
 
     def host_weights(self) -> dict[str, np.ndarray[Any, Any]]:
         """The weights to use, as new NumPy arrays."""
-        return {name: np.array(self.device.numpy(array)) for name, array in self.final_weights.items()}
+        (arrays,) = self._fetched({WEIGHTS: self.final_weights}).values()
+        return {name: np.array(array) for name, array in arrays.items()}
 
     # -- saving and restoring ----------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Mapping[str, np.ndarray[Any, Any]]]:
-        """The arrays to save in a checkpoint, by section."""
-        found: dict[str, Mapping[str, np.ndarray[Any, Any]]] = {
-            WEIGHTS: {name: self.device.numpy(array) for name, array in self.weights.items()}
-        }
+        """The arrays to save in a checkpoint, by section. On a CPU they are not copies."""
+        sections: dict[str, Mapping[str, Array]] = {WEIGHTS: self.weights}
         for phase in self.phases:
-            found[f"{OPTIMIZER}/{phase.name}"] = phase.state.to_arrays()
+            sections[f"{OPTIMIZER}/{phase.name}"] = phase.state.to_arrays()
         if self.average is not None:
-            found[AVERAGE] = self.average.to_arrays()
-        return found
+            sections[AVERAGE] = self.average.to_arrays()
+        return self._fetched(sections)
+
+    def _fetched(
+        self, sections: Mapping[str, Mapping[str, Array]]
+    ) -> dict[str, Mapping[str, np.ndarray[Any, Any]]]:
+        """Arrays of the device by section, on the host, which waits once for small ones."""
+        with room_for("the copy of the weights to save", self.device, help=LESS):
+            arrays = [array for section in sections.values() for array in section.values()]
+            fetched = iter(self.device.fetch(arrays))
+        return {name: {key: next(fetched) for key in section} for name, section in sections.items()}
 
     def state(self) -> dict[str, Any]:
         """The small state to save in a checkpoint, as JSON values."""
@@ -120,7 +137,7 @@ class Trainer:
         """
         saved = checkpoint.arrays.get(WEIGHTS, {})
         _check_same(saved, self.weights)
-        with self.device.active():
+        with room_for("the checkpoint", self.device, help=LESS):
             for name, array in saved.items():
                 self.weights[name][...] = self.device.xp.asarray(array)
             for phase in self.phases:

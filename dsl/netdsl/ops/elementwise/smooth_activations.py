@@ -82,21 +82,26 @@ class Gelu(Gated):
     def gate(self, xp: Module, x: Array) -> Array:
         if self.approximate == "none":
             return 0.5 + 0.5 * numerics.erf(xp, x * math.sqrt(0.5))
-        return 0.5 + 0.5 * _gelu_tanh(xp, x)[0]
+        return 0.5 + 0.5 * xp.tanh(_gelu_argument(xp, x)[0])
 
     def derivative(self, xp: Module, x: Array) -> Array:
         x = xp.clip(x, -100.0, 100.0)
         if self.approximate == "none":
             return self.gate(xp, x) + x * _normal_density(xp, x)
-        tanh, rate, _ = _gelu_tanh(xp, x)
+        argument, rate, _ = _gelu_argument(xp, x)
+        tanh = xp.tanh(argument)
         return 0.5 + 0.5 * (tanh + x * (1 - tanh * tanh) * rate)
 
     def second_derivative(self, xp: Module, x: Array) -> Array:
         x = xp.clip(x, -100.0, 100.0)
         if self.approximate == "none":
             return (2 - x * x) * _normal_density(xp, x)
-        tanh, rate, bend = _gelu_tanh(xp, x)
-        return (1 - tanh * tanh) * (rate + x * (0.5 * bend - tanh * rate * rate))
+        argument, rate, bend = _gelu_argument(xp, x)
+        small = xp.exp(-2 * xp.abs(argument))
+        slope = (
+            4 * small / ((1 + small) * (1 + small))
+        )  # 1 - tanh², which loses its digits where tanh is near 1
+        return slope * (rate + x * (0.5 * bend - xp.tanh(argument) * rate * rate))
 
     @classmethod
     def variants(cls) -> Iterable[Self]:
@@ -177,12 +182,12 @@ class Softplus(Activation):
         return gate * (1 - gate)
 
 
-def _gelu_tanh(xp: Module, x: Array) -> tuple[Array, Array, Array]:
-    """The tanh in GPT-2's `gelu`, and the first and second derivatives of its argument."""
+def _gelu_argument(xp: Module, x: Array) -> tuple[Array, Array, Array]:
+    """The argument of the tanh in GPT-2's `gelu`, and its first and second derivatives."""
     x = xp.clip(x, -100.0, 100.0)  # outside, tanh is 1 or -1, and the cube could overflow
     scale = math.sqrt(2 / math.pi)
     square = (scale * 0.044715) * x * x
-    return xp.tanh(x * (scale + square)), scale + 3 * square, (scale * 0.044715 * 6) * x
+    return x * (scale + square), scale + 3 * square, (scale * 0.044715 * 6) * x
 
 
 def _normal_density(xp: Module, x: Array) -> Array:

@@ -23,7 +23,7 @@ from netdsl.ops.contract.samples import draw
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics.functions import row_blocks, widen
 from netdsl.ops.numerics.windows import Windows
-from netdsl.ops.pool.pool import AvgPool, MaxPool, Pool, reduce_windows
+from netdsl.ops.pool.pool import AvgPool, MaxPool, Pool, lowest, reduce_windows
 from netdsl.types import TensorType, shape_text, tensor
 
 
@@ -213,7 +213,7 @@ class MaxPoolGradient(_OfMaxPool):
         rows_x, rows_dy = _channels(x), _channels(dy)
         dx = xp.empty(rows_x.shape, dtype=x.dtype)
         for rows in row_blocks(xp, len(dx), dx[:1].nbytes):
-            padded = placement.padded(xp, widen(xp, rows_x[rows]), float("-inf"))
+            padded = placement.padded(xp, widen(xp, rows_x[rows]), lowest(xp, rows_x))
             winners = _Winners(xp, padded, placement, counts)
             dx[rows] = winners.spread(widen(xp, rows_dy[rows]))[(..., *inside)]
         return dx.reshape(x.shape)
@@ -256,7 +256,7 @@ class MaxPoolPick(_OfMaxPool):
 
     def forward(self, xp: Module, values: Array, x: Array) -> Array:
         placement = self.of.windows(x.shape[2:])
-        padded = placement.padded(xp, widen(xp, x), float("-inf"))
+        padded = placement.padded(xp, widen(xp, x), lowest(xp, x))
         winners = _Winners(xp, padded, placement, placement.fixed_counts(x.shape[2:]))
         return winners.pick(placement.padded(xp, widen(xp, values), 0)).astype(x.dtype, copy=False)
 

@@ -14,6 +14,7 @@ from netruntime.arguments import check_text
 from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
 from netruntime.files.arrays import to_host_together
+from netruntime.memory import free_on_gpu
 
 _OUT_OF_MEMORY = 2
 """`cudaErrorMemoryAllocation`."""
@@ -56,9 +57,10 @@ class Device:
 
     def free_memory(self) -> str:
         """The free memory of a GPU, for a message: `1,024 of 4,096 bytes are free on cuda:0`."""
-        free, total = self.xp.cuda.Device(self.index).mem_info
-        pool = self.xp.get_default_memory_pool()
-        return f"{free + pool.free_bytes():,} of {total:,} bytes are free on {self.name}"
+        with self.active():
+            _, total = self.xp.cuda.runtime.memGetInfo()
+            free = free_on_gpu(self.xp) or 0
+        return f"{free:,} of {total:,} bytes are free on {self.name}"
 
     def generator(self, *key: int) -> Any:
         """A seeded random generator of this device."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.runs import AverageRecipe, AverageStart
-from netruntime.files.arrays import to_host
 from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
 from netruntime.train.update.optimizer_state import STEP, copy_saved, misfit, saved_count
 
@@ -71,8 +70,8 @@ class WeightAverage:
         return {**like, **means}
 
     def to_arrays(self) -> dict[str, Array]:
-        """The arrays to save: each average by its label, and `step` (i64), the number of updates."""
-        arrays = {f"{label}/average": to_host(array) for label, array in self.arrays.items()}
+        """The arrays to save, on their device: each average by its label, and `step` (i64), the updates."""
+        arrays = {f"{label}/average": array for label, array in self.arrays.items()}
         return {**arrays, STEP: np.asarray(self.updates, np.int64)}
 
     def restore(self, xp: ModuleType, arrays: Mapping[str, Array]) -> None:

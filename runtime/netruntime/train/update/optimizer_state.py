@@ -10,7 +10,7 @@ import numpy as np
 
 from netdsl.ops.contract.base import Array
 from netruntime.errors import TrainingError, shown
-from netruntime.files.arrays import info_of, to_host
+from netruntime.files.arrays import info_of
 from netruntime.train.update.groups import Rates
 from netruntime.train.update.optimizers.base import Optimizer
 
@@ -59,11 +59,9 @@ class OptimizerState:
             )
 
     def to_arrays(self) -> dict[str, Array]:
-        """The arrays to save: `label/slot`, and `step` (i64). On a CPU they are not copies."""
+        """The arrays to save, on their device and not copied: `label/slot`, and `step` (i64)."""
         arrays = {
-            f"{label}/{slot}": to_host(array)
-            for label, slots in self.slots.items()
-            for slot, array in slots.items()
+            f"{label}/{slot}": array for label, slots in self.slots.items() for slot, array in slots.items()
         }
         return {**arrays, STEP: np.asarray(self.step, np.int64)}
 

@@ -59,6 +59,12 @@ class Optimizer(OptimizerRecipe, ABC):
             state[MASTER] = weight.astype(dtype)
         return state
 
+    def slot_bytes(self, xp: ModuleType, weight: Array) -> int:
+        """The size of what `init` makes."""
+        count = len(self.slots) + (weight.dtype.itemsize == 2)
+        itemsize: int = np.dtype(compute_type(xp, weight)).itemsize
+        return int(weight.size) * itemsize * count
+
     def update_weight(
         self,
         xp: ModuleType,
