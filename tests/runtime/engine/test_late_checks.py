@@ -99,6 +99,6 @@ def test_a_step_that_runs_out_of_memory_on_a_gpu(device: str) -> None:
     if device == "cpu":
         pytest.skip("a CPU may promise more memory than it has")
     text = "net 1.0\nmodel M(x: f32[B]) {\n  return zeros([1000000, 10000000]) + sum(x)\n}"
-    with pytest.raises(DataInputError, match="free on cuda:0") as caught:
+    with pytest.raises(DataInputError, match=r"need .* of memory, but .* are free") as caught:
         nr.load(text, device=device)(x=np.ones(2, np.float32))
     assert caught.value.code == "E0822" and caught.value.diagnostics[0].span is not None

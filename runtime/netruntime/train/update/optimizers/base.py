@@ -61,7 +61,7 @@ class Optimizer(OptimizerRecipe, ABC):
 
     def slot_bytes(self, xp: ModuleType, weight: Array) -> int:
         """The size of what `init` makes."""
-        count = len(self.slots) + (weight.dtype.itemsize == 2)
+        count = len(self.slots) + int(weight.dtype.itemsize == 2)
         itemsize: int = np.dtype(compute_type(xp, weight)).itemsize
         return int(weight.size) * itemsize * count
 
