@@ -36,7 +36,7 @@ class DataInputError(_Family):
 
 
 class DataWarning(UserWarning):
-    """What was done to an array that was passed to a network, such as scaling bytes."""
+    """What was done to arrays or weights that may not be meant, such as scaling bytes."""
 
 
 class TrainingError(_Family):

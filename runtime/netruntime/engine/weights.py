@@ -126,6 +126,12 @@ def parameters(graph: Graph) -> dict[str, tuple[Parameter, TensorType]]:
     }
 
 
+def blocks_of_weights(graph: Graph) -> dict[str, str]:
+    """The block that mints each weight, such as `Linear`, by label path."""
+    nodes = (data for _, data in graph.operators() if isinstance(data.op, Parameter))
+    return {data.label: data.chain[-1].block for data in nodes if data.chain}
+
+
 def open_weights(
     graph: Graph, source: WeightSource | None, maps: Mapping[str, Weights], names: str | None, seed: int
 ) -> WeightStore:
@@ -146,17 +152,17 @@ def open_weights(
         path: (tuple(size.value for size in type_.shape), type_.dtype.value)
         for path, (_, type_) in parameters(graph).items()
     }
+    kinds = blocks_of_weights(graph)
     file = read_weights(source)
     chosen = choose_map(file, expected, maps, names)
     text = file.source if isinstance(source, Mapping) else str(source)
     if chosen is None:
         ours = _of_model(file, expected, graph.name)
         origin = WeightOrigin(text, metadata=file.metadata)
-        return WeightStore(graph, match_weights(expected, ours).arrays, origin)
+        return WeightStore(graph, match_weights(expected, ours, kinds=kinds).arrays, origin)
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
-    return WeightStore(
-        graph, match_weights(expected, renamed).arrays, WeightOrigin(text, None, chosen, file.metadata)
-    )
+    arrays = match_weights(expected, renamed, kinds=kinds).arrays
+    return WeightStore(graph, arrays, WeightOrigin(text, None, chosen, file.metadata))
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:

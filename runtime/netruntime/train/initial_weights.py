@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from netdsl.graph import build
 from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.engine.initial import initial_value
-from netruntime.engine.weights import WeightSource, choose_map, name_map
+from netruntime.engine.weights import WeightSource, blocks_of_weights, choose_map, name_map
 from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array
 from netruntime.train.trainer import all_parameters
@@ -50,7 +51,8 @@ def first_weights(
     if source is None:
         return FirstWeights(_drawn(needed, needed, seed))
     types = {path: type_ for path, (_, type_) in needed.items()}
-    loaded, unused = _read(types, source, maps or {}, names)
+    kinds = {path: block for p in phases for path, block in blocks_of_weights(build(p.model)).items()}
+    loaded, unused = _read(types, kinds, source, maps or {}, names=names)
     missing = [path for path in needed if path not in loaded]
     notes = [f"{len(loaded)} weights are read from {'arrays' if isinstance(source, Mapping) else source}"]
     if missing:
@@ -67,7 +69,12 @@ def _drawn(
 
 
 def _read(
-    types: Mapping[str, TensorType], source: WeightSource, maps: Mapping[str, Weights], names: str | None
+    types: Mapping[str, TensorType],
+    kinds: Mapping[str, str],
+    source: WeightSource,
+    maps: Mapping[str, Weights],
+    *,
+    names: str | None,
 ) -> tuple[Mapping[str, Array], Sequence[str]]:
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value) for path, type_ in types.items()
@@ -75,9 +82,9 @@ def _read(
     file = read_weights(source)
     chosen = choose_map(file, expected, maps, names)
     renamed = file if chosen is None else read_renamed(file, name_map(maps[chosen]), expected)
-    match = match_weights(expected, renamed, strict=False)
+    match = match_weights(expected, renamed, strict=False, kinds=kinds)
     if not match.arrays:
-        match_weights(expected, renamed)  # none fits: report all differences
+        match_weights(expected, renamed, kinds=kinds)  # none fits: report all differences
         raise WeightsError.make("E0721", "the file has none of the model's weights")
     return match.arrays, match.unexpected
 

@@ -11,6 +11,7 @@ from netdsl.diagnostics import Diagnostic, Label
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposal import as_map, proposed_rules
+from netruntime.weight_files.turned import Kinds, squares_like, warn_of_squares
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
 
 MAX_LISTED = 12
@@ -48,11 +49,14 @@ class WeightMatch:
         return ", ".join(parts)
 
 
-def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool = True) -> WeightMatch:
+def match_weights(
+    expected: Expected, given: Mapping[str, Any], *, strict: bool = True, kinds: Kinds | None = None
+) -> WeightMatch:
     """Fit `given` (arrays, or what `read_weights` returns) to the names a model expects.
 
     Float types convert into each other, integers into wider ones; nothing else does. Without `strict`,
-    names may be missing or left over; shapes and types must fit all the same.
+    names may be missing or left over; shapes and types must fit all the same. `kinds` are the blocks of the
+    weights: a `DataWarning` says where square matrices are read otherwise than the others of their kind.
 
     Raises one `WeightsError` with all that is wrong: E0721 missing names, E0722 unexpected ones, E0723
     shapes, E0724 element types; and E0725 for values that the model's type cannot hold.
@@ -65,13 +69,14 @@ def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool 
     problems = [
         *_missing_problem(file, wanted, missing if strict else (), unexpected),
         *_unexpected_problem(file, unexpected if strict else (), missing),
-        *_shape_problem(file, wanted, present),
+        *_shape_problem(file, wanted, present, kinds or {}),
         *_dtype_problem(file, wanted, present),
     ]
     if problems and strict:
-        problems = _with_map(problems, file, {n: wanted[n] for n in missing}, unexpected)
+        problems = _with_map(problems, file, {n: wanted[n] for n in missing}, unexpected, kinds or {})
     if problems:
         raise WeightsError(problems)
+    warn_of_squares(file, kinds or {})
     stored = {name: file.describe(name).dtype for name in present}
     converted = {
         name: (stored[name], wanted[name].dtype) for name in present if stored[name] != wanted[name].dtype
@@ -81,10 +86,14 @@ def match_weights(expected: Expected, given: Mapping[str, Any], *, strict: bool 
 
 
 def _with_map(
-    problems: list[Diagnostic], file: WeightFile, missing: Mapping[str, ArrayInfo], unexpected: Sequence[str]
+    problems: list[Diagnostic],
+    file: WeightFile,
+    missing: Mapping[str, ArrayInfo],
+    unexpected: Sequence[str],
+    kinds: Kinds,
 ) -> list[Diagnostic]:
     """The problems with a `weights` map that solves them, where the weights fit under other names."""
-    rules = proposed_rules(missing, {name: file.describe(name) for name in unexpected})
+    rules = proposed_rules(missing, {name: file.describe(name) for name in unexpected}, kinds)
     if not rules or any(file.rule(name) is not None for name in file) or problems[0].help is not None:
         return problems
     help = f"read them by their names; add to the file: {as_map(rules)}"
@@ -155,7 +164,7 @@ def _matching_rules(file: WeightFile, names: Sequence[str], missing: Sequence[st
 
 
 def _shape_problem(
-    file: WeightFile, wanted: Mapping[str, ArrayInfo], present: Iterable[str]
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], present: Iterable[str], kinds: Kinds
 ) -> list[Diagnostic]:
     wrong = [name for name in present if file.describe(name).shape != wanted[name].shape]
 
@@ -165,7 +174,8 @@ def _shape_problem(
         return text + (f" ({note})" if note else "")
 
     turned = [n for n in wrong if _is_turned(wanted[n].shape, file.describe(n).shape)]
-    rules = dict.fromkeys(rule for rule in map(file.rule, turned) if rule is not None)
+    alike = squares_like(file, turned, kinds)
+    rules = dict.fromkeys(rule for rule in map(file.rule, [*turned, *alike]) if rule is not None)
     shown_rules = " and ".join(f"`{rule} transpose`" for rule in rules)
     what = f"write {shown_rules}" if rules else "add `transpose` to the rule"
     help = f"{_count(turned, 'fits', 'fit')} when transposed: {what}" if turned else None

@@ -13,15 +13,22 @@ MAX_LAYERS = 200
 Layers = dict[str, dict[str, ArrayInfo]]
 
 
-def proposed_rules(ours: Mapping[str, ArrayInfo], theirs: Mapping[str, ArrayInfo]) -> list[str]:
-    """Rules that give every weight of ours one of theirs of its shape; none if not all of both fit."""
+def proposed_rules(
+    ours: Mapping[str, ArrayInfo], theirs: Mapping[str, ArrayInfo], kinds: Mapping[str, str]
+) -> list[str]:
+    """Rules that give every weight of ours one of theirs of its shape; none if not all of both fit.
+
+    All matrices of a kind of block are transposed, or none: square ones fit both ways.
+    """
     wanted, given = _layers(ours), _layers(theirs)
     if not wanted or len(wanted) != len(given) or len(wanted) > MAX_LAYERS:
         return []
     pairs = _paired(wanted, given)
-    turned = any(_is_turned(wanted[a], given[b]) for a, b in pairs)
+    kind = {a: kinds.get(f"{a}.{next(iter(leaves))}", "") for a, leaves in wanted.items()}
+    turned = {kind[a] for a, b in pairs if _is_turned(wanted[a], given[b])}
     return [
-        f'"{b}.*" => "{a}.*"{" transpose" if turned and _has_matrix(wanted[a]) else ""}' for a, b in pairs
+        f'"{b}.*" => "{a}.*"{" transpose" if kind[a] in turned and _has_matrix(wanted[a]) else ""}'
+        for a, b in pairs
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netruntime.cli.common.output import print_diagnostics, print_json
+from netruntime.cli.common.output import print_diagnostics, print_json, warnings_as_notes
 from netruntime.cli.common.streams import OutputError, PipeClosedError, let_go, open_standard_streams
 from netruntime.errors import (
     DataInputError,
@@ -73,7 +73,8 @@ def guarded(call: Callable[[], Any], arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     open_standard_streams()
     try:
-        result = _reported(call, as_json)
+        with warnings_as_notes():
+            result = _reported(call, as_json)
         sys.stdout.flush()
     except (BrokenPipeError, PipeClosedError):
         result = PIPE_CLOSED

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.diagnostics import Diagnostic, render
+from netruntime.errors import DataWarning
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -45,6 +46,23 @@ def note(message: str, severity: str = "note") -> None:
     """Print one line on standard error, apart from the results."""
     head = click.style(severity, fg=_COLOURS[severity], bold=True)
     click.echo(f"{head}: {visible(message)}", err=True, color=colour_wanted())
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print each `DataWarning` issued inside as a line on standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        report = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DataWarning):
+                note(str(message), "warning")
+            else:
+                report(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager
