@@ -44,11 +44,13 @@ fuzz: $(MINILM)
 	    $(BIN)/python -m fuzz
 
 # The tests of a GPU on a machine without one: an external kit runs the real CuPy there; docs/cuda.md says how.
-# A part with `PARTS=counts`, what CI runs with `PARTS=--short`; compiled kernels are kept in .cuda-emulated.
+# A part with `PARTS=counts`, what CI runs with `PARTS=--short`. Compiled kernels and CuPy are kept in .cuda-emulated:
+# with CuPy in .venv, `make test` would look for a device.
 KIT ?= ../shared/cuda-on-cpu
+CUDA := .cuda-emulated/wheels/.installed
 CUDA_WHEELS := "cupy-cuda13x>=14.0" cuda-pathfinder fastrlock ml_dtypes nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-crt
 cuda-emulated: $(MINILM)
-	test ! -d $(KIT) || $(PIP) --no-deps $(CUDA_WHEELS) || echo "the wheels of CUDA could not be installed"
+	test ! -d $(KIT) || test -e $(CUDA) || { $(PIP) --no-deps --upgrade --retries 1 --target $(dir $(CUDA)) $(CUDA_WHEELS) && touch $(CUDA); } || echo "the wheels of CUDA could not be installed"
 	KIT=$(KIT) $(BIN)/python tests/emulated/run.py $(PARTS)
 
 # What is too slow for every change: full-size networks.
@@ -78,4 +80,4 @@ $(DOCS): $(STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-out site htmlcov .coverage
+	rm -rf $(VENV) .cuda-emulated build dist demo-out site htmlcov .coverage

@@ -6,6 +6,7 @@ python tests/emulated/run.py [--short] [--if-present] [--list] [PART ...]
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -37,20 +38,22 @@ class Part:
     short: Sequence[str] | None = None
 
 
+SHORT_LIMIT = 300.0
+"""Seconds after which `--short` stops, on a machine that is busy: it compiles some 120 kernels one by one."""
+
+
 PARTS = [
-    Part("counts", "launches and waits of small networks", [*PLUGIN, "tests/emulated/test_counts.py"], []),
+    Part(
+        "counts",
+        "launches and waits of small networks",
+        [*PLUGIN, "tests/emulated/test_counts.py"],
+        [*PLUGIN, "-k", "mlp or char_lstm or promise", "tests/emulated/test_counts.py"],
+    ),
     Part(
         "device",
         "the tests that are written for a device",
         [*PLUGIN, "-k", "cuda", "tests/ops", "tests/runtime"],
-        [
-            *PLUGIN,
-            "-k",
-            "cuda",
-            "tests/runtime/engine",
-            "tests/ops/test_linear.py",
-            "tests/ops/test_index.py",
-        ],
+        [*PLUGIN, "-k", "cuda", "tests/runtime/engine/test_late_checks.py"],
     ),
     Part("operators", "every operator in all element types", [*PLUGIN, "tests/emulated/test_operators.py"]),
     Part(
@@ -60,7 +63,7 @@ PARTS = [
     ),
     Part("training", "training on the device", [*EVERYWHERE, "tests/runtime/train", "tests/zoo/training"]),
     Part("zoo", "blocks and examples on the device", [*EVERYWHERE, "tests/std", "tests/zoo"]),
-    Part("commands", "the commands with --device cuda", ["tests/emulated/test_commands.py"], []),
+    Part("commands", "the commands with --device cuda", ["tests/emulated/test_commands.py"]),
 ]
 
 
@@ -83,7 +86,8 @@ def main() -> int:
     if options.short:
         chosen = [part for part in chosen if part.short is not None]
     _build()
-    failed = [part.name for part in chosen if _run(part, options.short)]
+    end = time.monotonic() + SHORT_LIMIT if options.short else math.inf
+    failed = [part.name for part in chosen if _run(part, options.short, end)]
     print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(p.name for p in chosen)}")
     return int(bool(failed))
 
@@ -95,12 +99,18 @@ def _build() -> None:
     )
 
 
-def _run(part: Part, short: bool) -> int:
+def _run(part: Part, short: bool, end: float) -> int:
+    """The status of a part; one that reaches the limit of time has no result, and does not fail."""
     print(f"== {part.name}: {part.about}", flush=True)
     begun = time.monotonic()
     arguments = part.short if short and part.short else part.arguments
     command = [sys.executable, "-m", "pytest", "-r", "fE", "-n", "2", *arguments]
-    status = subprocess.run(command, cwd=kit.ROOT, env=_environment()).returncode
+    left = None if math.isinf(end) else max(end - begun, 1)
+    try:
+        status = subprocess.run(command, cwd=kit.ROOT, env=_environment(), timeout=left).returncode
+    except subprocess.TimeoutExpired:
+        print(f"== {part.name}: NOT FINISHED within the {SHORT_LIMIT:.0f} s that --short may take")
+        return 0
     print(f"== {part.name}: {time.monotonic() - begun:.0f} s", flush=True)
     return status
 
