@@ -190,6 +190,9 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
         return Suggestion.of(f"it is called `{ours}` here", name, ours, is_certain=is_certain, is_close=True)
     if len(name) < 2:
         return None
+    known.sort(
+        key=lambda k: k[:1].isupper() == name[0].isupper()
+    )  # of `linear` and `Linear`, the one in its case
     candidates = {k.lower(): k for k in known if 0.3 * (len(name) + len(k)) <= min(len(name), len(k))}
     if len(name) > MAX_LINE or len(candidates) > MAX_CANDIDATES:
         return None
@@ -198,7 +201,11 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
         return None
     word = candidates[near[0]]
     is_close = _is_slip(name, word)
-    is_certain = is_close and not any(_is_slip(name, k) for k in known if k != word)
+    others = [k for k in known if k != word and k[:1].isupper() == word[:1].isupper()]
+    is_same = name.lower() == word.lower()
+    is_certain = is_close and not any(
+        k.lower() == name.lower() if is_same else _is_slip(name, k) for k in others
+    )
     return Suggestion.of(f"did you mean `{word}`?", name, word, is_certain=is_certain, is_close=is_close)
 
 

@@ -64,6 +64,15 @@ class Folder:
         except (OSError, ValueError):
             return []
 
+    def folders(self, parts: Sequence[str]) -> list[str]:
+        """The names of the folders, but for hidden ones, in a folder below this one; links are left out."""
+        try:
+            with self._below(parts) as inner, os.scandir(inner.place) as entries:
+                listed = [e.name for e in islice(entries, MAX_LISTED) if e.is_dir(follow_symlinks=False)]
+        except (OSError, ValueError):
+            return []
+        return sorted(name for name in listed if not name.startswith("."))
+
     @property
     def place(self) -> int | Path:
         return self.path if self.handle is None else self.handle

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
+from netdsl.edits import replacement
 from netdsl.folders import MAX_LISTED, Folder, LinkError, NotAFileError, open_folder
 from netdsl.parsing.layout import MAX_SOURCE_BYTES
 from netdsl.parsing.parser import read
@@ -23,6 +24,10 @@ from netdsl.work import MAX_STEPS, TooMuchWork, limited, unlimited
 
 MAX_IMPORTS = 50
 """How deep imports may nest."""
+MAX_FOLDERS = 100
+"""In how many folders a missing import is looked for, to say where it is."""
+MAX_NEAR_DEPTH = 3
+"""How deep below the file those folders are."""
 
 
 @dataclass(eq=False)
@@ -186,21 +191,40 @@ class _Loader:
             raise error("E0613", f"`{path}` cannot be read: {wrong.strerror}", at) from None
         except (OSError, ValueError):
             message = f"there is no file `{written}` beside this one"
-            raise error("E0611", message, at, help=self._near(path, item)) from None
+            near = self._near(path, item)
+            edits = (replacement(at, f'"{near}"', is_certain=False),) if near else ()
+            help = f"did you mean `{near}`?" if near else None
+            raise error("E0611", message, at, help=help, fixes=edits) from None
         if path.suffix != ".net":
             help = "only `.net` files are imported"
             raise error("E0611", f"`{written}` is not a .net file", at, help=help)
         return decoded(str(path), data, at)
 
-    def _near(self, path: PurePosixPath, item: Import) -> str | None:
-        """The file of the same folder that a misspelt import may mean."""
+    def _near(self, path: PurePosixPath, item: Import) -> PurePosixPath | None:
+        """The file of the same folder that a misspelt import may mean, or one of that name in another."""
         assert self.root is not None
         here = PurePosixPath(item.span.source.name).name
         names = [name for name in self.root.names(path.parent.parts) if name != here]
         stems = sorted(name.removesuffix(".net") for name in names if name.endswith(".net"))
         near = get_close_matches(path.stem[:MAX_LISTED], stems, n=1)
-        meant = PurePosixPath(item.path.value).with_name(f"{near[0]}.net") if near else None
-        return f"did you mean `{meant}`?" if near else None
+        beside = PurePosixPath(item.path.value).with_name(f"{near[0]}.net") if near else None
+        return beside or self._elsewhere(path, item)
+
+    def _elsewhere(self, path: PurePosixPath, item: Import) -> PurePosixPath | None:
+        """The first file with the name of a missing one below the folder of the file that imports it."""
+        assert self.root is not None
+        name = path.name if path.suffix else f"{path.name}.net"
+        above = path.parts[: len(path.parts) - len(PurePosixPath(item.path.value).parts)]
+        waiting = [tuple(above)]
+        for _ in range(MAX_FOLDERS):
+            if not waiting:
+                break
+            folder = waiting.pop(0)
+            if name in self.root.names(folder):
+                return PurePosixPath(*folder[len(above) :], name)
+            if len(folder) < len(above) + MAX_NEAR_DEPTH:
+                waiting += [(*folder, inner) for inner in self.root.folders(folder)]
+        return None
 
 
 def read_source(path: Path, name: str | None = None, span: Span | None = None) -> Source:

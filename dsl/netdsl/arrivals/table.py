@@ -30,6 +30,29 @@ class Foreign:
 
 
 _UNUSED = "device dtype inplace padding_mode track_running_stats affine elementwise_affine return_indices"
+NEUTRAL = {
+    "dropout": ("0", "0.0", "0."),
+    "dropout_p": ("0", "0.0", "0."),
+    "reduction": ("mean",),
+    "affine": ("true",),
+    "elementwise_affine": ("true",),
+    "track_running_stats": ("true",),
+    "padding_mode": ("zeros",),
+    "return_indices": ("false",),
+    "data_format": ("channels_first",),
+    "batch_first": ("true",),
+    "return_attention_scores": ("false",),
+    "kernel_regularizer": ("none",),
+    "kernel_initializer": ("glorot_uniform",),
+    "bias_initializer": ("zeros",),
+    "mask_zero": ("false",),
+    "stateful": ("false",),
+    "activation": ("linear", "none"),
+    "end_dim": ("-1",),
+    "value_dim": ("none",),
+    "deterministic": ("true", "false"),
+}
+"""Arguments without a counterpart, and the values at which leaving them out changes nothing."""
 _KERAS = "name trainable data_format input_shape kernel_initializer bias_initializer kernel_regularizer"
 
 
@@ -192,8 +215,9 @@ LAYERS: dict[str, tuple[Foreign, ...]] = {
         (
             _torch(
                 "d_model nhead dim_feedforward dropout activation layer_norm_eps batch_first norm_first",
-                "EncoderLayer(nhead, dim_feedforward, dropout=dropout, eps=layer_norm_eps, pre=norm_first)",
-                "d_model batch_first activation",
+                "EncoderLayer(nhead, dim_feedforward, act=activation, dropout=dropout, eps=layer_norm_eps, "
+                "pre=norm_first)",
+                "d_model batch_first",
                 dim_feedforward="2048",
                 dropout="0.1",
             ),
@@ -204,8 +228,9 @@ LAYERS: dict[str, tuple[Foreign, ...]] = {
         (
             _torch(
                 "d_model nhead dim_feedforward dropout activation layer_norm_eps batch_first norm_first",
-                "DecoderLayer(nhead, dim_feedforward, dropout=dropout, eps=layer_norm_eps, pre=norm_first)",
-                "d_model batch_first activation",
+                "DecoderLayer(nhead, dim_feedforward, act=activation, dropout=dropout, eps=layer_norm_eps, "
+                "pre=norm_first)",
+                "d_model batch_first",
                 dim_feedforward="2048",
                 dropout="0.1",
             ),
@@ -245,6 +270,10 @@ ACTIVATIONS = {name.replace("_", ""): name for name in _UNARY.split()} | {
 
 _REDUCE = "*x dim keepdim"
 FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
+    **{
+        f"reduce_{name}": (_keras("*x axis keepdims", f"{name}(*x, over=axis, keepdims=keepdims)"),)
+        for name in ("mean", "sum", "prod", "max", "min", "logsumexp")
+    },
     **{
         name: (
             _torch(_REDUCE, f"{name}(*x, over=dim, keepdims=keepdim)"),
@@ -326,6 +355,31 @@ MODULES = frozenset(
     "nn F torch functional keras layers tf jnp np jax numpy flax linen ops activations".split()
 )
 """The modules of other frameworks, as they are commonly imported."""
+
+FRAMEWORKS = {
+    **dict.fromkeys(("torch", "F", "functional"), "PyTorch"),
+    **dict.fromkeys(("keras", "layers", "tf"), "Keras"),
+    **dict.fromkeys(("jnp", "jax", "flax", "linen"), "JAX"),
+    **dict.fromkeys(("np", "numpy"), "NumPy"),
+}
+"""The framework that a module usually belongs to."""
+
+_RANDOM = "random values of the shape of `x` are `normal(shape(x))` or `uniform(shape(x))`"
+PARTS = {
+    "Parameter": "declare it in a block: `param gain: [D] = ones`",
+    "Variable": "declare it in a block: `param gain: [D] = ones`",
+    "ModuleList": "repeat stages with `for i in 0..n { ... }` or `stage * n`",
+    "Module": "a network is a `model`, and a part of one a `block`",
+    "Model": "a network is a `model`, and a part of one a `block`",
+    "Input": "an input is declared in the head of the model: `model Net(image: f32[B, 3, 32, 32])`",
+    "newaxis": "`unsqueeze(x, 1)` adds an axis of size 1",
+    "tensor": "`vector([1, 2])` makes a tensor of numbers",
+    "array": "`vector([1, 2])` makes a tensor of numbers",
+    "constant": "`vector([1, 2])` makes a tensor of numbers",
+    "pi": "write `3.141592653589793`",
+    **dict.fromkeys("randn rand randn_like rand_like random".split(), _RANDOM),
+}
+"""Names of other frameworks that are written in another way here."""
 
 TYPES = {"float": "f32", "half": "f16", "double": "f64", "long": "i64", "int": "i32", "bool": "bool"}
 """Methods that convert the elements of a tensor."""

@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import ACTIVATIONS, Foreign
+from netdsl.arrivals.table import ACTIVATIONS, NEUTRAL, Foreign
 
 _PIECE = re.compile(r"(?:(\w+)=)?(\*?\w+)")
 _INFERRED = {
     **dict.fromkeys(("in_channels", "num_features", "num_channels"), "channels"),
     **dict.fromkeys(("in_features", "input_size", "embed_dim", "d_model", "normalized_shape"), "features"),
+}
+_LOST = {
+    "dropout": "`dropout` has no counterpart: put `Dropout(..)` behind it",
+    "data_format": "pictures are [B, channels, H, W] here",
+    "batch_first": "the batch always comes first: transpose the input",
+    "padding_idx": "`padding_idx` has no counterpart: mask the padding where it is used",
 }
 _WORDS = {"True": "true", "False": "false", "None": "none"}
 
@@ -24,6 +30,8 @@ class Saying:
     text: str
     notes: tuple[str, ...] = ()
     source: str = "PyTorch"
+    is_exact: bool = True
+    """Whether it means the same; not if an argument is left out that changes the result."""
 
 
 def arguments_of(foreign: Foreign, arguments: Sequence[s.Argument], piped: bool) -> Mapping[str, str] | None:
@@ -49,6 +57,8 @@ def text_of(value: s.Expr) -> str:
     """An argument as written, with the words of Python as ours."""
     if isinstance(value, s.Name):
         return _WORDS.get(value.text, value.text)
+    if isinstance(value, s.ListExpr) and value.span.text.startswith("("):  # a tuple, which has been reported
+        return f"[{value.span.text[1:-1].rstrip().removesuffix(',')}]"
     return value.span.text
 
 
@@ -70,7 +80,9 @@ def saying(foreign: Foreign, given: Mapping[str, str]) -> Saying:
         used.add("activation")
         name = ACTIVATIONS.get(activation.replace("_", ""), activation)
         text = name if function == "activation" else text if activation == "linear" else f"{text} -> {name}"
-    return Saying(text, tuple(_notes(foreign, given, used)), foreign.source)
+    lost = [name for name, value in given.items() if name not in used and _matters(foreign, name, value)]
+    notes = [*_notes(given, used), *(_LOST.get(name, f"`{name}` has no counterpart") for name in lost)]
+    return Saying(text, tuple(notes), foreign.source, is_exact=not lost)
 
 
 def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
@@ -94,6 +106,9 @@ def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
         and foreign.source == "PyTorch"
     ):
         values.setdefault("count_include_pad", "true")
+    if "act=activation" in foreign.says and "activation" in values:
+        activation = values["activation"].strip("\"'")
+        values["activation"] = ACTIVATIONS.get(activation.replace("_", "").lower(), activation)
     if foreign.says.startswith("flatten") and values.get("start_dim") == "1":
         del values["start_dim"]
     for name in ("stride", "strides", "padding", "kernel_size", "pool_size", "dilation"):
@@ -107,7 +122,15 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\d+(\.\d*)?(e-?\d+)?", text) is not None
 
 
-def _notes(foreign: Foreign, given: Mapping[str, str], used: set[str]) -> list[str]:
+def _matters(foreign: Foreign, name: str, text: str) -> bool:
+    """Whether leaving an argument out changes what is computed."""
+    value = text.strip("\"'").lower()
+    if name in NEUTRAL:
+        return value not in NEUTRAL[name]
+    return name not in foreign.inferred
+
+
+def _notes(given: Mapping[str, str], used: set[str]) -> list[str]:
     notes = []
     for name, text in given.items():
         if name in used:
@@ -117,6 +140,4 @@ def _notes(foreign: Foreign, given: Mapping[str, str], used: set[str]) -> list[s
             notes.append(f"the {shown} {_INFERRED[name]} of the input are inferred")
         elif name == "batch_first":
             notes.append("the batch always comes first")
-        elif name not in foreign.inferred:
-            notes.append(f"`{name}` has no counterpart")
     return notes

@@ -12,7 +12,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Unfinished
 from netdsl.checker.definitions import check_definitions
 from netdsl.checker.evaluate.statements import run_body
-from netdsl.checker.hints import hints, unused_names
+from netdsl.checker.hints import hints, pictures, repeated_blocks, unused_names
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
@@ -94,7 +94,7 @@ def _check(
         pass
     except TooMuchWork:
         checker.diagnostics += too_much_work(module.file.span).diagnostics
-    errors = [d for d in checker.diagnostics if d.severity == "error"]
+    errors = _without_covered([d for d in checker.diagnostics if d.severity == "error"])
     if errors:
         raise NetError(cap(merged(in_order(errors, module))))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
@@ -102,11 +102,28 @@ def _check(
     return Checked(models, tuple(checks), weights, tuple(phases), config, _advice(checker, models))
 
 
+def _without_covered(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """The errors without tuples inside a call that another edit replaces."""
+    edits = [edit.span for one in errors for edit in one.fixes]
+
+    def is_covered(one: Diagnostic) -> bool:
+        return one.code == "E0107" and any(
+            outer.source is inner.span.source
+            and outer.start < inner.span.start
+            and inner.span.end < outer.end
+            for inner in one.fixes
+            for outer in edits
+        )
+
+    return [one for one in errors if not is_covered(one)]
+
+
 def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, ...]:
     """The warnings and hints. Raises `NetError` E0609 if there is no work left to look for them."""
     found = [d for d in checker.diagnostics if d.severity != "error"]
     try:
-        found += [*hints(models), *unused_names(checker.module.file)]
+        found += [*hints(models), *pictures(models), *unused_names(checker.module.file)]
+        found += repeated_blocks(checker.module.file)
     except TooMuchWork:
         raise too_much_work(checker.module.file.span) from None
     return tuple(cap(in_order(found, checker.module), "hint"))

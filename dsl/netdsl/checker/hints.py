@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netdsl import syntax as s
+from netdsl.checker.ways.axes import is_channels_last
+from netdsl.checker.ways.tree import parts
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, steps_out
+from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, Slot, steps_out
 from netdsl.source import Span
 from netdsl.work import spend
 
@@ -34,6 +36,72 @@ def _unused(block: s.Block) -> Iterator[Diagnostic]:
             message = f"the {what} `{name}` of `{block.name}` is never used"
             help = "remove it, or start its name with `_`"
             yield Diagnostic("E0251", message, (Label(name.span),), help, severity="hint")
+
+
+_WITHOUT_WEIGHTS = frozenset("MaxPool AvgPool LpPool Dropout SinusoidalPositions LocalResponseNorm".split())
+
+
+def repeated_blocks(file: s.File) -> Iterator[Diagnostic]:
+    """One hint for each name of a constructed block that is applied several times."""
+    for item in file.items:
+        if isinstance(item, s.Block):
+            for statement in item.body:
+                yield from _repeated(item, statement)
+
+
+def _repeated(block: s.Block, statement: s.Statement) -> Iterator[Diagnostic]:
+    if not isinstance(statement, s.Bind) or len(statement.names) != 1:
+        return
+    name = statement.names[0]
+    function = statement.value.function if isinstance(statement.value, s.Call) else None
+    if not isinstance(function, s.Name) or not function.text[0].isupper():
+        return
+    if function.text in _WITHOUT_WEIGHTS:
+        return
+    uses = [call.span for call in _applications(block.body) if call.text == name.text]
+    if len(uses) > 1:
+        message = f"`{name}` is applied {len(uses)} times, each time with weights of its own"
+        labels = (Label(name.span), *(Label(use, "applied here") for use in uses[:3]))
+        help = f"write `layer {name} = ...` to share the weights, or `let {name} = ...` to keep them apart"
+        yield Diagnostic("E0255", message, labels, help, severity="hint")
+
+
+def _applications(node: object) -> Iterator[s.Name]:
+    """The names that are called, or are stages."""
+    if isinstance(node, s.Call) and isinstance(node.function, s.Name):
+        yield node.function
+    if isinstance(node, s.Apply) and isinstance(node.call, s.Name):
+        yield node.call
+    for part in parts(node):
+        yield from _applications(part)
+
+
+def pictures(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
+    """One hint for each input that a convolution takes with its channels last, or without any."""
+    for model in models.values():
+        for step in model.body.steps:
+            value = step.inputs[0] if step.inputs else None
+            is_conv = isinstance(step, CallStep) and step.body.name in ("Conv", "ConvBN")
+            if not is_conv or value is None or value >= len(model.body.inputs):
+                continue
+            slot = model.body.inputs[value]
+            shape = [size.value if size.is_fixed else None for size in slot.type.shape]
+            yield from _picture(slot, shape, step.span)
+
+
+def _picture(slot: Slot, shape: Sequence[int | None], at: Span) -> Iterator[Diagnostic]:
+    batch = slot.type.shape[0] if shape else None
+    message = help = ""
+    if len(shape) == 3 and shape[1] == shape[2] and (shape[1] or 0) > 3:
+        message = f"`Conv` takes {slot.type} as sequences of {shape[2]} steps with {shape[1]} channels"
+        help = f"for pictures, declare `{slot.name}: {slot.type.dtype}[{batch}, 1, {shape[1]}, {shape[2]}]`"
+    elif len(shape) == 4 and is_channels_last(shape):
+        _, height, width, channels = slot.type.shape
+        message = f"`Conv` takes {slot.type} as {height} channels of {width} x {channels} pixels"
+        shown = f"{slot.type.dtype}[{batch}, {channels}, {height}, {width}]"
+        help = f"declare `{slot.name}: {shown}`: the channels come first"
+    if message:
+        yield Diagnostic("E0256", message, (Label(at),), help, severity="hint")
 
 
 def _bound_names(block: s.Block) -> Iterator[tuple[s.Ident, str]]:

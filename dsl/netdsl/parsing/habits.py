@@ -71,6 +71,9 @@ def _colon_for_brace(place: Place) -> Diagnostic | None:
         )
     opener = place.opener
     if "EQUAL" in place.accepts and opener is not None and opener.type == "LPAR":
+        if place.following is not None and str(place.following)[:1].isupper():
+            help = f"a label goes on a stage: `(x -> {place.previous}: {place.following}(...))`"
+            return place.report("E0107", "an argument has no label", help=help)
         help = f"write `{place.previous}={place.following or '...'}`"
         return place.report("E0107", "an argument is given with `=`", help=help, write="=")
     return None
@@ -89,7 +92,8 @@ def _statement_word(place: Place) -> Diagnostic | None:
     near = suggest(str(word), STATEMENT_WORDS)
     if near is None:
         return place.report("E0107", f"a `=` is missing between `{word}` and `{token}`")
-    return place.report("E0107", f"`{token}` is not allowed here after `{word}`", help=near)
+    at = (Label(span_of(place.source, word)),)
+    return Diagnostic("E0107", f"`{word}` does not start a statement", at, near)
 
 
 def _control(place: Place) -> Diagnostic | None:

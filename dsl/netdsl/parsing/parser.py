@@ -19,7 +19,8 @@ from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize, without_comments
-from netdsl.parsing.python_habits import without_echoes_of_python
+from netdsl.parsing.places import Place
+from netdsl.parsing.python_habits import tuple_brackets, without_echoes_of_python
 from netdsl.parsing.recovery import (
     Parts,
     Piece,
@@ -37,6 +38,8 @@ from netdsl.work import spend
 
 DIAGNOSIS_STEPS = 300
 """The work of finding out what is wrong with a statement."""
+MAX_TUPLES = 20
+"""How many tuples of one statement are read on as lists."""
 TOO_LARGE = ("E0602", "E0604")
 """Codes of items that are not read at all, because they nest too deep or are too long."""
 
@@ -186,7 +189,7 @@ class _Recovery:
             self._check_all(usable)
         self._add_own_finding(header is not None)
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
-        findings = [*self.parts.findings, *(p.finding for p in self.parts.pieces if p.finding)]
+        findings = [*self.parts.findings, *(f for p in self.parts.pieces for f in p.findings())]
         findings = without_echoes_of_python(findings)
         if header is not None:
             assembled = _item(self.source, self._assembled(header, kind))
@@ -215,6 +218,9 @@ class _Recovery:
             piece.tokens = part.tokens[len(header) : -1] or piece.tokens
         refused = _refused(part.tokens)
         piece.is_broken = refused is not None or part.bracket is not None
+        if piece.is_broken and part.bracket is None and self._as_list(part.tokens, refused, piece):
+            self._check(header, piece, is_last=is_last)
+            return
         if piece.is_broken and not any(token.type == BAD for token in piece.tokens):
             finding = _without_empty(_diagnose(self.source, part))
             unclosed = piece.unclosed()
@@ -222,6 +228,20 @@ class _Recovery:
                 finding = replace(finding, labels=(Label(span_of(self.source, unclosed)),))
                 finding = replace(finding, message=f"this `{unclosed}` is not closed")
             piece.finding = finding
+
+    def _as_list(self, tokens: Sequence[Token], refused: int | None, piece: Piece) -> bool:
+        """Whether a statement is refused for a tuple alone, which is reported and read on as a list."""
+        if refused is None or len(piece.tuples) >= MAX_TUPLES:
+            return False
+        accepts = frozenset(_accepted(tokens[:refused]))
+        ends = tuple_brackets(Place(self.source, tokens, refused, accepts, None))
+        if ends is None:
+            return False
+        piece.tuples.append(_diagnose(self.source, ItemTokens([*tokens])))
+        for n, token in enumerate(piece.tokens):
+            if any(token is tokens[end] for end in ends):
+                piece.tokens[n] = token.update("LSQB" if token is tokens[ends[0]] else "RSQB")
+        return True
 
     def _add_own_finding(self, header_is_sound: bool) -> None:
         """What is wrong with the item itself: its header, or the bracket that counting found at fault."""

@@ -98,15 +98,10 @@ def f_string(place: Place) -> Diagnostic | None:
 
 def tuple_value(place: Place) -> Diagnostic | None:
     """`betas=(0.9, 0.999)`, `kernel_size=(3, 3)`."""
-    token, opener = place.token, place.opener
-    if token is None or token.type != "COMMA" or opener is None or opener.type != "LPAR":
+    brackets = _tuple(place)
+    if brackets is None or place.opener is None:
         return None
-    if "RPAR" not in place.accepts:
-        return None
-    start = next(n for n in reversed(range(place.index)) if place.tokens[n] is opener)
-    end = _closing(place.tokens, start)
-    if end is None:
-        return None
+    (start, end), opener = brackets, place.opener
     inner = _text(place, place.tokens[start + 1 : end])
     span = span_of(place.source, opener).to(span_of(place.source, place.tokens[end]))
     optimizer = _optimizer(place, start, end, inner)
@@ -119,6 +114,25 @@ def tuple_value(place: Place) -> Diagnostic | None:
     text = f"[{inner}]"
     edits = (replacement(span, text),)
     return Diagnostic("E0107", message, (Label(span),), f"write `{text}`, a list", fixes=edits)
+
+
+def tuple_brackets(place: Place) -> tuple[int, int] | None:
+    """The indices of the parentheses of a refused tuple that a list can take the place of."""
+    brackets = _tuple(place)
+    if brackets is None or _optimizer(place, *brackets, "") is not None:
+        return None
+    return brackets
+
+
+def _tuple(place: Place) -> tuple[int, int] | None:
+    token, opener = place.token, place.opener
+    if token is None or token.type != "COMMA" or opener is None or opener.type != "LPAR":
+        return None
+    if "RPAR" not in place.accepts:
+        return None
+    start = next(n for n in reversed(range(place.index)) if place.tokens[n] is opener)
+    end = _closing(place.tokens, start)
+    return None if end is None else (start, end)
 
 
 def _closing(tokens: Sequence[Token], start: int) -> int | None:
@@ -174,4 +188,50 @@ def without_echoes_of_python(findings: Sequence[Diagnostic]) -> list[Diagnostic]
     return list(findings) if first is None else [first]
 
 
-PYTHON_HABITS = (python_import, python_class, if_statement, f_string, tuple_value)
+def nested_names(place: Place) -> Diagnostic | None:
+    """`out, (h, c) = ...`."""
+    token, previous = place.token, place.previous
+    if token is None or token.type != "LPAR" or previous is None or previous.type != "COMMA":
+        return None
+    start = (
+        max((n for n in range(place.index) if place.tokens[n].type in ("NEWLINE", "LBRACE")), default=-1) + 1
+    )
+    end = _closing(place.tokens, place.index)
+    if end is None or end + 1 >= len(place.tokens) or place.tokens[end + 1].type != "EQUAL":
+        return None
+    span = span_of(place.source, token).to(span_of(place.source, place.tokens[end]))
+    inner = _text(place, place.tokens[place.index + 1 : end])
+    before = _text(place, place.tokens[start : place.index])
+    help = f"write `{before} {inner} = ...`"
+    edits = (replacement(span, inner),)
+    return Diagnostic("E0107", "names are not grouped in parentheses", (Label(span),), help, fixes=edits)
+
+
+def self_attribute(place: Place) -> Diagnostic | None:
+    """`self.fc1 = nn.Linear(20, 64)`."""
+    token, previous, name = place.token, place.previous, place.following
+    if (
+        token is None
+        or token.type != "DOT"
+        or previous != "self"
+        or name is None
+        or not place.starts_statement
+    ):
+        return None
+    span = span_of(place.source, previous).to(span_of(place.source, token))
+    message = (
+        f"there is no `self`: a layer is written where it is used, with a label: `x -> {name}: Linear(10)`"
+    )
+    help = f"write `layer {name} = ...`, which declares a layer for later use"
+    return Diagnostic("E0107", message, (Label(span),), help, fixes=(replacement(span, "layer "),))
+
+
+PYTHON_HABITS = (
+    nested_names,
+    self_attribute,
+    python_import,
+    python_class,
+    if_statement,
+    f_string,
+    tuple_value,
+)

@@ -40,6 +40,12 @@ class Piece:
     tokens: list[Token]
     finding: Diagnostic | None = None
     is_broken: bool = False
+    tuples: list[Diagnostic] = field(default_factory=list)
+    """Findings about tuples that are read on as lists."""
+
+    def findings(self) -> list[Diagnostic]:
+        """All that is wrong with the statement."""
+        return [*self.tuples, *([self.finding] if self.finding is not None else [])]
 
     def end(self) -> Token:
         """An empty token right behind the statement."""

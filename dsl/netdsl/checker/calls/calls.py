@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from netdsl import syntax as s
-from netdsl.checker.calls import foreign
+from netdsl.checker.calls import foreign, methods
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.blocks import instantiate
 from netdsl.checker.calls.construct import construct_block, construct_function
@@ -71,7 +71,7 @@ def call_with(
                 use = Application(expr, [], expr.arguments, label, sole, called=True)
                 return apply_op(scope, operator, use, values)
     if isinstance(expr.function, s.Attribute):
-        method = foreign.as_function(scope, expr)
+        method = methods.as_function(scope, expr)
         if method is not None:
             return scope.evaluate(method)
     function = scope.evaluate(expr.function)

@@ -11,23 +11,17 @@ from netdsl.checker.calls.options import check_options, check_ranges
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
     BlockValue,
-    Evaluated,
-    LayerValue,
-    OpValue,
     PoisonedError,
     Static,
     Tensor,
     describe,
     is_bundle,
-    is_number,
 )
 from netdsl.checker.evaluate import inits, statics
+from netdsl.checker.evaluate.kinds import check_kind
 from netdsl.checker.evaluate.statements import input_names
 from netdsl.diagnostics import Label, suggest
-from netdsl.dims import Dim
-from netdsl.model import Init
 from netdsl.source import Span
-from netdsl.types import DType
 
 
 def construct_function(
@@ -160,24 +154,3 @@ def _fill_defaults(
 def _is_init(param: s.Param) -> bool:
     """Whether a static parameter is an initialiser: `init: init = glorot`."""
     return isinstance(param.type, s.Name) and param.type.text == "init"
-
-
-def check_kind(scope: Scope, what: str, type_: s.Expr, value: Evaluated, span: Span) -> None:
-    """Raise E0403 if a static value is not of the kind that a parameter or a config entry declares."""
-    kind = type_.text if isinstance(type_, s.Name) else ""
-    tests = {
-        "int": isinstance(value, (int, Dim)) and not isinstance(value, bool),
-        "float": is_number(value),
-        "bool": isinstance(value, bool),
-        "str": isinstance(value, str),
-        "list": isinstance(value, tuple),
-        "dtype": isinstance(value, DType),
-        "block": isinstance(value, (BlockValue, LayerValue)),
-        "function": isinstance(value, (OpValue, BlockValue, LayerValue)),
-        "init": isinstance(value, Init),
-    }
-    if kind not in tests:
-        help = suggest(kind, tests) or f"static kinds are {', '.join(tests)}"
-        scope.fail("E0413", f"`{type_.span.text}` is not a kind of static value", type_.span, help=help)
-    if not tests[kind]:
-        scope.fail("E0403", f"{what} is declared {kind}, but got {describe(value)}", span)

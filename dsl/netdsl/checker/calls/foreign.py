@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, LOSSES, MODULES, TYPES, Foreign
+from netdsl.arrivals.table import ACTIVATIONS, FRAMEWORKS, FUNCTIONS, LAYERS, LOSSES, MODULES, Foreign
 from netdsl.arrivals.translate import Saying, arguments_of, saying, text_of
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Binding, BlockValue, Tensor, is_integer, is_number
@@ -19,14 +20,8 @@ from netdsl.ops.contract.base import REGISTRY
 from netdsl.parsing.parser import parse
 from netdsl.source import Source, Span, Suggestion
 
-_NOTHING = Binding(None, Source("", "").span(0, 0))
+NOTHING = Binding(None, Source("", "").span(0, 0))
 WITH_WEIGHTS = {"linear": "Linear", "conv": "Conv", "conv_transpose": "ConvTranspose"}
-_FRAMEWORKS = {
-    **dict.fromkeys(("torch", "F", "functional"), "PyTorch"),
-    **dict.fromkeys(("keras", "layers", "tf"), "Keras"),
-    **dict.fromkeys(("jnp", "jax", "flax", "linen"), "JAX"),
-    **dict.fromkeys(("np", "numpy"), "NumPy"),
-}
 _FUNCTIONAL = ("conv1d", "conv2d", "conv3d")
 WITH_WEIGHTS |= dict.fromkeys(_FUNCTIONAL, "Conv")
 CELLS = ("LSTM", "GRU", "RNN", "SimpleRNN")
@@ -37,11 +32,13 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if scope.module.is_std:
         return None
     if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
-        return _loss(scope, expr)
+        return _loss(scope, expr) or _applied(scope, expr)
     name, is_foreign = _callee(scope, expr)
     if name is None:
         return None
     arguments = expr.arguments if isinstance(expr, s.Call) else ()
+    if is_foreign and name == "Sequential" and not piped:
+        _report_sequence(scope, expr, arguments)
     said = _layer_of(scope, name, arguments, piped) or _said(scope, name, arguments, piped, is_foreign)
     if said is None:
         return None
@@ -64,6 +61,22 @@ def _loss(scope: Scope, expr: s.Call) -> s.Chain | None:
     inner = ", ".join(a.span.text for a in (*expr.arguments, *expr.function.arguments))
     said = Saying(f"{LOSSES[name]}({inner})")
     _report(scope, expr, expr.function.function.span, said, is_foreign)
+    return chain_of(said.text, expr.span)
+
+
+def _applied(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`Dense(10, activation="relu")(h)`: a layer that is two stages here, applied."""
+    assert isinstance(expr.function, s.Call)
+    inner = expr.function
+    name, is_foreign = _callee(scope, inner)
+    if name is None or not is_foreign or len(expr.arguments) != 1:
+        return None
+    said = _said(scope, name, inner.arguments, [], is_foreign)
+    first, arrow, second = said.text.partition(" -> ") if said is not None else ("", "", "")
+    if said is None or not arrow or not second.isidentifier():
+        return None
+    said = replace(said, text=f"{second}({first}({expr.arguments[0].span.text}))")
+    _report(scope, expr, inner.function.span, said, is_foreign)
     return chain_of(said.text, expr.span)
 
 
@@ -101,7 +114,7 @@ def _said(
         if not is_foreign:
             given = _positional_as_ours(name, foreign, given, arguments)
         said = saying(foreign, given)
-        return _as_scan(said, given) if name in CELLS and is_foreign else said
+        return _as_scan(said, given) if name in CELLS and (is_foreign or piped) else said
     return _activation(name, arguments, is_foreign)
 
 
@@ -214,8 +227,8 @@ def _as_scan(said: Saying, given: object) -> Saying:
         notes = said.notes
         if given.get("return_sequences", "false") == "false" and "units" in given:
             notes = (*notes, "its result has all steps; `[:, -1]` is the last")
-        return Saying(f"scan {said.text}", notes)
-    return Saying(f"Recurrent({', '.join([said.text, *extra])})", said.notes)
+        return replace(said, text=f"scan {said.text}", notes=notes)
+    return replace(said, text=f"Recurrent({', '.join([said.text, *extra])})")
 
 
 def _sequence(scope: Scope, arguments: Sequence[s.Argument]) -> Saying | None:
@@ -230,6 +243,15 @@ def _sequence(scope: Scope, arguments: Sequence[s.Argument]) -> Saying | None:
         said = _said(scope, name, inner, [], is_foreign) if name is not None else None
         stages.append(said.text if said is not None else value.span.text)
     return Saying(f"{{ {' -> '.join(stages)} }}", ("stages follow each other with `->`",)) if stages else None
+
+
+def _report_sequence(scope: Scope, expr: s.Expr, arguments: Sequence[s.Argument]) -> NoReturn:
+    """Raise E0201 for `net = nn.Sequential(a, b)`, whose stages are written where they are applied."""
+    said = _sequence(scope, arguments)
+    stages = said.text[2:-2] if said is not None else "a -> b"
+    at = s.callee(expr).span
+    help = f"write the stages where they are applied: `x -> {stages}`"
+    scope.fail("E0201", f"`{at.text}` is not known here: it comes from PyTorch", at, help=help)
 
 
 def _activation(name: str, arguments: Sequence[s.Argument], is_foreign: bool) -> Saying | None:
@@ -255,97 +277,12 @@ def _activation(name: str, arguments: Sequence[s.Argument], is_foreign: bool) ->
     return Saying(f"{ours}({slope}={number[0]})" if slope and number else ours)
 
 
-# -- methods -----------------------------------------------------------------------------------------
-
-
-def as_function(scope: Scope, expr: s.Call) -> s.Expr | None:
-    """Our expression for a call of a method of a tensor, which is reported; None for anything else."""
-    function = expr.function
-    if not isinstance(function, s.Attribute) or scope.module.is_std:
-        return None
-    root: s.Expr = function
-    while isinstance(root, (s.Attribute, s.Call)):
-        root = root.value if isinstance(root, s.Attribute) else root.function
-    if isinstance(root, s.Name) and not isinstance(scope.names.get(root.text, _NOTHING).value, Tensor):
-        return None
-    tensor = scope.evaluate(function.value)
-    if not isinstance(tensor, Tensor):
-        return None
-    word = function.name.text
-    said = method(scope, expr, tensor, word)
-    if said is None:
-        return None
-    if not isinstance(expr.span.source, Suggestion):
-        message = f"a tensor has no methods, and this is {tensor.type}"
-        report(scope, expr, message, said, function.name.span, "E0402")
-    return expression_of(said.text, expr.span)
-
-
-def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | None:
-    """`x.view(-1, 10)`: a function of the tensor here."""
-    assert isinstance(expr.function, s.Attribute)
-    text = expr.function.value.span.text
-    values = [text_of(a.value) for a in expr.arguments if a.name is None]
-    named = {a.name.text: text_of(a.value) for a in expr.arguments if a.name is not None}
-    if word in ("view", "reshape"):
-        return _view(scope, text, tensor, expr)
-    if word == "permute":
-        return Saying(f"transpose({text}, [{', '.join(values)}])")
-    if word == "transpose" and len(values) == 2 and all(v.lstrip("-").isdigit() for v in values):
-        order = list(range(tensor.type.rank))
-        a, b = (int(v) % max(tensor.type.rank, 1) for v in values)
-        order[a], order[b] = order[b], order[a]
-        return Saying(f"transpose({text}, {order})")
-    if word in ("t", "T"):
-        return Saying(f"transpose({text}, [1, 0])")
-    if word in TYPES and not values:
-        return Saying(f"cast({text}, {TYPES[word]})")
-    if word == "size":
-        return Saying(f"shape({text})[{values[0]}]" if values else f"shape({text})")
-    if word in ("contiguous", "clone", "to", "cuda", "cpu"):
-        return Saying(
-            text, ("devices are chosen when the model is run",) if word in ("to", "cuda", "cpu") else ()
-        )
-    if word == "detach":
-        return Saying(f"stop_gradient({text})")
-    for foreign in FUNCTIONS.get(word, ()):
-        if all(n in foreign.params for n in named):
-            given = dict(zip(foreign.params, [text, *values], strict=False)) | named
-            return saying(foreign, given)
-    ours = ACTIVATIONS.get(word.replace("_", ""))
-    return Saying(f"{ours}({text})") if ours else None
-
-
-def _view(scope: Scope, text: str, tensor: Tensor, expr: s.Call) -> Saying:
-    values = [a.value for a in expr.arguments]
-    if len(values) == 1 and isinstance(values[0], s.ListExpr):
-        values = list(values[0].elements)
-    sizes = [text_of(v) for v in values]
-    batch = tensor.type.shape[0] if tensor.type.shape else None
-    rest = sizes[1:]
-    first = sizes[0] if sizes else ""
-    is_batch = first in (f"{text}.size(0)", f"{text}.shape[0]", str(batch), "-1")
-    if is_batch and len(sizes) == 2 and (rest == ["-1"] or _is_rest(tensor, rest[0])):
-        return Saying(f"flatten({text})")
-    if is_batch and batch is not None and str(batch) in scope.names:
-        sizes = [str(batch), *rest]
-    return Saying(f"reshape({text}, [{', '.join(sizes)}])")
-
-
-def _is_rest(tensor: Tensor, text: str) -> bool:
-    """Whether a number is that of all elements but the batch."""
-    total = dim(1)
-    for size in tensor.type.shape[1:]:
-        total = total * size
-    return text == str(total)
-
-
 # -- reports -----------------------------------------------------------------------------------------
 
 
 def report(scope: Scope, expr: s.Expr, message: str, said: Saying, at: Span, code: str = "E0201") -> None:
     notes = f": {'; '.join(said.notes)}" if said.notes else ""
-    edits: tuple[Edit, ...] = (replacement(expr.span, said.text),)
+    edits: tuple[Edit, ...] = (replacement(expr.span, said.text, is_certain=said.is_exact),)
     help = f"write `{said.text}`{notes}"
     found = Diagnostic(code, message, (Label(at),), help, scope.path, fixes=edits)
     scope.checker.report([found])
@@ -354,7 +291,7 @@ def report(scope: Scope, expr: s.Expr, message: str, said: Saying, at: Span, cod
 def _report(scope: Scope, expr: s.Expr, at: Span, said: Saying, is_foreign: bool) -> None:
     callee = s.callee(expr).span.text
     root = callee.partition(".")[0] if "." in callee else ""
-    message = f"`{callee}` is not known here: it comes from {_FRAMEWORKS.get(root, said.source)}"
+    message = f"`{callee}` is not known here: it comes from {FRAMEWORKS.get(root, said.source)}"
     if not is_foreign:
         message = f"`{expr.span.text}` is written as in {said.source}"
     if not said.source:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from netdsl import syntax as s
+from netdsl.checker.calls import foreign
 from netdsl.checker.calls.attributes import attribute_name
 from netdsl.checker.calls.calls import TYPE_FUNCTIONS
 from netdsl.checker.calls.construct import check_static_name
@@ -18,6 +19,7 @@ from netdsl.checker.calls.tensor_arguments import check_input_name
 from netdsl.checker.context.scope import Scope, reads_failures
 from netdsl.checker.context.values import POISON, Binding, BlockValue, Evaluated, OpValue, Poison
 from netdsl.checker.evaluate.inits import INITIALISERS
+from netdsl.checker.evaluate.python_words import foreign_module
 from netdsl.checker.evaluate.statements import IMPLICIT_INPUT, input_names, is_function
 from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.recipes import METRICS
@@ -91,6 +93,8 @@ class Reader:
             self.uses(node.body)
         elif isinstance(node, s.Call):
             self._call(node)
+        elif isinstance(node, s.Attribute) and foreign_module(self.scope, node) is not None:
+            self._foreign(node)
         elif isinstance(node, s.Attribute) and isinstance(node.value, s.Name):
             if node.value.text not in self.scope.module.aliases:
                 self.value(node.value)
@@ -110,6 +114,12 @@ class Reader:
             return self.scope.evaluate(name)
         return POISON
 
+    def _foreign(self, node: s.Attribute) -> None:
+        """A name from a module of another framework, unless it has been reported with its translation."""
+        if not self.scope.checker.replaces(node.span):
+            with self.scope.recover():
+                self.scope.evaluate(node)
+
     # -- calls ------------------------------------------------------------------------------------
 
     def _call(self, call: s.Call) -> None:
@@ -117,6 +127,10 @@ class Reader:
             for argument in call.arguments:
                 self.bind(s.names_in(argument.value))
             return
+        if foreign_module(self.scope, call.function) is not None:
+            is_layer = isinstance(call.function, s.Attribute) and call.function.name.text[0].isupper()
+            if is_layer and not self.scope.checker.replaces(call.function.span):
+                foreign.met(self.scope, call, [])
         function = self.value(call.function)
         if not isinstance(call.function, s.Name):
             self.uses(call.function)
@@ -131,7 +145,7 @@ class Reader:
         """The names of arguments that an operator or a block takes."""
         for argument in call.arguments:
             with self.scope.recover():
-                if argument.name is None:
+                if argument.name is None or self.scope.checker.replaces(argument.name.span):
                     continue
                 if isinstance(function, OpValue):
                     slots = [slot.rstrip("?") for slot in function.op.inputs]

@@ -67,6 +67,11 @@ class Checker:
     roots: dict[Module, dict[str, Binding]] = field(default_factory=dict)
     """The names that every body of a module sees, once its configuration is evaluated."""
 
+    def replaces(self, span: Span) -> bool:
+        """Whether a finding offers an edit that replaces a place."""
+        edits = (edit.span for one in self.diagnostics for edit in one.fixes)
+        return any(e.source is span.source and e.start <= span.start and span.end <= e.end for e in edits)
+
     def report(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep findings, each place and code once."""
         for one in map(_in_text, diagnostics):

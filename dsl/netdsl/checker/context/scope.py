@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
+from netdsl.checker.context.causes import Cause
 from netdsl.checker.context.labels import LabelPaths
 from netdsl.checker.context.limits import NodeCount, check_limits
 from netdsl.checker.context.possible import could_take
@@ -135,14 +136,16 @@ class Scope(Site):
     def bind(self, name: str, value: Evaluated | Poison, span: Span, kind: str = "value") -> None:
         self.names[name] = Binding(value, span, kind)
 
-    def bind_new(self, name: s.Ident, value: Evaluated, kind: str = "value") -> None:
-        """Bind a name that the body may not have yet (E0203)."""
+    def bind_new(
+        self, name: s.Ident, value: Evaluated, kind: str = "value", *, cause: Cause | None = None
+    ) -> None:
+        """Bind a name that the body may not have yet (E0203); `cause` has the ways out."""
         old = self.names.get(name.text)
         if old is not None and old.kind not in ("static", "size", "config"):
             also = [Label(old.span, "it is first defined here")]
             help = "a name has one value; choose another name"
             self.bind(name.text, POISON, name.span)
-            self.fail("E0203", f"`{name}` already has a value", name.span, also=also, help=help)
+            self.fail("E0203", f"`{name}` already has a value", name.span, also=also, help=help, cause=cause)
         self.bind(name.text, value, name.span, kind)
 
     # -- steps ------------------------------------------------------------------------------------

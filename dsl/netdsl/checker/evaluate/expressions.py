@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.arrivals.table import PARTS
 from netdsl.checker.context.causes import NotANumber
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
@@ -22,8 +23,7 @@ from netdsl.checker.context.values import (
     is_bundle,
     is_integer,
 )
-from netdsl.checker.evaluate import statics
-from netdsl.checker.evaluate.python_words import PYTHON_WORDS, python_word
+from netdsl.checker.evaluate import python_words, statics
 from netdsl.diagnostics import Label, Suggestion, suggest
 from netdsl.dims import Dim, dim
 from netdsl.model import OpStep, Parameter, join
@@ -85,8 +85,8 @@ def name(scope: Scope, expr: s.Name) -> Evaluated | Poison:
     if found is None and expr.text in scope.module.unknown:
         return POISON
     if found is None:
-        if expr.text in PYTHON_WORDS:
-            return python_word(scope, expr)
+        if expr.text in python_words.PYTHON_WORDS:
+            return python_words.python_word(scope, expr)
         unknown_name(scope, expr)
     return found
 
@@ -129,6 +129,7 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     help = help or suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
     if expr.text == "self":
         help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
+    help = PARTS.get(expr.text) if help is None or expr.text in ("randn", "rand") else help
     if help is None and expr.text[0].isupper() and len(expr.text) > 1:
         help = f"define `block {expr.text}`, or import the file that does"
     is_close = isinstance(help, Suggestion) and help.is_close and help.word.lower() != help.name.lower()
@@ -290,14 +291,13 @@ def attribute(scope: Scope, expr: s.Attribute) -> Evaluated | Poison:
             return BlockValue(module.blocks[expr.name.text], module)
         help: str | None = suggest(expr.name.text, module.blocks)
         scope.fail("E0201", f"`{expr.value.text}` has no block `{expr.name}`", expr.name.span, help=help)
+    module_of_others = python_words.foreign_module(scope, expr)
+    if module_of_others is not None:
+        python_words.fail_as_foreign(scope, expr, module_of_others)
     value = scope.evaluate(expr.value)
     if isinstance(value, LayerValue):
         return _layer_weight(scope, value, expr)
-    word = expr.name.text
-    known = word in REGISTRY or word in ("shape", "rank", "dtype") or word in statics.FUNCTIONS
-    help = f"write `{word}({expr.value.span.text})`" if known else None
-    message = f"only layers and imports have attributes, but this is {describe(value)}"
-    scope.fail("E0402", message, expr.name.span, help=help)
+    python_words.fail_as_attribute(scope, expr, value)
 
 
 def _layer_weight(scope: Scope, layer: LayerValue, expr: s.Attribute) -> Tensor:
@@ -337,6 +337,7 @@ def index(scope: Scope, expr: s.Index) -> Evaluated:
 
 def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
     """`x[:, 0, 2:]`: slices keep their axis, integers take it away."""
+    python_words.check_new_axes(scope, expr)
     if len(expr.elements) > tensor.type.rank:
         message = f"an index of {len(expr.elements)} parts is too long for {tensor.type}"
         scope.fail("E0302", message, expr.span, also=[Label(tensor.span, "the tensor comes from here")])

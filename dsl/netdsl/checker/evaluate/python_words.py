@@ -1,12 +1,20 @@
-"""`True`, `False` and `None` of Python."""
+"""Words of Python and of the modules of its frameworks."""
 
 from __future__ import annotations
 
-from netdsl import syntax as s
-from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import Static
-from netdsl.diagnostics import suggest
+from typing import NoReturn
 
+from netdsl import syntax as s
+from netdsl.arrivals.table import FRAMEWORKS, LOSSES, MODULES, PARTS
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Evaluated, Static, Tensor, describe
+from netdsl.checker.evaluate import statics
+from netdsl.diagnostics import suggest
+from netdsl.edits import replacement
+from netdsl.ops.contract.base import REGISTRY
+
+_NEW_AXIS = ("None", "none", "np.newaxis", "newaxis", "jnp.newaxis", "tf.newaxis")
+_OF_TENSORS = {"shape": "shape", "dtype": "dtype", "ndim": "rank", "size": "shape"}
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -16,3 +24,64 @@ def python_word(scope: Scope, expr: s.Name) -> Static:
         help = suggest(expr.text, ["true", "false", "none"])
         scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
     return PYTHON_WORDS[expr.text]
+
+
+def foreign_module(scope: Scope, expr: s.Expr) -> str | None:
+    """The module of another framework that an attribute starts with: `nn` of `nn.Linear`."""
+    root = expr
+    while isinstance(root, s.Attribute):
+        root = root.value
+    if root is expr or not isinstance(root, s.Name) or root.text not in MODULES | {"self"}:
+        return None
+    return None if root.text in scope.names or root.text in scope.module.aliases else root.text
+
+
+def fail_as_foreign(scope: Scope, expr: s.Attribute, module: str) -> NoReturn:
+    """Raise E0201 for a name of another framework that has no translation, with what to write instead."""
+    word = expr.name.text
+    if module == "self":
+        help = f"a layer is written where it is used, with a label: `x -> {word}: Linear(10)`"
+        edits = (replacement(expr.span, word, is_certain=False),)
+        scope.fail("E0201", "`self` is not known here", expr.span, help=help, fixes=edits)
+    help = PARTS.get(word, "")
+    if not help and word in LOSSES:
+        help = f"a loss is a function here: `loss = {LOSSES[word]}(logits, label)` in the `train` section"
+    help = help or "layers and functions are known without a module; `netrun explain NAME` describes one"
+    message = f"`{expr.span.text}` is not known here: it comes from {FRAMEWORKS.get(module, 'PyTorch')}"
+    scope.fail("E0201", message, expr.span, help=help)
+
+
+def fail_as_attribute(scope: Scope, expr: s.Attribute, value: Evaluated) -> NoReturn:
+    """Raise E0402 for an attribute of what has none, such as `x.T` or `x.shape`, with the function for it."""
+    word, text = expr.name.text, expr.value.span.text
+    text = f"({text})" if isinstance(expr.value, (s.Operation, s.Pipeline)) else text
+    said = None
+    if isinstance(value, Tensor) and word in ("T", "mT") and value.type.rank > 1:
+        order = [*range(value.type.rank - 2), value.type.rank - 1, value.type.rank - 2]
+        said = f"transpose({text}, {order})"
+    elif isinstance(value, Tensor) and word in _OF_TENSORS:
+        said = f"{_OF_TENSORS[word]}({text})"
+    elif word in REGISTRY or word in statics.FUNCTIONS:
+        said = f"{word}({text})"
+    edits = (replacement(expr.span, said),) if said is not None else ()
+    message = f"only layers and imports have attributes, but this is {describe(value)}"
+    scope.fail("E0402", message, expr.name.span, help=f"write `{said}`" if said else None, fixes=edits)
+
+
+def check_new_axes(scope: Scope, expr: s.Index) -> None:
+    """Raise E0402 for `x[:, None]` and `x[:, np.newaxis]`, with the operator that adds the axis."""
+    axes = [n for n, part in enumerate(expr.elements) if part.span.text in _NEW_AXIS]
+    if not axes:
+        return
+    rest = [part for n, part in enumerate(expr.elements) if n not in axes]
+    while rest and rest[-1].span.text.strip() == ":":
+        rest.pop()
+    text = expr.value.span.text + (f"[{', '.join(part.span.text for part in rest)}]" if rest else "")
+    for axis in axes:
+        text = f"unsqueeze({text}, {axis})"
+    at = expr.elements[axes[0]].span
+    is_plain = all(isinstance(part, s.Slice) for part in rest)
+    help = f"write `{text}`" if is_plain else "add the axis with `unsqueeze`"
+    edits = (replacement(expr.span, text),) if is_plain else ()
+    message = f"`{at.text}` in an index does not add an axis"
+    scope.fail("E0402", message, at, help=help, fixes=edits)

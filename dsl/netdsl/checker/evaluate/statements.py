@@ -22,7 +22,7 @@ from netdsl.checker.context.values import (
     is_bundle,
     is_integer,
 )
-from netdsl.checker.evaluate import inits, statics
+from netdsl.checker.evaluate import bindings, inits, statics
 from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of, type_pattern
 from netdsl.diagnostics import Label, NetError, suggest
 from netdsl.dims import Dim, dim, symbol
@@ -109,7 +109,9 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
     value = scope.evaluate(statement.value)
     if len(statement.names) == 1:
         name = statement.names[0]
-        scope.bind_new(name, value)
+        scope.bind_new(
+            name, value, cause=bindings.numbered(scope, name) if name.text in scope.names else None
+        )
         if isinstance(statement.value, (s.Pipeline, s.Call, s.Operation, s.Index, s.Negative)):
             scope.rename_last(value, name)
         return
@@ -120,7 +122,7 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
         help = "`_` takes a value that is not needed" if count > len(statement.names) else None
         names = statement.names[0].span.to(statement.names[-1].span)
         also = [Label(_last_call(statement.value), f"this returns {count} value{'s' if count != 1 else ''}")]
-        cause = Edited(_as_many_names(statement, names, count))
+        cause = Edited(bindings.as_many(statement, names, count))
         scope.fail("E0209", message, names, also=also, help=help, cause=cause)
     for name, part in zip(statement.names, value, strict=True):
         if name.text != "_":
@@ -130,19 +132,6 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
 def _last_call(value: s.Expr) -> Span:
     """What gives the result of a pipeline: its last stage."""
     return value.stages[-1].span if isinstance(value, s.Pipeline) else value.span
-
-
-def _as_many_names(statement: s.Bind, names: Span, count: int) -> list[tuple[str, list[tuple[Span, str]]]]:
-    """As many names as values; or as many values, where a scan can return its states as well."""
-    changes = []
-    last = statement.value.stages[-1].core if isinstance(statement.value, s.Pipeline) else None
-    if isinstance(last, s.Scan) and count < len(statement.names) and not last.modifiers:
-        end = last.span.source.span(last.span.end, last.span.end)
-        text = f"`{last.span.text} states`"
-        changes.append((f"write {text}, which returns the last states after the output", [(end, " states")]))
-    listed = [name.text for name in statement.names]
-    written = ", ".join((listed + ["_"] * count)[:count]) if count > 1 else listed[0]
-    return [*changes, (f"write `{written} = ...`: `_` takes a value that is not needed", [(names, written)])]
 
 
 def _let(scope: Scope, statement: s.Let) -> None:

@@ -13,6 +13,7 @@ from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, describe, is_number
 from netdsl.checker.evaluate import statics
+from netdsl.checker.evaluate.python_words import foreign_module
 from netdsl.diagnostics import suggest
 from netdsl.edits import replacement
 from netdsl.model import Call
@@ -20,7 +21,7 @@ from netdsl.parsing.python_habits import in_our_words
 from netdsl.recipes import NOUNS, NUMBERS, RECIPES, Argument, Recipe, RecipeError
 from netdsl.recipes.limits import Switch
 from netdsl.source import Span
-from netdsl.synonyms import OPTIMIZER_WORDS
+from netdsl.synonyms import OPTIMIZER_WORDS, RUN_LENGTHS, SCHEDULE_WORDS
 
 SEVERAL = ("clip", "regularise", "group")
 """The settings that can be given several times, and for the weights of patterns alone."""
@@ -66,11 +67,13 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
     """
     known = RECIPES[word.text]
     function = expr.function if isinstance(expr, s.Call) else expr
+    if isinstance(function, s.Attribute) and foreign_module(scope, function) is not None:
+        function = s.Name(function.span, function.name.text)
     if not isinstance(function, s.Name):
-        help = f"write `{word} = {next(iter(known))}(...)`"
-        scope.fail("E0219", f"`{word}` must be one of {', '.join(known)}", expr.span, help=help)
+        _not_a_call(scope, word, expr, tuple(known))
     name = function.text
-    if name not in known and name.lower() in known and isinstance(expr, s.Call):
+    is_theirs = name not in known or name != function.span.text
+    if is_theirs and name.lower() in known and isinstance(expr, s.Call):
         _in_our_case(scope, word, function, expr)
     one_of(scope, s.Ident(function.span, name), tuple(known), NOUNS.get(word.text, word.text))
     takes = known[name].arguments()
@@ -91,6 +94,18 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
     return Call(name, arguments, expr.span, patterns)
 
 
+def _not_a_call(scope: Scope, word: s.Ident, expr: s.Expr, known: tuple[str, ...]) -> NoReturn:
+    """Raise E0219 for `clip = 1.0`, and for `optimizer = "adam"`."""
+    text, is_certain = f"{known[0]}(...)", False
+    if isinstance(expr, s.Number):
+        text = f"{known[0]}({expr.span.text})"
+    if isinstance(expr, s.Text) and expr.value.lower() in known:
+        text, is_certain = expr.value.lower(), True
+    edits = (replacement(expr.span, text, is_certain=is_certain),) if "..." not in text else ()
+    message, help = f"`{word}` must be one of {', '.join(known)}", f"write `{word} = {text}`"
+    scope.fail("E0219", message, expr.span, help=help, fixes=edits)
+
+
 def _in_our_case(scope: Scope, word: s.Ident, function: s.Name, expr: s.Call) -> NoReturn:
     """Raise E0219 for `Adam(learning_rate=1e-3)`, with the complete call in our words."""
     inner = expr.span.text.partition("(")[2].removesuffix(")")
@@ -109,10 +124,14 @@ def _argument_name(
         scope.fail("E0411", f"`{function.text}` takes {count}: {', '.join(names)}", argument.span)
     word = argument.name.text if argument.name else names[position]
     if word not in names:
-        ours = OPTIMIZER_WORDS.get(word)
+        ours = OPTIMIZER_WORDS.get(word) or SCHEDULE_WORDS.get(word)
         takes = f"`{function.text}` takes {', '.join(names)}"
         if ours in names:
             takes = f"write `{ours}={argument.value.span.text}`"
+        if word in RUN_LENGTHS:
+            takes = f"remove it: a schedule knows the length of the run; {takes}"
+        if word == "eta_min" and "final" in names:
+            takes = "write `final=`, the last rate as a fraction of the first"
         help = suggest(word, names) or takes
         at = argument.name.span if argument.name else argument.span
         scope.fail("E0406", f"`{function.text}` has no argument `{word}`", at, help=help)

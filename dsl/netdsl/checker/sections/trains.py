@@ -17,6 +17,7 @@ from netdsl.checker.evaluate.statements import check_assertion, run_statement
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.overlaps import overlaps
 from netdsl.checker.sections.patterns import check_patterns
+from netdsl.checker.sections.probabilities import probabilities
 from netdsl.checker.sections.settings import (
     PATTERNS,
     SETTINGS,
@@ -70,6 +71,8 @@ def check_sections(
             phases += [phase] if phase is not None else []
     if len(phases) == len(sections):
         checker.report(overlaps(phases))
+    for phase in phases:
+        checker.report(probabilities(phase))
     return phases
 
 

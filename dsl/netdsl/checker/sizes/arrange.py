@@ -11,7 +11,7 @@ from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.causes import Edited, Unequal
 from netdsl.checker.context.scope import Scope
-from netdsl.checker.context.values import POISON, PoisonedError, Tensor, describe, is_integer
+from netdsl.checker.context.values import POISON, Binding, PoisonedError, Tensor, describe, is_integer
 from netdsl.diagnostics import Label
 from netdsl.dims import Dim, dim, product
 from netdsl.ops.linear.einsum import Einsum
@@ -147,8 +147,22 @@ def _known(scope: Scope, factor: Factor) -> Dim | None:
     if bound.value is POISON:
         raise PoisonedError
     if not is_integer(bound.value):
-        scope.fail("E0308", f"`{factor.name}` is {describe(bound.value)}, not a size", factor.span)
+        also, cause = _quotient(scope, bound)
+        message = f"`{factor.name}` is {describe(bound.value)}, not a size"
+        help = "divide sizes with `//`" if also else None
+        scope.fail("E0308", message, factor.span, also=also, help=help, cause=cause)
     return dim(bound.value)
+
+
+def _quotient(scope: Scope, bound: Binding) -> tuple[list[Label], Edited | None]:
+    """Where a `let` divides by `/`, which gives no size, and `//` instead."""
+    lets = [x for x in scope.block.body if isinstance(x, s.Let)] if scope.block else []
+    value = next((x.value for x in lets if x.name.span == bound.span), None)
+    if value is None or value.span.text.count("/") != 1:
+        return [], None
+    text = value.span.text.replace("/", "//")
+    label = Label(value.span, "`/` gives a number, `//` a size")
+    return [label], Edited([(f"write `{text}`", [(value.span, text)])])
 
 
 def _plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 
+from netdsl import syntax as s
 from netdsl.checker.context.causes import Where
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.ways import sizes
@@ -81,3 +82,24 @@ def fewer_axes(use: Use, tensor: Tensor, count: int) -> Iterator[Change]:
         yield change(use.through("mean", "over=1"), why="which averages over axis 1")
     if tensor.type.rank > 3 and tensor.type.rank - count == 2:
         yield change(use.through("global_avg_pool"), why="which averages over all positions")
+
+
+def channels_first(where: Where) -> Iterator[Change]:
+    """Inputs of models that are declared as pictures with their channels last, with the channels first."""
+    for block in where.root.file.of("model"):
+        for param in block.inputs or ():
+            shape = param.type.elements if isinstance(param.type, s.Index) else ()
+            words = [element.span.text for element in shape]
+            if len(words) == 4 and is_channels_last([int(w) if w.isdigit() else None for w in words]):
+                at = shape[1].span.to(shape[3].span)
+                text = f"{words[3]}, {words[1]}, {words[2]}"
+                before = param.span.text.partition("[")[0]
+                help = f"declare `{before}[{words[0]}, {text}]`: pictures are [batch, channels, H, W]"
+                yield change((at, text), help=help)
+
+
+def is_channels_last(shape: Sequence[int | None]) -> bool:
+    """Whether four sizes are those of pictures with 1, 3 or 4 channels on the last axis."""
+    _, height, width, channels = shape
+    is_picture = all(size is None or size > 4 for size in (height, width))
+    return channels in (1, 3, 4) and is_picture and not height is width is None

@@ -28,6 +28,7 @@ def changes(cause: Refused) -> Iterator[Change]:
     if cause.wrong.code == "E0303":
         yield from _element_types(cause)
         return
+    yield from axes.channels_first(cause.where)
     rule = next((rule for kind, rule in _RULES.items() if isinstance(cause.op, kind)), _ranks)
     yield from rule(cause)
 

@@ -21,6 +21,7 @@ def equalize(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
     yield from keep_size(where, left, right)
     yield from keep_size(where, right, left)
     yield from resampled(where, left, right)
+    yield from multiplied(where, left, right)
     changes = [*set_to(where, left, right), *set_to(where, right, left)]
     yield from sorted(changes, key=lambda one: _is_interface(where, one))  # what users feed comes last
 
@@ -118,6 +119,43 @@ def keep_size(where: Where, size: Dim, wanted: Dim) -> Iterator[Change]:
     stride = argument(call, "stride")
     if stride is not None:
         yield change(with_argument(call, "stride", "1"), why=f"so that both are {wanted}")
+
+
+def multiplied(where: Where, *sizes: Dim) -> Iterator[Change]:
+    """Padding with which transposed convolutions multiply the size of their input by their stride exactly.
+
+    All of the file are changed together, since each doubles what the one before left over.
+    """
+    calls = [call_at(where, size.origin) for size in sizes]
+    if not any(call is not None and s.callee(call).span.text == "ConvTranspose" for call in calls):
+        return
+    edits = [edit for call in tree.every(where.root.file, s.Call) for edit in _exactly(call)]
+    if edits:
+        yield change(*edits, why="with which the stride multiplies the size exactly")
+
+
+def _exactly(call: s.Call) -> list[tuple[Span, str]]:
+    """The arguments of a transposed convolution that are missing for an exact multiple."""
+    window, stride = argument(call, "size"), argument(call, "stride")
+    if s.callee(call).span.text != "ConvTranspose" or isinstance(call.function, s.Call):
+        return []
+    if window is None or stride is None or not (window.value.span.text + stride.value.span.text).isdigit():
+        return []
+    k, n = int(window.value.span.text), int(stride.value.span.text)
+    pad = max(0, k - n + 1) // 2
+    wanted = {"pad": pad, "output_pad": n - k + 2 * pad}
+    edits: dict[Span, str] = {}
+    for name, value in wanted.items():
+        present = argument(call, name)
+        if (
+            value < 0
+            or (value == 0 and present is None)
+            or (present and present.value.span.text == str(value))
+        ):
+            continue
+        at, text = with_argument(call, name, str(value))
+        edits[at] = edits.get(at, "") + text
+    return list(edits.items())
 
 
 def resampled(where: Where, left: Dim, right: Dim) -> Iterator[Change]:

@@ -63,6 +63,7 @@ def changes(cause: Mismatch) -> Iterator[Change]:
     if cause.sizes is not None:
         expected, actual = cause.sizes
         if cause.role == "output":
+            yield from sizes.multiplied(cause.where, actual)
             yield from sizes.set_to(cause.where, actual, expected)
         else:
             yield from sizes.equalize(cause.where, actual, expected)

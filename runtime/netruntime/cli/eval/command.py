@@ -9,6 +9,7 @@ from typing import Any
 
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.figures import print_figures
+from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import note, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import open_source, settings_as_trained, weights_for
@@ -43,7 +44,11 @@ def evaluate_model(options: EvalOptions) -> int:
     weights = weights_for(options.file, options.weights)
     if weights is None:
         say("the weights are random; pass trained ones with --weights FILE")
-    with Progress(hidden=options.as_json, unit="rows") as progress:
+    config = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
+    with (
+        settings_that_fit(options.file, config, weights, None),
+        Progress(hidden=options.as_json, unit="rows") as progress,
+    ):
         measured = evaluate(
             options.file,
             list(options.data),
@@ -52,7 +57,7 @@ def evaluate_model(options: EvalOptions) -> int:
             names=options.names,
             device=options.device,
             train=options.overrides,
-            config=settings_as_trained(options.file, options.weights, options.settings, options.as_json),
+            config=config,
             options=DataOptions(**options.reading),
             augment=options.augment,
             batch_size=options.batch_size,

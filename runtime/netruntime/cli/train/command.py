@@ -14,6 +14,7 @@ from typing import Any
 
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
+from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.output import forward_warnings, note, print_json
 from netruntime.cli.common.sources import open_source, settings_of_run
 from netruntime.cli.train.usage import usage_lines
@@ -116,7 +117,9 @@ def train_model(options: TrainOptions) -> int:
     if options.resume and out is not None:
         options = replace(options, settings={**settings_of_run(out, options.file), **options.settings})
     command = _command(options)
-    with prepare(options.train_request(out), note=say) as run, _stopping(run):
+    with settings_that_fit(options.file, options.settings, options.weights, None):
+        preparing = prepare(options.train_request(out), note=say)
+    with preparing as run, _stopping(run):
         write_setup(run, command)
         for text in (*run.notes, *_resumed(run)):
             say(text)

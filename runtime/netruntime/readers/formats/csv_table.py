@@ -77,7 +77,12 @@ class _Content:
             message = (
                 f"line {line} of {shown(self.path)} has {len(row)} cells, but the first has {len(self.names)}"
             )
-            raise DataInputError.make("E0808", message, help="quote a cell that holds the separator")
+            help = "quote a cell that holds the separator"
+            if len(self.names) == 1 and ";" in self.names[0]:
+                help = (
+                    "the cells seem to be separated by `;`: write `,` between them, and decimals with a point"
+                )
+            raise DataInputError.make("E0808", message, help=help)
         if not self.is_number:
             self._sort(row)
         cells: Sequence[str] = row
@@ -120,9 +125,10 @@ class _Content:
         return table_of(columns, shown(self.path), classes=classes, notes=tuple(self.notes))
 
     def _check_words(self, column: int) -> None:
-        """Raises `DataInputError` E0808 for a column that begins with a word and is mostly numbers."""
+        """Raises `DataInputError` E0808 for a column of numbers that begins with a word or nothing."""
         words = self.words[column]
-        if sum(map(is_number, words)) * 2 > len(words):
+        numbers = sum(map(is_number, words))
+        if numbers * 2 > len(words) or (numbers and not words[0].strip()):
             row = ["0"] * len(self.names)
             row[column] = words[0]
             self.is_number[column] = True

@@ -1,0 +1,45 @@
+"""Ways out for statements that bind names: as many as there are values, and each once."""
+
+from __future__ import annotations
+
+from netdsl import syntax as s
+from netdsl.checker.context.causes import Edited
+from netdsl.checker.context.scope import Scope
+from netdsl.source import Span
+
+
+def numbered(scope: Scope, name: s.Ident) -> Edited | None:
+    """Names of their own for values that a body binds to one name in turn: `x`, `x2`, `x3`."""
+    body = scope.block.body if scope.block is not None else ()
+    taken = {n.text for n in s.names_in(body)} | {
+        n.text for statement in body for n in s.bound_names(statement)
+    }
+    replacements: list[tuple[Span, str]] = []
+    current, count, is_bound = "", 1, scope.names[name.text].span.start < min(x.span.start for x in body)
+    for statement in body:
+        if current:
+            replacements += [(n.span, current) for n in s.names_in(statement) if n.text == name.text]
+        for bound in s.bound_names(statement):
+            if bound.text == name.text and is_bound:
+                count += 1
+                current = f"{name.text}{count}"
+                replacements.append((bound.span, current))
+            is_bound = is_bound or bound.text == name.text
+    names = [text for _, text in replacements]
+    if not names or set(names) & taken:
+        return None
+    listed = " and ".join(f"`{text}`" for text in dict.fromkeys(names))
+    return Edited([(f"a name has one value: call the later ones {listed}", replacements)])
+
+
+def as_many(statement: s.Bind, names: Span, count: int) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """As many names as values; or as many values, where a scan can return its states as well."""
+    changes = []
+    last = statement.value.stages[-1].core if isinstance(statement.value, s.Pipeline) else None
+    if isinstance(last, s.Scan) and count < len(statement.names) and not last.modifiers:
+        end = last.span.source.span(last.span.end, last.span.end)
+        text = f"`{last.span.text} states`"
+        changes.append((f"write {text}, which returns the last states after the output", [(end, " states")]))
+    listed = [name.text for name in statement.names]
+    written = ", ".join((listed + ["_"] * count)[:count]) if count > 1 else listed[0]
+    return [*changes, (f"write `{written} = ...`: `_` takes a value that is not needed", [(names, written)])]
