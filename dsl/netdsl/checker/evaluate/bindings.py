@@ -29,7 +29,8 @@ def numbered(scope: Scope, name: s.Ident) -> Edited | None:
     if not names or set(names) & taken:
         return None
     listed = " and ".join(f"`{text}`" for text in dict.fromkeys(names))
-    return Edited([(f"a name has one value: call the later ones {listed}", replacements)])
+    later = "the later one" if len(set(names)) == 1 else "the later ones"
+    return Edited([(f"a name has one value: call {later} {listed}", replacements)])
 
 
 def as_many(statement: s.Bind, names: Span, count: int) -> list[tuple[str, list[tuple[Span, str]]]]:

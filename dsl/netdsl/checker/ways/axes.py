@@ -101,5 +101,6 @@ def channels_first(where: Where) -> Iterator[Change]:
 def is_channels_last(shape: Sequence[int | None]) -> bool:
     """Whether four sizes are those of pictures with 1, 3 or 4 channels on the last axis."""
     _, height, width, channels = shape
-    is_picture = all(size is None or size > 4 for size in (height, width))
-    return channels in (1, 3, 4) and is_picture and not height is width is None
+    if height is None or width is None:
+        return False
+    return channels in (1, 3, 4) and 4 < min(height, width) <= max(height, width) <= 2 * min(height, width)

@@ -77,12 +77,7 @@ class _Content:
             message = (
                 f"line {line} of {shown(self.path)} has {len(row)} cells, but the first has {len(self.names)}"
             )
-            help = "quote a cell that holds the separator"
-            if len(self.names) == 1 and ";" in self.names[0]:
-                help = (
-                    "the cells seem to be separated by `;`: write `,` between them, and decimals with a point"
-                )
-            raise DataInputError.make("E0808", message, help=help)
+            raise DataInputError.make("E0808", message, help="quote a cell that holds the separator")
         if not self.is_number:
             self._sort(row)
         cells: Sequence[str] = row

@@ -1,0 +1,76 @@
+"""Hints about networks that run, but are likely not what was meant (E0254, E0255, E0256)."""
+
+from __future__ import annotations
+
+import pytest
+
+from netdsl.checker import check
+from netdsl.modules import load_module
+from netdsl.source import Source
+
+PROBABILITIES, REPEATED, PICTURES = "E0254", "E0255", "E0256"
+
+
+def codes(text: str) -> list[str]:
+    checked = check(load_module(Source("slip.net", f"net 1.0\n{text}")))
+    return [hint.code for hint in checked.hints if hint.code != "E0250"]
+
+
+def trained(stages: str, loss: str, label: str = "i32[B]", output: str = "[B, 4]") -> str:
+    return (
+        f"model M(x: f32[B, 8]) -> y: f32{output} {{ return x -> out: Linear(4) {stages} }}\n"
+        f"train {{\n  input label: {label}\n  loss = {loss}\n}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stages", "loss", "label", "expected"),
+    [
+        ("-> softmax", "cross_entropy(y, label)", "i32[B]", [PROBABILITIES]),
+        ("-> softmax", "cross_entropy(y, label, smoothing=0.1)", "f32[B, 4]", [PROBABILITIES]),
+        ("-> sigmoid", "binary_cross_entropy(y, label)", "f32[B, 4]", [PROBABILITIES]),
+        (
+            "-> sigmoid -> unsqueeze(1) -> squeeze(1)",
+            "binary_cross_entropy(y, label)",
+            "f32[B, 4]",
+            [PROBABILITIES],
+        ),
+        ("", "cross_entropy(y, label)", "i32[B]", []),
+        ("", "binary_cross_entropy(y, label)", "f32[B, 4]", []),
+        ("-> sigmoid", "cross_entropy(y, label)", "i32[B]", []),
+        ("-> softmax", "mse(y, label)", "f32[B, 4]", []),
+        ("-> softmax", "nll(log(y), label)", "i32[B]", []),
+    ],
+)
+def test_a_loss_that_gets_probabilities(stages: str, loss: str, label: str, expected: list[str]) -> None:
+    assert codes(trained(stages, loss, label)) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("f = Linear(4)", [REPEATED]),
+        ("layer f = Linear(4)", []),
+        ("let f = Linear(4)", []),
+        ("f = Dropout(0.5)", []),
+    ],
+)
+def test_a_block_that_is_applied_twice(first: str, expected: list[str]) -> None:
+    body = f"{first}\n  return (a -> f) - f(b)"
+    assert codes(f"model M(a: f32[B, 4], b: f32[B, 4]) -> f32[B, 4] {{\n  {body}\n}}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("B, 28, 28", [PICTURES]),
+        ("B, 28, 28, 1", [PICTURES]),
+        ("B, 3, 32, 32", []),
+        ("B, 1, 28, 28", []),
+        ("B, 16, 100", []),
+        ("B, 3, 3", []),
+        ("B, 64, 5, 4", []),
+    ],
+)
+def test_pictures_with_their_axes_in_another_order(shape: str, expected: list[str]) -> None:
+    assert codes(f"model M(image: f32[{shape}]) {{ return image -> conv: Conv(8, 3, pad=1) }}\n") == expected
