@@ -24,7 +24,7 @@ LANGUAGE = (
     {"syntax", "types"},
     {"dims"},
     {"diagnostics"},
-    {"edits"},
+    {"edits", "diffs"},
     {"folders", "source", "synonyms", "work"},
 )
 RUNTIME = (

@@ -156,10 +156,18 @@ class Dim:
 
     def __mul__(self, other: DimLike) -> Dim:
         other = dim(other)
-        if self.is_fixed and other.is_fixed:
-            return dim(self.value * other.value)
+        if self.is_fixed or other.is_fixed:
+            free, factor = (other, self) if self.is_fixed else (self, other)
+            return free._times(factor.value)
         spend((len(self.terms) * other.weight + len(other.terms) * self.weight) / 2)
         return _collect((_sorted(left + right), a * b) for left, a in self.terms for right, b in other.terms)
+
+    def _times(self, factor: int) -> Dim:
+        """This size times a number, which keeps the order of its terms."""
+        if factor == 1 or not self.terms:
+            return Dim(self.terms)
+        spend(len(self.terms) / 2)
+        return Dim(tuple((m, _in_range(c * factor)) for m, c in self.terms) if factor else ())
 
     def __floordiv__(self, other: DimLike) -> Dim:
         return _floor_divide(self, dim(other))
@@ -231,10 +239,13 @@ def symbol(name: str, origin: Span | None = None) -> Dim:
 
 def product(sizes: Iterable[DimLike]) -> Dim:
     """The product of sizes; 1 for none."""
-    total = dim(1)
-    for size in sizes:
-        total = total * size
-    return total
+    number, free = 1, dim(1)
+    for size in map(dim, sizes):
+        if size.is_fixed:
+            number = _in_range(number * size.value)
+        else:
+            free = free * size
+    return free * number
 
 
 def minimum(a: DimLike, b: DimLike) -> Dim:

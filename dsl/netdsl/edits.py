@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import unified_diff
 
 from netdsl.source import Source, Span
-
-_NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True)
@@ -71,14 +67,3 @@ def _position(source: Source, offset: int) -> dict[str, int]:
     line, column = source.position(offset)
     before = source.text[offset - column + 1 : offset]
     return {"line": line - 1, "character": len(before.encode("utf-16-le", "surrogatepass")) // 2}
-
-
-def diff_of_texts(before: str, after: str, name: str, new_name: str) -> str:
-    """The unified diff from one text to another, empty if they are equal."""
-    changes = unified_diff(_lines(before), _lines(after), name, new_name)
-    return "".join(line if line.endswith("\n") else f"{line}{_NO_NEWLINE}" for line in changes)
-
-
-def _lines(text: str) -> list[str]:
-    """The lines with their ends, split where the language splits them: at `\\n` alone."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -184,7 +184,7 @@ class _Loader:
             data = self.root.read(path.parts or (".",), MAX_SOURCE_BYTES + 1)
         except LinkError:
             message = f"the import `{written}` is a link, and links could lead out of the model's folder"
-            raise error("E0610", message, at, help="copy the file into the folder") from None
+            raise error("E0610", message, at, help="put a copy of what it leads to in its place") from None
         except NotAFileError as wrong:
             raise error("E0611", f"`{written}` is {wrong.strerror}, not a file", at) from None
         except PermissionError as wrong:

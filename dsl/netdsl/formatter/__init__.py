@@ -6,7 +6,7 @@ columns do not. Tokens, their order and all comments are kept, so the syntax tre
 
 from __future__ import annotations
 
-from netdsl.edits import diff_of_texts
+from netdsl.diffs import diff_of_texts
 from netdsl.formatter.code import Code
 from netdsl.formatter.gaps import read_gap
 from netdsl.formatter.writer import Writer

@@ -115,3 +115,9 @@ def test_formatting_as_a_process_keeps_line_ends(tmp_path: Path) -> None:
     path = write(tmp_path, "a.net", UGLY)
     assert start("fmt", path).returncode == 0
     assert path.read_bytes() == NEAT.encode()
+
+
+@pytest.mark.parametrize("command", ["fmt", "check"])
+def test_standard_input_is_limited_as_files_are(command: str) -> None:
+    result = netrun(command, "-", input="#\n" * 500_001)
+    assert result.exit_code == 1 and "error[E0601]" in result.stderr and "1,000,000 bytes" in result.stderr

@@ -33,6 +33,8 @@ from netdsl.work import spend
 
 Moved = Mapping[Span | None, Span | None]
 """The mapping from the places in a shared body's sizes to those of the current call."""
+BODY_STEPS = 150
+"""The work of one body beside that of its steps: its scope, its names, its place among the bodies."""
 
 
 def instantiate(
@@ -89,6 +91,7 @@ def entered(scope: Scope, key: Hashable, name: str, call: Span) -> Iterator[None
         with scope.recover():
             scope.fail("E0605", message, call, help="use fewer different arguments and sizes")
         raise TooManyErrors
+    spend(BODY_STEPS)
     checker.building.append((key, name))
     try:
         yield
@@ -156,7 +159,7 @@ def root_names(scope: Scope) -> Mapping[str, Binding]:
             names[name] = Binding(value, places.get(name, module.file.span), "config")
         if module in checker.config:
             checker.roots[module] = names
-    spend(len(names) / 20)
+    spend(len(names) / 4)  # a copy for every body
     return names
 
 

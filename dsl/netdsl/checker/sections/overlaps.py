@@ -17,14 +17,21 @@ def overlaps(phases: Sequence[Phase]) -> list[Diagnostic]:
     if len(phases) < 2 or all(phase.over for phase in phases):
         return []
     trained = {phase.name: _trained(phase) for phase in phases}
+    first: dict[str, int] = {}
+    """The first section that names a weight in its `over`."""
+    for number, phase in enumerate(phases):
+        for label in trained[phase.name] if phase.over else ():
+            first.setdefault(label, number)
     found: list[Diagnostic] = []
     for phase in phases:
-        for other in phases:
-            both = [label for label in trained[phase.name] if label in trained[other.name]]
-            if both and other.over and not phase.over:
-                own = [label for label in trained[phase.name] if label not in both]
-                found += _overlap(phase, other, both, own).diagnostics
-                break
+        mine = trained[phase.name]
+        others = [first[label] for label in mine if label in first]
+        if others and not phase.over:
+            other = phases[min(others)]
+            theirs = set(trained[other.name])
+            both = [label for label in mine if label in theirs]
+            own = [label for label in mine if label not in theirs]
+            found += _overlap(phase, other, both, own).diagnostics
     return found
 
 

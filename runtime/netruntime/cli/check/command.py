@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.edits import Edit, diff_of_texts
+from netdsl.diffs import diff_of_texts
+from netdsl.edits import Edit
 from netdsl.source import Source
 from netruntime.cli.check.assumptions import Assumed, assumptions_of, lines_about
 from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error

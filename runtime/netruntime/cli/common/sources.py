@@ -26,8 +26,13 @@ STDIN = Path("-")
 
 
 def open_text(path: Path) -> Source:
-    """The text of a file, or of standard input for `-`. Raises what those two raise."""
-    return Source("<stdin>", read_standard_text()) if path == STDIN else open_source(path)
+    """The text of a file, or of standard input for `-`, of which no more is read than the limit.
+
+    Raises what those two raise; E0601 for text that is too long.
+    """
+    from netdsl.parsing.layout import MAX_SOURCE_BYTES
+
+    return Source("<stdin>", read_standard_text(MAX_SOURCE_BYTES)) if path == STDIN else open_source(path)
 
 
 def open_source(path: Path) -> Source:
@@ -50,10 +55,19 @@ def open_source(path: Path) -> Source:
     return read_source(path)
 
 
-def read_standard_text() -> str:
-    """Standard input as text. Raises `FileAccessError`: E0940 if it is closed, E0942 if it is not UTF-8."""
+def read_standard_text(most: int | None = None) -> str:
+    """Standard input as text.
+
+    Raises:
+        FileAccessError: E0940 if it is closed, E0942 if it is not UTF-8.
+        NetError: E0601 if it has more bytes than `most`.
+    """
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
+        data = sys.stdin.buffer.read() if most is None else sys.stdin.buffer.read(most + 1)
+        if most is not None and len(data) > most:
+            message = f"standard input is longer than the limit of {most:,} bytes"
+            raise error("E0601", message, help="split the network into blocks and `import` them")
+        return data.decode("utf-8-sig")
     except OSError as reason:
         message = f"standard input cannot be read: {reason.strerror or reason}"
         raise file_error("E0940", message, "name a file, or send the data through a pipe") from None
