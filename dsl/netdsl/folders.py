@@ -100,7 +100,7 @@ class Folder:
         return file
 
     def _open(self, name: str, flags: int) -> int | None:
-        """A descriptor of an entry that is no link; None for a folder where there are no handles."""
+        """A descriptor of an entry that is not a link; None for a folder where there are no handles."""
         try:
             if self.handle is not None:
                 return os.open(name, _FILE | flags | os.O_NOFOLLOW, dir_fd=self.handle)

@@ -143,7 +143,7 @@ def _read_part(source: Source, part: ItemTokens, raw: Sequence[Token]) -> tuple[
 
 
 def _item(source: Source, tokens: Sequence[Token]) -> tuple[Item, list[Diagnostic]] | None:
-    """The item, and what is wrong in it that the grammar does not see; None if it is no item."""
+    """The item, and what is wrong in it that the grammar does not see; None if it is not an item."""
     builder = TreeBuilder(source)
     item, wrong = run(tokens, builder.build)
     return (item, builder.findings) if wrong is None else None

@@ -1,4 +1,4 @@
-"""Weights against what a model expects: every difference told at once, with what was probably meant."""
+"""Weights against what a model expects: every difference at once, with what was probably meant."""
 
 from __future__ import annotations
 

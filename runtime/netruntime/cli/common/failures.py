@@ -133,7 +133,7 @@ def _reported(call: Callable[[], Any], as_json: bool) -> int:
         return SYSTEM
     except SystemExit:
         raise
-    except BaseException as bug:  # the last resort is a message, not a traceback; a panic is no `Exception`
+    except BaseException as bug:  # a panic is not an `Exception`; no traceback is shown
         return _report_bug(bug, as_json)
 
 
