@@ -29,6 +29,7 @@ COMPARISONS = ("assert_allclose", "assert_array_equal", "assert_equal")
 LEFT_OUT: dict[str, str] = {
     "test_passes.py::test_a_rewritten_graph_computes_the_same": "executes a plan on arrays of NumPy",
     "test_backends.py::test_a_plan_uses_the_kernel": "registers a kernel for the CPU",
+    "test_fit.py::test_frozen_weights_stay": "copies weights of the device by np.array",
     "test_network.py::test_a_network_moves_to_a_device_by_name": "expects the CPU by name",
 }
 """Parts of the names of tests that mean nothing here, with the reasons."""
