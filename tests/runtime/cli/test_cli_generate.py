@@ -203,3 +203,18 @@ def test_tokens_of_several_bytes(tmp_path: Path) -> None:
     nr.load(path, {"embed.weight": table}).save(tmp_path / "cycle.safetensors")
     result = netrun("generate", path, "--prompt", "!", "--greedy", "--max", 2 * len(cycle) + 1)
     assert result.stdout == "!é😀!é😀!\ufffd\n"
+
+
+def test_the_seed_is_that_of_random_inputs(tmp_path: Path) -> None:
+    text = """net 1.0
+model Steered(tokens: i32[B, T], steer: f32[B, 8]) -> logits: f32[B, T, 8] {
+  rows = steer -> [B, V] => [B, 1, V]
+  return (tokens -> embed: Embedding(8, 8)) + 9.0 * rows
+}
+"""
+    (tmp_path / "steered.net").write_text(text)
+    options = ["--prompt-ids", "1,2", "--input", "steer=random", "--greedy", "--max", 4, "--size", "B=1"]
+    model = tmp_path / "steered.net"
+    ids = [netrun_json("generate", model, *options, "--seed", seed)["ids"] for seed in (0, 1, 2, 3, 1)]
+    assert ids[1] == ids[4]
+    assert len(set(map(tuple, ids))) > 1

@@ -100,7 +100,8 @@ def generate_text(options: GenerateOptions) -> int:
     options.check()
     network, roles, codec = _open(options)
     prompt = _prompt(options, roles, codec)
-    inputs = read_inputs(network, roles, options.inputs, codec, DataOptions(**options.reading))
+    reading = DataOptions(**options.reading)
+    inputs = read_inputs(network, roles, options.inputs, codec, reading, seed=options.seed)
     end = token_id(options.end, codec, roles.vocabulary) if options.end else codec.end if codec else None
     if not options.as_json:
         report_weights(network, options.weights is not None)

@@ -45,9 +45,15 @@ def encode(text: str, codec: Codec | None, what: str) -> list[int]:
 
 
 def read_inputs(
-    network: Network, roles: Roles, specs: Sequence[str], codec: Codec | None, options: DataOptions
+    network: Network,
+    roles: Roles,
+    specs: Sequence[str],
+    codec: Codec | None,
+    options: DataOptions,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """The inputs other than the tokens, by name.
+    """The inputs other than the tokens, by name; `seed` is that of random ones.
 
     Raises `CommandLineError` E0921 for a text that does not name such an input, `DataInputError` for data
     that cannot be read, and `GenerationError` E1106 for text without a vocabulary.
@@ -67,14 +73,14 @@ def read_inputs(
             raise usage_error("E0921", f"`{name}` takes the tokens themselves", help)
         if name in arrays:
             raise usage_error("E0921", f"the input {shown(name)} appears twice")
-        arrays[name] = _read(slots[name], spec, codec, options)
+        arrays[name] = _read(slots[name], spec, codec, options, seed)
     return arrays
 
 
-def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions) -> Any:
+def _read(slot: Slot, spec: str, codec: Codec | None, options: DataOptions, seed: int) -> Any:
     """An input: tokens `[1, S]` from text or ids, or data read as by `netrun run`."""
     if not (slot.type.dtype.is_int and slot.type.rank == 2) or _is_file(spec):
-        return read_input(spec, input_spec(slot), options, note=note)
+        return read_input(spec, input_spec(slot), options, seed=seed, note=note)
     if spec.startswith(INLINE_IDS):
         ids = read_ids(spec.removeprefix(INLINE_IDS), f"the input `{slot.name}`")
     else:

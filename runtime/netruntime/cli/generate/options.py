@@ -75,7 +75,7 @@ _NONE = click.IntRange(min=0)
     default=0,
     show_default=True,
     metavar="N",
-    help="Seed for sampling.",
+    help="Seed for sampling and random inputs.",
 )
 @click.option("--no-cache", is_flag=True, help="Recompute the full sequence for every token.")
 @click.option("--slide", is_flag=True, help="At the maximum length, restart from the last half of the text.")
