@@ -127,7 +127,7 @@ def _missing_problem(
 
     def line(name: str) -> str:
         near = [f"{shown(n)} {pool[n]}" for n in nearest_names(name, wanted[name], pool)]
-        return f"{shown(name)} {wanted[name]}" + (f"; nearest given: {', '.join(near)}" if near else "")
+        return f"{shown(name)} {wanted[name]}" + (f"; closest: {', '.join(near)}" if near else "")
 
     message = f"{_count(missing, 'weight is', 'weights are')} missing from {shown(file.source)}"
     help = _prefix_help(missing, unexpected)

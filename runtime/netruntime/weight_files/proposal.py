@@ -10,6 +10,9 @@ from netruntime.files.arrays import ArrayInfo
 MAX_LAYERS = 200
 """No map is proposed for more layers than this."""
 
+COUNTER = "num_batches_tracked"
+"""What PyTorch saves beside the statistics of a batch norm; no model here has it."""
+
 Layers = dict[str, dict[str, ArrayInfo]]
 
 
@@ -20,16 +23,18 @@ def proposed_rules(
 
     All matrices of a kind of block are transposed, or none: square ones fit both ways.
     """
-    wanted, given = _layers(ours), _layers(theirs)
+    used = {name: info for name, info in theirs.items() if name.rpartition(".")[2] != COUNTER}
+    wanted, given = _layers(ours), _layers(used)
     if not wanted or len(wanted) != len(given) or len(wanted) > MAX_LAYERS:
         return []
     pairs = _paired(wanted, given)
     kind = {a: kinds.get(f"{a}.{next(iter(leaves))}", "") for a, leaves in wanted.items()}
     turned = {kind[a] for a, b in pairs if _is_turned(wanted[a], given[b])}
-    return [
+    rules = [
         f'"{b}.*" => "{a}.*"{" transpose" if kind[a] in turned and _has_matrix(wanted[a]) else ""}'
         for a, b in pairs
     ]
+    return [f'"*.{COUNTER}" => none', *rules] if pairs and len(used) < len(theirs) else rules
 
 
 def as_map(rules: list[str]) -> str:

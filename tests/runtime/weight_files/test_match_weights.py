@@ -43,9 +43,9 @@ def test_names_that_differ_are_listed_with_candidates() -> None:
     }
     assert refusal(expected, given) == (
         "error[E0721]: 3 weights are missing from `the given weights`\n"
-        "    `enc.0.wq.weight` f32[4, 4]; nearest given: `enc.0.query.weight` f32[4, 4], "
+        "    `enc.0.wq.weight` f32[4, 4]; closest: `enc.0.query.weight` f32[4, 4], "
         "`enc.0.norm.weight` f32[4], `enc.0.wq.bias` f32[4]\n"
-        "    `enc.0.norm.scale` f32[4]; nearest given: `enc.0.norm.weight` f32[4], `enc.0.wq.bias` f32[4]\n"
+        "    `enc.0.norm.scale` f32[4]; closest: `enc.0.norm.weight` f32[4], `enc.0.wq.bias` f32[4]\n"
         "    `completely.different` f32[7]\n"
         "\n"
         "error[E0722]: the model has no place for 3 weights of `the given weights`\n"
@@ -151,6 +151,15 @@ def test_a_common_prefix_is_noticed() -> None:
     assert 'there without `module.`: add the rule "*" => "module.*"' in refusal(
         {"module.fc.w": ((1,), "f32")}, plain
     )
+
+
+def test_the_counters_of_torch_do_not_hinder_a_map() -> None:
+    expected = {"c.weight": ((4, 3), "f32"), "n.scale": ((4,), "f32"), "n.mean": ((4,), "f32")}
+    given = {"a.0.weight": np.ones((4, 3), "f4"), "a.1.scale": np.ones(4, "f4"), "a.1.mean": np.ones(4, "f4")}
+    text = refusal(expected, given | {"a.1.num_batches_tracked": np.ones((), "i8")})
+    assert '"*.num_batches_tracked" => none' in text
+    assert '"a.0.*" => "c.*"\n' in text and '"a.1.*" => "n.*"\n' in text
+    assert "none" not in refusal(expected, given).partition("error[E0722]")[0]
 
 
 def test_long_lists_are_cut_and_quick() -> None:
