@@ -10,6 +10,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from netruntime.data.dataset import Dataset
 from netruntime.errors import DataInputError, WeightsError, shown
 from netruntime.readers.options import DataOptions
 from netruntime.readers.trained import METADATA_KEY, TrainedData, read_description
@@ -128,14 +129,16 @@ def as_trained_once(options: DataOptions, weights: object) -> DataOptions:
     return as_trained(replace(options, mean=mean, std=std), weights)
 
 
-def trained_notes(options: DataOptions, weights: object) -> tuple[str, ...]:
-    """What is not known of the data that weights were trained on, or differs from it."""
+def trained_notes(options: DataOptions, weights: object, data: Dataset) -> tuple[str, ...]:
+    """What is not known of the data that weights were trained on and matters for this, or differs from it."""
     known = described(weights)
     if weights is None:
         return ()
     if known is None:
-        text = "nothing with the weights says how their training data was read"
-        return (f"{text}: columns are taken in the order that they have here",)
+        if all(len(columns) < 2 for columns in data.sources.values()):
+            return ()
+        text = "the weights do not record how their training data was read"
+        return (f"{text}: the columns are used in the order they have here",)
     other = options.tokenizer is not None and tokenizer_hash(options.tokenizer) != known.tokenizer
     if known.tokenizer and other:
         return (f"{shown(str(options.tokenizer))} is not the tokenizer that the weights were trained with",)

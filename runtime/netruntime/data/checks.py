@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -51,16 +51,18 @@ def compare_classes(
     return tuple(notices)
 
 
-def unused_classes(data: Dataset | StreamDataset) -> tuple[str, ...]:
-    """Notes on labels with names for fewer classes than the model has scores."""
+def unused_classes(data: Dataset | StreamDataset, config: Mapping[str, object]) -> tuple[str, ...]:
+    """Notes on labels with names for fewer classes than the model has scores, with the option to set."""
     notes = []
     for name, names in data.classes.items():
         spec = data.label_spec(name)
         if name in data.labels and spec.classes is not None and len(names) < spec.classes:
-            source = f" ({spec.scores})" if spec.scores else ""
+            scores = f"{spec.classes} ({spec.scores})" if spec.scores else f"{spec.classes}"
+            entries = [entry for entry, value in config.items() if value == spec.classes]
+            way = f"; set it with --set {entries[0]}={len(names)}" if len(entries) == 1 else ""
             notes.append(
                 f"{shown(name)} has {len(names)} classes, {', '.join(map(shown, names[:5]))}"
-                f"{', ..' if len(names) > 5 else ''}, but the model has scores for {spec.classes}{source}"
+                f"{', ..' if len(names) > 5 else ''}, but the model has scores for {scores}{way}"
             )
     return tuple(notes)
 
@@ -128,8 +130,8 @@ def _target_help(spec: LabelSpec, flat: Array) -> str:
     if spec.values == "-1 or 1":
         return "make -1 of 0: `2 * target - 1`"
     if float(flat.max()) <= 255 and float(flat.min()) >= 0:
-        return "divide the values by their largest, or take a loss of quantities such as `mse`"
-    return "take a loss of quantities, such as `mse`"
+        return "divide the values by their maximum, or use a regression loss, such as `mse`"
+    return "use a regression loss, such as `mse`"
 
 
 def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: str) -> None:

@@ -256,11 +256,9 @@ def _match_help(missing: Sequence[str], inputs: Mapping[str, InputSpec], table: 
 
 
 def _given_note(name: str, columns: Sequence[str], options: DataOptions) -> str:
-    note = f"{_columns_text(columns)} is given to {shown(name)}"
+    note = f"{shown(name)} is read from {_columns_text(columns)}"
     if trained := options.columns.get(name):
-        note += (
-            f"; in training it was made from {_columns_text(trained)}, and the order is taken to be the same"
-        )
+        note += f"; in training it was read from {_columns_text(trained)}, and the same order is assumed"
     return note
 
 

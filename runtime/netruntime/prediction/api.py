@@ -91,7 +91,7 @@ def predict(
     reading = as_trained(asked, origin)
     rows = open_data(data, network.inputs, reading)
     rows = rows if isinstance(rows, Dataset) else rows.gather()
-    notes = (*rows.notes, *trained_notes(reading, origin))
+    notes = (*rows.notes, *trained_notes(reading, origin, rows))
     for text in notes:
         note(text)
     augment = normalised_as_trained(augment, asked, origin)

@@ -284,7 +284,7 @@ def evaluate(
     if holdout:
         refuse_split(checked.phases)
         _, rows = split(rows, holdout, seed)
-    for text in (*first.notes, *rows.notes, *trained_notes(reading, weights)):
+    for text in (*first.notes, *rows.notes, *trained_notes(reading, weights, rows)):
         note(text)
     with opened.active():
         arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}

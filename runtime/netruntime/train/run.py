@@ -140,6 +140,10 @@ class Run:
         return out / BEST if (out / BEST).is_file() else out / LAST
 
 
+def _data_notes(checked: Checked, loop: TrainingLoop) -> tuple[str, ...]:
+    return (*loop.data.notes, *loop.notes, *unused_classes(loop.data, checked.config))
+
+
 def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note = lambda text: None) -> Run:
     """Prepare a run: check the file, open the device, read the weights and the data.
 
@@ -174,7 +178,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         watchers=watchers,
         shuffle=whole is None,
     )
-    run = Run(request, checked, loop, (*notes, *train.notes, *loop.notes, *unused_classes(train)))
+    run = Run(request, checked, loop, (*notes, *_data_notes(checked, loop)))
     run.metadata = {METADATA_KEY: description(train, augment, request.options).to_json()}
     if request.out is not None:
         loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)

@@ -165,9 +165,25 @@ def test_a_run_holds_its_file_and_its_settings(trained: Path) -> None:
 def test_settings_need_not_be_repeated(trained: Path, words: list[str]) -> None:
     done = netrun(*words, "--weights", "r/last.safetensors")
     assert done.exit_code == 0, done.output
-    assert "--set classes=2, as the weights were trained" in done.stderr
+    assert "using --set classes=2, as in the training of these weights" in done.stderr
     other = netrun(*words, "--weights", "r/last.safetensors", "--set", "classes=4")
     assert other.exit_code == 3 and "E0723" in other.output, "what the command line says comes first"
+
+
+def test_the_folder_of_a_run_is_read_as_it_was_trained(trained: Path) -> None:
+    done = netrun("run", "r/m.net", "--input", "one.npz:x")
+    assert done.exit_code == 0, done.output
+    assert "the weights are read from r/best.safetensors" in done.stderr
+    assert "random weights" in netrun("run", "r/m.net", "--input", "one.npz:x", "--weights", "random").stderr
+    Path("r/config.json").unlink()
+    assert "random weights" in netrun("run", "r/m.net", "--input", "one.npz:x").stderr
+
+
+def test_classes_with_names_are_shown_unasked(trained: Path) -> None:
+    done = netrun("run", "m.net", "--input", "one.npz:x", "--weights", "r/last.safetensors")
+    assert "cat" in done.stdout and "dog" in done.stdout
+    two = netrun("run", "m.net", "--input", "one.npz:x", "--weights", "random", "--set", "classes=2")
+    assert "probability" not in two.stdout
 
 
 def test_a_run_of_another_file_sets_nothing(trained: Path) -> None:

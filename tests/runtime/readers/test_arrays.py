@@ -142,7 +142,7 @@ def test_empty_and_uneven() -> None:
 
 def test_the_only_assignment_that_fits_is_made() -> None:
     dataset = open_data({"a": GREY, "b": LABEL}, wants(image="f32[B, 1, 4, 4]", y="i32[B]"), PLAIN)
-    assert dataset.notes[:2] == ("`a` is given to `image`", "`b` is given to `y`")
+    assert dataset.notes[:2] == ("`image` is read from `a`", "`y` is read from `b`")
     np.testing.assert_array_equal(dataset.rows([1])["y"], [1])
 
 

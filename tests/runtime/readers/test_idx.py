@@ -49,7 +49,7 @@ def test_images_and_the_labels_beside_them(tmp_path: Path, zipped: bool) -> None
 
 def test_other_names_of_inputs(tmp_path: Path) -> None:
     dataset = open_data(write(tmp_path, IMAGES, LABELS), wants(x="f32[B, 6]", y="i32[B]"))
-    assert dataset.notes[:2] == ("`image` is given to `x`", "`label` is given to `y`")
+    assert dataset.notes[:2] == ("`x` is read from `image`", "`y` is read from `label`")
 
 
 @pytest.mark.parametrize(("code", "dtype"), [(9, "b"), (11, "h"), (12, "i"), (13, "f"), (14, "d")])

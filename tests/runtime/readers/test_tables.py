@@ -34,7 +34,7 @@ def test_numbers_side_by_side_and_classes_of_words(tmp_path: Path) -> None:
     np.testing.assert_allclose(rows["x"], [[6.3, 6.0], [5.1, 1.4], [7.0, 4.7]], rtol=1e-6)
     np.testing.assert_array_equal(rows["label"], [0, 0, 1])
     assert dataset.classes == {"label": ("setosa", "versicolor")}
-    assert dataset.notes[:2] == ("`sepal` to `petal` is given to `x`", "`species` is given to `label`")
+    assert dataset.notes[:2] == ("`x` is read from `sepal` to `petal`", "`label` is read from `species`")
     assert dataset.place("x", 2).startswith("line 5 of ")
 
 

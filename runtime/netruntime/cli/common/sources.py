@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import error, suggest
 from netdsl.source import Source
@@ -123,12 +123,16 @@ def pick_models(checked: Checked, name: str | None) -> list[Model]:
 def weights_for(file: Path, option: str | None) -> str | None:
     """The weights that a command reads: those of the option, else `lenet5.safetensors` beside `lenet5.net`.
 
-    `random` means none: the weights are then drawn from the seed.
+    In the folder of a run of this file those of its best epoch are read. `random` means none: the weights
+    are then drawn from the seed.
     """
-    if option == "random":
-        return None
+    if option is not None:
+        return None if option == "random" else option
     beside = file.with_suffix(".safetensors")
-    return str(beside) if option is None and beside.is_file() else option
+    best = file.with_name("best.safetensors")
+    if not beside.is_file() and best.is_file() and _run_in(file.parent, file):
+        return str(best)
+    return str(beside) if beside.is_file() else None
 
 
 def settings_as_trained(
@@ -142,23 +146,25 @@ def settings_as_trained(
     missing = {name: value for name, value in settings_of_run(folder, file).items() if name not in settings}
     if missing and not quiet:
         words = " ".join(f"--set {name}={value}" for name, value in missing.items())
-        note(f"{words}, as the weights were trained")
+        note(f"using {words}, as in the training of these weights")
     return {**missing, **settings}
 
 
 def settings_of_run(folder: Path, file: Path) -> dict[str, str]:
-    """The entries of `config` that a run of this file was started with, from `config.json` in its folder.
+    """The entries of `config` that a run of this file was started with, from `config.json` in its folder."""
+    entries = _run_in(folder, file).get("set")
+    if not isinstance(entries, dict):
+        return {}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in entries.items()}
 
-    Nothing where there is no such run, or it is one of another file.
-    """
+
+def _run_in(folder: Path, file: Path) -> dict[str, Any]:
+    """The `config.json` of a folder; empty where there is no run, or it is one of another file."""
     try:
         setup = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    entries = setup.get("set") if isinstance(setup, dict) and setup.get("file") == file.name else None
-    if not isinstance(entries, dict):
-        return {}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in entries.items()}
+    return setup if isinstance(setup, dict) and setup.get("file") == file.name else {}
 
 
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:

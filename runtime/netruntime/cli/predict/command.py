@@ -90,7 +90,7 @@ def predict_rows(options: PredictOptions) -> int:
     assert isinstance(data, Dataset)  # files always are
     _check_sizes(options, network, data)
     if not options.as_json:
-        for text in (*_weights_note(weights), *data.notes, *trained_notes(reading, weights)):
+        for text in (*_weights_note(weights), *data.notes, *trained_notes(reading, weights, data)):
             note(text)
     labels = classes_beside(weights) or next(iter(data.classes.values()), None)
     files = _files(data)

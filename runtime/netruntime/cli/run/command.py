@@ -39,7 +39,7 @@ from netruntime.readers.inputs import Note
 from netruntime.readers.options import DataOptions
 
 DEFAULT_TOP = 5
-"""The number of classes to show with --labels but without --top."""
+"""The number of classes to show without --top, where they have names."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class RunOptions:
     @property
     def top_count(self) -> int | None:
         is_table = self.save is not None and self.save.suffix.lower() == ".csv"
-        return self.top or (DEFAULT_TOP if self.labels else 1 if is_table else None)
+        return self.top or (1 if is_table and not self.labels else None)
 
 
 def run_model(options: RunOptions) -> int:
@@ -232,10 +232,11 @@ def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> di
 def _tops(
     options: RunOptions, model: Model, outputs: Mapping[str, Array], labels: Sequence[str] | None
 ) -> list[TopClasses]:
-    if options.top_count is None:
+    count = options.top_count or (DEFAULT_TOP if labels else None)
+    if count is None:
         return []
     ours = {name: outputs[name] for name in model.outputs if name in outputs}
-    return [top_classes(name, ours[name], options.top_count, labels) for name in with_classes(ours)]
+    return [top_classes(name, ours[name], count, labels) for name in with_classes(ours)]
 
 
 def _split(

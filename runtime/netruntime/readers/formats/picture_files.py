@@ -64,7 +64,8 @@ class _LabelColumn(ArrayColumn):
 
 def read_pictures(paths: Sequence[Path], wanted: Sequence[InputSpec], options: DataOptions) -> ColumnTable:
     """The column `image` of PNG and JPEG files. Raises as `read_image_folder`."""
-    images = _picture_column(paths, shown(paths[0]) if len(paths) == 1 else "the images", wanted, options)
+    source = shown(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
+    images = _picture_column(paths, source, wanted, options)
     return table_of({"image": images}, images.source, notes=images.notes)
 
 
