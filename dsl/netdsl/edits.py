@@ -48,7 +48,7 @@ def replacement(span: Span, text: str, *, is_certain: bool = True) -> Edit:
     elif span.start == span.end:
         title = f"insert `{text.strip()}`"
     else:
-        title = f"replace `{span.text}` by `{text}`"
+        title = f"replace `{span.text}` with `{text}`"
     return Edit(span, text, title, is_certain)
 
 

@@ -25,7 +25,7 @@ def read_prompts(prompt: Any, roles: Roles) -> Array:
     try:
         ids = plain_array(prompt)
     except ValueError as wrong:
-        help = "give prompts of one length, or generate for each by itself"
+        help = "use prompts of equal length, or generate for each separately"
         raise GenerationError.make(
             "E1104", f"the prompt is not an array of ids: {wrong}", help=help
         ) from None

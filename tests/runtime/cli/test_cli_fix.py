@@ -25,7 +25,7 @@ def test_fix_corrects_the_file_and_says_so(tmp_path: Path) -> None:
     result = netrun("check", path, "--fix")
     assert path.read_text() == RIGHT
     assert result.exit_code == 0
-    assert f"fixed: {path}:6:15: replace `rellu` by `relu`" in result.stderr
+    assert f"fixed: {path}:6:15: replace `rellu` with `relu`" in result.stderr
     assert result.stdout.startswith("M(x: f32[B, 3])")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 

@@ -87,7 +87,7 @@ def _override(name: str, default: Static, given: object, line: s.ConfigEntry) ->
         value = _parse(given)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 2**1023:
-            raise error("E0603", f"`{name}` is set to a number that no float holds", line.span)
+            raise error("E0603", f"`{name}` is set to a number too large for a float", line.span)
         value = float(value)
     if isinstance(default, DType) and isinstance(value, str) and value in [d.value for d in DType]:
         value = DType(value)

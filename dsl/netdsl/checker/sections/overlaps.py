@@ -42,7 +42,7 @@ def _overlap(phase: Phase, other: Phase, both: Sequence[str], own: Sequence[str]
     lines = [f'over "{model}.*"' for model in dict.fromkeys(label.partition(".")[0] for label in own)]
     both_too = [f'over "{model}.*"' for model in dict.fromkeys(label.partition(".")[0] for label in both)]
     first = f"write `{'`, `'.join(lines)}` in it" if lines else "let it train other weights"
-    help = f"{first}; if both shall train them, also `{'`, `'.join(both_too)}`"
+    help = f"{first}; to train them in both, write `{'`, `'.join(both_too)}`"
     also = [Label(_word(other), "this section trains them")]
     return error("E0228", message, _word(phase), also=also, help=help)
 

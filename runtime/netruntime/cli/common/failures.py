@@ -141,14 +141,14 @@ def _refusal(reason: OSError) -> Diagnostic:
     """What the system refused, where no part of the command says what it was needed for."""
     words = reason.strerror or str(reason)
     place = f" for {shown(reason.filename)}" if reason.filename is not None else ""
-    help = "look at the disk, the permissions, and the limits of the process (ulimit -a)"
+    help = "check the disk space, the permissions, and the limits of the process (ulimit -a)"
     return Diagnostic("E0946", f"the system refused a call{place}: {words}", help=help)
 
 
 def _report_unwritable(reason: OutputError) -> int:
     """Standard output is full or closed: only standard error is left, if that."""
     message = f"standard output cannot be written: {reason}"
-    help = "free some space, or send it to another file"
+    help = "free some space, or redirect it to another file"
     with suppress(OSError, PipeClosedError):
         print_diagnostics([Diagnostic("E0941", message, help=help)])
     return SYSTEM

@@ -68,7 +68,7 @@ def _block(name: str) -> str | None:
     kind = {LOSSES_FILE: "a loss", METRICS_FILE: "a metric"}.get(
         std_index().get(name, METRICS_FILE), "a standard block"
     )
-    doc = block.doc or "It has no text of its own; its definition follows."
+    doc = block.doc or "It has no description; its definition follows."
     return f"## {name}: {kind}\n\n{doc}\n\n{_code(head)}\n\nIts definition:\n\n{_code(text)}"
 
 

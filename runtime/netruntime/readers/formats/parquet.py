@@ -89,7 +89,7 @@ def _is_list(kind: Any, arrow: Any) -> bool:
 
 def _lengths(values: Any, source: str) -> Array:
     if values.null_count:
-        raise DataInputError.make("E0808", f"{source} has a list without a value inside a list")
+        raise DataInputError.make("E0808", f"{source} has an empty list inside a list")
     if hasattr(values.type, "list_size"):  # `value_lengths` is not there for these in older versions
         return np.full(len(values), values.type.list_size, np.int64)
     result: Array = values.value_lengths().to_numpy(zero_copy_only=False)
