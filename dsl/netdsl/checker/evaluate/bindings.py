@@ -10,7 +10,9 @@ from netdsl.source import Span
 
 def numbered(scope: Scope, name: s.Ident) -> Edited | None:
     """Names of their own for values that a body binds to one name in turn: `x`, `x2`, `x3`."""
-    body = scope.block.body if scope.block is not None else ()
+    if scope.block is None or not scope.block.body:
+        return None  # the lines of a `test` or a `train`
+    body = scope.block.body
     taken = {n.text for n in s.names_in(body)} | {
         n.text for statement in body for n in s.bound_names(statement)
     }
