@@ -80,6 +80,13 @@ def check_flag(value: Any, name: str) -> None:
         _refuse(name, value, "True or False")
 
 
+def check_callables(**values: Any) -> None:
+    """Raise `NetError` E0870 for an argument that cannot be called."""
+    for name, value in values.items():
+        if not callable(value):
+            _refuse(name, value, "a function")
+
+
 def check_texts(value: Any, name: str) -> None:
     """Raise `NetError` E0870 unless the value is one text or a collection of them."""
     is_list = isinstance(value, Collection) and not isinstance(value, np.ndarray)

@@ -16,7 +16,9 @@ from netruntime.engine.backends import Device
 from netruntime.engine.narrowing import narrow
 from netruntime.engine.reading import read
 from netruntime.errors import DataInputError
-from netruntime.files.arrays import CastError, cast, plain_array
+from netruntime.files.arrays import CastError, cast, info_of, plain_array
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 from netruntime.sizes import SizeClashError, bind_sizes
 
 
@@ -78,6 +80,12 @@ def _converted(slot: Slot, array: Any, device: Device, checks: DeferredChecks | 
     """The array in the element type of the input; checks of values that are on a GPU are deferred."""
     if str(array.dtype) == slot.type.dtype.numpy_name:
         return array
+    needed = int(array.size) * slot.type.dtype.itemsize
+    free = shortage(needed, device.xp)
+    if free is not None:
+        wants = f"{bytes_text(needed)} of memory as {slot.type.dtype.value}"
+        message = f"the input `{slot.name}`, {info_of(array)}, needs {wants}, but {lack_text(free)}"
+        raise _error("E0822", message, slot, "run fewer rows at a time")
     try:
         if checks is not None:
             return narrow(device.xp, array, slot.type.dtype, checks, partial(_misfit, slot))

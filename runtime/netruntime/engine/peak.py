@@ -9,7 +9,7 @@ from netdsl.graph import Graph
 from netruntime.engine.backends import Device
 from netruntime.engine.steps import PlanStep, failed_step
 from netruntime.errors import DataInputError
-from netruntime.memory import SMALL, lack_text, shortage
+from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
 
 SHOWN = 3
@@ -33,7 +33,7 @@ def check_peak(graph: Graph, steps: Sequence[PlanStep], sizes: Mapping[str, int]
             needed[place] = 0 if step.op.is_view else math.prod(shape) * type_.dtype.itemsize
         own = sum(needed[place] for place in step.outputs)
         live += own
-        if own > SMALL // 16:
+        if len(largest) < SHOWN or own > largest[-1][0]:
             largest = sorted([*largest, (own, step)], key=lambda pair: -pair[0])[:SHOWN]
         peak = max(peak, live)
         live -= sum(needed.get(place, 0) for place in step.frees)

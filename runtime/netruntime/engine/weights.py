@@ -18,13 +18,12 @@ from netdsl.types import TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.initial import initial_value
 from netruntime.errors import WeightsError
-from netruntime.files.arrays import Array
-from netruntime.memory import lack_text, shortage
-from netruntime.quantities import bytes_text
+from netruntime.files.arrays import Array, info_of
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
 from netruntime.weight_files.renamed import read_renamed, write_renamed
+from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weight_file import WeightArrays, WeightFile
 from netruntime.weight_files.weights import read_weights, write_weights
 
@@ -103,18 +102,10 @@ def _report_full_memory(graph: Graph, device: Device | None = None) -> Iterator[
         raise WeightsError.make("E0727", message, help="use a smaller model, or another device") from None
 
 
-LESS = "use a smaller model, or weights of a narrower element type, such as f16"
-
-
 def check_weights(graph: Graph, xp: Any = np) -> None:
     """Raise `WeightsError` E0727 if the weights of a graph do not fit in the memory of an array module."""
     sizes = {f"`{path}` {type_}": type_.bytes.value for path, (_, type_) in parameters(graph).items()}
-    needed = sum(sizes.values())
-    free = shortage(needed, xp)
-    if free is not None:
-        largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:3]
-        message = f"the weights need {bytes_text(needed)} of memory, but {lack_text(free, largest)}"
-        raise WeightsError.make("E0727", message, help=LESS)
+    check_room("the weights need", sizes, xp)
 
 
 def parameters(graph: Graph) -> dict[str, tuple[Parameter, TensorType]]:
@@ -159,10 +150,22 @@ def open_weights(
     if chosen is None:
         ours = _of_model(file, expected, graph.name)
         origin = WeightOrigin(text, metadata=file.metadata)
-        return WeightStore(graph, match_weights(expected, ours, kinds=kinds).arrays, origin)
+        return WeightStore(graph, _owned(match_weights(expected, ours, kinds=kinds).arrays), origin)
     renamed = read_renamed(file, name_map(maps[chosen]), expected)
-    arrays = match_weights(expected, renamed, kinds=kinds).arrays
+    arrays = _owned(match_weights(expected, renamed, kinds=kinds).arrays)
     return WeightStore(graph, arrays, WeightOrigin(text, None, chosen, file.metadata))
+
+
+def _owned(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Arrays that nobody changes: copies of those that the caller could write to, read-only themselves."""
+    writable = {name: array for name, array in arrays.items() if array.flags.writeable}
+    check_room(
+        "the copy of the weights needs", {f"`{n}` {info_of(a)}": a.nbytes for n, a in writable.items()}
+    )
+    copies = {name: array.copy() for name, array in writable.items()}
+    for copy in copies.values():
+        copy.flags.writeable = False
+    return {**arrays, **copies}
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:

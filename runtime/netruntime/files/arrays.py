@@ -33,6 +33,9 @@ SHORT_NAMES = {
 
 NUMPY_NAMES = {short: name for name, short in SHORT_NAMES.items()}
 
+ITEM_SIZES = {"f16": 2, "bf16": 2, "f32": 4, "f64": 8, "i8": 1, "u8": 1, "i16": 2, "u16": 2}
+ITEM_SIZES |= {"i32": 4, "u32": 4, "i64": 8, "u64": 8, "bool": 1}
+
 FLOAT_LIMITS = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f32": 3.4028234663852886e38}
 """The largest finite values; f64 holds all that a file can."""
 
@@ -57,6 +60,11 @@ class ArrayInfo:
 
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of such an array."""
+        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
 
 
 def short_name(dtype: np.dtype[Any]) -> str | None:

@@ -28,6 +28,7 @@ class Decoder:
         given: The inputs without a time axis, one row for each row of the batch.
         cached: False to recompute the prefix for every token.
         moves_rows: Whether `take` will be called.
+        positions: How many tokens will certainly be fed, for whose caches there must be memory.
 
     `notice` says why the prefix is recomputed although caches were requested; None otherwise.
     """
@@ -40,11 +41,12 @@ class Decoder:
         *,
         cached: bool = True,
         moves_rows: bool = False,
+        positions: int = 0,
     ) -> None:
         self.network = network
         self.roles = roles
         self._given = {name: _on_host(network, array) for name, array in given.items()}
-        self._cached, self._moves_rows = cached, moves_rows
+        self._cached, self._moves_rows, self._positions = cached, moves_rows, positions
         self._stepper, reason = self._open()
         self.notice = None if reason is None else _explain(network, reason)
 
@@ -69,7 +71,12 @@ class Decoder:
 
     def _open(self) -> tuple[Stepper, UnsupportedError | None]:
         stepper, reason = open_stepper(
-            self.network, self.roles.spec, self._given, cached=self._cached, moves_rows=self._moves_rows
+            self.network,
+            self.roles.spec,
+            self._given,
+            cached=self._cached,
+            moves_rows=self._moves_rows,
+            positions=self._positions,
         )
         self._cached = self._cached and reason is None
         return stepper, reason

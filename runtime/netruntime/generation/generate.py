@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from netruntime.arguments import check_counts_of, check_flag, check_mapping, check_names, check_seed
+from netruntime.arguments import (
+    check_callables,
+    check_counts_of,
+    check_flag,
+    check_mapping,
+    check_names,
+    check_seed,
+)
 from netruntime.engine.network import Network
 from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
@@ -21,7 +28,7 @@ from netruntime.generation.checks import (
     within_limit,
 )
 from netruntime.generation.decoder import Decoder, complete_given
-from netruntime.generation.roles import find_roles
+from netruntime.generation.roles import Roles, find_roles
 from netruntime.generation.sampling import (
     Sampling,
     ban,
@@ -99,18 +106,18 @@ def generate(
         DataInputError: for inputs that do not fit the model; E0822 if memory runs out.
     """
     started = time.perf_counter()
-    _check_kinds(network, inputs, cached, slide, token_input=token_input, logits_output=logits_output)
+    _check_kinds(network, inputs, cached, slide, stream, token_input=token_input, logits_output=logits_output)
     max_new, min_new, beams = check_counts_of(max_new=max_new, min_new=min_new, beams=beams)
     seed = check_seed(seed)
     sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_new)
     roles = find_roles(network.model, network.graph, token_input, logits_output)
-    given = complete_given(network, roles, inputs or {})
     prompts = read_prompts(prompt, roles)
     stop = check_counts(max_new, beams, stop, roles)
     check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)
     allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
-    decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1)
-    verify(decoder, len(prompts), prompts.shape[1] + allowed - 1)
+    length = prompts.shape[1] + allowed - 1
+    decoder = _opened(network, roles, inputs or {}, cached, beams > 1, 0 if stop or slide else length)
+    verify(decoder, len(prompts), length)
     if beams > 1:
         search = BeamSearch(beams, allowed, stop, length_penalty, repetition_penalty, min_new)
         found = _search(decoder, prompts, search, stream)
@@ -119,12 +126,24 @@ def generate(
     return _with_notices(found, decoder, notices, time.perf_counter() - started)
 
 
+def _opened(
+    network: Network,
+    roles: Roles,
+    inputs: Mapping[str, Any] | None,
+    cached: bool,
+    moves: bool,
+    positions: int,
+) -> Decoder:
+    given = complete_given(network, roles, inputs or {})
+    return Decoder(network, roles, given, cached=cached, moves_rows=moves, positions=positions)
+
+
 def _with_notices(found: Generated, decoder: Decoder, notices: list[str], seconds: float) -> Generated:
     notices = [*notices, *([decoder.notice] if decoder.notice else [])]
     return replace(found, cached=decoder.cached, seconds=seconds, notices=tuple(notices))
 
 
-def _check_kinds(network: Any, inputs: Any, cached: Any, slide: Any, **texts: Any) -> None:
+def _check_kinds(network: Any, inputs: Any, cached: Any, slide: Any, stream: Any, **texts: Any) -> None:
     """Raise E0870 for arguments of the wrong kind."""
     check_names(**texts)
     if not isinstance(network, Network):
@@ -132,6 +151,8 @@ def _check_kinds(network: Any, inputs: Any, cached: Any, slide: Any, **texts: An
     check_mapping({} if inputs is None else inputs, "inputs")
     check_flag(cached, "cached")
     check_flag(slide, "slide")
+    if stream is not None:
+        check_callables(stream=stream)
 
 
 def _sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from netdsl.dims import Dim
 from netdsl.types import DType
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast, info_of
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion, Layout, layouts, resized, rounded
@@ -98,6 +101,7 @@ def fit_array(
         _check_axes(array, wanted, where)
         steps, notes = scaling(info_of(array).dtype, None, wanted, options)
         fit = Fit(steps, (), wanted.type.dtype, None, {}, notes)
+    _check_room(array, fit, wanted, where)
     try:
         values = fit.apply(array)
     except CastError as lost:
@@ -105,6 +109,22 @@ def fit_array(
     if not options.allow_nonfinite:
         check_finite(values, wanted, where)
     return values, fit.notes
+
+
+def _check_room(array: Array, fit: Fit, wanted: InputSpec, where: str) -> None:
+    """Raise `DataInputError` E0822 if the converted copy does not fit in memory; a view needs none."""
+    dtype = wanted.type.dtype
+    if not fit.steps and info_of(array).dtype == dtype.value:
+        return
+    known = None not in fit.shape and array.ndim and fit.shape
+    count = len(array) * math.prod(size or 1 for size in fit.shape) if known else array.size
+    needed = count * dtype.itemsize
+    free = shortage(needed)
+    if free is not None:
+        size = f"{where}, {info_of(array)}, needs {bytes_text(needed)} of memory as {dtype.value}"
+        message = f"{size}, but {lack_text(free)}"
+        help = "read fewer rows at once, or make the input of the data's own element type"
+        raise wanted.refuse("E0822", message, help=help)
 
 
 def check_finite(values: Array, wanted: InputSpec, where: str) -> None:

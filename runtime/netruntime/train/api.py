@@ -13,14 +13,24 @@ import numpy as np
 
 from netdsl.checker import check
 from netdsl.recipes.runs import CALLER_SETTINGS
-from netruntime.arguments import check_count, check_mapping, check_names, check_number, check_path, check_seed
+from netruntime.arguments import (
+    check_callables,
+    check_count,
+    check_flag,
+    check_mapping,
+    check_names,
+    check_number,
+    check_path,
+    check_seed,
+)
 from netruntime.data import Augment, DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained, normalised_as_trained, trained_notes
-from netruntime.engine.backends import open_device
+from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError
+from netruntime.files.arrays import Array
 from netruntime.train.evaluation import Advance, Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
@@ -121,7 +131,7 @@ def fit(
     """
     _check_arguments(settings, both=valid is not None and bool(holdout))
     _check_reading(holdout, train, config, options, names=names, augment=augment)
-    _check_run(out, watchers)
+    _check_run(out, watchers, resume, note)
     request = TrainRequest(
         source=source,
         data=data,
@@ -151,12 +161,18 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
         raise ArgumentError.make("E0870", message)
 
 
-def _check_run(out: Any, watchers: Any) -> None:
+def _check_run(out: Any, watchers: Any, resume: Any, note: Any) -> None:
     """Raise E0870 for arguments of the wrong kind."""
+    check_flag(resume, "resume")
+    check_callables(note=note)
     if out is not None:
         check_path(out, "out")
     if not isinstance(watchers, Sequence):
         raise ArgumentError.make("E0870", f"`watchers` must be a list, but is a {type(watchers).__name__}")
+    for watcher in watchers:
+        if not all(callable(getattr(watcher, name, None)) for name in ("on_step", "on_epoch")):
+            message = f"`watchers` holds a {type(watcher).__name__}, which is not an observer"
+            raise ArgumentError.make("E0870", message, help="an observer has `on_step` and `on_epoch`")
 
 
 def _check_reading(holdout: Any, train: Any, config: Any, options: Any, **texts: Any) -> None:
@@ -269,6 +285,7 @@ def evaluate(
         NetError, DataInputError, WeightsError, DeviceError: as `fit`.
     """
     _check_reading(holdout, train, config, options, names=names, augment=augment)
+    check_callables(note=note, advance=advance)
     seed, batch_size = check_seed(seed), check_count(batch_size, "batch_size", 1)
     checked = check(open_module(source), config or {}, train=train or {})
     if not checked.phases:
@@ -286,8 +303,7 @@ def evaluate(
         _, rows = split(rows, holdout, seed)
     for text in (*first.notes, *rows.notes, *trained_notes(reading, weights, rows)):
         note(text)
-    with opened.active():
-        arrays = {name: opened.xp.asarray(array) for name, array in first.arrays.items()}
+    arrays = _uploaded(first.arrays, opened)
     normalise = _normalise(normalised_as_trained(augment, options or DataOptions(), weights))
     measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size, advance)
     return Measured(measured, len(rows), rows.classes)
@@ -296,3 +312,8 @@ def evaluate(
 def _normalise(augment: str | None) -> Augment | None:
     """The steps of an augmentation that apply in evaluation."""
     return parse_augment(augment).for_evaluation() if augment else None
+
+
+def _uploaded(weights: Mapping[str, Array], device: Device) -> dict[str, Any]:
+    with device.active():
+        return {name: device.xp.asarray(array) for name, array in weights.items()}

@@ -16,6 +16,7 @@ from netruntime.files.arrays import Array
 from netruntime.train.trainer import all_parameters
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.renamed import read_renamed
+from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weights import read_weights
 
 
@@ -65,6 +66,9 @@ def first_weights(
 def _drawn(
     needed: Mapping[str, tuple[Parameter, TensorType]], paths: Iterable[str], seed: int
 ) -> dict[str, Array]:
+    paths = list(paths)
+    types = {path: needed[path][1] for path in paths}
+    check_room("the weights need", {f"`{path}` {type_}": type_.bytes.value for path, type_ in types.items()})
     return {path: initial_value(path, needed[path][0].init, needed[path][1], seed) for path in paths}
 
 

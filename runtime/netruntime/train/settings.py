@@ -12,6 +12,8 @@ from netdsl.recipes import Argument, RecipeError, RunSettings
 from netdsl.recipes.limits import Bound
 from netruntime.errors import TrainingError
 
+MAX_COUNT = 2**63 - 1
+
 
 def settings_of(phases: Sequence[Phase], overrides: Mapping[str, Any]) -> RunSettings:
     """The settings of a file, overridden by `overrides`, in which `None` means not set.
@@ -43,6 +45,9 @@ def _checked(argument: Argument, value: Any) -> Any:
         message = f"`{argument.name}` {wrong.problem}"
         raise TrainingError.make("E1072", message, help=wrong.help) from None
     is_count = isinstance(argument.limit, Bound) and argument.limit.is_integer
+    if is_count and abs(plain) > MAX_COUNT:
+        message = f"`{argument.name}` must be at most {MAX_COUNT}, the largest 64-bit integer"
+        raise TrainingError.make("E1072", message, help="leave it out for no limit, or give a smaller one")
     return int(plain) if is_count else plain
 
 

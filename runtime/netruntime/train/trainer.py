@@ -15,12 +15,13 @@ from netdsl.types import TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.backends.memory import keep_freed_memory
 from netruntime.engine.room import room_for
-from netruntime.engine.weights import LESS, parameters
+from netruntime.engine.weights import parameters
 from netruntime.errors import TrainingError
 from netruntime.train.checkpoint import Checkpoint
 from netruntime.train.phase import Length, PhaseTrainer, Update
 from netruntime.train.update.average import WeightAverage
 from netruntime.train.update.optimizer_state import OptimizerState
+from netruntime.weight_files.room import LESS
 
 WEIGHTS, AVERAGE, OPTIMIZER = "weights", "average", "optimizer"
 

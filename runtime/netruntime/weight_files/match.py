@@ -11,6 +11,7 @@ from netdsl.diagnostics import Diagnostic, Label
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposal import as_map, proposed_rules
+from netruntime.weight_files.room import check_room
 from netruntime.weight_files.turned import Kinds, squares_like, warn_of_squares
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
 
@@ -81,6 +82,7 @@ def match_weights(
     converted = {
         name: (stored[name], wanted[name].dtype) for name in present if stored[name] != wanted[name].dtype
     }
+    _check_copies(file, wanted, converted)
     arrays = {name: _convert(file, name, wanted[name].dtype) for name in present}
     return WeightMatch(arrays, missing, unexpected, converted)
 
@@ -240,6 +242,19 @@ def _may_convert(given: str, wanted: str) -> bool:
         return False
     (sign, bits), (to_sign, to_bits) = _INT_RANGES[given], _INT_RANGES[wanted]
     return to_bits > bits and (sign == to_sign or sign == "u")
+
+
+def _check_copies(
+    file: WeightFile, wanted: Mapping[str, ArrayInfo], converted: Mapping[str, tuple[str, str]]
+) -> None:
+    """Raise `WeightsError` E0727 if the converted copies do not fit in memory; the rest is not copied."""
+    sizes = {f"{shown(name)} {wanted[name]}": wanted[name].nbytes for name in converted}
+    kinds = dict.fromkeys(f"{old} to {new}" for old, new in converted.values())
+    what = f"converting weights of {shown(file.source)} from {' and '.join(kinds)} needs"
+    check_room(what, sizes, help=_STORED)
+
+
+_STORED = "declare the weights in the element type of the file, which is read without a copy"
 
 
 def _convert(file: WeightFile, name: str, wanted: str) -> Array:

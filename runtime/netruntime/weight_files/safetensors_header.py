@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from netruntime.errors import WeightsError, shown
-from netruntime.files.arrays import ArrayInfo, fits_memory
+from netruntime.files.arrays import ITEM_SIZES, ArrayInfo, fits_memory
 from netruntime.files.json_objects import DuplicateKeyError, unique_object
 
-MAX_HEADER = 100_000_000
-"""Bytes; the limit of the format's own implementation."""
+MAX_HEADER = 20_000_000
+"""Bytes, for some 200,000 tensors: a header is read at once, and takes 30 times its length as objects."""
 
 STORED_DTYPES = {
     "F16": "f16",
@@ -34,8 +34,6 @@ STORED_DTYPES = {
     "U64": "u64",
     "BOOL": "bool",
 }
-ITEM_SIZES = {"f16": 2, "bf16": 2, "f32": 4, "f64": 8, "i8": 1, "u8": 1, "i16": 2, "u16": 2}
-ITEM_SIZES |= {"i32": 4, "u32": 4, "i64": 8, "u64": 8, "bool": 1}
 REFUSED_DTYPES = frozenset({"F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F4"})
 REFUSED_DTYPES |= {"F6_E2M3", "F6_E3M2", "C64"}
 
@@ -65,7 +63,9 @@ def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
         _damaged(file, f"it has {len(first_bytes)} bytes, but the header's length alone takes 8")
     length = int.from_bytes(first_bytes[:8], "little")
     if length > MAX_HEADER:
-        _damaged(file, f"its header claims {length} bytes, but the limit is {MAX_HEADER}")
+        message = f"the header of {shown(file)} claims {length:,} bytes, but the limit is {MAX_HEADER:,}"
+        help = "the file is damaged, or holds too many tensors: split it into several files with an index"
+        raise WeightsError.make("E0703", message, help=help)
     if length > file_size - 8:
         _damaged(file, f"its header claims {length} bytes, but only {file_size - 8} follow")
     return length

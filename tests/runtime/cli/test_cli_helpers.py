@@ -96,7 +96,7 @@ class TestExplain:
         with pytest.raises(CommandLineError, match="`netrun explain` lists all"):
             find_code("E0999", known)
         with pytest.raises(CommandLineError, match="`netrun explain` lists all"):
-            find_code("shapes", known)
+            find_code("qqqqqq", known)
 
     def test_json(self) -> None:
         document = netrun_json("explain", "E0909")

@@ -43,7 +43,7 @@ CORPUS: dict[str, tuple[bytes, str, str]] = {
     "length beyond all measure": (
         b"\xff" * 8 + b"{}",
         "E0703",
-        DAMAGED + "its header claims 18446744073709551615 bytes, but the limit is 100000000",
+        "the header of `FILE` claims 18,446,744,073,709,551,615 bytes, but the limit is 20,000,000",
     ),
     "no header": (packed(b""), "E0703", DAMAGED + "its header does not begin with `{`"),
     "a list": (packed(b"[]"), "E0703", DAMAGED + "its header does not begin with `{`"),
@@ -269,3 +269,14 @@ def test_random_damage_never_escapes_as_another_exception(tmp_path: Path) -> Non
         except WeightsError:
             refused += 1
     assert refused > 300
+
+
+def test_a_header_of_too_many_tensors(tmp_path: Path) -> None:
+    """1.5 million names take a minute and gigabytes to read."""
+    path = tmp_path / "w.safetensors"
+    with path.open("wb") as stream:
+        stream.write((90_000_000).to_bytes(8, "little") + b"{")
+        stream.truncate(90_000_008)
+    with pytest.raises(WeightsError, match=r"claims 90,000,000 bytes, but the limit is 20,000,000") as caught:
+        read_weights(path)
+    assert caught.value.code == "E0703" and "split it into several files" in str(caught.value)

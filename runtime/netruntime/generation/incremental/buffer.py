@@ -36,6 +36,11 @@ class Buffer:
         self.length = length
         return self._array[self._run(length)]
 
+    def bytes_at(self, length: int) -> int:
+        """The bytes that it does not have yet and needs to hold this many positions."""
+        held = int(self._array.shape[self._axis])
+        return int(self._array.nbytes) // held * max(length - held, 0)
+
     def take(self, rows: Any, axis: int) -> None:
         """Reorder the rows along `axis`; a row may repeat."""
         filled = self._array[self._run(self.length)]

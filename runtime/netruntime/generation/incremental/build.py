@@ -46,11 +46,12 @@ class Append(Op):
 
 @dataclass(frozen=True)
 class Cache:
-    """A cached value: the input of the new graph that holds it, its type, and its time axis."""
+    """A cached value: the input of the new graph that holds it, its type and time axis, and its label."""
 
     name: str
     type: TensorType
     axis: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class _Builder:
         data = self.requirements.graph.node(port[0])
         shape = list(self.type_of(value).shape)
         shape[axis] = self.requirements.time.all
-        cache = Cache(f"cache {len(self.caches)}", self.type_of(value).with_shape(shape), axis)
+        cache = Cache(f"cache {len(self.caches)}", self.type_of(value).with_shape(shape), axis, data.label)
         self.caches.append(cache)
         room = self.add_input(cache.name, cache.type, data)
         self.resident[port] = (self.add(Append(axis), (room, value), data), 0)

@@ -20,9 +20,12 @@ from netruntime.engine.network import Network
 from netruntime.engine.plan import PlanCache, make_plan, runner
 from netruntime.engine.reading import read
 from netruntime.engine.steps import Plan
+from netruntime.errors import GenerationError
 from netruntime.files.arrays import to_host
 from netruntime.generation.incremental.buffer import Buffer
 from netruntime.generation.incremental.build import Incremental, make_incremental
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def open_stepper(
     *,
     cached: bool = True,
     moves_rows: bool = False,
+    positions: int = 0,
 ) -> tuple[Stepper, UnsupportedError | None]:
     """A stepper with caches; if that is not possible, one that recomputes the prefix, and the reason.
 
@@ -83,6 +87,7 @@ def open_stepper(
         fixed: The inputs that do not depend on time.
         cached: Whether to use caches; otherwise the prefix is always recomputed.
         moves_rows: Whether `take` will be called.
+        positions: How many positions will certainly be fed, for which there must be memory.
     """
     if not cached:
         return FullStepper(network, spec, fixed), None
@@ -91,7 +96,7 @@ def open_stepper(
         if moves_rows:
             for _, node in incremental.graph.operators():
                 spec.batch_axis(node.types[0])
-        return CachedStepper(network, spec, fixed, incremental), None
+        return CachedStepper(network, spec, fixed, incremental, positions), None
     except UnsupportedError as reason:
         return FullStepper(network, spec, fixed), reason
 
@@ -198,9 +203,15 @@ class CachedStepper:
     """Runs the model on new positions only, keeping caches and states between chunks."""
 
     def __init__(
-        self, network: Network, spec: SequenceSpec, fixed: Mapping[str, Any], incremental: Incremental
+        self,
+        network: Network,
+        spec: SequenceSpec,
+        fixed: Mapping[str, Any],
+        incremental: Incremental,
+        positions: int = 0,
     ) -> None:
         self.length = 0
+        self._positions = positions
         self.incremental = incremental
         self._network = network
         self._spec = spec
@@ -221,6 +232,7 @@ class CachedStepper:
         sizes[PAST] = self.length
         if not self.length:
             self._start(arrays, sizes, own)
+        self._check_room(count)
         with device.active():
             rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
         results = execute(
@@ -283,6 +295,24 @@ class CachedStepper:
                 shape = [size.evaluate(sizes) for size in cache.type.shape]
                 dtype = cache.type.dtype.numpy_name
                 self._buffers[cache.name] = Buffer(device.xp, shape, dtype, cache.axis)
+
+    def _check_room(self, count: int) -> None:
+        """Raise `GenerationError` E0822 if the caches do not fit in memory with `count` more positions.
+
+        At the start that means all positions that will certainly come.
+        """
+        length = max(self.length + count, 0 if self.length else self._positions)
+        sizes = [(c.label, self._buffers[c.name].bytes_at(length)) for c in self.incremental.caches]
+        needed = sum(size for _, size in sizes)
+        free = shortage(needed, self._network.device.xp)
+        if free is None:
+            return
+        largest = sorted(((f"`{label}`", size) for label, size in sizes), key=lambda pair: -pair[1])[:3]
+        message = (
+            f"the caches of {length:,} positions need {bytes_text(needed)} of memory, "
+            f"but {lack_text(free, largest)}"
+        )
+        raise GenerationError.make("E0822", message, help="generate fewer tokens, or fewer prompts at once")
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         """The plan for these sizes; steps that depend on the number of past positions are bound again."""

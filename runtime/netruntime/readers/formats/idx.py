@@ -16,6 +16,8 @@ import numpy as np
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, fits_memory
 from netruntime.files.opening import ZIP_DAMAGE, open_binary
+from netruntime.memory import lack_text, shortage
+from netruntime.quantities import bytes_text
 from netruntime.readers.table import ArrayColumn, Column, ColumnTable, Role, table_of
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -51,6 +53,7 @@ def read_idx_array(path: Path) -> Array:
             needed = math.prod(shape) * dtype.itemsize
             stream.seek(start)
             if path.suffix.lower() == ".gz":
+                _check_room(needed, shape, path)
                 return _from_bytes(stream.read(needed + 1), dtype, shape, start, path)
         except ZIP_DAMAGE as damage:
             message = f"{shown(path)} is damaged, or ends too early: {damage}"
@@ -83,6 +86,15 @@ def _from_bytes(
 ) -> Array:
     _check_size(len(data), dtype, shape, start, path)
     return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _check_room(needed: int, shape: tuple[int, ...], path: Path) -> None:
+    """Raise `DataInputError` E0822 if what the file unpacks to does not fit in memory."""
+    free = shortage(needed)
+    if free is not None:
+        message = f"{shown(path)} unpacks to {bytes_text(needed)} for {list(shape)}, but {lack_text(free)}"
+        help = "unpack it with `gunzip`: a plain file is read row by row"
+        raise DataInputError.make("E0822", message, help=help)
 
 
 def _check_size(

@@ -54,7 +54,8 @@ class Optimizer(OptimizerRecipe, ABC):
         are made there and rounded to the weight, because most are smaller than its last bit.
         """
         dtype = compute_type(xp, weight)
-        state = {slot: xp.zeros(weight.shape, dtype) for slot in self.slots}
+        # `zeros` takes no memory before it is written, and looks free until then
+        state = {slot: xp.full(weight.shape, 0, dtype) for slot in self.slots}
         if weight.dtype.itemsize == 2:
             state[MASTER] = weight.astype(dtype)
         return state

@@ -1,0 +1,58 @@
+"""Arguments of `fit` and `evaluate` of the wrong kind, and counts beyond any use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netruntime as nr
+
+TEXT = """net 1.0
+model M(x: f32[B, 4]) -> y: f32[B, 1] { return x -> fc: Linear(1) }
+train {
+  loss = mean(y)
+  optimizer = sgd(0.1)
+}
+"""
+DATA = {"x": np.ones((4, 4), np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "words"),
+    [
+        ("names", 3, "E0870", r"`names` must be a text, but is 3 \(int\)"),
+        ("note", 3, "E0870", r"`note` must be a function, but is 3 \(int\)"),
+        ("resume", "yes", "E0870", "`resume` must be True or False, but is 'yes'"),
+        ("watchers", [3], "E0870", "`watchers` holds a int, which is not an observer"),
+        ("accumulate", 2**70, "E1072", "`accumulate` must be at most 9223372036854775807"),
+        ("batch_size", 10**400, "E1072", "`batch_size` must be at most 9223372036854775807"),
+        ("steps", 2**63, "E1072", "`steps` must be at most 9223372036854775807"),
+        ("seed", -(2**70), "E1072", "`seed` is .*, but must be a non-negative integer"),
+        ("epochs", float("inf"), "E1072", "`epochs` .*must be a positive integer"),
+    ],
+)
+def test_fit(name: str, value: Any, code: str, words: str) -> None:
+    with pytest.raises(nr.NetError, match=words) as caught:
+        nr.fit(TEXT, DATA, **{"epochs": 1, name: value})
+    assert caught.value.code == code
+
+
+def test_the_largest_count_is_accepted() -> None:
+    assert nr.fit(TEXT, DATA, epochs=1, batch_size=2**63 - 1).step == 1
+
+
+@pytest.mark.parametrize("name", ["note", "advance"])
+def test_evaluate(name: str) -> None:
+    with pytest.raises(nr.NetError, match=rf"`{name}` must be a function, but is 3 \(int\)"):
+        nr.evaluate(TEXT, DATA, **{name: 3})  # type: ignore[arg-type]
+
+
+def test_generate() -> None:
+    net = nr.load(
+        "net 1.0\nmodel W(ids: i32[B, T]) -> logits: f32[B, T, 5] "
+        "{ return ids -> embed: Embedding(5, 4) -> out: Linear(5) }\n"
+    )
+    with pytest.raises(nr.NetError, match=r"`stream` must be a function, but is 3 \(int\)"):
+        nr.generate(net, [1], max_new=2, stream=3)  # type: ignore[arg-type]
