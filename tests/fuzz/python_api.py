@@ -31,6 +31,9 @@ train {
 TOKENS = """net 1.0
 model W(ids: i32[B, T]) -> logits: f32[B, T, 5] { return ids -> embed: Embedding(5, 4) -> out: Linear(5) }
 """
+SCALAR = """net 1.0
+model L(x: f32[B, 4]) -> loss: f32[] { return x -> fc: Linear(3) -> mean }
+"""
 X, LABEL = np.ones((4, 4), np.float32), np.zeros(4, np.int32)
 
 
@@ -85,23 +88,30 @@ def calls(folder: Path) -> Mapping[str, tuple[Callable[..., Any], dict[str, Any]
         "call": (net, {"x": X}),
         "run": (net.run, dict(inputs={"x": X}, seed=1, check_finite=True)),
         "tap": (lambda label: net.tap(label)(x=X), dict(label="fc")),
-        "grad": (net.grad, dict(loss="out", wrt=["x"], recompute=[])),
+        "grad": (nr.load(SCALAR).grad, dict(loss="loss", wrt=["x"], recompute=[])),
         "vjp": (net.vjp, dict(value="out", wrt=["x"], direction="d")),
         "to": (net.to, dict(device="cpu")),
         "with_weights": (net.with_weights, dict(weights=dict(net.weights))),
         "save": (lambda path, names: net.save(_inside(folder, path), names), dict(path="w.npz", names=None)),
         "fit": (nr.fit, dict(source=MODEL, data=data, valid=None, holdout=0.0, out=None, epochs=1, batch_size=2,
                              accumulate=1, steps=1, seed=0, train=None, config=None, augment=None, weights=None,
-                             ema=0.5, patience=1, save_every=1, names=None, device="cpu")),
+                             ema=0.5, patience=1, save_every=1, names=None, device="cpu", resume=False,
+                             options=None, watchers=(), note=_note, verbose=False)),
         "evaluate": (nr.evaluate, dict(source=MODEL, data=data, weights=None, holdout=0.0, batch_size=2, seed=0,
-                                       names=None, device="cpu", train=None, config=None, augment=None)),
+                                       names=None, device="cpu", train=None, config=None, augment=None,
+                                       options=None, note=_note, advance=_note)),
         "generate": (nr.generate, dict(network=tokens, prompt=[1], inputs=None, max_new=2, min_new=0, stop=(),
                                        temperature=1.0, top_k=2, top_p=0.5, repetition_penalty=1.0, beams=1,
-                                       length_penalty=0.0, seed=0, token_input=None, logits_output=None)),
+                                       length_penalty=0.0, seed=0, token_input=None, logits_output=None,
+                                       cached=True, slide=False, stream=None)),
         "read_weights": (nr.read_weights, dict(path_or_mapping={"a": X})),
         "write_weights": (lambda path, **more: nr.write_weights(_inside(folder, path), **more),
                           dict(path="w.safetensors", arrays={"a": X}, metadata=None)),
     }  # fmt: skip
+
+
+def _note(*_: object) -> None:
+    """A function for notes, progress and streams."""
 
 
 def _inside(folder: Path, path: Any) -> Any:
@@ -113,7 +123,9 @@ def trial(random: Random) -> str:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.chdir(folder):
         warnings.simplefilter("ignore")
         function, right = random.choice(list(calls(Path(folder)).values()))
-        changed = {random.choice(list(right)): random.choice(values()) for _ in range(random.randint(1, 2))}
+        changed = {
+            random.choice(list(right)): random.choice(values()) for _ in range(random.choice((1, 1, 1, 2)))
+        }
         if any(
             isinstance(value, int) and value > 10**6 for name, value in changed.items() if name == "max_new"
         ):
