@@ -16,13 +16,14 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+from fuzz import campaign
 from fuzz.bomb_families import FAMILIES
 from fuzz.campaign import showing
 
 SHORT = 6
 CPU_SECONDS = 2.0
 MEGABYTES = 300.0
-TIMEOUT = 20.0
+TIMEOUT = 120.0
 SECONDS = float("inf")
 """The trial itself may take any time; what it runs may not."""
 QUIET_SECONDS = 0.4
@@ -41,7 +42,7 @@ class Usage:
 
 
 def run(*arguments: str, folder: str) -> Usage:
-    """Run `netrun` and measure it; after a minute it is killed."""
+    """Run `netrun` and measure it; after two minutes it is killed."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*RUN, *arguments], cwd=folder, stdout=output, stderr=output)
         timer = threading.Timer(TIMEOUT, process.kill)
@@ -68,7 +69,7 @@ def trial(random: Random) -> str:
 def judge(used: Usage) -> str:
     """What `netrun` made of a file, within the limits of time and memory."""
     assert used.code in (0, 1), f"exit code {used.code}:\n{used.output[-2000:]}"
-    assert used.seconds <= CPU_SECONDS * slowness(), f"{used.seconds:.2f} s"
+    assert not campaign.TIMED or used.seconds <= CPU_SECONDS * slowness(), f"{used.seconds:.2f} s"
     assert used.megabytes <= MEGABYTES, f"{used.megabytes:.0f} MB"
     return "checked" if used.code == 0 else "refused"
 
