@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # set in the workers of pytest-xdist; tables are as wide as it says
 
 
 def _cupy() -> Any:

@@ -28,7 +28,23 @@ SECONDS = float("inf")
 """The trial itself may take any time; what it runs may not."""
 QUIET_SECONDS = 0.4
 """How long `netrun check` of one line takes on a quiet machine."""
-RUN = (sys.executable, "-c", "import sys; from netruntime.cli import main; sys.exit(main())")
+RUN = (
+    sys.executable,
+    "-c",
+    """
+import re, sys
+from pathlib import Path
+from netruntime.cli import main
+try:
+    code = main()
+finally:
+    status = Path("/proc/self/status")
+    peak = re.search(r"VmHWM:\\s*(\\d+) kB", status.read_text()) if status.exists() else None
+    Path("kilobytes").write_text(peak[1] if peak else "0")
+sys.exit(code)
+""",
+)
+"""It writes its own peak of memory: that of the system counts the process from which it was started, too."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,9 @@ def run(*arguments: str, folder: str) -> Usage:
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    seconds = used.ru_utime + used.ru_stime
-    return Usage(process.returncode, seconds, used.ru_maxrss / 1024, text)
+    kilobytes = Path(folder, "kilobytes")
+    megabytes = int(kilobytes.read_text()) / 1024 if kilobytes.exists() else 0.0
+    return Usage(process.returncode, used.ru_utime + used.ru_stime, megabytes, text)
 
 
 def trial(random: Random) -> str:

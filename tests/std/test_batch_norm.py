@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netruntime import DataInputError
 from std.phases import Result, phase_of, run_phase
 
 NET = """net 1.0
@@ -83,17 +84,17 @@ def test_inference_updates_nothing() -> None:
     assert run(training=False).updates == {}
 
 
-def test_one_value_for_a_channel_leaves_finite_statistics() -> None:
-    """The unbiased variance of one value is not defined; its place is taken by the biased one, 0."""
+def test_one_value_for_a_channel_is_refused() -> None:
+    """The unbiased variance of one value is not defined."""
     text = """net 1.0
 
 model M(x: f32[B, 2]) -> y: f32[B, 2] { return x -> bn: BatchNorm }
 
 train { loss = mean(y) }
 """
-    result = run_phase(phase_of(text, training=True), {"x": np.array([[3.0, 5.0]], np.float32)})
-    np.testing.assert_allclose(result.updates["bn.running_mean"], [0.3, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(result.updates["bn.running_var"], [0.9, 0.9], rtol=1e-6)
+    with pytest.raises(DataInputError, match="at least 2 values in each channel") as caught:
+        run_phase(phase_of(text, training=True), {"x": np.array([[3.0, 5.0]], np.float32)})
+    assert caught.value.code == "E0820"
 
 
 def test_a_metric_looks_at_what_was_computed_for_the_loss() -> None:

@@ -132,6 +132,8 @@ def fit(
     _check_arguments(settings, both=valid is not None and bool(holdout))
     _check_reading(holdout, train, config, options, names=names, augment=augment)
     _check_run(out, watchers, resume, note)
+    if verbose is not None:
+        check_flag(verbose, "verbose")
     request = TrainRequest(
         source=source,
         data=data,

@@ -128,10 +128,10 @@ class Scope(Site):
 
     def tensor(self, name: str) -> Tensor:
         """The tensor that a name holds. Raises `PoisonedError` where the statement that binds it failed."""
-        value = self.names[name].value
-        if not isinstance(value, Tensor):
+        binding = self.names.get(name)
+        if binding is None or not isinstance(binding.value, Tensor):
             raise PoisonedError
-        return value
+        return binding.value
 
     def bind(self, name: str, value: Evaluated | Poison, span: Span, kind: str = "value") -> None:
         self.names[name] = Binding(value, span, kind)
