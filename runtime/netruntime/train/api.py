@@ -131,9 +131,7 @@ def fit(
     """
     _check_arguments(settings, both=valid is not None and bool(holdout))
     _check_reading(holdout, train, config, options, names=names, augment=augment)
-    _check_run(out, watchers, resume, note)
-    if verbose is not None:
-        check_flag(verbose, "verbose")
+    _check_run(out, watchers, resume, note, verbose)
     request = TrainRequest(
         source=source,
         data=data,
@@ -163,9 +161,11 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
         raise ArgumentError.make("E0870", message)
 
 
-def _check_run(out: Any, watchers: Any, resume: Any, note: Any) -> None:
+def _check_run(out: Any, watchers: Any, resume: Any, note: Any, verbose: Any) -> None:
     """Raise E0870 for arguments of the wrong kind."""
     check_flag(resume, "resume")
+    if verbose is not None:
+        check_flag(verbose, "verbose")
     check_callables(note=note)
     if out is not None:
         check_path(out, "out")
