@@ -53,11 +53,14 @@ def test_a_loss_that_gets_probabilities(stages: str, loss: str, label: str, expe
         ("layer f = Linear(4)", []),
         ("let f = Linear(4)", []),
         ("f = Dropout(0.5)", []),
+        ("f = Half(0.5)", []),
+        ("f = Twice(0.5)", [REPEATED]),
     ],
 )
 def test_a_block_that_is_applied_twice(first: str, expected: list[str]) -> None:
     body = f"{first}\n  return (a -> f) - f(b)"
-    assert codes(f"model M(a: f32[B, 4], b: f32[B, 4]) -> f32[B, 4] {{\n  {body}\n}}\n") == expected
+    blocks = "block Half(r)(x) { return x * r }\nblock Twice(r)(x) { return x -> Linear(4) * 2 -> Half(r) }\n"
+    assert codes(f"{blocks}model M(a: f32[B, 4], b: f32[B, 4]) -> f32[B, 4] {{\n  {body}\n}}\n") == expected
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, 
     found = [d for d in checker.diagnostics if d.severity != "error"]
     try:
         found += [*hints(models), *pictures(models), *unused_names(checker.module.file)]
-        found += repeated_blocks(checker.module.file)
+        found += repeated_blocks(checker.module.file, models)
     except TooMuchWork:
         raise too_much_work(checker.module.file.span) from None
     return tuple(cap(in_order(found, checker.module), "hint"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from netdsl import syntax as s
 from netdsl.checker.ways.axes import is_channels_last
 from netdsl.checker.ways.tree import parts
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, Slot, steps_out
-from netdsl.source import Span
+from netdsl.source import Source, Span
 from netdsl.work import spend
+
+Start = tuple[Source, int]
+"""Where a call begins in a text."""
 
 
 def hints(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
@@ -38,27 +41,38 @@ def _unused(block: s.Block) -> Iterator[Diagnostic]:
             yield Diagnostic("E0251", message, (Label(name.span),), help, severity="hint")
 
 
-_WITHOUT_WEIGHTS = frozenset("MaxPool AvgPool LpPool Dropout SinusoidalPositions LocalResponseNorm".split())
-
-
-def repeated_blocks(file: s.File) -> Iterator[Diagnostic]:
-    """One hint for each name of a constructed block that is applied several times."""
+def repeated_blocks(file: s.File, models: Mapping[str, Model]) -> Iterator[Diagnostic]:
+    """One hint for each name of a constructed block with weights that is applied several times."""
+    minting: set[Start] = set()
+    seen: set[int] = set()
+    for model in models.values():
+        _find_minting(model.body, minting, seen)
     for item in file.items:
         if isinstance(item, s.Block):
             for statement in item.body:
-                yield from _repeated(item, statement)
+                yield from _repeated(item, statement, minting)
 
 
-def _repeated(block: s.Block, statement: s.Statement) -> Iterator[Diagnostic]:
+def _find_minting(body: Body, found: set[Start], seen: set[int]) -> None:
+    """Collect the starts of the calls that create weights, in a body and in those below it."""
+    if id(body) in seen:
+        return
+    seen.add(id(body))
+    for step in body.steps:
+        if isinstance(step, CallStep) and _mints(step):
+            found.add((step.span.source, step.span.start))
+            _find_minting(step.body, found, seen)
+
+
+def _repeated(block: s.Block, statement: s.Statement, minting: Collection[Start]) -> Iterator[Diagnostic]:
     if not isinstance(statement, s.Bind) or len(statement.names) != 1:
         return
     name = statement.names[0]
     function = statement.value.function if isinstance(statement.value, s.Call) else None
     if not isinstance(function, s.Name) or not function.text[0].isupper():
         return
-    if function.text in _WITHOUT_WEIGHTS:
-        return
-    uses = [call.span for call in _applications(block.body) if call.text == name.text]
+    applied = [call.span for call in _applications(block.body) if call.text == name.text]
+    uses = [span for span in applied if (span.source, span.start) in minting]
     if len(uses) > 1:
         message = f"`{name}` is applied {len(uses)} times, each time with weights of its own"
         labels = (Label(name.span), *(Label(use, "applied here") for use in uses[:3]))
