@@ -24,7 +24,6 @@ SMALL = 64 * 2**20
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
-_IN_BYTES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 
 
 def shortage(needed: int, xp: Any = np) -> int | None:

@@ -13,7 +13,6 @@ from netdsl.modules import std_block
 from netdsl.source import Span
 
 WINDOWS = frozenset("Conv ConvBN DepthwiseConv MaxPool AvgPool LpPool conv max_pool avg_pool lp_pool".split())
-CHANNELS_FIRST = frozenset("Conv ConvBN ConvTranspose".split())
 
 
 def equalize(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
