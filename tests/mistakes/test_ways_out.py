@@ -31,6 +31,9 @@ OPEN = {
     "338-tf-names": "`w` and `b` are not in the file",
     "340-torch-functional-chain": "the stages must be taken apart",
     "40-py-def-self": "the lines of the class are still there",
+    "405-no-inputs": "the shape of the input is not in the file",
+    "414-none-size": "the size can have any name",
+    "415-question-size": "the size can have any name",
     "52-py-if-statement": "the lines after it must use the new name",
     "85-import-missing": "the file is not there",
 }

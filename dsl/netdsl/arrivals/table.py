@@ -267,6 +267,11 @@ ACTIVATIONS = {name.replace("_", ""): name for name in _UNARY.split()} | {
     "prelu": "prelu",
 }
 """Activations by the name of their class or function, in small letters without `_`."""
+TORCH_ACTIVATIONS = frozenset(
+    """ReLU ReLU6 LeakyReLU PReLU ELU SELU CELU GELU SiLU Mish Sigmoid Tanh Softmax LogSoftmax Softplus
+    Softsign Hardswish Hardsigmoid LogSigmoid""".split()
+)
+"""The names of the activations that are classes of PyTorch."""
 
 _REDUCE = "*x dim keepdim"
 FUNCTIONS: dict[str, tuple[Foreign, ...]] = {

@@ -76,13 +76,21 @@ def saying(foreign: Foreign, given: Mapping[str, str]) -> Saying:
             parts.append(f"{ours}={text}" if ours else text)
     text = f"{function}({', '.join(parts)})" if parts else function
     activation = given.get("activation", "").strip("\"'")
-    if activation and foreign.source == "Keras" and "activation" not in foreign.inferred:
+    source = foreign.source
+    if activation and _follows(foreign):
         used.add("activation")
+        source = "Keras"
         name = ACTIVATIONS.get(activation.replace("_", ""), activation)
         text = name if function == "activation" else text if activation == "linear" else f"{text} -> {name}"
     lost = [name for name, value in given.items() if name not in used and _matters(foreign, name, value)]
     notes = [*_notes(given, used), *(_LOST.get(name, f"`{name}` has no counterpart") for name in lost)]
-    return Saying(text, tuple(notes), foreign.source, is_exact=not lost)
+    return Saying(text, tuple(notes), source, is_exact=not lost)
+
+
+def _follows(foreign: Foreign) -> bool:
+    """Whether an activation given as an argument, as in Keras, is a stage of its own here."""
+    is_own = "act=activation" in foreign.says
+    return not is_own and "activation" not in foreign.inferred and foreign.source in ("Keras", "PyTorch")
 
 
 def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label, suggest
+from netdsl.parsing.bare import BARE_STATEMENTS
 from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, span_of
 from netdsl.parsing.places import Place
 from netdsl.parsing.python_habits import PYTHON_HABITS
@@ -190,6 +191,7 @@ HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     *PYTHON_HABITS,
     _item,
     _after_item_word,
+    *BARE_STATEMENTS,
     _comment,
     _colon_for_brace,
     _statement_word,

@@ -38,6 +38,7 @@ _HELPS = {
     **dict.fromkeys("“”„‘’", 'strings are written in double quotes: "..."'),
 }
 """What to do about a character without a meaning."""
+_FREE = "a free size has a name, as in `f32[B, 8]`, which is the same size wherever it is used"
 _MEANT = {
     "&": ("AND", "and"),
     "!": ("NOT", "not"),
@@ -138,6 +139,10 @@ class _Lexer:
 
     def _other(self, at: int, end: int) -> None:
         character = self.source.text[at]
+        if character == "?" and self.tokens and self.tokens[-1].type in ("LSQB", "COMMA"):
+            self._report(at, at + 1, None, _FREE)
+            self._put("NAME", "_", at, at + 1)
+            return
         help = _HELPS.get(character)
         if character == "'" and at and self.source.text[at - 1].isalnum():
             help = "`'` is allowed only after the name of a state: `h'` is its next value"

@@ -15,6 +15,7 @@ from lark import Token
 
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.bare import without_echoes_of_layers
 from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
@@ -190,7 +191,7 @@ class _Recovery:
         self._add_own_finding(header is not None)
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
         findings = [*self.parts.findings, *(f for p in self.parts.pieces for f in p.findings())]
-        findings = without_echoes_of_python(findings)
+        findings = without_echoes_of_layers(without_echoes_of_python(findings))
         if header is not None:
             assembled = _item(self.source, self._assembled(header, kind))
             if assembled is not None:

@@ -17,20 +17,25 @@ from netdsl.synonyms import OPTIMIZER_WORDS
 _PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
 
 
+_OURS = frozenset("std netdsl netruntime".split())
 _NO_METHODS = "there are no methods"
 
 
 def python_import(place: Place) -> Diagnostic | None:
-    """`import torch`, `from torch import nn`."""
+    """`import torch`, `from torch import nn`, `from std import Linear`."""
     first = place.tokens[0]
-    if first not in ("import", "from") or len(place.tokens) < 2 or str(place.tokens[1]) not in _PACKAGES:
+    if first not in ("import", "from") or len(place.tokens) < 2:
+        return None
+    package = str(place.tokens[1])
+    if package not in _PACKAGES | _OURS:
         return None
     label = (Label(_line(place, first)),)
     help = "remove the line: layers and functions are known without an import"
     line = label[0].span
     text, end = line.source.text, line.source.text.find("\n", line.end)
     whole = line.source.span(line.start, end + 1 if end >= 0 else len(text))
-    message = f"`{place.tokens[1]}` is a package of Python"
+    what = "a package of Python" if package in _PACKAGES else "part of the language"
+    message = f"`{package}` is {what}"
     return Diagnostic("E0107", message, label, help, fixes=(replacement(whole, ""),))
 
 

@@ -7,7 +7,16 @@ from dataclasses import fields, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import ACTIVATIONS, FRAMEWORKS, FUNCTIONS, LAYERS, LOSSES, MODULES, Foreign
+from netdsl.arrivals.table import (
+    ACTIVATIONS,
+    FRAMEWORKS,
+    FUNCTIONS,
+    LAYERS,
+    LOSSES,
+    MODULES,
+    TORCH_ACTIVATIONS,
+    Foreign,
+)
 from netdsl.arrivals.translate import Saying, arguments_of, saying, text_of
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Binding, BlockValue, Tensor, is_integer, is_number
@@ -24,6 +33,7 @@ NOTHING = Binding(None, Source("", "").span(0, 0))
 WITH_WEIGHTS = {"linear": "Linear", "conv": "Conv", "conv_transpose": "ConvTranspose"}
 _FUNCTIONAL = ("conv1d", "conv2d", "conv3d")
 WITH_WEIGHTS |= dict.fromkeys(_FUNCTIONAL, "Conv")
+LISTED = {"view": "reshape", "permute": "transpose"}
 CELLS = ("LSTM", "GRU", "RNN", "SimpleRNN")
 
 
@@ -104,6 +114,8 @@ def _said(
 ) -> Saying | None:
     if is_foreign and name == "Sequential":
         return _sequence(scope, arguments)
+    if is_foreign and name in LISTED and piped:
+        return _listed(name, arguments)
     arguments = [replace(a, value=_inner(scope, a.value)) for a in arguments]
     for foreign in (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ())):
         if not is_foreign and not _is_theirs(scope, name, foreign, arguments, piped):
@@ -115,7 +127,18 @@ def _said(
             given = _positional_as_ours(name, foreign, given, arguments)
         said = saying(foreign, given)
         return _as_scan(said, given) if name in CELLS and (is_foreign or piped) else said
-    return _activation(name, arguments, is_foreign)
+    activation = _activation(name, arguments, is_foreign)
+    if activation is not None and name[0].isupper() and name not in TORCH_ACTIVATIONS:
+        return replace(activation, source="another framework")
+    return activation
+
+
+def _listed(name: str, arguments: Sequence[s.Argument]) -> Saying:
+    """`view(-1, 10)` as a stage."""
+    values = [a.value for a in arguments]
+    if len(values) == 1 and isinstance(values[0], s.ListExpr):
+        values = list(values[0].elements)
+    return Saying(f"{LISTED[name]}([{', '.join(text_of(value) for value in values)}])")
 
 
 def _inner(scope: Scope, value: s.Expr) -> s.Expr:

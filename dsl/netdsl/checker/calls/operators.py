@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.calls.application import Application
@@ -12,6 +13,7 @@ from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, OpValue, PoisonedError, Tensor, is_bundle, is_number
 from netdsl.checker.evaluate.expressions import lift
+from netdsl.edits import replacement
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import DType
@@ -90,7 +92,9 @@ def _sort_arguments(
             takes = count(len(slots), "tensor") + (
                 f", and {', '.join(beside)}" if beside else " and nothing else"
             )
-            cause = Edited([(f"write `{op.name}`", [(span, op.name)])]) if not beside else None
+            if beside:
+                _fail_unlisted(scope, op, takes, queue, at)
+            cause = Edited([(f"write `{op.name}`", [(span, op.name)])])
             scope.fail("E0411", f"`{op.name}` takes {takes}", at, cause=cause)
     missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
     if missing and any(isinstance(v, Tensor) for v in inputs.values()):
@@ -98,6 +102,18 @@ def _sort_arguments(
         message = f"`{op.name}` needs `{missing[0]}` too"
         scope.fail("E0408", message, span, help=f"its tensors are {listed}")
     return (extra if variadic else [inputs.get(name) for name in names]), given
+
+
+def _fail_unlisted(
+    scope: Scope, op: type[Op], takes: str, queue: list[tuple[Evaluated, Span]], at: Span
+) -> NoReturn:
+    """Raise E0411; the numbers of `transpose(0, 2, 1)` are meant as a list."""
+    message, numbers = f"`{op.name}` takes {takes}", [span for value, span in queue if is_number(value)]
+    if len(fields(op)) != 1 or len(numbers) < 2:
+        scope.fail("E0411", message, at)
+    text = f"[{', '.join(span.text for span in numbers)}]"
+    edits = (replacement(numbers[0].to(numbers[-1]), text),)
+    scope.fail("E0411", message, at, help=f"write `{op.name}({text})`, with a list", fixes=edits)
 
 
 def _by_name(

@@ -110,9 +110,17 @@ class Reader:
             return POISON
         if name.span in self.scope.checker.places:  # whatever is wrong with it has been said
             return POISON
+        if self._is_translated(name, name):
+            return POISON
         with self.scope.recover():
             return self.scope.evaluate(name)
         return POISON
+
+    def _is_translated(self, node: s.Expr, name: s.Name) -> bool:
+        """Whether a layer is written as in another framework, which is reported with what it is here."""
+        if not name.text[0].isupper() or self.scope.checker.replaces(name.span):
+            return False
+        return foreign.met(self.scope, node, []) is not None
 
     def _foreign(self, node: s.Attribute) -> None:
         """A name from a module of another framework, unless it has been reported with its translation."""
@@ -131,6 +139,10 @@ class Reader:
             is_layer = isinstance(call.function, s.Attribute) and call.function.name.text[0].isupper()
             if is_layer and not self.scope.checker.replaces(call.function.span):
                 foreign.met(self.scope, call, [])
+        elif isinstance(call.function, s.Name) and self._is_translated(call, call.function):
+            for argument in call.arguments:
+                self.uses(argument.value)
+            return
         function = self.value(call.function)
         if not isinstance(call.function, s.Name):
             self.uses(call.function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
@@ -67,9 +68,21 @@ def run_body(scope: Scope) -> None:
             return
     if scope.result is None and not any(isinstance(x, (s.Return, s.Broken)) for x in block.body):
         with scope.recover():
-            scope.fail(
-                "E0208", f"`{block.name}` returns nothing", block.name.span, help="end it with `return ...`"
-            )
+            _fail_without_return(scope, block)
+
+
+def _fail_without_return(scope: Scope, block: s.Block) -> NoReturn:
+    """Raise E0208; where the outputs have values, the help names them."""
+    outputs = [output.name.text for output in block.outputs or () if output.name is not None]
+    cause, help = None, "end it with `return ...`"
+    if outputs and block.body and all(name in scope.names for name in outputs):
+        last = block.body[-1].span
+        line = last.source.text[last.source.text.rfind("\n", 0, last.start) + 1 : last.start]
+        text = f"return {', '.join(outputs)}"
+        help = f"end it with `{text}`"
+        if not line.strip():
+            cause = Edited([(help, [(last.source.span(last.end, last.end), f"\n{line}{text}")])])
+    scope.fail("E0208", f"`{block.name}` returns nothing", block.name.span, help=help, cause=cause)
 
 
 def _ends_here(scope: Scope, after: tuple[s.Statement, ...], last: s.Return) -> None:

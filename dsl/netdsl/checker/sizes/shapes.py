@@ -100,6 +100,9 @@ def declare(scope: Scope, name: str, pattern: TypePattern) -> TensorType:
         if isinstance(element, s.Star):
             help = "write every axis; only blocks take any number of axes"
             scope.fail("E0301", "a model's input needs a fixed number of axes", element.span, help=help)
+        if isinstance(element, s.Name) and element.text == "None":
+            help = "a free size has a name, as in `f32[B, 8]`, which is the same size wherever it is used"
+            scope.fail("E0305", "`None` is not a size", element.span, help=help)
         if isinstance(element, s.Name) and element.text not in scope.names:
             free = f"{name}.{axis}" if element.text == "_" else element.text
             size = symbol(free, element.span)
