@@ -27,8 +27,7 @@ def draw_dot(
     numbers = {item: number for number, item in enumerate(scene.root.walk())}
     lines = [f"digraph {_quoted(scene.root.title)} {{"]
     lines.append(f"  rankdir={'TB' if direction == 'down' else 'LR'}; compound=true;")
-    lines.append('  node [shape=box, style="rounded,filled", fillcolor="#f1f3f6", fontname="Helvetica"];')
-    lines.append('  graph [style="rounded", color="#aeb8c7", fontname="Helvetica", labeljust=l, margin=14];')
+    lines += _defaults()
     lines += _body(scene.root, numbers, "  ")
     for edge in scene.edges:
         back = " [style=dashed, constraint=false]" if edge.back else ""
@@ -36,12 +35,22 @@ def draw_dot(
     return "\n".join([*lines, "}", ""])
 
 
+def _defaults() -> Iterator[str]:
+    colours = light_colours()
+    yield '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=12, height=0.4];'
+    yield (
+        f'  graph [style="rounded", color="{colours["edge"]}", fontname="Helvetica-Bold", fontsize=12, '
+        'labeljust=l, ranksep=0.35, nodesep=0.3];'
+    )
+    yield f'  edge [color="{colours["line"]}", arrowsize=0.7];'
+
+
 def _body(group: SceneItem, numbers: Mapping[SceneItem, int], indent: str) -> Iterator[str]:
     for item in group.children:
         number = numbers[item]
         if item.children:
             yield f"{indent}subgraph cluster_{number} {{"
-            yield f"{indent}  label={_quoted(one_line(item))}; tooltip={_quoted(item.tooltip)};"
+            yield f"{indent}  label={_quoted(one_line(item))}; tooltip={_quoted(item.tooltip)}; margin=14;"
             yield from _body(item, numbers, indent + "  ")
             yield f"{indent}}}"
             continue

@@ -20,9 +20,9 @@ DOT_COLOURS = r'fillcolor="#[0-9a-f]{6}", color="#[0-9a-f]{6}"'
 DOT_LINES = [
     rf"digraph {DOT_STRING} \{{",
     r"  rankdir=(TB|LR); compound=true;",
-    r"  (node|graph) \[[^\]]*\];",
+    r"  (node|graph|edge) \[[^\]]*\];",
     r" +subgraph cluster_\d+ \{",
-    rf" +label={DOT_STRING}; tooltip={DOT_STRING};",
+    rf" +label={DOT_STRING}; tooltip={DOT_STRING}; margin=14;",
     rf" +n\d+ \[label={DOT_STRING}, tooltip={DOT_STRING}, {DOT_COLOURS}(, shape=[^\"]*)?\];",
     r"  n\d+ -> n\d+( \[style=dashed, constraint=false\])?;",
     r" *\}",
@@ -119,3 +119,11 @@ def test_depth_keeps_every_value_between_boxes() -> None:
         ("decoder", "head"),
         ("head", "logits"),
     }
+
+
+def test_the_margin_is_that_of_clusters_alone() -> None:
+    """Graphviz reads `margin` of a graph in inches, and of a cluster in points."""
+    text = draw_dot(graph_of(TRANSFORMER))
+    lines = [line for line in text.splitlines() if "margin=14" in line]
+    assert lines and len(lines) == text.count("subgraph")
+    assert all("label=" in line for line in lines)
