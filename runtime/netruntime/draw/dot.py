@@ -40,7 +40,7 @@ def _defaults() -> Iterator[str]:
     yield '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=12, height=0.4];'
     yield (
         f'  graph [style="rounded", color="{colours["edge"]}", fontname="Helvetica-Bold", fontsize=12, '
-        'labeljust=l, ranksep=0.35, nodesep=0.3];'
+        "labeljust=l, ranksep=0.35, nodesep=0.3];"
     )
     yield f'  edge [color="{colours["line"]}", arrowsize=0.7];'
 

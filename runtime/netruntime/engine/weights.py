@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike
 from typing import Any
 
@@ -27,6 +28,9 @@ from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weight_file import WeightArrays, WeightFile
 from netruntime.weight_files.weights import read_weights, write_weights
 
+LISTED = 16
+"""The number of weights that are listed when weights are printed."""
+
 WeightSource = str | PathLike[str] | Mapping[str, Any]
 
 
@@ -43,6 +47,16 @@ class WeightOrigin:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class WeightsByPath(dict[str, Array]):
+    """Weights by label path, printed as names and types: the numbers of a real model fill many screens."""
+
+    def __repr__(self) -> str:
+        shown = [f"  {path}: {info_of(array)}" for path, array in islice(self.items(), LISTED)]
+        more = [f"  and {len(self) - LISTED:,} more"] if len(self) > LISTED else []
+        numbers = sum(array.size for array in self.values())
+        return "\n".join([f"<{numbers:,} numbers in {len(self):,} weights:", *shown, *more]) + ">"
+
+
 class WeightStore:
     """Weights by label path, made when first needed."""
 
@@ -52,7 +66,7 @@ class WeightStore:
         self.graph = graph
         self.origin = origin
         self._seed = seed
-        self._host: Mapping[str, Array] | None = arrays
+        self._host: Mapping[str, Array] | None = None if arrays is None else WeightsByPath(arrays)
         self._devices: dict[str, Mapping[str, Any]] = {}
         self._lock = threading.RLock()
 
@@ -61,10 +75,10 @@ class WeightStore:
         with self._lock, _report_full_memory(self.graph):
             if self._host is None:
                 check_weights(self.graph)
-                self._host = {
-                    path: initial_value(path, op.init, type_, self._seed)
+                self._host = WeightsByPath(
+                    (path, initial_value(path, op.init, type_, self._seed))
                     for path, (op, type_) in parameters(self.graph).items()
-                }
+                )
             return self._host
 
     def on(self, device: Device) -> Mapping[str, Any]:

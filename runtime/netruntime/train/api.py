@@ -246,7 +246,7 @@ class Measured:
     def __repr__(self) -> str:
         parts = [figures(measured, f"{phase} " if phase else "") for phase, measured in self.figures.items()]
         tables = [n for each in self.figures.values() for n, value in each.items() if np.ndim(value)]
-        return f"<Measured on {self.rows:,} rows: {',  '.join([*parts, *tables])}>"
+        return f"<Measured on {self.rows:,} rows: {'  '.join([*parts, *tables])}>"
 
 
 def evaluate(

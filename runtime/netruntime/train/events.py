@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class StepEvent:
@@ -42,6 +44,21 @@ class EpochEvent:
     monitor: str = "loss"
     best: bool = False
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        parts = [f"epoch={self.epoch}", f"step={self.step}"]
+        for word, phases in (("train", self.train), ("valid", self.valid)):
+            parts += [f"{word}={{{', '.join(_short(name, each) for name, each in phases.items())}}}"]
+        return f"EpochEvent({', '.join(parts)}, best={self.best}, seconds={self.seconds:.1f})"
+
+
+def _short(phase: str, measured: Mapping[str, Any]) -> str:
+    """The figures of a phase, with the shapes of its tables in place of their numbers."""
+    texts = [
+        f"{name!r}: {value:.4g}" if np.ndim(value) == 0 else f"{name!r}: array{np.shape(value)}"
+        for name, value in measured.items()
+    ]
+    return f"{phase!r}: {{{', '.join(texts)}}}"
 
 
 class Watcher(Protocol):

@@ -14,17 +14,20 @@ from netruntime.files.opening import near_file
 from netruntime.weight_files.safetensors_header import TensorHeader, header_length, parse_header
 from netruntime.weight_files.weight_file import WeightFile
 
+SUFFIXES = (".safetensors", ".npz")
+"""The files of weights that an error proposes."""
+
 
 class SafetensorsFile(WeightFile):
     """A `.safetensors` file mapped read-only into memory.
 
     Arrays are read-only views of the file, except where a copy is unavoidable: `bf16` becomes float32,
     and a tensor that lies at an unaligned place is copied. Replacing the file (as `write_weights` does)
-    leaves an open mapping as it was; shortening the file in place under it is not survivable.
+    leaves an open mapping as it was; shortening the file in place crashes a process that has it open.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises `WeightsError`: E0701 where the file cannot be opened, E0703 to E0709 where it is bad."""
+        """Raises `WeightsError`: E0701 if the file cannot be opened, E0703 to E0709 if it is damaged."""
         header, start = _read_header(path)
         super().__init__(str(path), header.metadata)
         self._entries = header.entries
@@ -54,8 +57,14 @@ class SafetensorsFile(WeightFile):
 def cannot_open(path: Path, reason: OSError) -> WeightsError:
     """The error for a weights file that the system does not let us read."""
     message = f"cannot read the weights {shown(path)}: {reason.strerror or reason}"
-    help = near_file(path) if isinstance(reason, FileNotFoundError) else None
+    help = _near_weights(path) if isinstance(reason, FileNotFoundError) else None
     return WeightsError.make("E0701", message, help=help)
+
+
+def _near_weights(path: Path) -> str | None:
+    if str(path) == "random":  # what the commands call it
+        return "without `weights` they are random, drawn from `seed`"
+    return near_file(path, lambda other: other.is_dir() or other.suffix.lower() in SUFFIXES)
 
 
 def _read_header(path: Path) -> tuple[TensorHeader, int]:

@@ -372,6 +372,11 @@ def test_results_print_on_a_screen() -> None:
     assert "valid loss" in repr(trained) and "updates" in lines[0]
     measured = nr.evaluate(SOURCE, rows(), trained.weights)
     assert repr(measured).startswith("<Measured on ") and len(repr(measured)) < 200
+    assert "," not in repr(measured).partition(": ")[2]
+    weights = trained.network().weights
+    lines = repr(weights).splitlines()
+    assert lines[0].endswith(f"numbers in {len(weights)} weights:") and len(lines) <= 18
+    assert lines[1].strip().startswith(f"{next(iter(weights))}: f32[")
 
 
 @pytest.mark.parametrize(("verbose", "lines"), [(True, 2), (None, 0), (False, 0)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from netruntime.train.progress import (
     half_blocks,
     shade_text,
 )
+from netruntime.train.progress.cell import STYLE
 from netruntime.train.progress.figures import History, Pace, duration, figure, sparkline
 
 
@@ -98,6 +101,57 @@ def test_a_live_display_in_a_terminal() -> None:
     assert "loss █▆▅▄▃▃▂▂▁▁" in last
     assert "valid accuracy 0.9688  1:05  best" in text
     assert text.endswith("\x1b[2K"), "the cursor returns and the display is erased"
+
+
+class Page:
+    """What a notebook shows: the latest content of each output."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, str]] = []
+        self.updates = 0
+
+    def display(self, bundle: dict[str, str], *, raw: bool, display_id: bool) -> Page:
+        assert raw and display_id
+        self.outputs.append(bundle)
+        return self
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.outputs[-1] = bundle
+        self.updates += 1
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    page = Page()
+    module = ModuleType("IPython.display")
+    module.display = page.display  # type: ignore[attr-defined]  # the module is made here
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr("netruntime.train.progress.cell.EVERY", 0.0)
+    return page
+
+
+def test_one_output_of_a_notebook_is_updated_in_place(page: Page) -> None:
+    screen = Console(force_jupyter=True, width=100)
+    with TrainingProgress(screen) as progress:
+        progress.start(total_steps=40, epochs=4)
+        for step in range(1, 11):
+            progress.on_step(step_event(step, seconds=step * 2.0, loss=1 / step))
+        during = page.outputs[-1]["text/plain"]
+        progress.on_epoch(epoch_event())
+    assert "epoch 1/4" in during and "10/40" in during and "loss █▆▅▄▃▃▂▂▁▁" in during
+    assert len(page.outputs) == 1 and page.updates > 10
+    line = "epoch 1/4  loss 0.5000  valid loss 0.2500  valid accuracy 0.9688  1:05  best"
+    assert page.outputs[0]["text/plain"] == line, "only the lines of epochs stay"
+    assert page.outputs[0]["text/html"] == f'<pre style="{STYLE}">{line}</pre>'
+
+
+def test_a_quiet_run_shows_nothing_in_a_notebook(page: Page) -> None:
+    with TrainingProgress(Console(force_jupyter=True), quiet=True) as progress:
+        progress.start(40, 4)
+        progress.on_epoch(epoch_event())
+    assert page.outputs == []
 
 
 def test_plain_lines_in_a_terminal() -> None:
@@ -238,3 +292,9 @@ def test_a_resumed_run_goes_on_with_its_curve() -> None:
     progress = TrainingProgress(narrow(80), plain=True)
     progress.start(total_steps=40, epochs=4, done=3, losses=[3.0, 2.0, 1.0])
     assert progress._history.means == [3.0, 2.0, 1.0]
+
+
+def test_an_epoch_prints_the_shapes_of_its_tables() -> None:
+    text = repr(epoch_event())
+    assert "valid={'': {'loss': 0.25, 'accuracy': 0.9688, 'table': array(2, 2)}}" in text
+    assert "\n" not in text

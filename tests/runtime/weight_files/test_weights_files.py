@@ -552,3 +552,23 @@ def test_what_a_file_cannot_hold(
 def test_a_stream_that_ends_within_its_numbers_is_refused() -> None:
     with pytest.raises(ArrayFileError, match="it ends before the last of its numbers"):
         read_npy(io.BytesIO(GOOD_NPY[:-1]), len(GOOD_NPY))
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("random", "without `weights` they are random, drawn from `seed`"),
+        ("bset.safetensors", "did you mean `best.safetensors`?"),
+        ("ramdon", None),
+    ],
+)
+def test_only_weights_are_proposed_for_a_missing_file(
+    name: str, help: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for other in ("gan.dot", "random.dot", "best.safetensors"):
+        Path(other).touch()
+    with pytest.raises(WeightsError) as failed:
+        read_weights(name)
+    assert failed.value.code == "E0701"
+    assert [d.help for d in failed.value.diagnostics] == [help]

@@ -1,4 +1,4 @@
-"""The display of a run: live with `rich`, or as lines."""
+"""The display of a run: live in a terminal or a notebook, or as lines."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
+    from netruntime.train.progress.cell import CellOutput
+
 BAR, SHORTEST = 32, 6
 """The width of the progress bar, and below which it is left out."""
 CURVE = 60
@@ -32,8 +34,8 @@ class TrainingProgress:
     """The watcher that shows the progress of a run.
 
     In a terminal: a progress bar of epochs and steps, the latest figures, the speed, the time left and a
-    curve of the loss, below one line per epoch. Elsewhere, and with `plain`: one line per epoch, and one
-    every few seconds. With `quiet`: nothing.
+    curve of the loss, below one line per epoch; the same in the cell of a notebook. Elsewhere, and with
+    `plain`: one line per epoch, and one every few seconds. With `quiet`: nothing.
 
     Args:
         console: The console to print on; standard output by default.
@@ -60,6 +62,7 @@ class TrainingProgress:
         self._history = History()
         self._reported = 0.0
         self._live: Live | None = None
+        self._cell = _cell(self.console) if self.console.is_jupyter and not plain and not quiet else None
 
     def start(self, total_steps: int, epochs: int, done: int = 0, losses: Iterable[float] = ()) -> None:
         """Start the display of `total_steps` updates in `epochs` epochs, of which `done` are complete.
@@ -82,11 +85,13 @@ class TrainingProgress:
         """Show an update."""
         if not self._latest or event.phase == next(iter(self._latest)):
             self._history.add(event.loss)
-            if not self.is_live and event.seconds - self._reported >= self.every and self._latest:
+            if self._is_lines and event.seconds - self._reported >= self.every and self._latest:
                 self._reported = event.seconds
                 self.note(step_line(self._latest, self.pace, self.epochs))
         self._latest[event.phase] = event
         self.pace.add(event)
+        if self._cell is not None:
+            self._cell.refresh(self._display)
 
     def on_epoch(self, event: EpochEvent) -> None:
         """Print an epoch permanently."""
@@ -95,14 +100,22 @@ class TrainingProgress:
 
     def note(self, text: str) -> None:
         """Print a line permanently."""
-        if not self.quiet:
+        if self._cell is not None:
+            self._cell.add(text)
+        elif not self.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """End the display; the lines of the epochs stay."""
+        if self._cell is not None:
+            self._cell.close()
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    @property
+    def _is_lines(self) -> bool:
+        return not self.is_live and self._cell is None
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +148,12 @@ class TrainingProgress:
         figures = [line for event in latest for line in folded(measured_text(event), self.console.width)]
         curve = sparkline(self._history.means, min(CURVE, self.console.width - 8))
         return Group(bar, *map(Text, figures), Text.assemble("loss ", (curve, "cyan")))
+
+
+def _cell(console: Console) -> CellOutput:
+    from netruntime.train.progress.cell import CellOutput
+
+    return CellOutput(console.width)
 
 
 def _console() -> Console:
