@@ -222,7 +222,8 @@ class ProgramWriter:
 
     def rule(self) -> Words:
         ours = self.one(lambda: ['"ours.*"'], lambda: ["none"])
-        return ['"theirs.*"', "=>", *ours, *self.maybe(lambda: ["transpose"])]
+        theirs = ['"theirs.*"', *self.maybe(lambda: ["+", '"others.*"'])]
+        return [*theirs, "=>", *ours, *self.maybe(lambda: ["transpose"])]
 
     def train_line(self) -> Words:
         return self.one(

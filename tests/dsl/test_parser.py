@@ -307,13 +307,14 @@ def test_statement(code: str, expected: s.Statement) -> None:
             ),
         ),
         (
-            'weights w {\n "a" => "b" transpose\n "c" => none\n}',
+            'weights w {\n "a" => "b" transpose\n "c" => none\n "d" +\n "e" => "f"\n}',
             s.Weights(
                 NOWHERE,
                 ident("w"),
                 (
-                    s.WeightRule(NOWHERE, text("a"), text("b"), (ident("transpose"),)),
-                    s.WeightRule(NOWHERE, text("c"), None, ()),
+                    s.WeightRule(NOWHERE, (text("a"),), text("b"), (ident("transpose"),)),
+                    s.WeightRule(NOWHERE, (text("c"),), None, ()),
+                    s.WeightRule(NOWHERE, (text("d"), text("e")), text("f"), ()),
                 ),
             ),
         ),

@@ -135,10 +135,12 @@ class TreeBuilder:
         return s.Weights(self._span(extent), self._name(c[1]), _nodes(c))
 
     def weight_rule(self, extent: Extent, c: Sequence[Any]) -> s.WeightRule:
-        theirs, _, ours, *modifiers = c
+        arrow = next(n for n, child in enumerate(c) if child.type == "FATARROW")
+        theirs = tuple(map(self._string, c[:arrow:2]))
+        ours, *modifiers = c[arrow + 1 :]
         target = self._string(ours) if ours.type == "STRING" else None
         words = tuple(map(self._name, modifiers))
-        return s.WeightRule(self._span(extent), self._string(theirs), target, words)
+        return s.WeightRule(self._span(extent), theirs, target, words)
 
     def train(self, extent: Extent, c: Sequence[Any]) -> s.Train:
         return s.Train(self._span(extent), self._ident(c[1]), _nodes(c))

@@ -64,9 +64,9 @@ class Block(Node):
 
 @dataclass(frozen=True)
 class WeightRule(Node):
-    """`"theirs" => "ours"`; `ours` is None if their weight is omitted."""
+    """`"theirs" + "theirs" => "ours"`: ours is their sum, mostly of one; None if theirs are omitted."""
 
-    theirs: Text
+    theirs: tuple[Text, ...]
     ours: Text | None
     modifiers: tuple[Ident, ...]
 

@@ -22,7 +22,7 @@ from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array, info_of
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.match import match_weights
-from netruntime.weight_files.namemap import NameMap
+from netruntime.weight_files.namemap import name_map
 from netruntime.weight_files.renamed import read_renamed, write_renamed
 from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weight_file import WeightArrays, WeightFile
@@ -212,12 +212,3 @@ def choose_map(
         mapped = set(name_map(section).to_ours(file, expected).origins)
         best = min(best, (len(expected.keys() - mapped), name), key=lambda pair: pair[0])
     return best[1]
-
-
-def name_map(section: Weights) -> NameMap:
-    """The name map of a `weights` section."""
-    rules = [
-        (rule.theirs.value, rule.ours.value if rule.ours else None, tuple(m.text for m in rule.modifiers))
-        for rule in section.rules
-    ]
-    return NameMap(rules, [rule.span for rule in section.rules])

@@ -36,6 +36,8 @@ NUMPY_NAMES = {short: name for name, short in SHORT_NAMES.items()}
 ITEM_SIZES = {"f16": 2, "bf16": 2, "f32": 4, "f64": 8, "i8": 1, "u8": 1, "i16": 2, "u16": 2}
 ITEM_SIZES |= {"i32": 4, "u32": 4, "i64": 8, "u64": 8, "bool": 1}
 
+FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
+
 FLOAT_LIMITS = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f32": 3.4028234663852886e38}
 """The largest finite values; f64 holds all that a file can."""
 

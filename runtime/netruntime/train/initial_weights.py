@@ -10,11 +10,12 @@ from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netruntime.engine.initial import initial_value
-from netruntime.engine.weights import WeightSource, blocks_of_weights, choose_map, name_map
+from netruntime.engine.weights import WeightSource, blocks_of_weights, choose_map
 from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array
 from netruntime.train.trainer import all_parameters
 from netruntime.weight_files.match import match_weights
+from netruntime.weight_files.namemap import name_map
 from netruntime.weight_files.renamed import read_renamed
 from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weights import read_weights

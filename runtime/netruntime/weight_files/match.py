@@ -9,7 +9,7 @@ from typing import Any
 
 from netdsl.diagnostics import Diagnostic, Label
 from netruntime.errors import WeightsError, shown
-from netruntime.files.arrays import Array, ArrayInfo, CastError, cast_float, cast_int
+from netruntime.files.arrays import FLOATS, Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposal import as_map, proposed_rules
 from netruntime.weight_files.room import check_room
 from netruntime.weight_files.turned import Kinds, squares_like, warn_of_squares
@@ -21,7 +21,6 @@ MAX_LISTED = 12
 Expected = Mapping[str, tuple[tuple[int, ...], str]]
 """What the model needs: name to shape and element type (`f32`)."""
 
-_FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
 _INT_RANGES = {f"{sign}{bits}": (sign, bits) for sign in "iu" for bits in (8, 16, 32, 64)}
 
 
@@ -157,9 +156,9 @@ def _matching_rules(file: WeightFile, names: Sequence[str], missing: Sequence[st
     for name in names:
         nearest = file.nearest_rule(name)
         stem, _, leaf = name.rpartition(".")
-        if nearest is None or len(nearest.ours) != 1 or "*" not in nearest.theirs.text or not stem:
+        if nearest is None or len(nearest.ours) != 1 or len(nearest.theirs) != 1 or not stem:
             return []
-        if nearest.ours[0].text.replace("*", leaf) not in missing:
+        if not nearest.theirs[0].stars or nearest.ours[0].text.replace("*", leaf) not in missing:
             return []
         rules.append(f'"{stem}.*" => {str(nearest).partition(" => ")[2]}')
     return list(dict.fromkeys(rules))
@@ -236,7 +235,7 @@ def _is_turned(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
 
 
 def _may_convert(given: str, wanted: str) -> bool:
-    if given == wanted or (given in _FLOATS and wanted in _FLOATS):
+    if given == wanted or (given in FLOATS and wanted in FLOATS):
         return True
     if given not in _INT_RANGES or wanted not in _INT_RANGES:
         return False
@@ -262,7 +261,7 @@ def _convert(file: WeightFile, name: str, wanted: str) -> Array:
     if file.describe(name).dtype == wanted and wanted != "bf16":
         return array
     try:
-        return cast_float(array, wanted) if wanted in _FLOATS else cast_int(array, wanted)
+        return cast_float(array, wanted) if wanted in FLOATS else cast_int(array, wanted)
     except CastError as lost:
         message = f"weight {shown(name)} of {shown(file.source)} {lost}"
         raise WeightsError.make("E0725", message, help="use a wider element type in the model") from lost

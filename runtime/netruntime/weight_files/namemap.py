@@ -3,62 +3,32 @@
 A rule `"theirs" => "ours"` renames both ways; the first rule that matches a name holds. `transpose`
 swaps the last two axes (arrays with fewer are left alone), for checkpoints that store `[out, in]`. A
 target `"a | b | c"` says that theirs is `a`, `b` and `c` joined along the last axis, after transposing.
+A rule `"theirs" + "theirs" => "ours"` reads their sum; it is written under the first name, and the others
+get zeros.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from netdsl.diagnostics import Diagnostic
 from netdsl.source import Span
+from netdsl.syntax import WeightRule, Weights
 from netruntime.errors import WeightsError, shown
-from netruntime.weight_files.template import Template, parse_template
-
-TRANSPOSE = "transpose"
-MODIFIERS = (TRANSPOSE,)
-
-RuleParts = tuple[str, str | None, tuple[str, ...]]
-"""`(theirs, ours, modifiers)`; `ours` is None where a weight of theirs is left out."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One checked rule; `ours` is empty where theirs is left out."""
-
-    theirs: Template
-    ours: tuple[Template, ...]
-    transpose: bool
-    span: Span | None
-
-    def __str__(self) -> str:
-        target = f'"{" | ".join(t.text for t in self.ours)}"' if self.ours else "none"
-        return f'"{self.theirs.text}" => {target}{" transpose" if self.transpose else ""}'
-
-    def to_ours(self, name: str) -> tuple[str, ...] | None:
-        """Our names for one of theirs, or None where the rule does not match."""
-        captures = self.theirs.match(name)
-        if captures is None:
-            return None
-        names = [template.render(captures) for template in self.ours]
-        return None if None in names else tuple(str(n) for n in names)
-
-    def to_theirs(self, name: str) -> list[str]:
-        """Their names that hold our `name` under this rule."""
-        matches = [template.match(name) for template in self.ours]
-        names = [self.theirs.render(captures) for captures in matches if captures is not None]
-        return [n for n in names if n is not None]
+from netruntime.weight_files.rules import Rule, RuleParts, parse_rule, rule_text
 
 
 @dataclass(frozen=True)
 class MappedSource:
-    """Where one of our arrays comes from: part `part` of `parts` of their `name`.
+    """Where one of our arrays comes from: part `part` of `parts` of the sum of their `names`, mostly of one.
 
     `rule` is None where the name passes through unchanged.
     """
 
-    name: str
+    names: tuple[str, ...]
     part: int = 0
     parts: int = 1
     transpose: bool = False
@@ -79,10 +49,14 @@ class ToOurs:
 
 @dataclass(frozen=True)
 class Target:
-    """One array of theirs: ours joined along the last axis, then transposed back."""
+    """One array of theirs: ours joined along the last axis, then transposed back.
+
+    It is zero if it is a further term of a sum.
+    """
 
     ours: tuple[str, ...]
     transpose: bool = False
+    is_zero: bool = False
 
 
 class NameMap:
@@ -93,32 +67,37 @@ class NameMap:
 
         Raises `WeightsError`: E0731 for a bad template, E0732 for an unknown modifier, E0733 where a
         variable and E0734 where a `*` has no partner on the other side, E0738 for a rule that can never
-        apply.
+        apply, E0739 for a sum that is left out.
         """
         places = [*spans, *[None] * (len(rules) - len(spans))]
-        self.rules = tuple(_parse_rule(*rule, span) for rule, span in zip(rules, places, strict=True))
+        self.rules = tuple(parse_rule(rule, span) for rule, span in zip(rules, places, strict=True))
         _check_reachable(self.rules)
 
-    def to_ours(self, names: Iterable[str], expected: Container[str] = ()) -> ToOurs:
+    def to_ours(self, names: Iterable[str], expected: Collection[str] = ()) -> ToOurs:
         """Our names for theirs. `expected` are the model's names: those pass through unchanged.
 
-        Raises `WeightsError` E0735 where two of theirs become one of ours.
+        Raises `WeightsError`: E0735 where two of theirs become one of ours, E0739 where a term of a sum is
+        absent or read by an earlier rule.
         """
         origins: dict[str, MappedSource] = {}
         ignored: list[str] = []
         unmatched: dict[str, Rule | None] = {}
-        for name in names:
-            rule, ours = self._apply(name)
+        known = dict.fromkeys(names)
+        for name in known:
+            rule, theirs, ours = self._apply(name)
             if rule is None and name in expected:
                 ours = (name,)
             elif rule is None:
                 unmatched[name] = self._nearest(name)
             elif not ours:
                 ignored.append(name)
+            elif len(theirs) > 1:
+                self._check_sum(rule, theirs, known)
             for part, our_name in enumerate(ours):
-                origin = MappedSource(name, part, len(ours), rule is not None and rule.transpose, rule)
-                _check_new(our_name, origin, origins.get(our_name))
-                origins[our_name] = origin
+                origin = MappedSource(theirs, part, len(ours), rule is not None and rule.transpose, rule)
+                earlier = origins.setdefault(our_name, origin)
+                if earlier != origin:
+                    raise self._clash(our_name, earlier, origin, [n for n in expected if n not in known])
         return ToOurs(origins, tuple(ignored), unmatched)
 
     def to_theirs(self, names: Iterable[str]) -> dict[str, Target]:
@@ -129,33 +108,58 @@ class NameMap:
         targets: dict[str, Target] = {}
         known = list(names)
         for name in known:
-            theirs, target = self._target(name)
-            targets[theirs] = target
+            (first, *others), target = self._target(name)
+            targets[first] = target
+            targets |= {other: replace(target, is_zero=True) for other in others}
         _check_parts(targets, set(known))
         return targets
 
-    def _apply(self, name: str) -> tuple[Rule | None, tuple[str, ...]]:
+    def _apply(self, name: str) -> tuple[Rule | None, tuple[str, ...], tuple[str, ...]]:
+        """The rule for one of their names, all names that it adds up with it, and ours."""
         for rule in self.rules:
-            ours = rule.to_ours(name)
-            if ours is not None:
-                return rule, ours
-        return None, ()
+            pair = rule.read(name)
+            if pair is not None:
+                return rule, *pair
+        return None, (name,), ()
 
-    def _target(self, name: str) -> tuple[str, Target]:
+    def _check_sum(self, rule: Rule, theirs: tuple[str, ...], known: Container[str]) -> None:
+        for term in theirs:
+            if term not in known:
+                rest = [t.text for t, name in zip(rule.theirs, theirs, strict=True) if name in known]
+                help = f"to read what there is alone, write `{rule.reading(rest)}`"
+                raise _cannot_add(rule, theirs, f"{shown(term)} is not there", help)
+            reader, terms, _ = self._apply(term)
+            if reader is not rule or terms != theirs:
+                help = "put the rule of the sum first, or remove the other"
+                raise _cannot_add(rule, theirs, f"{shown(term)} is read by {reader}", help)
+
+    def _clash(
+        self, our_name: str, earlier: MappedSource, later: MappedSource, unnamed: Sequence[str]
+    ) -> WeightsError:
+        """The error of two sources for one of our names; `unnamed` are ours that keep no name of theirs."""
+        layer = our_name.rpartition(".")[0]
+        beside = [n for n in unnamed if n != our_name and n.rpartition(".")[0] == layer]
+        unread = [n for n in beside if not any(rule.write(n) for rule in self.rules)]
+        rule = later.rule or earlier.rule
+        message = f"{_listed(earlier)} and {_listed(later)} of the checkpoint both become {shown(our_name)}"
+        help = _one_each(later, unread[0]) if len(unread) == 1 else _sum_of(our_name, earlier, later)
+        return WeightsError.make("E0735", message, rule.span if rule else None, help=help)
+
+    def _target(self, name: str) -> tuple[tuple[str, ...], Target]:
         tried: list[str] = []
         for rule in self.rules:
-            for theirs in rule.to_theirs(name):
-                reader, ours = self._apply(theirs)
-                if reader is rule and name in ours:
-                    return theirs, Target(ours, rule.transpose)
-                tried.append(theirs)
-        reader, ours = self._apply(name)
+            for theirs in rule.write(name):
+                readers = [self._apply(term) for term in theirs]
+                if all(r is rule and terms == theirs and name in ours for r, terms, ours in readers):
+                    return theirs, Target(readers[0][2], rule.transpose)
+                tried += theirs
+        reader, *_ = self._apply(name)
         if reader is None and not tried:
-            return name, Target((name,))
+            return (name,), Target((name,))
         self._not_writable(name, tried[0] if tried else name)
 
     def _not_writable(self, name: str, theirs: str) -> NoReturn:
-        reader, ours = self._apply(theirs)
+        reader, _, ours = self._apply(theirs)
         back = " and ".join(map(shown, ours)) or "nothing"
         way = f"the rules write it as {shown(theirs)}" if theirs != name else "no rule writes it"
         raise WeightsError.make(
@@ -167,69 +171,73 @@ class NameMap:
         )
 
     def _nearest(self, name: str) -> Rule | None:
-        by_text = {rule.theirs.text: rule for rule in self.rules}
+        by_text = {template.text: rule for rule in self.rules for template in rule.theirs}
         near = get_close_matches(name, by_text, n=1, cutoff=0.4)
         return by_text[near[0]] if near else None
 
 
-def _parse_rule(theirs: str, ours: str | None, modifiers: Sequence[str], span: Span | None) -> Rule:
-    for modifier in modifiers:
-        if modifier not in MODIFIERS or list(modifiers).count(modifier) > 1:
-            what = (
-                f"gives {shown(modifier)} twice" if modifier in MODIFIERS else f"knows no {shown(modifier)}"
-            )
-            message = f'the rule for "{theirs}" {what}: a rule may say `transpose`, once'
-            raise WeightsError.make("E0732", message, span)
-    if ours is None and modifiers:
-        raise WeightsError.make(
-            "E0732", f'the rule for "{theirs}" leaves it out, so there is nothing to transpose', span
-        )
-    source = parse_template(theirs, span)
-    targets = (
-        tuple(parse_template(part.strip(), span) for part in ours.split("|")) if ours is not None else ()
-    )
-    for n, target in enumerate(targets):
-        _check_partners(source, target, span)
-        if target.pieces in [other.pieces for other in targets[:n]]:
-            raise WeightsError.make("E0731", f"{shown(ours)} names the part {shown(target.text)} twice", span)
-    return Rule(source, targets, bool(modifiers), span)
+def name_map(section: Weights) -> NameMap:
+    """The name map of a `weights` section. Raises `WeightsError` as `NameMap`."""
+    return NameMap([_parts(rule) for rule in section.rules], [rule.span for rule in section.rules])
 
 
-def _check_partners(source: Template, target: Template, span: Span | None) -> None:
-    alone = sorted(source.variables ^ target.variables)
-    if alone:
-        side, other = (source, target) if alone[0] in source.variables else (target, source)
-        message = f"`{{{alone[0]}}}` is in {shown(side.text)} and not in {shown(other.text)}"
-        help = "a number must stand on both sides, or the names could not be turned back"
-        raise WeightsError.make("E0733", message, span, help=help)
-    if source.stars != target.stars:
-        message = (
-            f"{shown(source.text)} has {source.stars} `*`, but {shown(target.text)} has {target.stars}: "
-            "each needs its partner"
-        )
-        raise WeightsError.make("E0734", message, span)
+def rule_errors(section: Weights) -> list[Diagnostic]:
+    """What is wrong with the rules of a `weights` section: each by itself, then in their order."""
+    errors: list[Diagnostic] = []
+    for rule in section.rules:
+        try:
+            parse_rule(_parts(rule), rule.span)
+        except WeightsError as wrong:
+            errors += wrong.diagnostics
+    try:
+        if not errors:
+            name_map(section)
+    except WeightsError as wrong:
+        errors += wrong.diagnostics
+    return errors
+
+
+def _parts(rule: WeightRule) -> RuleParts:
+    theirs = tuple(text.value for text in rule.theirs)
+    return theirs, rule.ours.value if rule.ours else None, tuple(m.text for m in rule.modifiers)
+
+
+def _cannot_add(rule: Rule, theirs: Sequence[str], reason: str, help: str) -> WeightsError:
+    message = f"{' and '.join(map(shown, theirs))} cannot be added: {reason}"
+    return WeightsError.make("E0739", message, rule.span, help=help)
+
+
+def _listed(origin: MappedSource) -> str:
+    return " + ".join(map(shown, origin.names))
+
+
+def _one_each(origin: MappedSource, unread: str) -> str:
+    text = rule_text(origin.names, unread, transpose=origin.transpose)
+    return f"no rule reads {shown(unread)} of the model: if one of them is meant for it, write `{text}`"
+
+
+def _sum_of(our_name: str, earlier: MappedSource, later: MappedSource) -> str | None:
+    """Both in one rule: as they are written if these rules read nothing else, or by the names."""
+    one, other = earlier.rule, later.rule
+    out = "leave one out with `=> none` only if the other holds all of it"
+    if earlier.transpose != later.transpose or earlier.parts + later.parts > 2:
+        return out
+    if one and other and one.ours == other.ours and not any(t.stars for t in one.theirs):
+        text, where = one.reading([t.text for t in (*one.theirs, *other.theirs)]), "in place of both"
+    else:
+        names = (*earlier.names, *later.names)
+        text, where = rule_text(names, our_name, transpose=later.transpose), "before them"
+    return f"if their sum is meant, as of the two biases of an LSTM of PyTorch, write `{text}` {where}; {out}"
 
 
 def _check_reachable(rules: Sequence[Rule]) -> None:
     first: dict[Any, Rule] = {}
     for rule in rules:
-        earlier = first.setdefault(rule.theirs.pieces, rule)
-        if earlier is not rule:
-            message = f"the rule {rule} never applies: {earlier} comes first"
-            raise WeightsError.make("E0738", message, rule.span)
-
-
-def _check_new(our_name: str, origin: MappedSource, earlier: MappedSource | None) -> None:
-    if earlier is None:
-        return
-    rule = origin.rule or earlier.rule
-    raise WeightsError.make(
-        "E0735",
-        f"{shown(earlier.name)} and {shown(origin.name)} of the checkpoint both become {shown(our_name)}",
-        rule.span if rule else None,
-        help="leave one out with `=> none` only if the other holds all of it; of two biases that are "
-        "added, as in an LSTM of PyTorch, pass the sum under one name: `load(.., weights=arrays)`",
-    )
+        for template in rule.theirs:
+            earlier = first.setdefault(template.pieces, rule)
+            if earlier is not rule:
+                message = f"the rule {rule} never applies: {earlier} comes first"
+                raise WeightsError.make("E0738", message, rule.span)
 
 
 def _check_parts(targets: Mapping[str, Target], known: Container[str]) -> None:

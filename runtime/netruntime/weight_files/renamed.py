@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netruntime.errors import WeightsError, shown
-from netruntime.files.arrays import Array, ArrayInfo
-from netruntime.weight_files.namemap import MappedSource, NameMap, Rule, Target
+from netruntime.files.arrays import FLOATS, Array, ArrayInfo, info_of, numpy_dtype
+from netruntime.weight_files.namemap import MappedSource, NameMap, Target
+from netruntime.weight_files.rules import Rule
 from netruntime.weight_files.weight_file import WeightFile, as_weight, from_mapping
 
 
@@ -19,21 +20,23 @@ class RenamedWeights(WeightFile):
     Names that no rule matches keep their own, so that `match_weights` reports them.
     """
 
-    def __init__(self, weights: Mapping[str, Any], names: NameMap, expected: Container[str]) -> None:
-        """Raises `WeightsError`: E0735 where two names become one, E0736 where a cut has a remainder."""
+    def __init__(self, weights: Mapping[str, Any], names: NameMap, expected: Collection[str]) -> None:
+        """Raises `WeightsError`: E0735 where two names become one, E0736 where a cut has a remainder, E0739
+        where a sum cannot be computed.
+        """
         self._file = from_mapping(weights)
         super().__init__(self._file.source, self._file.metadata)
         sorted_out = names.to_ours(self._file, expected)
         self.ignored = sorted_out.ignored
         self._unmatched = sorted_out.unmatched
-        kept = {name: MappedSource(name) for name in self._unmatched if name not in sorted_out.origins}
+        kept = {name: MappedSource((name,)) for name in self._unmatched if name not in sorted_out.origins}
         self._origins = {**sorted_out.origins, **kept}
         for origin in self._origins.values():
-            _check_cut(origin, self._file.describe(origin.name))
+            _check_cut(origin, self._stored(origin))
 
     def __getitem__(self, name: str) -> Array:
         origin = self._origins[name]
-        array = self._file[origin.name]
+        array = self._read(origin)
         turned = _turn(array) if origin.transpose else array
         if origin.parts == 1:
             return turned
@@ -48,11 +51,25 @@ class RenamedWeights(WeightFile):
 
     def describe(self, name: str) -> ArrayInfo:
         origin = self._origins[name]
-        stored = self._file.describe(origin.name)
+        stored = self._stored(origin)
         shape = _turned_shape(stored.shape) if origin.transpose else stored.shape
         if origin.parts > 1:
             shape = (*shape[:-1], shape[-1] // origin.parts)
         return ArrayInfo(stored.dtype, shape)
+
+    def _read(self, origin: MappedSource) -> Array:
+        first, *others = (self._file[name] for name in origin.names)
+        if not others:
+            return first
+        total = first.astype(numpy_dtype(self._stored(origin).dtype))
+        for term in others:
+            total += term
+        return total
+
+    def _stored(self, origin: MappedSource) -> ArrayInfo:
+        """Element type and shape of what is read for a rule, before it is turned and cut."""
+        infos = [self._file.describe(name) for name in origin.names]
+        return infos[0] if len(infos) == 1 else _sum_info(origin, infos)
 
     def rule(self, name: str) -> Rule | None:
         """The rule by which one of our names is read."""
@@ -66,12 +83,12 @@ class RenamedWeights(WeightFile):
     def note(self, name: str) -> str:
         if name in self._unmatched:
             return _unmatched_note(self._unmatched[name])
-        theirs = self._origins[name].name
-        return "" if theirs == name else f"from {shown(theirs)}"
+        theirs = self._origins[name].names
+        return "" if theirs == (name,) else f"from {' + '.join(map(shown, theirs))}"
 
 
-def read_renamed(weights: Mapping[str, Any], names: NameMap, expected: Container[str]) -> WeightFile:
-    """A checkpoint under the names that the model expects. Raises `WeightsError` E0735, E0736."""
+def read_renamed(weights: Mapping[str, Any], names: NameMap, expected: Collection[str]) -> WeightFile:
+    """A checkpoint under the names that the model expects. Raises `WeightsError` E0735, E0736, E0739."""
     return RenamedWeights(weights, names, expected)
 
 
@@ -92,7 +109,30 @@ def _join(theirs: str, target: Target, weights: Mapping[str, Any]) -> Array:
             message = f"{shown(target.ours[0])} and {shown(name)} do not join into {shown(theirs)}: {shapes}"
             raise WeightsError.make("E0736", message, help="the parts of one array are of one shape and type")
     joined = first if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if target.is_zero:
+        _check_floats(theirs, info_of(joined))
+        joined = np.full_like(joined, -0.0)  # x + -0.0 has the bits of x also where x is -0.0
     return _turn(joined) if target.transpose else joined
+
+
+def _check_floats(theirs: str, info: ArrayInfo) -> None:
+    if info.dtype not in FLOATS:
+        message = f"{shown(theirs)} cannot be written as a term of a sum: it would be {info}"
+        raise WeightsError.make("E0739", message, help="a rule adds floats of one shape")
+
+
+def _sum_info(origin: MappedSource, infos: Sequence[ArrayInfo]) -> ArrayInfo:
+    """A sum of floats of one shape, in the widest of their types, at least f32."""
+    if len({info.shape for info in infos}) == 1 and all(info.dtype in FLOATS for info in infos):
+        dtypes = {info.dtype for info in infos}
+        return ArrayInfo("f64" if "f64" in dtypes else "f32", infos[0].shape)
+    listed = " and ".join(f"{shown(name)} {info}" for name, info in zip(origin.names, infos, strict=True))
+    raise WeightsError.make(
+        "E0739",
+        f"{listed} cannot be added",
+        origin.rule.span if origin.rule else None,
+        help="a rule adds floats of one shape",
+    )
 
 
 def _check_cut(origin: MappedSource, stored: ArrayInfo) -> None:
@@ -100,9 +140,10 @@ def _check_cut(origin: MappedSource, stored: ArrayInfo) -> None:
     if origin.parts > 1 and (not shape or shape[-1] % origin.parts):
         last = f"its last axis{' after transposing' if origin.transpose else ''}"
         what = f"{last} is {shape[-1]}" if shape else "it has no axes"
+        names = " + ".join(map(shown, origin.names))
         raise WeightsError.make(
             "E0736",
-            f"{shown(origin.name)} is {stored} and cannot be cut into {origin.parts} equal parts: {what}",
+            f"{names} is {stored} and cannot be cut into {origin.parts} equal parts: {what}",
             origin.rule.span if origin.rule else None,
             help=_cut_help(origin, stored),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, info_of, plain_array, short_name
-from netruntime.weight_files.namemap import Rule
+from netruntime.weight_files.rules import Rule
 
 
 class WeightFile(Mapping[str, Array]):

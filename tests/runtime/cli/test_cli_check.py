@@ -48,6 +48,16 @@ def test_an_error_goes_to_standard_error_with_its_place(tmp_path: Path) -> None:
     assert "did you mean `relu`?" in result.stderr
 
 
+def test_the_rules_of_a_map_are_checked_together(tmp_path: Path) -> None:
+    rules = '  "a{i.weight" => "fc.weight"\n  "b.*" => "fc"\n'
+    text = "net 1.0\nmodel M(x: f32[B, 4]) -> f32[B, 3] { return x -> fc: Linear(3) }\nweights w {\n"
+    result = netrun("check", write(tmp_path, "map.net", f"{text}{rules}}}\n"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [
+        code for code in ("E0731", "E0734", "map.net:4:3", "map.net:5:3") if code not in result.stderr
+    ] == []
+
+
 def test_json_holds_models_and_types(tmp_path: Path) -> None:
     document = netrun_json("check", write(tmp_path, "pair.net", PAIR))
     (model,) = document["files"][0]["models"]

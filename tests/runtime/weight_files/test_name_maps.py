@@ -15,11 +15,12 @@ from netruntime.errors import WeightsError
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
 from netruntime.weight_files.renamed import read_renamed, write_renamed
+from netruntime.weight_files.rules import RuleParts
 from netruntime.weight_files.template import parse_template
 
 
-def rule(theirs: str, ours: str | None, *modifiers: str) -> tuple[str, str | None, tuple[str, ...]]:
-    return theirs, ours, modifiers
+def rule(theirs: str, ours: str | None, *modifiers: str) -> RuleParts:
+    return tuple(theirs.split(" + ")), ours, modifiers
 
 
 RESNET = NameMap(
@@ -239,6 +240,19 @@ def test_two_of_theirs_may_not_become_one_of_ours() -> None:
         ([rule("a{i}", "b{i} | c")], "E0733", "`{i}` is in `a{i}` and not in `c`"),
         ([rule("a.*", "b")], "E0734", "`a.*` has 1 `*`, but `b` has 0: each needs its partner"),
         ([rule("a.*", "b.* | c.*.*")], "E0734", "`a.*` has 1 `*`, but `c.*.*` has 2: each needs its partner"),
+        ([rule("a{i} + b", "c{i}")], "E0733", "`{i}` is in `a{i}` and not in `b`"),
+        ([rule("a.* + b", "c.*")], "E0734", "`a.*` has 1 `*`, but `b` has 0: each needs its partner"),
+        ([rule("a + a", "c")], "E0731", "`a + a` names the term `a` twice"),
+        (
+            [rule("a + b", None)],
+            "E0739",
+            'the rule for "a" leaves it out, so there is nothing to add',
+        ),
+        (
+            [rule("a", "x"), rule("b + a", "c")],
+            "E0738",
+            'the rule "b" + "a" => "c" never applies: "a" => "x" comes first',
+        ),
         ([rule("a", "b | ")], "E0731", "a name template is empty"),
         ([rule("a", "b | c|b")], "E0731", "`b | c|b` names the part `b` twice"),
         (
@@ -317,6 +331,105 @@ def test_a_cut_that_is_not_whole_is_refused() -> None:
             "E0736",
             f"`in_proj.weight` is {reason}",
         )
+
+
+LSTM = NameMap(
+    [rule("rnn.bias_ih_l{i} + rnn.bias_hh_l{i}", "layer.{i}.b"), rule("a.* + b.*", "q.* | k.*", "transpose")]
+)
+
+
+def test_sums_are_read_and_written_so_that_they_read_back() -> None:
+    rng = np.random.default_rng(0)
+    one, two = (rng.normal(size=6).astype("f4") for _ in range(2))
+    ours = read_renamed({"rnn.bias_hh_l3": two, "rnn.bias_ih_l3": one}, LSTM, ())
+    np.testing.assert_array_equal(ours["layer.3.b"], one + two, strict=True)
+    assert ours.note("layer.3.b") == "from `rnn.bias_ih_l3` + `rnn.bias_hh_l3`"
+    values = {"layer.0.b": np.array([1.5, -0.0, 0.0, np.inf], "f4")}
+    written = write_renamed(values, LSTM)
+    assert list(written) == ["rnn.bias_ih_l0", "rnn.bias_hh_l0"]
+    assert read_renamed(written, LSTM, ())["layer.0.b"].tobytes() == values["layer.0.b"].tobytes()
+
+
+def test_sums_are_transposed_and_cut() -> None:
+    one, two = np.arange(8.0).reshape(4, 2), np.ones((4, 2))
+    ours = read_renamed({"a.w": one, "b.w": two}, LSTM, ())
+    np.testing.assert_array_equal(ours["k.w"], one[2:].T + 1)
+    np.testing.assert_array_equal(read_renamed(write_renamed(ours, LSTM), LSTM, ())["q.w"], ours["q.w"])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "sum"), [("f2", "f2", "f32"), ("f2", "f4", "f32"), ("f4", "f8", "f64")]
+)
+def test_sums_have_the_wider_type(left: str, right: str, sum: str) -> None:
+    theirs = {"rnn.bias_ih_l0": np.full(2, 1.0, left), "rnn.bias_hh_l0": np.full(2, 2.0**-12, right)}
+    ours = read_renamed(theirs, LSTM, ())
+    assert ours.describe("layer.0.b").dtype == sum
+    assert ours["layer.0.b"][0] == 1 + 2.0**-12
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message", "help"),
+    [
+        (
+            {"rnn.bias_ih_l0": np.ones(2)},
+            "`rnn.bias_ih_l0` and `rnn.bias_hh_l0` cannot be added: `rnn.bias_hh_l0` is not there",
+            'to read what there is alone, write `"rnn.bias_ih_l{i}" => "layer.{i}.b"`',
+        ),
+        (
+            {"rnn.bias_ih_l0": np.ones(2), "rnn.bias_hh_l0": np.ones(3)},
+            "`rnn.bias_ih_l0` f64[2] and `rnn.bias_hh_l0` f64[3] cannot be added",
+            "a rule adds floats of one shape",
+        ),
+        (
+            {"rnn.bias_ih_l0": np.ones(2, int), "rnn.bias_hh_l0": np.ones(2, int)},
+            "`rnn.bias_ih_l0` i64[2] and `rnn.bias_hh_l0` i64[2] cannot be added",
+            "a rule adds floats of one shape",
+        ),
+    ],
+)
+def test_sums_that_cannot_be_computed(theirs: dict[str, Any], message: str, help: str) -> None:
+    with pytest.raises(WeightsError) as caught:
+        read_renamed(theirs, LSTM, ())
+    one = caught.value.diagnostics[0]
+    assert (one.code, one.message, one.help) == ("E0739", message, help)
+
+
+def test_a_term_that_another_rule_reads() -> None:
+    names = NameMap([rule("*.hh", None), rule("a.ih + a.hh", "b")])
+    with pytest.raises(WeightsError) as caught:
+        names.to_ours(["a.ih", "a.hh"])
+    assert caught.value.diagnostics[0].message == (
+        '`a.ih` and `a.hh` cannot be added: `a.hh` is read by "*.hh" => none'
+    )
+    with pytest.raises(WeightsError) as caught:
+        names.to_theirs(["b"])
+    assert caught.value.code == "E0737"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected", "help"),
+    [
+        (
+            [rule("ih.{i}", "x.{i}.b"), rule("hh.{i}", "x.{i}.b")],
+            ["x.0.b"],
+            'write `"ih.{i}" + "hh.{i}" => "x.{i}.b"` in place of both',
+        ),
+        (
+            [rule("ih.*", "x.*.b"), rule("hh.*", "x.*.b")],
+            [],
+            'write `"ih.0" + "hh.0" => "x.0.b"` before them',
+        ),
+        (
+            [rule("ih.{i}", "x.{i}.b"), rule("hh.{i}", "x.{i}.b")],
+            ["x.0.b", "x.0.c"],
+            'no rule reads `x.0.c` of the model: if one of them is meant for it, write `"hh.0" => "x.0.c"`',
+        ),
+    ],
+)
+def test_two_sources_of_one_name_are_offered_as_a_sum(rules: Any, expected: list[str], help: str) -> None:
+    with pytest.raises(WeightsError) as caught:
+        NameMap(rules).to_ours(["ih.0", "hh.0"], expected)
+    assert help in str(caught.value.diagnostics[0].help)
 
 
 def test_parts_that_do_not_join_are_refused() -> None:

@@ -46,12 +46,13 @@ def _weights(scope: Scope, section: s.Weights) -> None:
             scope.fail("E0501", f"`weights {section.name}` has no rules", section.name.span, help=help)
     first: dict[str, s.Text] = {}
     for rule in section.rules:
-        old = first.setdefault(rule.theirs.value, rule.theirs)
-        with scope.recover():
-            if old is not rule.theirs:
-                also = [Label(old.span, "the first is here, and the first that matches applies")]
-                message = f'"{rule.theirs.value}" is mapped twice'
-                scope.fail("E0502", message, rule.theirs.span, also=also, help="keep one of them")
+        for theirs in rule.theirs:
+            old = first.setdefault(theirs.value, theirs)
+            with scope.recover():
+                if old is not theirs:
+                    also = [Label(old.span, "the first is here, and the first that matches applies")]
+                    message = f'"{theirs.value}" is mapped twice'
+                    scope.fail("E0502", message, theirs.span, also=also, help="keep one of them")
         for modifier in rule.modifiers:
             _modifier(scope, modifier)
 

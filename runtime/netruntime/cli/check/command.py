@@ -21,7 +21,7 @@ from netruntime.cli.common.sources import STDIN, check_source, open_text, uncoll
 from netruntime.cli.common.writing import replace_text
 
 if TYPE_CHECKING:
-    from netdsl.model import Body, Model
+    from netdsl.model import Body, Checked, Model
 
 
 @click.command()
@@ -125,10 +125,22 @@ def _check_text(path: Path, source: Source, request: _Request) -> FileResult:
         checked = check_source(source, path, request.settings)
     except NetError as failed:
         return FileResult(str(path), exit_code(failed), failed.diagnostics)
+    wrong = _wrong_rules(checked)
+    if wrong:
+        return FileResult(str(path), BAD_FILE, wrong)
     assumed = tuple(assumptions_of(checked))
     found = checked.hints + tuple(one.as_error() for one in assumed if request.strict)
     code = BAD_FILE if request.strict and found else OK
     return FileResult(str(path), code, found, tuple(checked.models.values()), assumptions=assumed)
+
+
+def _wrong_rules(checked: Checked) -> tuple[Diagnostic, ...]:
+    """What is wrong with the rules of `weights` sections, which loading weights would report."""
+    if not checked.weights:
+        return ()
+    from netruntime.weight_files.namemap import rule_errors
+
+    return tuple(error for section in checked.weights.values() for error in rule_errors(section))
 
 
 def _fix_file(path: Path, source: Source, request: _Request) -> FileResult:
