@@ -54,15 +54,37 @@ def batch_axis(types: Mapping[str, TensorType]) -> str | None:
     return name if first and not again else None
 
 
-def shared_rows(types: Mapping[str, TensorType]) -> str | None:
-    """The symbol of the rows of inputs that make up one example, as `adjacency: f32[N, N]` does; or None.
+def one_example(types: Mapping[str, TensorType]) -> str | None:
+    """Why the rows of these inputs make up one example, neither shuffled nor cut; None if they are a batch.
 
-    It is the first axis of an input and another axis of one, so that rows can be neither shuffled nor cut.
+    A batch has one axis, the first of every input, that occurs nowhere else. `adjacency: f32[N, N]` has it
+    twice, and `x: f32[N, 5], edges: i32[E, 2]` have two. Inputs without axes do not count.
     """
-    first = {name for type_ in types.values() for size in type_.shape[:1] for name in size.symbols}
-    others = {name for type_ in types.values() for size in type_.shape[1:] for name in size.symbols}
-    everywhere = all(type_.shape[0].symbols & others for type_ in types.values() if type_.rank)
-    return min(first & others, default=None) if everywhere else None
+    rows = {name: type_.shape[0] for name, type_ in types.items() if type_.rank}
+    if not rows:
+        return None
+    (first, size), *others = rows.items()
+    other = next(((name, of) for name, of in others if of != size), None)
+    again = axis_elsewhere(size, types)
+    if again is not None:
+        reason = again
+    elif other is not None:
+        reason = f"the first axis of `{first}` is `{size}`, and that of `{other[0]}` `{other[1]}`"
+    else:
+        return None
+    return f"{reason}: all rows are one batch, in their order"
+
+
+def axis_elsewhere(size: Dim, types: Mapping[str, TensorType]) -> str | None:
+    """Says which input has the size of the rows as another axis than its first; None if none has."""
+
+    def is_same(axis: Dim) -> bool:
+        return bool(axis.symbols & size.symbols) or (size.is_fixed and axis == size and size.value > 1)
+
+    for name, type_ in types.items():
+        if any(map(is_same, type_.shape[1:])):
+            return f"`{size}` is also another axis of `{name}`, {type_}"
+    return None
 
 
 def _bind_axis(axis: int, dim: Dim, size: int, known: dict[str, int], learned: dict[str, int]) -> bool:

@@ -32,16 +32,19 @@ def batches(
 
     Order, lengths and augmentation are functions of `seed` and `epoch`, so that a run that continues at
     (epoch, start_batch) sees the same batches. With `shuffle`, rows of different lengths are grouped by
-    length; without it, they stay in order. A thread prepares `prefetch` batches ahead; close the iterator
-    (`contextlib.closing`) to end it early. Streams keep their own order, and a resumed one is read again up
-    to its position. Raises `DataInputError`: E0818 for impossible batches, and the errors of reading rows.
+    length; without it, they stay in order. Rows that are one example are one batch, in order. A thread
+    prepares `prefetch` batches ahead; close the iterator (`contextlib.closing`) to end it early. Streams keep
+    their own order, and a resumed one is read again up to its position. Raises `DataInputError`: E0818 for
+    impossible batches, and the errors of reading rows.
     """
     if batch_size < 1 or start_batch < 0:
         message = f"batches of {batch_size} from number {start_batch} on cannot be made"
         raise DataInputError.make(
             "E0818", message, help="a batch has at least 1 row, and the first is number 0"
         )
-    if isinstance(dataset, Dataset):
+    if isinstance(dataset, Dataset) and dataset.one_example is not None:
+        read = _read(dataset, [np.arange(len(dataset))][start_batch:])
+    elif isinstance(dataset, Dataset):
         plan = Sampler(len(dataset), seed, shuffle).batches(
             epoch, batch_size, drop_last=drop_last, lengths=dataset.lengths()
         )
@@ -53,6 +56,8 @@ def batches(
 
 def batch_count(dataset: Dataset | StreamDataset, batch_size: int, *, drop_last: bool = False) -> int:
     """The number of batches in an epoch; of a stream, those of the rows that will be used at most."""
+    if dataset.one_example is not None:
+        return 1
     count = len(dataset) if isinstance(dataset, Dataset) else dataset.expected or 0
     full, rest = divmod(count, batch_size)
     return full + (1 if rest and not drop_last else 0)

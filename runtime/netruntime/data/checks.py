@@ -165,6 +165,7 @@ def _class_texts(labels: Collection[int], names: tuple[str, ...]) -> str:
 
 
 def _pieces(dataset: Dataset, names: Collection[str]) -> Iterator[tuple[Array, dict[str, Array]]]:
-    for start in range(0, len(dataset) if names else 0, _CHUNK):
-        indices = np.arange(start, min(start + _CHUNK, len(dataset)))
+    count = _CHUNK if dataset.one_example is None else len(dataset)
+    for start in range(0, len(dataset) if names else 0, count):
+        indices = np.arange(start, min(start + count, len(dataset)))
         yield indices, dataset.rows(indices, names)

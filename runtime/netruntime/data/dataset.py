@@ -23,6 +23,7 @@ class Dataset(Protocol):
     was done to make the data fit. `labels` are the integer inputs that are labels, and `ready` the inputs
     that can be read from end to end at little cost. Where rows follow one another, as windows of a text do,
     `overlap` is how many of the next rows share something with a row; None where rows are independent.
+    `one_example` says why all rows are one example, such as a graph, which is one batch in its order.
     """
 
     @property
@@ -41,6 +42,8 @@ class Dataset(Protocol):
     def ready(self) -> frozenset[str]: ...
     @property
     def overlap(self) -> int | None: ...
+    @property
+    def one_example(self) -> str | None: ...
 
     def __len__(self) -> int: ...
 
@@ -94,6 +97,8 @@ class StreamDataset(Protocol):
     def labels(self) -> tuple[str, ...]: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def one_example(self) -> str | None: ...
 
     def label_spec(self, name: str) -> LabelSpec:
         """What the losses and metrics say of a label."""
@@ -157,6 +162,10 @@ class Subset:
     @property
     def overlap(self) -> int | None:
         return self.dataset.overlap
+
+    @property
+    def one_example(self) -> str | None:
+        return self.dataset.one_example
 
     def __len__(self) -> int:
         return len(self.indices)

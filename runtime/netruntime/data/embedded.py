@@ -43,8 +43,7 @@ class Rows(Protocol):
 def read_mapping(data: Mapping[str, Any]) -> ColumnTable:
     """A table of arrays by name: NumPy, CuPy, PyTorch, or lists; lists of different lengths are sequences.
 
-    Raises `DataInputError`: E0834 for what is not an array of numbers, E0854 for different counts, E0813 for
-    none.
+    Raises `DataInputError`: E0834 for what is not an array of numbers, E0813 for no rows.
     """
     check_mapping(data, "data")
     return table_of({name: _column(name, values) for name, values in data.items()}, "the data")
@@ -175,6 +174,9 @@ class RowTable:
     def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]:
         rows = [self._row(int(n)) for n in indices]
         return stack_rows(rows, self.columns, names, [self.place("", int(n)) for n in indices])
+
+    def count(self, name: str) -> int:
+        return len(self)
 
     def lengths(self, name: str) -> None:
         return None

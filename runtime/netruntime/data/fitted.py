@@ -32,6 +32,7 @@ class FittedDataset:
     table: Table
     match: Match
     options: DataOptions
+    one_example: str | None = None
 
     @cached_property
     def columns(self) -> Mapping[str, ColumnInfo]:
@@ -55,7 +56,8 @@ class FittedDataset:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (*self.table.notes, *self.match.notes)
+        whole = () if self.one_example is None else (self.one_example,)
+        return (*whole, *self.table.notes, *self.match.notes)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

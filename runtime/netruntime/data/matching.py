@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,12 +41,15 @@ class Match:
     notes: tuple[str, ...]
 
 
-def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataOptions) -> Match:
+def match_columns(
+    table: Table, wanted: Mapping[str, TensorType], options: DataOptions, one_example: str | None = None
+) -> Match:
     """The columns for the inputs: by name first, then where just one assignment makes sense.
 
     An input that is a vector may be made from several columns of numbers: those called `x0`, `x1`, ... (or
     `x_0`, `x.0`, `x[0]`) for an input `x`, or all numbers left over where just one vector is wanted. Masks
-    and lengths that the data lacks are filled in (`padding.Filler`). Raises `DataInputError`: E0830 where no
+    and lengths that the data lacks are filled in (`padding.Filler`). If all rows are one example, for the
+    reason `one_example`, their number is a size like any other. Raises `DataInputError`: E0830 where no
     assignment, or more than one, makes sense, and those of `conform`.
     """
     _check_sizes(wanted, options)
@@ -67,27 +71,47 @@ def match_columns(table: Table, wanted: Mapping[str, TensorType], options: DataO
         found = _assign(missing, inputs, chosen, table, options)
         notes += [_given_note(name, columns, options) for name, columns in found.items()]
         chosen |= found
-    bound = _conform_all(inputs, chosen, table, options)
+    bound = _conform_all(inputs, chosen, table, options, one_example)
     notes += [f"{shown(name)}: {note}" for name, b in bound.items() for note in b.fit.notes]
     return Match(bound, fillers, tuple(notes))
 
 
 def _conform_all(
-    inputs: Mapping[str, InputSpec], chosen: Mapping[str, tuple[str, ...]], table: Table, options: DataOptions
+    inputs: Mapping[str, InputSpec],
+    chosen: Mapping[str, tuple[str, ...]],
+    table: Table,
+    options: DataOptions,
+    one_example: str | None,
 ) -> dict[str, BoundColumn]:
     sizes = dict(options.sizes)
     bound = {}
     for name, want in inputs.items():
         if name in chosen:
             info = joined_info(chosen[name], table.columns)
+            if one_example is not None:
+                info = replace(info, rows=table.count(chosen[name][0]))
             words = [c for c in chosen[name] if table.columns[c].role == "label"]
             if words and want.type.dtype.is_float and len(chosen[name]) > 1:
                 raise holds_classes(table.columns[words[0]].source, want)
             _refuse_empty_classes(chosen[name], table)
-            fit = conform(info, want, options, sizes)
+            with _explained(one_example):
+                fit = conform(info, want, options, sizes)
             sizes |= fit.sizes
             bound[name] = BoundColumn(chosen[name], info, want, fit)
     return bound
+
+
+@contextmanager
+def _explained(one_example: str | None) -> Iterator[None]:
+    """Add why rows are one example to errors about their shape that are raised inside."""
+    try:
+        yield
+    except DataInputError as failed:
+        first = failed.diagnostics[0]
+        if one_example is None or first.code != "E0801":
+            raise
+        help = f"{one_example}; for several of them, declare inputs with a batch axis, such as [B, N, N]"
+        raise DataInputError([replace(first, help=help)]) from failed
 
 
 def _check_sizes(wanted: Mapping[str, TensorType], options: DataOptions) -> None:

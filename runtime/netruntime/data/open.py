@@ -18,9 +18,11 @@ from netruntime.errors import DataInputError, shown
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DEFAULT_OPTIONS, DataOptions
 from netruntime.readers.sources import paths_of, read_paths
-from netruntime.readers.table import Table
+from netruntime.readers.table import ColumnTable, Table
+from netruntime.sizes import one_example
 
 DataSpec = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Any]
+Models = Sequence[Mapping[str, TensorType]]
 
 
 @overload
@@ -28,17 +30,24 @@ def open_data(
     spec: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any],
     wanted: Mapping[str, TensorType],
     options: DataOptions = DEFAULT_OPTIONS,
+    models: Models = (),
 ) -> Dataset: ...
 
 
 @overload
 def open_data(
-    spec: DataSpec, wanted: Mapping[str, TensorType], options: DataOptions = DEFAULT_OPTIONS
+    spec: DataSpec,
+    wanted: Mapping[str, TensorType],
+    options: DataOptions = DEFAULT_OPTIONS,
+    models: Models = (),
 ) -> Dataset | StreamDataset: ...
 
 
 def open_data(
-    spec: DataSpec, wanted: Mapping[str, TensorType], options: DataOptions = DEFAULT_OPTIONS
+    spec: DataSpec,
+    wanted: Mapping[str, TensorType],
+    options: DataOptions = DEFAULT_OPTIONS,
+    models: Models = (),
 ) -> Dataset | StreamDataset:
     """The data that `spec` names, matched to the inputs `wanted` (the batch axis first) by name.
 
@@ -46,11 +55,14 @@ def open_data(
     `name=FILE` or `name=FILE:column`, in one string or several; a mapping of arrays,
     or a tuple of one array for each input; rows that can be indexed
     (a list, a torch-style dataset) of mappings, or of tuples in the order of the inputs; or an iterable of
-    such rows, which gives a `StreamDataset`. `notes` says what was done to make the data fit.
+    such rows, which gives a `StreamDataset`. `notes` says what was done to make the data fit. `models` are
+    the inputs of each model that uses the data, if several do; where one takes all rows as one example, such
+    as a graph, they are one batch.
 
     Raises `DataInputError` E0801 to E0859, each with the file and the row; and `MissingExtraError`.
     """
     inputs = tuple(name for name, type in wanted.items() if filler_kind(name, type) is None)
+    reason = next((why for types in models or [wanted] if (why := one_example(types))), None)
     if isinstance(spec, Mapping):
         table: Table = read_mapping(spec)
     elif (paths := paths_of(spec)) is not None:
@@ -60,12 +72,25 @@ def open_data(
     elif hasattr(spec, "__len__") and hasattr(spec, "__getitem__"):
         table = RowTable(cast(Rows, spec), RowReader(inputs))
     elif hasattr(spec, "__iter__"):
-        return fit_stream(RowStream(cast(Iterable[Any], spec)), RowReader(inputs), wanted, options)
+        return fit_stream(RowStream(cast(Iterable[Any], spec)), RowReader(inputs), wanted, options, reason)
     else:
         message = f"{shown(type(spec).__name__)} is neither a path, nor arrays, nor rows"
         raise DataInputError.make(
             "E0803", message, help="give something with __len__ and __getitem__, or __iter__"
         )
-    dataset = FittedDataset(table, match_columns(table, wanted, options), options)
+    if isinstance(table, ColumnTable):
+        _check_rows(table, reason)
+    match = match_columns(table, wanted, options, reason)
+    dataset = FittedDataset(table, match, options, reason)
     check_ready(dataset)
     return dataset
+
+
+def _check_rows(table: ColumnTable, one_example: str | None) -> None:
+    """Raise E0854 for columns of different lengths, E0839 for the rows of several files, if they are one."""
+    if one_example is None:
+        table.refuse_uneven()
+    elif table.files > 1:
+        message = f"{table.where} are {table.files} files, but {one_example}"
+        help = "give one file, or declare the inputs with a batch axis: [B, N, N]"
+        raise DataInputError.make("E0839", message, help=help)

@@ -17,8 +17,11 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Sub
     If there is a label with one class per row that is cheap to read, every class is split in this
     proportion, and a class of two or more rows is in both parts. Windows of a text are held out from its end,
     and windows that overlap with them are not used for training. Raises `DataInputError` E0837 if a part
-    would be empty.
+    would be empty, or if all rows are one example.
     """
+    if dataset.one_example is not None:
+        help = "pass other data for validation, or labels that the loss ignores for the rows to leave out"
+        raise DataInputError.make("E0837", f"rows cannot be held out: {dataset.one_example}", help=help)
     if not 0 < fraction < 1:
         message = f"{fraction:g} of the rows cannot be held out"
         raise DataInputError.make("E0837", message, help="give a number between 0 and 1, such as 0.2")

@@ -44,6 +44,7 @@ class FittedStream:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vocabulary: None = None
     ready: frozenset[str] = frozenset()
+    one_example: str | None = None
 
     @cached_property
     def columns(self) -> Mapping[str, ColumnInfo]:
@@ -76,7 +77,8 @@ class FittedStream:
         return self._fitted(rows, first).rows(range(len(rows)))
 
     def gather(self) -> FittedDataset:
-        return FittedDataset(RowTable(self.rows.read_all(), self.reader), self.match, self.options)
+        table = RowTable(self.rows.read_all(), self.reader)
+        return FittedDataset(table, self.match, self.options, self.one_example)
 
     def _fitted(self, rows: Sequence[Any], first: int) -> FittedDataset:
         return FittedDataset(
@@ -85,8 +87,13 @@ class FittedStream:
 
 
 def fit_stream(
-    rows: RowStream, reader: RowReader, wanted: Mapping[str, TensorType], options: DataOptions
+    rows: RowStream,
+    reader: RowReader,
+    wanted: Mapping[str, TensorType],
+    options: DataOptions,
+    one_example: str | None = None,
 ) -> FittedStream:
     """The stream matched to the model's inputs by its first rows. Raises as `match_columns`."""
     sample = _Piece(rows.peeked, reader)
-    return FittedStream(rows, reader, match_columns(sample, wanted, options), options, sample.columns)
+    match = match_columns(sample, wanted, options)
+    return FittedStream(rows, reader, match, options, sample.columns, one_example=one_example)

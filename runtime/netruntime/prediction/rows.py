@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 import numpy as np
 
-from netdsl.dims import Dim, SizeOverflowError
+from netdsl.dims import Dim, SizeOverflowError, dim
 from netdsl.types import TensorType
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.network import Network
@@ -31,8 +31,11 @@ def predicted_rows(
     with closing(stream):  # type: ignore[type-var]
         for batch in stream:
             inputs = {name: batch[name] for name in network.inputs}
-            count = len(next(iter(inputs.values())))
             outputs = {k: network.device.numpy(v) for k, v in network.run(inputs).items()}
+            if data.one_example is not None:
+                yield _of_one_example(network, outputs)
+                continue
+            count = len(next(iter(inputs.values())))
             lengths = data.sequence_lengths(np.arange(start, start + count))
             yield _split(network, inputs, outputs, lengths, count)
             start += count
@@ -63,6 +66,16 @@ def _follows(output: TensorType, axis: int, ragged: Mapping[str, TensorType]) ->
         if dim.is_fixed and size.is_fixed and dim.value == size.value and axis == 1 and for_each:
             return name
     return ""
+
+
+def _of_one_example(network: Network, outputs: Mapping[str, Array]) -> list[Row]:
+    """A row for each node of a graph, if all outputs have one axis of nodes; otherwise one row."""
+    axis, *others = {type_.shape[:1] for type_ in network.outputs.values()}
+    nodes = {type_.shape[:1] for type_ in network.inputs.values() if type_.rank} | {(dim(1),)}
+    if others or axis not in nodes:
+        return [outputs]
+    count = len(next(iter(outputs.values())))
+    return [{name: array[n] for name, array in outputs.items()} for n in range(count)]
 
 
 def _split(

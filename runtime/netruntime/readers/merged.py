@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,7 +67,7 @@ def side_by_side(parts: Mapping[str, tuple[ColumnTable, str | None]]) -> ColumnT
     """One table whose column `name` is that of a table: the one named, the only one, or the one called
     `name`.
 
-    Raises `DataInputError` E0830 where there is no such column, E0854 for different counts.
+    Raises `DataInputError` E0830 where there is no such column.
     """
     columns: dict[str, Column] = {}
     classes: dict[str, tuple[str, ...]] = {}
@@ -102,7 +102,18 @@ def end_to_end(tables: Sequence[ColumnTable], where: str) -> ColumnTable:
             help = "give `class_names`, which fixes the number of each"
             raise DataInputError.make("E0839", message, help=help)
     columns = {name: _joined(name, [table.held[name] for table in tables]) for name in first.held}
-    return table_of(columns, where, classes=first.classes, notes=first.notes)
+    return table_of(columns, where, classes=first.classes, notes=first.notes, files=len(tables))
+
+
+def by_name(
+    tables: Sequence[ColumnTable], wanted: Collection[str], options: DataOptions
+) -> ColumnTable | None:
+    """One table of files that hold different columns, each of a `wanted` input or a label; else None."""
+    names = [name for table in tables for name in table.held]
+    known = all(name in wanted or options.is_label(name) for name in names)
+    if len(set(names)) < len(names) or not known:
+        return None
+    return side_by_side({name: (table, name) for table in tables for name in table.held})
 
 
 def _joined(name: str, parts: Sequence[Column]) -> Column:

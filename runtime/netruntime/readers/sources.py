@@ -21,7 +21,7 @@ from netruntime.readers.formats.parallel import read_parallel
 from netruntime.readers.formats.parquet import read_parquet
 from netruntime.readers.formats.picture_files import find_pictures, read_image_folder, read_pictures
 from netruntime.readers.input_spec import InputSpec
-from netruntime.readers.merged import end_to_end, side_by_side
+from netruntime.readers.merged import by_name, end_to_end, side_by_side
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 from netruntime.readers.table import ColumnTable
@@ -186,7 +186,8 @@ def _read_together(paths: Sequence[Path], wanted: Wanted, options: DataOptions) 
     if all(path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() for path in paths):
         return read_pictures(paths, wanted, options)
     tables = [read_table(path, wanted, options) for path in paths]
-    return end_to_end(tables, f"{shown(paths[0])} to {shown(paths[-1])}")
+    columns = by_name(tables, [spec.name for spec in wanted], options)
+    return columns or end_to_end(tables, f"{shown(paths[0])} to {shown(paths[-1])}")
 
 
 def _read_folder(folder: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:

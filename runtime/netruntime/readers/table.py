@@ -88,7 +88,7 @@ class FileColumn(Protocol):
 
 
 class Table(Protocol):
-    """The result of a reader: columns of equal length.
+    """The result of a reader: columns, of equal length unless all rows are one example.
 
     `classes` names the classes of label columns, `vocabulary` the characters of a text, and `notes` are
     sentences about the decisions of the reader. For consecutive rows, such as windows of a text, `overlap` is
@@ -112,6 +112,8 @@ class Table(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]: ...
+
+    def count(self, name: str) -> int: ...
 
     def lengths(self, name: str) -> Array | None: ...
 
@@ -206,13 +208,18 @@ class RaggedColumn:
 
 @dataclass(frozen=True)
 class ColumnTable:
-    """A table of columns that are read independently. Make one with `table_of`."""
+    """A table of columns that are read independently. Make one with `table_of`.
+
+    `where` names the table in messages, and `files` is the number of those whose rows follow one another.
+    """
 
     held: Mapping[str, Column]
+    where: str
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vocabulary: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     overlap: int | None = None
+    files: int = 1
 
     @property
     def ready(self) -> frozenset[str]:
@@ -223,10 +230,23 @@ class ColumnTable:
         return {name: column.info for name, column in self.held.items()}
 
     def __len__(self) -> int:
-        return len(next(iter(self.held.values())))
+        return max(map(len, self.held.values()))
 
     def take(self, names: Sequence[str], indices: Array) -> dict[str, Values]:
-        return {name: self.held[name].take(indices) for name in names}
+        """The rows at `indices` of each column, without those beyond the end of a shorter one."""
+        return {name: self.held[name].take(indices[indices < len(self.held[name])]) for name in names}
+
+    def count(self, name: str) -> int:
+        """The number of rows of a column."""
+        return len(self.held[name])
+
+    def refuse_uneven(self) -> None:
+        """Raise `DataInputError` E0854 for columns of different lengths."""
+        (first, count), *others = [(name, len(column)) for name, column in self.held.items()]
+        for name, other in others:
+            if other != count:
+                message = f"{self.where} has {count} rows of {shown(first)} and {other} of {shown(name)}"
+                raise DataInputError.make("E0854", message, help="every row needs all of them, in one order")
 
     def lengths(self, name: str) -> Array | None:
         return self.held[name].lengths()
@@ -248,18 +268,14 @@ def table_of(
     vocabulary: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
     overlap: int | None = None,
+    files: int = 1,
 ) -> ColumnTable:
-    """A table, checked: raises `DataInputError` E0854 for columns of different lengths, E0813 for no rows."""
+    """A table, checked: raises `DataInputError` E0813 for no rows. `refuse_uneven` compares the lengths."""
     if not columns:
         raise DataInputError.make("E0813", f"{where} holds no data")
-    (first, count), *others = [(name, len(column)) for name, column in columns.items()]
-    for name, other in others:
-        if other != count:
-            message = f"{where} has {count} rows of {shown(first)} and {other} of {shown(name)}"
-            raise DataInputError.make("E0854", message, help="every row needs all of them, in one order")
-    if not count:
+    if not any(map(len, columns.values())):
         raise DataInputError.make("E0813", f"{where} holds no rows")
-    return ColumnTable(columns, classes or {}, vocabulary, notes, overlap)
+    return ColumnTable(columns, where, classes or {}, vocabulary, notes, overlap, files)
 
 
 def array_table(arrays: Mapping[str, Array], where: str, source: str = "{name}") -> ColumnTable:

@@ -37,7 +37,7 @@ from netruntime.train.initial_weights import first_weights
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.figures import epoch_line, figures
 from netruntime.train.records.facts import Provenance
-from netruntime.train.rows import one_example, open_rows, refuse_split
+from netruntime.train.rows import open_rows
 from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
 from netruntime.weight_files.weight_file import WeightArrays
@@ -296,12 +296,7 @@ def evaluate(
     first = first_weights(checked.phases, seed, weights, checked.weights, names)
     reading = as_trained(options or DataOptions(), weights)
     rows = open_rows(checked.phases, data, reading)
-    whole = one_example(checked.phases)
-    if whole is not None:
-        note(whole)
-        batch_size = len(rows)
     if holdout:
-        refuse_split(checked.phases)
         _, rows = split(rows, holdout, seed)
     for text in (*first.notes, *rows.notes, *trained_notes(reading, weights, rows)):
         note(text)

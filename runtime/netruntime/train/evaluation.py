@@ -67,7 +67,8 @@ class Evaluator:
             for number, batch in enumerate(stream):
                 for graph in self.graphs:
                     unread.append((totals[graph.phase.name], graph.start(batch, weights, SEED + number)))
-                advance(min(batch_size, len(data) - number * batch_size), len(data))
+                left = len(data) - number * batch_size
+                advance(left if data.one_example is not None else min(batch_size, left), len(data))
                 if len(unread) >= READ_EVERY:
                     self._read(unread)
         self._read(unread)

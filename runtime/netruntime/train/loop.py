@@ -44,7 +44,6 @@ class TrainingLoop:
         watchers: Observers of every step and epoch.
         on_best: Called after an epoch that was the best so far.
         facts: Fingerprints to save in checkpoints.
-        shuffle: Whether the rows may be shuffled.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class TrainingLoop:
         watchers: Sequence[Watcher] = (),
         on_best: OnBest | None = None,
         facts: Mapping[str, Any] | None = None,
-        shuffle: bool = True,
     ) -> None:
         self.trainer = trainer
         self.evaluator = evaluator
@@ -72,7 +70,6 @@ class TrainingLoop:
         self.watchers = list(watchers)
         self.on_best = on_best
         self.facts = dict(facts or {})
-        self.shuffle = shuffle
         self.monitor, mode = monitored(trainer.phases[0].phase)
         self.watch = EarlyStopping(patience=settings.patience, mode=mode).start()
         self.epoch = 0
@@ -167,7 +164,6 @@ class TrainingLoop:
             self._update_rows,
             epoch=self.epoch,
             seed=settings.seed,
-            shuffle=self.shuffle,
             drop_last=settings.drop_last,
             start_batch=self.batch,
             augment=self.augment,

@@ -14,10 +14,9 @@ from netdsl.targets import ClassUse, class_uses, own_inputs, target_ranges
 from netdsl.types import TensorType
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, StreamDataset, open_data
 from netruntime.data.beside import tokenizer_hash
-from netruntime.errors import DataInputError, TrainingError, shown
+from netruntime.errors import TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
 from netruntime.readers.trained import TrainedData
-from netruntime.sizes import shared_rows
 from netruntime.train.step import LossGraph
 
 
@@ -38,7 +37,7 @@ def open_stream(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -
     options = replace(options, label_specs={**label_specs(phases), **options.label_specs})
     if options.label_names is None:
         options = replace(options, label_names=own_inputs(phases))
-    return open_data(spec, inputs, options)
+    return open_data(spec, inputs, options, [phase.model.inputs for phase in phases])
 
 
 def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
@@ -92,26 +91,6 @@ def _with_classes(
         return replace(spec, classes=count)
     text = f"the last axis of `{scores[0].name}`, {scores[0].type}"
     return replace(spec, classes=count, scores=text, span=scores[0].span)
-
-
-def one_example(phases: Sequence[Phase]) -> str | None:
-    """Why the rows of the data make up one example, neither shuffled nor cut; None if they do not."""
-    inputs = {name: type_ for phase in phases for name, type_ in phase.model.inputs.items()}
-    rows = shared_rows(inputs)
-    if rows is None:
-        return None
-    name = next(n for n, type_ in inputs.items() if any(rows in size.symbols for size in type_.shape[1:]))
-    return (
-        f"`{rows}` is also another axis of `{name}`, {inputs[name]}: all rows are one batch, in their order"
-    )
-
-
-def refuse_split(phases: Sequence[Phase]) -> None:
-    """Raises `DataInputError` E0837 if rows that make up one example would be held out."""
-    reason = one_example(phases)
-    if reason is not None:
-        help = "pass other data for validation, or labels that the loss ignores for the rows to leave out"
-        raise DataInputError.make("E0837", f"rows cannot be held out: {reason}", help=help)
 
 
 def refuse_single_rows(graphs: Sequence[LossGraph], rows: int, batch_size: int) -> None:

@@ -41,12 +41,10 @@ from netruntime.train.logs.jsonl import MetricsLog
 from netruntime.train.loop import TrainingLoop
 from netruntime.train.rows import (
     description,
-    one_example,
     only_classes,
     open_rows,
     open_stream,
     refuse_single_rows,
-    refuse_split,
 )
 from netruntime.train.settings import settings_of
 from netruntime.train.trainer import Trainer
@@ -162,9 +160,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
     train, valid, augment = open_both(checked.phases, request, settings, note)
-    whole = one_example(checked.phases)
-    if whole is not None:
-        note(whole)
+    if train.one_example is not None:
         rows = max(row_count(train), len(valid) if valid is not None else 1)
         settings = replace(settings, batch_size=rows, accumulate=1)
     refuse_single_rows([p.loss_graph for p in trainer.phases], row_count(train), settings.batch_size)
@@ -176,7 +172,6 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         settings,
         augment=augment,
         watchers=watchers,
-        shuffle=whole is None,
     )
     run = Run(request, checked, loop, (*notes, *_data_notes(checked, loop)))
     run.metadata = {METADATA_KEY: description(train, augment, request.options).to_json()}
@@ -231,7 +226,7 @@ def open_both(
         options = replace(options, vocabulary=vocabulary_beside(before))
     data = _open_as_before(phases, request, options)
     if not isinstance(data, Dataset):
-        is_complete = settings.steps is None or bool(request.holdout) or one_example(phases) is not None
+        is_complete = settings.steps is None or bool(request.holdout) or data.one_example is not None
         data = data.gather() if is_complete else _as_streamed(data, settings, note)
     valid: Dataset | None = None
     if request.valid is not None:
@@ -246,7 +241,6 @@ def open_both(
         for text in compare_classes(data, valid, strict=options.strict):
             note(text)
     elif request.holdout and isinstance(data, Dataset):
-        refuse_split(phases)
         data, valid = split(data, request.holdout, settings.seed)
     augment = parse_augment(request.augment).fitted(data) if request.augment else None
     return data, valid, augment

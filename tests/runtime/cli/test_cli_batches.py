@@ -172,3 +172,29 @@ def test_progress_shows_count_rate_and_time_left(monkeypatch: pytest.MonkeyPatch
     shown = screen.file.getvalue()
     assert "30/60 rows 30/s" in shown
     assert shown.rstrip("\r\n").endswith("\x1b[2K"), "the bar does not stay"
+
+
+GRAPH = """net 1.0
+model Net(x: f32[N, 5], a: f32[N, N]) -> logits: f32[N, 3] {
+  return a @ (x -> fc: Linear(3))
+}
+"""
+
+
+def test_the_rows_of_a_graph_are_run_at_once(tmp_path: Path) -> None:
+    """A batch size would cut its matrix; `run` and `predict` give the same."""
+    net, rng = write(tmp_path, "graph.net", GRAPH), np.random.default_rng(0)
+    folder = tmp_path / "graph"
+    folder.mkdir()
+    for name, shape in (("x", (6, 5)), ("a", (6, 6))):
+        np.save(folder / f"{name}.npy", rng.normal(size=shape).astype(np.float32))
+    inputs = [word for name in ("x", "a") for word in ("-i", f"{name}={folder}/{name}.npy")]
+    netrun("run", net, *inputs, "--save", tmp_path / "all.npz")
+    cut = netrun("run", net, *inputs, "--batch-size", 2, "--save", tmp_path / "cut.npz")
+    assert "`N` is also another axis of `a`, f32[N, N]: all rows are one batch" in cut.stderr
+    netrun("predict", net, "--data", folder, "--batch-size", 2, "-o", tmp_path / "rows.npz")
+    expected = np.load(tmp_path / "all.npz")["logits"]
+    for name in ("cut", "rows"):
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npz")["logits"], expected)
+    refused = netrun("run", net, "-i", f"x={folder}", *inputs[2:])
+    assert "error[E0922]" in refused.stderr and "--input x=FILE" in refused.stderr

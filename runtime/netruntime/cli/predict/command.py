@@ -103,9 +103,9 @@ def predict_rows(options: PredictOptions) -> int:
             progress.advance(len(batch))
     _save(options, rows, labels, files)
     if options.as_json:
-        print_json({"ok": True, "rows": len(data), "out": str(options.out)})
+        print_json({"ok": True, "rows": len(rows), "out": str(options.out)})
     else:
-        note(f"saved {options.out} for {plural(len(data), 'row')}")
+        note(f"saved {options.out} for {plural(len(rows), 'row')}")
     return OK
 
 

@@ -87,7 +87,7 @@ def run_model(options: RunOptions) -> int:
         check_target(options.save, options.reads)
     network, feeds = _open(options)
     labels = labels or _classes_as_trained(options, network)
-    many = split_feeds(feeds, options.batch_size)
+    many = split_feeds(feeds, options.batch_size, network.inputs, _say(options))
     if many:
         _run_many(options, network, feeds, many, labels)
     else:

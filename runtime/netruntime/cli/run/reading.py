@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.types import TensorType
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import Feed
 from netruntime.data.padding import Filler
@@ -19,7 +20,7 @@ from netruntime.readers.batches import Batch, read_batches
 from netruntime.readers.inputs import Note, read_input, text_lengths
 from netruntime.readers.options import DataOptions
 from netruntime.readers.sources import find_files
-from netruntime.sizes import SizeClashError, bind_sizes
+from netruntime.sizes import SizeClashError, axis_elsewhere, bind_sizes
 
 DEFAULT_BATCH = 16
 """Items per batch if the model leaves the batch size free."""
@@ -69,13 +70,33 @@ def _filled(
     return result
 
 
-def split_feeds(feeds: Sequence[Feed], batch_size: int | None) -> list[Feed]:
-    """The feeds to read batch by batch: folders and patterns; with a batch size, also files of many items."""
+def split_feeds(
+    feeds: Sequence[Feed], batch_size: int | None, types: Mapping[str, TensorType], note: Note
+) -> list[Feed]:
+    """The feeds to read batch by batch: folders and patterns; with a batch size, also files of many items.
+
+    Files whose rows are one example, as those of a graph, are not split. Raises `CommandLineError` E0922 for
+    a folder of such rows.
+    """
     many = [feed for feed in feeds if feed.is_many]
-    if many or batch_size is None:
-        return many
     files = [f for f in feeds if not f.is_generated and f.wanted.type.shape and f.spec != "-"]
-    return [f for f in files if f.wanted.type.shape[0] == files[0].wanted.type.shape[0]]
+    if not many and (batch_size is None or not files):
+        return []
+    first = (many or files)[0].wanted
+    reason = _together(first.type, types)
+    if reason is None:
+        return many or [f for f in files if f.wanted.type.shape[0] == first.type.shape[0]]
+    if many:
+        help = f"name one file: --input {first.name}=FILE"
+        raise usage_error("E0922", f"the rows of {first} cannot come from several files: {reason}", help)
+    note(f"{reason}: all rows are one batch")
+    return []
+
+
+def _together(type_: TensorType, types: Mapping[str, TensorType]) -> str | None:
+    """Why the rows of an input cannot be run in parts, if their free size is another axis of an input."""
+    free = bool(type_.rank) and not type_.shape[0].is_fixed
+    return axis_elsewhere(type_.shape[0], types) if free else None
 
 
 def count_files(many: Sequence[Feed]) -> int:

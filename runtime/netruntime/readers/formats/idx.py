@@ -42,7 +42,9 @@ def read_idx(path: Path) -> ColumnTable:
         name: Role = "label" if "label" in file.name.lower() else "input"
         column = ArrayColumn(read_idx_array(file), shown(file), name)
         columns["label" if name == "label" else "image"] = column
-    return table_of(columns, " and ".join(map(shown, files)))
+    table = table_of(columns, " and ".join(map(shown, files)))
+    table.refuse_uneven()
+    return table
 
 
 def read_idx_array(path: Path) -> Array:
