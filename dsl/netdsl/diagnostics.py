@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from netdsl.edits import Edit, replacement
 from netdsl.source import Span
@@ -24,6 +24,9 @@ MAX_MESSAGE = 2_000
 
 MAX_CANDIDATES = 2_000
 """The most names among which a misspelt one is looked for."""
+
+LIKELY = 0.65
+"""The share of letters in common from which on a word is offered for a name."""
 
 MAX_LINE = 160
 """Longer source lines are cut around the caret when shown."""
@@ -196,10 +199,10 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
     candidates = {k.lower(): k for k in known if 0.3 * (len(name) + len(k)) <= min(len(name), len(k))}
     if len(name) > MAX_LINE or len(candidates) > MAX_CANDIDATES:
         return None
-    near = get_close_matches(name.lower(), candidates, n=2, cutoff=0.6)
-    if not near:
+    close = get_close_matches(name.lower(), candidates, n=4, cutoff=0.6)
+    word = next((candidates[k] for k in close if _is_likely(name, candidates[k])), None)
+    if word is None:
         return None
-    word = candidates[near[0]]
     is_close = _is_slip(name, word)
     others = [k for k in known if k != word and k[:1].isupper() == word[:1].isupper()]
     is_same = name.lower() == word.lower()
@@ -207,6 +210,23 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
         k.lower() == name.lower() if is_same else _is_slip(name, k) for k in others
     )
     return Suggestion.of(f"did you mean `{word}`?", name, word, is_certain=is_certain, is_close=is_close)
+
+
+def _is_likely(name: str, word: str) -> bool:
+    """Whether a word whose letters are close to those of a name may be what it means.
+
+    A slip rarely changes the first letter, and a block is not meant by the name of an operator.
+    """
+    if _is_slip(name, word):
+        return True
+    a, b = name.lower(), word.lower()
+    if f"_{a}_" in f"_{b}_" or f"_{b}_" in f"_{a}_":
+        return True
+    return a[0] == b[0] and name[0].isupper() == word[0].isupper() and _ratio(a, b) >= LIKELY
+
+
+def _ratio(a: str, b: str) -> float:
+    return SequenceMatcher(None, b, a).ratio()
 
 
 def _is_slip(name: str, word: str) -> bool:
@@ -223,6 +243,16 @@ def _is_slip(name: str, word: str) -> bool:
     a, b = a[start:], b[start:]
     swapped = len(a) == len(b) and a[:2] == b[1::-1] and a[2:] == b[2:]
     return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+
+
+def article(word: str) -> str:
+    """The article before a word: `an` before a vowel."""
+    return "an" if word[:1].lower() in "aeio" else "a"
+
+
+def with_article(word: str) -> str:
+    """A word after its article: `an int`, `a list`."""
+    return f"{article(word)} {word}"
 
 
 def render(diagnostic: Diagnostic) -> str:

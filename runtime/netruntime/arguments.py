@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from netdsl.diagnostics import with_article
 from netruntime.errors import ArgumentError
 
 MAX_SEED = 2**32 - 1
@@ -97,7 +98,9 @@ def check_texts(value: Any, name: str) -> None:
 def _refuse(name: str, value: Any, wanted: str) -> NoReturn:
     text = repr(value) if isinstance(value, (str, int, float)) and abs(_size(value)) < 10**40 else ""
     kind = type(value).__name__
-    shown = f"{text[:60]} ({kind})" if text and not isinstance(value, str) else text[:60] or f"a {kind}"
+    shown = (
+        f"{text[:60]} ({kind})" if text and not isinstance(value, str) else text[:60] or with_article(kind)
+    )
     raise ArgumentError.make(
         "E0870", f"`{name}` must be {wanted}, but is {shown}", help="see docs/api.md for the arguments"
     )

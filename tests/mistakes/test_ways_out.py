@@ -32,8 +32,6 @@ OPEN = {
     "340-torch-functional-chain": "the stages must be taken apart",
     "40-py-def-self": "the lines of the class are still there",
     "405-no-inputs": "the shape of the input is not in the file",
-    "414-none-size": "the size can have any name",
-    "415-question-size": "the size can have any name",
     "52-py-if-statement": "the lines after it must use the new name",
     "85-import-missing": "the file is not there",
 }

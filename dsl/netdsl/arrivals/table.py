@@ -92,7 +92,7 @@ _AVG_POOL = _torch(
 )
 _BATCH_NORM = _torch("num_features eps momentum", "BatchNorm(eps=eps, momentum=momentum)", "num_features")
 _LAYER_NORM = _torch("normalized_shape eps", "LayerNorm(eps=eps, bias=bias)", "normalized_shape")
-_DROPOUT = _torch("p inplace", "Dropout(p)")
+_DROPOUT = _torch("p inplace", "Dropout(p)", "training")
 _KERAS_CONV = _keras(
     "filters kernel_size strides padding data_format dilation_rate groups activation use_bias",
     "Conv(filters, kernel_size, stride=strides, pad=padding, dilation=dilation_rate, groups=groups, "
@@ -307,6 +307,7 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
     "matmul": (_torch("*x *other", "matmul(*x, *other)"),),
     "mm": (_torch("*x *other", "matmul(*x, *other)"),),
     "bmm": (_torch("*x *other", "matmul(*x, *other)"),),
+    "dot": (_torch("*x *other", "matmul(*x, *other)"),),
     "clamp": (_torch("*x min max", "clip(*x, min, max)"),),
     "leaky_relu": (_torch("*x negative_slope", "leaky_relu(*x, negative_slope)"),),
     "dropout": (_torch("*x p training inplace", "dropout(*x, p)", "training"),),
@@ -341,50 +342,3 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
     ),
 }
 """Functions that take tensors, by name."""
-
-LOSSES = {
-    "CrossEntropyLoss": "cross_entropy",
-    "MSELoss": "mse",
-    "L1Loss": "l1",
-    "SmoothL1Loss": "huber",
-    "HuberLoss": "huber",
-    "BCEWithLogitsLoss": "binary_cross_entropy",
-    "NLLLoss": "nll",
-    "SparseCategoricalCrossentropy": "cross_entropy",
-    "CategoricalCrossentropy": "cross_entropy",
-    "KLDivLoss": "kl_divergence",
-}
-"""Losses by the name of their class."""
-
-MODULES = frozenset(
-    "nn F torch functional keras layers tf jnp np jax numpy flax linen ops activations".split()
-)
-"""The modules of other frameworks, as they are commonly imported."""
-
-FRAMEWORKS = {
-    **dict.fromkeys(("torch", "F", "functional"), "PyTorch"),
-    **dict.fromkeys(("keras", "layers", "tf"), "Keras"),
-    **dict.fromkeys(("jnp", "jax", "flax", "linen"), "JAX"),
-    **dict.fromkeys(("np", "numpy"), "NumPy"),
-}
-"""The framework that a module usually belongs to."""
-
-_RANDOM = "random values of the shape of `x` are `normal(shape(x))` or `uniform(shape(x))`"
-PARTS = {
-    "Parameter": "declare it in a block: `param gain: [D] = ones`",
-    "Variable": "declare it in a block: `param gain: [D] = ones`",
-    "ModuleList": "repeat stages with `for i in 0..n { ... }` or `stage * n`",
-    "Module": "a network is a `model`, and a part of one a `block`",
-    "Model": "a network is a `model`, and a part of one a `block`",
-    "Input": "an input is declared in the head of the model: `model Net(image: f32[B, 3, 32, 32])`",
-    "newaxis": "`unsqueeze(x, 1)` adds an axis of size 1",
-    "tensor": "`vector([1, 2])` makes a tensor of numbers",
-    "array": "`vector([1, 2])` makes a tensor of numbers",
-    "constant": "`vector([1, 2])` makes a tensor of numbers",
-    "pi": "write `3.141592653589793`",
-    **dict.fromkeys("randn rand randn_like rand_like random".split(), _RANDOM),
-}
-"""Names of other frameworks that are written in another way here."""
-
-TYPES = {"float": "f32", "half": "f16", "double": "f64", "long": "i64", "int": "i32", "bool": "bool"}
-"""Methods that convert the elements of a tensor."""

@@ -13,7 +13,7 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
-from netdsl.parsing.habits import HABITS
+from netdsl.parsing.habits.habits import HABITS
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import OPENERS, Place, shown
 from netdsl.source import Source

@@ -38,7 +38,6 @@ _HELPS = {
     **dict.fromkeys("“”„‘’", 'strings are written in double quotes: "..."'),
 }
 """What to do about a character without a meaning."""
-_FREE = "a free size has a name, as in `f32[B, 8]`, which is the same size wherever it is used"
 _MEANT = {
     "&": ("AND", "and"),
     "!": ("NOT", "not"),
@@ -57,6 +56,9 @@ _MEANT = {
 _SPACES = {"\\": "", "`": "", "\ufeff": "", "\xa0": " "}
 """Characters that are read as a space, and what they are replaced by."""
 _QUOTED = re.compile(r"'([^'\"\\\n]*)'|[“„”]([^“”„\"\\\n]*)[“”]|‘([^‘’\"\\\n]*)’")
+_ARROWS = re.compile(r"[−–—]>")
+_SIZE = re.compile(r"\?\s*[,\]]")
+_CHOICE = re.compile(r"[=(,\[]\s*([^=(),?\[\]\n]+?)\s*\?\s*([^?:\n]+?)\s*:\s*([^?:,)\]\n]+)")
 _WORDS = frozenset(("NAME", "INT", "FLOAT", "STRING"))
 _AFTER_VALUES = frozenset(("within", "shared", "reverse", "states"))
 """Words that follow a value without anything between."""
@@ -125,6 +127,12 @@ class _Lexer:
                 Diagnostic("E0102", "this string is not closed on its line", label, help='end it with `"`')
             )
             self._put(BAD, text[at:end], at, end)
+        elif _ARROWS.match(text, at):
+            self._report(at, at + 2, "->", "write `->`")
+            self._put("ARROW", "->", at, at + 2)
+            end = at + 2
+        elif text[at] == "?":
+            self._question(at)
         elif text[at] in _MEANT:
             kind, word = _MEANT[text[at]]
             self._report(
@@ -137,12 +145,30 @@ class _Lexer:
             self._other(at, end)
         self._advance(end)
 
+    def _question(self, at: int) -> None:
+        """`?` as a size, and the choice of C, `a ? b : c`."""
+        text = self.source.text
+        if _SIZE.match(text, at) and self.tokens and self.tokens[-1].type in ("LSQB", "COMMA"):
+            name = "B" if self.tokens[-1].type == "LSQB" else "T"
+            self._report(at, at + 1, name, f"a size that is left free has a name: write `{name}`")
+            self._put("NAME", name, at, at + 1)
+            return
+        start = text.rfind("\n", 0, at) + 1
+        choice = next((c for c in _CHOICE.finditer(text, start) if c.start() < at < c.end()), None)
+        if choice is None:
+            self._other(at, at + 1)
+            return
+        condition, yes, no = (choice[n].strip() for n in (1, 2, 3))
+        help = f"write `{yes} if {condition} else {no}`"
+        span = self.source.span(*choice.span(1)).to(self.source.span(*choice.span(3)))
+        edit = replacement(span, f"{yes} if {condition} else {no}")
+        label = (Label(self.source.span(at, at + 1)),)
+        message = "`?` has no meaning in a .net file"
+        self.findings.append(Diagnostic("E0101", message, label, help=help, fixes=(edit,)))
+        self._put(BAD, "?", at, at + 1)
+
     def _other(self, at: int, end: int) -> None:
         character = self.source.text[at]
-        if character == "?" and self.tokens and self.tokens[-1].type in ("LSQB", "COMMA"):
-            self._report(at, at + 1, None, _FREE)
-            self._put("NAME", "_", at, at + 1)
-            return
         help = _HELPS.get(character)
         if character == "'" and at and self.source.text[at - 1].isalnum():
             help = "`'` is allowed only after the name of a state: `h'` is its next value"
@@ -164,6 +190,8 @@ class _Lexer:
         text = self.source.text
         if text[at] in "'’":
             return bool(at) and text[at - 1].isalnum()
+        if text[at] == "?" and (_SIZE.match(text, at) or ":" in text[at : self._line_end(at)]):
+            return self._comment_before() is not None
         return text[at] != ";" and text[at] not in _MEANT and text[at] not in _HELPS
 
     def _comment_before(self) -> int | None:

@@ -15,13 +15,13 @@ from lark import Token
 
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
-from netdsl.parsing.bare import without_echoes_of_layers
 from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
+from netdsl.parsing.habits.bare import without_echoes_of_layers
+from netdsl.parsing.habits.python_habits import tuple_brackets, without_echoes_of_python
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize, without_comments
 from netdsl.parsing.places import Place
-from netdsl.parsing.python_habits import tuple_brackets, without_echoes_of_python
 from netdsl.parsing.recovery import (
     Parts,
     Piece,

@@ -81,9 +81,11 @@ class Piece:
             depth += (token.type in _OPENERS) - (token.type in _CLOSERS)
             is_start = is_start and token.type in _BINDING | {"COMMA", "NAME"}
             is_bound = depth == 0 and after is not None and after.type == "EQUAL"
-            if token.type.isalpha() and token.isidentifier() and (is_start or is_bound):
+            word = token.strip('"')
+            is_key = token.type == "STRING" and not words
+            if (token.type.isalpha() and word.isidentifier() and (is_start or is_bound)) or is_key:
                 words.append(token)
-        return tuple(s.Ident(span_of(source, word), str(word)) for word in words)
+        return tuple(s.Ident(span_of(source, word), word.strip('"')) for word in words)
 
 
 @dataclass

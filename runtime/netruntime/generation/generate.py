@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.diagnostics import with_article
 from netruntime.arguments import (
     check_callables,
     check_counts_of,
@@ -147,7 +148,9 @@ def _check_kinds(network: Any, inputs: Any, cached: Any, slide: Any, stream: Any
     """Raise E0870 for arguments of the wrong kind."""
     check_names(**texts)
     if not isinstance(network, Network):
-        raise ArgumentError.make("E0870", f"`network` must be a network, but is a {type(network).__name__}")
+        raise ArgumentError.make(
+            "E0870", f"`network` must be a network, but is {with_article(type(network).__name__)}"
+        )
     check_mapping({} if inputs is None else inputs, "inputs")
     check_flag(cached, "cached")
     check_flag(slide, "slide")

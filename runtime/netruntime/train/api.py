@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.checker import check
+from netdsl.diagnostics import with_article
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.arguments import (
     check_callables,
@@ -170,10 +171,12 @@ def _check_run(out: Any, watchers: Any, resume: Any, note: Any, verbose: Any) ->
     if out is not None:
         check_path(out, "out")
     if not isinstance(watchers, Sequence):
-        raise ArgumentError.make("E0870", f"`watchers` must be a list, but is a {type(watchers).__name__}")
+        raise ArgumentError.make(
+            "E0870", f"`watchers` must be a list, but is {with_article(type(watchers).__name__)}"
+        )
     for watcher in watchers:
         if not all(callable(getattr(watcher, name, None)) for name in ("on_step", "on_epoch")):
-            message = f"`watchers` holds a {type(watcher).__name__}, which is not an observer"
+            message = f"`watchers` holds {with_article(type(watcher).__name__)}, which is not an observer"
             raise ArgumentError.make("E0870", message, help="an observer has `on_step` and `on_epoch`")
 
 
@@ -184,7 +187,7 @@ def _check_reading(holdout: Any, train: Any, config: Any, options: Any, **texts:
     check_mapping({} if train is None else train, "train")
     check_mapping({} if config is None else config, "config")
     if options is not None and not isinstance(options, DataOptions):
-        message = f"`options` must be `DataOptions`, but is a {type(options).__name__}"
+        message = f"`options` must be `DataOptions`, but is {with_article(type(options).__name__)}"
         raise ArgumentError.make("E0870", message, help="netruntime.data.DataOptions(..) makes them")
 
 

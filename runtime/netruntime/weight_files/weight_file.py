@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netdsl.diagnostics import with_article
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array, ArrayInfo, info_of, plain_array, short_name
 from netruntime.weight_files.rules import Rule
@@ -79,9 +80,9 @@ def as_weight(name: str, value: Any) -> Array:
     try:
         array = plain_array(value)
     except ValueError as refused:
-        raise _not_numbers(name, f"a {type(value).__name__}: {refused}") from refused
+        raise _not_numbers(name, f"{with_article(type(value).__name__)}: {refused}") from refused
     if short_name(array.dtype) is None:
-        raise _not_numbers(name, f"a {type(value).__name__} of {array.dtype}")
+        raise _not_numbers(name, f"{with_article(type(value).__name__)} of {array.dtype}")
     # a NumPy file would keep the order of a foreign machine, and kernels want their own
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

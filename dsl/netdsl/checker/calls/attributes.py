@@ -13,6 +13,7 @@ from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.dims import Dim, dim
 from netdsl.ops.contract.base import Op
+from netdsl.ops.create.create import CausalMask
 from netdsl.source import Span
 from netdsl.types import DType
 
@@ -52,6 +53,9 @@ def construct(scope: Scope, op: type[Op], attributes: Attributes, tensor: Tensor
     for f in fields(op):
         if f.name not in values and f.default is MISSING:
             help = f"write `{op.name}({f.name}=...)`"
+            if op is CausalMask and "rows" in attributes:
+                size = attributes["rows"][1].text
+                help = f"write `causal_mask({size}, {size})`; layers take `causal=true` instead of a mask"
             scope.fail("E0401", f"`{op.name}` needs `{f.name}`", span, help=help)
     return op(**values)
 

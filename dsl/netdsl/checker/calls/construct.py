@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from netdsl import syntax as s
+from netdsl.arrivals.table import ACTIVATIONS
 from netdsl.checker.calls.blocks import root_names
 from netdsl.checker.calls.operators import count
 from netdsl.checker.calls.options import check_options, check_ranges
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
     BlockValue,
@@ -21,6 +23,8 @@ from netdsl.checker.evaluate import inits, statics
 from netdsl.checker.evaluate.kinds import check_kind
 from netdsl.checker.evaluate.statements import input_names
 from netdsl.diagnostics import Label, suggest
+from netdsl.edits import replacement
+from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Span
 
 
@@ -65,7 +69,11 @@ def construct_block(
             if name in given:
                 scope.fail("E0412", f"`{name}` of `{block.name}` is given twice", argument.span)
             help = f"tensors go in a second pair of parentheses: `{block.name}(..)({text})`"
-            given[name] = (_static_value(scope, block, param, argument.value, help), argument.value.span)
+            cause = Edited(_second_pair(arguments, argument, span, help))
+            given[name] = (
+                _static_value(scope, block, param, argument.value, help, cause),
+                argument.value.span,
+            )
         failed |= attempt.failed
     if failed:
         raise PoisonedError
@@ -77,6 +85,16 @@ def construct_block(
     return made
 
 
+def _second_pair(
+    arguments: Sequence[s.Argument], tensor: s.Argument, span: Span, help: str
+) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """The call with a tensor among its static arguments moved into parentheses of its own."""
+    rest = ", ".join(a.span.text for a in arguments if a is not tensor)
+    name = span.text.partition("(")[0]
+    text = f"{name}({rest})({tensor.span.text})" if rest else f"{name}({tensor.span.text})"
+    return [(f"write `{text}`", [(span, text)])] if "(" in span.text else [(help, [])]
+
+
 def _static_param(
     scope: Scope, block: s.Block, argument: s.Argument, positions: Iterator[s.Param]
 ) -> s.Param:
@@ -86,7 +104,8 @@ def _static_param(
         param = next(positions, None)
         if param is None:
             message = f"`{block.name}` takes {count(len(names), 'static argument')}"
-            scope.fail("E0411", message, argument.span, help=_no_room(block, names))
+            cause = Edited(_without(argument, _no_room(block, names)))
+            scope.fail("E0411", message, argument.span, help=_no_room(block, names), cause=cause)
     else:
         check_static_name(scope, block, argument)
         param = block.statics[names.index(argument.name.text)]
@@ -99,6 +118,13 @@ def _no_room(block: s.Block, names: list[str]) -> str:
     listed = ", ".join(f"`{n}`" for n in names)
     takes = f"it takes {listed}; " if names else ""
     return f"{takes}tensors go in a second pair of parentheses, or are piped in"
+
+
+def _without(argument: s.Argument, help: str) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """A call without an argument, and without the comma before it."""
+    source, end = argument.span.source, argument.span.end
+    start = len(source.text[: argument.span.start].rstrip().removesuffix(",").rstrip())
+    return [(f"remove `{argument.span.text}`: {help}", [(source.span(start, end), "")])]
 
 
 def check_static_name(scope: Scope, block: s.Block, argument: s.Argument) -> None:
@@ -115,15 +141,29 @@ def check_static_name(scope: Scope, block: s.Block, argument: s.Argument) -> Non
     scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)
 
 
-def _static_value(scope: Scope, block: s.Block, param: s.Param, expr: s.Expr, help: str) -> Static:
+def _static_value(
+    scope: Scope, block: s.Block, param: s.Param, expr: s.Expr, help: str, cause: Edited | None = None
+) -> Static:
     """The value of a static argument or of its default."""
     if _is_init(param):
         return inits.read(scope, expr, "param")
     value = scope.evaluate(expr)
     if isinstance(value, Tensor) or is_bundle(value):
         message = f"`{param.name}` of `{block.name}` must be static, but got {describe(value)}"
-        scope.fail("E0403", message, expr.span, help=help)
+        scope.fail("E0403", message, expr.span, help=help, cause=cause)
+    if isinstance(value, str) and _takes_function(param):
+        message = f"`{param.name}` of `{block.name}` must be a function, but got {describe(value)}"
+        ours = ACTIVATIONS.get(value.lower().replace("_", ""), value.lower())
+        is_known = ours in REGISTRY
+        fixes = (replacement(expr.span, ours),) if is_known else ()
+        help = f"write `{param.name}={ours}`" if is_known else "give its name, without quotes"
+        scope.fail("E0403", message, expr.span, help=help, fixes=fixes)
     return value
+
+
+def _takes_function(param: s.Param) -> bool:
+    """Whether a static parameter is a function by its default, as in `act=relu`."""
+    return isinstance(param.default, s.Name) and param.default.text in REGISTRY
 
 
 def _fill_defaults(

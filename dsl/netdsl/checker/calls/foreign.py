@@ -7,33 +7,22 @@ from dataclasses import fields, replace
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import (
-    ACTIVATIONS,
-    FRAMEWORKS,
-    FUNCTIONS,
-    LAYERS,
-    LOSSES,
-    MODULES,
-    TORCH_ACTIVATIONS,
-    Foreign,
-)
+from netdsl.arrivals.losses import loss_call
+from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, TORCH_ACTIVATIONS, Foreign
 from netdsl.arrivals.translate import Saying, arguments_of, saying, text_of
+from netdsl.arrivals.words import FRAMEWORKS, FUNCTIONAL, LISTED, MODULES, NUMBERED, WITH_WEIGHTS
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Binding, BlockValue, Tensor, is_integer, is_number
 from netdsl.checker.evaluate.expressions import lookup
-from netdsl.diagnostics import Diagnostic, Label, NetError
+from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import dim
 from netdsl.edits import Edit, replacement
 from netdsl.modules import std_block
 from netdsl.ops.contract.base import REGISTRY
-from netdsl.parsing.parser import parse
-from netdsl.source import Source, Span, Suggestion
+from netdsl.parsing.suggested import chain_of
+from netdsl.source import Source, Span
 
 NOTHING = Binding(None, Source("", "").span(0, 0))
-WITH_WEIGHTS = {"linear": "Linear", "conv": "Conv", "conv_transpose": "ConvTranspose"}
-_FUNCTIONAL = ("conv1d", "conv2d", "conv3d")
-WITH_WEIGHTS |= dict.fromkeys(_FUNCTIONAL, "Conv")
-LISTED = {"view": "reshape", "permute": "transpose"}
 CELLS = ("LSTM", "GRU", "RNN", "SimpleRNN")
 
 
@@ -43,12 +32,17 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
         return None
     if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
         return _loss(scope, expr) or _applied(scope, expr)
+    loss = _loss(scope, expr) if isinstance(expr, s.Call) and not piped else None
+    if loss is not None:
+        return loss
     name, is_foreign = _callee(scope, expr)
     if name is None:
         return None
     arguments = expr.arguments if isinstance(expr, s.Call) else ()
     if is_foreign and name == "Sequential" and not piped:
         _report_sequence(scope, expr, arguments)
+    if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:
+        return _functional(scope, expr, FUNCTIONAL[name], arguments)
     said = _layer_of(scope, name, arguments, piped) or _said(scope, name, arguments, piped, is_foreign)
     if said is None:
         return None
@@ -63,15 +57,27 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
 
 
 def _loss(scope: Scope, expr: s.Call) -> s.Chain | None:
-    """`nn.CrossEntropyLoss()(logits, label)`: the loss, applied."""
-    assert isinstance(expr.function, s.Call)
-    name, is_foreign = _callee(scope, expr.function)
-    if name not in LOSSES or not is_foreign:
+    """`nn.CrossEntropyLoss()(logits, label)` and `CrossEntropyLoss(logits, label)`: the loss, applied."""
+    inner = expr.function if isinstance(expr.function, s.Call) else expr
+    name, is_foreign = _callee(scope, inner)
+    if name is None or not is_foreign or name in FUNCTIONS:
         return None
-    inner = ", ".join(a.span.text for a in (*expr.arguments, *expr.function.arguments))
-    said = Saying(f"{LOSSES[name]}({inner})")
-    _report(scope, expr, expr.function.function.span, said, is_foreign)
+    options = inner.arguments if inner is not expr else ()
+    said = loss_call(name, (*expr.arguments, *options), _is_label_first(scope, expr.arguments))
+    if said is None:
+        return None
+    _report(scope, expr, inner.function.span, said, is_foreign)
     return chain_of(said.text, expr.span)
+
+
+def _is_label_first(scope: Scope, arguments: Sequence[s.Argument]) -> bool | None:
+    """Whether the first of two tensors can only be the label of the second; None if that is not known."""
+    values = [a.value for a in arguments if a.name is None]
+    bound = [scope.names.get(v.text, NOTHING).value if isinstance(v, s.Name) else None for v in values]
+    types = [b.type for b in bound if isinstance(b, Tensor)]
+    if len(types) != 2 or types[0] == types[1]:
+        return None
+    return types[0].rank < types[1].rank or not types[0].dtype.is_float
 
 
 def _applied(scope: Scope, expr: s.Call) -> s.Chain | None:
@@ -81,6 +87,8 @@ def _applied(scope: Scope, expr: s.Call) -> s.Chain | None:
     name, is_foreign = _callee(scope, inner)
     if name is None or not is_foreign or len(expr.arguments) != 1:
         return None
+    if name == "Sequential":
+        _report_sequence(scope, inner, inner.arguments, expr)
     said = _said(scope, name, inner.arguments, [], is_foreign)
     first, arrow, second = said.text.partition(" -> ") if said is not None else ("", "", "")
     if said is None or not arrow or not second.isidentifier():
@@ -117,6 +125,10 @@ def _said(
     if is_foreign and name in LISTED and piped:
         return _listed(name, arguments)
     arguments = [replace(a, value=_inner(scope, a.value)) for a in arguments]
+    if name == "split" and is_foreign and (parts := _split(scope, arguments)) is not None:
+        return parts
+    if name == "Linear" and is_foreign and len(arguments) == 1 and arguments[0].name is None:
+        return Saying(f"Linear({text_of(arguments[0].value)})", (), "Haiku")
     for foreign in (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ())):
         if not is_foreign and not _is_theirs(scope, name, foreign, arguments, piped):
             continue
@@ -141,6 +153,33 @@ def _listed(name: str, arguments: Sequence[s.Argument]) -> Saying:
     return Saying(f"{LISTED[name]}([{', '.join(text_of(value) for value in values)}])")
 
 
+def _split(scope: Scope, arguments: Sequence[s.Argument]) -> Saying | None:
+    """`torch.split(x, 4, dim=1)`, which gives the size of a part, where ours takes their number."""
+    given = {a.name.text if a.name else ("x", "size", "dim")[min(n, 2)]: a for n, a in enumerate(arguments)}
+    names = {"split_size_or_sections": "size", "split_size": "size", "axis": "dim", "tensor": "x"}
+    values = {names.get(word, word): argument.value for word, argument in given.items()}
+    if not {"x", "size"} <= set(values):
+        return None
+    x, size, axis = values["x"], values["size"], values.get("dim")
+    tensor = scope.names.get(x.text, NOTHING).value if isinstance(x, s.Name) else None
+    number, at = _number(scope, size), _number(scope, axis) if axis is not None else 0
+    where = f", axis={text_of(axis)}" if axis is not None else ", axis=0"
+    if isinstance(size, s.ListExpr):
+        return Saying(f"split({text_of(x)}, sizes={text_of(size)}{where})")
+    if (
+        not isinstance(tensor, Tensor)
+        or not number
+        or at is None
+        or not -tensor.type.rank <= at < tensor.type.rank
+    ):
+        return None
+    total = tensor.type.shape[int(at)]
+    if not total.is_fixed or int(total) % int(number):
+        return None
+    notes = (f"{int(total)} in parts of {int(number)}",)
+    return Saying(f"split({text_of(x)}, {int(total) // int(number)}{where})", notes)
+
+
 def _inner(scope: Scope, value: s.Expr) -> s.Expr:
     """An argument that is a call of another framework itself, as ours."""
     name, is_foreign = _callee(scope, value) if isinstance(value, s.Call) else (None, False)
@@ -154,9 +193,14 @@ def _layer_of(scope: Scope, name: str, arguments: Sequence[s.Argument], piped: l
     """`linear(2)`: the operator, where the layer with weights of its own is meant."""
     layer = WITH_WEIGHTS.get(name)
     numbers = [_number(scope, a.value) for a in arguments if a.name is None]
+    if layer is not None and piped and arguments and not numbers:
+        words = {a.name.text for a in arguments if a.name is not None}
+        if words <= set(parameters(layer)):
+            inner = ", ".join(a.span.text for a in arguments)
+            return Saying(f"{layer}({inner})", (), "")
     if layer is None or not piped or not numbers or None in numbers:
         return None
-    given = arguments_of(LAYERS[name.capitalize()][0], arguments, True) if name in _FUNCTIONAL else None
+    given = arguments_of(LAYERS[name.capitalize()][0], arguments, True) if name in NUMBERED else None
     if given is not None and len(numbers) > 1:
         return saying(LAYERS[name.capitalize()][0], given)
     inner = ", ".join(a.span.text for a in arguments)
@@ -268,13 +312,38 @@ def _sequence(scope: Scope, arguments: Sequence[s.Argument]) -> Saying | None:
     return Saying(f"{{ {' -> '.join(stages)} }}", ("stages follow each other with `->`",)) if stages else None
 
 
-def _report_sequence(scope: Scope, expr: s.Expr, arguments: Sequence[s.Argument]) -> NoReturn:
+def _functional(scope: Scope, expr: s.Expr, layer: str, arguments: Sequence[s.Argument]) -> s.Chain | None:
+    """`tf.layers.dense(x, 128, activation=tf.nn.relu)`: a layer and its input in one call."""
+    said = _said(scope, layer, [replace(a, value=_word(a.value)) for a in arguments[1:]], [], True)
+    if said is None:
+        return None
+    first, _, second = said.text.partition(" -> ")
+    inner = f"{first}({text_of(arguments[0].value)})"
+    said = replace(said, text=f"{second}({inner})" if second else inner)
+    _report(scope, expr, s.callee(expr).span, said, True)
+    return chain_of(said.text, expr.span)
+
+
+def _word(value: s.Expr) -> s.Expr:
+    """`tf.nn.relu` as the name `relu`."""
+    return s.Name(value.span, value.name.text) if isinstance(value, s.Attribute) else value
+
+
+def _report_sequence(
+    scope: Scope, expr: s.Expr, arguments: Sequence[s.Argument], applied: s.Call | None = None
+) -> NoReturn:
     """Raise E0201 for `net = nn.Sequential(a, b)`, whose stages are written where they are applied."""
     said = _sequence(scope, arguments)
     stages = said.text[2:-2] if said is not None else "a -> b"
     at = s.callee(expr).span
     help = f"write the stages where they are applied: `x -> {stages}`"
-    scope.fail("E0201", f"`{at.text}` is not known here: it comes from PyTorch", at, help=help)
+    source = FRAMEWORKS.get(at.text.partition(".")[0], "PyTorch")
+    message = f"`{at.text}` is not known here: it comes from {source}"
+    fixes: tuple[Edit, ...] = ()
+    if applied is not None:
+        text = f"{applied.arguments[0].span.text} -> {stages}"
+        help, fixes = f"write `{text}`", (replacement(applied.span, text, is_certain=False),)
+    scope.fail("E0201", message, at, help=help, fixes=fixes)
 
 
 def _activation(name: str, arguments: Sequence[s.Argument], is_foreign: bool) -> Saying | None:
@@ -284,7 +353,7 @@ def _activation(name: str, arguments: Sequence[s.Argument], is_foreign: bool) ->
         return None
     if ours is None:
         if name in REGISTRY:
-            inner = ", ".join(a.span.text for a in arguments)
+            inner = ", ".join(text_of(a.value) if a.name is None else a.span.text for a in arguments)
             return Saying(f"{name}({inner})" if inner else name)
         return None
     values = [a for a in arguments if a.name is None or a.name.text not in ("inplace",)]
@@ -321,23 +390,3 @@ def _report(scope: Scope, expr: s.Expr, at: Span, said: Saying, is_foreign: bool
         layer = said.text.partition("(")[0]
         message = f"`{callee}` is the operator, which is given a weight; the layer that has one is `{layer}`"
     report(scope, expr, message, said, at, "E0201" if is_foreign else "E0406")
-
-
-def chain_of(text: str, span: Span) -> s.Chain | None:
-    """Stages as text, read in place of the user's."""
-    value = _read(f"x -> {text}", span)
-    return s.Chain(value.span, value.stages) if isinstance(value, s.Pipeline) else None
-
-
-def expression_of(text: str, span: Span) -> s.Expr | None:
-    """An expression as text, read in place of the user's."""
-    return _read(text, span)
-
-
-def _read(text: str, span: Span) -> s.Expr | None:
-    source = Suggestion("<suggestion>", f"block t(x) {{ return {text} }}", span)
-    try:
-        (statement,) = next(iter(parse(source, is_file=False).file.of("block"))).body
-    except NetError:
-        return None
-    return statement.values[0] if isinstance(statement, s.Return) else None

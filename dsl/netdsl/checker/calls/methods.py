@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, TYPES
+from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS
 from netdsl.arrivals.translate import Saying, saying, text_of
-from netdsl.checker.calls.foreign import NOTHING, expression_of, report
+from netdsl.arrivals.words import TYPES
+from netdsl.checker.calls.foreign import NOTHING, report
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
 from netdsl.dims import dim
+from netdsl.parsing.suggested import expression_of
 from netdsl.source import Suggestion
 
 

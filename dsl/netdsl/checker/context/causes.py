@@ -110,10 +110,18 @@ class Branches:
 
 
 @dataclass(frozen=True)
+class Unnamed:
+    """A name that nothing defines, and nothing known is like."""
+
+    where: Where
+    place: Span
+
+
+@dataclass(frozen=True)
 class Edited:
     """Anything else, with its changes: for each, the help and the replacements."""
 
     changes: Sequence[tuple[str, Sequence[tuple[Span, str]]]]
 
 
-Cause = Refused | Mismatch | Unequal | Lengths | NotANumber | Branches | Edited
+Cause = Refused | Mismatch | Unequal | Lengths | NotANumber | Branches | Unnamed | Edited

@@ -8,6 +8,26 @@ from netdsl.checker.context.scope import Scope
 from netdsl.source import Span
 
 
+def another_name(scope: Scope, name: s.Ident) -> Edited | None:
+    """Ways out for a name that the body has already."""
+    old = scope.names.get(name.text)
+    if old is None:
+        return None
+    return _next_value(scope, name) if old.kind == "state" else numbered(scope, name)
+
+
+def _next_value(scope: Scope, name: s.Ident) -> Edited | None:
+    """`next h = ...` for a state, which is `h'` from there on."""
+    body = scope.block.body if scope.block is not None else ()
+    at = next((n for n, x in enumerate(body) if name.span in [b.span for b in s.bound_names(x)]), None)
+    if at is None:
+        return None
+    start = name.span.source.span(name.span.start, name.span.start)
+    later = [n.span for x in body[at + 1 :] for n in s.names_in(x) if n.text == name.text]
+    help = f"write `next {name} = ...`: the new value of the state is `{name}'` from there on"
+    return Edited([(help, [(start, "next "), *((span, f"{name}'") for span in later)])])
+
+
 def numbered(scope: Scope, name: s.Ident) -> Edited | None:
     """Names of their own for values that a body binds to one name in turn: `x`, `x2`, `x3`."""
     if scope.block is None or not scope.block.body:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import PARTS
 from netdsl.checker.context.causes import NotANumber
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
@@ -16,7 +14,6 @@ from netdsl.checker.context.values import (
     LayerValue,
     OpValue,
     Poison,
-    PoisonedError,
     Static,
     Tensor,
     describe,
@@ -24,10 +21,11 @@ from netdsl.checker.context.values import (
     is_integer,
 )
 from netdsl.checker.evaluate import python_words, statics
-from netdsl.diagnostics import Label, Suggestion, suggest
+from netdsl.checker.evaluate.unknown import unknown_name
+from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, dim
 from netdsl.model import OpStep, Parameter, join
-from netdsl.modules import std_block, std_index
+from netdsl.modules import std_block
 from netdsl.ops.contract.assuming import AT_LEAST, assume, assuming
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.ops.create.create import Constant
@@ -110,54 +108,6 @@ def lookup(scope: Scope, word: str) -> Static:
         return _DTYPES[word]
     standard = std_block(word)
     return BlockValue(*standard) if standard else None
-
-
-def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
-    """Raise E0201 with the nearest known name, or the place where the body binds it too late."""
-    if expr.text == "_":
-        means = "it means any size in a type, and a value that is not needed: `a, _ = ...`"
-        scope.fail("E0201", "`_` has no value", expr.span, help=means)
-    later = next((n for n in _bound_names(scope) if n.text == expr.text), None)
-    if later is not None and later.span.start > expr.span.start:
-        also = [Label(later.span, "it gets its value only here")]
-        order = "assign a value before using it"
-        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, also=also, help=order)
-    if expr.text.endswith("'"):
-        how = f"assign it with `next {expr.text[:-1]} = ...` before it is used"
-        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
-    help: str | None = suggest(expr.text, scope.offered) if scope.offered else None
-    help = help or suggest(expr.text, [*scope.names, *known_names(scope), "true", "false", "none"])
-    if expr.text == "self":
-        help = "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
-    help = PARTS.get(expr.text) if help is None or expr.text in ("randn", "rand") else help
-    if help is None and expr.text[0].isupper() and len(expr.text) > 1:
-        help = f"define `block {expr.text}`, or import the file that does"
-    is_close = isinstance(help, Suggestion) and help.is_close and help.word.lower() != help.name.lower()
-    if (scope.is_open or scope.module.lacks_imports) and not is_close:
-        raise PoisonedError  # it may be a part of what cannot be read
-    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help)
-
-
-def _bound_names(scope: Scope) -> Iterator[s.Ident]:
-    """The names that the statements of a block bind; without a block, those of `config`."""
-    if scope.block is None:
-        yield from (entry.name for entry in scope.module.config)
-    for statement in scope.block.body if scope.block else ():
-        if not isinstance(statement, s.Next):
-            yield from s.bound_names(statement)
-
-
-def known_names(scope: Scope) -> list[str]:
-    module = scope.module
-    return [
-        *module.blocks,
-        *module.imported,
-        *module.aliases,
-        *REGISTRY,
-        *statics.FUNCTIONS,
-        *_DTYPES,
-        *std_index(),
-    ]
 
 
 @evaluates(s.Slice)

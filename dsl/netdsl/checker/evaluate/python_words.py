@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import FRAMEWORKS, LOSSES, MODULES, PARTS
+from netdsl.arrivals.training import loss_of
+from netdsl.arrivals.words import FRAMEWORKS, MODULES, PARTS
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, Static, Tensor, describe
 from netdsl.checker.evaluate import statics
@@ -44,8 +45,8 @@ def fail_as_foreign(scope: Scope, expr: s.Attribute, module: str) -> NoReturn:
         edits = (replacement(expr.span, word, is_certain=False),)
         scope.fail("E0201", "`self` is not known here", expr.span, help=help, fixes=edits)
     help = PARTS.get(word, "")
-    if not help and word in LOSSES:
-        help = f"a loss is a function here: `loss = {LOSSES[word]}(logits, label)` in the `train` section"
+    if not help and loss_of(word) is not None:
+        help = f"a loss is a function here: `loss = {loss_of(word)}(logits, label)` in the `train` section"
     help = help or "layers and functions are known without a module; `netrun explain NAME` describes one"
     message = f"`{expr.span.text}` is not known here: it comes from {FRAMEWORKS.get(module, 'PyTorch')}"
     scope.fail("E0201", message, expr.span, help=help)

@@ -122,9 +122,7 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
     value = scope.evaluate(statement.value)
     if len(statement.names) == 1:
         name = statement.names[0]
-        scope.bind_new(
-            name, value, cause=bindings.numbered(scope, name) if name.text in scope.names else None
-        )
+        scope.bind_new(name, value, cause=bindings.another_name(scope, name))
         if isinstance(statement.value, (s.Pipeline, s.Call, s.Operation, s.Index, s.Negative)):
             scope.rename_last(value, name)
         return

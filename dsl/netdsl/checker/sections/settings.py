@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.arrivals.recipes import recipe_call
+from netdsl.arrivals.training import recipe_of
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.python_words import foreign_module
-from netdsl.diagnostics import suggest
+from netdsl.diagnostics import article, suggest
 from netdsl.edits import replacement
 from netdsl.model import Call
-from netdsl.parsing.python_habits import in_our_words
 from netdsl.recipes import NOUNS, NUMBERS, RECIPES, Argument, Recipe, RecipeError
 from netdsl.recipes.limits import Switch
 from netdsl.source import Span
@@ -33,12 +34,12 @@ SETTINGS = ("loss", *RECIPES, *NUMBERS)
 def one_of(scope: Scope, name: s.Ident, known: tuple[str, ...], what: str) -> None:
     """Raise E0219 for a word that is none of the known ones."""
     if name.text not in known:
-        help = suggest(name.text, known) or f"there are {', '.join(known)}"
-        scope.fail("E0219", f"`{name}` is not {_article(what)} {what}", name.span, help=help)
+        help = suggest(name.text, known) or _listed(known)
+        scope.fail("E0219", f"`{name}` is not {article(what)} {what}", name.span, help=help)
 
 
-def _article(what: str) -> str:
-    return "an" if what[0] in "aeiou" else "a"
+def _listed(known: tuple[str, ...]) -> str:
+    return f"there are {', '.join(known)}" if len(known) > 1 else f"there is only `{known[0]}`"
 
 
 def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
@@ -73,8 +74,8 @@ def read_call(scope: Scope, word: s.Ident, expr: s.Expr, patterns: tuple[str, ..
         _not_a_call(scope, word, expr, tuple(known))
     name = function.text
     is_theirs = name not in known or name != function.span.text
-    if is_theirs and name.lower() in known and isinstance(expr, s.Call):
-        _in_our_case(scope, word, function, expr)
+    if is_theirs and isinstance(expr, s.Call):
+        _in_our_words(scope, word, function, expr)
     one_of(scope, s.Ident(function.span, name), tuple(known), NOUNS.get(word.text, word.text))
     takes = known[name].arguments()
     arguments: dict[str, float | bool] = {}
@@ -106,14 +107,18 @@ def _not_a_call(scope: Scope, word: s.Ident, expr: s.Expr, known: tuple[str, ...
     scope.fail("E0219", message, expr.span, help=help, fixes=edits)
 
 
-def _in_our_case(scope: Scope, word: s.Ident, function: s.Name, expr: s.Call) -> NoReturn:
+def _in_our_words(scope: Scope, word: s.Ident, function: s.Name, expr: s.Call) -> None:
     """Raise E0219 for `Adam(learning_rate=1e-3)`, with the complete call in our words."""
-    inner = expr.span.text.partition("(")[2].removesuffix(")")
-    text = f"{function.text.lower()}({in_our_words(inner)})"
+    known = RECIPES[word.text]
+    name = function.text.lower() if function.text.lower() in known else recipe_of(function.text)
+    if name is None or name not in known:
+        return
+    text, notes = recipe_call(name, tuple(known[name].arguments()), expr.arguments)
     noun = NOUNS.get(word.text, word.text)
-    message = f"`{function.text}` is not {_article(noun)} {noun}"
-    edits = (replacement(expr.span, text),)
-    scope.fail("E0219", message, function.span, help=f"write `{text}`", fixes=edits)
+    message = f"`{function.text}` is not {article(noun)} {noun}"
+    edits = (replacement(expr.span, text, is_certain=not notes),)
+    help = f"write `{text}`" + (f": {'; '.join(notes)}" if notes else "")
+    scope.fail("E0219", message, function.span, help=help, fixes=edits)
 
 
 def _argument_name(

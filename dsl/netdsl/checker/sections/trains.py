@@ -14,6 +14,7 @@ from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
 from netdsl.checker.evaluate.statements import check_assertion, run_statement
+from netdsl.checker.sections.arrived import in_our_words, setting_change
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.overlaps import overlaps
 from netdsl.checker.sections.patterns import check_patterns
@@ -104,6 +105,7 @@ class _Section:
         scope.checker.symbol_origins = {}
         with scope.recover():
             scope.offered = self._names()
+            self.item = in_our_words(scope, self.item, self._compared())
             self.inputs = bind_models(scope, self.item.lines, self.models, self.unfinished)
             lines = without_types(self.item.lines)
             for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
@@ -111,7 +113,8 @@ class _Section:
             if "loss" not in self.given and not self._may_have_a_loss():
                 help = "write `loss = cross_entropy(..)`"
                 scope.fail("E0219", "this `train` has no loss", _place(self.item), help=help)
-            if self._is_complete(before) and not any(isinstance(x, CallStep) for x in scope.steps):
+            uses_model = any(isinstance(x, (CallStep, s.Broken)) for x in (*scope.steps, *self.item.lines))
+            if self._is_complete(before) and not uses_model:
                 self._uses_no_model()
         if not self._is_complete(before):
             return None
@@ -129,10 +132,17 @@ class _Section:
         own = [name.text for line in self.item.lines for name in names_bound_by(line)]
         return tuple(dict.fromkeys([*theirs, *(name for name in own if name not in SETTINGS)]))
 
+    def _compared(self) -> list[str]:
+        """The output of the model and the section's own input, where each is the only one."""
+        models: list[Model | Unfinished] = [*self.models.values(), *self.unfinished]
+        outputs = [name for model in models for name in model.outputs]
+        own = [line.name.text for line in self.item.lines if isinstance(line, s.TrainInput)]
+        return [outputs[0], own[0]] if len(outputs) == len(own) == 1 else []
+
     def _may_have_a_loss(self) -> bool:
         """Whether a line that cannot be read may be the loss."""
-        unread = [line.names for line in self.item.lines if isinstance(line, s.Broken)]
-        return any(not names or any(n.text == "loss" for n in names) for names in unread)
+        unread = [line for line in self.item.lines if isinstance(line, s.Broken)]
+        return any(not line.names or "loss" in line.span.text for line in unread)
 
     def _uses_no_model(self) -> None:
         outputs = [name for model in self.models.values() for name in model.outputs]
@@ -205,7 +215,7 @@ class _Section:
     def _setting(self, line: s.Setting) -> None:
         scope, word = self.scope, line.name.text
         if word not in SETTINGS and not suggest(word, SETTINGS):
-            help = f"the settings are {', '.join(SETTINGS)}"
+            help, cause = f"the settings are {', '.join(SETTINGS)}", None
             if OPTIMIZER_WORDS.get(word, word) in OPTIMIZER_ARGUMENTS:
                 text = f"{OPTIMIZER_WORDS.get(word, word)}={line.value.span.text}"
                 help = f"it is an argument of the optimizer: `optimizer = {self._optimizer(text)}`"
@@ -213,8 +223,11 @@ class _Section:
                 message = f"`{word}` is neither a training setting nor used by another line"
                 cause = Edited([(help, changes)]) if changes else None
                 scope.fail("E0219", message, line.name.span, help=help, cause=cause)
+            theirs = setting_change(line)
+            if theirs is not None:
+                help, cause = theirs[0], Edited([theirs])
             message = f"`{word}` is neither a training setting nor used by another line"
-            scope.fail("E0219", message, line.name.span, help=help)
+            scope.fail("E0219", message, line.name.span, help=help, cause=cause)
         one_of(scope, line.name, SETTINGS, "training setting")
         if word in self.given and word not in SEVERAL:
             also = [Label(self.given[word].span, "the first is here")]

@@ -14,6 +14,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, Binding, PoisonedError, Tensor, describe, is_integer
 from netdsl.diagnostics import Label
 from netdsl.dims import Dim, dim, product
+from netdsl.edits import replacement
 from netdsl.ops.linear.einsum import Einsum
 from netdsl.ops.shape.rearrange import Expand, Rearrange
 from netdsl.source import Span
@@ -210,6 +211,8 @@ def _new_axis(scope: Scope, axis: Axis, factor: Factor) -> Dim:
 def einsum(scope: Scope, expr: s.Call, label: s.Ident | None) -> list[Tensor]:
     """Einsum by axis names: `einsum(Q[B,h,T,d], K[B,h,S,d] => [B,h,T,S])` sums over `d`."""
     result = expr.arguments[-1].axes if expr.arguments else None
+    if result is None and expr.arguments and isinstance(expr.arguments[0].value, s.Text):
+        _named_axes(scope, expr, expr.arguments[0].value.value)
     if result is None:
         help = "write `einsum(A[i,j], B[j,k] => [i,k])`"
         scope.fail("E0308", "einsum needs `=> [axes]` after its last tensor", expr.span, help=help)
@@ -230,6 +233,19 @@ def einsum(scope: Scope, expr: s.Call, label: s.Ident | None) -> list[Tensor]:
     equation = ",".join(terms) + "->" + "".join(letters[name.text] for name in out)
     (made,) = scope.add_op(Einsum(equation), tensors, expr.span, label)
     return [Tensor(made.value, made.type, tuple(n.text for n in out), made.span)]
+
+
+def _named_axes(scope: Scope, expr: s.Call, equation: str) -> None:
+    """Raise E0308 for `einsum("bij,bjk->bik", a, b)`, with the axes by name."""
+    left, _, right = equation.replace(" ", "").partition("->")
+    terms, tensors = left.split(","), expr.arguments[1:]
+    if len(terms) != len(tensors) or not (left.replace(",", "") + right).isalpha():
+        return
+    parts = [f"{a.span.text}[{', '.join(term.upper())}]" for a, term in zip(tensors, terms, strict=True)]
+    text = f"einsum({', '.join(parts)} => [{', '.join(right.upper())}])"
+    fixes = (replacement(expr.span, text),)
+    at = expr.arguments[0].span
+    scope.fail("E0308", "einsum names the axes of each tensor", at, help=f"write `{text}`", fixes=fixes)
 
 
 def _operand(scope: Scope, argument: s.Argument) -> tuple[Tensor, list[s.Name]]:

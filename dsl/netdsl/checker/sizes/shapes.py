@@ -16,8 +16,12 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor, describe, is_integer
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, Symbol, dim, symbol
+from netdsl.edits import replacement
 from netdsl.source import Span
 from netdsl.types import DType, TensorType, shape_text
+
+_FREE = "BTHWD"
+"""Names for free sizes, by axis."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,11 @@ class TypePattern:
 
 def type_pattern(scope: Scope, expr: s.Expr) -> TypePattern:
     """Read a type: `f32[B, 3]`, `[B, T, D]`, or `f32` alone for a scalar. Raises E0304."""
+    expr = _with_brackets(scope, expr)
     if isinstance(expr, s.ListExpr):
-        return TypePattern(None, expr.elements, expr.span)
-    if isinstance(expr, s.Index) and isinstance(expr.value, s.Name):
-        return TypePattern(element_type(scope, expr.value), expr.elements, expr.span)
+        return TypePattern(None, _named(scope, expr.elements), expr.span)
+    if isinstance(expr, s.Index) and isinstance(expr.value, (s.Name, s.Attribute)):
+        return TypePattern(element_type(scope, expr.value), _named(scope, expr.elements), expr.span)
     if isinstance(expr, s.Name):
         return TypePattern(element_type(scope, expr), (), expr.span)
     scope.fail(
@@ -45,15 +50,56 @@ def type_pattern(scope: Scope, expr: s.Expr) -> TypePattern:
     )
 
 
-def element_type(scope: Scope, name: s.Name) -> DType:
+def _with_brackets(scope: Scope, expr: s.Expr) -> s.Expr:
+    """`f32(B, 20)`, which is reported, as `f32[B, 20]`."""
+    if not isinstance(expr, s.Call) or any(a.name is not None for a in expr.arguments):
+        return expr
+    sizes = tuple(a.value for a in expr.arguments)
+    text = f"{expr.function.span.text}[{', '.join(size.span.text for size in sizes)}]"
+    with scope.recover():
+        edits = (replacement(expr.span, text),)
+        scope.fail("E0304", "a shape is written in `[ ]`", expr.span, help=f"write `{text}`", fixes=edits)
+    return s.Index(expr.span, expr.function, sizes)
+
+
+def _named(scope: Scope, elements: tuple[s.Expr, ...]) -> tuple[s.Expr, ...]:
+    """The sizes, with a name for each `-1` and `None` of another framework, which is reported."""
+    words = {e.span.text for e in elements}
+    return tuple(
+        _free_size(scope, e, axis, words) if e.span.text in ("-1", "None", "none") else e
+        for axis, e in enumerate(elements)
+    )
+
+
+def _free_size(scope: Scope, element: s.Expr, axis: int, words: set[str]) -> s.Expr:
+    name = next((n for n in _FREE[axis:] if n not in words), "N")
+    words.add(name)
+    with scope.recover():
+        message = f"a size that is left free has a name, not `{element.span.text}`"
+        edits = (replacement(element.span, name),)
+        scope.fail("E0305", message, element.span, help=f"write `{name}`", fixes=edits)
+    return s.Name(element.span, name)
+
+
+def element_type(scope: Scope, name: s.Name | s.Attribute) -> DType:
+    """The element type of a name; `float32` and `torch.int64` are reported, and read as ours."""
     known = [d.value for d in DType]
+    if isinstance(name, s.Attribute):
+        name = s.Name(name.span, name.name.text)
     if name.text in known:
         return DType(name.text)
     bound = scope.names.get(name.text)
     if bound is not None and isinstance(bound.value, DType):
         return bound.value
-    help = suggest(name.text, known) or f"element types are {', '.join(known)}"
-    scope.fail("E0304", f"`{name.text}` is not an element type", name.span, help=help)
+    near = suggest(name.text, known)
+    help = near or f"element types are {', '.join(known)}"
+    fixes = (replacement(name.span, near.word),) if near is not None and near.is_close else ()
+    message = f"`{name.span.text}` is not an element type"
+    if near is None or not near.is_close:
+        scope.fail("E0304", message, name.span, help=help)
+    with scope.recover():
+        scope.fail("E0304", message, name.span, help=help, fixes=fixes)
+    return DType(near.word)
 
 
 def sizes_of(scope: Scope, elements: Sequence[s.Expr]) -> list[Dim]:
@@ -100,9 +146,6 @@ def declare(scope: Scope, name: str, pattern: TypePattern) -> TensorType:
         if isinstance(element, s.Star):
             help = "write every axis; only blocks take any number of axes"
             scope.fail("E0301", "a model's input needs a fixed number of axes", element.span, help=help)
-        if isinstance(element, s.Name) and element.text == "None":
-            help = "a free size has a name, as in `f32[B, 8]`, which is the same size wherever it is used"
-            scope.fail("E0305", "`None` is not a size", element.span, help=help)
         if isinstance(element, s.Name) and element.text not in scope.names:
             free = f"{name}.{axis}" if element.text == "_" else element.text
             size = symbol(free, element.span)

@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from netdsl.checker.context.causes import Branches, Edited, Lengths, Mismatch, NotANumber, Refused, Unequal
-from netdsl.checker.ways import masks, operators, types, uses
+from netdsl.checker.context.causes import (
+    Branches,
+    Edited,
+    Lengths,
+    Mismatch,
+    NotANumber,
+    Refused,
+    Unequal,
+    Unnamed,
+)
+from netdsl.checker.ways import masks, names, operators, types, uses
 from netdsl.checker.ways.change import Change, changed_text, said
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
@@ -123,6 +132,8 @@ def _changes(error: Diagnostic) -> Iterator[Change]:
         yield from masks.masked(cause)
     elif isinstance(cause, Branches):
         yield from types.branches(cause)
+    elif isinstance(cause, Unnamed):
+        yield from names.changes(cause)
     elif isinstance(cause, Edited):
         for help, replacements in cause.changes:
             yield Change(tuple(replacements), help=help)

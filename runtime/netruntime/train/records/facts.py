@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.diagnostics import with_article
 from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
 from netruntime.train.fingerprints import data_fingerprint, row_count
@@ -118,7 +119,7 @@ def _sources(spec: Any) -> tuple[str, ...]:
         return (str(spec),)
     if isinstance(spec, list | tuple) and all(isinstance(part, str | os.PathLike) for part in spec):
         return tuple(map(str, spec))
-    return (f"a {type(spec).__name__} in memory",)
+    return (f"{with_article(type(spec).__name__)} in memory",)
 
 
 def _device(name: str) -> str:

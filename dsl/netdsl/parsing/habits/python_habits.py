@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from lark import Token
 
+from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.python_class import pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
-from netdsl.parsing.python_class import pipeline_of
 from netdsl.source import Span
-from netdsl.synonyms import OPTIMIZER_WORDS
 
 _PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
 
@@ -164,15 +164,6 @@ def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, st
     arguments = arguments.replace(written, f"beta1={first.strip()}, beta2={second.strip()}")
     span = span_of(place.source, tokens[opening - 1]).to(span_of(place.source, tokens[closing]))
     return span, f"{str(tokens[opening - 1]).lower()}({in_our_words(arguments)})"
-
-
-def in_our_words(arguments: str) -> str:
-    """The arguments of an optimizer with their names as ours."""
-    parts = []
-    for part in arguments.split(","):
-        name, equal, value = part.partition("=")
-        parts.append(f"{OPTIMIZER_WORDS.get(name.strip(), name.strip())}{equal}{value.strip()}")
-    return ", ".join(parts)
 
 
 def _text(place: Place, tokens: Sequence[Token]) -> str:

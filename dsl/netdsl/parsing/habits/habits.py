@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label, suggest
-from netdsl.parsing.bare import BARE_STATEMENTS
+from netdsl.parsing.habits.bare import BARE_STATEMENTS
+from netdsl.parsing.habits.python_habits import PYTHON_HABITS
+from netdsl.parsing.habits.section_habits import SECTION_HABITS
+from netdsl.parsing.habits.statement_habits import STATEMENT_HABITS
 from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, span_of
 from netdsl.parsing.places import Place
-from netdsl.parsing.python_habits import PYTHON_HABITS
 
 _BLOCKS = "a network is a `model`, and a part of one is a `block`: `block Name(x) { ... }`"
 _ITEM_HELPS = {
@@ -170,14 +172,6 @@ def _bare_point(place: Place) -> Diagnostic | None:
     return None
 
 
-def _lambda(place: Place) -> Diagnostic | None:
-    if place.previous != "lambda" or place.token is None or place.token.type != "NAME":
-        return None
-    label = (Label(span_of(place.source, place.previous)),)
-    help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
-    return Diagnostic("E0107", "there are no anonymous functions (lambda)", label, help)
-
-
 def _dictionary(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or token.type != "LBRACE" or not {"INT", "LSQB"} <= place.accepts:
@@ -189,6 +183,8 @@ def _dictionary(place: Place) -> Diagnostic | None:
 
 HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     *PYTHON_HABITS,
+    *SECTION_HABITS,
+    *STATEMENT_HABITS,
     _item,
     _after_item_word,
     *BARE_STATEMENTS,
@@ -202,6 +198,5 @@ HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     _chained_comparison,
     _several_outputs,
     _bare_point,
-    _lambda,
     _dictionary,
 )

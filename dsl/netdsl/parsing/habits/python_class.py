@@ -15,7 +15,8 @@ _STEP = re.compile(r"\w+\s*=[^=]|return\b")
 
 def pipeline_of(text: str) -> str | None:
     """The `return` line for `self.name = Layer(..)` and `return self.name(..)`; None for other texts."""
-    body = text[text.rfind("def forward") :] if "def forward" in text else text
+    start = max(text.rfind(f"def {name}") for name in ("forward", "call", "__call__"))
+    body = text[max(start, 0) :]
     reading = _Class(dict(_ASSIGNED.findall(text)))
     for line in (line.strip() for line in body.splitlines()):
         if not _STEP.match(line):
@@ -28,6 +29,19 @@ def pipeline_of(text: str) -> str | None:
             return f"return {chain}"
         reading.values[target.strip()] = chain
     return None
+
+
+def sequential_of(text: str) -> str | None:
+    """The stages of `keras.Sequential([..])`, where a text starts with one; None for other texts."""
+    end = text.find("\n\n")
+    node = _parsed(text[: end if end >= 0 else len(text)].strip())
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    if name != "Sequential":
+        return None
+    layers = node.args[0].elts if isinstance(node.args[0], ast.List) else node.args
+    return " -> ".join(_layer(layer) for layer in layers)
 
 
 @dataclass
@@ -47,6 +61,8 @@ class _Class:
         if not isinstance(node, ast.Call) or not node.args:
             return None
         before, function = self._stages(node.args[0]), node.func
+        if before is not None and isinstance(function, ast.Call):  # nn.Dense(64)(x)
+            return f"{before} -> {_layer(function)}"
         if before is None or not isinstance(function, ast.Name | ast.Attribute):
             return None
         name = function.id if isinstance(function, ast.Name) else function.attr

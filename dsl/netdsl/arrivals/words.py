@@ -1,0 +1,64 @@
+"""Modules of other frameworks, and names in them that are written in another way here."""
+
+from __future__ import annotations
+
+MODULES = frozenset(
+    "nn F torch functional keras layers tf jnp np jax numpy flax linen nnx hk haiku optax optim ops "
+    "activations losses metrics optimizers torchvision sklearn".split()
+)
+"""The modules of other frameworks, as they are commonly imported."""
+
+FRAMEWORKS = {
+    **dict.fromkeys(("torch", "F", "functional"), "PyTorch"),
+    **dict.fromkeys(("keras", "layers", "losses", "metrics", "optimizers"), "Keras"),
+    "tf": "TensorFlow",
+    **dict.fromkeys(("jnp", "jax", "flax", "linen", "nnx"), "JAX"),
+    **dict.fromkeys(("hk", "haiku"), "Haiku"),
+    "optax": "Optax",
+    "sklearn": "scikit-learn",
+    **dict.fromkeys(("np", "numpy"), "NumPy"),
+}
+"""The framework that a module usually belongs to."""
+
+_RANDOM = "random values of the shape of `x` are `normal(shape(x))` or `uniform(shape(x))`"
+PARTS = {
+    "Parameter": "declare it in a block: `param gain: [D] = ones`",
+    "Variable": "declare it in a block: `param gain: [D] = ones`",
+    "ModuleList": "repeat stages with `for i in 0..n { ... }` or `stage * n`",
+    "Module": "a network is a `model`, and a part of one a `block`",
+    "Model": "a network is a `model`, and a part of one a `block`",
+    "Input": "an input is declared in the head of the model: `model Net(image: f32[B, 3, 32, 32])`",
+    "newaxis": "`unsqueeze(x, 1)` adds an axis of size 1",
+    "tensor": "`vector([1, 2])` makes a tensor of numbers",
+    "array": "`vector([1, 2])` makes a tensor of numbers",
+    "constant": "`vector([1, 2])` makes a tensor of numbers",
+    **dict.fromkeys(
+        ("tril", "triu", "generate_square_subsequent_mask", "band_part"),
+        "a causal mask is `causal_mask(T, T)`, true where a key may be seen; layers take `causal=true`",
+    ),
+    "params": "weights belong to layers, or are declared in a block: `param w: [D, 10] = glorot`",
+    "same": 'write `pad="same"`, in quotes',
+    "placeholder": "an input is declared in the head of the model: `model Net(x: f32[B, 20])`",
+    "get_variable": "declare it in a block: `param w: [D, 10] = glorot`",
+    "pi": "write `3.141592653589793`",
+    **dict.fromkeys("randn rand randn_like rand_like random".split(), _RANDOM),
+}
+"""Names of other frameworks that are written in another way here."""
+
+TYPES = {"float": "f32", "half": "f16", "double": "f64", "long": "i64", "int": "i32", "bool": "bool"}
+"""Methods that convert the elements of a tensor."""
+
+WITH_WEIGHTS = {"linear": "Linear", "conv": "Conv", "conv_transpose": "ConvTranspose"}
+NUMBERED = ("conv1d", "conv2d", "conv3d")
+WITH_WEIGHTS |= dict.fromkeys(NUMBERED, "Conv")
+"""Operators that are given a weight, and the layers that have one."""
+LISTED = {"view": "reshape", "permute": "transpose"}
+FUNCTIONAL = {
+    "dense": "Dense",
+    "conv1d": "Conv1D",
+    "conv2d": "Conv2D",
+    "max_pooling2d": "MaxPooling2D",
+    "average_pooling2d": "AveragePooling2D",
+    "batch_normalization": "BatchNormalization",
+}
+"""Layers that are functions in TensorFlow 1, and their classes."""

@@ -1,0 +1,91 @@
+"""Names that mean nothing: the message, and what they may stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from netdsl import syntax as s
+from netdsl.arrivals.words import PARTS
+from netdsl.checker.context.causes import Unnamed
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import PoisonedError
+from netdsl.checker.evaluate import statics
+from netdsl.diagnostics import Label, Suggestion, suggest
+from netdsl.modules import LOSSES_FILE, std_index
+from netdsl.ops.contract.base import REGISTRY
+from netdsl.recipes.losses import LOSSES
+from netdsl.types import DType
+
+DTYPES = tuple(d.value for d in DType)
+
+
+def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
+    """Raise E0201 with the nearest known name, or the place where the body binds it too late."""
+    if expr.text == "_":
+        means = "it means any size in a type, and a value that is not needed: `a, _ = ...`"
+        scope.fail("E0201", "`_` has no value", expr.span, help=means)
+    later = next((n for n in _bound_names(scope) if n.text == expr.text), None)
+    if later is not None and later.span.start > expr.span.start:
+        also = [Label(later.span, "it gets its value only here")]
+        order = "assign a value before using it"
+        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, also=also, help=order)
+    if expr.text.endswith("'"):
+        how = f"assign it with `next {expr.text[:-1]} = ...` before it is used"
+        scope.fail("E0205", f"`{expr.text}` has no value yet", expr.span, help=how)
+    help = _meaning(scope, expr)
+    is_close = isinstance(help, Suggestion) and help.is_close and help.word.lower() != help.name.lower()
+    if (scope.is_open or scope.module.lacks_imports) and not is_close:
+        raise PoisonedError  # it may be a part of what cannot be read
+    cause = Unnamed(scope.where(expr.span), expr.span) if help is None else None
+    help = help or _how_to_define(scope, expr.text)
+    scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help, cause=cause)
+
+
+def _meaning(scope: Scope, expr: s.Name) -> str | None:
+    """What a name that is not known may mean: a value of the body, a part of a framework, or any known name.
+
+    In a `train` section, a name that is not called means a value, not a function.
+    """
+    word = expr.text
+    if word == "self":
+        return "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
+    near = suggest(word, scope.offered) if scope.offered else None
+    near = near or suggest(word, [*scope.names, *scope.module.blocks, *scope.module.imported])
+    if near is not None or word in PARTS:
+        return near or PARTS[word]
+    called = expr.span.source.text[expr.span.end : expr.span.end + 1] == "("
+    if scope.offered and not called:
+        return suggest(word, ["true", "false", "none", *DTYPES])
+    return suggest(word, [*_known_names(scope), "true", "false", "none"])
+
+
+def _how_to_define(scope: Scope, word: str) -> str:
+    if word[0].isupper() and len(word) > 1:
+        return f"define `block {word}`, or import the file that does"
+    if scope.block is None:
+        return f"give it a value in a line of the section: `{word} = ...`"
+    kind = scope.block.kind
+    return f"a value is an input of the {kind}, an entry of `config`, or defined above: `{word} = ...`"
+
+
+def _bound_names(scope: Scope) -> Iterator[s.Ident]:
+    """The names that the statements of a block bind; without a block, those of `config`."""
+    if scope.block is None:
+        yield from (entry.name for entry in scope.module.config)
+    for statement in scope.block.body if scope.block else ():
+        if not isinstance(statement, s.Next):
+            yield from s.bound_names(statement)
+
+
+def _known_names(scope: Scope) -> list[str]:
+    module = scope.module
+    return [
+        *module.blocks,
+        *module.imported,
+        *module.aliases,
+        *REGISTRY,
+        *statics.FUNCTIONS,
+        *DTYPES,
+        *(name for name, file in std_index().items() if file != LOSSES_FILE or name in LOSSES),
+    ]

@@ -1,0 +1,232 @@
+"""Habits in heads, `config`, weight maps and tests: JSON, dictionaries, types before names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
+from netdsl.parsing.habits.python_class import sequential_of
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import Place
+from netdsl.source import Span
+
+_ENTRY = re.compile(r'"?(\w+)"?\s*:\s*([^,\n}]+?)\s*,?\s*(?=[\n}]|$)')
+_KINDS = frozenset("int float bool str list dtype block function init".split())
+_COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
+_IMPORT = re.compile(r"from\s+\.?([\w.]+)\s+import\s+[^\n]+")
+_TYPED = re.compile(r"\s*((?:\w+)\[[^\]]*\])\s+(\w+)\s*")
+
+
+def _instead(message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
+    return Diagnostic(
+        "E0107", message, (Label(at),), help or f"write `{text}`", fixes=(replacement(span, text),)
+    )
+
+
+def _at(place: Place, pattern: re.Pattern[str], start: int) -> tuple[Span, re.Match[str]] | None:
+    found = pattern.match(place.source.text, start)
+    return (place.source.span(found.start(), found.end()), found) if found is not None else None
+
+
+def config_as_json(place: Place) -> Diagnostic | None:
+    """`"hidden": 128,` and `hidden: 128` in `config`."""
+    token, previous = place.token, place.previous
+    if place.tokens[0].type != "CONFIG" or previous is None:
+        return None
+    index = place.index - 1
+    while index >= 0 and place.tokens[index].type not in ("NEWLINE", "LBRACE"):
+        index -= 1
+    if index + 1 >= len(place.tokens):
+        return None
+    first = place.tokens[index + 1]
+    entry = _at(place, _ENTRY, first.start_pos or 0)
+    if entry is None or "=" in entry[1][2]:
+        return _comma_after_entry(place)
+    span, found = entry
+    is_type = found[2].split()[0] in (
+        "int",
+        "float",
+        "bool",
+        "str",
+        "list",
+        "dtype",
+        "block",
+        "function",
+        "init",
+    )
+    if is_type or (token is not None and (token.start_pos or 0) > span.end):
+        return None
+    text = f"{found[1]} = {found[2].strip()}"
+    return _instead("an entry of `config` is written with `=`", span_of(place.source, first), span, text)
+
+
+def _comma_after_entry(place: Place) -> Diagnostic | None:
+    token, opener = place.token, place.opener
+    if token is None or opener is None or opener.type != "LBRACE":
+        return None
+    if token.type != "COMMA" or place.tokens[0].type not in ("CONFIG", "WEIGHTS"):
+        return None
+    what = "entries" if place.tokens[0].type == "CONFIG" else "rules"
+    at = span_of(place.source, token)
+    text = place.source.text
+    is_last_of_line = text[at.end :].partition("\n")[0].strip() in ("", "}")
+    return _instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", "remove the `,`")
+
+
+def rule_of_map(place: Place) -> Diagnostic | None:
+    """`"a.*" -> "b.*"`, `"a": "b",`, `"b.*".transpose` in a weight map."""
+    token, following = place.token, place.following
+    if token is None or place.tokens[0].type != "WEIGHTS":
+        return None
+    if token.type in ("ARROW", "COLON", "EQUAL") and "FATARROW" in place.accepts:
+        text = place.source.text
+        at = span_of(place.source, token)
+        before = "" if text[at.start - 1].isspace() else " "
+        edits = [replacement(at, f"{before}=>")]
+        comma = re.compile(r'\s*"[^"\n]*"[ \t]*(,)').match(text, at.end)
+        if comma is not None:
+            edits.append(replacement(place.source.span(comma.start(1), comma.end(1)), ""))
+        shown = f"write `{place.previous} => {following or '...'}`"
+        message = f"`{token}` does not map a name to another"
+        return Diagnostic("E0107", message, (Label(at),), shown, fixes=tuple(edits))
+    if token.type == "DOT" and following is not None and following.type == "NAME":
+        span = span_of(place.source, token).to(span_of(place.source, following))
+        text = "transpose" if following in ("transpose", "T", "t") else str(following)
+        message = "what is done to an array is a word behind the rule"
+        return _instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
+    return _comma_after_entry(place)
+
+
+def block_comment(place: Place) -> Diagnostic | None:
+    """`/* two layers */`."""
+    token, after = place.token, place.following
+    if token is None or token.type != "SLASH" or after is None or after.type not in ("STAR", "POWER"):
+        return None
+    found = _at(place, _COMMENT, token.start_pos or 0)
+    if found is None:
+        return None
+    span, match = found
+    lines = [line.strip(" \t*") for line in match[1].strip().splitlines()]
+    text = "\n".join(f"# {line}".rstrip() for line in lines)
+    return _instead(
+        "`/*` does not start a comment", span, span, text, f"write `{text.partition(chr(10))[0]}`"
+    )
+
+
+def import_from(place: Place) -> Diagnostic | None:
+    """`from parts import Body`."""
+    first = place.tokens[0]
+    found = _at(place, _IMPORT, first.start_pos or 0) if first == "from" else None
+    if found is None:
+        return None
+    span, match = found
+    text = f'import "{match[1].replace(".", "/")}.net"'
+    message = "`from` does not start anything here"
+    help = f"write `{text}`, which imports every block of that file"
+    return Diagnostic(
+        "E0105", message, (Label(span_of(place.source, first)),), help, fixes=(replacement(span, text),)
+    )
+
+
+def sequential_item(place: Place) -> Diagnostic | None:
+    """`model = keras.Sequential([..])` beside the items."""
+    token, first = place.token, place.tokens[0]
+    if token is None or token.type != "EQUAL" or place.index != 1:
+        return None
+    line = sequential_of(place.source.text[token.end_pos or 0 :])
+    if line is None:
+        return None
+    at = span_of(place.source, first).to(span_of(place.source, token))
+    help = f"write `model Net(x: f32[B, ..]) {{ return x -> {line} }}`"
+    return Diagnostic("E0107", "a network is not assigned to a name", (Label(at),), help)
+
+
+def type_before_name(place: Place) -> Diagnostic | None:
+    """`Net(f32[B, 20] x)`."""
+    token, previous = place.token, place.previous
+    if token is None or previous is None or token.type not in ("LSQB", "NAME"):
+        return None
+    if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL") or place.opener is None:
+        return None
+    if place.opener.type != "LPAR" or "COLON" not in place.accepts or token.type != "LSQB":
+        return None
+    found = _at(place, _TYPED, previous.start_pos or 0)
+    if found is None:
+        return None
+    span, match = found
+    text = f"{match[2]}: {match[1]}"
+    at = place.source.span(span.start, previous.start_pos or span.start).to(span_of(place.source, token))
+    return _instead("the name comes before the type", at, span, text)
+
+
+def name_after_output(place: Place) -> Diagnostic | None:
+    """`-> f32[B, 10] logits {`, and `-> logits f32[B, 10] {`."""
+    token, previous = place.token, place.previous
+    if token is None or previous is None or token.type != "NAME" or place.opener is not None:
+        return None
+    if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL") or "LBRACE" not in place.accepts:
+        return None
+    start = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "ARROW"), None)
+    if start is None:
+        return None
+    first = place.tokens[start + 1]
+    typed = _at(place, _TYPED, first.start_pos or 0)
+    if typed is not None and previous.type == "RSQB":
+        span = span_of(place.source, first).to(span_of(place.source, token))
+        return _instead("the name comes before the type", span, span, f"{typed[1][2]}: {typed[1][1]}")
+    if previous is first:
+        text = f"{previous}: {token}"
+        span = span_of(place.source, previous).to(span_of(place.source, token))
+        return _instead(
+            f"a `:` is missing between `{previous}` and `{token}`", span, span, text, f"write `{text}..`"
+        )
+    return None
+
+
+def output_after_colon(place: Place) -> Diagnostic | None:
+    """`model Net(x: f32[B, 20]): f32[B, 10] {` and `=>` in its place."""
+    token, after = place.token, place.following
+    if token is None or after is None or place.opener is not None or "ARROW" not in place.accepts:
+        return None
+    if token.type not in ("COLON", "FATARROW") or place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
+        return None
+    if after.type not in ("NAME", "LSQB", "LPAR") or after.line != token.line:
+        return None
+    at = span_of(place.source, token)
+    text = "->" if place.source.text[at.start - 1].isspace() else " ->"
+    what = f"`-> {after}...`"
+    return _instead(f"`{token}` does not come before the outputs", at, at, text, f"write {what}")
+
+
+def parameter_without_shape(place: Place) -> Diagnostic | None:
+    """`param gain = ones`."""
+    token, name = place.token, place.previous
+    if token is None or name is None or token.type not in ("EQUAL", "NEWLINE", "RBRACE") or place.index < 2:
+        return None
+    word = place.tokens[place.index - 2]
+    if word.type not in ("PARAM", "BUFFER", "STATE", "CONST") or "COLON" not in place.accepts:
+        return None
+    head = place.source.text[place.tokens[0].start_pos or 0 : word.start_pos or 0]
+    sizes = re.findall(r"\b([A-Za-z]\w*)\s*\]\)", head) or ["D"]
+    batch = re.findall(r"\[\s*([A-Z]\w*)\s*,", head)[:1]
+    shape = f"[{sizes[-1]}]" if word.type != "STATE" or not batch else f"[{batch[0]}, {sizes[-1]}]"
+    at = span_of(place.source, name)
+    message = f"a `{word}` has a shape"
+    return _instead(
+        message, at, at, f"{name}: {shape}", f"write `{word} {name}: {shape}`, with the sizes it has"
+    )
+
+
+SECTION_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    config_as_json,
+    rule_of_map,
+    block_comment,
+    import_from,
+    sequential_item,
+    type_before_name,
+    name_after_output,
+    output_after_colon,
+    parameter_without_shape,
+)

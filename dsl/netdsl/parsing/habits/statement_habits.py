@@ -1,0 +1,310 @@
+"""Statements of Python and C in a body, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from lark import Token
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.python_train import lines_of
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import Place
+from netdsl.source import Span
+
+_TYPES = frozenset("int float double bool size_t long Tensor tensor final static".split())
+_SIZES = _TYPES - {"Tensor", "tensor"}
+_REMOVED = {
+    "print": "`netrun show` draws the shapes, and `netrun run` prints the values",
+    "__init__": "layers need no registration",
+    **dict.fromkeys(
+        ("backward", "step", "zero_grad", "train", "eval"), "`netrun train` does this by the `train` section"
+    ),
+    **dict.fromkeys(("to", "cuda", "cpu"), "devices are chosen when the model is run, by `--device`"),
+    **dict.fromkeys(("summary", "build"), "`netrun show` describes the model"),
+    **dict.fromkeys(("manual_seed", "seed", "set_seed"), "pass `--seed 0`, or write `seed = 0` in `train`"),
+    **dict.fromkeys(("save", "load_state_dict", "load_weights"), "weights are files: `--weights FILE`"),
+}
+"""Calls that are statements in Python, by the last word of what is called, and why there are none here."""
+_RANGE = re.compile(r"range\(\s*(?:([\w.]+)\s*,\s*)?([\w.]+)\s*\)|([\w.]+)\s*\.\.\s*([\w.]+)")
+_STEP = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*->\s*(.+)")
+
+
+def statement_span(place: Place, start: int) -> Span:
+    """The rest of a statement from one of its tokens."""
+    depth, end = 0, start
+    for n in range(start, len(place.tokens)):
+        kind = place.tokens[n].type
+        depth += (kind in ("LPAR", "LSQB", "LBRACE")) - (kind in ("RPAR", "RSQB", "RBRACE"))
+        if depth < 0 or (depth == 0 and kind == "NEWLINE"):
+            break
+        end = n
+    return span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[end]))
+
+
+def complete_line(span: Span) -> Span:
+    """A place with its indentation before it and its new line after it, for removing it."""
+    text = span.source.text
+    start, end = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
+    return span.source.span(start, end + 1 if end >= 0 else len(text))
+
+
+def _instead(code: str, message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
+    """A diagnostic at one place whose way out replaces another."""
+    return Diagnostic(
+        code, message, (Label(at),), help or f"write `{text}`", fixes=(replacement(span, text),)
+    )
+
+
+def call_statement(place: Place) -> Diagnostic | None:
+    """`print(x)`, `super().__init__()`, `model.compile(..)`, `loss.backward()` as statements."""
+    token, first = place.token, place.previous
+    if token is None or first is None or not place.starts_statement:
+        return None
+    if token.type not in ("DOT", "LPAR") or not first.isidentifier():
+        return None
+    span = statement_span(place, place.index - 1)
+    if first in ("self", "def", "class", "with") or re.match(r"[\w.]+\s*=[^=]", span.text):
+        return None
+    called = re.findall(r"(\w+)\s*\(", span.text.partition("->")[0])
+    word = next((w for w in reversed(called) if w in _REMOVED), called[-1] if called else "")
+    lines = lines_of(span.text, place.source.text)
+    shown = span.text.partition("(")[0]
+    if lines:
+        message = f"there is no `{shown}`: each setting is a line of the `train` section"
+        help = f"write {', '.join(f'`{line}`' for line in lines)}, each on a line of its own"
+        edits: tuple[Edit, ...] = (replacement(span, "\n  ".join(lines)),)
+        return Diagnostic("E0107", message, (Label(span),), help, fixes=edits)
+    if word in _REMOVED:
+        message = f"a call of `{shown}` is not a statement here"
+        edits = (replacement(complete_line(span), ""),)
+        return Diagnostic("E0107", message, (Label(span),), f"remove it: {_REMOVED[word]}", fixes=edits)
+    return None
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) < 90 else f"{line[:60]} ..."
+
+
+def with_statement(place: Place) -> Diagnostic | None:
+    """`with torch.no_grad():`."""
+    first = place.previous
+    if first not in ("with", "while", "try", "async", "del", "global") or not place.starts_statement:
+        return None
+    span = statement_span(place, place.index - 1)
+    line_end = place.source.text.find("\n", span.start)
+    at = place.source.span(span.start, min(span.end, line_end if line_end >= 0 else span.end))
+    help = "remove the line: the lines in it are statements by themselves"
+    if "no_grad" in at.text or "inference_mode" in at.text:
+        help = "remove the line: gradients are cut by `stop_gradient(h)`"
+    if first == "while":
+        help = "a number of repetitions is given: `h = x -> for i in 0..4 { ... }`"
+    edits = (replacement(complete_line(at), ""),)
+    return Diagnostic("E0107", f"there is no `{first}` statement", (Label(at),), help, fixes=edits)
+
+
+def for_statement(place: Place) -> Diagnostic | None:
+    """`for i in range(3):` with the lines of its body after it."""
+    token = place.token
+    if token is None or token.type != "FOR" or not {"RETURN", "LET"} <= place.accepts:
+        return None
+    text, start = place.source.text, token.start_pos or 0
+    end = text.find("\n", start)
+    line, after = text[start:end], text[end + 1 :].partition("\n")[0]
+    variable = (re.match(r"for\s+(\w+)", line) or ["", "i"])[1]
+    found = _RANGE.search(line)
+    first, last = (found[1] or found[3] or "0", found[2] or found[4]) if found else ("0", "n")
+    loop = f"for {variable} in {first}..{last}"
+    step = _STEP.fullmatch(after)
+    help = f"`for` is a stage of a pipeline: `h = x -> {loop} {{ ... }}`"
+    if step is not None and step[1] == step[2]:
+        name, stages = step[1], step[3].strip()
+        help = f"write `{name}2 = {name} -> {loop} {{ {stages} }}`, and go on with `{name}2`"
+    return place.report("E0107", "there is no `for` statement", help=help)
+
+
+def declared_like_in_c(place: Place) -> Diagnostic | None:
+    """`int width = 32`, `Tensor h = ..`."""
+    token, first = place.token, place.previous
+    if token is None or first not in _TYPES or not place.starts_statement:
+        return None
+    if token.type != "NAME" or place.following is None or place.following.type != "EQUAL":
+        return None
+    start = span_of(place.source, first)
+    word = "let " if first in _SIZES else ""
+    help = f"write `{word}{token} = ...`: types are inferred"
+    at = start.to(span_of(place.source, token))
+    message = f"a name is not declared with a type, such as `{first}`"
+    return _instead("E0107", message, start, at, f"{word}{token}", help)
+
+
+def docstring(place: Place) -> Diagnostic | None:
+    """`\"\"\"Two layers.\"\"\"` as the first line of a body."""
+    token = place.token
+    if token is None or token.type != "STRING" or "NAME" not in place.accepts or place.opener is None:
+        return None
+    at = token.start_pos or 0
+    text = place.source.text
+    quoted = re.compile(r'"""(.*?)"""|"([^"\n]*)"(?=[ \t]*\n)', re.DOTALL).match(text, at)
+    starts = text[text.rfind("\n", 0, at) + 1 : at].strip() == ""
+    if quoted is None or not starts or place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
+        return None
+    content = quoted[1] if quoted[1] is not None else quoted[2]
+    lines = [line.strip() for line in content.strip().splitlines()]
+    span = place.source.span(at, quoted.end())
+    comment = "\n  ".join(f"# {line}".rstrip() for line in lines)
+    shown = f"write `# {lines[0] if lines else ''}`; `##` above the {place.tokens[0]} is its description"
+    return _instead("E0107", "a text is not a statement", span, span, comment, shown)
+
+
+def if_as_stage(place: Place) -> Diagnostic | None:
+    """`-> if deep { fc: Linear(32) } -> `."""
+    token = place.token
+    if token is None or token.type != "IF" or place.previous is None or place.previous.type != "ARROW":
+        return None
+    opening = next(
+        (n for n in range(place.index, len(place.tokens)) if place.tokens[n].type == "LBRACE"), None
+    )
+    closing = matching(place.tokens, opening) if opening is not None else None
+    if opening is None or closing is None:
+        return None
+    condition = text_between(place, place.index + 1, opening)
+    group = text_between(place, opening, closing + 1)
+    end = closing
+    text = f"{group} when {condition}"
+    if closing + 2 < len(place.tokens) and place.tokens[closing + 1].type == "ELSE":
+        other = matching(place.tokens, closing + 2)
+        if other is not None:
+            end, no = other, text_between(place, closing + 2, other + 1)
+            text = f"{{ {group} when {condition} -> {no} when not ({condition}) }}"
+    span = span_of(place.source, token).to(span_of(place.source, place.tokens[end]))
+    message = "`if` does not start a stage"
+    return _instead("E0107", message, span_of(place.source, token), span, text, f"write `{_short(text)}`")
+
+
+def repeated_before(place: Place) -> Diagnostic | None:
+    """`-> 3 * (fc: Linear(32) -> relu)`."""
+    token, after = place.token, place.following
+    if token is None or token.type != "INT" or after is None or after.type != "STAR":
+        return None
+    opening = place.index + 2
+    if opening >= len(place.tokens):
+        return None
+    if place.tokens[opening].type in ("LPAR", "LBRACE"):
+        closing = matching(place.tokens, opening)
+        if closing is None:
+            return None
+        inner, last = text_between(place, opening + 1, closing), closing
+        text = f"{{ {inner} }} * {token}"
+    else:
+        rest = statement_span(place, opening).text.partition("->")[0].strip()
+        text, last = f"{rest} * {token}", None
+        span = place.source.span(token.start_pos or 0, (place.tokens[opening].start_pos or 0) + len(rest))
+    if last is not None:
+        span = span_of(place.source, token).to(span_of(place.source, place.tokens[last]))
+    at = span_of(place.source, token)
+    return _instead("E0107", "the number of repetitions comes after the stage", at, span, text)
+
+
+def comprehension(place: Place) -> Diagnostic | None:
+    """`[Linear(32)(x) for i in range(3)]`."""
+    token, opener = place.token, place.opener
+    if token is None or token.type != "FOR" or opener is None or opener.type == "LBRACE":
+        return None
+    start = next(n for n in reversed(range(place.index)) if place.tokens[n] is opener)
+    closing = matching(place.tokens, start)
+    if closing is None:
+        return None
+    span = span_of(place.source, opener).to(span_of(place.source, place.tokens[closing]))
+    item = text_between(place, start + 1, place.index)
+    found = _RANGE.search(span.text)
+    count = int(found[2]) if found is not None and found[1] is None and (found[2] or "").isdigit() else 0
+    help = "repeat stages with `for i in 0..n { ... }`, or write out the list"
+    if 0 < count <= 8 and opener.type == "LSQB":
+        variable = str(place.following)
+        items = [re.sub(rf"\b{variable}\b", str(n), item) for n in range(count)]
+        return _instead("E0107", "there are no list comprehensions", span, span, f"[{', '.join(items)}]")
+    return Diagnostic("E0107", "there are no list comprehensions", (Label(span),), help)
+
+
+def loop_over_list(place: Place) -> Diagnostic | None:
+    """`for w in [64, 32] { .. }`, `for i, w in enumerate(widths) { .. }`."""
+    token, opener = place.token, None
+    start = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "FOR"), None)
+    if token is None or start is None or not place.accepts & {"IN", "RANGE"}:
+        return None
+    for n in range(start, len(place.tokens)):
+        opener = n if place.tokens[n].type == "LBRACE" else opener
+        if opener is not None:
+            break
+    if opener is None or (closing := matching(place.tokens, opener)) is None:
+        return None
+    head = re.fullmatch(
+        r"for\s+(?:(\w+)\s*,\s*)?(\w+)\s+in\s+(?:enumerate\()?(\[[^\[\]]*\]|\w+)\)?",
+        text_between(place, start, opener),
+    )
+    if head is None:
+        return None
+    index, word, values = head[1] or "i", head[2], head[3]
+    count = str(values.count(",") + 1) if values.startswith("[") else f"len({values})"
+    body = re.sub(rf"\b{word}\b", f"{values}[{index}]", text_between(place, opener, closing + 1))
+    text = f"for {index} in 0..{count} {body}"
+    span = span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[closing]))
+    at = span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[opener - 1]))
+    return _instead("E0107", "a loop counts from one number to another", at, span, text)
+
+
+def anonymous_function(place: Place) -> Diagnostic | None:
+    """`-> lambda t: t * 2 ->`."""
+    word, token = place.previous, place.token
+    if word != "lambda" or token is None or token.type != "NAME":
+        return None
+    rest = statement_span(place, place.index).text
+    parts = re.match(r"(\w+)\s*:\s*([^,\n]*?)\s*(?=->|[,)]*$|\n)", rest)
+    label = (Label(span_of(place.source, word)),)
+    message = "there are no anonymous functions (lambda)"
+    if parts is None:
+        help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
+        return Diagnostic("E0107", message, label, help)
+    text = place.source.text
+    span = place.source.span(word.start_pos or 0, (token.start_pos or 0) + parts.end())
+    at = text.rfind("\n", 0, place.tokens[0].start_pos or 0) + 1
+    block = f"block Act({parts[1]}: [*rest]) {{ return {parts[2]} }}"
+    edits = (replacement(place.source.span(at, at), f"{block}\n\n"), replacement(span, "Act "))
+    return Diagnostic("E0107", message, label, f"write `{block}` and, here, `Act`", fixes=edits)
+
+
+def matching(tokens: Sequence[Token], start: int) -> int | None:
+    """The index of the bracket that closes the one at an index."""
+    depth = 0
+    for n in range(start, len(tokens)):
+        kind = tokens[n].type
+        depth += (kind in ("LPAR", "LSQB", "LBRACE")) - (kind in ("RPAR", "RSQB", "RBRACE"))
+        if depth == 0:
+            return n
+    return None
+
+
+def text_between(place: Place, start: int, end: int) -> str:
+    """The text of the tokens from one index up to another."""
+    if end <= start:
+        return ""
+    first, last = place.tokens[start].start_pos or 0, place.tokens[end - 1].end_pos or 0
+    return place.source.text[first:last]
+
+
+STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    call_statement,
+    with_statement,
+    for_statement,
+    declared_like_in_c,
+    docstring,
+    if_as_stage,
+    repeated_before,
+    comprehension,
+    loop_over_list,
+    anonymous_function,
+)
