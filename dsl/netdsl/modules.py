@@ -259,12 +259,14 @@ def decoded(shown: str, data: bytes, span: Span | None = None) -> Source:
 def _leave_out(module: Module, item: BrokenItem | Import) -> None:
     """Note what an item would define that cannot be read."""
     name = item.name if isinstance(item, BrokenItem) else item.alias
-    if isinstance(item, BrokenItem) and item.kind != "import":
-        module.unknown |= {name.text} if name else set()
-    elif name is not None:
+    kind = item.kind if isinstance(item, BrokenItem) else "import"
+    if kind == "from" or (kind == "import" and name is None):
+        module.lacks_imports = True
+    elif kind == "import":
+        assert name is not None
         module.aliases[name.text] = None
     else:
-        module.lacks_imports = True
+        module.unknown |= {name.text} if name else set()
 
 
 def _define(module: Module) -> Iterator[Diagnostic]:

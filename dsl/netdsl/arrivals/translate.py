@@ -106,7 +106,7 @@ def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
         values["padding"] = pads[0] if len(set(pads)) == 1 else f"[{', '.join(pads)}]"
     if foreign.source == "Keras" and "BatchNorm" in foreign.says and "momentum" in values:
         values["momentum"] = (
-            f"{1 - float(values['momentum']):.6g}" if _is_number(values["momentum"]) else "0.01"
+            f"{1 - float(values['momentum']):.6g}" if is_number_text(values["momentum"]) else "0.01"
         )
     if (
         foreign.says.startswith("AvgPool")
@@ -126,7 +126,8 @@ def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def _is_number(text: str) -> bool:
+def is_number_text(text: str) -> bool:
+    """Whether a text is a number as it is written in a program."""
     return re.fullmatch(r"\d+(\.\d*)?(e-?\d+)?", text) is not None
 
 

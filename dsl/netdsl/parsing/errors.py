@@ -175,7 +175,9 @@ def _missing_comma(place: Place) -> Diagnostic | None:
         return None
     if previous.type == "NAME" and {"COLON", "EQUAL"} <= place.accepts:
         message = f"a `:` is missing between `{previous}` and `{token}`"
-        return place.report("E0107", message, help=f"write `{previous}: {token}...`")
+        found = place.report("E0107", message, help=f"write `{previous}: {token}...`")
+        end = span_of(place.source, previous).end
+        return replace(found, fixes=(replacement(place.source.span(end, end), ":", is_certain=False),))
     message = f"a `,` is missing between `{shown(previous)}` and `{token}`"
     found = place.report("E0107", message, help="separate the values with `,`")
     end = span_of(place.source, previous).end
@@ -204,7 +206,11 @@ def _two_values(place: Place) -> Diagnostic | None:
     if token.type == "NAME" and place.following is not None and place.following.type == "EQUAL":
         return place.report("E0107", f"a second statement starts at `{token}`", help="give it its own line")
     help = f"to apply `{token}`, write `-> {token}`; to combine two values, put an operator between them"
-    return place.report("E0107", f"`{token}` is not allowed here after `{shown(previous)}`", help=help)
+    found = place.report("E0107", f"`{token}` is not allowed here after `{shown(previous)}`", help=help)
+    if token.type != "NAME" or previous.type not in ("NAME", "RPAR"):
+        return found
+    at = span_of(place.source, token).start
+    return replace(found, fixes=(replacement(place.source.span(at, at), "-> ", is_certain=False),))
 
 
 _RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (

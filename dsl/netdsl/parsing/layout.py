@@ -16,6 +16,7 @@ from functools import lru_cache
 from lark import Lark, Token
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import Edit, replacement
 from netdsl.source import Source, Span
 
 LANGUAGE = (1, 0)
@@ -191,7 +192,9 @@ class _Cutter:
         closer = _SHAPES[opener.type][1]
         also = [Label(span_of(self.source, token), f"this `{token}` comes first")]
         self.unclosed = self.unclosed or opener
-        self._report("E0104", f"this `{opener}` is not closed", opener, also=also, help=f"add `{closer}`")
+        edits = (replacement(self.source.span(token.start_pos or 0, token.start_pos or 0), closer),)
+        message = f"this `{opener}` is not closed"
+        self._report("E0104", message, opener, also=also, help=f"add `{closer}`", fixes=edits)
         while self._pop() != wanted:
             pass
 
@@ -208,7 +211,11 @@ class _Cutter:
             closer = _SHAPES[opener.type][1]
             self.unclosed = self.unclosed or opener
             self.position = len(self.source.text)
-            self._report("E0104", f"this `{opener}` is not closed {where}", opener, help=f"add `{closer}`")
+            last = next((t.end_pos or 0 for t in reversed(self.item) if t.type != "NEWLINE"), 0)
+            text = f"\n{closer}" if closer == "}" else closer
+            edits = (replacement(self.source.span(last, last), text, is_certain=False),)
+            message = f"this `{opener}` is not closed {where}"
+            self._report("E0104", message, opener, help=f"add `{closer}`", fixes=edits)
         while self.item and self.item[-1].type == "NEWLINE":
             self.item.pop()
         if len(self.item) > MAX_ITEM_TOKENS:
@@ -222,13 +229,20 @@ class _Cutter:
         self.choices, self.unclosed = 0, None
 
     def _report(
-        self, code: str, message: str, token: Token, *, also: Sequence[Label] = (), help: str | None = None
+        self,
+        code: str,
+        message: str,
+        token: Token,
+        *,
+        also: Sequence[Label] = (),
+        help: str | None = None,
+        fixes: Sequence[Edit] = (),
     ) -> None:
         """Keep the first finding of an item; later ones are mostly its echo."""
         if self.bracket is None:
             self.noticed = self.position
             label = Label(span_of(self.source, token))
-            self.bracket = Diagnostic(code, message, (label, *also), help)
+            self.bracket = Diagnostic(code, message, (label, *also), help, fixes=tuple(fixes))
 
 
 def _next_words(tokens: Sequence[Token]) -> list[Token | None]:

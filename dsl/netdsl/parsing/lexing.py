@@ -180,7 +180,7 @@ class _Lexer:
         """A `;` at the end of a line is left out; one inside a line ends the statement."""
         rest = self.source.text[at + 1 : self._line_end(at)].partition("#")[0].partition("//")[0]
         if rest.strip(" \t\r;}"):
-            self._report(at, at + 1, None, _HELPS[";"])
+            self._report(at, at + 1, "\n ", _HELPS[";"])
             self._put("NEWLINE", "\n", at, at + 1)
         else:
             self._report(at, at + 1, "", _HELPS[";"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -61,13 +62,45 @@ class Commands(click.Group):
         """The commands in the order in which a newcomer uses them."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names; for another word, an error with what may be meant."""
+        word = args[0] if args else ""
+        if word not in COMMANDS and not word.startswith("-"):
+            ctx.fail(f"No such command '{word}'. {_meant(word, args[1:])}")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by its name, imported now."""
         if cmd_name not in COMMANDS:
-            return None
+            return None  # `resolve_command` says what may be meant
         module, _, function = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(f"netruntime.cli.{module}"), function)
         return command
+
+
+def _meant(word: str, rest: Sequence[str]) -> str:
+    """What to write for a word that is not a command."""
+    if word.endswith(".net"):
+        return f"Write 'netrun check {word}'; the other commands are {', '.join(list(COMMANDS)[2:8])}."
+    ours = _COMMANDS_OF_OTHERS.get(word.lower())
+    near = [ours] if ours else get_close_matches(word.lower(), COMMANDS, n=1)
+    return f"Did you mean '{' '.join(['netrun', near[0], *rest])}'?" if near else "'netrun --help' lists all."
+
+
+_COMMANDS_OF_OTHERS = {
+    **dict.fromkeys(("fit", "learn", "finetune", "fine-tune"), "train"),
+    **dict.fromkeys(("evaluate", "score", "validate-data"), "eval"),
+    **dict.fromkeys(("validate", "lint", "verify", "compile"), "check"),
+    **dict.fromkeys(("format",), "fmt"),
+    **dict.fromkeys(("infer", "inference"), "predict"),
+    **dict.fromkeys(("draw", "plot", "summary", "view", "graph"), "show"),
+    **dict.fromkeys(("new", "create"), "init"),
+    **dict.fromkeys(("sample", "complete"), "generate"),
+    **dict.fromkeys(("help", "man"), "explain"),
+}
+"""Commands of other programs, and ours."""
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

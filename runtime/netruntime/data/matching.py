@@ -91,8 +91,10 @@ def _conform_all(
             if one_example is not None:
                 info = replace(info, rows=table.count(chosen[name][0]))
             words = [c for c in chosen[name] if table.columns[c].role == "label"]
-            if words and want.type.dtype.is_float and len(chosen[name]) > 1:
-                raise holds_classes(table.columns[words[0]].source, want)
+            alone = len(chosen[name]) == 1 and options.is_label(want.name)
+            if words and want.type.dtype.is_float and not alone:
+                values = table.classes.get(words[0], ())
+                raise holds_classes(table.columns[words[0]].source, want, values)
             _refuse_empty_classes(chosen[name], table)
             with _explained(one_example):
                 fit = conform(info, want, options, sizes)

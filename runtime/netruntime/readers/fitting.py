@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ from netruntime.readers.pixels.pictures import Picture, PictureFit
 from netruntime.readers.pixels.scaling import scaling
 from netruntime.readers.table import ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,18 @@ def refuse_values(wanted: InputSpec, where: str, lost: CastError) -> DataInputEr
     return wanted.refuse("E0804", f"{wanted} is {wanted.type}, but {where} {lost}", help=lost.help)
 
 
-def holds_classes(source: str, wanted: InputSpec) -> DataInputError:
-    """E0804: numbers of classes, which say nothing of size, where a quantity is wanted."""
-    message = f"{wanted} is {wanted.type}, but {source} holds classes or words"
+def holds_classes(source: str, wanted: InputSpec, values: Sequence[str] = ()) -> DataInputError:
+    """E0804: numbers of classes, which say nothing of size, where a quantity is wanted.
+
+    `values` are what the column holds, as far as they are known.
+    """
+    comma = next((value for value in values if _DECIMAL_COMMA.fullmatch(value.strip())), None)
+    if comma is not None:
+        message = f"{wanted} is {wanted.type}, but {source} holds {shown(comma)}, with a decimal comma"
+        help = f"write numbers with a decimal point: {comma.strip().replace(',', '.')}"
+        return wanted.refuse("E0804", message, help=help)
+    what = f"words, such as {shown(values[0])}" if values else "classes or words"
+    message = f"{wanted} is {wanted.type}, but {source} holds {what}"
     help = (
         "write numbers in its place, a column of 0 and 1 for each class, or give the classes to an i32 input"
     )

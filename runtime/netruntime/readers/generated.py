@@ -19,6 +19,9 @@ from netruntime.readers.input_spec import InputSpec
 
 GENERATORS = ("zeros", "ones", "random")
 
+MODEST = 16 * 2**20
+"""The bytes of data that a message offers instead of too much."""
+
 _NUMBER = r"[+-]?(?:\d{1,40}(?:\.\d{1,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
 _RANGE = re.compile(rf"random:({_NUMBER})\.\.({_NUMBER})")
 
@@ -37,7 +40,7 @@ def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed:
     """
     shape = _shape(wanted, sizes)
     dtype = wanted.type.dtype
-    _check_memory(spec, wanted, shape)
+    _check_memory(spec, wanted, shape, sizes)
     if spec in ("zeros", "ones"):
         return np.full(shape, spec == "ones", dtype=numpy_dtype(dtype.value))
     rng = np.random.default_rng([seed, zlib.crc32(wanted.name.encode())])
@@ -52,7 +55,11 @@ def generate_input(spec: str, wanted: InputSpec, sizes: Mapping[str, int], seed:
 
 
 def too_large(
-    spec: str, wanted: InputSpec, shape: tuple[int, ...] | None = None, free: int | None = None
+    spec: str,
+    wanted: InputSpec,
+    shape: tuple[int, ...] | None = None,
+    free: int | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> DataInputError:
     """The error E0822 for made-up data that does not fit in memory."""
     dtype = wanted.type.dtype
@@ -61,18 +68,37 @@ def too_large(
         size = f"{dtype}{list(shape)} = {bytes_text(math.prod(shape) * dtype.itemsize)}"
     kind = "random data" if spec.startswith("random") else spec
     rest = "" if free is None else f": {lack_text(free)}"
-    names = sorted({name for dim in wanted.type.shape for name in dim.symbols})
-    help = f"give a smaller size: {' '.join(f'--size {name}=1' for name in names)}" if names else None
+    help = _smaller(wanted, sizes) if sizes else None
     message = f"{kind} for {shown(wanted.name)}, {size}, does not fit in memory{rest}"
     return wanted.refuse("E0822", message, help=help)
 
 
-def _check_memory(spec: str, wanted: InputSpec, shape: tuple[int, ...]) -> None:
+def _smaller(wanted: InputSpec, sizes: Mapping[str, int]) -> str | None:
+    """Sizes with which the data is small: the largest are halved until it is."""
+    names = sorted({name for dim in wanted.type.shape for name in dim.symbols} & set(sizes))
+    smaller = {name: sizes[name] for name in names}
+
+    def needed() -> int:
+        shape = (dim.evaluate({**sizes, **smaller}) for dim in wanted.type.shape)
+        return math.prod(shape) * wanted.type.dtype.itemsize
+
+    while needed() > MODEST and max(smaller.values(), default=1) > 1:
+        largest = max(smaller, key=lambda name: smaller[name])
+        smaller[largest] //= 2
+    changed = [name for name in names if smaller[name] != sizes[name]]
+    if not changed or needed() > MODEST:
+        return None
+    large = " and ".join(f"{shown(name)}={sizes[name]}" for name in changed)
+    options = " ".join(f"--size {name}={smaller[name]}" for name in changed)
+    return f"{large} {'are' if len(changed) > 1 else 'is'} too large; {options} takes {bytes_text(needed())}"
+
+
+def _check_memory(spec: str, wanted: InputSpec, shape: tuple[int, ...], sizes: Mapping[str, int]) -> None:
     """Raise E0822 for an array that does not fit; random floats are drawn as f64 first."""
     drawn = 8 if spec.startswith("random") and wanted.type.dtype.is_float else 0
     free = shortage(math.prod(shape) * max(drawn, wanted.type.dtype.itemsize))
     if free is not None:
-        raise too_large(spec, wanted, shape, free)
+        raise too_large(spec, wanted, shape, free, sizes)
 
 
 def _in_range(spec: str, wanted: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -135,7 +135,7 @@ def _made_up(spec: str, wanted: InputSpec, options: DataOptions, seed: int) -> A
     try:
         return generate_input(spec, wanted, options.sizes, seed)
     except MemoryError as full:
-        raise too_large(spec, wanted) from full
+        raise too_large(spec, wanted, sizes=options.sizes) from full
 
 
 def _read(

@@ -87,6 +87,10 @@ def _read_npz(path: Path) -> WeightFile:
         raise WeightsError.make("E0707", f"cannot use the weights {shown(path)}: {wrong}") from wrong
 
 
+_USUAL = ("best.safetensors", "model.safetensors", "last.safetensors")
+"""Weights files of a folder that are usually meant, in this order."""
+
+
 def _file_in(folder: Path) -> Path:
     """The one weights file of a folder: an index comes before the files it names."""
     indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
@@ -98,7 +102,8 @@ def _file_in(folder: Path) -> Path:
         return candidates[0]
     if candidates:
         names = ", ".join(shown(file.name) for file in candidates[:8])
-        help = "name the one file to read"
+        chosen = next((file for name in _USUAL for file in candidates if file.name == name), candidates[0])
+        help = f"name the one file to read: --weights {folder / chosen.name}"
         raise WeightsError.make("E0714", f"the folder {shown(folder)} holds several: {names}", help=help)
     raise WeightsError.make("E0714", f"the folder {shown(folder)} holds no weights", help=f"give {_KINDS}")
 

@@ -32,7 +32,7 @@ def test_a_hole_in_the_first_row_is_no_class(tmp_path: Path, first: str) -> None
 
 
 def test_words_among_the_columns_of_a_vector_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataInputError, match=r"E0804.*column `x1` holds classes or words"):
+    with pytest.raises(DataInputError, match=r"E0804.*column `x1` holds words, such as `blue`"):
         _open(tmp_path, "x0,x1,label\n1,red,0\n2,blue,1\n")
 
 
@@ -42,7 +42,7 @@ def test_words_left_over_do_not_join_a_vector(tmp_path: Path) -> None:
 
 
 def test_words_for_a_single_quantity_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataInputError, match=r"E0804.*holds classes or words"):
+    with pytest.raises(DataInputError, match=r"E0804.*holds words, such as `blue`"):
         _open(tmp_path, "x,label\nred,0\nblue,1\n", NUMBER)
 
 

@@ -12,6 +12,7 @@ from netdsl.checker.context.values import Evaluated, Tensor, describe, is_intege
 from netdsl.checker.evaluate import statics
 from netdsl.diagnostics import suggest
 from netdsl.dims import Dim, dim
+from netdsl.edits import Edit, replacement
 from netdsl.ops.contract.base import Op
 from netdsl.ops.create.create import CausalMask
 from netdsl.source import Span
@@ -52,11 +53,13 @@ def construct(scope: Scope, op: type[Op], attributes: Attributes, tensor: Tensor
         values[name] = _coerce(scope, op, name, kinds[name], value, tensor=tensor, span=at)
     for f in fields(op):
         if f.name not in values and f.default is MISSING:
-            help = f"write `{op.name}({f.name}=...)`"
+            help, fixes = f"write `{op.name}({f.name}=...)`", tuple[Edit, ...]()
             if op is CausalMask and "rows" in attributes:
                 size = attributes["rows"][1].text
-                help = f"write `causal_mask({size}, {size})`; layers take `causal=true` instead of a mask"
-            scope.fail("E0401", f"`{op.name}` needs `{f.name}`", span, help=help)
+                text = f"causal_mask({size}, {size})"
+                help = f"write `{text}`; layers take `causal=true` instead of a mask"
+                fixes = (replacement(span, text),) if span.text.startswith("causal_mask(") else ()
+            scope.fail("E0401", f"`{op.name}` needs `{f.name}`", span, help=help, fixes=fixes)
     return op(**values)
 
 

@@ -22,7 +22,12 @@ def as_function(scope: Scope, expr: s.Call) -> s.Expr | None:
     root: s.Expr = function
     while isinstance(root, (s.Attribute, s.Call)):
         root = root.value if isinstance(root, s.Attribute) else root.function
-    if isinstance(root, s.Name) and not isinstance(scope.names.get(root.text, NOTHING).value, Tensor):
+    is_result = isinstance(function.value, s.Call) and isinstance(function.value.function, s.Name)
+    if (
+        isinstance(root, s.Name)
+        and not is_result
+        and not isinstance(scope.names.get(root.text, NOTHING).value, Tensor)
+    ):
         return None
     tensor = scope.evaluate(function.value)
     if not isinstance(tensor, Tensor):
@@ -62,6 +67,8 @@ def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | No
         return Saying(
             text, ("devices are chosen when the model is run",) if word in ("to", "cuda", "cpu") else ()
         )
+    if word in ("repeat", "tile") and len(values) == tensor.type.rank:
+        return Saying(f"tile({text}, [{', '.join(values)}])")
     if word == "detach":
         return Saying(f"stop_gradient({text})")
     for foreign in FUNCTIONS.get(word, ()):

@@ -7,13 +7,14 @@ from dataclasses import fields
 from typing import NoReturn
 
 from netdsl import syntax as s
+from netdsl.arrivals.words import WITH_WEIGHTS
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.attributes import attribute_name, construct
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, OpValue, PoisonedError, Tensor, is_bundle, is_number
 from netdsl.checker.evaluate.expressions import lift
-from netdsl.edits import replacement
+from netdsl.edits import Edit, replacement
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import DType
@@ -100,7 +101,10 @@ def _sort_arguments(
     if missing and any(isinstance(v, Tensor) for v in inputs.values()):
         listed = ", ".join(f"`{name}`" for name in names)
         message = f"`{op.name}` needs `{missing[0]}` too"
-        scope.fail("E0408", message, span, help=f"its tensors are {listed}")
+        help, fixes = f"its tensors are {listed}", tuple[Edit, ...]()
+        if missing[0] == "weight" and op.name in WITH_WEIGHTS:
+            help, fixes = _with_weight(WITH_WEIGHTS[op.name], span)
+        scope.fail("E0408", message, span, help=help, fixes=fixes)
     return (extra if variadic else [inputs.get(name) for name in names]), given
 
 
@@ -114,6 +118,13 @@ def _fail_unlisted(
     text = f"[{', '.join(span.text for span in numbers)}]"
     edits = (replacement(numbers[0].to(numbers[-1]), text),)
     scope.fail("E0411", message, at, help=f"write `{op.name}({text})`, with a list", fixes=edits)
+
+
+def _with_weight(layer: str, span: Span) -> tuple[str, tuple[Edit, ...]]:
+    """The layer that has the weight which an operator is given, in its place."""
+    text = f"{layer}(64)" if layer == "Linear" else f"{layer}(64, 3, pad=1)"
+    help = f"the layer with a weight of its own is `{layer}`: write `{text}`, with the size you want"
+    return help, (replacement(span, text, is_certain=False),)
 
 
 def _by_name(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from netdsl import syntax as s
+from netdsl.arrivals.words import PARTS
 from netdsl.checker.calls import foreign
 from netdsl.checker.calls.attributes import attribute_name
 from netdsl.checker.calls.calls import TYPE_FUNCTIONS
@@ -146,12 +147,18 @@ class Reader:
         function = self.value(call.function)
         if not isinstance(call.function, s.Name):
             self.uses(call.function)
-        for argument in call.arguments:
+        for argument in () if self._has_no_counterpart(call) else call.arguments:
             self.uses(argument.value)
         if function is not POISON:
             self._argument_names(function, with_present_names(self.scope, function, call))
         elif isinstance(call.function, s.Call):
             self._input_names(call)
+
+    def _has_no_counterpart(self, call: s.Call) -> bool:
+        """Whether a call of another framework is written in another way here, so that no argument is left."""
+        function = call.function
+        is_foreign = foreign_module(self.scope, function) is not None
+        return is_foreign and isinstance(function, s.Attribute) and function.name.text in PARTS
 
     def _argument_names(self, function: Evaluated, call: s.Call) -> None:
         """The names of arguments that an operator or a block takes."""

@@ -118,10 +118,17 @@ class Unnamed:
 
 
 @dataclass(frozen=True)
+class Asserted:
+    """An assertion of a block does not hold."""
+
+    where: Where
+
+
+@dataclass(frozen=True)
 class Edited:
     """Anything else, with its changes: for each, the help and the replacements."""
 
     changes: Sequence[tuple[str, Sequence[tuple[Span, str]]]]
 
 
-Cause = Refused | Mismatch | Unequal | Lengths | NotANumber | Branches | Unnamed | Edited
+Cause = Refused | Mismatch | Unequal | Lengths | NotANumber | Branches | Unnamed | Asserted | Edited

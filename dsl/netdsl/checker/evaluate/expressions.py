@@ -24,6 +24,7 @@ from netdsl.checker.evaluate import python_words, statics
 from netdsl.checker.evaluate.unknown import unknown_name
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, dim
+from netdsl.edits import replacement
 from netdsl.model import OpStep, Parameter, join
 from netdsl.modules import std_block
 from netdsl.ops.contract.assuming import AT_LEAST, assume, assuming
@@ -270,6 +271,11 @@ def index(scope: Scope, expr: s.Index) -> Evaluated:
     value = scope.evaluate(expr.value)
     if isinstance(value, Tensor):
         return _index_tensor(scope, value, expr)
+    if isinstance(value, DType):
+        text = f"ones([{', '.join(e.span.text for e in expr.elements)}], {value})"
+        edits = (replacement(expr.span, text, is_certain=False),)
+        message = "a type is not a value"
+        scope.fail("E0402", message, expr.span, help=f"a tensor of that type is `{text}`", fixes=edits)
     if not isinstance(value, tuple):
         scope.fail("E0402", f"only lists and tensors have elements, but this is {describe(value)}", expr.span)
     if len(expr.elements) != 1 or isinstance(expr.elements[0], s.Slice):

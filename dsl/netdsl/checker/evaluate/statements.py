@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
-from netdsl.checker.context.causes import Edited, Unequal
+from netdsl.checker.context.causes import Asserted, Edited, Unequal
 from netdsl.checker.context.checker import TooManyErrors
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
@@ -320,7 +320,7 @@ def check_assertion(scope: Scope, statement: s.Assert) -> None:
     wanted = statement.message or f"`{statement.condition.span.text}`"
     message = f"an assertion{block} fails: {wanted}"
     text = values_in(scope, statement.condition)
-    cause = _must_divide(scope, statement.condition)
+    cause = _must_divide(scope, statement.condition) or Asserted(scope.where(statement.condition.span))
     also = _set_places(scope, statement.condition)
     scope.fail("E0409", message, statement.condition.span, text, also=also, cause=cause)
 

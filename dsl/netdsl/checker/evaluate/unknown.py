@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.arrivals.words import PARTS
-from netdsl.checker.context.causes import Unnamed
+from netdsl.checker.context.causes import Cause, Edited, Unnamed
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import PoisonedError
 from netdsl.checker.evaluate import statics
@@ -37,7 +37,10 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     is_close = isinstance(help, Suggestion) and help.is_close and help.word.lower() != help.name.lower()
     if (scope.is_open or scope.module.lacks_imports) and not is_close:
         raise PoisonedError  # it may be a part of what cannot be read
-    cause = Unnamed(scope.where(expr.span), expr.span) if help is None else None
+    cause: Cause | None = Unnamed(scope.where(expr.span), expr.span) if help is None else None
+    if expr.text in ("same", "valid"):
+        text = f'"{expr.text}"' if expr.text == "same" else "0"
+        cause = Edited([(f"write `{text}`", [(expr.span, text)])])
     help = help or _how_to_define(scope, expr.text)
     scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help, cause=cause)
 

@@ -18,6 +18,7 @@ from netdsl.diagnostics import error, suggest
 from netdsl.parsing.parser import parse
 from netdsl.recipes import DEFAULT_OPTIMIZER, RECIPES
 from netdsl.source import Source, Span
+from netdsl.synonyms import OPTIMIZER_WORDS
 
 WHERE = "<command line>"
 NAMED = ("metric", "input")
@@ -94,7 +95,8 @@ class _Replacement:
         known = (*SETTINGS, *PATTERNS, *NAMED)
         word = self.setting
         if word not in known:
-            help = suggest(word, (*known, *sections)) or f"there are {', '.join(known)}"
+            help = _argument_of(word, self.value) or suggest(word, (*known, *sections))
+            help = help or f"there are {', '.join(known)}"
             self.fail("E0219", f"`{word}` is not a training setting", help)
 
     def fail(self, code: str, message: str, help: str) -> NoReturn:
@@ -184,6 +186,15 @@ class _Replacement:
         self.fail(
             "E0227", f"the value of `{self.key.text}` is not one value", "give one value, as in the file"
         )
+
+
+def _argument_of(word: str, value: str) -> str | None:
+    """The key for an argument of a recipe that is given alone, such as `lr`."""
+    ours = OPTIMIZER_WORDS.get(word, word)
+    for setting in ("optimizer", "schedule"):
+        if any(ours in recipe.arguments() for recipe in RECIPES[setting].values()):
+            return f"it is an argument of the {setting}: `{setting}.{ours}={value}`"
+    return None
 
 
 def _positions(setting: str, recipe: str) -> tuple[str, ...]:

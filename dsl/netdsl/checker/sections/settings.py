@@ -11,6 +11,7 @@ from typing import NoReturn
 from netdsl import syntax as s
 from netdsl.arrivals.recipes import recipe_call
 from netdsl.arrivals.training import recipe_of
+from netdsl.arrivals.translate import is_number_text
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, describe, is_number
@@ -20,7 +21,7 @@ from netdsl.diagnostics import article, suggest
 from netdsl.edits import replacement
 from netdsl.model import Call
 from netdsl.recipes import NOUNS, NUMBERS, RECIPES, Argument, Recipe, RecipeError
-from netdsl.recipes.limits import Switch
+from netdsl.recipes.limits import Switch, written
 from netdsl.source import Span
 from netdsl.synonyms import OPTIMIZER_WORDS, RUN_LENGTHS, SCHEDULE_WORDS
 
@@ -55,7 +56,11 @@ def read_number(scope: Scope, word: s.Ident, expr: s.Expr) -> float:
     try:
         NUMBERS[word.text].check(number)
     except RecipeError as wrong:
-        scope.fail("E1072", f"`{word}` {wrong.problem}", expr.span, help=wrong.help)
+        default = written(NUMBERS[word.text].default)
+        near = str(int(abs(number))) if number and abs(number) < 10**9 else default
+        texts = list(dict.fromkeys((near, default)))
+        cause = Edited([(f"write `{word} = {text}`", [(expr.span, text)]) for text in texts if text])
+        scope.fail("E1072", f"`{word}` {wrong.problem}", expr.span, help=wrong.help, cause=cause)
     return number
 
 
@@ -160,6 +165,8 @@ def _wrong_kind(scope: Scope, name: str, argument: Argument, value: Evaluated, e
     if isinstance(argument.limit, Switch) and is_number(value):  # PyTorch's order is lr, .., weight_decay
         text = f"weight_decay={expr.span.text}"
         changes = [(f"write `{text}`, if it is the weight decay", [(expr.span, text)])]
+    if isinstance(expr, s.Text) and is_number_text(expr.value):
+        changes.append((f"write `{argument.name}={expr.value}`, without quotes", [(expr.span, expr.value)]))
     scope.fail("E0403", message, expr.span, cause=Edited(changes))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import root_names
 from netdsl.checker.context.checker import Checker
@@ -10,8 +12,10 @@ from netdsl.checker.context.values import Evaluated, Tensor, describe, is_number
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.expressions import lift
 from netdsl.checker.evaluate.statements import run_statement, values_in
+from netdsl.checker.evaluate.unknown import DTYPES
 from netdsl.checker.sizes.shapes import match, type_pattern
 from netdsl.diagnostics import Label
+from netdsl.edits import replacement
 from netdsl.model import Body, Expectation, Model, ModelTest, Slot
 from netdsl.modules import Module
 from netdsl.source import Span
@@ -43,7 +47,23 @@ def check_test(checker: Checker, module: Module, item: s.Test) -> ModelTest | No
     return ModelTest(item.name.value, Model(item.name.value, body, {}), tuple(expectations), item.span)
 
 
+def _with_is(scope: Scope, statement: s.Expect) -> s.Expect:
+    """`expect Net(x) -> f32[4, 5]`, which is reported, as `expect Net(x) is f32[4, 5]`."""
+    value = statement.value
+    last = value.stages[-1].core if isinstance(value, s.Pipeline) and len(value.stages) == 1 else None
+    type_ = last.call if isinstance(last, s.Apply) and isinstance(last.call, s.Index) else None
+    if not isinstance(value, s.Pipeline) or type_ is None or type_.value.span.text not in DTYPES:
+        return statement
+    with scope.recover():
+        before = value.source.span
+        edits = (replacement(before.source.span(before.end, type_.span.start), " is "),)
+        help = f"write `expect {before.text} is {type_.span.text}`"
+        scope.fail("E0402", "an expected type comes after `is`", type_.span, help=help, fixes=edits)
+    return replace(statement, value=value.source, type=type_)
+
+
 def _expect(scope: Scope, statement: s.Expect, outputs: list[Slot], expectations: list[Expectation]) -> None:
+    statement = _with_is(scope, statement)
     value = scope.evaluate(statement.value)
     if statement.type is not None:
         if not isinstance(value, Tensor):

@@ -77,6 +77,15 @@ def check_sections(
     return phases
 
 
+def _added_losses(item: s.Train, tensors: Sequence[str]) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """A loss of the output and the label, as the last line of a section."""
+    if not tensors or not item.lines:
+        return []
+    end = item.lines[-1].span.end
+    lines = [f"loss = {name}({', '.join(tensors)})" for name in ("cross_entropy", "mse")]
+    return [(f"write `{line}`", [(Span(item.span.source, end, end), f"\n  {line}")]) for line in lines]
+
+
 def _place(item: s.Train) -> Span:
     """The name of a section, or its first word."""
     return item.name.span if item.name else Span(item.span.source, item.span.start, item.span.start + 5)
@@ -111,8 +120,10 @@ class _Section:
             for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):
                 self._line(line)
             if "loss" not in self.given and not self._may_have_a_loss():
-                help = "write `loss = cross_entropy(..)`"
-                scope.fail("E0219", "this `train` has no loss", _place(self.item), help=help)
+                compared = self._compared()
+                help = f"write `loss = cross_entropy({', '.join(compared) or '..'})`"
+                cause = Edited(_added_losses(self.item, compared))
+                scope.fail("E0219", "this `train` has no loss", _place(self.item), help=help, cause=cause)
             uses_model = any(isinstance(x, (CallStep, s.Broken)) for x in (*scope.steps, *self.item.lines))
             if self._is_complete(before) and not uses_model:
                 self._uses_no_model()
@@ -330,6 +341,7 @@ class _Section:
     def _no_scalar(self, what: str, value: Evaluated, span: Span) -> NoReturn:
         shown = f"a tensor {value.type}" if isinstance(value, Tensor) else describe(value)
         help = "take the mean of it: `mean(..)`" if isinstance(value, Tensor) else None
-        self.scope.fail(
-            "E0222", f"a {what} must be one float without axes, but this is {shown}", span, help=help
-        )
+        text = f"mean({span.text})"
+        cause = Edited([(f"write `{text}`", [(span, text)])]) if help is not None else None
+        message = f"a {what} must be one float without axes, but this is {shown}"
+        self.scope.fail("E0222", message, span, help=help, cause=cause)

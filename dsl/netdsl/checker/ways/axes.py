@@ -64,7 +64,9 @@ def _names(where: Where, tensor: Tensor) -> list[str]:
 def more_axes(where: Where, use: Use, tensor: Tensor, count: int) -> Iterator[Change]:
     """A tensor with `count` more axes: after the batch first, then at the end, then elsewhere."""
     rank = tensor.type.rank
-    for start in (1, rank, 0):
+    shape = tensor.type.shape
+    is_square = rank == 2 and shape[0] == shape[1] and not shape[0].is_fixed  # a mask of queries and keys
+    for start in (0, 1, rank) if is_square else (1, rank, 0):
         if start <= rank:
             yield with_ones(where, use, tensor, range(start, start + count))
 

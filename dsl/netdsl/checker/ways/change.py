@@ -28,6 +28,7 @@ class Change:
         help: The complete help; by default it quotes the line as it is after the change.
         message: What is wrong, where the change shows that better than the error did.
         place: The place that the message is about.
+        declared: Where what the message names is declared.
     """
 
     replacements: tuple[tuple[Span, str], ...]
@@ -35,6 +36,7 @@ class Change:
     help: str = ""
     message: str = ""
     place: Span | None = None
+    declared: tuple[Span, ...] = ()
 
 
 def change(*replacements: tuple[Span, str], why: str = "", help: str = "") -> Change:

@@ -17,7 +17,7 @@ from netdsl.checker.context.causes import (
     Unequal,
     Unnamed,
 )
-from netdsl.checker.ways import masks, names, operators, types, uses
+from netdsl.checker.ways import losses, masks, names, operators, types, uses
 from netdsl.checker.ways.change import Change, changed_text, said
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
@@ -60,7 +60,7 @@ def _with_way_out(
     """
     before = Counter(map(_key, errors))
     best, gone = None, Counter[tuple[str, str]]()
-    for one in islice(_distinct(_changes(error), module), MAX_CHANGES):
+    for one in islice(_distinct(_changes(error, module), module), MAX_CHANGES):
         left = Counter(map(_key, recheck(Source(module.source.name, changed_text(module.source, one)))))
         if left[_key(error)] < before[_key(error)] and not left - before:
             if (before - left).total() > gone.total():
@@ -82,6 +82,10 @@ def _offered(module: Module, error: Diagnostic, one: Change, echoes: Sequence[Di
     if one.message and one.place is not None:
         rest = [label for label in labels[1:] if label.span != one.place]
         labels = (Label(one.place), *_declared(one), *rest)
+        error = replace(error, message=one.message, labels=labels, path="")
+    elif one.message:
+        shown = [Label(span, "declared here") for span in one.declared]
+        labels = (Label(labels[0].span), *shown, *labels[1:])
         error = replace(error, message=one.message, labels=labels, path="")
     return error
 
@@ -118,8 +122,10 @@ def _distinct(changes: Iterator[Change], module: Module) -> Iterator[Change]:
             yield one
 
 
-def _changes(error: Diagnostic) -> Iterator[Change]:
+def _changes(error: Diagnostic, module: Module) -> Iterator[Change]:
     cause = error.cause
+    if error.span is not None and error.span.source is module.source and not isinstance(cause, Unnamed):
+        yield from losses.changes(module.file, error.span)
     if isinstance(cause, Refused):
         yield from operators.changes(cause)
     elif isinstance(cause, Mismatch):

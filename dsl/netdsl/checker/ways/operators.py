@@ -228,7 +228,19 @@ def _ranks(cause: Refused) -> Iterator[Change]:
         if use is None or tensor is None:
             continue
         yield from axes.more_axes(cause.where, use, tensor, 1)
+        yield from _over_one_axis(cause, axes.more_axes(cause.where, use, tensor, 1))
         yield from axes.fewer_axes(use, tensor, 1)
+
+
+def _over_one_axis(cause: Refused, changes: Iterator[Change]) -> Iterator[Change]:
+    """A masked reduction over axis 1 alone, where the call does not say over what."""
+    call = tree.smallest(cause.where.root.file, cause.where.span, s.Call)
+    named = {a.name.text for a in call.arguments if a.name is not None} if call is not None else {"over"}
+    if call is None or "over" in named or "where" not in named:
+        return
+    end = call.span.source.span(call.span.end - 1, call.span.end - 1)
+    for one in changes:
+        yield change(*one.replacements, (end, ", over=1"), why="which reduces over axis 1 alone")
 
 
 def _mask_axes(cause: Refused) -> Iterator[Change]:

@@ -29,11 +29,34 @@ def set_to(where: Where, size: Dim, wanted: Dim) -> Iterator[Change]:
     """The number or the name that set a size, replaced by one that sets another."""
     at = size.origin
     if at is None or at.source is not where.root.source:
+        yield from _argument_of_import(where, at, size, wanted)
         return
     text = in_text(where, wanted)
     literal = at.text == str(size)
-    if text is not None and (literal or at.text.isidentifier()) and not _binds(where, at):
+    if (
+        text is not None
+        and not _repeats(where, at, text)
+        and (literal or at.text.isidentifier())
+        and not _binds(where, at)
+    ):
         yield change((at, text), why=f"so that both are {wanted}")
+
+
+def _argument_of_import(where: Where, at: Span | None, size: Dim, wanted: Dim) -> Iterator[Change]:
+    """The number in a call in this file that gives a block of another file the size."""
+    bound = where.names.get(at.text) if at is not None else None
+    if bound is None or bound.kind != "static" or bound.span.source is not where.root.source:
+        return
+    if bound.span.text == str(size) and wanted.is_fixed:
+        yield change((bound.span, str(wanted)), why=f"so that both are {wanted}")
+
+
+def _repeats(where: Where, at: Span, text: str) -> bool:
+    """Whether a type would hold a name twice, which says that two of its axes are equal."""
+    type_ = tree.smallest(where.root.file, at, s.Index, s.ListExpr)
+    elements = type_.elements if isinstance(type_, (s.Index, s.ListExpr)) else ()
+    others = [element.span.text for element in elements if element.span != at]
+    return text in others and not text.isdigit()
 
 
 def _is_interface(where: Where, one: Change) -> bool:

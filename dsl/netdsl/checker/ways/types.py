@@ -9,7 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.context.causes import Branches, Lengths, Mismatch, Unequal, Where
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.evaluate.statements import input_names
-from netdsl.checker.ways import axes, sizes, tree, uses
+from netdsl.checker.ways import axes, sizes, steps, tree, uses
 from netdsl.checker.ways.change import Change, appended, change, insertion
 from netdsl.checker.ways.uses import Use
 from netdsl.source import Span
@@ -51,7 +51,9 @@ def declared_as(where: Where, tensor: Tensor, wanted: DType) -> Iterator[Change]
     holder = node if isinstance(node, (s.Param, s.TrainInput)) else None
     declared = holder.type if holder is not None and holder.name.span == tensor.span else None
     if isinstance(declared, s.Index):
-        yield change((declared.value.span, str(wanted)))
+        is_lookup = where.block is not None and where.block.name.text == "Embedding"
+        why = "if it holds indices; measurements go through `Linear`" if is_lookup else ""
+        yield change((declared.value.span, str(wanted)), why=why)
 
 
 def changes(cause: Mismatch) -> Iterator[Change]:
@@ -80,6 +82,7 @@ def _output(cause: Mismatch) -> Iterator[Change]:
     declared = [element.span.text for element in cause.elements]
     if None not in written and sorted(map(str, written)) == sorted(declared) and written != declared:
         yield from _as_returned(cause)
+    yield from steps.changes(cause)
     count = len(shape) - len(cause.elements)
     stage = tree.smallest(cause.where.root.file, at, s.Stage)
     if count > 0 and stage is not None:

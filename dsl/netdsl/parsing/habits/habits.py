@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label, suggest
+from netdsl.edits import replacement
 from netdsl.parsing.habits.bare import BARE_STATEMENTS
 from netdsl.parsing.habits.python_habits import PYTHON_HABITS
 from netdsl.parsing.habits.section_habits import SECTION_HABITS
@@ -134,12 +136,30 @@ def _other_arrows(place: Place) -> Diagnostic | None:
     if token == "<" and after.type == "MINUS" and joined:
         return place.report("E0107", "`<-` is not an operator in .net files", help="give a value with `=`")
     if token.type == "VBAR" and joined and after.type in ("VBAR", "COMPARE"):
+        if after.type == "COMPARE" and after[0] == ">":
+            return _elm_arrows(place)
         help = "write `or`" if after.type == "VBAR" else "the arrow of a pipeline is `->`"
         return place.report("E0107", f"`|{after[0]}` is not an operator in .net files", help=help)
     if token.type in ("PLUS", "MINUS", "STAR", "SLASH", "AT") and after.type == "EQUAL" and joined:
-        help = f"a name has one value: write `{place.previous}2 = {place.previous} {token} ...`"
+        end = place.source.text.find("\n", after.end_pos or 0)
+        value = place.source.text[after.end_pos or 0 : end if end >= 0 else None].strip()
+        name = place.previous
+        help = f"a name has one value: write `{name}2 = {name} {token} {value}`, and go on with `{name}2`"
         return place.report("E0107", f"`{token}=` is not an operator in .net files", help=help)
     return None
+
+
+def _elm_arrows(place: Place) -> Diagnostic:
+    """`x |> f |> g`: all arrows of the line together."""
+    assert place.token is not None
+    start = place.token.start_pos or 0
+    end = place.source.text.find("\n", start)
+    line = place.source.text[start : end if end >= 0 else None]
+    spans = [place.source.span(start + m.start(), start + m.end()) for m in re.finditer(r"\|>", line)]
+    labels = (Label(spans[0]), *(Label(span, "and here") for span in spans[1:]))
+    edits = tuple(replacement(span, "->") for span in spans)
+    message = "`|>` is not an operator in .net files"
+    return Diagnostic("E0107", message, labels, "the arrow of a pipeline is `->`", fixes=edits)
 
 
 def _chained_comparison(place: Place) -> Diagnostic | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.edits import replacement
+from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.python_class import sequential_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
@@ -14,6 +14,7 @@ from netdsl.source import Span
 
 _ENTRY = re.compile(r'"?(\w+)"?\s*:\s*([^,\n}]+?)\s*,?\s*(?=[\n}]|$)')
 _KINDS = frozenset("int float bool str list dtype block function init".split())
+_RULE = re.compile(r'"[^"\n]*"\s*(->|:|=)\s*"[^"\n]*"[ \t]*(,)?\s*')
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _IMPORT = re.compile(r"from\s+\.?([\w.]+)\s+import\s+[^\n]+")
 _TYPED = re.compile(r"\s*((?:\w+)\[[^\]]*\])\s+(\w+)\s*")
@@ -81,13 +82,8 @@ def rule_of_map(place: Place) -> Diagnostic | None:
     if token is None or place.tokens[0].type != "WEIGHTS":
         return None
     if token.type in ("ARROW", "COLON", "EQUAL") and "FATARROW" in place.accepts:
-        text = place.source.text
         at = span_of(place.source, token)
-        before = "" if text[at.start - 1].isspace() else " "
-        edits = [replacement(at, f"{before}=>")]
-        comma = re.compile(r'\s*"[^"\n]*"[ \t]*(,)').match(text, at.end)
-        if comma is not None:
-            edits.append(replacement(place.source.span(comma.start(1), comma.end(1)), ""))
+        edits = _rules(place, at.start)
         shown = f"write `{place.previous} => {following or '...'}`"
         message = f"`{token}` does not map a name to another"
         return Diagnostic("E0107", message, (Label(at),), shown, fixes=tuple(edits))
@@ -97,6 +93,20 @@ def rule_of_map(place: Place) -> Diagnostic | None:
         message = "what is done to an array is a word behind the rule"
         return _instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
     return _comma_after_entry(place)
+
+
+def _rules(place: Place, start: int) -> list[Edit]:
+    """The sign of this rule, and of those that a comma ties to it, as `=>`."""
+    edits, text = list[Edit](), place.source.text
+    at = text.rfind('"', 0, text.rfind('"', 0, start))
+    while (rule := _RULE.match(text, at)) is not None:
+        sign = f"{'' if text[rule.start(1) - 1].isspace() else ' '}=>"
+        edits.append(replacement(place.source.span(*rule.span(1)), sign))
+        if rule[2] is None:
+            break
+        edits.append(replacement(place.source.span(*rule.span(2)), ""))
+        at = rule.end()
+    return edits
 
 
 def block_comment(place: Place) -> Diagnostic | None:
@@ -176,7 +186,7 @@ def name_after_output(place: Place) -> Diagnostic | None:
     if typed is not None and previous.type == "RSQB":
         span = span_of(place.source, first).to(span_of(place.source, token))
         return _instead("the name comes before the type", span, span, f"{typed[1][2]}: {typed[1][1]}")
-    if previous is first:
+    if previous is first and str(token)[:1] in "fbiu":
         text = f"{previous}: {token}"
         span = span_of(place.source, previous).to(span_of(place.source, token))
         return _instead(

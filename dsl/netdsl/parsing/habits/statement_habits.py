@@ -230,6 +230,18 @@ def comprehension(place: Place) -> Diagnostic | None:
     return Diagnostic("E0107", "there are no list comprehensions", (Label(span),), help)
 
 
+def spliced_argument(place: Place) -> Diagnostic | None:
+    """`concat(*parts)`."""
+    token, after, opener = place.token, place.following, place.opener
+    if token is None or token.type != "STAR" or after is None or opener is None or opener.type != "LPAR":
+        return None
+    if place.previous is None or place.previous.type not in ("LPAR", "COMMA"):
+        return None
+    at = span_of(place.source, token)
+    message = "arguments are not spliced: a list is given as it is"
+    return _instead("E0107", message, at, at, "", f"write `{after}`, without the `*`")
+
+
 def loop_over_list(place: Place) -> Diagnostic | None:
     """`for w in [64, 32] { .. }`, `for i, w in enumerate(widths) { .. }`."""
     token, opener = place.token, None
@@ -305,6 +317,7 @@ STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     if_as_stage,
     repeated_before,
     comprehension,
+    spliced_argument,
     loop_over_list,
     anonymous_function,
 )

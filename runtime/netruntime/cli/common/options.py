@@ -29,6 +29,8 @@ def _pairs(values: tuple[str, ...], end: str = "=") -> dict[str, str]:
         if not equals or not all(part.isidentifier() for part in key.partition(end)[0].strip().split(".")):
             kind, _, name = key.strip().partition(" ")
             near = f"; write {kind}.{name.strip()}=.." if kind in ("metric", "input") and end != "=" else ""
+            if text.isidentifier():
+                near = f"; write {text}=VALUE, without a space"
             raise click.BadParameter(f"'{text}' is not of the form NAME=VALUE{near}")
         if key.strip() in pairs:
             raise click.BadParameter(f"'{key.strip()}' appears twice")
