@@ -10,7 +10,7 @@ from typing import Any
 from netdsl.diagnostics import Diagnostic, Label
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import FLOATS, Array, ArrayInfo, CastError, cast_float, cast_int
-from netruntime.weight_files.proposal import as_map, proposed_rules
+from netruntime.weight_files.proposing.proposal import propose
 from netruntime.weight_files.room import check_room
 from netruntime.weight_files.turned import Kinds, squares_like, warn_of_squares
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
@@ -94,10 +94,12 @@ def _with_map(
     kinds: Kinds,
 ) -> list[Diagnostic]:
     """The problems with a `weights` map that solves them, where the weights fit under other names."""
-    rules = proposed_rules(missing, {name: file.describe(name) for name in unexpected}, kinds)
-    if not rules or any(file.rule(name) is not None for name in file) or problems[0].help is not None:
+    if problems[0].help is not None or any(file.rule(name) is not None for name in file):
         return problems
-    help = f"read them by their names; add to the file: {as_map(rules)}"
+    proposal = propose(missing, {name: file.describe(name) for name in unexpected}, kinds)
+    if proposal is None:
+        return problems
+    help = str(proposal)
     return [replace(one, help=help if one.code == "E0721" else None) for one in problems]
 
 
@@ -144,6 +146,8 @@ def _unexpected_problem(
 
     message = f"the model has no place for {_count(unexpected, 'weight', 'weights')} of {shown(file.source)}"
     help = 'leave them out with a rule `"name" => none` in a `weights` map of the .net file'
+    if missing:
+        help = 'name them with rules `"theirs" => "ours"` in a `weights` map of the .net file'
     rules = _matching_rules(file, unexpected, missing)
     if rules:
         help = " and ".join(f"write `{text}`" for text in rules)

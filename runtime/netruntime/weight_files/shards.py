@@ -89,14 +89,14 @@ def _checked_map(index: Path, table: Any) -> dict[str, str]:
 
 
 def _inside(index: Path, shard: str) -> Path:
-    """The shard's path, which must be a file within the index's folder, links followed."""
+    """The shard's path, which must be a file of the index's folder, links followed."""
     folder = index.parent.resolve()
     parts = shard.replace("\\", "/").split("/")
     if "\0" in shard or ".." in parts or "" in parts or ":" in parts[0]:
         _outside(index, shard)
     path = folder.joinpath(*parts)
     try:
-        if not resolved(path).is_relative_to(folder):
+        if not _belongs(resolved(path), folder):
             _outside(index, shard)
         is_there = path.is_file()
     except (OSError, ValueError) as reason:  # a loop of links, a name too long, a lone surrogate
@@ -110,11 +110,21 @@ def _inside(index: Path, shard: str) -> Path:
     return path
 
 
+def _belongs(file: Path, folder: Path) -> bool:
+    """Whether a file is in the folder, or in the `blobs` of the hub's cache that the folder is a snapshot of.
+
+    Such a cache keeps files as `models--x/blobs/HASH` and links to them from `models--x/snapshots/COMMIT`.
+    """
+    is_snapshot = folder.parent.name == "snapshots"
+    return file.is_relative_to(folder) or (is_snapshot and file.parent == folder.parent.parent / "blobs")
+
+
 def _outside(index: Path, shard: str) -> NoReturn:
     raise WeightsError.make(
         "E0711",
         f"the index {shown(index)} names {shown(shard)}, which leads out of its folder",
-        help="put the file itself into the folder, and name it without `..`, links or an absolute path",
+        help="put the file itself into the folder, and name it without `..` or an absolute path; "
+        "`cp -rL FOLDER COPY` copies a folder with the files that its links lead to",
     )
 
 

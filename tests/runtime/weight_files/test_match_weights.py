@@ -52,7 +52,7 @@ def test_names_that_differ_are_listed_with_candidates() -> None:
         "    `enc.0.query.weight` f32[4, 4]\n"
         "    `enc.0.wq.bias` f32[4]\n"
         "    `enc.0.norm.weight` f32[4]\n"
-        '   = help: leave them out with a rule `"name" => none` in a `weights` map of the .net file'
+        '   = help: name them with rules `"theirs" => "ours"` in a `weights` map of the .net file'
     )
 
 

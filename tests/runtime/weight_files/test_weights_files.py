@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,32 @@ def test_a_shard_that_links_out_of_the_folder_is_refused(tmp_path: Path) -> None
     (folder / "link.safetensors").symlink_to(tmp_path / "m.safetensors")
     index = shard_folder(folder, {"m-1.safetensors": ONE}, x="link.safetensors")
     assert refusal(index).code == "E0711"
+
+
+def hub_cache(root: Path, blobs: str) -> Path:
+    """The index of a snapshot whose files are links into a folder beside it, as a hub's cache has them."""
+    files, snapshot = root / blobs, root / "models--x" / "snapshots" / "abc"
+    files.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for name in ("m-1.safetensors", shard_folder(files, {"m-1.safetensors": ONE}).name):
+        (files / name).rename(files / f"hash{name}")
+        (snapshot / name).symlink_to(files / f"hash{name}")
+    return snapshot / name
+
+
+def test_a_snapshot_of_a_hub_links_to_its_own_blobs_alone(tmp_path: Path) -> None:
+    index = hub_cache(tmp_path / "a", "models--x/blobs")
+    for path in (index, index.parent):
+        assert dict(read_weights(path)).keys() == ONE.keys()
+    for elsewhere in ("models--y/blobs", "models--x/other", "models--x/blobs/deeper"):
+        assert refusal(hub_cache(tmp_path / elsewhere, elsewhere)).code == "E0711"
+
+
+def test_the_copy_that_the_refusal_suggests_can_be_read(tmp_path: Path) -> None:
+    index = hub_cache(tmp_path, "models--y/blobs")
+    assert "`cp -rL FOLDER COPY`" in str(refusal(index).diagnostics[0].help)
+    shutil.copytree(index.parent, tmp_path / "copy")  # which follows links, as `cp -rL` does
+    assert dict(read_weights(tmp_path / "copy")).keys() == ONE.keys()
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
