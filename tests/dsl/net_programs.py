@@ -184,12 +184,18 @@ class ProgramWriter:
     def lines(self, line: Callable[[], Words]) -> Words:
         return ["{", *self.many(line, NEWLINE), "}"]
 
-    def parameter(self) -> Words:
+    def parameter(self, type_: Callable[[], Words]) -> Words:
         return [
             self.name(),
-            *self.maybe(lambda: [":", *self.type()]),
+            *self.maybe(lambda: [":", *type_()]),
             *self.maybe(lambda: ["=", *self.expr(1)]),
         ]
+
+    def inputs(self) -> Words:
+        return self.listed("(", lambda: self.parameter(self.type))
+
+    def statics(self) -> Words:
+        return self.listed("(", lambda: self.parameter(lambda: ["int"]))
 
     def outputs(self) -> Words:
         return ["->", *self.one(self.output, lambda: self.listed("(", self.output, least=1))]
@@ -201,20 +207,25 @@ class ProgramWriter:
         return self.one(
             lambda: ["import", '"other.net"', *self.maybe(lambda: ["as", self.name()])],
             lambda: ["config", *self.lines(self.entry)],
-            lambda: ["block", self.name(), *self.signature(2), *self.lines(self.statement)],
-            lambda: ["block", self.name(), *self.signature(1), "=", *self.chain()],
-            lambda: ["cell", self.name(), *self.signature(2), *self.lines(self.statement)],
-            lambda: ["model", self.name(), *self.listed("(", self.parameter), *self.lines(self.statement)],
+            lambda: ["block", self.name(), *self.signature(), *self.lines(self.statement)],
+            lambda: [
+                "block",
+                self.name(),
+                *self.maybe(self.statics),
+                *self.maybe(self.outputs),
+                "=",
+                *self.chain(),
+            ],
+            lambda: ["cell", self.name(), *self.signature(), *self.lines(self.statement)],
+            lambda: ["model", self.name(), *self.inputs(), *self.lines(self.statement)],
             lambda: ["weights", self.name(), *self.lines(self.rule)],
             lambda: ["train", *self.maybe(lambda: [self.name()]), *self.lines(self.train_line)],
             lambda: ["test", '"a test"', *self.lines(self.statement)],
         )
 
-    def signature(self, most: int) -> Words:
-        found: Words = []
-        for _ in range(self.random.randint(0, most)):
-            found += self.listed("(", self.parameter)
-        return found + self.maybe(self.outputs)
+    def signature(self) -> Words:
+        lists = self.one(list, self.statics, lambda: [*self.statics(), *self.inputs()])
+        return [*lists, *self.maybe(self.outputs)]
 
     def entry(self) -> Words:
         typed = self.maybe(lambda: [":", "int"])

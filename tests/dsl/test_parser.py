@@ -373,7 +373,6 @@ def test_short_block() -> None:
         ("(a, b)", 2, None),
         ("(a: int)", 1, None),
         ("(x: [B])", 0, 1),
-        ("(a: int, x: [B])", 2, None),
         ("()(x: [B])", 0, 1),
         ("(a)()", 1, 0),
     ],

@@ -286,7 +286,13 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
         )
         for name in ("mean", "sum", "prod", "max", "min", "any", "all", "logsumexp")
     },
-    "var": (_torch("*x dim", "variance(*x, over=dim)"),),
+    "var": (
+        _torch(
+            "*x dim keepdim correction",
+            "variance(*x, over=dim, keepdims=keepdim, correction=correction)",
+            correction="1",
+        ),
+    ),
     **{
         name: (_torch("*x dim", f"{name}(*x, over=dim)"), _keras("*x axis", f"{name}(*x, over=axis)"))
         for name in ("softmax", "log_softmax", "argmax", "argmin", "cumsum")

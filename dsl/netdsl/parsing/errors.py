@@ -13,6 +13,7 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
+from netdsl.parsing.habits.bare import first_input
 from netdsl.parsing.habits.habits import HABITS
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import OPENERS, Place, shown
@@ -21,6 +22,7 @@ from netdsl.source import Source
 _RESERVED = frozenset("""FOR IN IF ELSE WHEN AND OR NOT RESIDUAL VIA SCAN TRUE FALSE NONE AS IS""".split())
 _VALUES = frozenset("NAME INT FLOAT STRING LSQB LPAR TRUE FALSE NONE".split())
 _VALUE_ENDS = frozenset("NAME INT FLOAT STRING RSQB RPAR TRUE FALSE NONE".split())
+_STAGES = {"RESIDUAL": "{ ... }", "SCAN": "LSTM(16)", "FOR": "i in 0..4 { ... }"}
 _ENDS = frozenset("NEWLINE RBRACE RPAR RSQB VBAR COMMA".split())
 _STATEMENTS = "let, layer, param, buffer, const, state, next, return, assert"
 _WORDS = {
@@ -87,10 +89,28 @@ def _reserved(place: Place) -> Diagnostic | None:
         return None
     if word is None or word.type not in _RESERVED:
         return None
+    if _is_stage(place):
+        piped = first_input(place.tokens)
+        help = f"write what goes in first: `{piped} -> {word} {_STAGES[word.type]}`"
+        return place.report(
+            "E0107",
+            f"`{word}` is a stage, and nothing is piped into it",
+            help=help,
+            write=f"{piped} -> {word}",
+        )
     message = f"`{word}` is a keyword and cannot be a name"
     return Diagnostic(
         "E0106", message, (Label(span_of(place.source, word)),), f"rename it, for example to `{word}_`"
     )
+
+
+def _is_stage(place: Place) -> bool:
+    """Whether a word such as `residual` begins a stage where a value is expected."""
+    word, previous, following = place.token, place.previous, place.following
+    if word is None or previous is None or following is None or word.type not in _STAGES:
+        return False
+    starts = "LBRACE" if word.type == "RESIDUAL" else "NAME"
+    return previous.type in ("EQUAL", "RETURN") and following.type == starts
 
 
 def _unclosed_line(place: Place) -> Diagnostic | None:
@@ -167,20 +187,31 @@ def _missing_body(place: Place) -> Diagnostic | None:
     return Diagnostic("E0108", f"this `{place.tokens[0]}` has no body", label, "write `{ ... }`")
 
 
+def _factor(place: Place) -> Diagnostic | None:
+    """`0.1x`."""
+    token, previous = place.token, place.previous
+    if token is None or previous is None or token.type != "NAME" or previous.type not in ("INT", "FLOAT"):
+        return None
+    end = span_of(place.source, previous).end
+    if end != token.start_pos or "STAR" not in place.accepts or place.tokens[0].type == "CONFIG":
+        return None
+    found = place.report("E0107", "a product is written with `*`", help=f"write `{previous} * {token}`")
+    return replace(found, fixes=(replacement(place.source.span(end, end), " * "),))
+
+
 def _missing_comma(place: Place) -> Diagnostic | None:
     token, previous, opener = place.token, place.previous, place.opener
     if token is None or token.type not in _VALUES or opener is None or opener.type == "LBRACE":
         return None
     if previous is None or previous.type not in _VALUE_ENDS or "COMMA" not in place.accepts:
         return None
+    end = span_of(place.source, previous).end
     if previous.type == "NAME" and {"COLON", "EQUAL"} <= place.accepts:
         message = f"a `:` is missing between `{previous}` and `{token}`"
         found = place.report("E0107", message, help=f"write `{previous}: {token}...`")
-        end = span_of(place.source, previous).end
         return replace(found, fixes=(replacement(place.source.span(end, end), ":", is_certain=False),))
     message = f"a `,` is missing between `{shown(previous)}` and `{token}`"
     found = place.report("E0107", message, help="separate the values with `,`")
-    end = span_of(place.source, previous).end
     return replace(found, fixes=(replacement(place.source.span(end, end), ","),))
 
 
@@ -222,6 +253,7 @@ _RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (
     _if_without_else,
     _single_equal,
     _missing_body,
+    _factor,
     _missing_comma,
     _missing_sign,
     _two_values,

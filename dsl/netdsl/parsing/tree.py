@@ -12,6 +12,7 @@ from lark import Token
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import MAX_SIZE
+from netdsl.edits import replacement
 from netdsl.parsing.driver import Extent
 from netdsl.parsing.layout import LANGUAGE, MAX_NESTING, span_of
 from netdsl.source import Source, Span
@@ -102,6 +103,8 @@ class TreeBuilder:
             self._report("E0113", "a block has at most two parameter lists", parens[2].span, help)
         outputs, body = c[-2], c[-1]
         statics, inputs = _split_parens(str(c[0]), parens[:2])
+        if any(_is_tensor_type(param.type) for param in statics):
+            statics, inputs = self._sorted_parameters(parens[:2])
         chain = body if isinstance(body, s.Chain) else None
         statements = () if chain else body
         return s.Block(
@@ -115,6 +118,21 @@ class TreeBuilder:
             chain,
             self._doc(extent),
         )
+
+    def _sorted_parameters(self, parens: Sequence[Parens]) -> tuple[tuple[s.Param, ...], tuple[s.Param, ...]]:
+        """The static parameters and the tensor inputs of lists that mix them, which is reported."""
+        params = [param for part in parens for param in part.params]
+        inputs = tuple(param for param in params if _is_tensor_type(param.type))
+        statics = tuple(param for param in params if param not in inputs)
+        span = parens[0].span.to(parens[-1].span)
+        text = "".join(
+            f"({', '.join(param.span.text for param in part)})" for part in (statics, inputs) if part
+        )
+        message = f"`{inputs[0].name}` is a tensor, and tensors have the last parentheses to themselves"
+        edits = (replacement(span, text),)
+        found = Diagnostic("E0113", message, (Label(inputs[0].span),), f"write `{text}`", fixes=edits)
+        self.findings.append(found)
+        return statics, inputs
 
     cell = block
     model = block

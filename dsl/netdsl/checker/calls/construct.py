@@ -9,6 +9,7 @@ from netdsl.arrivals.table import ACTIVATIONS
 from netdsl.checker.calls.blocks import root_names
 from netdsl.checker.calls.operators import count
 from netdsl.checker.calls.options import check_options, check_ranges
+from netdsl.checker.calls.tensor_arguments import MASKS
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -136,6 +137,13 @@ def check_static_name(scope: Scope, block: s.Block, argument: s.Argument) -> Non
     if word in input_names(block):
         help = f"tensor inputs go in a second pair of parentheses: `{block.name}(..)({word}=...)`"
         scope.fail("E0406", f"`{word}` of `{block.name}` is a tensor input", argument.span, help=help)
+    if word in MASKS and "keep" in input_names(block):
+        mask = f"keep=not ({argument.value.span.text} -> [B, T] => [B, 1, 1, T])"
+        help = (
+            "give it in a second pair of parentheses, as `keep`, which has 4 axes and is true where a key"
+            f" counts; for a mask as in PyTorch: `{block.name}(..)({mask})`"
+        )
+        scope.fail("E0406", f"the mask of `{block.name}` is a tensor input", argument.span, help=help)
     listed = ", ".join(f"`{n}`" for n in names) or "no static arguments"
     help = suggest(word, names) or f"`{block.name}` takes {listed}"
     scope.fail("E0406", f"`{block.name}` has no argument `{word}`", argument.name.span, help=help)

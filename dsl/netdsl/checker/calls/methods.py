@@ -69,6 +69,9 @@ def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | No
         )
     if word in ("repeat", "tile") and len(values) == tensor.type.rank:
         return Saying(f"tile({text}, [{', '.join(values)}])")
+    if word == "std":
+        over = values[0] if values else named.get("dim", named.get("axis", ""))
+        return Saying(f"sqrt(variance({text}{f', over={over}' if over else ''}, correction=1))")
     if word == "detach":
         return Saying(f"stop_gradient({text})")
     for foreign in FUNCTIONS.get(word, ()):

@@ -79,7 +79,7 @@ def layer_line(place: Place) -> Diagnostic | None:
     if not _LAYER_LINE.fullmatch(span.text) or not _is_layer(statement):
         return None
     stages, end = _layers_from(span)
-    text = f"return {_first_input(place.tokens)} -> {' -> '.join(stages)}"
+    text = f"return {first_input(place.tokens)} -> {' -> '.join(stages)}"
     edits = (replacement(span.source.span(span.start, end), text),)
     return Diagnostic("E0107", _ALONE, (Label(span),), f"write `{text}`", fixes=edits)
 
@@ -220,7 +220,8 @@ def _layers_from(span: Span) -> tuple[list[str], int]:
     return stages, end
 
 
-def _first_input(tokens: Sequence[Token]) -> str:
+def first_input(tokens: Sequence[Token]) -> str:
+    """The first input in a header, or `x`."""
     at = next((n for n, token in enumerate(tokens) if token.type == "LPAR"), None)
     return str(tokens[at + 1]) if at is not None and tokens[at + 1].type == "NAME" else "x"
 
