@@ -193,7 +193,7 @@ class _Loader:
             message = f"there is no file `{written}` beside this one"
             near = self._near(path, item)
             edits = (replacement(at, f'"{near}"', is_certain=False),) if near else ()
-            help = f"did you mean `{near}`?" if near else None
+            help = f"did you mean `{near}`?" if near else "write the path from the folder of this file"
             raise error("E0611", message, at, help=help, fixes=edits) from None
         if path.suffix != ".net":
             help = "only `.net` files are imported"

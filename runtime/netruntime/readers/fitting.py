@@ -192,7 +192,11 @@ def _check_axes(array: Array, wanted: InputSpec, where: str) -> None:
     """Raise E0801 unless the array has as many axes as the input."""
     if array.ndim != wanted.type.rank:
         message = f"{wanted} is {wanted.type}, but {where} holds {info_of(array)}"
-        raise wanted.refuse("E0801", f"{message}: it has {_axes(array.ndim)}, not {wanted.type.rank}")
+        sizes = ", ".join(map(str, array.shape[1:]))
+        ways = f"give arrays with {_axes(wanted.type.rank)}, or declare {wanted.type.dtype}[B, {sizes}]"
+        help = ways if sizes else None
+        problem = f"it has {_axes(array.ndim)}, not {wanted.type.rank}"
+        raise wanted.refuse("E0801", f"{message}: {problem}", help=help)
 
 
 def _sequence_fit(info: ColumnInfo, wanted: InputSpec, sizes: Mapping[str, int]) -> Fit:
@@ -281,6 +285,8 @@ def _shape_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
     shape = wanted.type.shape
     if len(info.shape) + 1 == len(shape) - 1 and not shape[0].is_fixed:
         return f"one item needs an axis for `{shape[0]}`: array[None]"
+    if len(info.shape) + 1 != len(shape):
+        return f"give an array with {_axes(len(shape))}, or declare the input as {info}"
     return None
 
 

@@ -97,10 +97,20 @@ def _override(name: str, default: Static, given: object, line: s.ConfigEntry) ->
     fits = same or (declared_float and isinstance(value, float)) or default is None
     if not fits or not is_static(converted):
         also = f"its default is {describe(default)}"
-        raise error("E0403", f"`{name}` is set to {given!r}, but {also}", line.span, "declared here")
+        message = f"`{name}` is set to {given!r}, but {also}"
+        raise error("E0403", message, line.span, "declared here", help=_as_default(name, value, default))
     if isinstance(value, int) and abs(value) > MAX_SIZE:
         raise error("E0603", f"`{name}` is set to a number that does not fit in 64 bits", line.span)
     return converted
+
+
+def _as_default(name: str, value: object, default: object) -> str:
+    """A value of the kind of the default: the same number, where it is one."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_SIZE
+    if whole and isinstance(value, float) and isinstance(default, int) and not isinstance(default, bool):
+        return f"write {name}={int(value)}"
+    shown = str(default).lower() if isinstance(default, bool) else default
+    return f"give a value of that kind, such as {name}={shown}"
 
 
 def _as_list(value: object) -> object:
