@@ -39,6 +39,18 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     assert run >= 25
 
 
+def test_the_console_of_the_command_line_is_as_printed(tmp_path: Path) -> None:
+    place, environment = workplace(tmp_path)
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    run = 0
+    for body in (body for _, language, body in blocks(page) if language == "console"):
+        for command, shown in commands(body):
+            printed = output(command, place, environment)
+            assert agrees(shown, printed), f"$ {command}\n{printed}"
+            run += 1
+    assert run >= 7
+
+
 def test_every_block_is_of_a_known_kind() -> None:
     kinds = {language for _, language, _ in blocks(PAGE.read_text("utf-8"))}
     assert kinds == {"sh", "console", "net", "python"}

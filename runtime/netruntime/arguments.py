@@ -49,30 +49,30 @@ def check_number(value: Any, name: str) -> float:
 
 
 def check_text(value: Any, name: str) -> None:
-    """Raise `NetError` E0870 unless the value is a text."""
+    """Raise `NetError` E0870 unless the value is a string."""
     if not isinstance(value, str):
-        _refuse(name, value, "a text")
+        _refuse(name, value, "a string")
 
 
 def check_names(**names: Any) -> None:
-    """Raise `NetError` E0870 for an argument that is neither a text nor None."""
+    """Raise `NetError` E0870 for an argument that is neither a string nor None."""
     for name, value in names.items():
         if value is not None:
             check_text(value, name)
 
 
 def check_path(value: Any, name: str) -> None:
-    """Raise `NetError` E0870 unless the value is a text or a path that names something."""
+    """Raise `NetError` E0870 unless the value is a path: a string that is not empty, or a path object."""
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        _refuse(name, value, "a path or a text that is not empty")
+        _refuse(name, value, "a path, a string that is not empty")
     if not isinstance(os.fspath(value), str):
-        _refuse(name, value, "a path of text, not of bytes")
+        _refuse(name, value, "a path of characters, not of bytes")
 
 
 def check_mapping(value: Any, name: str, *, any_keys: bool = False) -> None:
-    """Raise `NetError` E0870 unless the value is a mapping, with texts as keys but for `any_keys`."""
+    """Raise `NetError` E0870 unless the value is a mapping, with strings as keys but for `any_keys`."""
     if not isinstance(value, Mapping) or not (any_keys or all(isinstance(key, str) for key in value)):
-        _refuse(name, value, "a mapping with names as keys")
+        _refuse(name, value, "a mapping with strings as keys")
 
 
 def check_flag(value: Any, name: str) -> None:
@@ -89,10 +89,10 @@ def check_callables(**values: Any) -> None:
 
 
 def check_texts(value: Any, name: str) -> None:
-    """Raise `NetError` E0870 unless the value is one text or a collection of them."""
+    """Raise `NetError` E0870 unless the value is a string or a collection of strings."""
     is_list = isinstance(value, Collection) and not isinstance(value, np.ndarray)
     if not is_list or not all(isinstance(entry, str) for entry in value):
-        _refuse(name, value, "names of values")
+        _refuse(name, value, "a string or a list of strings")
 
 
 def _refuse(name: str, value: Any, wanted: str) -> NoReturn:
@@ -102,7 +102,9 @@ def _refuse(name: str, value: Any, wanted: str) -> NoReturn:
         f"{text[:60]} ({kind})" if text and not isinstance(value, str) else text[:60] or with_article(kind)
     )
     raise ArgumentError.make(
-        "E0870", f"`{name}` must be {wanted}, but is {shown}", help="see docs/api.md for the arguments"
+        "E0870",
+        f"`{name}` must be {wanted}, but is {shown}",
+        help="Python's `help(..)` of the function lists its arguments",
     )
 
 

@@ -285,7 +285,9 @@ class Network:
 
     def __reduce__(self) -> NoReturn:
         """A network is neither pickled nor copied: its plans, locks and device arrays belong to a process."""
-        help = "load it there again: net.save(path), then nr.load(source, path)"
+        help = (
+            "save its weights, net.save(path), and load it where it is needed: netruntime.load(source, path)"
+        )
         raise error("E0874", f"the network `{self.name}` cannot be pickled or copied", help=help)
 
     def _map(self, names: str | None) -> Weights | None:

@@ -76,7 +76,7 @@ class WeightStore:
             if self._host is None:
                 check_weights(self.graph)
                 self._host = WeightsByPath(
-                    (path, initial_value(path, op.init, type_, self._seed))
+                    (path, _read_only(initial_value(path, op.init, type_, self._seed)))
                     for path, (op, type_) in parameters(self.graph).items()
                 )
             return self._host
@@ -177,9 +177,12 @@ def _owned(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         "the copy of the weights needs", {f"`{n}` {info_of(a)}": a.nbytes for n, a in writable.items()}
     )
     copies = {name: array.copy() for name, array in writable.items()}
-    for copy in copies.values():
-        copy.flags.writeable = False
-    return {**arrays, **copies}
+    return {**arrays, **{name: _read_only(copy) for name, copy in copies.items()}}
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
 
 
 def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> WeightFile:

@@ -142,7 +142,11 @@ def cannot_read(reason: OSError | ValueError, first: str | Path) -> DataInputErr
     path = Path(getattr(reason, "filename", None) or first)
     help = None
     if isinstance(reason, FileNotFoundError):
-        help = near_file(path, lambda other: other.is_dir() or is_data(other))
+        help = (
+            "standard input is not read as data: save it in a file"
+            if str(path) == "-"
+            else near_file(path, lambda other: other.is_dir() or is_data(other))
+        )
     message = f"cannot read {shown(path)}: {getattr(reason, 'strerror', None) or reason}"
     return DataInputError.make("E0802", message, help=help)
 

@@ -237,6 +237,7 @@ def test_truncated_files(tmp_path: Path) -> None:
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     np.save(tmp_path / "digits.npy", GREY)
     assert "did you mean `digits.npy`?" in fails("E0802", tmp_path / "digit.npy", wants(x="f32[B, 4, 4]"))
+    assert "standard input is not read as data" in fails("E0802", "-", wants(x="f32[B, 4, 4]"))
     (tmp_path / "x.pkl").write_bytes(b"")
     fails("E0803", tmp_path / "x.pkl", wants(x="f32[B]"))
     (tmp_path / "empty").mkdir()

@@ -22,7 +22,7 @@ DATA = {"x": np.ones((4, 4), np.float32)}
 @pytest.mark.parametrize(
     ("name", "value", "code", "words"),
     [
-        ("names", 3, "E0870", r"`names` must be a text, but is 3 \(int\)"),
+        ("names", 3, "E0870", r"`names` must be a string, but is 3 \(int\)"),
         ("note", 3, "E0870", r"`note` must be a function, but is 3 \(int\)"),
         ("resume", "yes", "E0870", "`resume` must be True or False, but is 'yes'"),
         ("watchers", [3], "E0870", "`watchers` holds a int, which is not an observer"),

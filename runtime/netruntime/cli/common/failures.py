@@ -148,7 +148,7 @@ def _refusal(reason: OSError) -> Diagnostic:
 def _report_unwritable(reason: OutputError) -> int:
     """Standard output is full or closed: only standard error is left, if that."""
     message = f"standard output cannot be written: {reason}"
-    help = "free some space, or redirect it to another file"
+    help = "redirect it to a file on a disk with free space"
     with suppress(OSError, PipeClosedError):
         print_diagnostics([Diagnostic("E0941", message, help=help)])
     return SYSTEM
