@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from emulated import kit
 EXAMPLES = kit.ROOT / "examples"
 TEXT = """net 1.0
 model M(x: f32[B, 3]) -> logits: f32[B, 4] {
-  return x -> hidden: Linear(8) -> relu -> dropout(0.1) -> out: Linear(4)
+  return x -> hidden: Linear(8) -> relu -> Dropout(0.1) -> out: Linear(4)
 }
 train {
   input label: i32[B]
@@ -56,18 +55,35 @@ def netrun(folder: Path, *arguments: str, device: str = "cuda") -> subprocess.Co
     )
 
 
+def done(folder: Path, *arguments: str, device: str = "cuda") -> str:
+    """The output of a command that succeeds."""
+    result = netrun(folder, *arguments, device=device)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 def test_train_eval_run_and_predict(folder: Path) -> None:
-    done = netrun(folder, "train", "net.net", "--data", "data.npz", "--epochs", "2", "--out", "run")
-    assert done.returncode == 0, done.stderr
-    weights = ("-w", "run/best.safetensors")
-    results: dict[str, list[Any]] = {}
+    """Weights that a run on the device has saved give the same figures and outputs on both devices."""
+    train = ("train", "net.net", "--data", "data.npz", "--out", "run")
+    done(folder, *train, "--epochs", "1")
+    done(folder, *train, "--epochs", "2", "--resume")
+    weights = ("-w", "run/last.safetensors")
+    figures, outputs, answers = {}, {}, {}
     for device in ("cpu", "cuda"):
-        measured = netrun(folder, "eval", "net.net", "--data", "data.npz", *weights, "--json", device=device)
-        assert measured.returncode == 0, measured.stderr
-        ran = netrun(folder, "run", "net.net", "-i", "x=x.npy", *weights, "--json", device=device)
-        assert ran.returncode == 0, ran.stderr
-        results[device] = [json.loads(measured.stdout), json.loads(ran.stdout)]
-    assert results["cpu"][0].keys() == results["cuda"][0].keys()
+        measured = done(folder, "eval", "net.net", "--data", "data.npz", *weights, "--json", device=device)
+        figures[device] = json.loads(measured)["figures"][""]
+        done(folder, "run", "net.net", "-i", "x=x.npy", *weights, "--save", f"{device}.npz", device=device)
+        predict = ("predict", "net.net", "--data", "data.npz", *weights, "--batch-size", "12")
+        done(folder, *predict, "-o", f"rows-{device}.npz", device=device)
+        done(folder, *predict, "-o", f"{device}.csv", device=device)
+        outputs[device] = [np.load(folder / f"{name}{device}.npz")["logits"] for name in ("", "rows-")]
+        answers[device] = [
+            line.split(",")[:2] for line in (folder / f"{device}.csv").read_text().splitlines()
+        ]
+    assert answers["cpu"] == answers["cuda"] and len(answers["cpu"]) == 33
+    for ours, theirs in zip(outputs["cuda"], outputs["cpu"], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert figures["cuda"] == pytest.approx(figures["cpu"], rel=1e-5)
 
 
 def test_generate(folder: Path) -> None:

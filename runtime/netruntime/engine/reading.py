@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.backends import Device
+from netruntime.engine.room import room_for
 
 
 def read(
@@ -24,3 +25,13 @@ def read(
     for each, blocks in zip(checks, counts, strict=True):
         each.raise_first([next(values) for _ in blocks])
     return list(values)
+
+
+def read_results(device: Device, results: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The results of a run by name, on the host; waits once.
+
+    Raises:
+        DataInputError: E0822 where there is no memory for the copies.
+    """
+    with room_for("the copy of the results", device):
+        return dict(zip(results, device.fetch(list(results.values())), strict=True))

@@ -13,6 +13,7 @@ from netdsl.model import CallStep, Checked, Expectation, ModelTest
 from netdsl.source import Span
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
+from netruntime.engine.reading import read_results
 from netruntime.engine.weights import open_weights
 from netruntime.files.arrays import Array
 
@@ -70,7 +71,7 @@ def _run_test(checked: Checked, test: ModelTest, device: Device, seed: int) -> T
         results = Network(checked, test.model, store, device, seed).run({})
     except NetError as failed:
         return TestResult(test.name, test.span, failed.diagnostics, None)
-    values = {name: device.numpy(array) for name, array in results.items()}
+    values = read_results(device, results)
     failures = [f for e in test.expectations if (f := _judge(test, e, values))]
     differences = [d for e in test.expectations if (d := _difference(e, values)) is not None]
     return TestResult(test.name, test.span, tuple(failures), max(differences, default=None))

@@ -11,6 +11,7 @@ from netdsl.dims import Dim, SizeOverflowError, dim
 from netdsl.types import TensorType
 from netruntime.data import Augment, Dataset, batches
 from netruntime.engine.network import Network
+from netruntime.engine.reading import read_results
 from netruntime.files.arrays import Array
 from netruntime.sizes import SizeClashError, bind_sizes
 
@@ -31,7 +32,7 @@ def predicted_rows(
     with closing(stream):  # type: ignore[type-var]
         for batch in stream:
             inputs = {name: batch[name] for name in network.inputs}
-            outputs = {k: network.device.numpy(v) for k, v in network.run(inputs).items()}
+            outputs = read_results(network.device, network.run(inputs))
             if data.one_example is not None:
                 yield _of_one_example(network, outputs)
                 continue

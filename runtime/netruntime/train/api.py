@@ -29,6 +29,7 @@ from netruntime.data.beside import as_trained, normalised_as_trained, trained_no
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
+from netruntime.engine.room import room_for
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
@@ -41,6 +42,7 @@ from netruntime.train.records.facts import Provenance
 from netruntime.train.rows import open_rows
 from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
+from netruntime.weight_files.room import LESS
 from netruntime.weight_files.weight_file import WeightArrays
 
 
@@ -315,5 +317,6 @@ def _normalise(augment: str | None) -> Augment | None:
 
 
 def _uploaded(weights: Mapping[str, Array], device: Device) -> dict[str, Any]:
-    with device.active():
+    needed = 0 if device.xp is np else sum(array.nbytes for array in weights.values())
+    with room_for("the copy of the weights for the evaluation", device, needed, LESS):
         return {name: device.xp.asarray(array) for name, array in weights.items()}

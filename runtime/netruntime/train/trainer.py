@@ -20,7 +20,6 @@ from netruntime.errors import TrainingError
 from netruntime.train.checkpoint import Checkpoint
 from netruntime.train.phase import Length, PhaseTrainer, Update
 from netruntime.train.update.average import WeightAverage
-from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.weight_files.room import LESS
 
 WEIGHTS, AVERAGE, OPTIMIZER = "weights", "average", "optimizer"
@@ -98,7 +97,10 @@ class Trainer:
     @property
     def final_weights(self) -> Mapping[str, Array]:
         """The weights to use, on the device: their running average if there is one."""
-        return self.weights if self.average is None else self.average.weights(self.weights)
+        if self.average is None:
+            return self.weights
+        with room_for("the average of the weights in their element types", self.device, help=LESS):
+            return self.average.weights(self.weights)
 
     def host_weights(self) -> dict[str, np.ndarray[Any, Any]]:
         """The weights to use, as new NumPy arrays."""
@@ -142,9 +144,8 @@ class Trainer:
             for name, array in saved.items():
                 self.weights[name][...] = self.device.xp.asarray(array)
             for phase in self.phases:
-                own = {label: self.weights[label] for label in phase.loss_graph.trained}
                 arrays = checkpoint.arrays.get(f"{OPTIMIZER}/{phase.name}", {})
-                phase.state = OptimizerState.from_arrays(self.device.xp, phase.optimizer, own, arrays)
+                phase.state.restore(self.device.xp, phase.optimizer, arrays)
                 phase.schedule.restore(checkpoint.state.get("schedules", {}).get(phase.name, {}))
             if self.average is not None:
                 self.average.restore(self.device.xp, checkpoint.arrays.get(AVERAGE, {}))

@@ -33,6 +33,7 @@ from netruntime.data.beside import as_trained_once, classes_beside
 from netruntime.data.padding import Filler
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
+from netruntime.engine.reading import read_results
 from netruntime.engine.weights import open_weights, parameters
 from netruntime.files.arrays import Array
 from netruntime.readers.inputs import Note
@@ -225,8 +226,7 @@ def _run_many(
 
 def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> dict[str, Array]:
     """The outputs, followed by the taps, on the host."""
-    results = network.run(arrays, check_finite=options.check_finite)
-    return {name: network.device.numpy(array) for name, array in results.items()}
+    return read_results(network.device, network.run(arrays, check_finite=options.check_finite))
 
 
 def _tops(

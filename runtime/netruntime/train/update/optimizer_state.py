@@ -65,25 +65,16 @@ class OptimizerState:
         }
         return {**arrays, STEP: np.asarray(self.step, np.int64)}
 
-    @classmethod
-    def from_arrays(
-        cls,
-        xp: ModuleType,
-        optimizer: Optimizer,
-        weights: Mapping[str, Array],
-        arrays: Mapping[str, Array],
-    ) -> OptimizerState:
-        """The state from the result of `to_arrays`, copied to the device.
+    def restore(self, xp: ModuleType, optimizer: Optimizer, arrays: Mapping[str, Array]) -> None:
+        """Copy the result of `to_arrays` into the slots, in place: a second state might not fit in memory.
 
         Raises `TrainingError` E1083 if it is from another optimizer or other weights.
         """
-        state = cls.init(xp, optimizer, weights)
-        expected = {f"{label}/{slot}": a for label, slots in state.slots.items() for slot, a in slots.items()}
+        expected = {f"{label}/{slot}": a for label, slots in self.slots.items() for slot, a in slots.items()}
         _check_names({STEP, *expected}, arrays, type(optimizer).__name__)
         for name, array in expected.items():
             copy_saved(xp, name, array, arrays[name])
-        state.step = saved_count(STEP, arrays[STEP])
-        return state
+        self.step = saved_count(STEP, arrays[STEP])
 
 
 def copy_saved(xp: ModuleType, name: str, target: Array, saved: Any) -> None:

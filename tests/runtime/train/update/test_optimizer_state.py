@@ -34,7 +34,8 @@ def test_a_saved_state_goes_on_bit_for_bit(name: str) -> None:
     run(optimizer, weights, state, 7)
     saved = {label: array.copy() for label, array in state.to_arrays().items()}
     assert saved["step"] == 7 and saved["step"].dtype == np.int64
-    resumed = OptimizerState.from_arrays(np, optimizer, weights, saved)
+    resumed = OptimizerState.init(np, optimizer, weights)
+    resumed.restore(np, optimizer, saved)
     run(optimizer, weights, resumed, 5)
     run(optimizer, whole, OptimizerState.init(np, optimizer, whole), 12)
     np.testing.assert_array_equal(flat(weights), flat(whole))
@@ -59,8 +60,12 @@ def test_a_weight_without_a_gradient_stays() -> None:
     assert (weights["b"] < 1).all() and not state.slots["a"]["m"].any()
 
 
+def new_state(name: str) -> OptimizerState:
+    return OptimizerState.init(np, optimizer_of(name), {"fc.w": np.ones((2, 3), np.float32)})
+
+
 def saved_state(name: str = "adam") -> dict[str, Any]:
-    return OptimizerState.init(np, optimizer_of(name), {"fc.w": np.ones((2, 3), np.float32)}).to_arrays()
+    return new_state(name).to_arrays()
 
 
 def damaged(**changes: Any) -> dict[str, Any]:
@@ -84,9 +89,8 @@ def damaged(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_state_that_does_not_fit(arrays: dict[str, Any], message: str) -> None:
-    weights = {"fc.w": np.ones((2, 3), np.float32)}
     with pytest.raises(TrainingError) as caught:
-        OptimizerState.from_arrays(np, optimizer_of("adam"), weights, arrays)
+        new_state("adam").restore(np, optimizer_of("adam"), arrays)
     found = caught.value.diagnostics[0]
     assert found.code == "E1083"
     assert found.message == f"the saved training state does not fit: {message}"
@@ -94,6 +98,4 @@ def test_a_state_that_does_not_fit(arrays: dict[str, Any], message: str) -> None
 
 def test_the_state_of_another_optimizer_with_more_slots() -> None:
     with pytest.raises(TrainingError, match=r"`fc\.w/v` is not part of the state of Lion"):
-        OptimizerState.from_arrays(
-            np, optimizer_of("lion"), {"fc.w": np.ones((2, 3), np.float32)}, saved_state()
-        )
+        new_state("lion").restore(np, optimizer_of("lion"), saved_state())
