@@ -62,7 +62,11 @@ PARTS = [
         [*EVERYWHERE, "tests/runtime/engine", "tests/runtime/generation"],
     ),
     Part("training", "training on the device", [*EVERYWHERE, "tests/runtime/train", "tests/zoo/training"]),
-    Part("zoo", "blocks and examples on the device", [*EVERYWHERE, "tests/std", "tests/zoo"]),
+    Part(
+        "zoo",
+        "blocks and examples on the device",
+        [*EVERYWHERE, "--ignore=tests/zoo/training", "tests/std", "tests/zoo"],
+    ),
     Part("commands", "the commands with --device cuda", ["tests/emulated/test_commands.py"]),
 ]
 

@@ -19,6 +19,9 @@ from netruntime.engine.peak import check_peak
 from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.files.arrays import fits_memory, numpy_dtype
 
+WIDEST = 8
+"""Bytes per element of the widest value within an operator; CuPy does not check that its size fits."""
+
 
 def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device) -> Plan:
     """The plan that computes the wanted ports for these sizes on this device.
@@ -102,7 +105,7 @@ def _bound(node: Node, sizes: Mapping[str, int]) -> Op:
     except (OpError, ValueError, OverflowError) as wrong:
         raise failed_step("E0820", f"`{op.name}` {wrong}", node) from None
     for type_, shape in zip(node.types, shapes, strict=True):
-        if any(size < 0 for size in shape) or not fits_memory(shape, type_.dtype.itemsize):
+        if any(size < 0 for size in shape) or not fits_memory(shape, WIDEST):
             message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
             raise failed_step("E0820", message, node)
     if DType.BF16 in _dtypes(op, node.types):

@@ -36,6 +36,17 @@ def test_sizes_that_an_operator_cannot_take(
 
 
 @pytest.mark.parametrize(
+    "body", ["causal_mask(0, 4611686018427387904)", "zeros([4611686018427387904], dtype=u8) -> max"]
+)
+def test_sizes_of_values_within_an_operator(body: str) -> None:
+    """In elements of 8 bytes they take 2^65 bytes: CuPy would allocate none, and write to it all the same."""
+    net = nr.load(f"net 1.0\nmodel M(x: f32[B]) {{\n  return {body}\n}}\n")
+    with pytest.raises(nr.DataInputError, match=r"E0820.* cannot give .*4611686018427387904\]") as caught:
+        net.plan({"B": 1})
+    assert caught.value.diagnostics[0].span is not None
+
+
+@pytest.mark.parametrize(
     "error",
     [
         *(OpError("a"), ValueError("a"), IndexError("a"), KeyError("a")),

@@ -29,8 +29,9 @@ def part(golden: dict[str, Array], network: TrainedNetwork, kind: str) -> dict[s
 @pytest.mark.parametrize("network", NETWORKS, ids=IDS)
 def test_gradients_of_the_first_step(golden: dict[str, Array], network: TrainedNetwork) -> None:
     phase = network.phase()
-    weights = first_weights(phase)
-    outcome = PhaseTrainer(phase, weights, open_device()).loss_graph.compute(next(batches(phase)), weights, 0)
+    device = open_device()
+    weights = {name: device.array(weight) for name, weight in first_weights(phase).items()}
+    outcome = PhaseTrainer(phase, weights, device).loss_graph.compute(next(batches(phase)), weights, 0)
     expected = part(golden, network, "gradient")
     assert outcome.gradients.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -41,8 +42,9 @@ def test_gradients_of_the_first_step(golden: dict[str, Array], network: TrainedN
 def test_weights_after_three_steps(golden: dict[str, Array], network: TrainedNetwork) -> None:
     """Running statistics among them. Adam enlarges the rounding of gradients near 0: hence 1e-7."""
     phase = network.phase()
-    weights = first_weights(phase)
-    state = PhaseTrainer(phase, weights, open_device())
+    device = open_device()
+    weights = {name: device.array(weight) for name, weight in first_weights(phase).items()}
+    state = PhaseTrainer(phase, weights, device)
     updates = [
         state.update_weights([batch], weights, [step], Length(STEPS, STEPS))
         for step, batch in enumerate(batches(phase))
