@@ -30,6 +30,10 @@ LEFT_OUT: dict[str, str] = {
     "test_passes.py::test_a_rewritten_graph_computes_the_same": "executes a plan on arrays of NumPy",
     "test_backends.py::test_a_plan_uses_the_kernel": "registers a kernel for the CPU",
     "test_fit.py::test_frozen_weights_stay": "copies weights of the device by np.array",
+    "test_full_gpu.py": "is written for a device, and runs in the part `device`",
+    "test_full_memory.py::test_training_compares": "sets how much memory of the CPU is free",
+    "test_training_golden.py::test_gradients_of_the_first_step[transformer]": "has dropout masks of NumPy",
+    "test_training_golden.py::test_weights_after_three_steps[transformer]": "has dropout masks of NumPy",
     "test_network.py::test_a_network_moves_to_a_device_by_name": "expects the CPU by name",
 }
 """Parts of the names of tests that mean nothing here, with the reasons."""

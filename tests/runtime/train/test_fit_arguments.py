@@ -25,7 +25,7 @@ DATA = {"x": np.ones((4, 4), np.float32)}
         ("names", 3, "E0870", r"`names` must be a string, but is 3 \(int\)"),
         ("note", 3, "E0870", r"`note` must be a function, but is 3 \(int\)"),
         ("resume", "yes", "E0870", "`resume` must be True or False, but is 'yes'"),
-        ("watchers", [3], "E0870", "`watchers` holds a int, which is not an observer"),
+        ("watchers", [3], "E0870", "`watchers` holds an int, which is not an observer"),
         ("accumulate", 2**70, "E1072", "`accumulate` must be at most 9223372036854775807"),
         ("batch_size", 10**400, "E1072", "`batch_size` must be at most 9223372036854775807"),
         ("steps", 2**63, "E1072", "`steps` must be at most 9223372036854775807"),
