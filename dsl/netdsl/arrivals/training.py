@@ -53,14 +53,14 @@ _RECIPES = {
 }
 _RECIPE_OF = {word: ours for ours, words in _RECIPES.items() for word in words.split()}
 
-_CALLBACKS = "early stopping is `patience = 3`; the best weights are kept by themselves"
+_CALLBACKS = "early stopping is `patience = 3`; the best weights are kept automatically"
 SETTING_HELPS = {
     **dict.fromkeys(
         ("validation_split", "val_split", "valid_split", "test_size", "val_size"),
         "pass `--holdout {value}` to `netrun train`",
     ),
     **dict.fromkeys(("verbose", "progress_bar"), "remove it; `--plain` prints lines instead of the display"),
-    **dict.fromkeys(("num_workers", "pin_memory", "workers"), "remove it; data are read ahead by themselves"),
+    **dict.fromkeys(("num_workers", "pin_memory", "workers"), "remove it; data is read ahead automatically"),
     **dict.fromkeys(("shuffle", "drop_last"), "remove it; the rows are shuffled in each epoch"),
     **dict.fromkeys(("device", "gpu", "gpus", "accelerator"), "pass `--device cuda` to `netrun train`"),
     **dict.fromkeys(

@@ -15,7 +15,7 @@ _INFERRED = {
     **dict.fromkeys(("in_features", "input_size", "embed_dim", "d_model", "normalized_shape"), "features"),
 }
 _LOST = {
-    "dropout": "`dropout` has no counterpart: put `Dropout(..)` behind it",
+    "dropout": "`dropout` has no counterpart: put `Dropout(..)` after it",
     "data_format": "pictures are [B, channels, H, W] here",
     "batch_first": "the batch always comes first: transpose the input",
     "padding_idx": "`padding_idx` has no counterpart: mask the padding where it is used",

@@ -90,7 +90,7 @@ def rule_of_map(place: Place) -> Diagnostic | None:
     if token.type == "DOT" and following is not None and following.type == "NAME":
         span = span_of(place.source, token).to(span_of(place.source, following))
         text = "transpose" if following in ("transpose", "T", "t") else str(following)
-        message = "what is done to an array is a word behind the rule"
+        message = "what is done to an array is a word after the rule"
         return _instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
     return _comma_after_entry(place)
 

@@ -97,7 +97,7 @@ def with_statement(place: Place) -> Diagnostic | None:
     span = statement_span(place, place.index - 1)
     line_end = place.source.text.find("\n", span.start)
     at = place.source.span(span.start, min(span.end, line_end if line_end >= 0 else span.end))
-    help = "remove the line: the lines in it are statements by themselves"
+    help = "remove the line: the lines in it are statements on their own"
     if "no_grad" in at.text or "inference_mode" in at.text:
         help = "remove the line: gradients are cut by `stop_gradient(h)`"
     if first == "while":
