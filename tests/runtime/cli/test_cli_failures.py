@@ -205,3 +205,13 @@ def wait_until_it_reads(pid: int) -> None:
             return
     if state.exists():
         pytest.fail("netrun never read its standard input")
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+@pytest.mark.parametrize("command", ["run", "predict", "eval", "show", "generate"])
+def test_a_folder_in_place_of_a_file_is_an_error_of_ours(command: str, folder: str, tmp_path: Path) -> None:
+    options = {"run": ["--input", "random"], "show": [], "generate": []}
+    data = options.get(command, ["--data", str(tmp_path / "d.npz")])
+    result = netrun(command, folder, *data)
+    assert result.exit_code not in (0, 70)
+    assert "E0999" not in result.stderr

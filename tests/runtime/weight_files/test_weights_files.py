@@ -540,7 +540,7 @@ def test_a_new_file_has_ordinary_modes_and_links_are_followed(tmp_path: Path) ->
             {"w": object()},
             None,
             "E0708",
-            "weight `w` is not an array of numbers but a object of object",
+            "weight `w` is not an array of numbers but an object of object",
         ),
         ("w.npz", ONE, {"a": "b"}, "E0716", "cannot write `FILE`: a .npz file has no place for metadata"),
         (

@@ -128,6 +128,8 @@ def weights_for(file: Path, option: str | None) -> str | None:
     """
     if option is not None:
         return None if option == "random" else option
+    if not file.name:  # the folder `.`, which is reported where the file is opened
+        return None
     beside = file.with_suffix(".safetensors")
     best = file.with_name("best.safetensors")
     if not beside.is_file() and best.is_file() and _run_in(file.parent, file):
