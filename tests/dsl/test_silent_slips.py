@@ -1,4 +1,4 @@
-"""Hints about networks that run, but are likely not what was meant (E0254, E0255, E0256)."""
+"""Hints about networks that run, but are likely not what was meant (E0254 to E0257)."""
 
 from __future__ import annotations
 
@@ -77,3 +77,17 @@ def test_a_block_that_is_applied_twice(first: str, expected: list[str]) -> None:
 )
 def test_pictures_with_their_axes_in_another_order(shape: str, expected: list[str]) -> None:
     assert codes(f"model M(image: f32[{shape}]) {{ return image -> conv: Conv(8, 3, pad=1) }}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ("dropout(0.1)", ["E0257"]),
+        ("part: Part", ["E0257"]),
+        ("Dropout(0.1)", []),
+        ("dropout(0.1) when training", []),
+    ],
+)
+def test_dropout_that_is_on_when_the_network_runs(stages: str, expected: list[str]) -> None:
+    part = "block Part(x: [*rest]) { return x -> dropout(0.2) }\n"
+    assert codes(f"{part}model M(x: f32[B, 8]) {{ return x -> {stages} -> out: Linear(2) }}\n") == expected

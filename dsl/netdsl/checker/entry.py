@@ -12,7 +12,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Unfinished
 from netdsl.checker.definitions import check_definitions
 from netdsl.checker.evaluate.statements import run_body
-from netdsl.checker.hints import hints, pictures, repeated_blocks, unused_names
+from netdsl.checker.hints import dropout_at_inference, hints, pictures, repeated_blocks, unused_names
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
@@ -123,7 +123,7 @@ def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, 
     found = [d for d in checker.diagnostics if d.severity != "error"]
     try:
         found += [*hints(models), *pictures(models), *unused_names(checker.module.file)]
-        found += repeated_blocks(checker.module.file, models)
+        found += [*repeated_blocks(checker.module.file, models), *dropout_at_inference(models)]
     except TooMuchWork:
         raise too_much_work(checker.module.file.span) from None
     return tuple(cap(in_order(found, checker.module), "hint"))

@@ -9,6 +9,7 @@ from netdsl.checker.ways.axes import is_channels_last
 from netdsl.checker.ways.tree import parts
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, Slot, steps_out
+from netdsl.ops.elementwise.dropout import Dropout
 from netdsl.source import Source, Span
 from netdsl.work import spend
 
@@ -116,6 +117,26 @@ def _picture(slot: Slot, shape: Sequence[int | None], at: Span) -> Iterator[Diag
         help = f"declare `{slot.name}: {shown}`: the channels come first"
     if message:
         yield Diagnostic("E0256", message, (Label(at),), help, severity="hint")
+
+
+def dropout_at_inference(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
+    """One hint for each use of the operator `dropout` that is in the model when it does not train."""
+    seen: set[int] = set()
+    for model in models.values():
+        yield from _dropouts(model.body, seen)
+
+
+def _dropouts(body: Body, seen: set[int]) -> Iterator[Diagnostic]:
+    if id(body) in seen or body.span.source.name.startswith("std/"):
+        return
+    seen.add(id(body))
+    for step in body.steps:
+        if isinstance(step, CallStep):
+            yield from _dropouts(step.body, seen)
+        elif isinstance(step.op, Dropout):
+            help = f"write `Dropout({step.op.p})`, which drops in training alone"
+            message = "the operator `dropout` also drops when the network is evaluated or run"
+            yield Diagnostic("E0257", message, (Label(step.span),), help, severity="hint")
 
 
 def _bound_names(block: s.Block) -> Iterator[tuple[s.Ident, str]]:
