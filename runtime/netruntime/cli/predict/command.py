@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from netdsl.graph import build
@@ -26,6 +27,7 @@ from netruntime.cli.common.sources import (
     weights_for,
 )
 from netruntime.cli.common.writing import write_file
+from netruntime.cli.run.number_table import holds_classes, number_table
 from netruntime.cli.run.results import Class, nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
 from netruntime.data import DataOptions, Dataset, open_data, parse_augment
@@ -60,7 +62,7 @@ class PredictOptions:
     file: Path
     as_json: bool
     data: tuple[str, ...]
-    out: Path
+    out: Path | None
     top: int | None
     weights: str | None
     names: str | None
@@ -80,9 +82,20 @@ class PredictOptions:
         return [self.file, *self.data, weights, self.reading.get("tokenizer"), *near]
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """The outputs of all rows, the names of the classes, and the file of each row where it is one."""
+
+    rows: Rows
+    labels: Sequence[str] | None
+    files: Sequence[str]
+    is_classified: bool
+
+
 def predict_rows(options: PredictOptions) -> int:
     """Predict, save and report. Returns the exit code; raises `NetError`."""
-    check_target(options.out, options.reads, PREDICTION_SUFFIXES, "predictions")
+    if options.out is not None:
+        check_target(options.out, options.reads, PREDICTION_SUFFIXES, "predictions")
     network, weights = _open(options)
     asked = DataOptions(**options.reading)
     reading = as_trained(replace(asked, label_names=label_names(network.checked.phases)), weights)
@@ -101,7 +114,12 @@ def predict_rows(options: PredictOptions) -> int:
         for batch in predicted_rows(network, data, options.batch_size, steps):
             rows += [{name: plain(array) for name, array in row.items()} for row in batch]
             progress.advance(len(batch))
-    _save(options, rows, labels, files)
+    is_classified = bool(options.top) or holds_classes(network.checked.phases, rows[0])
+    result = Predictions(rows, labels if is_classified else None, files, is_classified)
+    if options.out is None:
+        _print(options, result)
+        return OK
+    _save(options, options.out, result)
     if options.as_json:
         print_json({"ok": True, "rows": len(rows), "out": str(options.out)})
     else:
@@ -113,7 +131,8 @@ def _check_sizes(options: PredictOptions, network: Network, data: Dataset) -> No
     """Raise `CommandLineError` E0925 for a file that cannot hold rows of different sizes, before the run."""
     varying = [name for name, axes in varying_axes(network, data).items() if axes]
     lengths = data.lengths()
-    if varying and options.out.suffix.lower() == ".npy" and (lengths is None or np.ptp(lengths)):
+    is_single = options.out is not None and options.out.suffix.lower() == ".npy"
+    if varying and is_single and (lengths is None or np.ptp(lengths)):
         message = f"the rows of `{varying[0]}` have different sizes, which {shown(options.out)} cannot hold"
         raise usage_error("E0925", message, "save them as .jsonl, or as .npz, with their lengths")
 
@@ -145,15 +164,28 @@ def _files(data: Dataset) -> Sequence[str]:
     return files if any(files) else ()
 
 
-def _save(options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> None:
-    kind = options.out.suffix.lower()
+def _save(options: PredictOptions, out: Path, result: Predictions) -> None:
+    kind, rows = out.suffix.lower(), result.rows
     if kind in WHOLE:
-        save_outputs(options.out, {k: v for name in rows[0] for k, v in _stacked(name, rows).items()})
+        save_outputs(out, {k: v for name in rows[0] for k, v in _stacked(name, rows).items()})
     elif kind == ".jsonl":
-        lines = [json.dumps(row, allow_nan=False) for row in _row_objects(options, rows, labels, files)]
-        write_file(options.out, "".join(f"{line}\n" for line in lines))
+        write_file(out, _lines(options, result))
     else:
-        write_file(options.out, _table(options, rows, labels, files))
+        write_file(out, _table(options, result))
+
+
+def _print(options: PredictOptions, result: Predictions) -> None:
+    """The predictions on standard output: a table, or lines of JSON where an output has several axes."""
+    if options.as_json:
+        print_json({"ok": True, "rows": len(result.rows), "predictions": list(_row_objects(options, result))})
+    elif all(array.ndim < 2 for row in result.rows for array in row.values()):
+        click.echo(_table(options, result), nl=False)
+    else:
+        click.echo(_lines(options, result), nl=False)
+
+
+def _lines(options: PredictOptions, result: Predictions) -> str:
+    return "".join(f"{json.dumps(row, allow_nan=False)}\n" for row in _row_objects(options, result))
 
 
 def _stacked(name: str, rows: Rows) -> dict[str, Array]:
@@ -167,10 +199,9 @@ def _stacked(name: str, rows: Rows) -> dict[str, Array]:
     return {name: padded(values), f"{name}_length": lengths}
 
 
-def _row_objects(
-    options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    tops = _tops(options, rows, options.top, labels) if options.top else [()] * len(rows)
+def _row_objects(options: PredictOptions, result: Predictions) -> Iterator[dict[str, Any]]:
+    files, rows = result.files, result.rows
+    tops = _tops(options, result, options.top) if options.top else [()] * len(rows)
     for number, (outputs, top) in enumerate(zip(rows, tops, strict=True)):
         row: dict[str, Any] = {"row": number, **({"file": files[number]} if files else {})}
         row["outputs"] = {k: nested(v) for k, v in outputs.items()}
@@ -179,9 +210,12 @@ def _row_objects(
         yield row
 
 
-def _table(options: PredictOptions, rows: Rows, labels: Sequence[str] | None, files: Sequence[str]) -> str:
-    """CSV: the row number, its file if it has one, then the largest classes, each with its probability."""
-    tops = _tops(options, rows, options.top or 1, labels)
+def _table(options: PredictOptions, result: Predictions) -> str:
+    """CSV: the row, its file if it has one, and its largest classes with probabilities, or its numbers."""
+    files, rows = result.files, result.rows
+    if not result.is_classified:
+        return number_table(rows, {"row": range(len(rows)), **({"file": files} if files else {})})
+    tops = _tops(options, result, options.top or 1)
     count = max(map(len, tops), default=1)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -194,11 +228,11 @@ def _table(options: PredictOptions, rows: Rows, labels: Sequence[str] | None, fi
     return stream.getvalue()
 
 
-def _tops(
-    options: PredictOptions, rows: Rows, count: int, labels: Sequence[str] | None
-) -> list[tuple[Class, ...]]:
+def _tops(options: PredictOptions, result: Predictions, count: int) -> list[tuple[Class, ...]]:
     """The largest classes of each row."""
-    name = with_classes(rows[0])[0]
+    rows = result.rows
+    name = next((n for n in with_classes(rows[0]) if rows[0][n].ndim == 1 and rows[0][n].size > 1), None)
+    name = name or with_classes(rows[0])[0]
     if any(row[name].ndim != 1 for row in rows):
         shape = list(next(row[name].shape for row in rows if row[name].ndim != 1))
         message = f"`{name}` has several positions with classes in each row: {shape}"
@@ -206,5 +240,5 @@ def _tops(
     classes = rows[0][name].shape[0]
     if count > classes and not options.as_json:
         note(f"`{name}` has {classes} classes: --top {count} saves all of them")
-    top = top_classes(name, np.stack([row[name] for row in rows]), min(count, classes), labels)
+    top = top_classes(name, np.stack([row[name] for row in rows]), min(count, classes), result.labels)
     return [best for _, best in top.positions]

@@ -17,7 +17,10 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
     "--data", "-d", multiple=True, required=True, metavar="SPEC", help="Data, as for `netrun train`."
 )
 @click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path), help="A .npz, .npy, .csv or .jsonl file."
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="A .npz, .npy, .csv or .jsonl file.  [default: a table on standard output]",
 )
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", help="Save the K largest classes of each row."
@@ -54,12 +57,13 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
 @data_options
 @json_option
 def predict(file: Path, as_json: bool, **options: Any) -> int:
-    """Run a model on every row of a data set and save its outputs.
+    """Run a model on every row of a data set, and print or save its outputs.
 
     \b
     .npz and .npy hold the outputs as arrays, with one row for each row of the data.
-    .csv holds the largest class of each row and its probability, .jsonl the outputs row by row,
-    both with the name of the file where each row is a file.
+    .csv holds the largest class of each row and its probability, or the numbers of a model that is
+    not trained on classes; .jsonl holds the outputs row by row. Both have the name of the file where
+    each row is a file.
 
     \b
     Examples:
@@ -71,4 +75,6 @@ def predict(file: Path, as_json: bool, **options: Any) -> int:
     from netruntime.cli.predict.command import PredictOptions, predict_rows
 
     reading = take_reading_options(options)
+    if options["out"] == Path("-"):
+        options["out"] = None
     return predict_rows(PredictOptions(file=file, as_json=as_json, reading=reading, **options))

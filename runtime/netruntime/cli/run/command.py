@@ -24,10 +24,12 @@ from netruntime.cli.common.sources import (
     settings_as_trained,
     weights_for,
 )
+from netruntime.cli.common.writing import write_file
 from netruntime.cli.run.feeds import Feed, fillers_of, parse_feeds
+from netruntime.cli.run.number_table import holds_classes, number_table, rows_of
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
-from netruntime.cli.run.results import TopClasses, read_labels, top_classes, with_classes
+from netruntime.cli.run.results import Class, TopClasses, read_labels, top_classes, with_classes
 from netruntime.cli.run.saving import NamedOutputs, check_target, save_classes, save_items, save_outputs
 from netruntime.data.beside import as_trained_once, classes_beside
 from netruntime.data.padding import Filler
@@ -76,9 +78,9 @@ class RunOptions:
         return [self.file, *self.inputs, weights, self.labels, self.reading.get("tokenizer")]
 
     @property
-    def top_count(self) -> int | None:
-        is_table = self.save is not None and self.save.suffix.lower() == ".csv"
-        return self.top or (1 if is_table and not self.labels else None)
+    def is_table(self) -> bool:
+        """Whether the results are saved as CSV."""
+        return self.save is not None and self.save.suffix.lower() == ".csv"
 
 
 def run_model(options: RunOptions) -> int:
@@ -167,10 +169,13 @@ def _run_once(
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
-    tops = _tops(options, network.model, outputs, labels)
-    if options.save and options.save.suffix.lower() == ".csv":
-        positions = tops[0].positions
-        save_classes(options.save, [(",".join(map(str, place)), best) for place, best in positions])
+    rows = [(str(n), row) for n, row in enumerate(rows_of(outputs))]
+    has_numbers = _has_numbers(options, network, rows, labels)
+    tops = _tops(options, network.model, outputs, labels, has_numbers)
+    if options.save and options.is_table:
+        positions = tops[0].positions if tops else ()
+        classes = [(",".join(map(str, place)), best) for place, best in positions]
+        _save_table(options.save, rows if has_numbers else None, classes)
     elif options.save:
         save_outputs(options.save, outputs)
     if options.as_json:
@@ -208,10 +213,13 @@ def _run_many(
             results += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))
     items = _unique(results)
-    tops = [_tops(options, network.model, outputs, labels) for _, outputs in items]
-    if options.save and options.save.suffix.lower() == ".csv":
-        named = zip((name for name, _ in items), (top[0] for top in tops), strict=True)
-        save_classes(options.save, [(name, best) for name, top in named for _, best in top.positions])
+    rows = [(name, row) for name, outputs in items for row in rows_of(outputs)]
+    has_numbers = _has_numbers(options, network, rows, labels)
+    tops = [_tops(options, network.model, outputs, labels, has_numbers) for _, outputs in items]
+    if options.save and options.is_table:
+        named = zip((name for name, _ in items), tops, strict=True)
+        classes = [(name, best) for name, top in named if top for _, best in top[0].positions]
+        _save_table(options.save, rows if has_numbers else None, classes)
     elif options.save:
         save_items(options.save, items)
     if options.as_json:
@@ -229,10 +237,34 @@ def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> di
     return read_results(network.device, network.run(arrays, check_finite=options.check_finite))
 
 
+def _has_numbers(
+    options: RunOptions, network: Network, rows: Sequence[NamedOutputs], labels: Sequence[str] | None
+) -> bool:
+    """Whether the results are saved as a table of numbers."""
+    if not options.is_table or options.top or labels or not rows:
+        return False
+    return not holds_classes(network.checked.phases, rows[0][1])
+
+
+def _save_table(
+    path: Path, rows: Sequence[NamedOutputs] | None, classes: Sequence[tuple[str, Sequence[Class]]]
+) -> None:
+    """The rows as a table of numbers, or the classes of each where there are none."""
+    if rows is None:
+        save_classes(path, classes)
+    else:
+        write_file(path, number_table([row for _, row in rows], {"item": [name for name, _ in rows]}))
+
+
 def _tops(
-    options: RunOptions, model: Model, outputs: Mapping[str, Array], labels: Sequence[str] | None
+    options: RunOptions,
+    model: Model,
+    outputs: Mapping[str, Array],
+    labels: Sequence[str] | None,
+    has_numbers: bool,
 ) -> list[TopClasses]:
-    count = options.top_count or (DEFAULT_TOP if labels else None)
+    is_table = options.is_table and not options.labels and not has_numbers
+    count = options.top or (1 if is_table else DEFAULT_TOP if labels else None)
     if count is None:
         return []
     ours = {name: outputs[name] for name in model.outputs if name in outputs}

@@ -45,7 +45,7 @@ from netruntime.cli.common.options import (
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
-    help="Save the outputs as .npz, .npy or .json, or the classes as .csv.",
+    help="Save the outputs as .npz, .npy or .json, or a table of classes or numbers as .csv.",
 )
 @click.option(
     "--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an intermediate value."
