@@ -169,8 +169,7 @@ def _run_once(
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
-    rows = [(str(n), row) for n, row in enumerate(rows_of(outputs))]
-    has_numbers = _has_numbers(options, network, rows, labels)
+    rows, has_numbers = _rows(options, network, [("", outputs)], labels)
     tops = _tops(options, network.model, outputs, labels, has_numbers)
     if options.save and options.is_table:
         positions = tops[0].positions if tops else ()
@@ -213,8 +212,7 @@ def _run_many(
             results += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))
     items = _unique(results)
-    rows = [(name, row) for name, outputs in items for row in rows_of(outputs)]
-    has_numbers = _has_numbers(options, network, rows, labels)
+    rows, has_numbers = _rows(options, network, items, labels)
     tops = [_tops(options, network.model, outputs, labels, has_numbers) for _, outputs in items]
     if options.save and options.is_table:
         named = zip((name for name, _ in items), tops, strict=True)
@@ -237,13 +235,14 @@ def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> di
     return read_results(network.device, network.run(arrays, check_finite=options.check_finite))
 
 
-def _has_numbers(
-    options: RunOptions, network: Network, rows: Sequence[NamedOutputs], labels: Sequence[str] | None
-) -> bool:
-    """Whether the results are saved as a table of numbers."""
+def _rows(
+    options: RunOptions, network: Network, items: Sequence[NamedOutputs], labels: Sequence[str] | None
+) -> tuple[list[NamedOutputs], bool]:
+    """The rows of all items with their names, and whether they are saved as a table of numbers."""
+    rows = [(name or str(n), row) for name, outputs in items for n, row in enumerate(rows_of(outputs))]
     if not options.is_table or options.top or labels or not rows:
-        return False
-    return not holds_classes(network.checked.phases, rows[0][1])
+        return rows, False
+    return rows, not holds_classes(network.checked.phases, rows[0][1])
 
 
 def _save_table(
