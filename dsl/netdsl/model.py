@@ -9,12 +9,12 @@ Values in a body are numbered: its inputs first, then the outputs of every step 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.ops.contract.assuming import Condition
+from netdsl.ops.contract.assuming import AnyCondition
 from netdsl.ops.contract.base import Array, Module, Op
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
 from netdsl.ops.contract.value import Value
@@ -141,10 +141,15 @@ class Slot:
 
 @dataclass(frozen=True)
 class Assumption:
-    """A condition on free sizes that the checker could not decide, and the place that needs it."""
+    """A condition on free sizes that the checker could not decide, and the place that needs it.
 
-    condition: Condition
+    `is_stated` says that it is an `assert` of the program, which may have a message.
+    """
+
+    condition: AnyCondition
     span: Span
+    is_stated: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,11 +203,11 @@ class Model:
     @cached_property
     def assumptions(self) -> tuple[Assumption, ...]:
         """What must be true of the free sizes for the model to run, each condition once."""
-        conditions: dict[Condition, Assumption] = {}
-        for body in _bodies(self.body):
-            for assumption in body.assumptions:
-                conditions.setdefault(assumption.condition, assumption)
-        return tuple(a for a in conditions.values() if not any(c.implies(a.condition) for c in conditions))
+        each = [a for body in _bodies(self.body) for a in body.assumptions]
+        conditions: dict[AnyCondition, Assumption] = {}
+        for assumption in sorted(each, key=lambda a: not a.is_stated):
+            conditions.setdefault(assumption.condition, assumption)
+        return tuple(a for a in conditions.values() if a.is_stated or not _follows(a.condition, conditions))
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -303,6 +308,17 @@ class Checked:
     phases: tuple[Phase, ...]
     config: Mapping[str, object]
     hints: tuple[Diagnostic, ...] = ()
+
+
+def _follows(condition: AnyCondition, others: Iterable[AnyCondition]) -> bool:
+    """Whether a condition follows from another one; of two that say the same, only the second does."""
+    is_first = True
+    for other in others:
+        if other is condition:
+            is_first = False
+        elif other.implies(condition) and (is_first or not condition.implies(other)):
+            return True
+    return False
 
 
 def _bodies(body: Body) -> list[Body]:

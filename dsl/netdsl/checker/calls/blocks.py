@@ -9,6 +9,7 @@ from dataclasses import replace
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH, Built, TooManyErrors
+from netdsl.checker.context.doubts import Doubt
 from netdsl.checker.context.reports import CallSite
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -55,6 +56,8 @@ def instantiate(
     if key not in checker.bodies:
         with entered(scope, key, value.block.name.text, call):
             body = _build(scope, value, inputs, call, label)
+        if body is None and scope.doubts:
+            raise PoisonedError  # without the assertion that fails, this call may have other errors
         checker.bodies[key] = None if body is None else Built(body, places)
     built = checker.bodies[key]
     if built is None:
@@ -109,6 +112,7 @@ def open_body(
         scope.checker, value.module, block, join(scope.path, label.lstrip(OUTSIDE)), (*scope.calls, site)
     )
     inner.names.update(root_names(inner))
+    inner.doubts += (Doubt(frozenset(), doubt.numbers) for doubt in scope.doubts)
     for name, static, span in value.statics or ():
         inner.bind(name, from_inside(static), span, "static")
     for layer, use in _uses_of_layers(scope, value, label).items():
@@ -137,10 +141,10 @@ def _build(
 ) -> Body | None:
     block = value.block
     inner = open_body(scope, value, inputs, call, label)
-    before = scope.checker.errors
+    before = scope.checker.failures
     slots = bind_inputs(inner, block, inputs, call)
     run_body(inner)
-    if scope.checker.errors > before:
+    if scope.checker.failures > before:
         return None
     body = finish_body(inner, block.name.text, slots)
     arguments = {name: simplify(static) for name, static, _ in value.statics or ()}

@@ -178,12 +178,12 @@ def _build_cell(
     scope.checker.scanned.add(id(block))
     steps = [_step_of(t) if t and flag else t for t, flag in zip(inputs, scanned, strict=True)]
     inner = open_body(scope, value, steps, span, path)
-    before = scope.checker.errors
+    before = scope.checker.failures
     key = ("scan", value.key, tuple(None if t is None else t.type for t in steps))
     with entered(scope, key, block.name.text, span):
         slots = bind_inputs(inner, block, steps, span)
         run_body(inner)
-    if scope.checker.errors > before:
+    if scope.checker.failures > before:
         raise PoisonedError
     outputs = check_outputs(inner, block)
     scope.assumptions += inner.assumptions

@@ -57,6 +57,8 @@ class Checker:
     """Where there are findings."""
     errors: int = 0
     """The number of errors so far."""
+    dropped: int = 0
+    """The number of errors that are not reported because they follow from others."""
     bodies: dict[object, Built | None] = field(default_factory=dict)
     building: list[tuple[object, str]] = field(default_factory=list)
     scanned: set[int] = field(default_factory=set)
@@ -66,6 +68,11 @@ class Checker:
     multiplier: int = 1
     roots: dict[Module, dict[str, Binding]] = field(default_factory=dict)
     """The names that every body of a module sees, once its configuration is evaluated."""
+
+    @property
+    def failures(self) -> int:
+        """The number of errors so far, with those that are not reported."""
+        return self.errors + self.dropped
 
     def replaces(self, span: Span) -> bool:
         """Whether a finding offers an edit that replaces a place."""

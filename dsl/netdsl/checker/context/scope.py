@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.causes import Cause
+from netdsl.checker.context.doubts import Doubt, leaf_names, numbers_of
 from netdsl.checker.context.labels import LabelPaths
 from netdsl.checker.context.limits import NodeCount, check_limits
 from netdsl.checker.context.possible import could_take
@@ -28,7 +29,7 @@ from netdsl.checker.context.values import (
     PoisonedError,
     Tensor,
 )
-from netdsl.diagnostics import Label, NetError
+from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
 from netdsl.model import OUTSIDE, Assumption, Body, BodyStep, CallStep, OpStep
 from netdsl.ops.contract.assuming import AT_LEAST, Condition, assume, assuming
@@ -69,6 +70,8 @@ class Scope(Site):
     reuses_calls: bool = False
     """Whether a layer called again on the same tensors returns its earlier results."""
     assumptions: list[Assumption] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    """The assertions that fail, here or in the bodies around this one."""
     result: list[Evaluated] | None = None
     result_place: Span | None = None
     labels: LabelPaths = field(init=False)
@@ -92,9 +95,24 @@ class Scope(Site):
         except (NetError, PoisonedError) as failed:
             attempt.failed = True
             if isinstance(failed, NetError):
-                self.checker.report(failed.diagnostics)
+                self.report(failed.diagnostics)
             if text is not None:
                 self.read(text)
+
+    def report(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Keep findings, but not what follows from an assertion that fails."""
+        kept = [one for one in diagnostics if not self.doubts or not self.is_doubtful(numbers_of(one.cause))]
+        self.checker.dropped += len(diagnostics) - len(kept)
+        self.checker.report(kept)
+
+    def is_doubtful(self, numbers: frozenset[float]) -> bool:
+        """Whether all of these numbers are among those of one assertion that fails."""
+        return bool(numbers) and any(numbers <= doubt.numbers for doubt in self.doubts)
+
+    def is_derived(self, expr: s.Node) -> bool:
+        """Whether an expression combines all names of an assertion that fails."""
+        names = leaf_names(self, expr)
+        return any(doubt.names and doubt.names <= names for doubt in self.doubts)
 
     def read(self, text: s.Node) -> None:
         """Report what is wrong with a text whatever its values are."""
@@ -122,6 +140,7 @@ class Scope(Site):
             dict(self.names),
             self.is_open,
             self.offered,
+            doubts=list(self.doubts),
         )
 
     # -- names ------------------------------------------------------------------------------------

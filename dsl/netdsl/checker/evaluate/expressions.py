@@ -142,6 +142,8 @@ def operation(scope: Scope, expr: s.Operation) -> Evaluated:
     for operator, operand in expr.rest:
         right = scope.evaluate(operand)
         value = binary(scope, operator, value, right, expr.first.span.to(operand.span))
+    if scope.doubts and not isinstance(value, Tensor) and scope.is_derived(expr):
+        raise PoisonedError
     return value
 
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.context import reports
-from netdsl.checker.context.causes import Asserted, Edited, Unequal
+from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.checker import TooManyErrors
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
@@ -16,17 +16,16 @@ from netdsl.checker.context.values import (
     BlockValue,
     Evaluated,
     LayerValue,
-    Poison,
     PoisonedError,
     Tensor,
     describe,
     is_bundle,
-    is_integer,
 )
 from netdsl.checker.evaluate import bindings, inits, statics
+from netdsl.checker.evaluate.assertions import check_assertion, doubt
 from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of, type_pattern
 from netdsl.diagnostics import Label, NetError, suggest
-from netdsl.dims import Dim, dim, symbol
+from netdsl.dims import Dim, symbol
 from netdsl.model import OpStep, Parameter, State
 from netdsl.modules import too_much_work
 from netdsl.source import Span
@@ -60,12 +59,10 @@ def run_body(scope: Scope) -> None:
             scope.result = list(scope.run(stage.core, piped, stage, False))
         return
     for n, statement in enumerate(block.body):
-        holds = run_statement(scope, statement)
+        run_statement(scope, statement)
         if isinstance(statement, s.Return):
             _ends_here(scope, block.body[n + 1 :], statement)
             break
-        if isinstance(statement, s.Assert) and not holds:
-            return
     if scope.result is None and not any(isinstance(x, (s.Return, s.Broken)) for x in block.body):
         with scope.recover():
             _fail_without_return(scope, block)
@@ -102,9 +99,9 @@ def _plain(chain: s.Chain) -> s.Stage:
     return s.Stage(chain.span, None, s.Group(chain.span, chain), None, None)
 
 
-def run_statement(scope: Scope, statement: s.Statement) -> bool:
-    """Run a statement and report its errors; False if there are any."""
-    with scope.recover(statement) as attempt:
+def run_statement(scope: Scope, statement: s.Statement) -> None:
+    """Run a statement and report its errors."""
+    with scope.recover(statement):
         try:
             _STATEMENTS[type(statement)](scope, statement)
         except TooMuchWork:
@@ -115,7 +112,6 @@ def run_statement(scope: Scope, statement: s.Statement) -> bool:
             for name in s.bound_names(statement):
                 scope.bind(name.text, POISON, name.span)
             raise
-    return not attempt.failed
 
 
 def _bind(scope: Scope, statement: s.Bind) -> None:
@@ -308,58 +304,11 @@ def _return(scope: Scope, statement: s.Return) -> None:
 
 
 def _assert(scope: Scope, statement: s.Assert) -> None:
-    check_assertion(scope, statement)
-
-
-def check_assertion(scope: Scope, statement: s.Assert) -> None:
-    """Raise E0409 if an assertion does not hold, with the values of the names in it."""
-    value = scope.evaluate(statement.condition)
-    if statics.truth(scope, value, statement.condition.span):
-        return
-    block = f" of `{scope.block.name}`" if scope.block is not None else ""
-    wanted = statement.message or f"`{statement.condition.span.text}`"
-    message = f"an assertion{block} fails: {wanted}"
-    text = values_in(scope, statement.condition)
-    cause = _must_divide(scope, statement.condition) or Asserted(scope.where(statement.condition.span))
-    also = _set_places(scope, statement.condition)
-    scope.fail("E0409", message, statement.condition.span, text, also=also, cause=cause)
-
-
-def _set_places(scope: Scope, condition: s.Node) -> list[Label]:
-    """Where the numbers in a condition were set, in the user's text."""
-    labels = []
-    for name in dict.fromkeys(n.text for n in s.names_in(condition)):
-        bound = scope.names.get(name)
-        if bound is None or not is_integer(bound.value):
-            continue
-        origin = bound.value.origin if isinstance(bound.value, Dim) else None
-        at = reports.in_users_text(scope, origin or bound.span)
-        if not reports.in_std(at) and at.source is scope.checker.module.source:
-            labels += reports.set_here(scope, at, f"{name} is {bound.value}")
-    return labels
-
-
-def _must_divide(scope: Scope, condition: s.Expr) -> Unequal | None:
-    """The sizes of a condition that holds `D % heads == 0`."""
-    for node in (condition, *condition.operands) if isinstance(condition, s.Logic) else (condition,):
-        first = node.first if isinstance(node, s.Operation) and node.rest[-1][0] == "==" else None
-        if isinstance(first, s.Operation) and len(first.rest) == 1 and first.rest[0][0] == "%":
-            total, divisor = scope.evaluate(first.first), first.rest[0][1]
-            names = [n for name in s.names_in(divisor) for n in reports.names_behind(scope, name.text)]
-            if is_integer(total) and names:
-                return Unequal(scope.where(condition.span), dim(0), dim(total), tuple(names))
-    return None
-
-
-def values_in(scope: Scope, condition: s.Node) -> str:
-    """The values of the names in a condition: `D is 30, heads is 4`."""
-    names = dict.fromkeys(n.text for n in s.names_in(condition) if n.text in scope.names)
-    return ", ".join(f"{name} is {_short(scope.names[name].value)}" for name in names)
-
-
-def _short(value: Evaluated | Poison) -> str:
-    number = isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
-    return str(value) if number else describe(value)
+    try:
+        check_assertion(scope, statement)
+    except NetError:
+        doubt(scope, statement.condition)
+        raise
 
 
 def _expect(scope: Scope, statement: s.Expect) -> None:

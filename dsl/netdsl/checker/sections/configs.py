@@ -9,8 +9,8 @@ from netdsl import syntax as s
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, Binding, Poison, Static, Tensor, describe, is_static
+from netdsl.checker.evaluate.assertions import check_assertion
 from netdsl.checker.evaluate.kinds import check_kind
-from netdsl.checker.evaluate.statements import check_assertion
 from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE
 from netdsl.modules import Module, with_imports

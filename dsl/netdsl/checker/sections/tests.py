@@ -10,8 +10,9 @@ from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, Tensor, describe, is_number
 from netdsl.checker.evaluate import statics
+from netdsl.checker.evaluate.assertions import values_in
 from netdsl.checker.evaluate.expressions import lift
-from netdsl.checker.evaluate.statements import run_statement, values_in
+from netdsl.checker.evaluate.statements import run_statement
 from netdsl.checker.evaluate.unknown import DTYPES
 from netdsl.checker.sizes.shapes import match, type_pattern
 from netdsl.diagnostics import Label

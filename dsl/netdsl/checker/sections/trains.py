@@ -13,7 +13,8 @@ from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.checker import Checker
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
-from netdsl.checker.evaluate.statements import check_assertion, run_statement
+from netdsl.checker.evaluate.assertions import check_assertion
+from netdsl.checker.evaluate.statements import run_statement
 from netdsl.checker.sections.arrived import in_our_words, setting_change
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.overlaps import overlaps

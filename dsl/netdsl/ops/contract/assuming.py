@@ -6,34 +6,61 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import gcd
 
 from netdsl.dims import Apply, Dim, DimLike, SizeOverflowError, dim
 
-EQUAL, DIVIDES, AT_LEAST = "equal", "divides", "at least"
+EQUAL, UNEQUAL, DIVIDES, AT_LEAST = "=", "!=", "divides", ">="
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`left` equals `right`, divides it, or is at least that large."""
+    """`left` equals `right`, differs from it, divides it, or is at least that large."""
 
     kind: str
     left: Dim
     right: Dim
 
     def __str__(self) -> str:
-        if self.kind == DIVIDES:
-            return f"{self.left} divides {self.right}"
-        if self.kind == AT_LEAST and self.left.is_fixed:
-            return f"{self.right} <= {self.left}"
-        return f"{self.left} {'=' if self.kind == EQUAL else '>='} {self.right}"
+        left, right = self.left, self.right
+        if self.kind == AT_LEAST and left.is_fixed:
+            return f"{right} <= {left}"
+        return f"{left} {self.kind} {right}"
 
     def solved(self) -> Condition:
         """The same condition in a form that is easier to read: `H >= 9` for `H - 4 >= 5`."""
-        if self.kind != AT_LEAST or not self.right.is_fixed:
+        if self.kind == DIVIDES:
+            return self
+        if self.kind != AT_LEAST:
+            return self._sorted()
+        difference = self.left - self.right
+        if all(c < 0 for monomial, c in difference.terms if monomial):
+            return self._as_upper_bound(difference)
+        if not self.right.is_fixed:
             return self
         left, least = _solved(self.left, self.right.value)
-        below = Dim(tuple((monomial, -c) for monomial, c in left.terms if c < 0))
+        below = _negative_part(left)
         return Condition(AT_LEAST, left + below, below + least)
+
+    def _as_upper_bound(self, difference: Dim) -> Condition:
+        """`T <= 4` for `9 >= 2*T`."""
+        most = sum(c for monomial, c in difference.terms if not monomial)
+        free = _negative_part(difference)
+        if len(free.terms) == 1 and free.terms[0][0]:
+            ((monomial, factor),) = free.terms
+            return Condition(AT_LEAST, dim(most // factor), Dim(((monomial, 1),)))
+        return self
+
+    def _sorted(self) -> Condition:
+        """`T = 3` for `T - 3 = 0`, and `8 divides T` for the remainder of `T` by 8 that is 0."""
+        difference = self.left - self.right
+        parts = _remainder(difference)
+        if self.kind == EQUAL and parts is not None:
+            return Condition(DIVIDES, parts[1], parts[0])
+        if len(self.left.terms) == 1 or self.right != 0:
+            return self
+        below = _negative_part(difference)
+        return Condition(self.kind, difference + below, below)
 
     @property
     def is_certain(self) -> bool:
@@ -48,11 +75,19 @@ class Condition:
         """The free sizes that it depends on."""
         return self.left.symbols | self.right.symbols
 
-    def implies(self, other: Condition) -> bool:
+    def implies(self, other: AnyCondition) -> bool:
         """Whether another condition follows from this one: `H >= 3` from `H >= 5`."""
-        if self.kind != AT_LEAST or other.kind != AT_LEAST or self.left != other.left:
-            return False
-        return self.right.compare(other.right) == 1
+        if isinstance(other, Either):
+            return other.operator == "or" and any(self.implies(part) for part in other.parts)
+        if self == other:
+            return True
+        if self.kind == other.kind == AT_LEAST:
+            return ((other.left - other.right) - (self.left - self.right)).compare(0) in (0, 1)
+        if self.kind == other.kind == DIVIDES and self.left.is_fixed and other.left.is_fixed:
+            times = other.right.exact_divide(self.right) if self.right != 0 else None
+            sure = self.left.value * gcd(*(c for _, c in times.terms)) if times is not None else 0
+            return sure != 0 and other.left != 0 and sure % other.left.value == 0
+        return False
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Whether the condition is true of these sizes; true where it has others too."""
@@ -64,7 +99,89 @@ class Condition:
             return False
         if self.kind == DIVIDES:
             return left != 0 and right % left == 0
-        return left == right if self.kind == EQUAL else left >= right
+        if self.kind == AT_LEAST:
+            return left >= right
+        return (left == right) == (self.kind == EQUAL)
+
+
+@dataclass(frozen=True)
+class Either:
+    """Several conditions, of which at least one holds (`or`), or all of them do (`and`)."""
+
+    parts: tuple[AnyCondition, ...]
+    operator: str = "or"
+
+    def __str__(self) -> str:
+        texts = (f"({part})" if isinstance(part, Either) else str(part) for part in self.parts)
+        return f" {self.operator} ".join(texts)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The free sizes that it depends on."""
+        return frozenset().union(*(part.symbols for part in self.parts))
+
+    def implies(self, other: AnyCondition) -> bool:
+        """Whether another condition follows from this one."""
+        every = all if self.operator == "or" else any
+        return every(part.implies(other) for part in self.parts)
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the condition is true of these sizes; true where it has others too."""
+        every = any if self.operator == "or" else all
+        return not self.symbols <= sizes.keys() or every(part.holds(sizes) for part in self.parts)
+
+
+AnyCondition = Condition | Either
+
+
+def compared(operator: str, a: Dim, b: Dim) -> Condition | None:
+    """The condition `a operator b`, such as `a < b`; None if it is the same for all sizes."""
+    order = a.compare(b)
+    if order is not None or (a == b and operator in ("==", "!=")):
+        return None
+    kind, left, right = {
+        "==": (EQUAL, a, b),
+        "!=": (UNEQUAL, a, b),
+        "<": (AT_LEAST, b, a + 1),
+        "<=": (AT_LEAST, b, a),
+        ">": (AT_LEAST, a, b + 1),
+        ">=": (AT_LEAST, a, b),
+    }[operator]
+    return Condition(kind, left, right).solved()
+
+
+def negated(condition: AnyCondition) -> AnyCondition:
+    """The condition that holds where another does not."""
+    if isinstance(condition, Either):
+        operator = "and" if condition.operator == "or" else "or"
+        return Either(tuple(map(negated, condition.parts)), operator)
+    if condition.kind == AT_LEAST:
+        return Condition(AT_LEAST, condition.right, condition.left + 1).solved()
+    if condition.kind == DIVIDES:
+        return Condition(UNEQUAL, condition.right % condition.left, dim(0))
+    return Condition(EQUAL if condition.kind == UNEQUAL else UNEQUAL, condition.left, condition.right)
+
+
+def both(condition: AnyCondition) -> tuple[AnyCondition, ...]:
+    """The conditions that hold one by one if this one does."""
+    if isinstance(condition, Either) and condition.operator == "and":
+        return tuple(part for each in condition.parts for part in both(each))
+    return (condition,)
+
+
+def _negative_part(size: Dim) -> Dim:
+    """What a size subtracts."""
+    return Dim(tuple((monomial, -c) for monomial, c in size.terms if c < 0))
+
+
+def _remainder(size: Dim) -> tuple[Dim, Dim] | None:
+    """`(a, n)` if a size is `a % n`."""
+    for atom in (atom for monomial, _ in size.terms for atom in monomial):
+        if isinstance(atom, Apply) and atom.function == "//":
+            a, n = atom.args
+            if n != 0 and a % n == size:
+                return a, n
+    return None
 
 
 _collected: ContextVar[list[Condition] | None] = ContextVar("collected", default=None)
