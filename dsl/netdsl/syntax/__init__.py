@@ -52,6 +52,7 @@ from netdsl.syntax.bodies import (
     bound_names,
     callee,
     names_in,
+    numbers_in,
 )
 from netdsl.syntax.items import (
     Block,
@@ -142,4 +143,5 @@ __all__ = [
     "bound_names",
     "callee",
     "names_in",
+    "numbers_in",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from netdsl.source import Span
 
@@ -22,6 +23,8 @@ class Ident(Node):
     def __str__(self) -> str:
         return self.text
 
+
+N = TypeVar("N", bound=Node)
 
 # -- expressions ---------------------------------------------------------------------------------
 
@@ -336,14 +339,24 @@ Statement = Let | Layer | Declaration | Next | Bind | Return | Assert | Expect |
 
 def names_in(node: object) -> Iterator[Name]:
     """All names that are used in a node, or in a tuple of nodes, in the order of the text."""
-    if isinstance(node, Name):
+    return _nodes_in(node, Name)
+
+
+def numbers_in(node: object) -> Iterator[int | float]:
+    """All numbers that are written in a node, or in a tuple of nodes."""
+    return (number.value for number in _nodes_in(node, Number))
+
+
+def _nodes_in(node: object, kind: type[N]) -> Iterator[N]:
+    """All nodes of a kind in a node, or in a tuple of nodes."""
+    if isinstance(node, kind):
         yield node
     elif isinstance(node, Node):
         for part in fields(node):
-            yield from names_in(getattr(node, part.name))
+            yield from _nodes_in(getattr(node, part.name), kind)
     elif isinstance(node, tuple):
         for element in node:
-            yield from names_in(element)
+            yield from _nodes_in(element, kind)
 
 
 def bound_names(statement: Statement) -> tuple[Ident, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.diagnostics import error, suggest
-from netdsl.model import Model, Slot
+from netdsl.model import Assumption, Model, Slot
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import shape_text
 from netruntime.engine.backends import Device
@@ -55,14 +55,20 @@ def bind_inputs(
     return arrays, _bind_sizes([(slot, tuple(arrays[name].shape)) for name, slot in slots.items()])
 
 
+def broken_assumption(model: Model, sizes: Mapping[str, int]) -> Assumption | None:
+    """The first assumption of the model that is not true of these sizes."""
+    return next((one for one in model.assumptions if not one.condition.holds(sizes)), None)
+
+
 def check_assumptions(model: Model, sizes: Mapping[str, int]) -> None:
     """Raise `DataInputError` E0853 for sizes of which something is not true that the model assumes."""
-    for assumption in model.assumptions:
-        condition = assumption.condition
-        if not condition.holds(sizes):
-            values = ", ".join(f"{name} is {sizes[name]}" for name in sorted(condition.symbols))
-            message = f"`{model.name}` assumes that {condition}, but {values}"
-            raise DataInputError(error("E0853", message, assumption.span, "needed here").diagnostics)
+    broken = broken_assumption(model, sizes)
+    if broken is not None:
+        values = ", ".join(f"{name} is {sizes[name]}" for name in sorted(broken.condition.symbols))
+        verb, note = ("asserts", "asserted here") if broken.is_stated else ("assumes", "needed here")
+        reason = f": {broken.message}" if broken.message else ""
+        message = f"`{model.name}` {verb} that {broken.condition}, but {values}{reason}"
+        raise DataInputError(error("E0853", message, broken.span, note).diagnostics)
 
 
 def _as_array(slot: Slot, value: Any, device: Device, checks: DeferredChecks) -> Any:

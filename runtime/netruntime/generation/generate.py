@@ -29,7 +29,8 @@ from netruntime.generation.checks import (
     within_limit,
 )
 from netruntime.generation.decoder import Decoder, complete_given
-from netruntime.generation.roles import Roles, find_roles
+from netruntime.generation.lengths import within_assumptions
+from netruntime.generation.roles import find_roles
 from netruntime.generation.sampling import (
     Sampling,
     ban,
@@ -104,7 +105,8 @@ def generate(
     Raises:
         GenerationError: E1100 to E1103 for a model that cannot generate or is not causal; E1104 for a
             prompt that does not fit; E1105 for options out of range; E1107 for logits that are not finite.
-        DataInputError: for inputs that do not fit the model; E0822 if memory runs out.
+        DataInputError: for inputs that do not fit the model; E0853 for a prompt of a length that the model
+            excludes; E0822 if memory runs out.
     """
     started = time.perf_counter()
     _check_kinds(network, inputs, cached, slide, stream, token_input=token_input, logits_output=logits_output)
@@ -116,8 +118,20 @@ def generate(
     stop = check_counts(max_new, beams, stop, roles)
     check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)
     allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
+    given = complete_given(network, roles, inputs or {})
+    allowed, ended = within_assumptions(
+        network, roles, given, (len(prompts) * beams, prompts.shape[1]), allowed
+    )
+    notices = ended or notices
     length = prompts.shape[1] + allowed - 1
-    decoder = _opened(network, roles, inputs or {}, cached, beams > 1, 0 if stop or slide else length)
+    decoder = Decoder(
+        network,
+        roles,
+        given,
+        cached=cached,
+        moves_rows=beams > 1,
+        positions=0 if stop or slide else length,
+    )
     verify(decoder, len(prompts), length)
     if beams > 1:
         search = BeamSearch(beams, allowed, stop, length_penalty, repetition_penalty, min_new)
@@ -125,18 +139,6 @@ def generate(
     else:
         found = _sample(decoder, prompts, sampling, allowed, stop=stop, seed=seed, stream=stream)
     return _with_notices(found, decoder, notices, time.perf_counter() - started)
-
-
-def _opened(
-    network: Network,
-    roles: Roles,
-    inputs: Mapping[str, Any] | None,
-    cached: bool,
-    moves: bool,
-    positions: int,
-) -> Decoder:
-    given = complete_given(network, roles, inputs or {})
-    return Decoder(network, roles, given, cached=cached, moves_rows=moves, positions=positions)
 
 
 def _with_notices(found: Generated, decoder: Decoder, notices: list[str], seconds: float) -> Generated:

@@ -10,6 +10,7 @@ from netdsl.dims import Dim, symbol
 from netdsl.graph import Graph
 from netdsl.model import Model
 from netdsl.ops.attention.softmax import Softmax
+from netdsl.ops.contract.assuming import AT_LEAST, Condition
 from netdsl.ops.create.create import Range
 from netdsl.ops.index.gather import Gather
 from netdsl.ops.sequence.scan import Scan
@@ -152,7 +153,7 @@ def _roles(model: Model, graph: Graph, tokens: str, logits: str) -> Roles:
         model.outputs[logits].shape[-1].value,
         tuple(keeps),
         tuple(given),
-        _limit(graph, time),
+        _limit(graph, model, time),
         _is_normalised(graph, node),
     )
 
@@ -176,9 +177,11 @@ def _is_length(graph: Graph, node: int, slot: int, time: Dim) -> bool:
     return bool(graph.type_of((source, output)).shape[1] == time)
 
 
-def _limit(graph: Graph, time: Dim) -> int | None:
-    """The size of the smallest position table."""
-    return min(_table_sizes(graph, time), default=None)
+def _limit(graph: Graph, model: Model, time: Dim) -> int | None:
+    """The size of the smallest position table, or the length that an assertion allows."""
+    bounds = (one.condition for one in model.assumptions if isinstance(one.condition, Condition))
+    stated = [c.left.value for c in bounds if c.kind == AT_LEAST and c.right == time and c.left.is_fixed]
+    return min([*_table_sizes(graph, time), *stated], default=None)
 
 
 def _table_sizes(graph: Graph, time: Dim) -> Iterable[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from netruntime.errors import GenerationError
 from netruntime.files.arrays import Array
 from netruntime.generation.decoder import Decoder
+from netruntime.generation.lengths import tested_length
 
 LENGTH = 6
 """How many tokens are tested."""
@@ -23,7 +24,7 @@ _CHANGE = 1e-6
 
 
 def verify(decoder: Decoder, rows: int, length: int) -> None:
-    """Check a decoder on `length` random tokens, at most `LENGTH`, for each of `rows` sequences.
+    """Check a decoder on random tokens, at most `length` and usually `LENGTH`, for each of `rows` sequences.
 
     If the run with caches disagrees with the run without, the decoder continues without caches, and its
     `notice` says so.
@@ -31,7 +32,8 @@ def verify(decoder: Decoder, rows: int, length: int) -> None:
     Raises:
         GenerationError: E1102 for a model that is not causal.
     """
-    length = min(length, LENGTH, decoder.roles.limit or LENGTH)
+    most = length if decoder.roles.limit is None else min(length, decoder.roles.limit)
+    length = tested_length(decoder.network, decoder.roles, rows, most, LENGTH)
     if length < 2:
         return
     rng = np.random.default_rng(0)

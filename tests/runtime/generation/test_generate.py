@@ -208,6 +208,45 @@ def test_it_slides_past_the_positions(cached: bool) -> None:
         nr.generate(net, [1], beams=2, slide=True)
 
 
+ASSERTING = """model A(ids: i32[B, T]) -> logits: f32[B, T, 11] {
+  assert %s
+  return ids -> embed: Embedding(11, 8) -> enc: EncoderLayer(2, 16, causal=true) -> out: Linear(11)
+}
+"""
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize(
+    ("condition", "count", "words"),
+    [
+        ("T <= 8", 6, "at the model's maximum length of 8"),
+        ("T < B + 8", 6, "at a length of 8: `A` asserts that B + 7 >= T"),
+        ("T != 6", 3, "after 3 new tokens, at a length of 5: `A` asserts that T != 6 (<text>:3)"),
+        ("T % 3 == 0", 1, "after 1 new token, at a length of 3: `A` asserts that 3 divides T"),
+        ("T >= 3", 12, ""),
+    ],
+)
+def test_it_ends_where_an_assertion_does(condition: str, count: int, words: str, cached: bool) -> None:
+    net = nr.load("net 1.0\n" + ASSERTING % condition)
+    free = nr.load("net 1.0\n" + ASSERTING % "true")
+    found = nr.generate(net, [1, 2, 3], max_new=12, temperature=0, cached=cached)
+    assert found.cached is cached
+    expected = nr.generate(free, [1, 2, 3], max_new=12, temperature=0)
+    assert found.ids[0].tolist() == expected.ids[0].tolist()[:count]
+    assert words in " ".join(found.notices) and bool(words) is bool(found.notices)
+
+
+def test_an_assertion_holds_for_the_prompt_and_slides_as_positions_do() -> None:
+    net = nr.load("net 1.0\n" + ASSERTING % "T >= 5")
+    with pytest.raises(nr.DataInputError, match=r"E0853.*`A` asserts that T >= 5, but T is 3"):
+        nr.generate(net, [1, 2, 3])
+    short = nr.load("net 1.0\n" + ASSERTING % "T <= 8")
+    assert len(nr.generate(short, [1, 2, 3], max_new=20, slide=True).ids[0]) == 20
+    odd = nr.load("net 1.0\n" + ASSERTING % "T <= 8 and T != 4")
+    found = nr.generate(odd, [1] * 5, max_new=20, slide=True)
+    assert len(found.ids[0]) == 4 and "T != 4" in found.notices[0]
+
+
 def test_a_model_that_looks_ahead_is_refused() -> None:
     with pytest.raises(
         nr.GenerationError, match=r"E1102.*`Small` is not causal.*position 3 or later.*at position 0"

@@ -31,10 +31,10 @@ def leaf_names(site: Site, expr: s.Node) -> frozenset[str]:
             continue
         visited.add(name)
         let, bound = lets.get(name), site.names.get(name)
-        if let is not None and bound is not None and bound.span == let.name.span:
-            waiting += [inner.text for inner in s.names_in(let.value)]
-        else:
-            leaves.add(name)
+        is_let = let is not None and bound is not None and bound.span == let.name.span
+        behind = [inner.text for inner in s.names_in(let.value)] if is_let and let is not None else []
+        waiting += behind
+        leaves.update(() if behind else (name,))
     return frozenset(leaves)
 
 
@@ -44,7 +44,7 @@ def numbers_of(cause: object) -> frozenset[float]:
     if isinstance(cause, Mismatch):
         sizes = cause.sizes or ()
     elif isinstance(cause, Unequal):
-        sizes = (cause.expected, cause.actual)
+        sizes = (cause.expected, cause.actual, *(value for value, _ in cause.parts))
     elif isinstance(cause, Refused):
         sizes = _refused(cause)
     values = (int(v) if isinstance(v, Dim) and v.is_fixed else v for v in sizes)

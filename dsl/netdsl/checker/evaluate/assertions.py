@@ -42,7 +42,8 @@ def check_assertion(scope: Scope, statement: s.Assert) -> None:
         return
     if holds:
         return
-    if scope.doubts and scope.is_doubtful(_numbers_in(scope, statement.condition)):
+    if scope.doubts and _numbers_in(scope, statement.condition) in (d.numbers for d in scope.doubts):
+        scope.checker.dropped += 1
         raise PoisonedError
     block = f" of `{scope.block.name}`" if scope.block is not None else ""
     wanted = statement.message or f"`{statement.condition.span.text}`"
@@ -64,9 +65,7 @@ def condition_of(scope: Scope, expr: s.Expr) -> bool | AnyCondition:
         ((operator, operand),) = expr.rest
         a, b = _whole(scope.evaluate(expr.first)), _whole(scope.evaluate(operand))
         if is_integer(a) and is_integer(b):
-            undecided = compared(operator, dim(a), dim(b))
-            if undecided is not None:
-                return undecided
+            return compared(operator, dim(a), dim(b))
         return statics.truth(scope, binary(scope, operator, a, b, expr.span), expr.span)
     return statics.truth(scope, scope.evaluate(expr), expr.span)
 
@@ -102,17 +101,18 @@ def doubt(scope: Scope, condition: s.Expr) -> None:
         if value is None or isinstance(value, Tensor):
             scope.bind(name, POISON, scope.names[name].span, scope.names[name].kind)
     scope.doubts.append(Doubt(frozenset(names), _numbers_in(scope, condition)))
-    for let in scope.block.body if scope.block else ():
-        bound = scope.names.get(let.name.text) if isinstance(let, s.Let) else None
-        if isinstance(let, s.Let) and bound is not None and bound.span == let.name.span:
-            if not isinstance(let.value, s.Name) and scope.is_derived(let.value):
-                scope.bind(let.name.text, POISON, let.name.span)
+    lets = [x for x in (scope.block.body if scope.block else ()) if isinstance(x, s.Let)]
+    for let in lets:
+        bound = scope.names.get(let.name.text)
+        is_bound = bound is not None and bound.span == let.name.span and not isinstance(let.value, s.Name)
+        if is_bound and scope.is_derived(let.value):
+            scope.bind(let.name.text, POISON, let.name.span)
 
 
 def _numbers_in(scope: Scope, condition: s.Expr) -> frozenset[float]:
-    """The numbers that the names of a condition stand for, or are computed from."""
-    bound = (scope.names[name].value for name in leaf_names(scope, condition) if name in scope.names)
-    values = (simplify(value) for value in bound)
+    """The numbers in a condition, and those that its names stand for or are computed from."""
+    bound = [scope.names[name].value for name in leaf_names(scope, condition) if name in scope.names]
+    values = (simplify(value) for value in (*bound, *s.numbers_in(condition)))
     return frozenset(v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
 
 

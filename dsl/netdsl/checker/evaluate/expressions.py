@@ -14,6 +14,7 @@ from netdsl.checker.context.values import (
     LayerValue,
     OpValue,
     Poison,
+    PoisonedError,
     Static,
     Tensor,
     describe,

@@ -306,9 +306,10 @@ def _return(scope: Scope, statement: s.Return) -> None:
 def _assert(scope: Scope, statement: s.Assert) -> None:
     try:
         check_assertion(scope, statement)
-    except NetError:
+    except NetError as failed:
+        scope.report(failed.diagnostics)
         doubt(scope, statement.condition)
-        raise
+        raise PoisonedError from None
 
 
 def _expect(scope: Scope, statement: s.Expect) -> None:

@@ -25,7 +25,21 @@ class Condition:
         left, right = self.left, self.right
         if self.kind == AT_LEAST and left.is_fixed:
             return f"{right} <= {left}"
+        parts = _remainder(left - right) or _remainder(right - left) if self.kind == UNEQUAL else None
+        if parts is not None:
+            return f"{parts[1]} does not divide {parts[0]}"
         return f"{left} {self.kind} {right}"
+
+    @property
+    def written(self) -> str:
+        """The condition as an expression of the language: `B*T % 10 == 0`."""
+        if self.kind == DIVIDES:
+            right = f"({self.right})" if len(self.right.terms) > 1 else str(self.right)
+            left = str(self.left) if self.left.is_fixed else f"({self.left})"
+            return f"{right} % {left} == 0"
+        if self.kind == AT_LEAST:
+            return str(self)
+        return f"{self.left} {'==' if self.kind == EQUAL else '!='} {self.right}"
 
     def solved(self) -> Condition:
         """The same condition in a form that is easier to read: `H >= 9` for `H - 4 >= 5`."""
@@ -37,7 +51,8 @@ class Condition:
         if all(c < 0 for monomial, c in difference.terms if monomial):
             return self._as_upper_bound(difference)
         if not self.right.is_fixed:
-            return self
+            below = _negative_part(difference)
+            return Condition(AT_LEAST, difference + below, below)
         left, least = _solved(self.left, self.right.value)
         below = _negative_part(left)
         return Condition(AT_LEAST, left + below, below + least)
@@ -54,7 +69,7 @@ class Condition:
     def _sorted(self) -> Condition:
         """`T = 3` for `T - 3 = 0`, and `8 divides T` for the remainder of `T` by 8 that is 0."""
         difference = self.left - self.right
-        parts = _remainder(difference)
+        parts = _remainder(difference) or _remainder(-difference)
         if self.kind == EQUAL and parts is not None:
             return Condition(DIVIDES, parts[1], parts[0])
         if len(self.left.terms) == 1 or self.right != 0:
@@ -116,6 +131,12 @@ class Either:
         return f" {self.operator} ".join(texts)
 
     @property
+    def written(self) -> str:
+        """The condition as an expression of the language."""
+        texts = (f"({p.written})" if isinstance(p, Either) else p.written for p in self.parts)
+        return f" {self.operator} ".join(texts)
+
+    @property
     def symbols(self) -> frozenset[str]:
         """The free sizes that it depends on."""
         return frozenset().union(*(part.symbols for part in self.parts))
@@ -134,11 +155,8 @@ class Either:
 AnyCondition = Condition | Either
 
 
-def compared(operator: str, a: Dim, b: Dim) -> Condition | None:
-    """The condition `a operator b`, such as `a < b`; None if it is the same for all sizes."""
-    order = a.compare(b)
-    if order is not None or (a == b and operator in ("==", "!=")):
-        return None
+def compared(operator: str, a: Dim, b: Dim) -> Condition | bool:
+    """The condition `a operator b`, such as `a < b`; or its value, if that is the same for all sizes."""
     kind, left, right = {
         "==": (EQUAL, a, b),
         "!=": (UNEQUAL, a, b),
@@ -147,7 +165,11 @@ def compared(operator: str, a: Dim, b: Dim) -> Condition | None:
         ">": (AT_LEAST, a, b + 1),
         ">=": (AT_LEAST, a, b),
     }[operator]
-    return Condition(kind, left, right).solved()
+    order = left.compare(right)
+    if order is not None:
+        return {EQUAL: order == 0, UNEQUAL: order != 0, AT_LEAST: order >= 0}[kind]
+    is_sure = kind == AT_LEAST and (left + 1).compare(right) == 1
+    return is_sure or Condition(kind, left, right).solved()
 
 
 def negated(condition: AnyCondition) -> AnyCondition:

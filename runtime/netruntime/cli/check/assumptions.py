@@ -25,7 +25,8 @@ class Assumed:
     def as_dict(self) -> dict[str, Any]:
         span, condition = self.assumption.span, self.assumption.condition
         place = {"file": span.source.name, "line": span.line, "column": span.column}
-        return {"code": "E0253", "model": self.owner, "condition": str(condition), **place}
+        stated = self.assumption.is_stated
+        return {"code": "E0253", "model": self.owner, "condition": str(condition), "stated": stated, **place}
 
     def as_error(self) -> Diagnostic:
         """The assumption as `--strict` reports it."""
@@ -33,6 +34,8 @@ class Assumed:
         sizes = sorted(condition.symbols)
         listed = " and ".join([", ".join(sizes[:-1]), sizes[-1]] if len(sizes) > 1 else sizes)
         help = f"write a number for {listed} in the inputs of `{self.owner}`"
+        if all(map(str.isidentifier, sizes)):
+            help = f"state it in `{self.owner}`: `assert {condition.written}`; or {help}"
         message = f"`{self.owner}` assumes that {condition}"
         return Diagnostic("E0253", message, (Label(self.assumption.span, "needed here"),), help)
 
@@ -51,9 +54,12 @@ def assumptions_of(checked: Checked) -> Iterator[Assumed]:
 
 
 def lines_about(assumed: Sequence[Assumed]) -> Iterator[str]:
-    """One line for each model: `P assumes T <= 128 (line 12)`."""
+    """One line for each model: `P assumes T <= 128 (line 12)`; and one for what its assertions say."""
     for owner in dict.fromkeys(one.owner for one in assumed):
-        of_owner = [one.assumption for one in assumed if one.owner == owner]
-        parts = [f"{a.condition} ({a.span.source.name}:{a.span.line})" for a in of_owner[:SHOWN]]
-        more = f", and {len(of_owner) - SHOWN} more" if len(of_owner) > SHOWN else ""
-        yield f"{owner} assumes {', '.join(parts)}{more}"
+        for verb, is_stated in (("assumes", False), ("asserts", True)):
+            each = [one.assumption for one in assumed if one.owner == owner]
+            each = [one for one in each if one.is_stated is is_stated]
+            parts = [f"{a.condition} ({a.span.source.name}:{a.span.line})" for a in each[:SHOWN]]
+            more = f", and {len(each) - SHOWN} more" if len(each) > SHOWN else ""
+            if parts:
+                yield f"{owner} {verb} {', '.join(parts)}{more}"
