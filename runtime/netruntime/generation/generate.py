@@ -30,7 +30,7 @@ from netruntime.generation.checks import (
 )
 from netruntime.generation.decoder import Decoder, complete_given
 from netruntime.generation.lengths import within_assumptions
-from netruntime.generation.roles import find_roles
+from netruntime.generation.roles import Roles, find_roles
 from netruntime.generation.sampling import (
     Sampling,
     ban,
@@ -111,27 +111,15 @@ def generate(
     started = time.perf_counter()
     _check_kinds(network, inputs, cached, slide, stream, token_input=token_input, logits_output=logits_output)
     max_new, min_new, beams = check_counts_of(max_new=max_new, min_new=min_new, beams=beams)
-    seed = check_seed(seed)
-    sampling = Sampling(repetition_penalty, temperature, top_k, top_p, min_new)
+    sampling, seed = Sampling(repetition_penalty, temperature, top_k, top_p, min_new), check_seed(seed)
     roles = find_roles(network.model, network.graph, token_input, logits_output)
     prompts = read_prompts(prompt, roles)
     stop = check_counts(max_new, beams, stop, roles)
     check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)
-    allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
     given = complete_given(network, roles, inputs or {})
-    allowed, ended = within_assumptions(
-        network, roles, given, (len(prompts) * beams, prompts.shape[1]), allowed
-    )
-    notices = ended or notices
-    length = prompts.shape[1] + allowed - 1
-    decoder = Decoder(
-        network,
-        roles,
-        given,
-        cached=cached,
-        moves_rows=beams > 1,
-        positions=0 if stop or slide else length,
-    )
+    allowed, length, notices = _allowed(network, roles, given, prompts, max_new, beams=beams, slide=slide)
+    held = 0 if stop or slide else length
+    decoder = Decoder(network, roles, given, cached=cached, moves_rows=beams > 1, positions=held)
     verify(decoder, len(prompts), length)
     if beams > 1:
         search = BeamSearch(beams, allowed, stop, length_penalty, repetition_penalty, min_new)
@@ -139,6 +127,22 @@ def generate(
     else:
         found = _sample(decoder, prompts, sampling, allowed, stop=stop, seed=seed, stream=stream)
     return _with_notices(found, decoder, notices, time.perf_counter() - started)
+
+
+def _allowed(
+    network: Network,
+    roles: Roles,
+    given: Mapping[str, Any],
+    prompts: Array,
+    max_new: int,
+    *,
+    beams: int,
+    slide: bool,
+) -> tuple[int, int, list[str]]:
+    """How many new tokens the model allows, the length with them, and a notice if they are fewer."""
+    allowed, notices = (max_new, []) if slide else within_limit(prompts, max_new, roles)
+    allowed, ended = within_assumptions(network, roles, given, prompts.shape, allowed, beams=beams)
+    return allowed, prompts.shape[1] + allowed - 1, ended or notices
 
 
 def _with_notices(found: Generated, decoder: Decoder, notices: list[str], seconds: float) -> Generated:

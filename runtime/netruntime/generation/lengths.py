@@ -27,14 +27,22 @@ def sizes_at(
 
 
 def within_assumptions(
-    network: Network, roles: Roles, given: Mapping[str, Any], prompts: tuple[int, int], max_new: int
+    network: Network,
+    roles: Roles,
+    given: Mapping[str, Any],
+    prompts: tuple[int, ...],
+    max_new: int,
+    *,
+    beams: int = 1,
 ) -> tuple[int, list[str]]:
     """How many new tokens follow while all that the model assumes about its sizes is true.
 
-    Also a notice if that is fewer than `max_new`. `prompts` are the rows and the length of the prompts.
+    Also a notice if that is fewer than `max_new`. `prompts` are the rows and the length of the prompts; the
+    search keeps `beams` sequences for each row.
+
     Raises `DataInputError` E0853 where an assumption is not true of the prompts.
     """
-    rows, length = prompts
+    rows, length = prompts[0] * beams, prompts[1]
     first = length if roles.limit is None else min(length, roles.limit)
     check_assumptions(network.model, sizes_at(network, roles, given, rows, first))
     for count, reached in enumerate(_lengths(first, max_new, roles.limit)):
