@@ -247,3 +247,25 @@ def test_deep_calls_of_deep_bodies() -> None:
 def test_a_way_out_that_does_not_fit_the_shape() -> None:
     """The rule for the groups of a norm looks at the channels, which a scalar does not have."""
     assert code(model("return group_norm(x, groups=-9)", "x: f32[]")) == "E0302"
+
+
+def test_a_way_out_looks_for_few_divisors() -> None:
+    heads = "MultiHeadAttention(heads=9223372036854775807, kv_heads=2147483648)"
+    assert code(f"model M(x: f32[B, T, 64]) {{ return x -> {heads} }}") == "E0409"
+
+
+def test_a_long_list_of_sizes_is_work() -> None:
+    text = "model M(x: f32[B, 4]) {\n  let l = [1] * 90000\n" + "  y = reshape(x, l)\n" * 40 + "  return x\n}"
+    assert {one.code for one in refused(text, trace=False)} & {"E0609", "E0606"}
+
+
+def test_sums_of_long_lists_are_work() -> None:
+    lines = "".join(f"  let s{n} = sum(l)\n" for n in range(3000))
+    block = f"block F(n) {{\n  let l = [1] * 90000\n{lines}  return zeros([s0])\n}}\n"
+    text = f"{block}model M() {{ return F(1)() }}"
+    assert "E0609" in {one.code for one in refused(text, trace=False)}
+
+
+def test_an_empty_array_has_other_axes_that_fit() -> None:
+    big = 2**62
+    assert code(f"model M() {{ return zeros([2, 0, {big}, {big}]) }}") == "E0603"

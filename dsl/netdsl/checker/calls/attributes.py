@@ -17,6 +17,7 @@ from netdsl.ops.contract.base import Op
 from netdsl.ops.create.create import CausalMask
 from netdsl.source import Span
 from netdsl.types import DType
+from netdsl.work import spend
 
 Attributes = Mapping[str, tuple[Evaluated, Span]]
 _KINDS: dict[type[Op], dict[str, tuple[object, ...]]] = {}
@@ -120,6 +121,7 @@ def _convert(
         return _convert_axes(scope, str(get_args(kind)[1]), value, tensor, span)
     element = get_args(kind)[0]
     values = value if isinstance(value, tuple) else (value,)
+    spend(10 * len(values))  # operators go through each of them several times
     converted = [_convert(scope, element, v, tensor, span) for v in values]
     return all(ok for ok, _ in converted), tuple(c for _, c in converted)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from netdsl.checker.context.reports import Site
-from netdsl.dims import SizeOverflowError
+from netdsl.dims import SizeOverflowError, product
 from netdsl.model import MAX_NODES
 from netdsl.source import Span
 from netdsl.types import TensorType
@@ -21,8 +21,11 @@ def check_limits(site: Site, type_: TensorType, span: Span) -> None:
     if type_.rank > MAX_RANK:
         site.fail("E0606", f"a tensor has {type_.rank} axes here, but the limit is {MAX_RANK}", span)
     try:
-        if type_.bytes.is_fixed:
-            type_.bytes.value  # noqa: B018  (raises where it overflows)
+        size = type_.bytes
+        if size.is_fixed and size.value == 0:  # NumPy limits the other axes of an empty array too
+            size = product(axis for axis in type_.shape if axis != 0) * type_.dtype.itemsize
+        if size.is_fixed:
+            size.value  # noqa: B018  (raises where it overflows)
     except SizeOverflowError as wrong:
         site.fail("E0603", f"the tensor {type_} is too large: {wrong}", span, help="use smaller sizes")
 

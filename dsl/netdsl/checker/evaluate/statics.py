@@ -275,7 +275,7 @@ FUNCTIONS: dict[str, Function] = {
 def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: Span) -> Evaluated:
     """A function on static values; `argument` is the place of its first one. Raises E0405."""
     try:
-        spend(sum(len(arg) for arg in args if isinstance(arg, tuple)) / 3)
+        spend(sum(len(arg) for arg in args if isinstance(arg, tuple)) * 3)
         value = FUNCTIONS[name](*args)
         return _in_range(scope, not_too_long(scope, value, span) if isinstance(value, tuple) else value, span)
     except TooLongError as wrong:

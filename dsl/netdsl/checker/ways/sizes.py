@@ -198,9 +198,14 @@ def resampled(where: Where, left: Dim, right: Dim) -> Iterator[Change]:
             yield change((scale.span, f"size={wanted}"), why=why)
 
 
+LARGEST_DIVISOR = 10_000
+"""The largest divisor that is looked for: each number up to it is tried."""
+
+
 def divisors(where: Where, at: Span, value: int, total: int) -> Iterator[Change]:
     """A number replaced by the nearest divisors of another."""
-    fits = [n for n in range(1, min(total, 4 * value + 1) + 1) if total % n == 0]
+    largest = min(total, 4 * value + 1, LARGEST_DIVISOR)
+    fits = [n for n in range(1, largest + 1) if total % n == 0]
     for n in sorted(fits, key=lambda n: (abs(n - value), n))[:4]:
         if n > 1 or value == 1:
             yield change((at, str(n)), why=f"which divides {total}")

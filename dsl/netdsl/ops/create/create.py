@@ -50,7 +50,7 @@ class Constant(Op):
     category = "plain"
     no_gradient = "has no inputs"
 
-    value: float | int | bool | Dim
+    value: Dim | int | float | bool  # in the order of trial, so that integers stay exact
     sizes: Sizes = ()
     dtype: DType = DType.F32
 
