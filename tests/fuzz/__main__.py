@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from fuzz.campaign import Count, names, run
+from fuzz.campaign import Count, campaigns, run
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def _counts() -> Iterator[Count]:
         return
     seed, seconds = int(os.environ.get("FUZZ_SEED", "0")), float(os.environ.get("FUZZ_SECONDS", "60"))
     print(f"seed {seed}, {seconds:g} s for each campaign", flush=True)
-    for name in os.environ.get("FUZZ", "").split(",") if os.environ.get("FUZZ") else names():
+    for name in os.environ.get("FUZZ", "").split(",") if os.environ.get("FUZZ") else campaigns():
         yield _for_seconds(name, seed, seconds)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from random import Random
 
 import pytest
@@ -10,10 +9,10 @@ import pytest
 from fuzz import campaign
 
 
-@pytest.mark.parametrize("name", campaign.names())
+@pytest.mark.parametrize("name", campaign.campaigns())
 def test_no_faults(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "TIMED", False)
-    trials = import_module(f"fuzz.{name}").SHORT
+    trials = campaign.load(name).SHORT
     count = campaign.run(name, 0, lambda number: number < trials)
     assert not count.faults, "\n\n".join(f"{f.trial}: {f.where}\n{f.text}" for f in count.faults.values())
     assert count.trials == trials
@@ -25,7 +24,7 @@ def test_faults_are_counted_by_their_place(monkeypatch: pytest.MonkeyPatch) -> N
             raise KeyError("a")
         return "fine"
 
-    monkeypatch.setattr("fuzz.texts.trial", trial)
+    monkeypatch.setattr("fuzz.language.texts.trial", trial)
     count = campaign.run("texts", 7, lambda number: number < 40)
     assert count.trials == 40 and 0 < count.outcomes["fine"] < 40
     assert len(count.faults) == 1
@@ -40,7 +39,7 @@ def test_what_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
         while True:
             pass
 
-    monkeypatch.setattr("fuzz.texts.trial", trial)
+    monkeypatch.setattr("fuzz.language.texts.trial", trial)
     monkeypatch.setattr(campaign, "HANG", 0.05)
     count = campaign.run("texts", 0, lambda number: number < 1)
     assert [f.where.split()[0] for f in count.faults.values()] == ["Slow"]

@@ -45,4 +45,5 @@ def reading_of(checked: Checked, origin: WeightOrigin) -> DataOptions:
     if text is None:
         return options
     known = read_description(text, origin.text)
-    return replace(known.applied_to(options), normalise=known.normalisation)
+    mean, std = known.normalisation
+    return replace(known.applied_to(options), mean=mean, std=std)

@@ -21,7 +21,7 @@ from netdsl.parsing.parser import read
 from netdsl.source import Source
 
 SHORT = 400
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDERS = ("examples", "dsl/netdsl/std", "tests/cases/valid", "tests/cases/invalid", "tests/cases/format")
 CORPUS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.net"))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from fuzz.data_files import mutant
+from fuzz.files.data_files import mutant
 from netdsl.diagnostics import NetError
 from netruntime import read_weights, write_weights
 
@@ -58,16 +59,21 @@ def _with_odd_header(random: Random, content: bytes) -> bytes:
         name = random.choice(["a", "b", "c", "__metadata__"])
         entry = header.setdefault(name, {"dtype": "F32", "shape": [], "data_offsets": [0, 4]})
         if not isinstance(entry, dict) or random.random() < 0.1:
-            header[name] = random.choice(ODD)
+            header[name] = _odd(random)
             continue
         key = random.choice(["dtype", "shape", "data_offsets", "more"])
         value = entry.get(key)
         if isinstance(value, list) and value and random.random() < 0.6:
-            value[random.randrange(len(value))] = random.choice((*ODD, 1, 2, 3, 4, 8, 24, 32))
+            value[random.randrange(len(value))] = _odd(random, 1, 2, 3, 4, 8, 24, 32)
         else:
-            entry[key] = random.choice(ODD)
+            entry[key] = _odd(random)
     raw = json.dumps(header).encode()
     return len(raw).to_bytes(8, "little") + raw + buffer
+
+
+def _odd(random: Random, *more: int) -> Any:
+    """A value of its own, which the next change may change."""
+    return deepcopy(random.choice((*ODD, *more)))
 
 
 def _ours(path: Path) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""Campaigns on the callers of netdsl: command lines, their streams, and Python."""

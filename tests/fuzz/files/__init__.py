@@ -1,0 +1,1 @@
+"""Campaigns on files: data, weights, vocabularies, and what a run leaves."""

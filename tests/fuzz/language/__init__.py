@@ -1,0 +1,1 @@
+"""Campaigns on programs: what is parsed, checked, built and run."""
