@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netdsl.recipes.runs import Mode, StoppingRecipe
 from netruntime.errors import TrainingError
@@ -77,9 +77,14 @@ class Watch:
         """Record the metric of an epoch; return whether it is the best so far."""
         return self.best.observe(value, self.rule.min_delta)
 
-    def would_be_best(self, value: float) -> bool:
-        """Whether `observe` would return true; nothing is recorded."""
-        return replace(self.best).observe(value, self.rule.min_delta)
+    @property
+    def has_best(self) -> bool:
+        """Whether some observation was the best."""
+        return self.best.value is not None
+
+    def is_first(self, value: float) -> bool:
+        """Whether this finite value would be the first; nothing is recorded."""
+        return not self.has_best and math.isfinite(value)
 
     def state(self) -> StoppingState:
         """The state to save in a checkpoint: plain numbers."""

@@ -219,9 +219,12 @@ class TrainingLoop:
         return best
 
     def _end_early(self) -> None:
-        """Evaluate and report within an epoch, which a resumed run completes as if it had not been left."""
+        """Evaluate and report within an epoch, which a resumed run completes as if it had not been left.
+
+        These weights are the best only while no completed epoch is: they never replace those of an epoch.
+        """
         train, valid = self._measure()
-        self._report(train, valid, self.watch.would_be_best(self._monitored(valid or train)))
+        self._report(train, valid, self.watch.is_first(self._monitored(valid or train)))
 
     def _measure(self) -> tuple[Figures, Figures]:
         """The figures of the training rows of this epoch so far, and of the validation rows, by phase."""

@@ -32,7 +32,7 @@ from netruntime.files.atomic import write_bytes
 from netruntime.files.overlap import is_read
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
-from netruntime.train.checkpoint.writing import write_text
+from netruntime.train.checkpoint.writing import write_text, writing
 from netruntime.train.evaluation import Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.fingerprints import check_facts, row_count, run_facts
@@ -287,6 +287,9 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             )
         check_facts(newest.state.get("facts", {}), run.loop.facts)
         run.loop.restore(newest)
+        if not run.loop.watch.has_best:  # then they are those of an unfinished epoch
+            with writing(out / BEST, 0):
+                (out / BEST).unlink(missing_ok=True)
     elif newest is not None:
         help = "continue it with --resume, or choose another folder with --out"
         raise TrainingError.make(

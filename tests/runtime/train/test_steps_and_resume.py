@@ -81,6 +81,59 @@ def test_the_same_weights(name: str, stops: tuple[int, ...], tmp_path: Path) -> 
     for label, weight in whole.weights.items():
         np.testing.assert_array_equal(parts.weights[label], weight)
     assert log_of(tmp_path / "whole") == log_of(tmp_path / "parts")
+    assert best_of(tmp_path / "whole") == best_of(tmp_path / "parts")
+
+
+def best_of(run: Path) -> bytes:
+    return (run / "best.safetensors").read_bytes()
+
+
+RISING = """net 1.0
+model Far(x: f32[B, 6]) -> y: f32[B, 1] { return x -> fc: Linear(1) }
+train {
+  input target: f32[B, 1]
+  loss = mse(y, target)
+  optimizer = sgd(lr=0.4)
+  epochs = 3
+  batch_size = 7
+}
+"""
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+@pytest.mark.parametrize("stops", [(2,), (8,), (11,), (1, 8, 10, 20)])
+def test_the_best_weights_are_those_of_a_completed_epoch(
+    stops: tuple[int, ...], ema: float | None, tmp_path: Path
+) -> None:
+    """The loss rises, so that the weights within an epoch are better than those at its end."""
+    rng = np.random.default_rng(1)
+    data = {"x": rng.normal(size=(50, 6)).astype(np.float32), "target": rng.normal(size=(50, 1))}
+    settings = {"holdout": 0.2, "seed": 4, "ema": ema}
+    nr.fit(RISING, data, out=tmp_path / "whole", **settings)
+    for n, stop in enumerate(stops):
+        last = nr.fit(RISING, data, out=tmp_path / "parts", steps=stop, resume=n > 0, **settings).history[-1]
+        assert last.best == (stop < 6), "a part of an epoch is the best only before the first one ends"
+        assert (tmp_path / "parts" / "best.safetensors").is_file()
+    nr.fit(RISING, data, out=tmp_path / "parts", resume=True, **settings)
+    assert best_of(tmp_path / "whole") == best_of(tmp_path / "parts")
+
+
+def test_weights_of_a_part_of_an_epoch_do_not_outlive_it(tmp_path: Path) -> None:
+    """A run that is killed in its first epoch has no best weights, also if it was stopped and resumed."""
+
+    class Kill:
+        def on_step(self, event: object) -> None:
+            raise KeyboardInterrupt
+
+        def on_epoch(self, event: object) -> None:
+            """No epoch ends."""
+
+    data = {"x": np.ones((50, 6), np.float32), "target": np.ones((50, 1))}
+    nr.fit(RISING, data, out=tmp_path, steps=3)
+    assert (tmp_path / "best.safetensors").is_file()
+    with pytest.raises(KeyboardInterrupt):
+        nr.fit(RISING, data, out=tmp_path, resume=True, watchers=[Kill()])
+    assert not (tmp_path / "best.safetensors").exists()
 
 
 def log_of(run: Path) -> list[str]:

@@ -73,6 +73,8 @@ def test_killed_at_random_and_resumed(folder: Path) -> None:
     whole, killed = weights(folder, "whole"), weights(folder, "killed")
     assert all(np.array_equal(whole[name], killed[name]) for name in whole)
     assert figures(folder, "whole") == figures(folder, "killed")
+    best = [(folder / out / "best.safetensors").read_bytes() for out in ("whole", "killed")]
+    assert best[0] == best[1]
 
 
 def resume(folder: Path, out: str) -> list[str]:
