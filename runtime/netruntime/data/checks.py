@@ -98,15 +98,25 @@ def refuse_bad_labels(labels: Array, name: str, indices: Array, spec: LabelSpec,
     known = f"labels are 0 or more{source}"
     if count is not None:
         known = f"{count} classes{source} have the labels 0 to {count - 1}"
-    ignored = "none is ignored" if spec.ignore is None else f"only {spec.ignore} is ignored"
     at = f", element {column}" if flat.shape[1] > 1 else ""
+    place = dataset.place(name, int(indices[row])) + at
     raise DataInputError.make(
         "E0831",
-        f"{dataset.place(name, int(indices[row]))}{at} has the label {label}, but {known}, and {ignored}",
+        f"{place} has the label {label}, but {known}, and {_ignored(spec)}",
         spec.span,
         f"the {count} classes are counted here" if count is not None else "",
         help=_label_help(label, spec),
     )
+
+
+def _ignored(spec: LabelSpec) -> str:
+    """Which labels are ignored, for messages."""
+    if spec.ignore is not None:
+        return f"only {spec.ignore} is ignored"
+    if not spec.ignored:
+        return "none is ignored"
+    values = " and ".join(map(str, spec.ignored))
+    return f"the losses and metrics do not all ignore the same: some ignore {values}"
 
 
 def refuse_bad_targets(values: Array, name: str, indices: Array, spec: LabelSpec, dataset: Dataset) -> None:
@@ -134,21 +144,31 @@ def _target_help(spec: LabelSpec, flat: Array) -> str:
     return "use a regression loss, such as `mse`"
 
 
-def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: str) -> None:
-    """Raises `DataInputError` E0843 if rows of labels are shorter than `width`, and no filler is ignored."""
+def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: str, spec: LabelSpec) -> None:
+    """Raises `DataInputError` E0843 if rows of labels are shorter than `width`, and any filler counts."""
     short = next((len(row) for row in labels if len(row) < width), None)
     if short is None:
         return
+    what = "values" if spec.needs_mask else "labels"
+    rows = f"{place} and its batch have rows of {short} and of {width} {what} in {shown(name)}, but "
+    if spec.needs_mask:
+        raise DataInputError.make(
+            "E0843",
+            f"{rows}a loss or a metric would count the padding of the shorter ones",
+            help="add `input keep: bool[B, T]` to the section, where T is the padded axis, and average what "
+            "it keeps: `sum(where(keep, each, 0.0)) / sum(cast(keep, f32))`; or use rows of one length",
+        )
     raise DataInputError.make(
         "E0843",
-        f"{place} and its batch have rows of {short} and of {width} labels in {shown(name)}, "
-        "but the losses and metrics ignore no value that could fill the shorter ones",
+        f"{rows}the losses and metrics ignore no value that could fill the shorter ones",
         help="write `ignore=N` in each of them, N the id of padding (or -1 for an input that is only a "
         "label), or use rows of one length",
     )
 
 
 def _label_help(label: int, spec: LabelSpec) -> str:
+    if label in spec.ignored and spec.ignore is None:
+        return f"write `ignore={label}` in every loss and metric of the label, or remove the label"
     if label < 0:
         return f"remove the label, or write `ignore={label}` in the loss if it marks what does not count"
     if label == spec.classes:

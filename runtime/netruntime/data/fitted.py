@@ -163,9 +163,10 @@ class FittedDataset:
         """Sequences as one array: labels filled with the ignored one, ids with padding, floats with 0."""
         rows = self._cut(name, rows, indices, width)
         if name in self.labels or name in self.options.label_specs:
-            pad = self._label_pad(name)
+            pad = self.label_spec(name).pad if dtype.is_float else self._label_pad(name)
             if pad is None:
-                refuse_padded_labels(rows, width, self.place(name, int(indices[0])), name)
+                place = self.place(name, int(indices[0]))
+                refuse_padded_labels(rows, width, place, name, self.label_spec(name))
             return pad_rows(rows, width, pad or 0, dtype)
         return pad_rows(rows, width, self.pad if dtype.is_int else 0, dtype)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -31,8 +31,9 @@ BYTE_SCALE = 1 / 255
 class LabelSpec:
     """What the losses and metrics say of a label.
 
-    `ignore` is the value that does not count in any of them, None where there is none. `pad` fills shorter
-    rows; it is None where anything would count. `classes` is the number of classes, if it is fixed; `scores`
+    `ignore` is the value that does not count in any of them, None where there is none; `ignored` are those
+    that do not count in some. `pad` fills shorter rows; it is None where anything would count, as numbers
+    that meet no mask if `needs_mask`. `classes` is the number of classes, if it is fixed; `scores`
     says in messages where that comes from, and `span` where it is declared. `values` says which values its
     `loss` takes, such as `0 or 1, or a probability`.
     """
@@ -44,6 +45,8 @@ class LabelSpec:
     span: Span | None = None
     values: str = ""
     loss: str = ""
+    ignored: tuple[int, ...] = ()
+    needs_mask: bool = False
 
     def is_class(self, labels: Array) -> Array:
         """Whether each of some labels counts, that is, is not the ignored one."""
@@ -123,7 +126,9 @@ class DataOptions:
         """What is known of the label input of this name, with the number of classes that is set for it."""
         spec = self.label_specs.get(name, LabelSpec())
         count = self.classes.get(name) if isinstance(self.classes, Mapping) else self.classes
-        return spec if count is None else LabelSpec(spec.ignore, spec.pad, count)
+        if count is None:
+            return spec
+        return replace(spec, classes=count, scores="", span=None, values="", loss="")
 
     @property
     def label_columns(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from netruntime.data.beside import tokenizer_hash
 from netruntime.errors import TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
 from netruntime.readers.trained import TrainedData
+from netruntime.train.statistics.padding import counted_inputs
 from netruntime.train.step import LossGraph
 
 
@@ -41,9 +42,10 @@ def open_stream(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -
 
 
 def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
-    """What the losses and metrics say of each integer input that is a label.
+    """What the losses and metrics say of each input that is a label or a target.
 
-    A value is ignored if all of them ignore it. The classes are those of the scores that a label is compared
+    A value is ignored if all of them ignore it, and fills shorter rows, as does 0 for numbers where a mask
+    keeps padding out of every loss and metric. The classes are those of the scores that a label is compared
     with, or else of the one output that has an axis more: 10 for `label[B]` and `logits[B, 10]`.
     """
     uses: dict[str, list[ClassUse]] = defaultdict(list)
@@ -51,17 +53,26 @@ def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
         for use in class_uses(phase.model.body.inputs, phase.model.body.steps):
             uses[use.input].append(use)
     ranges = {name: range for phase in phases for name, range in target_ranges(phase).items()}
+    counted = frozenset[str]().union(*map(counted_inputs, phases))
     specs = {}
     for name, type_ in {k: v for phase in phases for k, v in phase.model.inputs.items()}.items():
         loss, values = ranges.get(name, ("", ""))
         if not type_.dtype.is_int:
-            if values:
-                specs[name] = LabelSpec(values=values, loss=loss)
+            if values or name in counted:
+                pad = None if name in counted else 0
+                specs[name] = LabelSpec(None, pad, values=values, loss=loss, needs_mask=name in counted)
             continue
         known = uses.get(name, ())
         ignored = {use.ignore for use in known}
-        ignore = ignored.pop() if len(ignored) == 1 else None
-        spec = LabelSpec(ignore, ignore if known else IGNORED_LABEL, values=values, loss=loss)
+        ignore = next(iter(ignored)) if len(ignored) == 1 else None
+        spec = LabelSpec(
+            ignore,
+            None if name in counted else ignore if known else IGNORED_LABEL,
+            values=values,
+            loss=loss,
+            ignored=tuple(sorted(value for value in ignored if value is not None)),
+            needs_mask=name in counted,
+        )
         if name in own_inputs(phases) or known:
             counts = {use.classes for use in known if use.classes}
             spec = replace(spec, scores=f"class indices of {known[0].scores}") if known else spec

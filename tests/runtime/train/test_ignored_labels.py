@@ -116,6 +116,19 @@ def test_a_label_that_is_neither_a_class_nor_ignored_is_named(wrong: int) -> Non
     assert f"ignore={wrong}" in (diagnostic.help or "") or wrong == CLASSES
 
 
+def test_all_ignored_labels_are_named_where_losses_and_metrics_differ() -> None:
+    text = source(-1).replace("accuracy(logits, tag)", "accuracy(logits, tag, ignore=-7)")
+    text = text.replace("f1(logits, tag)", "f1(logits, tag, ignore=0)")
+    for wrong in (-7, -1, -2):
+        rows = random_rows((3, 3))
+        rows[1]["tag"][0] = wrong
+        named = r"row 1 .* label {}, .* do not all ignore the same: some ignore -7 and -1 and 0"
+        with pytest.raises(DataInputError, match=named.format(wrong)) as caught:
+            nr.evaluate(text, rows)
+        way = f"write `ignore={wrong}` in every loss and metric"
+        assert (way in (caught.value.diagnostics[0].help or "")) == (wrong != -2)
+
+
 def test_minus_one_is_refused_where_nothing_is_ignored() -> None:
     rows = random_rows((3, 3))
     rows[0]["tag"][1] = -1
