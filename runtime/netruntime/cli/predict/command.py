@@ -206,8 +206,14 @@ def _row_objects(options: PredictOptions, result: Predictions) -> Iterator[dict[
         row: dict[str, Any] = {"row": number, **({"file": files[number]} if files else {})}
         row["outputs"] = {k: nested(v) for k, v in outputs.items()}
         if top:
-            row["top"] = [{"class": c.index, "label": c.label, "probability": c.probability} for c in top]
+            row["top"] = [_class_object(c) for c in top]
         yield row
+
+
+def _class_object(entry: Class) -> dict[str, Any]:
+    """A class for JSON, with its label where the classes have names."""
+    named = {"label": entry.label} if entry.label else {}
+    return {"class": entry.index, **named, "probability": entry.probability}
 
 
 def _table(options: PredictOptions, result: Predictions) -> str:

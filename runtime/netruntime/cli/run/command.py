@@ -40,6 +40,7 @@ from netruntime.engine.weights import open_weights, parameters
 from netruntime.files.arrays import Array
 from netruntime.readers.inputs import Note
 from netruntime.readers.options import DataOptions
+from netruntime.readers.pixels.images import IMAGE_SUFFIXES
 
 DEFAULT_TOP = 5
 """The number of classes to show without --top, where they have names."""
@@ -169,11 +170,13 @@ def _run_once(
     started = time.perf_counter()
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
-    rows, has_numbers = _rows(options, network, [("", outputs)], labels)
+    picture = _picture(feeds)
+    rows, has_numbers = _rows(options, network, [(picture, outputs)], labels)
     tops = _tops(options, network.model, outputs, labels, has_numbers)
     if options.save and options.is_table:
         positions = tops[0].positions if tops else ()
-        classes = [(",".join(map(str, place)), best) for place, best in positions]
+        is_single = bool(picture) and len(positions) == 1
+        classes = [(picture if is_single else ",".join(map(str, place)), best) for place, best in positions]
         _save_table(options.save, rows if has_numbers else None, classes)
     elif options.save:
         save_outputs(options.save, outputs)
@@ -186,6 +189,12 @@ def _run_once(
     for top in tops:
         print_top(top)
     _report_saved(options)
+
+
+def _picture(feeds: Sequence[Feed]) -> str:
+    """The name of the only picture that is read, as a folder of pictures would name it; empty otherwise."""
+    files = [path for feed in feeds if (path := Path(feed.spec)).suffix.lower() in IMAGE_SUFFIXES]
+    return files[0].name if len(files) == 1 else ""
 
 
 def _run_many(

@@ -8,14 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from netdsl.modules import Module
+from netruntime.engine.loading import open_module
 from netruntime.files.overlap import is_read
 from netruntime.readers.options import DEFAULT_OPTIONS
-from netruntime.train.checkpoint.writing import write_text
+from netruntime.train.checkpoint.writing import write_text, writing
 from netruntime.train.run import SETUP, Run
 
 
 def write_setup(run: Run, command: Sequence[str] = ()) -> None:
-    """Write the `.net` file of a run and `config.json` into its folder; a resumed run leaves them.
+    """Write the `.net` file of a run, what it imports, and `config.json` into its folder.
+
+    A resumed run leaves them; a `.net` file that is there already is kept.
 
     `command` is the command line that started the run. Without a folder, nothing is written. Raises
     `TrainingError` E1055 if a file cannot be written.
@@ -25,9 +29,28 @@ def write_setup(run: Run, command: Sequence[str] = ()) -> None:
         return
     source = run.checked.phases[0].span.source
     name = Path(source.name).name if source.name.endswith(".net") else "model.net"
-    if not is_read(out / name, [source.name]):
-        write_text(out / name, source.text)
+    texts = {name: source.text}
+    if Path(source.name).is_file():
+        texts |= _imported(open_module(source.name))
+    for path, text in texts.items():
+        if not is_read(out / path, [source.name]):
+            with writing(out / path, len(text)):
+                (out / path).parent.mkdir(parents=True, exist_ok=True)
+            write_text(out / path, text)
     write_text(out / SETUP, json.dumps(_setup(run, name, command), indent=2, ensure_ascii=False) + "\n")
+
+
+def _imported(module: Module) -> dict[str, str]:
+    """The texts of all files that a module imports, by their paths below its folder."""
+    texts: dict[str, str] = {}
+    waiting = [*module.imports]
+    while waiting:
+        imported = waiting.pop()
+        path = imported.source.name
+        if path not in texts:
+            texts[path] = imported.source.text
+            waiting += imported.imports
+    return texts
 
 
 def _setup(run: Run, name: str, command: Sequence[str]) -> dict[str, Any]:
