@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from netdsl.diagnostics import MAX_ERRORS, Diagnostic, NetError
 from netdsl.modules import load_module, read_source
 from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
 from netdsl.source import Source
+from netdsl.work import MAX_STEPS, limited
 
 SECONDS = 5.0
 """Of processor time: generous, for slow machines; each takes well under one second on a laptop."""
@@ -269,3 +271,27 @@ def test_sums_of_long_lists_are_work() -> None:
 def test_an_empty_array_has_other_axes_that_fit() -> None:
     big = 2**62
     assert code(f"model M() {{ return zeros([2, 0, {big}, {big}]) }}") == "E0603"
+
+
+def steps(text: str) -> int:
+    """The steps that checking a text takes, whether it is accepted or refused."""
+    with limited() as budget, contextlib.suppress(NetError):
+        accepted(text)
+    return budget.spent
+
+
+def test_long_lists_of_sizes_are_counted() -> None:
+    """An operator goes through every element, which counts."""
+    body = "let l = [1] * {}\n  return reshape(x, l)"
+    long, short = (steps(model(body.format(n))) for n in (20_000, 10_000))
+    assert long - short >= 10 * 10_000
+    twice = model("let l = [1] * 90000\n  y = reshape(x, l)\n  z = reshape(x, l)\n  return x")
+    assert refused(twice, trace=False)[-1].code == "E0609"
+
+
+def test_sums_of_long_lists_are_counted() -> None:
+    def sums(number: int) -> str:
+        return "config {\nl = [1] * 90000\n" + "\n".join(f"a{n} = sum(l)" for n in range(number)) + "\n}"
+
+    assert steps(sums(2)) - steps(sums(1)) >= 3 * 90_000
+    assert code(sums(MAX_STEPS // 90_000)) == "E0609"

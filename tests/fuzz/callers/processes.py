@@ -24,7 +24,7 @@ TIMEOUT = 60.0
 NETRUN = (sys.executable, "-c", "import sys; from netruntime.cli import main; sys.exit(main())")
 OUTPUTS = ("file", "closed", "full", "null", "left")
 """What an output can be: a file, nothing, a full disk, the null device, a pipe whose reader has left."""
-INPUTS = ("null", "closed", "text")
+INPUTS = ("null", "closed", "text", "folder")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def _opened(kind: str, number: int, folder: Path, stack: ExitStack) -> int | Non
         "full": "/dev/full" if Path("/dev/full").exists() else os.devnull,
         "file": folder / f"stream{number}",
         "text": folder / "stdin.txt",
+        "folder": folder,
     }
     flags = os.O_RDONLY if number == 0 else os.O_WRONLY | (os.O_CREAT if kind == "file" else 0)
     descriptor = os.open(paths[kind], flags, 0o600)
@@ -143,7 +144,7 @@ def _fork(words: Sequence[str], folder: Path, numbers: Mapping[int, int | None])
 
 
 def _become(main: Callable[[], Any], folder: Path, numbers: Mapping[int, int | None]) -> NoReturn:
-    """Run the command with these descriptors, as Python starts and ends it."""
+    """Run the command with these descriptors, as Python does: a folder among them ends it with 1."""
     code = 1
     try:
         os.chdir(folder)
@@ -169,16 +170,8 @@ def _take(numbers: Mapping[int, int | None]) -> None:
 def _stream(numbers: Mapping[int, int | None], number: int, mode: str) -> Any:
     if numbers[number] is None:
         return None
-    try:
-        return open(
-            number,
-            mode,
-            encoding="utf-8",
-            errors=("surrogateescape", "strict", "backslashreplace")[number],
-            closefd=False,
-        )
-    except IsADirectoryError:
-        return None
+    errors = ("surrogateescape", "strict", "backslashreplace")[number]
+    return open(number, mode, encoding="utf-8", errors=errors, closefd=False)
 
 
 def _code_of(main: Callable[[], Any]) -> int:

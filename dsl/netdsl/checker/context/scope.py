@@ -40,8 +40,9 @@ from netdsl.source import Span
 from netdsl.types import DType, TensorType
 from netdsl.work import spend
 
-EXPRESSION_STEPS, STAGE_STEPS, STEP_STEPS, OUTPUT_STEPS = 2, 4, 15, 3
-"""The work of an expression, of a stage, of an operator or a call in a body, and of each of its outputs."""
+EXPRESSION_STEPS, STAGE_STEPS, STEP_STEPS, OUTPUT_STEPS, OPERATOR_STEPS = 2, 4, 15, 3, 30
+"""The work of an expression, of a stage, of an operator or a call in a body, of each of its outputs, and
+of the types and attributes of an operator."""
 
 AxisNames = tuple[str | None, ...]
 
@@ -214,6 +215,7 @@ class Scope(Site):
             NetError: E0302 for sizes and ranks the operator refuses, E0303 for element types, E0404
                 for attributes.
         """
+        spend(OPERATOR_STEPS)
         result = self._infer(op, inputs, span, places or {}, shown or op.name)
         types = result if isinstance(result, tuple) else (result,)
         for type_ in types:
