@@ -1,4 +1,4 @@
-"""Square matrices, which fit a model as they are and transposed: do the others of their kind agree?"""
+"""Square matrices and kernels, which fit as they are and transposed: do the others of their kind agree?"""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ def warn_of_squares(file: WeightFile, kinds: Kinds) -> None:
     for kind, turns, names in _read_otherwise(file, kinds):
         plural, verb = ("s", "are") if len(names) > 1 else ("", "is")
         read, others = ("as given", "are transposed") if turns else ("transposed", "are read as given")
+        evidence = f"but other matrices of `{kind}` {others}"
+        if not turns and all(_turns(file, name) for name in _alike(file, kinds, kind)):
+            evidence = "though such tables and kernels are hardly ever stored transposed"
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         way = "add `transpose` to" if turns else "remove `transpose` from"
         message = (
             f"{len(names)} square weight{plural} of `{kind}` {verb} read {read}, "
-            f"but other matrices of `{kind}` {others}: {', '.join(map(shown, names[:LISTED]))}{more}; "
+            f"{evidence}: {', '.join(map(shown, names[:LISTED]))}{more}; "
             f"if all are stored alike, {way} the rule"
         )
         warnings.warn(message, DataWarning, stacklevel=CALLER)
@@ -43,12 +46,21 @@ def _read_otherwise(file: WeightFile, kinds: Kinds) -> Iterator[tuple[str, bool,
     """The kinds, whether their other matrices are transposed, and the square ones that differ."""
     matrices = _matrices(file, kinds)
     for kind in dict.fromkeys(kinds[name] for name in matrices):
-        own = [name for name in matrices if kinds[name] == kind]
+        own = _alike(file, kinds, kind)
         ways = {_turns(file, name) for name in own if not _is_square(file, name)}
-        ways = ways or {any(_turns(file, name) for name in own)}
+        ways = ways or {not _is_seldom_turned(file, kind, own) and any(_turns(file, name) for name in own)}
         differing = [name for name in own if _is_square(file, name) and _turns(file, name) not in ways]
         if differing:
             yield kind, ways.pop(), differing
+
+
+def _alike(file: WeightFile, kinds: Kinds, kind: str) -> list[str]:
+    return [name for name in _matrices(file, kinds) if kinds[name] == kind]
+
+
+def _is_seldom_turned(file: WeightFile, kind: str, names: Sequence[str]) -> bool:
+    """Whether all programs store weights alike: tables of embeddings, and kernels, by their last two axes."""
+    return kind == "Embedding" or all(len(file.describe(name).shape) > 3 for name in names)
 
 
 def _turns(file: WeightFile, name: str) -> bool:
@@ -57,9 +69,9 @@ def _turns(file: WeightFile, name: str) -> bool:
 
 
 def _matrices(file: WeightFile, kinds: Kinds) -> list[str]:
-    return [name for name in kinds if name in file and len(file.describe(name).shape) == 2]
+    return [name for name in kinds if name in file and len(file.describe(name).shape) > 1]
 
 
 def _is_square(file: WeightFile, name: str) -> bool:
-    rows, columns = file.describe(name).shape
+    rows, columns = file.describe(name).shape[-2:]
     return rows == columns

@@ -78,6 +78,23 @@ def test_square_ones_alone_that_are_read_in_two_ways() -> None:
         nr.load(text, weights=kept)
 
 
+@pytest.mark.parametrize("layer", ["Conv(4, 3)", "Embedding(6, 6)"])
+def test_square_kernels_and_tables_that_a_pattern_turns(layer: str) -> None:
+    """`*` transposes them with the dense layers, and they fit both ways."""
+    x = "t: i32[B]" if "Emb" in layer else "t: f32[B, 2, 4, 4]"
+    rest = " -> a: Linear(9)" if "Emb" in layer else " -> flatten -> a: Linear(9)"
+    text = f"net 1.0\nmodel M({x}) -> y: f32[B, 9] {{ return t -> l: {layer}{rest} }}\n"
+    weights = {name: np.asarray(array) for name, array in nr.load(text).weights.items()}
+    weights["a.weight"] = weights["a.weight"].T
+    wide = '"*.weight" => "*.weight" transpose\n'
+    narrow = '"a.weight" => "a.weight" transpose\n'
+    with pytest.warns(nr.DataWarning, match="1 square weight of .* read transposed, though.*`l.weight`"):
+        nr.load(f"{text}weights theirs {{\n  {wide}}}\n", weights=weights, names="theirs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nr.load(f"{text}weights theirs {{\n  {narrow}}}\n", weights=weights, names="theirs")
+
+
 def test_the_proposed_map_followed_to_the_letter() -> None:
     with pytest.raises(nr.WeightsError) as wrong:
         nr.load(MODEL, weights=stored())
