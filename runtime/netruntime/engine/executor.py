@@ -122,7 +122,7 @@ def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: 
 
 def _blamed(step: PlanStep, graph: Graph, message: str) -> DataInputError:
     """E0820 for values that a step cannot take."""
-    return failed_step("E0820", f"`{step.op.name}` {message}", graph.node(step.node))
+    return failed_step("E0820", f"`{step.op.name}` {message}", graph.node(step.node), step.op.data_help)
 
 
 def _check_finite(

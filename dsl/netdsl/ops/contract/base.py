@@ -112,6 +112,8 @@ class Op:
     """The axis along which positions count from 0 if the last input, which holds them, is omitted."""
     no_gradient: ClassVar[str] = ""
     """Why the operator cannot be differentiated, for a message: "is a step function"."""
+    data_help: ClassVar[str | None] = None
+    """What to do about values that the operator cannot take, for a message."""
     no_stepping: ClassVar[str] = ""
     """Why the operator cannot run on new positions alone, for a message: "draws random numbers"."""
 

@@ -43,6 +43,10 @@ class Gather(Op):
     Source: ONNX Gather.
     """
 
+    data_help = (
+        "an index must be below the size of the axis: give the table, such as an `Embedding`, more rows than "
+        "the largest id, or correct the ids"
+    )
     category = "product"
 
     axis: Axis = 0
