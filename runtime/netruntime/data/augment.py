@@ -14,10 +14,12 @@ from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.sampler import uniform
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
+from netruntime.readers.pixels.scaling import normalised
 from netruntime.readers.table import ColumnInfo
 
 _STATISTICS_ROWS = 512
 _SMALLEST_STD = 1e-6
+_FLOATS = ("f16", "bf16", "f32", "f64")
 
 Draw = Callable[[int], Array]
 """The n-th random number of each row, in [0, 1), f64 `[B]`."""
@@ -97,12 +99,8 @@ class Normalise:
     draws: int = 0
 
     def __call__(self, pictures: Array, draw: Draw, fill: int = 0) -> Array:
-        if len(self.mean) not in (1, pictures.shape[1]):
-            message = f"`{self}` has {len(self.mean)} means, but the images have {pictures.shape[1]} channels"
-            raise DataInputError.make("E0836", message)
-        mean, std = (np.array(v, pictures.dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))
-        result: Array = (pictures - mean) / std
-        return result
+        _, channels, height, width = pictures.shape
+        return normalised(pictures, (channels, height, width), self.mean, self.std)
 
     def __str__(self) -> str:
         if not self.mean:
@@ -147,7 +145,7 @@ class Augment:
         pictures = values.reshape(len(values), *info.picture)
         start = 0
         for step in self.steps:
-            if values.dtype.kind == "f" or not isinstance(step, Normalise):
+            if info.dtype in _FLOATS or not isinstance(step, Normalise):
                 pictures = step(pictures, draws.after(start), fill)
             start += step.draws
         return np.ascontiguousarray(pictures).reshape(values.shape).astype(values.dtype, copy=False)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from netruntime.data.augment import Normalise, parse_augment
 from netruntime.data.dataset import Dataset
 from netruntime.errors import DataInputError, WeightsError, shown
 from netruntime.readers.options import DataOptions
+from netruntime.readers.pixels.scaling import scale_text
 from netruntime.readers.trained import METADATA_KEY, TrainedData, read_description
 from netruntime.weight_files.weight_file import WeightFile
 from netruntime.weight_files.weights import read_weights
@@ -121,12 +124,11 @@ def as_trained(options: DataOptions, weights: object) -> DataOptions:
 
 
 def as_trained_once(options: DataOptions, weights: object) -> DataOptions:
-    """As `as_trained`, for inputs that no `--augment` normalises: `normalise` becomes mean and deviation."""
+    """As `as_trained`, for inputs that no `--augment` normalises: reading them does, as in training."""
     known = described(weights)
-    if known is None or options.mean or options.std:
+    if known is None or options.mean or options.std or options.normalise:
         return as_trained(options, weights)
-    mean, std = known.normalisation
-    return as_trained(replace(options, mean=mean, std=std), weights)
+    return as_trained(replace(options, normalise=known.normalisation), weights)
 
 
 def trained_notes(options: DataOptions, weights: object, data: Dataset) -> tuple[str, ...]:
@@ -148,9 +150,67 @@ def trained_notes(options: DataOptions, weights: object, data: Dataset) -> tuple
 def normalised_as_trained(augment: str | None, options: DataOptions, weights: object) -> str | None:
     """The `--augment` of weights that were trained with `normalise`, unless the options already normalise."""
     known = described(weights)
-    if augment is not None or known is None or options.mean or options.std:
+    if augment is not None or known is None or options.mean or options.std or options.normalise:
         return augment
     return known.normalise or None
+
+
+def read_as_before(
+    names: Iterable[str], options: DataOptions, augment: str | None, weights: object
+) -> tuple[DataOptions, str | None, tuple[str, ...]]:
+    """The options and the augmentation with the scale and the normalisation of the weights, and notes on it.
+
+    `names` are the inputs of the model; nothing changes where none of them was a picture for the weights.
+    Options that say otherwise are kept, and a note compares them. Raises `DataInputError`: E0842 for a
+    description that cannot be read, E0835 for an augmentation.
+    """
+    before = described(weights)
+    if before is None or not set(names) & before.pictures.keys():
+        return options, augment, ()
+    read, notes = _scaled(options, before)
+    normalise, more = _normalised(options, augment, before)
+    return read, normalise, (*notes, *more)
+
+
+def _scaled(options: DataOptions, before: TrainedData) -> tuple[DataOptions, tuple[str, ...]]:
+    notes = []
+    if before.scale is not None and options.factor != before.scale:
+        ours, theirs = scale_text(options.factor), scale_text(before.scale)
+        if options.scale is None:
+            notes.append(f"bytes are multiplied by {theirs}, as in the training of the weights")
+        else:
+            notes.append(f"bytes are multiplied by {ours}, but were by {theirs} for the weights")
+    if options.scale is None:
+        options = replace(options, scale=before.scale)
+    if (options.mean, options.std) == (before.mean, before.std):
+        return options, tuple(notes)
+    theirs = f"mean {_listed(before.mean)} and std {_listed(before.std)}"
+    if options.mean or options.std:
+        notes.append(f"mean and std are not those of the weights, {theirs}")
+        return options, tuple(notes)
+    notes.append(f"{theirs} are applied to bytes, as in the training of the weights")
+    return replace(options, mean=before.mean, std=before.std), tuple(notes)
+
+
+def _normalised(
+    options: DataOptions, augment: str | None, before: TrainedData
+) -> tuple[str | None, tuple[str, ...]]:
+    """The augmentation with `normalise` as for the weights, unless it or `mean` and `std` say otherwise."""
+    if not before.normalise:
+        return augment, ()
+    steps = parse_augment(augment or "").steps
+    ours = [str(step) for step in steps if isinstance(step, Normalise)]
+    said = f"`{before.normalise}`"
+    if options.mean or options.std or any(text not in ("normalise", before.normalise) for text in ours):
+        return augment, (f"the images are not normalised as for the weights: {said}",)
+    texts = [before.normalise if isinstance(step, Normalise) else str(step) for step in steps]
+    result = ",".join(texts if ours else [*texts, before.normalise])
+    note = () if before.normalise in ours else (f"images are normalised as for the weights: {said}",)
+    return result, note
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers) or "none"
 
 
 def _bad(path: Path, what: str, why: str) -> DataInputError:

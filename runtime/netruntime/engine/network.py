@@ -126,7 +126,7 @@ class Network:
         check_flag(check_finite, "check_finite")
         seed = self.seed if seed is None else check_seed(seed)
         with room_for("a run", self.device):
-            scaled = scaled_inputs(inputs, self.inputs, self._reading)
+            scaled = scaled_inputs(inputs, self.inputs, self.reading)
             arrays, sizes = bind_inputs(self.model, scaled, self.device, checks)
             check_assumptions(self.model, sizes)
             weights = self.device_weights
@@ -145,7 +145,8 @@ class Network:
         return {name: result for (name, _), result in zip(self._wanted, results, strict=True)}
 
     @cached_property
-    def _reading(self) -> DataOptions:
+    def reading(self) -> DataOptions:
+        """How files become inputs as in the training of the weights: the options for `read_input`."""
         return reading_of(self.checked, self.weights_from)
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:

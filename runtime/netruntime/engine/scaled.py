@@ -45,5 +45,4 @@ def reading_of(checked: Checked, origin: WeightOrigin) -> DataOptions:
     if text is None:
         return options
     known = read_description(text, origin.text)
-    mean, std = known.normalisation
-    return replace(known.applied_to(options), mean=mean, std=std)
+    return replace(known.applied_to(options), normalise=known.normalisation)

@@ -19,7 +19,7 @@ from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion, Layout, layouts, resized, rounded
 from netruntime.readers.pixels.pictures import Picture, PictureFit
-from netruntime.readers.pixels.scaling import scaling
+from netruntime.readers.pixels.scaling import as_in_training, normalise_note, normalised, scaling
 from netruntime.readers.table import ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
 
@@ -40,12 +40,16 @@ class Fit:
     picture: Picture | None
     sizes: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    normalise: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def apply(self, rows: Array) -> Array:
         """The input's values. Raises `CastError` where its element type cannot hold them."""
         for step in self.steps:
             rows = step(rows)
-        return cast(rows, self.dtype)
+        values = cast(rows, self.dtype)
+        if self.normalise is None or self.picture is None:
+            return values
+        return normalised(values, self.picture, *self.normalise)
 
 
 def conform(
@@ -226,7 +230,8 @@ def _resized(info: ColumnInfo, wanted: InputSpec, options: DataOptions) -> Layou
 def _finish(
     layout: Layout, info: ColumnInfo, wanted: InputSpec, options: DataOptions, sizes: Mapping[str, int]
 ) -> Fit:
-    steps, notes = scaling(info.dtype, layout.picture, wanted, options)
+    picture = layout.picture or as_in_training(layout.shape, wanted, options)
+    steps, notes = scaling(info.dtype, picture, wanted, options)
     if layout.step:
         steps = (layout.step, *steps)
     notes = (layout.note, *notes) if layout.note else notes
@@ -234,7 +239,9 @@ def _finish(
     if layout.picture and before and before[1:] != layout.picture[1:]:
         sizes_text = [f"{height}x{width}" for _, height, width in (layout.picture, before)]
         notes = (*notes, f"images are {sizes_text[0]}, but {sizes_text[1]} in training")
-    return Fit(steps, layout.shape, wanted.type.dtype, layout.picture, sizes, notes)
+    normalise = options.normalise if picture and wanted.type.dtype.is_float else None
+    notes = notes if normalise is None else (*notes, normalise_note(normalise))
+    return Fit(steps, layout.shape, wanted.type.dtype, picture, sizes, notes, normalise)
 
 
 # -- sizes -----------------------------------------------------------------------------------------

@@ -61,8 +61,10 @@ class DataOptions:
 
     Pictures: bytes (u8) for an input of floats are multiplied by `scale`, by default 1/255, which makes
     0..255 into 0..1; `scale=1` leaves them. Labels are never scaled. `mean` and `std`, one for each channel
-    or one for all, are then subtracted and divided by. Pictures of bytes of another size than the input's are
-    stretched to it, or as `resize` says; arrays of other numbers are refused unless `resize` is given.
+    or one for all, are then subtracted and divided by. `normalise` is a mean and a standard deviation for
+    pictures of floats, whatever they were read from: that of `--augment normalise` in training. Pictures of
+    bytes of another size than the input's are stretched to it, or as `resize` says; arrays of other numbers
+    are refused unless `resize` is given.
 
     Labels: `classes` is how many there are, for every integer label or by name; labels beyond are refused.
     `class_names` fixes the numbers of named classes (folders, words in a table), so that data for validation
@@ -107,6 +109,7 @@ class DataOptions:
     allow_nonfinite: bool = False
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    normalise: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pictures: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 

@@ -44,11 +44,11 @@ class TrainedData:
         return json.dumps({"version": 1, **asdict(self)}, ensure_ascii=False)
 
     @property
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The mean and the standard deviation of `normalise`, which bytes for one network get too."""
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """The mean and the standard deviation of `normalise`; None where it was not used."""
         mean, _, std = self.normalise.rpartition("=")[2].partition("/")
         if not std:
-            return self.mean, self.std
+            return None
         return tuple(map(float, mean.split("|"))), tuple(map(float, std.split("|")))
 
     def applied_to(self, options: DataOptions) -> DataOptions:

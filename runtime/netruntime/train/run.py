@@ -22,7 +22,15 @@ from netruntime.data import (
     parse_augment,
     split,
 )
-from netruntime.data.beside import CLASSES, DATA, TOKENIZER, VOCABULARY, described, vocabulary_beside
+from netruntime.data.beside import (
+    CLASSES,
+    DATA,
+    TOKENIZER,
+    VOCABULARY,
+    described,
+    read_as_before,
+    vocabulary_beside,
+)
 from netruntime.data.checks import unused_classes
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.loading import open_module
@@ -159,6 +167,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     settings = settings_of(checked.phases, request.settings)
     device = open_device(request.device)
     trainer, notes = _open_trainer(request, checked, settings, device)
+    request, inherited = _as_before(request, checked.phases)
     train, valid, augment = open_both(checked.phases, request, settings, note)
     if train.one_example is not None:
         rows = max(row_count(train), len(valid) if valid is not None else 1)
@@ -173,7 +182,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
         augment=augment,
         watchers=watchers,
     )
-    run = Run(request, checked, loop, (*notes, *_data_notes(checked, loop)))
+    run = Run(request, checked, loop, (*notes, *inherited, *_data_notes(checked, loop)))
     run.metadata = {METADATA_KEY: description(train, augment, request.options).to_json()}
     if request.out is not None:
         loop.facts = run_facts(module.source.text, checked.phases, settings, train, valid)
@@ -185,6 +194,14 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
             loop.checkpoints.close()
             raise
     return run
+
+
+def _as_before(request: TrainRequest, phases: Sequence[Phase]) -> tuple[TrainRequest, tuple[str, ...]]:
+    """The request, with the scale and the normalisation of the weights it starts from, and notes."""
+    before = request.out if request.resume else request.weights
+    names = [name for phase in phases for name in phase.model.inputs]
+    options, augment, notes = read_as_before(names, request.options, request.augment, before)
+    return replace(request, options=options, augment=augment), notes
 
 
 def _spare_inputs(request: TrainRequest) -> None:
@@ -261,7 +278,8 @@ def _open_as_before(
     if before is None or options.columns or not isinstance(request.data, (str, PathLike, list, Mapping)):
         return open_stream(phases, request.data, options)
     try:
-        return open_stream(phases, request.data, replace(options, columns=before.columns))
+        alike = replace(options, columns=before.columns, pictures=before.pictures)
+        return open_stream(phases, request.data, alike)
     except DataInputError as differs:
         if request.resume or differs.diagnostics[0].code != "E0830":
             raise

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from netruntime.data.augment import Normalise
 from netruntime.readers.options import DEFAULT_OPTIONS
 from netruntime.train.run import Run
 
@@ -28,18 +27,9 @@ def usage_lines(run: Run, weights: Path) -> tuple[str, ...]:
         measure += ["--augment", str(run.loop.augment)]
     model = next(iter(run.checked.models.values()))
     inputs = [part for name in model.inputs for part in ("--input", f"{name}=FILE")]
-    look = [*inputs, *_options(run, RUN_OPTIONS), *_normalised(run)]
+    look = [*inputs, *_options(run, RUN_OPTIONS)]
     lines = (["eval", *common, *measure], ["run", *common, *look])
     return tuple(shlex.join(["netrun", *line]) for line in lines)
-
-
-def _normalised(run: Run) -> list[str]:
-    """Options that make `netrun run` normalise pictures as the training did."""
-    steps = run.loop.augment.steps if run.loop.augment is not None else ()
-    for step in steps:
-        if isinstance(step, Normalise):
-            return ["--mean", ",".join(map(repr, step.mean)), "--std", ",".join(map(repr, step.std))]
-    return []
 
 
 def _options(run: Run, names: Sequence[str]) -> list[str]:

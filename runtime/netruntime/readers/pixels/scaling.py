@@ -1,10 +1,14 @@
-"""The one rule for bytes: those for a model's input of floats are multiplied by `scale`; labels never are."""
+"""The one rule for the values of pictures: how bytes are scaled, and how floats are normalised."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from netruntime.files.arrays import Array
+from netruntime.errors import DataInputError
+from netruntime.files.arrays import Array, cast
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion
@@ -21,8 +25,11 @@ def scaling(
     classes or quantities, and not two shades of black. Raises `DataInputError` E0812 for means
     whose number differs from that of the channels.
     """
-    if dtype != "u8" or not wanted.type.dtype.is_float:
+    if not wanted.type.dtype.is_float:
         return (), ()
+    if dtype != "u8":
+        is_left = bool(picture and (options.mean or options.std)) and not options.is_label(wanted.name)
+        return (), (f"mean and std are for bytes: the values, {dtype}, are kept",) if is_left else ()
     if options.is_label(wanted.name):
         return (), ("bytes are kept as they are: it is a label",)
     factor = options.factor
@@ -39,10 +46,39 @@ def scale_array(array: Array, wanted: InputSpec, options: DataOptions) -> tuple[
     """An array of bytes for a network's input of floats, and notes. Raises as `scaling`."""
     shape = array.shape[1:]
     picture = (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
+    picture = picture or as_in_training(shape, wanted, options)
     steps, notes = scaling("u8", picture, wanted, options)
     for step in steps:
         array = step(array)
+    if picture and options.normalise:
+        array = normalised(cast(array, wanted.type.dtype), picture, *options.normalise)
+        notes = (*notes, normalise_note(options.normalise))
     return array, notes
+
+
+def normalised(values: Array, picture: Picture, mean: Sequence[float], std: Sequence[float]) -> Array:
+    """Pictures of floats `[n, ..]`, less the mean and divided by the deviation of each channel.
+
+    They are computed in their own element type. Raises `DataInputError` E0836 where the number of means is
+    not that of the channels.
+    """
+    if len(mean) not in (1, picture[0]):
+        message = f"`normalise` has {len(mean)} means, but the images have {picture[0]} channels"
+        raise DataInputError.make("E0836", message)
+    ours, theirs = (np.array(numbers, values.dtype).reshape(-1, 1) for numbers in (mean, std))
+    result: Array = (values.reshape(len(values), picture[0], -1) - ours) / theirs
+    return result.reshape(values.shape)
+
+
+def normalise_note(normalise: tuple[Sequence[float], Sequence[float]]) -> str:
+    mean, std = (", ".join(f"{number:g}" for number in numbers) for numbers in normalise)
+    return f"normalised as in training: less {mean}, divided by {std}"
+
+
+def as_in_training(shape: Sequence[int], wanted: InputSpec, options: DataOptions) -> Picture | None:
+    """What the picture of a row is that comes without its axes, as columns of a table do."""
+    before = options.pictures.get(wanted.name)
+    return before if before and len(shape) == 1 and math.prod(before) == shape[0] else None
 
 
 def scale_text(scale: float) -> str:
