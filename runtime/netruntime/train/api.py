@@ -39,7 +39,7 @@ from netruntime.train.initial_weights import first_weights
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.figures import epoch_line, figures
 from netruntime.train.records.facts import Provenance
-from netruntime.train.rows import open_rows
+from netruntime.train.rows import evaluated_rows, open_rows
 from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
 from netruntime.weight_files.room import LESS
@@ -308,7 +308,7 @@ def evaluate(
     arrays = _uploaded(first.arrays, opened)
     normalise = _normalise(normalised_as_trained(augment, options or DataOptions(), weights))
     measured = Evaluator(checked.phases, opened, normalise).figures(arrays, rows, batch_size, advance)
-    return Measured(measured, len(rows), rows.classes)
+    return Measured(measured, evaluated_rows(checked.phases, rows), rows.classes)
 
 
 def _normalise(augment: str | None) -> Augment | None:

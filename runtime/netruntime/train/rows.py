@@ -41,6 +41,14 @@ def open_stream(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -
     return open_data(spec, inputs, options, [phase.model.inputs for phase in phases])
 
 
+def evaluated_rows(phases: Sequence[Phase], data: Dataset) -> int:
+    """The number of rows of the data; of one example, such as a graph with edges, those of its targets."""
+    targets = [name for name in data.columns if name in own_inputs(phases)]
+    if data.one_example is None or not targets:
+        return len(data)
+    return max(len(array) for array in data.rows(range(len(data)), targets).values())
+
+
 def label_specs(phases: Sequence[Phase]) -> dict[str, LabelSpec]:
     """What the losses and metrics say of each input that is a label or a target.
 

@@ -86,6 +86,29 @@ def test_labels_equal_to_ignore_and_padding_count_nowhere(ignore: int, weights: 
     assert np.array_equal(measured["confusion"], wanted["confusion"])
 
 
+@pytest.mark.parametrize("ignore", [-1, 0, 255])
+@pytest.mark.parametrize("weights", ["none", WEIGHTS])
+def test_smoothing_leaves_out_rows_without_labels(ignore: int, weights: Any) -> None:
+    """A row has ignored labels only; alone in a batch, it changes nothing and makes no NaN."""
+    rows = random_rows((6, 1, 4))
+    rows[0]["tag"][::2], rows[1]["tag"][:] = ignore, ignore
+    text = source(ignore, weights).replace("weights=", "smoothing=0.2, weights=")
+    start = nr.load(text).weights
+    wanted = expected(dict(start), rows, ignore)
+    z = np.concatenate([scores(dict(start), row["ids"]) for row in rows])
+    z = z[np.concatenate([row["tag"] for row in rows]) != ignore]
+    log_probs = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    each = np.ones(CLASSES) if weights == "none" else np.array(weights)
+    share = each[wanted["label"]]
+    total = -0.8 * (share * wanted["picked"]).sum() - 0.2 * (log_probs * each).mean(-1).sum()
+    for batch_size in (3, 1):
+        loss = nr.evaluate(text, rows, start, batch_size=batch_size).figures[""]["loss"]
+        assert loss == pytest.approx(total / share.sum(), rel=1e-5)
+    (row,) = rows[1:2]
+    after = nr.fit(text, [row], weights=start, batch_size=1).weights
+    assert all(np.array_equal(after[name], start[name]) for name in start)
+
+
 def test_a_metric_without_ignore_takes_that_of_the_loss_and_keeps_its_own() -> None:
     text = source(-100).replace("accuracy(logits, tag)", "accuracy(logits, tag, ignore=0)")
     phase = check(open_module(text), {}).phases[0]

@@ -250,3 +250,20 @@ def test_sections_with_inputs_of_their_own_are_batches() -> None:
     data = {"x": numbers(6, 4), "z": numbers(6, 4)}
     assert open_data(data, wanted, models=models).one_example is None
     assert open_data(data, wanted).one_example is not None
+
+
+@pytest.mark.parametrize("edges", [3, 11])
+def test_an_evaluation_counts_nodes_and_not_edges(edges: int) -> None:
+    text = """net 1.0
+model G(x: f32[N, 4], source: i32[E]) -> logits: f32[N, 3] {
+  h = x -> fc: Linear(8) -> relu
+  return h + sum(gather(h, source), over=0, keepdims=true) -> out: Linear(3)
+}
+train {
+  input label: i32[N]
+  loss = cross_entropy(logits, label)
+}
+"""
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(6, 4)), "source": rng.integers(0, 6, edges), "label": rng.integers(0, 3, 6)}
+    assert nr.evaluate(text, data).rows == 6
