@@ -101,6 +101,10 @@ class NetError(Exception):
     def code(self) -> str:
         return self.diagnostics[0].code
 
+    def _render_traceback_(self) -> list[str]:
+        """The message alone: IPython and Jupyter ask for it in place of the calls inside the library."""
+        return str(self).splitlines()
+
 
 def error(
     code: str,
