@@ -12,6 +12,9 @@ from netruntime.engine.network import Network
 from netruntime.generation.roles import Roles
 from netruntime.sizes import bind_sizes
 
+MAX_AHEAD = 10_000
+"""How many lengths are looked at before generating, so that a large `max_new` takes no time."""
+
 
 def sizes_at(
     network: Network, roles: Roles, given: Mapping[str, Any], rows: int, length: int
@@ -44,9 +47,13 @@ def within_assumptions(
     """
     rows, length = prompts[0] * beams, prompts[1]
     first = length if roles.limit is None else min(length, roles.limit)
-    check_assumptions(network.model, sizes_at(network, roles, given, rows, first))
-    for count, reached in enumerate(_lengths(first, max_new, roles.limit)):
-        broken = broken_assumption(network.model, sizes_at(network, roles, given, rows, reached))
+    sizes = sizes_at(network, roles, given, rows, first)
+    check_assumptions(network.model, sizes)
+    over_time = [one for one in network.assumptions if roles.spec.time in one.condition.symbols]
+    steps = min(max_new, MAX_AHEAD) if over_time else 0
+    for count, reached in enumerate(_lengths(first, steps, roles.limit)):
+        now = {**sizes, roles.spec.time: reached}
+        broken = next((one for one in over_time if not one.condition.holds(now)), None)
         if broken is not None:
             tokens = f"{count} new token{'s' if count != 1 else ''}"
             verb = "asserts" if broken.is_stated else "assumes"
@@ -70,5 +77,5 @@ def tested_length(network: Network, roles: Roles, rows: int, most: int, usual: i
     def is_allowed(length: int) -> bool:
         return broken_assumption(network.model, sizes_at(network, roles, {}, rows, length)) is None
 
-    lengths = sorted(range(2, most + 1), key=lambda length: (abs(length - usual), length))
+    lengths = sorted(range(2, min(most, MAX_AHEAD) + 1), key=lambda length: (abs(length - usual), length))
     return next(filter(is_allowed, lengths), 0)

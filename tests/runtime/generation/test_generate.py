@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,15 @@ def test_it_ends_where_an_assertion_does(condition: str, count: int, words: str,
     expected = nr.generate(free, [1, 2, 3], max_new=12, temperature=0)
     assert found.ids[0].tolist() == expected.ids[0].tolist()[:count]
     assert words in " ".join(found.notices) and bool(words) is bool(found.notices)
+
+
+@pytest.mark.parametrize("condition", ["true", "T >= 3"])
+def test_a_large_number_of_tokens_takes_no_time_before_the_first(condition: str) -> None:
+    net = nr.load("net 1.0\n" + ASSERTING % condition)
+    started = time.perf_counter()
+    found = nr.generate(net, [1, 2, 3], max_new=10**7, stop=range(11))
+    assert found.stopped == (True,)
+    assert time.perf_counter() - started < 5
 
 
 def test_an_assertion_holds_for_the_prompt_and_slides_as_positions_do() -> None:
