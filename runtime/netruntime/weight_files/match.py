@@ -12,7 +12,7 @@ from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import FLOATS, Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposing.proposal import propose
 from netruntime.weight_files.room import check_room
-from netruntime.weight_files.turned import Kinds, squares_like, warn_of_squares
+from netruntime.weight_files.turned import Kinds, squares_like, warn_of_dropped, warn_of_squares
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
 
 MAX_LISTED = 12
@@ -77,6 +77,7 @@ def match_weights(
     if problems:
         raise WeightsError(problems)
     warn_of_squares(file, kinds or {})
+    warn_of_dropped(file)
     stored = {name: file.describe(name).dtype for name in present}
     converted = {
         name: (stored[name], wanted[name].dtype) for name in present if stored[name] != wanted[name].dtype

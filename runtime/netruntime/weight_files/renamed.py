@@ -76,6 +76,12 @@ class RenamedWeights(WeightFile):
         origin = self._origins.get(name)
         return origin.rule if origin is not None else None
 
+    def dropped_terms(self) -> list[tuple[str, str]]:
+        """Biases of PyTorch that are left out, with the ones they are added to, which are read."""
+        read = {name for origin in self._origins.values() for name in origin.names}
+        pairs = [(name, _other_bias(name)) for name in sorted(self.ignored) if name not in read]
+        return [(name, other) for name, other in pairs if other in read and np.any(self._file[name])]
+
     def nearest_rule(self, name: str) -> Rule | None:
         """The rule that a name which none matches was probably meant for."""
         return self._unmatched.get(name)
@@ -162,6 +168,12 @@ def _turn(array: Array) -> Array:
 
 def _turned_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-2], shape[-1], shape[-2]) if len(shape) > 1 else shape
+
+
+def _other_bias(name: str) -> str:
+    """The bias that a recurrent layer of PyTorch adds to this one."""
+    first, second = "bias_ih", "bias_hh"
+    return name.replace(second, first) if second in name else name.replace(first, second)
 
 
 def _unmatched_note(nearest: Rule | None) -> str:

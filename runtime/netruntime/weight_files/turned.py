@@ -1,4 +1,4 @@
-"""Square matrices and kernels, which fit as they are and transposed: do the others of their kind agree?"""
+"""What loads without an error and may be read wrongly: square matrices, and one of two biases."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def warn_of_squares(file: WeightFile, kinds: Kinds) -> None:
             f"{len(names)} square weight{plural} of `{kind}` {verb} read {read}, "
             f"{evidence}: {', '.join(map(shown, names[:LISTED]))}{more}; "
             f"if all are stored alike, {way} the rule"
+        )
+        warnings.warn(message, DataWarning, stacklevel=CALLER)
+
+
+def warn_of_dropped(file: WeightFile) -> None:
+    """Issue a `DataWarning` where a map leaves out one of two biases that PyTorch adds."""
+    for name, other in file.dropped_terms():
+        message = (
+            f"{shown(name)} is left out, but PyTorch adds it to {shown(other)}, which is read: "
+            f'write `"{other}" + "{name}" => ...` to read their sum'
         )
         warnings.warn(message, DataWarning, stacklevel=CALLER)
 

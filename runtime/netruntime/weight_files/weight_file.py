@@ -31,6 +31,10 @@ class WeightFile(Mapping[str, Array]):
         """What messages add to a name: where a renamed array comes from. Empty for plain files."""
         return ""
 
+    def dropped_terms(self) -> list[tuple[str, str]]:
+        """Second biases that no rule reads, each with the first one, which a rule reads."""
+        return []
+
     def rule(self, name: str) -> Rule | None:
         """The rule of a map by which a weight is read; None for plain files."""
         return None
