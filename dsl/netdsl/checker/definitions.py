@@ -15,7 +15,7 @@ from itertools import product
 from netdsl import syntax as s
 from netdsl.checker.calls.blocks import check_outputs, root_names
 from netdsl.checker.calls.reading import Reader
-from netdsl.checker.context.causes import Mismatch, Refused, Unequal
+from netdsl.checker.context.causes import Edited, Mismatch, Refused, Unequal
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import POISON, Binding, Evaluated, Poison
@@ -62,11 +62,18 @@ def errors_of_all(checker: Checker, module: Module, block: s.Block) -> list[Diag
     common: list[Diagnostic] | None = None
     for variant in _variants(block):
         found = [d for d in _errors(checker, module, block, variant) if _is_certain(d)]
-        places = {(d.code, d.span) for d in found}
-        common = found if common is None else [d for d in common if (d.code, d.span) in places]
+        common = found if common is None else [d for d in common if any(_meet(d, one) for one in found)]
         if not common:
             break
     return common or []
+
+
+def _meet(one: Diagnostic, other: Diagnostic) -> bool:
+    """Whether two errors are at one place, or one within the call that the other is about."""
+    a, b = one.span, other.span
+    if a is None or b is None or a.source is not b.source:
+        return a == b and one.code == other.code
+    return (a.start <= b.start and b.end <= a.end) or (b.start <= a.start and a.end <= b.end)
 
 
 def _variants(block: s.Block) -> Iterator[Variant]:
@@ -158,4 +165,4 @@ def _is_certain(finding: Diagnostic) -> bool:
         return cause.sizes is None or cause.sizes[0].compare(cause.sizes[1]) in (-1, 1)
     if isinstance(cause, Unequal):
         return cause.expected.compare(cause.actual) in (-1, 1) and not cause.parts
-    return isinstance(cause, Refused)
+    return isinstance(cause, (Refused, Edited))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.checker.context.causes import NotANumber
+from netdsl.checker.context.causes import Edited, NotANumber
 from netdsl.checker.context.scope import Scope, evaluates
 from netdsl.checker.context.values import (
     POISON,
@@ -299,7 +299,11 @@ def _index_tensor(scope: Scope, tensor: Tensor, expr: s.Index) -> Tensor:
     python_words.check_new_axes(scope, expr)
     if len(expr.elements) > tensor.type.rank:
         message = f"an index of {len(expr.elements)} parts is too long for {tensor.type}"
-        scope.fail("E0302", message, expr.span, also=[Label(tensor.span, "the tensor comes from here")])
+        kept = ", ".join(element.span.text for element in expr.elements[: tensor.type.rank])
+        shorter = f"{expr.value.span.text}[{kept}]" if kept else expr.value.span.text
+        cause = Edited([(f"write `{shorter}`", [(expr.span, shorter)])])
+        also = [Label(tensor.span, "the tensor comes from here")]
+        scope.fail("E0302", message, expr.span, also=also, cause=cause)
     taken: list[int] = []
     for axis, element in enumerate(expr.elements):
         if isinstance(element, s.Slice):
@@ -333,7 +337,9 @@ def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tenso
         also = [Label(tensor.span, f"this is {tensor.type}")]
         bounds = f"indices run from 0 to {size - 1}, or from {-size} to -1" if size != 0 else None
         message = f"index {at} is outside axis {axis}, which has {size}"
-        scope.fail("E0302", message, span, also=also, help=bounds)
+        is_fixed = isinstance(at, int) or at.is_fixed
+        cause = Edited([]) if is_fixed and size.is_fixed else None
+        scope.fail("E0302", message, span, also=also, help=bounds, cause=cause)
     if there == 1:
         return scope.add_op(picked, [tensor], span)[0]
     least = at + 1 if at.compare(-1) == 1 else -at
