@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, overload
 
+import numpy as np
+
 from netdsl.types import TensorType
 from netruntime.data.checks import check_ready
 from netruntime.data.dataset import Dataset, StreamDataset
@@ -69,12 +71,13 @@ def open_data(
         table = read_paths(paths, [InputSpec(name, wanted[name]) for name in inputs], options)
     elif isinstance(spec, tuple) and len(spec) == len(inputs) and all(getattr(x, "shape", ()) for x in spec):
         table = read_mapping(dict(zip(inputs, spec, strict=True)))
-    elif hasattr(spec, "__len__") and hasattr(spec, "__getitem__"):
+    elif _is_indexed(spec):
         table = RowTable(cast(Rows, spec), RowReader(inputs))
-    elif hasattr(spec, "__iter__"):
+    elif hasattr(spec, "__iter__") and not isinstance(spec, (type, np.ndarray)):
         return fit_stream(RowStream(cast(Iterable[Any], spec)), RowReader(inputs), wanted, options, reason)
     else:
-        message = f"{shown(type(spec).__name__)} is neither a path, nor arrays, nor rows"
+        what = "an array without axes" if isinstance(spec, np.ndarray) else shown(type(spec).__name__)
+        message = f"{what} is neither a path, nor arrays by name, nor rows"
         raise DataInputError.make(
             "E0803", message, help="give something with __len__ and __getitem__, or __iter__"
         )
@@ -84,6 +87,20 @@ def open_data(
     dataset = FittedDataset(table, match, options, reason)
     check_ready(dataset)
     return dataset
+
+
+def _is_indexed(spec: object) -> bool:
+    """Whether a value has rows and their number. Raises `DataInputError` E0803 for a number that is none."""
+    if isinstance(spec, type) or not (hasattr(spec, "__len__") and hasattr(spec, "__getitem__")):
+        return False
+    if isinstance(spec, np.ndarray):
+        return spec.ndim > 0
+    try:
+        return len(cast(Rows, spec)) >= 0
+    except (TypeError, ValueError) as wrong:
+        message = f"{shown(type(spec).__name__)} does not say how many rows it has: {wrong}"
+        help = "`__len__` must return an integer that is not negative"
+        raise DataInputError.make("E0803", message, help=help) from None
 
 
 def _check_rows(table: ColumnTable, one_example: str | None) -> None:

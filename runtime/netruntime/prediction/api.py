@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from netdsl.diagnostics import suggest
 from netdsl.targets import label_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
 from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
 from netruntime.engine.loading import load
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
+from netruntime.errors import ArgumentError, shown
 from netruntime.files.arrays import Array
 from netruntime.prediction.rows import Row, predicted_rows
 from netruntime.readers.trained import METADATA_KEY
@@ -39,8 +41,19 @@ class Predicted:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
     def __getitem__(self, output: str) -> Array | list[Array]:
-        """One output of all rows: an array `[N, ..]`, or a list where the rows have different sizes."""
+        """One output of all rows: an array `[N, ..]`, or a list where the rows have different sizes.
+
+        Raises `NetError` E0870 for an output that the model does not have.
+        """
+        outputs = list(self.rows[0]) if self.rows else []
+        if output not in outputs:
+            message = f"the predictions have no output {shown(output)}"
+            help = suggest(str(output), outputs) or f"there are {', '.join(map(shown, outputs))}"
+            raise ArgumentError.make("E0870", message, help=help)
         values = [row[output] for row in self.rows]
         return np.stack(values) if len({value.shape for value in values}) == 1 else values
 
