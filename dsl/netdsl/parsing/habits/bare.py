@@ -10,16 +10,13 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
+from netdsl.parsing.habits.extents import BODIES, instead, span_between, split_at_commas, statement, text_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
 
-_BODIES = ("MODEL", "BLOCK", "CELL")
-_STATEMENT_ENDS = ("NEWLINE", "RBRACE")
 _LAYER_LINE = re.compile(r"[ \t]*((?:\w+:[ \t]*)?[A-Za-z_][\w.]*(?:\(.*\))?)[ \t]*(?:#.*)?")
-_PORT_LINE = re.compile(
-    r"^[ \t]*(input|output)s?[ \t]+([A-Za-z_]\w*[ \t]*:[ \t]*[^\n#{}]*[^\s#{}])", re.MULTILINE
-)
+_PORT_LINE = re.compile(r"^[ \t]*(input|output)s?[ \t]+([A-Za-z_]\w*[ \t]*:[^\n#{}]*[^\s#{}])", re.MULTILINE)
 _HEAD = re.compile(r"^(model|block|cell)[ \t]+(\w+)", re.MULTILINE)
 _NAME_LAST = "a pipeline ends with a stage, not with the name of its result"
 _NEAR = 5_000
@@ -31,16 +28,14 @@ def unnamed_pipeline(place: Place) -> Diagnostic | None:
     """`x -> Linear(2) -> y`, `x -> Linear(2)`: a pipeline as a statement."""
     if not _is_first_word(place) or place.token is None or place.token.type != "ARROW":
         return None
-    statement = _statement(place)
-    span, last = _span(place, statement), statement[-1]
+    tokens = statement(place, place.index - 1)
+    span, last = span_between(place, tokens), tokens[-1]
     name = str(last)
     outputs = _outputs(place.tokens)
-    if len(statement) > 3 and statement[-2].type == "ARROW" and _is_plain_name(last):
-        shorter = _span(place, statement[:-2]).text
+    if len(tokens) > 3 and tokens[-2].type == "ARROW" and _is_plain_name(last):
+        shorter = text_of(place, tokens[:-2])
         if [name] == outputs and _ends_body(place):
-            return _say(
-                span, f"return {shorter}", "a pipeline ends with a stage, not with the name of its result"
-            )
+            return _say(span, f"return {shorter}", _NAME_LAST)
         if name in outputs or _is_used_below(span, name):
             end = f"return {', '.join(outputs)}" if name in outputs and _ends_body(place) else ""
             return _name_first(span, f"{name} = {shorter}", end)
@@ -74,9 +69,9 @@ def layer_line(place: Place) -> Diagnostic | None:
     """`Linear(16)`, `fc1: Linear(16)` or `relu` alone on a line, as in a list of layers."""
     if not _is_first_word(place) or place.previous is None:
         return None
-    statement = _statement(place)
-    span = _span(place, statement)
-    if not _LAYER_LINE.fullmatch(span.text) or not _is_layer(statement):
+    tokens = statement(place, place.index - 1)
+    span = span_between(place, tokens)
+    if not _LAYER_LINE.fullmatch(span.text) or not _is_layer(tokens):
         return None
     stages, end = _layers_from(span)
     text = f"return {first_input(place.tokens)} -> {' -> '.join(stages)}"
@@ -90,7 +85,7 @@ def ports_in_body(place: Place) -> Diagnostic | None:
     is_input = token is not None and token.type == "INPUT" and {"RETURN", "LET"} <= place.accepts
     is_port = is_input or (_is_first_word(place) and word in ("input", "inputs", "output", "outputs"))
     at = token if is_input else word
-    if not is_port or at is None or place.tokens[0].type not in _BODIES:
+    if not is_port or at is None or place.tokens[0].type not in BODIES:
         return None
     text, start = place.source.text, place.source.text.rfind("\n", 0, at.start_pos or 0) + 1
     end = text.find("\n}", start, start + _NEAR)
@@ -116,7 +111,7 @@ def undeclared_weight(place: Place) -> Diagnostic | None:
         return None
     if token.type != "COLON" or not re.fullmatch(r"(f|bf|i|u)\d+|bool|\[", str(after)):
         return None
-    span = _span(place, _statement(place))
+    span = span_between(place, statement(place, place.index - 1))
     return _say(span, f"param {span.text}", f"nothing says what `{name}` is: a weight is a `param`")
 
 
@@ -127,7 +122,11 @@ def setting_with_colon(place: Place) -> Diagnostic | None:
         return None
     if "EQUAL" not in place.accepts or place.tokens[0].type != "TRAIN":
         return None
-    value = _span(place, _statement(place)[2:]).text if place.following is not None else "..."
+    value = (
+        span_between(place, statement(place, place.index - 1)[2:]).text
+        if place.following is not None
+        else "..."
+    )
     help = f"write `{place.previous} = {value}`"
     return place.report("E0107", "a setting is given with `=`", help=help, write=" =")
 
@@ -140,8 +139,8 @@ def list_of_stages(place: Place) -> Diagnostic | None:
     if start is None:
         return None
     inside = place.tokens[start + 1 : place.index - 1]
-    stages = [_span(place, part).text for part in _split(inside) if part]
-    span = _span(place, place.tokens[start : place.index])
+    stages = [text_of(place, part) for part in split_at_commas(inside) if part]
+    span = span_between(place, place.tokens[start : place.index])
     text = f"{{ {' -> '.join(stages)} }}"
     return _say(span, text, "stages are grouped in braces, and follow each other with `->`")
 
@@ -154,8 +153,7 @@ def without_echoes_of_layers(findings: Sequence[Diagnostic]) -> list[Diagnostic]
 
 
 def _say(span: Span, text: str, message: str) -> Diagnostic:
-    help = f"write `{_in_one_line(text)}`"
-    return Diagnostic("E0107", message, (Label(span),), help, fixes=(replacement(span, text),))
+    return instead(message, span, span, text, f"write `{_in_one_line(text)}`")
 
 
 def _in_one_line(text: str) -> str:
@@ -167,22 +165,7 @@ def _is_first_word(place: Place) -> bool:
     previous = place.previous
     if previous is None or previous.type != "NAME" or not place.starts_statement:
         return False
-    return {"EQUAL", "COMMA"} <= place.accepts and place.tokens[0].type in _BODIES
-
-
-def _statement(place: Place) -> Sequence[Token]:
-    """The tokens of the statement whose second is refused."""
-    start, depth = place.index - 1, 0
-    for n in range(start, len(place.tokens)):
-        kind = place.tokens[n].type
-        if depth == 0 and kind in _STATEMENT_ENDS:
-            return place.tokens[start:n]
-        depth += (kind in ("LPAR", "LSQB", "LBRACE")) - (kind in ("RPAR", "RSQB", "RBRACE"))
-    return place.tokens[start:]
-
-
-def _span(place: Place, tokens: Sequence[Token]) -> Span:
-    return span_of(place.source, tokens[0]).to(span_of(place.source, tokens[-1]))
+    return {"EQUAL", "COMMA"} <= place.accepts and place.tokens[0].type in BODIES
 
 
 def _is_plain_name(token: Token) -> bool:
@@ -190,7 +173,7 @@ def _is_plain_name(token: Token) -> bool:
 
 
 def _ends_body(place: Place) -> bool:
-    at = place.index - 1 + len(_statement(place))
+    at = place.index - 1 + len(statement(place, place.index - 1))
     return at < len(place.tokens) and place.tokens[at].type == "RBRACE"
 
 
@@ -200,8 +183,8 @@ def _is_used_below(span: Span, name: str) -> bool:
     return re.search(rf"^[ \t]*{name}[ \t]*->", below, re.MULTILINE) is not None
 
 
-def _is_layer(statement: Sequence[Token]) -> bool:
-    kinds = [token.type for token in statement]
+def _is_layer(tokens: Sequence[Token]) -> bool:
+    kinds = [token.type for token in tokens]
     at = 2 if kinds[1:2] == ["COLON"] else 0
     return kinds[at : at + 1] == ["NAME"] and (len(kinds) == at + 1 or kinds[at + 1] in ("LPAR", "DOT"))
 
@@ -242,18 +225,6 @@ def _opening(tokens: Sequence[Token], closer: int) -> int | None:
         if depth == 0:
             return n
     return None
-
-
-def _split(tokens: Sequence[Token]) -> list[list[Token]]:
-    """The tokens between commas outside brackets."""
-    parts, depth = [list[Token]()], 0
-    for token in tokens:
-        depth += (token.type in ("LPAR", "LSQB", "LBRACE")) - (token.type in ("RPAR", "RSQB", "RBRACE"))
-        if token.type == "COMMA" and depth == 0:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts
 
 
 BARE_STATEMENTS = (

@@ -26,7 +26,6 @@ _ITEM_HELPS = {
     "/": "a comment starts with `#`",
 }
 _CHOICE = "choose between values with `a if c else b`, and leave a stage out with `stage when c`"
-_LOOP = "`for` is a stage of a pipeline: `y = x -> for i in 0..4 { ... }`"
 
 
 def _item(place: Place) -> Diagnostic | None:
@@ -102,12 +101,11 @@ def _statement_word(place: Place) -> Diagnostic | None:
 
 
 def _control(place: Place) -> Diagnostic | None:
-    """`if` and `for` as statements."""
+    """`if` as a statement."""
     token = place.token
-    if token is None or token.type not in ("IF", "FOR") or not {"RETURN", "LET"} <= place.accepts:
+    if token is None or token.type != "IF" or not {"RETURN", "LET"} <= place.accepts:
         return None
-    help = _CHOICE if token.type == "IF" else _LOOP
-    return place.report("E0107", f"`{token}` does not start a statement", help=help)
+    return place.report("E0107", "`if` does not start a statement", help=_CHOICE)
 
 
 def _for_range(place: Place) -> Diagnostic | None:

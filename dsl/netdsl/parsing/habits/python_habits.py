@@ -9,14 +9,13 @@ from lark import Token
 from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.extents import matching, text_of
 from netdsl.parsing.habits.python_class import pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
 
 _PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
-
-
 _OURS = frozenset("std netdsl netruntime".split())
 _NO_METHODS = "there are no methods"
 
@@ -69,12 +68,12 @@ def if_statement(place: Place) -> Diagnostic | None:
     at = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "IF"), None)
     if at is None or (at and place.tokens[at - 1].line == place.tokens[at].line):
         return None
-    condition = _text(place, place.tokens[at + 1 : place.index])
+    condition = text_of(place, place.tokens[at + 1 : place.index])
     inside = _until_end(place.tokens[place.index + 1 :])
     label = (Label(span_of(place.source, place.tokens[at])),)
     help = f"leave a stage out with `stage when {condition}`; choose a value with `a if {condition} else b`"
     if len(inside) > 4 and inside[0] == inside[2] and inside[1].type == "EQUAL" and inside[3].type == "ARROW":
-        name, stages = inside[0], _text(place, inside[4:])
+        name, stages = inside[0], text_of(place, inside[4:])
         if "->" not in stages:
             help = f"write `{name}2 = {name} -> {stages} when {condition}`, and go on with `{name}2`"
     return Diagnostic("E0107", "there is no `if` statement", label, help)
@@ -107,7 +106,7 @@ def tuple_value(place: Place) -> Diagnostic | None:
     if brackets is None or place.opener is None:
         return None
     (start, end), opener = brackets, place.opener
-    inner = _text(place, place.tokens[start + 1 : end])
+    inner = text_of(place, place.tokens[start + 1 : end])
     span = span_of(place.source, opener).to(span_of(place.source, place.tokens[end]))
     optimizer = _optimizer(place, start, end, inner)
     if optimizer is not None:
@@ -136,17 +135,8 @@ def _tuple(place: Place) -> tuple[int, int] | None:
     if "RPAR" not in place.accepts:
         return None
     start = next(n for n in reversed(range(place.index)) if place.tokens[n] is opener)
-    end = _closing(place.tokens, start)
+    end = matching(place.tokens, start)
     return None if end is None else (start, end)
-
-
-def _closing(tokens: Sequence[Token], start: int) -> int | None:
-    depth = 0
-    for n in range(start, len(tokens)):
-        depth += (tokens[n].type in ("LPAR", "LSQB")) - (tokens[n].type in ("RPAR", "RSQB"))
-        if depth == 0:
-            return n
-    return None
 
 
 def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, str] | None:
@@ -155,7 +145,7 @@ def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, st
     if start < 2 or tokens[start - 2] != "betas":
         return None
     opening = next((n for n in reversed(range(start)) if tokens[n].type == "LPAR"), None)
-    closing = _closing(tokens, opening) if opening is not None else None
+    closing = matching(tokens, opening) if opening is not None else None
     if opening is None or closing is None or opening < 1:
         return None
     first, _, second = inner.partition(",")
@@ -164,12 +154,6 @@ def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, st
     arguments = arguments.replace(written, f"beta1={first.strip()}, beta2={second.strip()}")
     span = span_of(place.source, tokens[opening - 1]).to(span_of(place.source, tokens[closing]))
     return span, f"{str(tokens[opening - 1]).lower()}({in_our_words(arguments)})"
-
-
-def _text(place: Place, tokens: Sequence[Token]) -> str:
-    if not tokens:
-        return ""
-    return place.source.text[tokens[0].start_pos or 0 : tokens[-1].end_pos or 0]
 
 
 def _line(place: Place, first: Token) -> Span:
@@ -192,12 +176,12 @@ def nested_names(place: Place) -> Diagnostic | None:
     start = (
         max((n for n in range(place.index) if place.tokens[n].type in ("NEWLINE", "LBRACE")), default=-1) + 1
     )
-    end = _closing(place.tokens, place.index)
+    end = matching(place.tokens, place.index)
     if end is None or end + 1 >= len(place.tokens) or place.tokens[end + 1].type != "EQUAL":
         return None
     span = span_of(place.source, token).to(span_of(place.source, place.tokens[end]))
-    inner = _text(place, place.tokens[place.index + 1 : end])
-    before = _text(place, place.tokens[start : place.index])
+    inner = text_of(place, place.tokens[place.index + 1 : end])
+    before = text_of(place, place.tokens[start : place.index])
     help = f"write `{before} {inner} = ...`"
     edits = (replacement(span, inner),)
     return Diagnostic("E0107", "names are not grouped in parentheses", (Label(span),), help, fixes=edits)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.extents import BODIES, instead
 from netdsl.parsing.habits.python_class import sequential_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
@@ -18,12 +19,6 @@ _RULE = re.compile(r'"[^"\n]*"\s*(->|:|=)\s*"[^"\n]*"[ \t]*(,)?\s*')
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _IMPORT = re.compile(r"from\s+\.?([\w.]+)\s+import\s+[^\n]+")
 _TYPED = re.compile(r"\s*((?:\w+)\[[^\]]*\])\s+(\w+)\s*")
-
-
-def _instead(message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
-    return Diagnostic(
-        "E0107", message, (Label(at),), help or f"write `{text}`", fixes=(replacement(span, text),)
-    )
 
 
 def _at(place: Place, pattern: re.Pattern[str], start: int) -> tuple[Span, re.Match[str]] | None:
@@ -46,21 +41,11 @@ def config_as_json(place: Place) -> Diagnostic | None:
     if entry is None or "=" in entry[1][2]:
         return _comma_after_entry(place)
     span, found = entry
-    is_type = found[2].split()[0] in (
-        "int",
-        "float",
-        "bool",
-        "str",
-        "list",
-        "dtype",
-        "block",
-        "function",
-        "init",
-    )
+    is_type = found[2].split()[0] in _KINDS
     if is_type or (token is not None and (token.start_pos or 0) > span.end):
         return None
     text = f"{found[1]} = {found[2].strip()}"
-    return _instead("an entry of `config` is written with `=`", span_of(place.source, first), span, text)
+    return instead("an entry of `config` is written with `=`", span_of(place.source, first), span, text)
 
 
 def _comma_after_entry(place: Place) -> Diagnostic | None:
@@ -73,7 +58,7 @@ def _comma_after_entry(place: Place) -> Diagnostic | None:
     at = span_of(place.source, token)
     text = place.source.text
     is_last_of_line = text[at.end :].partition("\n")[0].strip() in ("", "}")
-    return _instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", "remove the `,`")
+    return instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", "remove the `,`")
 
 
 def rule_of_map(place: Place) -> Diagnostic | None:
@@ -91,7 +76,7 @@ def rule_of_map(place: Place) -> Diagnostic | None:
         span = span_of(place.source, token).to(span_of(place.source, following))
         text = "transpose" if following in ("transpose", "T", "t") else str(following)
         message = "what is done to an array is a word after the rule"
-        return _instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
+        return instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
     return _comma_after_entry(place)
 
 
@@ -120,9 +105,7 @@ def block_comment(place: Place) -> Diagnostic | None:
     span, match = found
     lines = [line.strip(" \t*") for line in match[1].strip().splitlines()]
     text = "\n".join(f"# {line}".rstrip() for line in lines)
-    return _instead(
-        "`/*` does not start a comment", span, span, text, f"write `{text.partition(chr(10))[0]}`"
-    )
+    return instead("`/*` does not start a comment", span, span, text, f"write `{text.partition(chr(10))[0]}`")
 
 
 def import_from(place: Place) -> Diagnostic | None:
@@ -158,7 +141,7 @@ def type_before_name(place: Place) -> Diagnostic | None:
     token, previous = place.token, place.previous
     if token is None or previous is None or token.type not in ("LSQB", "NAME"):
         return None
-    if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL") or place.opener is None:
+    if place.tokens[0].type not in BODIES or place.opener is None:
         return None
     if place.opener.type != "LPAR" or "COLON" not in place.accepts or token.type != "LSQB":
         return None
@@ -168,7 +151,7 @@ def type_before_name(place: Place) -> Diagnostic | None:
     span, match = found
     text = f"{match[2]}: {match[1]}"
     at = place.source.span(span.start, previous.start_pos or span.start).to(span_of(place.source, token))
-    return _instead("the name comes before the type", at, span, text)
+    return instead("the name comes before the type", at, span, text)
 
 
 def name_after_output(place: Place) -> Diagnostic | None:
@@ -176,7 +159,7 @@ def name_after_output(place: Place) -> Diagnostic | None:
     token, previous = place.token, place.previous
     if token is None or previous is None or token.type != "NAME" or place.opener is not None:
         return None
-    if place.tokens[0].type not in ("MODEL", "BLOCK", "CELL") or "LBRACE" not in place.accepts:
+    if place.tokens[0].type not in BODIES or "LBRACE" not in place.accepts:
         return None
     start = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "ARROW"), None)
     if start is None:
@@ -185,11 +168,11 @@ def name_after_output(place: Place) -> Diagnostic | None:
     typed = _at(place, _TYPED, first.start_pos or 0)
     if typed is not None and previous.type == "RSQB":
         span = span_of(place.source, first).to(span_of(place.source, token))
-        return _instead("the name comes before the type", span, span, f"{typed[1][2]}: {typed[1][1]}")
+        return instead("the name comes before the type", span, span, f"{typed[1][2]}: {typed[1][1]}")
     if previous is first and str(token)[:1] in "fbiu":
         text = f"{previous}: {token}"
         span = span_of(place.source, previous).to(span_of(place.source, token))
-        return _instead(
+        return instead(
             f"a `:` is missing between `{previous}` and `{token}`", span, span, text, f"write `{text}..`"
         )
     return None
@@ -200,14 +183,14 @@ def output_after_colon(place: Place) -> Diagnostic | None:
     token, after = place.token, place.following
     if token is None or after is None or place.opener is not None or "ARROW" not in place.accepts:
         return None
-    if token.type not in ("COLON", "FATARROW") or place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
+    if token.type not in ("COLON", "FATARROW") or place.tokens[0].type not in BODIES:
         return None
     if after.type not in ("NAME", "LSQB", "LPAR") or after.line != token.line:
         return None
     at = span_of(place.source, token)
     text = "->" if place.source.text[at.start - 1].isspace() else " ->"
     what = f"`-> {after}...`"
-    return _instead(f"`{token}` does not come before the outputs", at, at, text, f"write {what}")
+    return instead(f"`{token}` does not come before the outputs", at, at, text, f"write {what}")
 
 
 def parameter_without_shape(place: Place) -> Diagnostic | None:
@@ -224,7 +207,7 @@ def parameter_without_shape(place: Place) -> Diagnostic | None:
     shape = f"[{sizes[-1]}]" if word.type != "STATE" or not batch else f"[{batch[0]}, {sizes[-1]}]"
     at = span_of(place.source, name)
     message = f"a `{word}` has a shape"
-    return _instead(
+    return instead(
         message, at, at, f"{name}: {shape}", f"write `{word} {name}: {shape}`, with the sizes it has"
     )
 

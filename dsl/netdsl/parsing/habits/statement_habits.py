@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-
-from lark import Token
+from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.extents import BODIES, instead, matching, statement_span, text_of
 from netdsl.parsing.habits.python_train import lines_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
@@ -32,30 +31,11 @@ _RANGE = re.compile(r"range\(\s*(?:([\w.]+)\s*,\s*)?([\w.]+)\s*\)|([\w.]+)\s*\.\
 _STEP = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*->\s*(.+)")
 
 
-def statement_span(place: Place, start: int) -> Span:
-    """The rest of a statement from one of its tokens."""
-    depth, end = 0, start
-    for n in range(start, len(place.tokens)):
-        kind = place.tokens[n].type
-        depth += (kind in ("LPAR", "LSQB", "LBRACE")) - (kind in ("RPAR", "RSQB", "RBRACE"))
-        if depth < 0 or (depth == 0 and kind == "NEWLINE"):
-            break
-        end = n
-    return span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[end]))
-
-
 def complete_line(span: Span) -> Span:
     """A place with its indentation before it and its new line after it, for removing it."""
     text = span.source.text
     start, end = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
     return span.source.span(start, end + 1 if end >= 0 else len(text))
-
-
-def _instead(code: str, message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
-    """A diagnostic at one place whose way out replaces another."""
-    return Diagnostic(
-        code, message, (Label(at),), help or f"write `{text}`", fixes=(replacement(span, text),)
-    )
 
 
 def call_statement(place: Place) -> Diagnostic | None:
@@ -138,7 +118,7 @@ def declared_like_in_c(place: Place) -> Diagnostic | None:
     help = f"write `{word}{token} = ...`: types are inferred"
     at = start.to(span_of(place.source, token))
     message = f"a name is not declared with a type, such as `{first}`"
-    return _instead("E0107", message, start, at, f"{word}{token}", help)
+    return instead(message, start, at, f"{word}{token}", help)
 
 
 def docstring(place: Place) -> Diagnostic | None:
@@ -150,14 +130,14 @@ def docstring(place: Place) -> Diagnostic | None:
     text = place.source.text
     quoted = re.compile(r'"""(.*?)"""|"([^"\n]*)"(?=[ \t]*\n)', re.DOTALL).match(text, at)
     starts = text[text.rfind("\n", 0, at) + 1 : at].strip() == ""
-    if quoted is None or not starts or place.tokens[0].type not in ("MODEL", "BLOCK", "CELL"):
+    if quoted is None or not starts or place.tokens[0].type not in BODIES:
         return None
     content = quoted[1] if quoted[1] is not None else quoted[2]
     lines = [line.strip() for line in content.strip().splitlines()]
     span = place.source.span(at, quoted.end())
     comment = "\n  ".join(f"# {line}".rstrip() for line in lines)
     shown = f"write `# {lines[0] if lines else ''}`; `##` above the {place.tokens[0]} is its description"
-    return _instead("E0107", "a text is not a statement", span, span, comment, shown)
+    return instead("a text is not a statement", span, span, comment, shown)
 
 
 def if_as_stage(place: Place) -> Diagnostic | None:
@@ -171,18 +151,18 @@ def if_as_stage(place: Place) -> Diagnostic | None:
     closing = matching(place.tokens, opening) if opening is not None else None
     if opening is None or closing is None:
         return None
-    condition = text_between(place, place.index + 1, opening)
-    group = text_between(place, opening, closing + 1)
+    condition = text_of(place, place.tokens[place.index + 1 : opening])
+    group = text_of(place, place.tokens[opening : closing + 1])
     end = closing
     text = f"{group} when {condition}"
     if closing + 2 < len(place.tokens) and place.tokens[closing + 1].type == "ELSE":
         other = matching(place.tokens, closing + 2)
         if other is not None:
-            end, no = other, text_between(place, closing + 2, other + 1)
+            end, no = other, text_of(place, place.tokens[closing + 2 : other + 1])
             text = f"{{ {group} when {condition} -> {no} when not ({condition}) }}"
     span = span_of(place.source, token).to(span_of(place.source, place.tokens[end]))
     message = "`if` does not start a stage"
-    return _instead("E0107", message, span_of(place.source, token), span, text, f"write `{_short(text)}`")
+    return instead(message, span_of(place.source, token), span, text, f"write `{_short(text)}`")
 
 
 def repeated_before(place: Place) -> Diagnostic | None:
@@ -197,7 +177,7 @@ def repeated_before(place: Place) -> Diagnostic | None:
         closing = matching(place.tokens, opening)
         if closing is None:
             return None
-        inner, last = text_between(place, opening + 1, closing), closing
+        inner, last = text_of(place, place.tokens[opening + 1 : closing]), closing
         text = f"{{ {inner} }} * {token}"
     else:
         rest = statement_span(place, opening).text.partition("->")[0].strip()
@@ -206,7 +186,7 @@ def repeated_before(place: Place) -> Diagnostic | None:
     if last is not None:
         span = span_of(place.source, token).to(span_of(place.source, place.tokens[last]))
     at = span_of(place.source, token)
-    return _instead("E0107", "the number of repetitions comes after the stage", at, span, text)
+    return instead("the number of repetitions comes after the stage", at, span, text)
 
 
 def comprehension(place: Place) -> Diagnostic | None:
@@ -219,14 +199,14 @@ def comprehension(place: Place) -> Diagnostic | None:
     if closing is None:
         return None
     span = span_of(place.source, opener).to(span_of(place.source, place.tokens[closing]))
-    item = text_between(place, start + 1, place.index)
+    item = text_of(place, place.tokens[start + 1 : place.index])
     found = _RANGE.search(span.text)
     count = int(found[2]) if found is not None and found[1] is None and (found[2] or "").isdigit() else 0
     help = "repeat stages with `for i in 0..n { ... }`, or write out the list"
     if 0 < count <= 8 and opener.type == "LSQB":
         variable = str(place.following)
         items = [re.sub(rf"\b{variable}\b", str(n), item) for n in range(count)]
-        return _instead("E0107", "there are no list comprehensions", span, span, f"[{', '.join(items)}]")
+        return instead("there are no list comprehensions", span, span, f"[{', '.join(items)}]")
     return Diagnostic("E0107", "there are no list comprehensions", (Label(span),), help)
 
 
@@ -239,7 +219,7 @@ def spliced_argument(place: Place) -> Diagnostic | None:
         return None
     at = span_of(place.source, token)
     message = "arguments are not spliced: a list is given as it is"
-    return _instead("E0107", message, at, at, "", f"write `{after}`, without the `*`")
+    return instead(message, at, at, "", f"write `{after}`, without the `*`")
 
 
 def loop_over_list(place: Place) -> Diagnostic | None:
@@ -256,17 +236,17 @@ def loop_over_list(place: Place) -> Diagnostic | None:
         return None
     head = re.fullmatch(
         r"for\s+(?:(\w+)\s*,\s*)?(\w+)\s+in\s+(?:enumerate\()?(\[[^\[\]]*\]|\w+)\)?",
-        text_between(place, start, opener),
+        text_of(place, place.tokens[start:opener]),
     )
     if head is None:
         return None
     index, word, values = head[1] or "i", head[2], head[3]
     count = str(values.count(",") + 1) if values.startswith("[") else f"len({values})"
-    body = re.sub(rf"\b{word}\b", f"{values}[{index}]", text_between(place, opener, closing + 1))
+    body = re.sub(rf"\b{word}\b", f"{values}[{index}]", text_of(place, place.tokens[opener : closing + 1]))
     text = f"for {index} in 0..{count} {body}"
     span = span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[closing]))
     at = span_of(place.source, place.tokens[start]).to(span_of(place.source, place.tokens[opener - 1]))
-    return _instead("E0107", "a loop counts from one number to another", at, span, text)
+    return instead("a loop counts from one number to another", at, span, text)
 
 
 def anonymous_function(place: Place) -> Diagnostic | None:
@@ -287,25 +267,6 @@ def anonymous_function(place: Place) -> Diagnostic | None:
     block = f"block Act({parts[1]}: [*rest]) {{ return {parts[2]} }}"
     edits = (replacement(place.source.span(at, at), f"{block}\n\n"), replacement(span, "Act "))
     return Diagnostic("E0107", message, label, f"write `{block}` and, here, `Act`", fixes=edits)
-
-
-def matching(tokens: Sequence[Token], start: int) -> int | None:
-    """The index of the bracket that closes the one at an index."""
-    depth = 0
-    for n in range(start, len(tokens)):
-        kind = tokens[n].type
-        depth += (kind in ("LPAR", "LSQB", "LBRACE")) - (kind in ("RPAR", "RSQB", "RBRACE"))
-        if depth == 0:
-            return n
-    return None
-
-
-def text_between(place: Place, start: int, end: int) -> str:
-    """The text of the tokens from one index up to another."""
-    if end <= start:
-        return ""
-    first, last = place.tokens[start].start_pos or 0, place.tokens[end - 1].end_pos or 0
-    return place.source.text[first:last]
 
 
 STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (

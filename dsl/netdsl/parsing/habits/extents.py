@@ -1,0 +1,76 @@
+"""Where brackets and statements end, the text between tokens, and the diagnostic that replaces a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lark import Token
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import Place
+from netdsl.source import Span
+
+BODIES = ("MODEL", "BLOCK", "CELL")
+"""The first tokens of items whose body is made of statements."""
+_OPENERS = ("LPAR", "LSQB", "LBRACE")
+_CLOSERS = ("RPAR", "RSQB", "RBRACE")
+
+
+def change_of_depth(token: Token) -> int:
+    """1 for an opening bracket, -1 for a closing one, 0 for anything else."""
+    return (token.type in _OPENERS) - (token.type in _CLOSERS)
+
+
+def matching(tokens: Sequence[Token], start: int) -> int | None:
+    """The index of the bracket that closes the one at an index."""
+    depth = 0
+    for n in range(start, len(tokens)):
+        depth += change_of_depth(tokens[n])
+        if depth == 0:
+            return n
+    return None
+
+
+def statement(place: Place, start: int) -> Sequence[Token]:
+    """The rest of a statement from one of its tokens."""
+    depth = 0
+    for n in range(start, len(place.tokens)):
+        depth += change_of_depth(place.tokens[n])
+        if depth < 0 or (depth == 0 and place.tokens[n].type == "NEWLINE"):
+            return place.tokens[start:n]
+    return place.tokens[start:]
+
+
+def statement_span(place: Place, start: int) -> Span:
+    """The place of the rest of a statement from one of its tokens."""
+    return span_between(place, statement(place, start) or place.tokens[start : start + 1])
+
+
+def span_between(place: Place, tokens: Sequence[Token]) -> Span:
+    """The place of the first of these tokens to the last."""
+    return span_of(place.source, tokens[0]).to(span_of(place.source, tokens[-1]))
+
+
+def text_of(place: Place, tokens: Sequence[Token]) -> str:
+    """The text of these tokens, with what is between them."""
+    return span_between(place, tokens).text if tokens else ""
+
+
+def split_at_commas(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The tokens between commas outside brackets."""
+    parts, depth = [list[Token]()], 0
+    for token in tokens:
+        depth += change_of_depth(token)
+        if token.type == "COMMA" and depth == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def instead(message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
+    """E0107 at one place, whose way out replaces another by a text."""
+    help = help or f"write `{text}`"
+    return Diagnostic("E0107", message, (Label(at),), help, fixes=(replacement(span, text),))
