@@ -295,3 +295,23 @@ def test_sums_of_long_lists_are_counted() -> None:
 
     assert steps(sums(2)) - steps(sums(1)) >= 3 * 90_000
     assert code(sums(MAX_STEPS // 90_000)) == "E0609"
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "count"),
+    [
+        ("model M(x: f32[B, 4])", "param w  # " + "z" * 280, 3300),
+        ("model M(x: f32[B, 4])", "input x:" + " " * 4000, 200),
+        ("config", "a: 1" + " " * 4000 + ",x", 200),
+        ("weights w", '"a" -> "b",', 9000),
+    ],
+    ids=["parameters", "inputs", "entries", "rules"],
+)
+def test_many_mistakes_of_one_kind(head: str, line: str, count: int) -> None:
+    """What a message looks at in the text is bounded, and mistakes that are not listed are only counted."""
+    refused(f"{head} {{\n" + f"  {line}\n" * count + "}", trace=False)
+
+
+def test_mistakes_that_are_not_listed_are_counted() -> None:
+    found = refused(model("  int width = 32\n" * 1000), trace=False)
+    assert found[-1].code == "E0608" and found[-1].message == "950 more errors are not listed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 from netdsl import syntax as s
 from netdsl.checker.calls import reading, stages  # noqa: F401  # register the meaning of calls and stages
@@ -20,7 +22,7 @@ from netdsl.checker.ways.offer import offer
 from netdsl.diagnostics import Diagnostic, NetError, cap, error, merged
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module, too_much_work, with_imports, with_text
-from netdsl.source import Source
+from netdsl.source import Source, Span
 from netdsl.work import TooMuchWork, limited
 
 __all__ = ["check"]
@@ -104,18 +106,31 @@ def _check(
 
 def _without_covered(errors: list[Diagnostic]) -> list[Diagnostic]:
     """The errors without tuples inside a call that another edit replaces."""
-    edits = [edit.span for one in errors for edit in one.fixes]
+    by_source: dict[int, list[Span]] = {}
+    for one in errors:
+        for edit in one.fixes:
+            by_source.setdefault(id(edit.span.source), []).append(edit.span)
+    covers = {source: _Cover(spans) for source, spans in by_source.items()}
 
     def is_covered(one: Diagnostic) -> bool:
-        return one.code == "E0107" and any(
-            outer.source is inner.span.source
-            and outer.start < inner.span.start
-            and inner.span.end < outer.end
-            for inner in one.fixes
-            for outer in edits
-        )
+        inside = (covers[id(edit.span.source)].is_around(edit.span) for edit in one.fixes)
+        return one.code == "E0107" and any(inside)
 
     return [one for one in errors if not is_covered(one)]
+
+
+class _Cover:
+    """Spans of one text, in the order of their starts, with the furthest end of those up to each."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        ordered = sorted(spans, key=lambda span: span.start)
+        self.starts = [span.start for span in ordered]
+        self.ends = list(accumulate((span.end for span in ordered), max))
+
+    def is_around(self, span: Span) -> bool:
+        """Whether one of them starts before a span and ends after it."""
+        before = bisect_left(self.starts, span.start)
+        return before > 0 and self.ends[before - 1] > span.end
 
 
 def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, ...]:

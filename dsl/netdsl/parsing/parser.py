@@ -205,11 +205,17 @@ class _Recovery:
         return laid if _refused(laid) is None else None
 
     def _check_all(self, header: list[Token]) -> None:
+        broken = 0
         for n, piece in enumerate(self.parts.pieces):
-            self._check(header, piece, is_last=n == len(self.parts.pieces) - 1)
+            is_last = n == len(self.parts.pieces) - 1
+            self._check(header, piece, is_last=is_last, is_listed=broken <= MAX_ERRORS)
+            broken += piece.is_broken
 
-    def _check(self, header: list[Token], piece: Piece, *, is_last: bool) -> None:
-        """Find out what is wrong with a statement, behind a header that can be read."""
+    def _check(self, header: list[Token], piece: Piece, *, is_last: bool, is_listed: bool) -> None:
+        """Find out what is wrong with a statement, behind a header that can be read.
+
+        One that is not listed is only counted: a diagnosis may look at much of the text.
+        """
         end = piece.end()
         if not self.by_layout:
             closer = self.parts.closer or end.update("RBRACE", "}")
@@ -219,8 +225,12 @@ class _Recovery:
             piece.tokens = part.tokens[len(header) : -1] or piece.tokens
         refused = _refused(part.tokens)
         piece.is_broken = refused is not None or part.bracket is not None
+        if piece.is_broken and not is_listed:
+            at = (Label(span_of(self.source, piece.tokens[0])),)
+            piece.finding = Diagnostic("E0107", "this statement cannot be read", at)
+            return
         if piece.is_broken and part.bracket is None and self._as_list(part.tokens, refused, piece):
-            self._check(header, piece, is_last=is_last)
+            self._check(header, piece, is_last=is_last, is_listed=is_listed)
             return
         if piece.is_broken and not any(token.type == BAD for token in piece.tokens):
             finding = _without_empty(_diagnose(self.source, part))

@@ -17,8 +17,10 @@ from random import Random
 
 from fuzz import campaign
 from fuzz.campaign import showing
-from fuzz.language.bomb_families import FAMILIES
+from fuzz.language.bomb_families import FAMILIES as PROGRAMS
+from fuzz.language.habit_families import HABITS
 
+FAMILIES = PROGRAMS | HABITS
 SHORT = 6
 CPU_SECONDS = 2.0
 MEGABYTES = 300.0

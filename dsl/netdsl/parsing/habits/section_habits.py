@@ -13,7 +13,7 @@ from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
 
-_ENTRY = re.compile(r'"?(\w+)"?\s*:\s*([^,\n}]+?)\s*,?\s*(?=[\n}]|$)')
+_ENTRY = re.compile(r'"?(\w+)"?\s*:\s*([^,\n}\s][^,\n}]*+),?[ \t]*+(?=[\n}]|$)')
 _KINDS = frozenset("int float bool str list dtype block function init".split())
 _RULE = re.compile(r'"[^"\n]*"\s*(->|:|=)\s*"[^"\n]*"[ \t]*(,)?\s*')
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
