@@ -63,7 +63,7 @@ def condition_of(scope: Scope, expr: s.Expr) -> bool | AnyCondition:
         return not inner if isinstance(inner, bool) else negated(inner)
     if isinstance(expr, s.Operation) and len(expr.rest) == 1 and expr.rest[0][0] in COMPARISONS:
         ((operator, operand),) = expr.rest
-        a, b = _whole(scope.evaluate(expr.first)), _whole(scope.evaluate(operand))
+        a, b = _as_integer(scope.evaluate(expr.first)), _as_integer(scope.evaluate(operand))
         if is_integer(a) and is_integer(b):
             return compared(operator, dim(a), dim(b))
         return statics.truth(scope, binary(scope, operator, a, b, expr.span), expr.span)
@@ -85,7 +85,7 @@ def _logic(scope: Scope, expr: s.Logic) -> bool | AnyCondition:
     return Either(tuple(open_parts), expr.operator)
 
 
-def _whole(value: Evaluated) -> Evaluated:
+def _as_integer(value: Evaluated) -> Evaluated:
     """A float without a fraction as an integer, so that `T <= 1e3` compares sizes."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 

@@ -18,7 +18,7 @@ from netdsl.recipes import METRICS
 from netdsl.source import Span
 
 
-def in_our_words(scope: Scope, section: s.Train, tensors: Sequence[str]) -> s.Train:
+def translated(scope: Scope, section: s.Train, tensors: Sequence[str]) -> s.Train:
     """The section with our losses and metrics for `"mse"`, `nn.MSELoss()` and `f1_score(a, b)`.
 
     Args:

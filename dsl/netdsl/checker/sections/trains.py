@@ -15,7 +15,7 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, Unfinished, describe
 from netdsl.checker.evaluate.assertions import check_assertion
 from netdsl.checker.evaluate.statements import run_statement
-from netdsl.checker.sections.arrived import in_our_words, setting_change
+from netdsl.checker.sections.arrived import setting_change, translated
 from netdsl.checker.sections.measures import check_class_scores, is_scalar, measure
 from netdsl.checker.sections.overlaps import overlaps
 from netdsl.checker.sections.patterns import check_patterns
@@ -115,7 +115,7 @@ class _Section:
         scope.checker.symbol_origins = {}
         with scope.recover():
             scope.offered = self._names()
-            self.item = in_our_words(scope, self.item, self._compared())
+            self.item = translated(scope, self.item, self._compared())
             self.inputs = bind_models(scope, self.item.lines, self.models, self.unfinished)
             lines = without_types(self.item.lines)
             for line in sorted(lines, key=lambda line: isinstance(line, s.Metric)):

@@ -10,7 +10,8 @@ from netdsl.checker.ways.change import Change, change
 from netdsl.recipes import LOSSES, METRICS
 from netdsl.source import Span
 
-_OF_CLASSES = frozenset("cross_entropy nll accuracy top_k perplexity f1 confusion_matrix".split())
+OF_CLASSES = frozenset("cross_entropy nll accuracy top_k perplexity f1 confusion_matrix".split())
+"""Losses and metrics whose labels are class indices."""
 _OF_NUMBERS = frozenset("mse l1 huber binary_cross_entropy".split())
 
 
@@ -28,10 +29,10 @@ def changes(file: s.File, place: Span) -> Iterator[Change]:
     function = s.callee(call).span.text
     if first.span.text in own and second.span.text not in own:
         swap = ((first.span, second.span.text), (second.span, first.span.text))
-        yield _told(change(*swap, why="as the output of the model comes first"), function, first, second)
+        yield _worded(change(*swap, why="as the output of the model comes first"), function, first, second)
     if scores is None or label is None:
         return
-    if function in _OF_CLASSES:
+    if function in OF_CLASSES:
         yield from _of_classes(function, first, second, scores, label)
     if function in _OF_NUMBERS:
         yield from _as_classes(call, second, scores, label, section)
@@ -55,12 +56,12 @@ def _of_classes(
     if len(sizes) == len(labels) and is_int:
         text = f"cast({second.span.text}, {scores.value.span.text})"
         why = "which takes one-hot labels as the share of each class"
-        yield _told(change((second.span, text), why=why), function, first, second, scores, label)
+        yield _worded(change((second.span, text), why=why), function, first, second, scores, label)
     if len(labels) == len(sizes) - 1 > 1 and labels[1:] == sizes[2:] and labels[0] == sizes[0]:
         order = [0, *range(2, len(sizes)), 1]
         text = f"transpose({first.span.text}, {order})"
         why = "which has the classes on the last axis"
-        yield _told(change((first.span, text), why=why), function, first, second, scores, label)
+        yield _worded(change((first.span, text), why=why), function, first, second, scores, label)
 
 
 def _as_classes(
@@ -77,7 +78,7 @@ def _as_classes(
         yield change((at, "cross_entropy"), (label.value.span, "i32"), why=why)
 
 
-def _told(
+def _worded(
     one: Change,
     function: str,
     first: s.Expr,

@@ -8,10 +8,9 @@ from netdsl import syntax as s
 from netdsl.checker.context.causes import Unnamed
 from netdsl.checker.ways import tree
 from netdsl.checker.ways.change import Change, change
+from netdsl.checker.ways.losses import OF_CLASSES
 from netdsl.source import Source, Span
 
-_OF_CLASSES = frozenset(("cross_entropy", "nll", "accuracy", "top_k", "perplexity", "f1", "confusion_matrix"))
-"""Losses and metrics whose labels are class indices."""
 _OF_OUTPUTS = ("class", "label", "out", "categor", "target")
 """Parts of names of sizes that outputs have."""
 ANY_SIZE = "64"
@@ -64,7 +63,7 @@ def _in_training(cause: Unnamed, section: s.Train) -> Iterator[Change]:
 def _label_types(call: s.Call | None, outputs: list[s.Output]) -> list[str]:
     """The types that a label may have: class indices, or that of the output that it is compared with."""
     types = list(dict.fromkeys(o.type.span.text for o in outputs))
-    of_classes = call is not None and s.callee(call).span.text in _OF_CLASSES
+    of_classes = call is not None and s.callee(call).span.text in OF_CLASSES
     indices = [_without_last_axis(text) for text in types]
     return [*indices, *types] if of_classes else [*types, *indices]
 

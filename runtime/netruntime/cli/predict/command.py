@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +25,9 @@ from netruntime.cli.common.sources import (
     weights_for,
 )
 from netruntime.cli.common.writing import write_file
-from netruntime.cli.run.number_table import holds_classes, number_table
 from netruntime.cli.run.results import Class, nested, plain, top_classes, with_classes
 from netruntime.cli.run.saving import check_target, save_outputs
+from netruntime.cli.run.tables import class_table, holds_classes, number_table
 from netruntime.data import DataOptions, Dataset, open_data, parse_augment
 from netruntime.data.beside import (
     CLASSES,
@@ -218,20 +216,12 @@ def _class_object(entry: Class) -> dict[str, Any]:
 
 def _table(options: PredictOptions, result: Predictions) -> str:
     """CSV: the row, its file if it has one, and its largest classes with probabilities, or its numbers."""
-    files, rows = result.files, result.rows
+    first: dict[str, Sequence[object]] = {"row": range(len(result.rows))}
+    if result.files:
+        first["file"] = result.files
     if not result.is_classified:
-        return number_table(rows, {"row": range(len(rows)), **({"file": files} if files else {})})
-    tops = _tops(options, result, options.top or 1)
-    count = max(map(len, tops), default=1)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    words = [(n, word) for n in range(count) for word in ("class", "probability")]
-    head = [f"{word}_{n + 1}" if count > 1 else word for n, word in words]
-    writer.writerow(["row", *(["file"] if files else []), *head])
-    for number, top in enumerate(tops):
-        cells = [cell for c in top for cell in (c.label or c.index, f"{c.probability:.6g}")]
-        writer.writerow([number, *files[number : number + 1], *cells])
-    return stream.getvalue()
+        return number_table(first, result.rows)
+    return class_table(first, _tops(options, result, options.top or 1))
 
 
 def _tops(options: PredictOptions, result: Predictions, count: int) -> list[tuple[Class, ...]]:

@@ -26,11 +26,11 @@ from netruntime.cli.common.sources import (
 )
 from netruntime.cli.common.writing import write_file
 from netruntime.cli.run.feeds import Feed, fillers_of, parse_feeds
-from netruntime.cli.run.number_table import holds_classes, number_table, rows_of
 from netruntime.cli.run.reading import Items, batch_axis, count_files, read_many, read_once, split_feeds
 from netruntime.cli.run.report import outputs_json, print_items, print_outputs, print_top
 from netruntime.cli.run.results import Class, TopClasses, read_labels, top_classes, with_classes
-from netruntime.cli.run.saving import NamedOutputs, check_target, save_classes, save_items, save_outputs
+from netruntime.cli.run.saving import NamedOutputs, check_target, save_items, save_outputs
+from netruntime.cli.run.tables import class_table, holds_classes, number_table, rows_of
 from netruntime.data.beside import as_trained_once, classes_beside
 from netruntime.data.padding import Filler
 from netruntime.engine.backends import Device, open_device
@@ -259,9 +259,10 @@ def _save_table(
 ) -> None:
     """The rows as a table of numbers, or the classes of each where there are none."""
     if rows is None:
-        save_classes(path, classes)
+        text = class_table({"item": [name for name, _ in classes]}, [best for _, best in classes])
     else:
-        write_file(path, number_table([row for _, row in rows], {"item": [name for name, _ in rows]}))
+        text = number_table({"item": [name for name, _ in rows]}, [row for _, row in rows])
+    write_file(path, text)
 
 
 def _tops(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.writing import check_output, write_failures, write_file
-from netruntime.cli.run.results import Class, nested, plain
+from netruntime.cli.run.results import nested, plain
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
 from netruntime.files.atomic import write_atomically
@@ -63,18 +61,6 @@ def save_items(path: Path, items: Sequence[NamedOutputs]) -> None:
         _write_npz(path, {f"{name}/{output}": a for name, outputs in items for output, a in outputs.items()})
     else:
         _write_json(path, {"items": [{"name": n, "outputs": _arrays_json(o)} for n, o in items]})
-
-
-def save_classes(path: Path, items: Sequence[tuple[str, Sequence[Class]]]) -> None:
-    """Save the largest classes of each item as a table: `item,class,probability`, numbered where several."""
-    count = max((len(best) for _, best in items), default=1)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    heads = [(n + 1, word) for n in range(count) for word in ("class", "probability")]
-    writer.writerow(["item", *(f"{word}_{n}" if count > 1 else word for n, word in heads)])
-    for name, best in items:
-        writer.writerow([name, *(c for b in best for c in (b.label or b.index, f"{b.probability:.6g}"))])
-    write_file(path, stream.getvalue())
 
 
 def _check_single(path: Path, outputs: Mapping[str, Array]) -> None:

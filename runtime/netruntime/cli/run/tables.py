@@ -1,4 +1,4 @@
-"""Outputs as a table of numbers: a row for each row of the data, a column for each number."""
+"""Outputs as a table: a row for each row of the data, with its largest classes or with its numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from netdsl.model import Phase
 from netdsl.targets import class_uses, target_ranges
 from netruntime.cli.common.failures import usage_error
+from netruntime.cli.run.results import Class
 from netruntime.files.arrays import Array
 
 Row = Mapping[str, Array]
+Columns = Mapping[str, Sequence[object]]
 
 
 def holds_classes(phases: Sequence[Phase], row: Row) -> bool:
@@ -31,6 +33,20 @@ def _is_classified(phase: Phase) -> bool:
     return bool(class_uses(body.inputs, body.steps)) or "cross_entropy" in losses
 
 
+def class_table(first: Columns, classes: Sequence[Sequence[Class]]) -> str:
+    """CSV of the largest classes of each row with their probabilities, behind the columns of `first`.
+
+    The columns are numbered where a row has several classes.
+    """
+    count = max(map(len, classes), default=1)
+    words = [(n + 1, word) for n in range(count) for word in ("class", "probability")]
+    heads = [f"{word}_{n}" if count > 1 else word for n, word in words]
+    cells = [
+        [c for one in row for c in (one.label or one.index, f"{one.probability:.6g}")] for row in classes
+    ]
+    return _csv(heads, first, cells)
+
+
 def rows_of(outputs: Row) -> list[Row]:
     """The outputs of a batch, row by row; all of them as one row where they have no batch axis in common."""
     sizes = {array.shape[0] if array.ndim else None for array in outputs.values()}
@@ -38,20 +54,23 @@ def rows_of(outputs: Row) -> list[Row]:
     return [outputs] if size is None else [{k: v[n] for k, v in outputs.items()} for n in range(size)]
 
 
-def number_table(rows: Sequence[Row], first: Mapping[str, Sequence[object]]) -> str:
+def number_table(first: Columns, rows: Sequence[Row]) -> str:
     """The rows as CSV, behind the columns of `first`; an output of several numbers has numbered columns.
 
     Raises:
         CommandLineError: E0923 for an output with several axes in each row, or of different sizes.
     """
+    columns = [column for name in rows[0] for column in _columns(name, rows)]
+    cells = [[text for array in row.values() for text in _texts(array)] for row in rows]
+    return _csv(columns, first, cells)
+
+
+def _csv(heads: Sequence[str], first: Columns, cells: Sequence[Sequence[object]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    columns = [column for name in rows[0] for column in _columns(name, rows)]
-    writer.writerow([*first, *columns])
-    for beside, row in zip(zip(*first.values(), strict=True), rows, strict=True):
-        writer.writerow(
-            [*beside, *(text for array in row.values() for text in map(_text, array.reshape(-1)))]
-        )
+    writer.writerow([*first, *heads])
+    for beside, row in zip(zip(*first.values(), strict=True), cells, strict=True):
+        writer.writerow([*beside, *row])
     return stream.getvalue()
 
 
@@ -65,6 +84,7 @@ def _columns(name: str, rows: Sequence[Row]) -> list[str]:
     return [name] if shape in ((), (1,)) else [f"{name}_{n}" for n in range(shape[0])]
 
 
-def _text(value: object) -> object:
-    """A number with the digits of its type, true or false, or a word."""
-    return str(value).lower() if isinstance(value, bool) or type(value).__name__.startswith("bool") else value
+def _texts(array: Array) -> list[object]:
+    """Numbers with the digits of their type, `true` or `false`."""
+    values = array.reshape(-1)
+    return [str(value).lower() for value in values] if array.dtype.kind == "b" else list(values)
