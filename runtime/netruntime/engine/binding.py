@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -121,11 +121,26 @@ def _uploaded(slot: Slot, host: Any, device: Device, checks: DeferredChecks) -> 
     return array
 
 
+def _other_rank(slot: Slot, shape: tuple[int, ...]) -> str:
+    """How an array gets the axes of an input: an axis of size 1 that is added or removed, if that is all."""
+    wanted = [size.value if size.is_fixed else None for size in slot.type.shape]
+    for axis in range(max(len(shape), len(wanted))):
+        if _fits((*shape[:axis], 1, *shape[axis:]), wanted):
+            return f"add the axis of size 1: numpy.expand_dims({slot.name}, {axis})"
+        if shape[axis : axis + 1] == (1,) and _fits((*shape[:axis], *shape[axis + 1 :]), wanted):
+            return f"remove the axis of size 1: numpy.squeeze({slot.name}, {axis})"
+    return f"give it {slot.type.rank} axes"
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, n) for n, w in zip(shape, wanted, strict=True))
+
+
 def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:
     """The values of all free sizes, from each input and the shape of its array."""
     for slot, shape in shapes:
         if len(shape) != slot.type.rank:
-            raise _error("E0852", _is_and_has(slot, shape), slot, f"give it {slot.type.rank} axes")
+            raise _error("E0852", _is_and_has(slot, shape), slot, _other_rank(slot, shape))
     axes = [(slot, shape, axis) for slot, shape in shapes for axis in range(len(shape))]
     try:
         sizes = bind_sizes(

@@ -207,3 +207,8 @@ def test_names_in_an_encoding_that_the_terminal_lacks(tmp_path: Path) -> None:
     done = start("check", path, LENET, env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0, done.stderr
     assert "\\u65e5.net: LeNet5(" in done.stdout
+
+
+def test_a_file_that_is_named_twice_is_checked_once() -> None:
+    result = netrun("check", "-", "-", input="net 1.0\nmodel M(x: f32[B]) { return x }\n")
+    assert result.exit_code == 0 and result.stdout.count("M(x: f32[B])") == 1

@@ -378,3 +378,20 @@ def test_check_finite_sees_bf16() -> None:
     net = nr.load("net 1.0\nmodel M(x: f32[B]) { return log(cast(x, bf16)) }")
     with pytest.raises(nr.DataInputError, match="E0821"):
         net.run({"x": [-1.0]}, check_finite=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "help"),
+    [
+        ((2, 28, 28), "add the axis of size 1: numpy.expand_dims(image, 1)"),
+        ((1, 28, 28), "add the axis of size 1: numpy.expand_dims(image, 0)"),
+        ((2, 1, 1, 28, 28), "remove the axis of size 1: numpy.squeeze(image, 1)"),
+        ((28, 28), "give it 4 axes"),
+        ((2, 27, 28), "give it 4 axes"),
+    ],
+)
+def test_an_array_of_another_rank_gets_the_axis_that_is_missing(shape: tuple[int, ...], help: str) -> None:
+    net = nr.load("net 1.0\nmodel M(image: f32[B, 1, 28, 28]) { return image }\n")
+    with pytest.raises(nr.NetError) as refused:
+        net(image=np.zeros(shape, np.float32))
+    assert (refused.value.code, refused.value.diagnostics[0].help) == ("E0852", help)

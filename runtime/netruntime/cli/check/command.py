@@ -57,7 +57,7 @@ def check(
     if STDIN in files and fixes and as_json and not shows_diff:
         raise usage_error("E0920", "`- --fix` prints the corrected text, so it cannot also print JSON")
     request = _Request(settings, strict, fixes, shows_diff)
-    results = [_check_file(path, request) for path in files]
+    results = [_check_file(path, request) for path in dict.fromkeys(files)]
     if as_json:
         print_json(_document(results))
     else:

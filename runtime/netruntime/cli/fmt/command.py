@@ -37,7 +37,7 @@ def fmt(files: tuple[Path, ...], only_check: bool, show_diff: bool, as_json: boo
     code = OK
     changed: list[str] = []
     diagnostics: list[Diagnostic] = []
-    for path in files:
+    for path in dict.fromkeys(files):
         try:
             if _format(path, only_check, show_diff and not as_json):
                 changed.append(str(path))
