@@ -35,6 +35,7 @@ OPEN = {
     "40-py-def-self": "the lines of the class are still there",
     "405-no-inputs": "the shape of the input is not in the file",
     "420-mask-argument": "whether true means that a key counts is not in the file",
+    "422-attention-layer": "the layer may be written in two ways",
     "52-py-if-statement": "the lines after it must use the new name",
     "605-for-colon": "the lines after it must use the new name",
     "666-attn-mask-causal": "the mask may not be needed",

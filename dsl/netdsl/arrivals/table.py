@@ -153,10 +153,18 @@ LAYERS: dict[str, tuple[Foreign, ...]] = {
         (_keras(_KERAS_POOL, "AvgPool(pool_size, stride=strides, pad=padding)", pool_size="2"),),
     ),
     **dict.fromkeys(
-        ("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool2D"),
+        (
+            "GlobalAveragePooling1D",
+            "GlobalAveragePooling2D",
+            "GlobalAvgPool1D",
+            "GlobalAvgPool2D",
+            "GlobalAvgPool",
+        ),
         (_keras("", "global_avg_pool()"),),
     ),
-    **dict.fromkeys(("GlobalMaxPooling2D", "GlobalMaxPool2D"), (_keras("", "global_max_pool()"),)),
+    **dict.fromkeys(
+        ("GlobalMaxPooling2D", "GlobalMaxPool2D", "GlobalMaxPool"), (_keras("", "global_max_pool()"),)
+    ),
     **dict.fromkeys(
         ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), (_torch("output_size", "adaptive_avg_pool(output_size)"),)
     ),

@@ -20,6 +20,7 @@ FRAMEWORKS = {
 }
 """The framework that a module usually belongs to."""
 
+_ATTENTION = "the layer is `MultiHeadAttention(heads)`; `attention(q, k, v)` is the operator, without weights"
 _RANDOM = "random values of the shape of `x` are `normal(shape(x))` or `uniform(shape(x))`"
 PARTS = {
     "Parameter": "declare it in a block: `param gain: [D] = ones`",
@@ -41,6 +42,7 @@ PARTS = {
     "placeholder": "an input is declared in the head of the model: `model Net(x: f32[B, 20])`",
     "get_variable": "declare it in a block: `param w: [D, 10] = glorot`",
     "pi": "write `3.141592653589793`",
+    **dict.fromkeys(("Attention", "SelfAttention", "CrossAttention", "MHA"), _ATTENTION),
     **dict.fromkeys("randn rand randn_like rand_like random".split(), _RANDOM),
 }
 """Names of other frameworks that are written in another way here."""

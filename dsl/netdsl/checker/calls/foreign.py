@@ -253,9 +253,12 @@ def _by_position(
     scope: Scope, name: str, foreign: Foreign, arguments: Sequence[s.Argument], piped: list[Tensor]
 ) -> bool:
     """Whether numbers by position can only be meant in their order."""
+    numbers = [_number(scope, a.value) for a in arguments if a.name is None]
+    if foreign.source == "Keras" and name == "MultiHeadAttention":
+        heads, size = (*numbers, None, None)[:2]
+        return heads is not None and size is not None and heads < size  # there are no more heads of keys
     if foreign.source != "PyTorch" or any(a.name is not None for a in arguments[:1]):
         return False
-    numbers = [_number(scope, a.value) for a in arguments if a.name is None]
     if name in ("Linear", "LSTM", "GRU", "RNN"):
         return len(numbers) > 1 and all(n is not None for n in numbers[:2])
     if name in ("LayerNorm", "BatchNorm", "RMSNorm", "InstanceNorm"):
