@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: native cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -20,11 +20,11 @@ demo: $(MINILM)
 test: lint types unit
 
 # About a minute on two cores: tests/quick.txt leaves out the operators, the zoo and whatever trains for long.
-quick: lint types
+quick: lint types native
 	$(BIN)/pytest -n auto @tests/quick.txt
 
 # One process: with -n, each worker would collect the tests of every operator.
-op: $(MINILM)
+op: $(MINILM) native
 	$(if $(OP),,$(error name an operator: make op OP=top_k))
 	NETDSL_OP=$(OP) $(BIN)/pytest -k "$(OP)" tests/ops/test_conformance.py tests/ops/test_axis_maps.py tests/ops/gradients/test_gradients.py
 
@@ -35,7 +35,7 @@ lint: $(MINILM)
 types: $(MINILM)
 	$(BIN)/mypy
 
-unit: $(MINILM)
+unit: $(MINILM) native
 	$(BIN)/pytest -n auto
 
 # Hostile inputs made at random, a minute of each kind: make fuzz FUZZ=texts,bombs FUZZ_SECONDS=600 FUZZ_SEED=1
@@ -54,7 +54,7 @@ cuda-emulated: $(MINILM)
 	KIT=$(KIT) $(BIN)/python tests/emulated/run.py $(PARTS)
 
 # What is too slow for every change: full-size networks.
-slow: $(MINILM)
+slow: $(MINILM) native
 	$(BIN)/pytest -m slow
 
 # Branch coverage of the same tests as `make unit`, of a part with `make coverage TESTS=tests/dsl`.
@@ -69,6 +69,10 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e ".[test,demo]" || $(BIN)/python -c "$(PRESENT)"
 	touch $@
+
+# The C library of the native engine, if its sources have changed; without a compiler, NumPy runs everything.
+native: $(STAMP)
+	$(BIN)/python runtime/netruntime/native/build.py || true
 
 # The package declares sentence-transformers, and with it PyTorch; only its model files are used here.
 $(MINILM): $(STAMP)

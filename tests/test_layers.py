@@ -31,6 +31,7 @@ RUNTIME = (
     {"cli"},
     {"train", "generation", "prediction"},
     {"data", "engine"},
+    {"native"},
     {"charts"},
     {"draw"},
     {"readers", "weight_files"},

@@ -59,7 +59,7 @@ def run_phase(
     arrays, sizes = bind_inputs(phase.model, inputs, device)
     wanted = [*ports.values(), *gradients.values(), *updates.values()]
     plan = make_plan(graph, wanted, sizes, device)
-    values = iter(execute(plan, graph, arrays, {**starts(graph), **(weights or {})}, device))
+    values = iter(execute(plan, arrays, {**starts(graph), **(weights or {})}, device))
     return Result(
         *({name: np.asarray(next(values)) for name in part} for part in (ports, gradients, updates))
     )

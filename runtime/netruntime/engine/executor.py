@@ -23,7 +23,6 @@ from netruntime.files.arrays import info_of
 
 def execute(
     plan: Plan,
-    graph: Graph,
     inputs: Mapping[str, Any],
     weights: Mapping[str, Any],
     device: Device,
@@ -51,6 +50,7 @@ def execute(
         values[place] = inputs[name]
     for path, place in plan.weights.items():
         values[place] = weights[path]
+    graph = plan.graph
     with device.active(), np.errstate(all="ignore"), own.active():
         for step in plan.steps:
             own.blame = partial(_blamed, step, graph)

@@ -133,7 +133,6 @@ class Network:
             plan = self.plan(sizes)
             results = execute(
                 plan,
-                self.graph,
                 arrays,
                 weights,
                 self.device,

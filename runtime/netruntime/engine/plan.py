@@ -15,6 +15,8 @@ from netdsl.ops.contract.base import Op, OpError
 from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
+from netruntime.engine.native_steps import NativePlanner
+from netruntime.engine.passes.optimise import optimise
 from netruntime.engine.peak import check_peak
 from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.files.arrays import fits_memory, numpy_dtype
@@ -48,9 +50,12 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
         else:
             steps.append(_step(graph, node, _bound(data, sizes), places, outputs, device))
     results = tuple(places[port] for port in wanted)
+    check_peak(graph, _with_frees(steps, set(results), set(weights.values())), sizes, device)
+    if device.library is not None:
+        planner = NativePlanner(graph, sizes, places, wanted, device.library, device.threads)
+        steps = planner.grouped(steps)
     freeing = _with_frees(steps, set(results), set(weights.values()))
-    check_peak(graph, freeing, sizes, device)
-    return Plan(len(places), inputs, weights, freeing, results)
+    return Plan(graph, len(places), inputs, weights, freeing, results)
 
 
 MAX_PLANS = 64
@@ -68,8 +73,9 @@ class PlanCache:
     def __init__(
         self, graph: Graph, wanted: Sequence[Port], device: Device, ignored: frozenset[str] = frozenset()
     ) -> None:
-        self._graph = graph
-        self._wanted = tuple(wanted)
+        self._graph, self._wanted = graph, list(wanted)
+        if device.library is not None and wanted:
+            self._graph, self._wanted = optimise(graph, wanted)
         self._device = device
         self._ignored = ignored
         self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}

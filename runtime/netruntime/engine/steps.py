@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netdsl.diagnostics import error
-from netdsl.graph import Node
+from netdsl.graph import Graph, Node
 from netdsl.ops.contract.base import Op
 from netruntime.errors import DataInputError
 
@@ -30,8 +30,13 @@ class PlanStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in order, and where inputs, weights and results stand in the list of values."""
+    """The steps in order, and where inputs, weights and results are in the list of values.
 
+    Args:
+        graph: The graph whose nodes the steps are.
+    """
+
+    graph: Graph
     places: int
     inputs: Mapping[str, int]
     weights: Mapping[str, int]

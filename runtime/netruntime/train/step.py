@@ -165,7 +165,6 @@ class LossGraph:
         joint = joint or JointInputs({}, {})
         results = execute(
             self._plans.plan({**sizes, **joint.sizes}),
-            self.graph,
             {**arrays, **self._on_device(joint.arrays)},
             weights,
             self.device,
@@ -212,7 +211,7 @@ class LossGraph:
         values: list[Array] = []
         for (arrays, sizes), seed, check in zip(bound, seeds, checks, strict=True) if needed else ():
             plan = self._statistics.plan(sizes)
-            values += execute(plan, self.split.graph, arrays, weights, self.device, seed=seed, checks=check)
+            values += execute(plan, arrays, weights, self.device, seed=seed, checks=check)
         host = read(self.device, checks, values)
         readings = [
             batch_values(needed, host[n * len(needed) :][: len(needed)], sizes, _rows(arrays), self.split)

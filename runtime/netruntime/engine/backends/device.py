@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
 from netruntime.files.arrays import to_host_together
 from netruntime.memory import free_on_gpu
+from netruntime.native.library import Library, load_library
+from netruntime.native.threads import default_threads
 
 _OUT_OF_MEMORY = 2
 """`cudaErrorMemoryAllocation`."""
@@ -22,12 +24,19 @@ _OUT_OF_MEMORY = 2
 
 @dataclass(frozen=True)
 class Device:
-    """A device that holds arrays: its name, its array module and its kernels."""
+    """A device that holds arrays: its name, its array module and its kernels.
+
+    Args:
+        library: The native engine; None if NumPy or CuPy run everything.
+        threads: How many threads the native engine may use.
+    """
 
     name: str
     xp: Any
     backend: Backend
     index: int = 0
+    library: Library | None = None
+    threads: Callable[[], int] = default_threads
 
     def array(self, values: Any) -> Any:
         """An array on this device; not a copy if it is there already."""
@@ -78,7 +87,7 @@ def open_device(name: str = "cpu") -> Device:
     """
     check_text(name, "device")
     if name == "cpu":
-        return Device("cpu", np, CPU)
+        return Device("cpu", np, CPU, library=load_library())
     kind, _, number = name.partition(":")
     if name == "auto":
         try:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netdsl.graph import Graph, GraphTape, Node, Port, program_graph, program_of
 from netdsl.ops.contract.value import Value
 from netdsl.ops.sequence.scan import Scan
 
-Rule = Callable[[GraphTape, Node, Sequence[Value | None]], Sequence[Value] | None]
+
+@dataclass
+class RewriteTape(GraphTape):
+    """The tape of a graph that is being rewritten."""
+
+    uses: Counter[Port] = field(default_factory=Counter)
+    """How often each value that was there before is read, by operators and as a result."""
+
+
+Rule = Callable[[RewriteTape, Node, Sequence[Value | None]], Sequence[Value] | None]
 """The outputs of a node from other operators on the tape, for its inputs there; None to leave it as it is."""
 
 
@@ -17,24 +27,34 @@ Rule = Callable[[GraphTape, Node, Sequence[Value | None]], Sequence[Value] | Non
 class Rewritten:
     """The new graph on its tape, and where each port of the old one went."""
 
-    tape: GraphTape
+    tape: RewriteTape
     moved: dict[Port, Port]
 
 
-def rewrite(graph: Graph, rules: Sequence[Rule]) -> Rewritten:
+def rewrite(graph: Graph, rules: Sequence[Rule], wanted: Sequence[Port] = ()) -> Rewritten:
     """Copy a graph by rules; the first one that has something for a node is taken. Cells of scans come first.
 
     A cell whose state grows is left as it is.
+
+    Args:
+        wanted: Values that somebody reads besides the operators, for rules that ask `uses`.
     """
-    tape = GraphTape(Graph(), graph.node(next(iter(graph))))
+    tape = RewriteTape(Graph(), graph.node(next(iter(graph))))
     moved: dict[Port, Port] = {}
+    uses = _uses(graph, wanted)
     for number, node in graph.operators():
         inputs = [None if port is None else tape.value(moved[port]) for port in graph.inputs_of(number)]
         outputs = _rewritten(tape, _with_cell(node, rules), inputs, rules)
         moved |= {(number, n): port for n, port in enumerate(outputs)}
+        for n, port in enumerate(outputs):
+            tape.uses[port] += uses[number, n]
     tape.graph.name = graph.name
     tape.graph.interface = graph.interface.moved(moved)
     return Rewritten(tape, moved)
+
+
+def _uses(graph: Graph, wanted: Sequence[Port]) -> Counter[Port]:
+    return Counter(wanted) + Counter((source, edge.output) for source, _, edge in graph.edges(data="edge"))
 
 
 def _with_cell(node: Node, rules: Sequence[Rule]) -> Node:
@@ -43,14 +63,14 @@ def _with_cell(node: Node, rules: Sequence[Rule]) -> Node:
     if not isinstance(scan, Scan) or any(scan.grows):
         return node
     cell, results = program_graph(scan.program, "", node.span)
-    rewritten = rewrite(cell, rules)
+    rewritten = rewrite(cell, rules, results)
     inputs = [rewritten.moved[n, 0] for n in range(len(scan.program.inputs))]
     program = program_of(rewritten.tape.graph, inputs, [rewritten.moved[port] for port in results])
     return node.with_op(replace(scan, program=program), node.types)
 
 
 def _rewritten(
-    tape: GraphTape, node: Node, inputs: Sequence[Value | None], rules: Sequence[Rule]
+    tape: RewriteTape, node: Node, inputs: Sequence[Value | None], rules: Sequence[Rule]
 ) -> list[Port]:
     """The outputs of a node in the new graph."""
     tape.origin = node

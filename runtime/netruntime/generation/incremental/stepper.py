@@ -172,7 +172,6 @@ class FullStepper:
         plan = make_plan(network.graph, list(self._ports.values()), sizes, network.device)
         results = execute(
             plan,
-            network.graph,
             arrays,
             network.device_weights,
             network.device,
@@ -237,7 +236,6 @@ class CachedStepper:
             rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
         results = execute(
             self._plan(sizes),
-            self.incremental.graph,
             {**arrays, **self._kept, **rooms},
             network.device_weights,
             device,
@@ -282,9 +280,7 @@ class CachedStepper:
         starts = {carry.name: carry.start for carry in self.incremental.carries if carry.start}
         ports = {**self.incremental.fixed, **starts}
         plan = make_plan(network.graph, list(ports.values()), sizes, device)
-        results = execute(
-            plan, network.graph, arrays, network.device_weights, device, seed=network.seed, checks=checks
-        )
+        results = execute(plan, arrays, network.device_weights, device, seed=network.seed, checks=checks)
         self._kept = dict(zip(ports, results, strict=True))
         with device.active():
             for carry in self.incremental.carries:

@@ -49,7 +49,7 @@ class Finish:
             for n, reading in enumerate(readings)
             if str(n) in plan.inputs
         }
-        values = execute(plan, self.graph, inputs, {}, self.device)
+        values = execute(plan, inputs, {}, self.device)
         return {name: float(self.device.numpy(value)) for name, value in zip(self.names, values, strict=True)}
 
     def _array(self, value: Array, type_: TensorType) -> Any:

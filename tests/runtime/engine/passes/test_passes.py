@@ -78,7 +78,7 @@ def test_a_rewritten_graph_computes_the_same() -> None:
     graph = rewrite(net.graph, (take_apart, hoist_invariants)).tape.graph
     sizes = {"B": 2, "S": 3, "T": 4}
     plan = make_plan(graph, list(graph.interface.output_ports.values()), sizes, net.device)
-    (found,) = execute(plan, graph, {"x": x}, net.device_weights, net.device)
+    (found,) = execute(plan, {"x": x}, net.device_weights, net.device)
     np.testing.assert_allclose(found, net(x=x), rtol=1e-5, atol=1e-6)
 
 

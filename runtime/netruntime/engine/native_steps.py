@@ -1,0 +1,115 @@
+"""Native runs in a plan: steps that follow each other and have native kernels become one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netdsl.graph import Graph, Port
+from netdsl.ops.contract.base import Category, Op
+from netruntime.engine.steps import PlanStep
+from netruntime.native import Step, accepts, compile_steps
+from netruntime.native.library import Library
+from netruntime.native.steps import ArrayType
+
+
+@dataclass(frozen=True)
+class NativeSteps(Op):
+    """The operator of a step that is a native run."""
+
+    name = "native"
+    inputs = ()
+    category: ClassVar[Category] = "plain"
+
+
+@dataclass(frozen=True)
+class NativePlanner:
+    """Puts native runs into the steps of a plan.
+
+    Args:
+        places: The places of all values.
+        results: The values that the plan is for.
+    """
+
+    graph: Graph
+    sizes: Mapping[str, int]
+    places: Mapping[Port, int]
+    results: Sequence[Port]
+    library: Library
+    threads: Callable[[], int]
+
+    def grouped(self, steps: Sequence[PlanStep]) -> list[PlanStep]:
+        """The steps, with native runs in the place of those that they do."""
+        types = {port: self._type(port) for port in self.places}
+        constants = self._constants(steps)
+        described = {step.node: self._step(step, types, constants) for step in steps}
+        constant_steps = {n: step for n, step in described.items() if (n, 0) in constants}
+        planned: list[PlanStep] = []
+        for native, group in self._groups(steps, described, constants):
+            if not native:
+                planned += group
+                continue
+            own = [described[step.node] for step in group]
+            results = self._read_outside(group, steps)
+            run = compile_steps(own, constant_steps, results, types, self.library, self.threads)
+            inputs = tuple(self.places[port] for port in (*run.inputs, *run.weights))
+            outputs = tuple(self.places[port] for port in run.results)
+            planned.append(PlanStep(group[-1].node, NativeSteps(), run, inputs, outputs, ()))
+        return self._without_dead(planned)
+
+    def _type(self, port: Port) -> ArrayType:
+        type_ = self.graph.type_of(port)
+        return ArrayType(type_.dtype.value, tuple(size.evaluate(self.sizes) for size in type_.shape))
+
+    def _step(self, step: PlanStep, types: Mapping[Port, ArrayType], constants: frozenset[Port]) -> Step:
+        inputs = tuple(self.graph.inputs_of(step.node))
+        return Step(step.node, step.op, inputs, len(step.outputs), types, constants)
+
+    def _constants(self, steps: Sequence[PlanStep]) -> frozenset[Port]:
+        """The values that depend on weights alone, weights included."""
+        made = {step.node for step in steps}
+        inputs = set(self.graph.interface.inputs.values())
+        known = {port for port in self.places if port[0] not in made and port[0] not in inputs}
+        for step in steps:
+            ports = [port for port in self.graph.inputs_of(step.node) if port is not None]
+            if known.issuperset(ports) and not step.op.draws:
+                known |= {(step.node, n) for n in range(len(step.outputs))}
+        return frozenset(known)
+
+    def _groups(
+        self, steps: Sequence[PlanStep], described: Mapping[int, Step], constants: frozenset[Port]
+    ) -> Iterator[tuple[bool, list[PlanStep]]]:
+        """Native steps that follow each other, and the others one by one; constants come first."""
+        yield False, [step for step in steps if (step.node, 0) in constants]
+        group: list[PlanStep] = []
+        for step in steps:
+            if (step.node, 0) in constants:
+                continue
+            if accepts(described[step.node]):
+                group.append(step)
+                continue
+            if group:
+                yield True, group
+            group = []
+            yield False, [step]
+        if group:
+            yield True, group
+
+    def _read_outside(self, group: Sequence[PlanStep], steps: Sequence[PlanStep]) -> list[Port]:
+        """The values of a group that other steps or the caller read."""
+        inside = {step.node for step in group}
+        read = {port for step in steps if step.node not in inside for port in self.graph.inputs_of(step.node)}
+        read.update(self.results)
+        made = [(step.node, n) for step in group for n in range(len(step.outputs))]
+        return [port for port in made if port in read]
+
+    def _without_dead(self, steps: Sequence[PlanStep]) -> list[PlanStep]:
+        """The steps without those that only native runs needed, which compute constants by themselves."""
+        read = {self.places[port] for port in self.results}
+        kept: list[PlanStep] = []
+        for step in reversed(steps):
+            if read.intersection(step.outputs):
+                kept.append(step)
+                read.update(place for place in step.inputs if place is not None)
+        return kept[::-1]

@@ -1,0 +1,23 @@
+"""What the native engine makes of a graph before it is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.graph import Graph, Port
+from netruntime.engine.passes.fold_norms import fold_norm
+from netruntime.engine.passes.fuse_products import fuse_activation, fuse_residual
+from netruntime.engine.passes.rewrite import rewrite
+
+PASSES = ((fold_norm,), (fuse_residual,), (fuse_activation,))
+"""In this order: a norm is part of the product that a residual is added to, and an activation comes last."""
+
+
+def optimise(graph: Graph, wanted: Sequence[Port]) -> tuple[Graph, list[Port]]:
+    """The graph with its products fused, and where the wanted values are in it."""
+    ports = list(wanted)
+    for rules in PASSES:
+        rewritten = rewrite(graph, rules, ports)
+        graph = rewritten.tape.graph
+        ports = [rewritten.moved[port] for port in ports]
+    return graph, ports

@@ -1,0 +1,159 @@
+"""Collects the records of a program, and the layouts in which its values exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import Port
+from netruntime.native.layouts import Image
+from netruntime.native.memory import ARENA, CONSTANTS, OUTER, Buffer, Ref, aligned, plan_arena
+from netruntime.native.steps import ArrayType
+
+Array = Any
+Packer = Callable[..., Array]
+"""Makes an array of constants from arrays of weights."""
+
+POINTERS, NUMBERS = 8, 30
+OFFSET_BITS = 48
+COPIED = 65536
+"""Bytes of a task that copies."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A call of a kernel: how many tasks it has, where its arrays are, and its numbers."""
+
+    kernel: str
+    tasks: int
+    refs: tuple[Ref | None, ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Constants made from weights, or from nothing: `pack(*weights)` goes to `at`."""
+
+    at: Ref
+    pack: Packer
+    weights: tuple[Port, ...]
+
+
+@dataclass
+class Builder:
+    """Lowered steps write their records here.
+
+    Args:
+        types: The types of all values.
+        borders: For the images that a convolution reads, the border that it needs.
+        outside: The arrays that the caller passes, in the order of their slots: inputs, then results.
+    """
+
+    types: Mapping[Port, ArrayType]
+    borders: Mapping[Port, tuple[int, int]]
+    inputs: Sequence[Port]
+    results: Sequence[Port]
+    records: list[Record] = field(default_factory=list)
+    packed: list[Packed] = field(default_factory=list)
+    plains: dict[Port, Ref] = field(default_factory=dict)
+    images: dict[Port, Image] = field(default_factory=dict)
+    constants: int = 0
+    """Bytes of constants so far."""
+
+    def __post_init__(self) -> None:
+        for n, port in enumerate(self.inputs):
+            self.plains[port] = Ref(Buffer(self._bytes(port), OUTER + n))
+
+    # -- values -----------------------------------------------------------------------------------
+
+    def plain(self, port: Port) -> Ref:
+        """A value as NumPy's array, converted if it exists as an image alone."""
+        if port not in self.plains:
+            image = self.images[port]
+            at = self.new_plain(port)
+            self.emit("to_plain", image.batch * image.blocks, [at, image.at], image.dimensions)
+        return self.plains[port]
+
+    def image(self, port: Port) -> Image:
+        """A value `[B, C, H, W]` as an image, converted if it exists as an array alone."""
+        if port not in self.images:
+            image = self.new_image(port)
+            refs = [self.plains[port], image.at]
+            self.emit("to_blocked", image.batch * image.blocks, refs, image.dimensions)
+        return self.images[port]
+
+    def new_plain(self, port: Port) -> Ref:
+        """Room for a value as NumPy's array: the caller's, if it is a result."""
+        slot = OUTER + len(self.inputs) + self.results.index(port) if port in self.results else ARENA
+        at = self.plains[port] = Ref(Buffer(self._bytes(port), slot))
+        return at
+
+    def new_image(self, port: Port) -> Image:
+        """Room for a value as an image, with its border cleared."""
+        shape = self.types[port].shape
+        border = self.borders.get(port, (0, 0))
+        batch, channels, height, width = shape
+        image = Image(Ref(Buffer(0)), batch, channels, height, width, border)
+        image.at.buffer.size = 4 * image.size
+        if any(border):
+            self.emit("clear_border", image.batch * image.blocks, [None, image.at], image.dimensions)
+        self.images[port] = image
+        return image
+
+    def alias(self, port: Port, of: Port) -> None:
+        """Let a value be another one with another shape."""
+        self.plains[port] = self.plain(of)
+
+    def deliver(self, port: Port) -> None:
+        """Let a result be in the caller's array."""
+        slot = OUTER + len(self.inputs) + self.results.index(port)
+        at = self.plain(port)
+        if at.buffer.slot != slot:
+            size = self._bytes(port)
+            self.emit("copy", -(-size // COPIED), [at, Ref(Buffer(size, slot))], [size, COPIED])
+
+    def temporary(self, size: int) -> Ref:
+        """So many floats for the next records alone."""
+        return Ref(Buffer(4 * size))
+
+    def constant(self, shape: Sequence[int], pack: Packer, *weights: Port) -> Ref:
+        """An array of the shape, of four bytes an element, that is made once from weights."""
+        at = Ref(Buffer(4 * prod(shape), CONSTANTS, self.constants))
+        self.constants += aligned(4 * prod(shape))
+        self.packed.append(Packed(at, pack, weights))
+        return at
+
+    def table(self, numbers: Sequence[int]) -> Ref:
+        """A constant array of 32-bit integers."""
+        array = np.array(numbers, np.int32)
+        return self.constant(array.shape, lambda: array)
+
+    def _bytes(self, port: Port) -> int:
+        return 4 * self.types[port].size
+
+    # -- records ----------------------------------------------------------------------------------
+
+    def emit(self, kernel: str, tasks: int, refs: Sequence[Ref | None], numbers: Sequence[int]) -> None:
+        """Add a call of a kernel."""
+        for ref in refs:
+            if ref is not None:
+                ref.buffer.used_by(len(self.records))
+        self.records.append(Record(kernel, tasks, tuple(refs), tuple(numbers)))
+
+    def finish(self, kernels: Mapping[str, int]) -> tuple[Array, int]:
+        """The records as numbers, and the size of the arena."""
+        refs = [ref for record in self.records for ref in record.refs if ref is not None]
+        size = plan_arena({ref.buffer: None for ref in refs if ref.buffer.slot == ARENA})
+        table = np.zeros((len(self.records), 2 + POINTERS + NUMBERS), np.int64)
+        for row, record in zip(table, self.records, strict=True):
+            row[:2] = kernels[record.kernel], record.tasks
+            row[2 : 2 + POINTERS] = -1
+            for n, ref in enumerate(record.refs):
+                if ref is not None:
+                    row[2 + n] = ref.buffer.slot << OFFSET_BITS | (ref.buffer.offset + ref.offset)
+            row[2 + POINTERS : 2 + POINTERS + len(record.numbers)] = record.numbers
+        return table, size

@@ -1,0 +1,58 @@
+"""From steps to a program that runs on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from netdsl.graph import Port
+from netruntime.native.builder import Builder
+from netruntime.native.library import Library
+from netruntime.native.lowering import LOWERINGS
+from netruntime.native.lowering.registry import Border
+from netruntime.native.run import NativeRun
+from netruntime.native.steps import ArrayType, Step
+
+
+def accepts(step: Step) -> bool:
+    """Whether a step has a native kernel for its types and attributes."""
+    lowering = LOWERINGS.get(type(step.op))
+    return lowering is not None and step.is_f32 and lowering.accepts(step)
+
+
+def compile_steps(
+    steps: Sequence[Step],
+    constant_steps: Mapping[int, Step],
+    results: Sequence[Port],
+    types: Mapping[Port, ArrayType],
+    library: Library,
+    threads: Callable[[], int],
+) -> NativeRun:
+    """The run of native steps that follow each other.
+
+    Args:
+        constant_steps: The steps that depend on weights alone, by node.
+        results: The values that others read.
+        types: The types of all values.
+        threads: How many threads may be used.
+    """
+    constants = steps[0].constants
+    made = {(step.node, n) for step in steps for n in range(step.outputs)}
+    read = dict.fromkeys(port for step in steps for port in step.inputs if port is not None)
+    inputs = [port for port in read if port not in made and port not in constants]
+    build = Builder(types, _borders(steps), inputs, results)
+    for step in steps:
+        LOWERINGS[type(step.op)].lower(step, build)
+    for port in results:
+        build.deliver(port)
+    table, arena = build.finish(library.kernels)
+    return NativeRun(build, constant_steps, table, arena, library, threads)
+
+
+def _borders(steps: Sequence[Step]) -> dict[Port, Border]:
+    """For each image, the widest border that a step needs."""
+    borders: dict[Port, Border] = {}
+    for step in steps:
+        for port, (above, beside) in LOWERINGS[type(step.op)].borders(step).items():
+            high, wide = borders.get(port, (0, 0))
+            borders[port] = max(high, above), max(wide, beside)
+    return borders

@@ -1,0 +1,25 @@
+/* The list of kernels. Each is compiled once for every instruction set, with the set's name at the end of its own. */
+#pragma once
+#include "native.h"
+
+#define EACH_KERNEL(DO)                                                \
+  DO(activate)                                                         \
+  DO(avg_pool)                                                         \
+  DO(clear_border)                                                     \
+  DO(conv)                                                             \
+  DO(copy)                                                             \
+  DO(global_avg_pool)                                                  \
+  DO(linear)                                                           \
+  DO(max_pool)                                                         \
+  DO(pack)                                                             \
+  DO(pad_planes)                                                       \
+  DO(to_blocked)                                                       \
+  DO(to_plain)
+
+#define JOINED(name, isa) nd_##name##_##isa
+#define EXPANDED(name, isa) JOINED(name, isa)
+#define NATIVE(name) EXPANDED(name, ISA)
+
+#define DECLARE(name) void NATIVE(name)(const Arguments *arguments, int64_t begin, int64_t end);
+EACH_KERNEL(DECLARE)
+#undef DECLARE

@@ -1,0 +1,36 @@
+/* What the executor, the kernels and Python agree on. */
+#pragma once
+#include <stdint.h>
+
+#define POINTERS 8
+#define NUMBERS 30
+
+/* One step of a program as Python writes it: 40 numbers. A pointer is a slot and an offset in bytes, slot << 48 |
+ * offset, or -1 for none; slots are the arena, the constants, the inputs and the outputs. */
+typedef struct {
+  int64_t kernel;
+  int64_t tasks; /* pieces that threads take; each output element belongs to one, so their order does not matter */
+  int64_t pointer[POINTERS];
+  int64_t n[NUMBERS];
+} Record;
+
+/* The arguments of a kernel: the record's pointers as addresses, and its numbers. */
+typedef struct {
+  void *p[POINTERS];
+  const int64_t *n;
+} Arguments;
+
+/* Computes the tasks from `begin` to `end`. */
+typedef void (*Kernel)(const Arguments *arguments, int64_t begin, int64_t end);
+
+typedef struct {
+  const char *name;
+  Kernel run;
+} NamedKernel;
+
+/* How many threads a program may use, at most `threads`: all of them, or only its own if the pool is busy. */
+int nd_enter(int threads);
+void nd_leave(int threads);
+
+/* Runs all tasks of one kernel on so many threads, and returns when they are done. */
+void nd_run_tasks(Kernel kernel, const Arguments *arguments, int64_t tasks, int threads);

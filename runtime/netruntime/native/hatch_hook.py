@@ -1,0 +1,58 @@
+"""The hook of the package build: compiles the native engine, and names the platform of the wheel.
+
+Without a compiler the wheel has no native engine, and NumPy runs everything. `NETDSL_TARGET` and
+`NETDSL_WHEEL_TAG` build for another platform.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NATIVE = Path("runtime/netruntime/native")
+
+
+class NativeHook(BuildHookInterface[Any]):
+    """Builds the library into the package folder and adds it to the wheel."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """ziglang, where it is needed: 411 MB."""
+        has_compiler = any(shutil.which(name) for name in ("gcc", "clang", "cc")) or "CC" in os.environ
+        return [] if has_compiler and "NETDSL_TARGET" not in os.environ else ["ziglang"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and declare the library and the platform of the wheel."""
+        build = _builder(Path(self.root) / NATIVE / "build.py")
+        target = build.Target(os.environ.get("NETDSL_TARGET"))
+        library = Path(self.root) / NATIVE / f"_native{target.suffix}"
+        if target.triple is not None or not build.is_current(library):
+            try:
+                build.build(library, target)
+            except build.BuildError as failed:
+                self.app.display_warning(f"the native engine was not built, NumPy runs everything: {failed}")
+                return
+            library.with_suffix(".stamp").write_text(build.fingerprint())
+        build_data["artifacts"].append(str(NATIVE / library.name))
+        build_data["pure_python"] = False
+        platform = os.environ.get("NETDSL_WHEEL_TAG") or sysconfig.get_platform()
+        build_data["tag"] = f"py3-none-{platform.replace('-', '_').replace('.', '_')}"
+
+
+def _builder(path: Path) -> ModuleType:
+    """The module `build`, by its path: the package cannot be imported before it is built."""
+    spec = importlib.util.spec_from_file_location("netdsl_native_build", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,69 @@
+"""The C library: where it is, its kernels for the instruction set of this machine, and its one call."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ISA_VARIABLE = "NETDSL_ISA"
+"""The environment variable that selects an instruction set, such as `avx2`; the best one by default."""
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+LIBRARY = Path(__file__).with_name(f"_native{SUFFIX}")
+
+
+class _NamedKernel(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("run", ctypes.c_void_p))
+
+
+@dataclass(frozen=True)
+class Library:
+    """The loaded library with one instruction set.
+
+    Args:
+        isa: The name of the instruction set.
+        kernels: The number of each kernel by name, as records use it.
+        table: The address of the kernels.
+        run: `nd_run(records, count, slots, table, threads)`; it releases the GIL.
+    """
+
+    isa: str
+    kernels: dict[str, int]
+    table: int
+    run: Any
+
+
+@cache
+def load_library() -> Library | None:
+    """The library, or None if it was not built for this platform; `missing_reason` says why.
+
+    Raises:
+        ValueError: `NETDSL_ISA` names an instruction set that the library lacks or the machine cannot run.
+    """
+    if not LIBRARY.is_file():
+        return None
+    try:
+        native = ctypes.CDLL(str(LIBRARY))
+    except OSError:
+        return None
+    native.nd_set_name.restype = ctypes.c_char_p
+    native.nd_set_kernels.restype = ctypes.POINTER(_NamedKernel)
+    native.nd_run.restype = None
+    sets = {native.nd_set_name(n).decode(): n for n in range(native.nd_set_count())}
+    usable = [name for name, n in sets.items() if native.nd_set_runs(n)]
+    isa = os.environ.get(ISA_VARIABLE) or usable[0]
+    if isa not in usable:
+        raise ValueError(f"{ISA_VARIABLE} is {isa!r}, but this machine runs {', '.join(usable)}")
+    table = native.nd_set_kernels(sets[isa])
+    return Library(isa, _numbers(table), ctypes.addressof(table.contents), native.nd_run)
+
+
+def _numbers(table: Any) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    while table[len(numbers)].name:
+        numbers[table[len(numbers)].name.decode()] = len(numbers)
+    return numbers

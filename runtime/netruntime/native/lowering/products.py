@@ -1,0 +1,210 @@
+"""Convolutions and dense layers, alone or with what follows them; see conv.c, linear.c and tile.h."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import Port
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.linear.linear import Linear
+from netruntime.native.activations import kind_of
+from netruntime.native.builder import Builder
+from netruntime.native.fused import Fused
+from netruntime.native.layouts import LANES, Image, blocks_of
+from netruntime.native.lowering.registry import Border, lowers
+from netruntime.native.memory import Ref
+from netruntime.native.steps import Step
+
+Array = Any
+
+FEW_CHANNELS = 4
+"""Up to so many channels, a convolution reads planes: blocks of 16 channels would be mostly zeros."""
+CHUNK = 56
+"""Rows of a task of a dense layer: a multiple of the highest tile on each instruction set but AVX2's 6."""
+
+
+def _group(rows: int) -> int:
+    """The blocks of 16 outputs of a task: more for few rows, which need many sums at a time."""
+    return 8 if rows == 1 else 4 if rows < 4 else 2
+
+
+def packed_matrix(matrix: Array) -> Array:
+    """`[K, N]` as `[N/16, K, 16]`, with zeros beyond N."""
+    depth, count = matrix.shape
+    wide = np.zeros((depth, blocks_of(count) * LANES), np.float32)
+    wide[:, :count] = matrix
+    return wide.reshape(depth, -1, LANES).transpose(1, 0, 2)
+
+
+def _bias(step: Step, build: Builder, count: int) -> Ref | None:
+    port = step.inputs[2] if len(step.inputs) > 2 else None
+    if port is None:
+        return None
+    size = blocks_of(count) * LANES
+    return build.constant((size,), lambda bias: np.pad(bias, (0, size - count)), port)
+
+
+def _parts(step: Step) -> tuple[Any, int, Port | None]:
+    """The product of a step, the number of its activation, and its residual."""
+    op = step.op
+    if not isinstance(op, Fused):
+        return op, 0, None
+    return op.product, kind_of(op.activation), step.inputs[3] if len(step.inputs) > 3 else None
+
+
+# -- convolution ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The windows of a convolution of images."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+def _windows(conv: Conv, x: tuple[int, ...], weight: tuple[int, ...]) -> _Windows:
+    placement = conv._windows(weight[2:])
+    (top, bottom), (left, right) = placement.padding(x[2:])
+    stride, dilation = (tuple(map(int, pair)) for pair in (placement.stride, placement.dilation))
+    return _Windows(weight[2:4], stride, dilation, (top, left), (bottom, right))  # type: ignore[arg-type]
+
+
+def _accepts_conv(step: Step) -> bool:
+    conv, _, _ = _parts(step)
+    x, weight = step.type_in(0), step.type_in(1)
+    if x is None or weight is None or len(x.shape) != 4 or 0 in (*x.shape, *step.type_out.shape):
+        return False
+    return conv.groups == 1 and step.is_constant(1) and step.is_constant(2)
+
+
+def _conv_borders(step: Step) -> dict[Port, Border]:
+    x, weight = step.type_in(0), step.type_in(1)
+    assert x is not None and weight is not None and step.inputs[0] is not None
+    windows = _windows(_parts(step)[0], x.shape, weight.shape)
+    if _reads_planes(x.shape[1], windows):
+        return {}
+    (top, left), (bottom, right) = windows.before, windows.after
+    return {step.inputs[0]: (max(top, bottom), max(left, right))}
+
+
+def _reads_planes(channels: int, windows: _Windows) -> bool:
+    return channels <= FEW_CHANNELS and windows.dilation[1] == 1
+
+
+def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, list[int], list[int], Ref]:
+    """What a convolution of few channels reads: padded planes; a run is a row of a window."""
+    port, weight = step.inputs[0], step.inputs[1]
+    assert port is not None and weight is not None
+    batch, channels, height, width = build.types[port].shape
+    (top, left), (bottom, right) = windows.before, windows.after
+    rows, columns = height + top + bottom, width + left + right
+    at = build.plain(port)
+    if (rows, columns) != (height, width):
+        padded = build.temporary(batch * channels * rows * columns)
+        build.emit("pad_planes", batch * channels, [at, padded], [height, width, top, left, rows, columns])
+        at = padded
+    (high, wide), (down, _) = windows.size, windows.dilation
+    offsets = [c * rows * columns + y * down * columns for c in range(channels) for y in range(high)]
+    strides = [channels * rows * columns, windows.stride[0] * columns, windows.stride[1], 0]
+    outputs = build.types[weight].shape[0]
+    depth = channels * high * wide
+    packed = build.constant(
+        (blocks_of(outputs), depth, LANES), lambda w: packed_matrix(w.reshape(outputs, depth).T), weight
+    )
+    return at, [wide, *strides], offsets, packed
+
+
+def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, list[int], list[int], Ref]:
+    """What a convolution of blocks reads: a run is 16 channels of a pixel."""
+    port, weight = step.inputs[0], step.inputs[1]
+    assert port is not None and weight is not None
+    x = build.image(port)
+    (high, wide), (down, across) = windows.size, windows.dilation
+    offsets = [
+        block * x.block + i * down * x.row + j * across * LANES
+        for block in range(x.blocks)
+        for i in range(high)
+        for j in range(wide)
+    ]
+    first = x.first - windows.before[0] * x.row - windows.before[1] * LANES
+    strides = [x.image, windows.stride[0] * x.row, windows.stride[1] * LANES, first]
+    outputs, channels = build.types[weight].shape[:2]
+
+    def pack(w: Array) -> Array:
+        padded = np.zeros((outputs, x.blocks * LANES, high, wide), np.float32)
+        padded[:, :channels] = w
+        taps = padded.reshape(outputs, x.blocks, LANES, high, wide).transpose(1, 3, 4, 2, 0)
+        return packed_matrix(taps.reshape(-1, outputs))
+
+    packed = build.constant((blocks_of(outputs), len(offsets) * LANES, LANES), pack, weight)
+    return x.at, [LANES, *strides], offsets, packed
+
+
+def _image_strides(image: Image) -> list[int]:
+    return [image.image, image.block, image.row, image.first]
+
+
+def _lower_conv(step: Step, build: Builder) -> None:
+    conv, activation, residual = _parts(step)
+    x, weight = step.type_in(0), step.type_in(1)
+    assert x is not None and weight is not None
+    windows = _windows(conv, x.shape, weight.shape)
+    read = _from_planes if _reads_planes(x.shape[1], windows) else _from_blocks
+    at, (run, *strides), offsets, packed = read(step, build, windows)
+    added = None if residual is None else build.image(residual)
+    y = build.new_image((step.node, 0))
+    group = _group(y.width)
+    tasks = -(-y.blocks // group) * y.batch * y.height
+    added_at = None if added is None else added.at
+    refs = [at, packed, _bias(step, build, y.channels), added_at, y.at, build.table(offsets)]
+    numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *_image_strides(y)]
+    numbers += [*(_image_strides(added) if added else [0] * 4), group, activation]
+    build.emit("conv", tasks, refs, numbers)
+
+
+# -- dense layers -----------------------------------------------------------------------------------
+
+
+def _accepts_linear(step: Step) -> bool:
+    x = step.type_in(0)
+    return x is not None and 0 not in x.shape and step.is_constant(1) and step.is_constant(2)
+
+
+def _lower_linear(step: Step, build: Builder) -> None:
+    _, activation, residual = _parts(step)
+    x, weight = step.inputs[0], step.inputs[1]
+    assert x is not None and weight is not None
+    depth, count = build.types[weight].shape
+    rows = build.types[x].size // depth
+    at = build.plain(x)
+    packed = build.constant((blocks_of(count), depth, LANES), packed_matrix, weight)
+    added = None if residual is None else build.plain(residual)
+    group = _group(rows)
+    tasks = -(-blocks_of(count) // group) * -(-rows // CHUNK)
+    refs = [at, packed, _bias(step, build, count), added, build.new_plain((step.node, 0))]
+    build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, activation])
+
+
+def _accepts(step: Step) -> bool:
+    product, _, _ = _parts(step)
+    return _accepts_conv(step) if isinstance(product, Conv) else _accepts_linear(step)
+
+
+def _borders(step: Step) -> dict[Port, Border]:
+    return _conv_borders(step) if isinstance(_parts(step)[0], Conv) else {}
+
+
+@lowers(Conv, Linear, Fused, accepts=_accepts, borders=_borders)
+def product(step: Step, build: Builder) -> None:
+    """A convolution or a dense layer."""
+    if isinstance(_parts(step)[0], Conv):
+        _lower_conv(step, build)
+    else:
+        _lower_linear(step, build)

@@ -1,0 +1,100 @@
+"""A program that runs on arrays: `nd_run` with the addresses of everything."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netdsl.graph import Port
+from netruntime.native.builder import Builder
+from netruntime.native.constants import evaluate, needed_for
+from netruntime.native.library import Library
+from netruntime.native.memory import ALIGNMENT
+from netruntime.native.steps import Step
+
+Array = Any
+
+
+def aligned_bytes(size: int) -> tuple[Array, int]:
+    """So many bytes at a multiple of `ALIGNMENT`, with the array that owns them, and their address."""
+    owner = np.empty(size + ALIGNMENT, np.uint8)
+    return owner, -(-address_of(owner) // ALIGNMENT) * ALIGNMENT
+
+
+def address_of(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+class NativeRun:
+    """Steps as one native call: `run(*inputs, *weights)` gives the results.
+
+    It may be called from several threads: each call takes an arena of its own. The weights are packed when
+    they are first seen, and again if they are other arrays.
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        constant_steps: Mapping[int, Step],
+        table: Array,
+        arena: int,
+        library: Library,
+        threads: Callable[[], int],
+    ) -> None:
+        self.inputs = tuple(build.inputs)
+        self.results = tuple(build.results)
+        packed = list(dict.fromkeys(port for one in build.packed for port in one.weights))
+        self._steps, weights = needed_for(packed, constant_steps)
+        self.weights = tuple(weights)
+        self.records = build.records
+        self.arena = arena
+        self._packed = build.packed
+        self._constant_bytes = build.constants
+        self._shapes = [build.types[port].shape for port in self.results]
+        self._table = table
+        self._library = library
+        self._threads = threads
+        self._slots = ctypes.c_void_p * (2 + len(self.inputs) + len(self.results))
+        self._arenas: list[tuple[Array, int]] = []
+        self._weights: tuple[list[Array], Array, int] | None = None
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        """The results for the arrays of `inputs`, then of `weights`."""
+        count = len(self.inputs)
+        inputs = [np.ascontiguousarray(array) for array in arrays[:count]]
+        results = [np.empty(shape, np.float32) for shape in self._shapes]
+        constants = self._constants(arrays[count:])
+        arena = self._arenas.pop() if self._arenas else aligned_bytes(self.arena)
+        outer = [address_of(array) for array in (*inputs, *results)]
+        slots = self._slots(arena[1], constants, *outer)
+        library = self._library
+        library.run(
+            ctypes.c_void_p(address_of(self._table)),
+            ctypes.c_int64(len(self._table)),
+            slots,
+            ctypes.c_void_p(library.table),
+            ctypes.c_int(self._threads()),
+        )
+        self._arenas.append(arena)
+        return tuple(results)
+
+    def _constants(self, weights: Sequence[Array]) -> int:
+        """The address of the constants for these weights."""
+        known = self._weights
+        if known is None or any(a is not b for a, b in zip(known[0], weights, strict=True)):
+            owner, address = aligned_bytes(self._constant_bytes)
+            self._pack(
+                evaluate(self._steps, dict(zip(self.weights, weights, strict=True))),
+                owner[address - address_of(owner) :],
+            )
+            known = self._weights = (list(weights), owner, address)
+        return known[2]
+
+    def _pack(self, values: Mapping[Port, Array], memory: Array) -> None:
+        for one in self._packed:
+            array = np.ascontiguousarray(one.pack(*(values[port] for port in one.weights)))
+            start = one.at.buffer.offset
+            memory[start : start + array.nbytes] = array.reshape(-1).view(np.uint8)

@@ -1,0 +1,65 @@
+"""A step of a plan as the native engine sees it: a bound operator, the values it reads, and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netdsl.graph import Port
+from netdsl.ops.contract.base import Op
+
+
+@dataclass(frozen=True)
+class ArrayType:
+    """The element type and the shape of an array."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operator without free sizes.
+
+    Args:
+        node: Its number in the graph.
+        inputs: The values it reads, None where one is left out.
+        types: The types of all values of the plan.
+        constants: The values that depend on weights alone.
+    """
+
+    node: int
+    op: Op
+    inputs: tuple[Port | None, ...]
+    outputs: int
+    types: Mapping[Port, ArrayType]
+    constants: frozenset[Port]
+
+    def type_in(self, slot: int) -> ArrayType | None:
+        """The type of an input; None where it is left out."""
+        port = self.inputs[slot] if slot < len(self.inputs) else None
+        return None if port is None else self.types[port]
+
+    @property
+    def type_out(self) -> ArrayType:
+        """The type of the first output."""
+        return self.types[self.node, 0]
+
+    @property
+    def is_f32(self) -> bool:
+        """Whether all inputs and outputs are f32."""
+        ports = [port for port in self.inputs if port is not None]
+        ports += [(self.node, n) for n in range(self.outputs)]
+        return all(self.types[port].dtype == "f32" for port in ports)
+
+    def is_constant(self, slot: int) -> bool:
+        """Whether an input depends on weights alone, or is left out."""
+        port = self.inputs[slot] if slot < len(self.inputs) else None
+        return port is None or port in self.constants

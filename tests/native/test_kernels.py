@@ -1,0 +1,162 @@
+"""Native kernels against the operators on NumPy: their own samples, other sizes, and special values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from native.running import run_natively, step_of
+from netdsl.ops.contract.base import Example, Op
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.elementwise.activations import Relu
+from netdsl.ops.elementwise.smooth_activations import Sigmoid, Silu, Tanh
+from netdsl.ops.linear.linear import Linear
+from netdsl.ops.pool.global_pool import GlobalAvgPool
+from netdsl.ops.pool.pool import AvgPool, MaxPool
+from netdsl.types import DType
+from netruntime.native import accepts
+from netruntime.native.fused import Fused
+from netruntime.native.lowering import LOWERINGS
+from ops.harness import sample
+
+Array = np.ndarray[Any, Any]
+
+WEIGHTS = {Conv: (1, 2), Linear: (1, 2), Fused: (1, 2)}
+"""The inputs that are weights, for the operators that need it."""
+
+
+def constants_of(op: Op, arrays: list[Array | None]) -> list[int]:
+    return [n for n in WEIGHTS.get(type(op), ()) if n < len(arrays) and arrays[n] is not None]
+
+
+def close(found: Array, wanted: Array) -> None:
+    """Equal within the rounding of sums: a few units in the last place of the largest term."""
+    assert found.shape == wanted.shape
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=3e-6 * (finite.max() if finite.size else 1))
+
+
+def check(op: Op, *arrays: Array | None) -> None:
+    given = list(arrays)
+    constants = constants_of(op, given)
+    _, wanted = step_of(op, given, constants)
+    for found, expected in zip(run_natively(op, given, constants), wanted, strict=True):
+        close(found, expected)
+
+
+def floats(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def samples() -> list[tuple[str, Example]]:
+    classes = [op for op in LOWERINGS if op is not Fused]
+    return [(f"{op.name}-{n}", one) for op in classes for n, one in enumerate(op.examples())]
+
+
+def drawn(example: Example) -> list[Array | None]:
+    """The arrays of a sample; floats are f32."""
+    return [sample(draw, DType.F32, str(n)) for n, draw in enumerate(example.inputs)]
+
+
+@pytest.mark.parametrize("name, example", samples(), ids=[name for name, _ in samples()])
+def test_samples_of_the_operators(name: str, example: Example) -> None:
+    arrays = drawn(example)
+    step, _ = step_of(example.op, arrays, constants_of(example.op, arrays))
+    if not accepts(step):
+        pytest.skip("runs on NumPy: the kernel does not take these types or attributes")
+    check(example.op, *arrays)
+
+
+# -- odd sizes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 13, 14, 15, 29, 57, 113])
+@pytest.mark.parametrize("depth, count", [(1, 1), (5, 16), (17, 33), (64, 10), (120, 130)])
+def test_linear(rows: int, depth: int, count: int) -> None:
+    check(Linear(), floats(rows, depth), floats(depth, count, seed=1), floats(count, seed=2))
+
+
+CONVOLUTIONS = [
+    # batch, channels, height, width, outputs, window, stride, pad, dilation
+    (1, 1, 9, 9, 6, (3, 3), (1,), (0,), (1,)),
+    (2, 3, 11, 7, 5, (5, 3), (2, 1), (2, 1), (1,)),
+    (1, 3, 9, 9, 17, (3, 3), (2,), "same", (1,)),
+    (2, 4, 8, 8, 16, (4, 4), (4,), (0,), (1,)),
+    (1, 2, 9, 9, 3, (3, 3), (1,), (2,), (2,)),
+    (1, 16, 5, 5, 32, (3, 3), (1,), (1,), (1,)),
+    (2, 17, 7, 9, 33, (3, 3), (1,), (1,), (1,)),
+    (1, 20, 14, 14, 48, (1, 1), (1,), (0,), (1,)),
+    (1, 32, 15, 13, 16, (1, 1), (2,), (0,), (1,)),
+    (3, 16, 10, 29, 40, (5, 5), (1,), (2,), (1,)),
+    (1, 24, 12, 12, 24, (3, 3), (2,), (1, 1, 0, 0), (1,)),
+    (1, 16, 13, 13, 16, (3, 3), (1,), (2,), (2,)),
+    (1, 8, 3, 3, 130, (3, 3), (1,), (0,), (1,)),
+]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_conv(case: tuple[Any, ...]) -> None:
+    batch, channels, height, width, outputs, window, stride, pad, dilation = case
+    x, w = floats(batch, channels, height, width), floats(outputs, channels, *window, seed=1)
+    check(Conv(stride, pad, dilation), x, w, floats(outputs, seed=2))
+    check(Conv(stride, pad, dilation), x, w, None)
+
+
+@pytest.mark.parametrize("activation", [None, Relu(), Tanh(), Sigmoid(), Silu()], ids=str)
+def test_fused(activation: Any) -> None:
+    op = Fused(Conv((1,), (1,)), activation)
+    x, w, bias = floats(2, 16, 6, 9), floats(21, 16, 3, 3, seed=1) / 12, floats(21, seed=2)
+    check(op, x, w, bias, floats(2, 21, 6, 9, seed=3))
+    check(op, x, w, bias)
+    op = Fused(Linear(), activation)
+    x, w, bias = floats(15, 40), floats(40, 21, seed=1) / 6, floats(21, seed=2)
+    check(op, x, w, bias, floats(15, 21, seed=3))
+
+
+@pytest.mark.parametrize("pool", [MaxPool, AvgPool])
+@pytest.mark.parametrize(
+    "size, stride, pad", [((2,), None, (0,)), ((3,), (2,), (1,)), ((3, 2), (1, 2), (1, 0))]
+)
+def test_pools(pool: Any, size: Any, stride: Any, pad: Any) -> None:
+    for channels in (1, 16, 21):
+        check(pool(size, stride, pad), floats(2, channels, 9, 10))
+
+
+def test_a_mean_over_large_images() -> None:
+    check(GlobalAvgPool(), floats(2, 19, 57, 61) + 3)
+
+
+# -- special values ---------------------------------------------------------------------------------
+
+SPECIAL = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-45, 3e38, -3e38, 88.8, -88.0, -103.9, 1e-8],
+    np.float32,
+)
+
+
+@pytest.mark.parametrize("op", [Relu(), Tanh(), Sigmoid(), Silu()], ids=str)
+def test_activations_of_special_values(op: Op) -> None:
+    x = np.concatenate([SPECIAL, np.linspace(-20, 20, 4001, dtype=np.float32)])
+    _, (wanted,) = step_of(op, [x], [])
+    (found,) = run_natively(op, [x])
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-37)
+    np.testing.assert_array_equal(np.signbit(found[3:5]), np.signbit(wanted[3:5]))
+
+
+@pytest.mark.parametrize("op", [MaxPool((2,)), AvgPool((2,)), GlobalAvgPool()], ids=str)
+def test_pools_pass_nan_and_infinity_on(op: Op) -> None:
+    x = floats(1, 3, 4, 4)
+    x[0, 0, 0, 0], x[0, 1, 2, 2], x[0, 2, 1, 1] = np.nan, np.inf, -np.inf
+    check(op, x)
+
+
+def test_products_pass_nan_and_infinity_on() -> None:
+    x, w = floats(5, 20), floats(20, 18, seed=1)
+    x[1, 3], x[2, 4], w[7, 9] = np.nan, np.inf, -np.inf
+    check(Linear(), x, w, None)
+    image, kernel = floats(1, 17, 5, 5), floats(18, 17, 3, 3, seed=1)
+    image[0, 16, 2, 2] = np.nan
+    check(Conv((1,), (1,)), image, kernel, None)
