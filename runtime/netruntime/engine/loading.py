@@ -13,20 +13,24 @@ from netdsl.model import Checked
 from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
 from netruntime.arguments import check_names, check_path, check_seed
-from netruntime.engine.backends import open_device
+from netruntime.engine.backends import DeviceChoice, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource, open_weights
 from netruntime.errors import shown
+from netruntime.native.options import EngineName, EngineOptions
 
 
 def load(
     source: str | PathLike[str],
     weights: WeightSource | None = None,
-    device: str = "cpu",
+    device: str | DeviceChoice = "cpu",
     *,
     model: str | None = None,
     names: str | None = None,
     seed: int = 0,
+    engine: EngineName = "auto",
+    threads: int | None = None,
+    exact: bool = False,
     **config: Any,
 ) -> Network:
     """Load a model.
@@ -39,6 +43,9 @@ def load(
         model: The name of the model, if the file has several.
         names: The `weights` map of the file to read by; selected automatically by default.
         seed: Seed of the random operators and, without `weights`, of the weights.
+        engine: What computes on the CPU: `native`, `numpy`, or `auto`, the native engine if it was built.
+        threads: The threads of the native engine; by default the cores that this process may use.
+        exact: Leave out Winograd's convolution, which rounds more (relative error up to 2e-5).
         **config: Values for entries of the file's `config`.
 
     Raises:
@@ -50,7 +57,8 @@ def load(
     check_names(model=model, names=names)
     checked = load_checked(source, **config)
     chosen = choose_model(checked, model)
-    target = open_device(device)
+    options = EngineOptions(engine, threads, exact)
+    target = open_device(device if isinstance(device, DeviceChoice) else DeviceChoice(device, options))
     graph = build(checked.models[chosen])
     store = open_weights(graph, weights, checked.weights, names, seed)
     return Network(checked, checked.models[chosen], store, target, seed)

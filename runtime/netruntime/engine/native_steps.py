@@ -38,6 +38,7 @@ class NativePlanner:
     results: Sequence[Port]
     library: Library
     threads: Callable[[], int]
+    exact: bool = False
 
     def grouped(self, steps: Sequence[PlanStep]) -> list[PlanStep]:
         """The steps, with native runs in the place of those that they do."""
@@ -52,7 +53,9 @@ class NativePlanner:
                 continue
             own = [described[step.node] for step in group]
             results = self._read_outside(group, steps)
-            run = compile_steps(own, constant_steps, results, types, self.library, self.threads)
+            run = compile_steps(
+                own, constant_steps, results, types, self.library, self.threads, exact=self.exact
+            )
             inputs = tuple(self.places[port] for port in (*run.inputs, *run.weights))
             outputs = tuple(self.places[port] for port in run.results)
             planned.append(PlanStep(group[-1].node, NativeSteps(), run, inputs, outputs, ()))

@@ -52,7 +52,7 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
     results = tuple(places[port] for port in wanted)
     check_peak(graph, _with_frees(steps, set(results), set(weights.values())), sizes, device)
     if device.library is not None:
-        planner = NativePlanner(graph, sizes, places, wanted, device.library, device.threads)
+        planner = NativePlanner(graph, sizes, places, wanted, device.library, device.threads, device.exact)
         steps = planner.grouped(steps)
     freeing = _with_frees(steps, set(results), set(weights.values()))
     return Plan(graph, len(places), inputs, weights, freeing, results)

@@ -11,7 +11,7 @@ from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.graph import build
 from netdsl.model import CallStep, Checked, Expectation, ModelTest
 from netdsl.source import Span
-from netruntime.engine.backends import Device, open_device
+from netruntime.engine.backends import Device, DeviceChoice, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.reading import read_results
 from netruntime.engine.weights import open_weights
@@ -41,7 +41,7 @@ class TestResult:
 
 
 def run_tests(
-    checked: Checked, device: str = "cpu", seed: int = 0, *, model: str | None = None
+    checked: Checked, device: str | DeviceChoice = "cpu", seed: int = 0, *, model: str | None = None
 ) -> list[TestResult]:
     """Run the tests of a file, with weights drawn from the seed.
 

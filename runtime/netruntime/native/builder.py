@@ -50,18 +50,24 @@ class Builder:
     Args:
         types: The types of all values.
         borders: For the images that a convolution reads, the border that it needs.
-        outside: The arrays that the caller passes, in the order of their slots: inputs, then results.
+        inputs, results: The values that the caller passes and takes, in the order of their slots.
+        constants: The values that depend on weights alone.
+        same: For values that a result is another name of, that result.
+        exact: Whether to leave out kernels that round more than the operators on NumPy.
     """
 
     types: Mapping[Port, ArrayType]
     borders: Mapping[Port, tuple[int, int]]
     inputs: Sequence[Port]
     results: Sequence[Port]
+    constants: frozenset[Port]
+    same: Mapping[Port, Port]
+    exact: bool = False
     records: list[Record] = field(default_factory=list)
     packed: list[Packed] = field(default_factory=list)
     plains: dict[Port, Ref] = field(default_factory=dict)
     images: dict[Port, Image] = field(default_factory=dict)
-    constants: int = 0
+    constant_bytes: int = 0
     """Bytes of constants so far."""
 
     def __post_init__(self) -> None:
@@ -72,6 +78,8 @@ class Builder:
 
     def plain(self, port: Port) -> Ref:
         """A value as NumPy's array, converted if it exists as an image alone."""
+        if port in self.constants and port not in self.plains:
+            self.plains[port] = self.constant(self.types[port].shape, lambda array: array, port)
         if port not in self.plains:
             image = self.images[port]
             at = self.new_plain(port)
@@ -82,15 +90,17 @@ class Builder:
         """A value `[B, C, H, W]` as an image, converted if it exists as an array alone."""
         if port not in self.images:
             image = self.new_image(port)
-            refs = [self.plains[port], image.at]
+            refs = [self.plain(port), image.at]
             self.emit("to_blocked", image.batch * image.blocks, refs, image.dimensions)
         return self.images[port]
 
     def new_plain(self, port: Port) -> Ref:
-        """Room for a value as NumPy's array: the caller's, if it is a result."""
-        slot = OUTER + len(self.inputs) + self.results.index(port) if port in self.results else ARENA
-        at = self.plains[port] = Ref(Buffer(self._bytes(port), slot))
+        """Room for a value as NumPy's array: the caller's, if it is a result or the same as one."""
+        at = self.plains[port] = Ref(Buffer(self._bytes(port), self._slot(self.same.get(port, port))))
         return at
+
+    def _slot(self, port: Port) -> int:
+        return OUTER + len(self.inputs) + self.results.index(port) if port in self.results else ARENA
 
     def new_image(self, port: Port) -> Image:
         """Room for a value as an image, with its border cleared."""
@@ -110,7 +120,7 @@ class Builder:
 
     def deliver(self, port: Port) -> None:
         """Let a result be in the caller's array."""
-        slot = OUTER + len(self.inputs) + self.results.index(port)
+        slot = self._slot(port)
         at = self.plain(port)
         if at.buffer.slot != slot:
             size = self._bytes(port)
@@ -122,8 +132,8 @@ class Builder:
 
     def constant(self, shape: Sequence[int], pack: Packer, *weights: Port) -> Ref:
         """An array of the shape, of four bytes an element, that is made once from weights."""
-        at = Ref(Buffer(4 * prod(shape), CONSTANTS, self.constants))
-        self.constants += aligned(4 * prod(shape))
+        at = Ref(Buffer(4 * prod(shape), CONSTANTS, self.constant_bytes))
+        self.constant_bytes += aligned(4 * prod(shape))
         self.packed.append(Packed(at, pack, weights))
         return at
 

@@ -26,6 +26,8 @@ def compile_steps(
     types: Mapping[Port, ArrayType],
     library: Library,
     threads: Callable[[], int],
+    *,
+    exact: bool = False,
 ) -> NativeRun:
     """The run of native steps that follow each other.
 
@@ -34,12 +36,13 @@ def compile_steps(
         results: The values that others read.
         types: The types of all values.
         threads: How many threads may be used.
+        exact: Leave out kernels that round more than the operators on NumPy.
     """
     constants = steps[0].constants
     made = {(step.node, n) for step in steps for n in range(step.outputs)}
     read = dict.fromkeys(port for step in steps for port in step.inputs if port is not None)
     inputs = [port for port in read if port not in made and port not in constants]
-    build = Builder(types, _borders(steps), inputs, results)
+    build = Builder(types, _borders(steps), inputs, results, constants, _same(steps, results), exact)
     for step in steps:
         LOWERINGS[type(step.op)].lower(step, build)
     for port in results:
@@ -56,3 +59,13 @@ def _borders(steps: Sequence[Step]) -> dict[Port, Border]:
             high, wide = borders.get(port, (0, 0))
             borders[port] = max(high, above), max(wide, beside)
     return borders
+
+
+def _same(steps: Sequence[Step], results: Sequence[Port]) -> dict[Port, Port]:
+    """For values that a result is another name of, that result: they can be computed in its place."""
+    same = {port: port for port in results}
+    for step in reversed(steps):
+        port = step.inputs[0] if step.inputs else None
+        if LOWERINGS[type(step.op)].is_alias and port is not None and (step.node, 0) in same:
+            same.setdefault(port, same[step.node, 0])
+    return same

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from netruntime.errors import DeviceError
+
 ISA_VARIABLE = "NETDSL_ISA"
 """The environment variable that selects an instruction set, such as `avx2`; the best one by default."""
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
@@ -37,18 +39,21 @@ class Library:
     run: Any
 
 
+def missing_reason() -> str | None:
+    """Why there is no library, as a clause; None if there is one."""
+    loaded = _loaded()
+    return loaded if isinstance(loaded, str) else None
+
+
 @cache
 def load_library() -> Library | None:
     """The library, or None if it was not built for this platform; `missing_reason` says why.
 
     Raises:
-        ValueError: `NETDSL_ISA` names an instruction set that the library lacks or the machine cannot run.
+        DeviceError: E0912 if `NETDSL_ISA` names an instruction set that this machine or the library lacks.
     """
-    if not LIBRARY.is_file():
-        return None
-    try:
-        native = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+    native = _loaded()
+    if isinstance(native, str):
         return None
     native.nd_set_name.restype = ctypes.c_char_p
     native.nd_set_kernels.restype = ctypes.POINTER(_NamedKernel)
@@ -57,9 +62,21 @@ def load_library() -> Library | None:
     usable = [name for name, n in sets.items() if native.nd_set_runs(n)]
     isa = os.environ.get(ISA_VARIABLE) or usable[0]
     if isa not in usable:
-        raise ValueError(f"{ISA_VARIABLE} is {isa!r}, but this machine runs {', '.join(usable)}")
+        message = f"{ISA_VARIABLE} is `{isa}`, which this machine cannot run"
+        raise DeviceError.make("E0912", message, help=f"it runs {', '.join(usable)}")
     table = native.nd_set_kernels(sets[isa])
     return Library(isa, _numbers(table), ctypes.addressof(table.contents), native.nd_run)
+
+
+@cache
+def _loaded() -> ctypes.CDLL | str:
+    """The shared library, or why there is none."""
+    if not LIBRARY.is_file():
+        return "it was not built when netdsl was installed: there was no C compiler"
+    try:
+        return ctypes.CDLL(str(LIBRARY))
+    except OSError as failed:
+        return f"{LIBRARY.name} cannot be loaded: {failed}"
 
 
 def _numbers(table: Any) -> dict[str, int]:

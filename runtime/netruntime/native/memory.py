@@ -43,7 +43,7 @@ class Ref:
 
 
 def plan_arena(buffers: Iterable[Buffer]) -> int:
-    """Set the offsets of the buffers and return the arena's size: the largest first, each as low as it fits."""
+    """Set the offsets of buffers and return the arena's size: the largest first, each as low as it fits."""
     placed: list[Buffer] = []
     size = 0
     for buffer in sorted(buffers, key=lambda buffer: -buffer.size):

@@ -32,7 +32,7 @@ class NativeRun:
     """Steps as one native call: `run(*inputs, *weights)` gives the results.
 
     It may be called from several threads: each call takes an arena of its own. The weights are packed when
-    they are first seen, and again if they are other arrays.
+    they are first seen, and again if they are other arrays or can be written to.
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class NativeRun:
         self.records = build.records
         self.arena = arena
         self._packed = build.packed
-        self._constant_bytes = build.constants
+        self._constant_bytes = build.constant_bytes
         self._shapes = [build.types[port].shape for port in self.results]
-        self._table = table
+        self._table = table  # kept alive
+        self._address, self._count = ctypes.c_void_p(address_of(table)), ctypes.c_int64(len(table))
+        self._kernels = ctypes.c_void_p(library.table)
         self._library = library
         self._threads = threads
         self._slots = ctypes.c_void_p * (2 + len(self.inputs) + len(self.results))
@@ -65,31 +67,30 @@ class NativeRun:
         """The results for the arrays of `inputs`, then of `weights`."""
         count = len(self.inputs)
         inputs = [np.ascontiguousarray(array) for array in arrays[:count]]
+        return self.call(inputs, self.prepare(arrays[count:]))
+
+    def call(self, inputs: Sequence[Array], constants: int) -> tuple[Array, ...]:
+        """The results for contiguous inputs, and constants at the address that `prepare` returned."""
         results = [np.empty(shape, np.float32) for shape in self._shapes]
-        constants = self._constants(arrays[count:])
         arena = self._arenas.pop() if self._arenas else aligned_bytes(self.arena)
-        outer = [address_of(array) for array in (*inputs, *results)]
+        outer = [array.__array_interface__["data"][0] for array in (*inputs, *results)]
         slots = self._slots(arena[1], constants, *outer)
-        library = self._library
-        library.run(
-            ctypes.c_void_p(address_of(self._table)),
-            ctypes.c_int64(len(self._table)),
-            slots,
-            ctypes.c_void_p(library.table),
-            ctypes.c_int(self._threads()),
-        )
+        self._library.run(self._address, self._count, slots, self._kernels, self._threads())
         self._arenas.append(arena)
         return tuple(results)
 
-    def _constants(self, weights: Sequence[Array]) -> int:
-        """The address of the constants for these weights."""
+    def prepare(self, weights: Sequence[Array]) -> int:
+        """The address of the constants for these weights.
+
+        Arrays that can be written to may have changed since: they are packed for each call.
+        """
         known = self._weights
-        if known is None or any(a is not b for a, b in zip(known[0], weights, strict=True)):
+        if known is None or any(
+            a is not b or b.flags.writeable for a, b in zip(known[0], weights, strict=True)
+        ):
             owner, address = aligned_bytes(self._constant_bytes)
-            self._pack(
-                evaluate(self._steps, dict(zip(self.weights, weights, strict=True))),
-                owner[address - address_of(owner) :],
-            )
+            values = evaluate(self._steps, dict(zip(self.weights, weights, strict=True)))
+            self._pack(values, owner[address - address_of(owner) :])
             known = self._weights = (list(weights), owner, address)
         return known[2]
 

@@ -13,6 +13,7 @@ from netdsl.diagnostics import suggest
 from netdsl.targets import label_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
 from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
+from netruntime.engine.backends import DeviceChoice
 from netruntime.engine.loading import load
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
@@ -65,7 +66,7 @@ def predict(
     *,
     model: str | None = None,
     names: str | None = None,
-    device: str = "cpu",
+    device: str | DeviceChoice = "cpu",
     config: Mapping[str, Any] | None = None,
     options: DataOptions | None = None,
     augment: str | None = None,

@@ -26,7 +26,7 @@ from netruntime.arguments import (
 )
 from netruntime.data import Augment, DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained, normalised_as_trained, trained_notes
-from netruntime.engine.backends import Device, open_device
+from netruntime.engine.backends import Device, DeviceChoice, open_device
 from netruntime.engine.loading import load, open_module
 from netruntime.engine.network import Network
 from netruntime.engine.room import room_for
@@ -62,7 +62,7 @@ class Trained:
     weights: Mapping[str, Any]
     history: tuple[EpochEvent, ...]
     step: int
-    device: str
+    device: str | DeviceChoice
     config: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -92,7 +92,7 @@ def fit(
     resume: bool = False,
     weights: WeightSource | None = None,
     names: str | None = None,
-    device: str = "cpu",
+    device: str | DeviceChoice = "cpu",
     train: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     options: DataOptions | None = None,
@@ -261,7 +261,7 @@ def evaluate(
     *,
     holdout: float = 0.0,
     names: str | None = None,
-    device: str = "cpu",
+    device: str | DeviceChoice = "cpu",
     train: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     options: DataOptions | None = None,

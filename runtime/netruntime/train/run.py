@@ -32,7 +32,7 @@ from netruntime.data.beside import (
     vocabulary_beside,
 )
 from netruntime.data.checks import unused_classes
-from netruntime.engine.backends import Device, open_device
+from netruntime.engine.backends import Device, DeviceChoice, open_device
 from netruntime.engine.loading import open_module
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import DataInputError, TrainingError, shown
@@ -95,7 +95,7 @@ class TrainRequest:
     resume: bool = False
     weights: WeightSource | None = None
     names: str | None = None
-    device: str = "cpu"
+    device: str | DeviceChoice = "cpu"
     settings: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -74,10 +74,55 @@ def model_option(function: Command) -> Command:
     return click.option("--model", "model_name", metavar="NAME", help=words)(function)
 
 
+class DeviceFlags(NamedTuple):
+    """The device and its engine as the command line names them."""
+
+    name: str = "cpu"
+    engine: str = "auto"
+    threads: int | None = None
+    exact: bool = False
+
+
+_ENGINE = "engine"
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep an option of the engine for `--device`, which comes after it."""
+    ctx.meta.setdefault(_ENGINE, {})[parameter.name] = value
+
+
+def _device(ctx: click.Context, parameter: click.Parameter, value: str) -> DeviceFlags:
+    return DeviceFlags(value, **ctx.meta.pop(_ENGINE))
+
+
 def device_option(function: Command) -> Command:
-    """`--device`."""
-    words = "cpu, cuda, cuda:1, or auto (a GPU if available).  [default: cpu]"
-    return click.option("--device", default="cpu", metavar="NAME", help=words)(function)
+    """`--device`, `--engine`, `--threads` and `--exact` as one value, `device`."""
+    hidden: dict[str, Any] = {"is_eager": True, "expose_value": False, "callback": _keep}
+    words = "Threads of the native engine.  [default: the cores that it may use]"
+    exact = "Leave out the method of convolution that rounds more."
+    engines = click.Choice(["auto", "native", "numpy"])
+    options = [
+        click.option(
+            "--device",
+            default="cpu",
+            metavar="NAME",
+            callback=_device,
+            help="cpu, cuda, cuda:1, or auto (a GPU if available).  [default: cpu]",
+        ),
+        click.option(
+            "--engine",
+            type=engines,
+            default="auto",
+            show_default=True,
+            help="What computes on the CPU.",
+            **hidden,
+        ),
+        click.option("--threads", type=click.IntRange(1, 256), metavar="N", help=words, **hidden),
+        click.option("--exact", is_flag=True, help=exact, **hidden),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 def json_option(function: Command) -> Command:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netruntime.cli.common.devices import choice_of
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.figures import print_figures
 from netruntime.cli.common.fitting_settings import settings_that_fit
+from netruntime.cli.common.options import DeviceFlags
 from netruntime.cli.common.output import note, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import open_source, settings_as_trained, weights_for
@@ -33,7 +35,7 @@ class EvalOptions:
     batch_size: int
     seed: int
     augment: str | None
-    device: str
+    device: DeviceFlags
     reading: Mapping[str, Any]
 
 
@@ -55,7 +57,7 @@ def evaluate_model(options: EvalOptions) -> int:
             weights,
             holdout=options.holdout or 0.0,
             names=options.names,
-            device=options.device,
+            device=choice_of(options.device),
             train=options.overrides,
             config=config,
             options=DataOptions(**options.reading),

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from netdsl.graph import build
+from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
+from netruntime.cli.common.options import DeviceFlags
 from netruntime.cli.common.output import colour_wanted, json_number, note, plural, print_json, visible
 from netruntime.cli.common.sources import (
     check_size_names,
@@ -23,7 +25,7 @@ from netruntime.cli.common.sources import (
     weights_for,
 )
 from netruntime.cli.generate.inputs import encode, read_ids, read_inputs
-from netruntime.cli.run.command import open_quietly, report_weights
+from netruntime.cli.run.command import report_weights
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import GenerationError
@@ -64,7 +66,7 @@ class GenerateOptions:
     token_input: str | None
     logits_output: str | None
     settings: Mapping[str, str]
-    device: str
+    device: DeviceFlags
     model_name: str | None
     reading: Mapping[str, Any]
 

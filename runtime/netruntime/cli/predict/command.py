@@ -13,8 +13,10 @@ import numpy as np
 
 from netdsl.graph import build
 from netdsl.targets import label_names
+from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
+from netruntime.cli.common.options import DeviceFlags
 from netruntime.cli.common.output import note, plural, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
@@ -40,7 +42,6 @@ from netruntime.data.beside import (
     trained_notes,
 )
 from netruntime.data.fitted import FittedDataset
-from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import open_weights
 from netruntime.errors import shown
@@ -69,7 +70,7 @@ class PredictOptions:
     batch_size: int
     seed: int
     augment: str | None
-    device: str
+    device: DeviceFlags
     reading: Mapping[str, Any]
 
     @property
@@ -141,7 +142,7 @@ def _open(options: PredictOptions) -> tuple[Network, str | None]:
     model = pick_model(checked, options.model_name)
     check_size_names(model, options.reading.get("sizes", {}))
     weights = weights_for(options.file, options.weights)
-    device = open_device(options.device)
+    device = open_quietly(options.device)
     with settings_that_fit(options.file, options.settings, weights, options.model_name):
         store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
     return Network(checked, model, store, device, options.seed), weights

@@ -13,9 +13,11 @@ from netdsl.graph import build
 from netdsl.model import Model
 from netdsl.targets import label_names
 from netdsl.types import TensorType
+from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.fitting_settings import settings_that_fit
-from netruntime.cli.common.output import forward_warnings, note, plural, print_json
+from netruntime.cli.common.options import DeviceFlags
+from netruntime.cli.common.output import note, plural, print_json
 from netruntime.cli.common.progress import Progress
 from netruntime.cli.common.sources import (
     check_size_names,
@@ -33,7 +35,6 @@ from netruntime.cli.run.saving import NamedOutputs, check_target, save_items, sa
 from netruntime.cli.run.tables import class_table, holds_classes, number_table, rows_of
 from netruntime.data.beside import as_trained_once, classes_beside
 from netruntime.data.padding import Filler
-from netruntime.engine.backends import Device, open_device
 from netruntime.engine.network import Network
 from netruntime.engine.reading import read_results
 from netruntime.engine.weights import open_weights, parameters
@@ -56,7 +57,7 @@ class RunOptions:
     weights: str | None
     names: str | None
     settings: Mapping[str, str]
-    device: str
+    device: DeviceFlags
     model_name: str | None
     top: int | None
     labels: Path | None
@@ -142,12 +143,6 @@ def report_weights(network: Network, named: bool) -> None:
         note(f"the weights are read from {origin.text}")
     elif origin.seed is not None and parameters(network.graph):
         note(f"{origin.text}; pass trained ones with --weights FILE")
-
-
-def open_quietly(name: str) -> Device:
-    """Open the device; a note reports if `auto` falls back to the CPU. Raises `DeviceError`."""
-    with forward_warnings(note):
-        return open_device(name)
 
 
 def _reading(options: RunOptions, network: Network) -> DataOptions:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netruntime.cli.common.failures import BAD_FILE, OK
-from netruntime.cli.common.options import device_option, file_argument, json_option, set_option
+from netruntime.cli.common.options import DeviceFlags, device_option, file_argument, json_option, set_option
 from netruntime.cli.common.output import colour_wanted, plural, print_diagnostics, print_json, visible
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test(
     file: Path,
     settings: dict[str, str],
     model_name: str | None,
-    device: str,
+    device: DeviceFlags,
     seed: int,
     as_json: bool,
 ) -> int:
@@ -40,13 +40,13 @@ def test(
       netrun test lstm.net --device cuda
       netrun test lstm.net --seed 7 --json
     """
+    from netruntime.cli.common.devices import choice_of
     from netruntime.cli.common.sources import open_checked, pick_model
-    from netruntime.cli.run.command import open_quietly
     from netruntime.engine.testing import run_tests
 
     checked = open_checked(file, settings)
     only = pick_model(checked, model_name).name if model_name else None
-    results = run_tests(checked, open_quietly(device).name, seed, model=only)
+    results = run_tests(checked, choice_of(device), seed, model=only)
     failed = sum(not result.passed for result in results)
     if as_json:
         print_json(

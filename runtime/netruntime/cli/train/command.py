@@ -13,8 +13,10 @@ from types import FrameType
 from typing import Any
 
 from netdsl.recipes.runs import CALLER_SETTINGS
+from netruntime.cli.common.devices import choice_of
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
+from netruntime.cli.common.options import DeviceFlags
 from netruntime.cli.common.output import forward_warnings, note, print_json
 from netruntime.cli.common.sources import open_source, settings_of_run
 from netruntime.cli.train.usage import usage_lines
@@ -58,7 +60,7 @@ class TrainOptions:
     weights: str | None
     names: str | None
     seed: int | None
-    device: str
+    device: DeviceFlags
     reading: Mapping[str, Any]
     check_finite: bool
     tensorboard: bool
@@ -87,7 +89,7 @@ class TrainOptions:
             resume=self.resume,
             weights=self.weights,
             names=self.names,
-            device=self.device,
+            device=choice_of(self.device),
             settings={name: getattr(self, name) for name in CALLER_SETTINGS},
             overrides={**self.overrides, **lr},
             config=self.settings,

@@ -4,7 +4,7 @@ A backend is an array module with faster kernels for some operators. The kernel 
 once, when its plan is made: in the backend, then in its parent, then the operator's `forward`.
 """
 
-from netruntime.engine.backends.device import Device, open_device
+from netruntime.engine.backends.device import Device, DeviceChoice, open_device
 from netruntime.engine.backends.registry import CPU, CUDA, Backend
 
-__all__ = ["CPU", "CUDA", "Backend", "Device", "open_device"]
+__all__ = ["CPU", "CUDA", "Backend", "Device", "DeviceChoice", "open_device"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
 from netruntime.files.arrays import to_host_together
 from netruntime.memory import free_on_gpu
-from netruntime.native.library import Library, load_library
-from netruntime.native.threads import default_threads
+from netruntime.native.library import Library
+from netruntime.native.options import EngineOptions, usable_cores
 
 _OUT_OF_MEMORY = 2
 """`cudaErrorMemoryAllocation`."""
@@ -29,6 +29,7 @@ class Device:
     Args:
         library: The native engine; None if NumPy or CuPy run everything.
         threads: How many threads the native engine may use.
+        exact: Whether the native engine leaves out methods that round more.
     """
 
     name: str
@@ -36,7 +37,8 @@ class Device:
     backend: Backend
     index: int = 0
     library: Library | None = None
-    threads: Callable[[], int] = default_threads
+    threads: Callable[[], int] = usable_cores
+    exact: bool = False
 
     def array(self, values: Any) -> Any:
         """An array on this device; not a copy if it is there already."""
@@ -77,17 +79,37 @@ class Device:
         return np.random.default_rng(seed) if self.xp is np else self.xp.random.default_rng(seed)
 
 
-def open_device(name: str = "cpu") -> Device:
-    """The device of that name.
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A device by name with the options of its engine, for `open_device`."""
+
+    name: str = "cpu"
+    options: EngineOptions = field(default_factory=EngineOptions)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def open_device(name: str | DeviceChoice = "cpu") -> Device:
+    """The device of that name, or of that choice.
 
     `auto` selects a GPU if there is one, and warns if it falls back to the CPU.
 
     Raises:
-        DeviceError: E0910 for an unknown name, E0911 for a GPU that cannot be used.
+        DeviceError: E0910 for an unknown name, E0911 for a GPU that cannot be used, E0912 for an engine.
     """
+    choice = name if isinstance(name, DeviceChoice) else DeviceChoice(name)
+    name, options = choice.name, choice.options
     check_text(name, "device")
     if name == "cpu":
-        return Device("cpu", np, CPU, library=load_library())
+        return Device(
+            "cpu",
+            np,
+            CPU,
+            library=options.library(),
+            threads=options.thread_count(),
+            exact=options.exact,
+        )
     kind, _, number = name.partition(":")
     if name == "auto":
         try:
@@ -95,7 +117,7 @@ def open_device(name: str = "cpu") -> Device:
         except DeviceError as none:
             reason = none.diagnostics[0].message
             warnings.warn(f"running on the CPU: {reason}", stacklevel=2)
-            return open_device("cpu")
+            return open_device(replace(choice, name="cpu"))
     if kind != "cuda" or (number and not number.isdecimal()):
         raise DeviceError.make("E0910", f"there is no device `{name}`", help="use cpu, cuda, cuda:1 or auto")
     return _open_cuda(name, int(number or 0))

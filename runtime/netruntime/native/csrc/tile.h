@@ -151,10 +151,9 @@ static void activate_rows(const Tile *t, int64_t rows, int64_t blocks) {
     for (int64_t n = 0; n < blocks; n++) {
       float *y = t->y + r * t->y_row + n * t->y_block;
       const int64_t count = n + 1 < blocks ? LANES : t->tail;
-      for (int64_t lane = 0; lane < count; lane += VL) {
-        const int64_t valid = count - lane < VL ? count - lane : VL;
-        store_some(y + lane, activated(t->act, load_some(y + lane, valid)), valid);
-      }
+      int64_t lane = 0;
+      for (; lane + VL <= count; lane += VL) store(y + lane, activated(t->act, load(y + lane)));
+      if (lane < count) store_some(y + lane, activated(t->act, load_some(y + lane, count - lane)), count - lane);
     }
 }
 

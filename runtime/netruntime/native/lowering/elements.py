@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netdsl.model import Output
 from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from netruntime.native.activations import KINDS, kind_of
 from netruntime.native.builder import Builder
@@ -22,9 +23,9 @@ def activation(step: Step, build: Builder) -> None:
     build.emit("activate", -(-count // CHUNK), refs, [count, kind_of(step.op)])
 
 
-@lowers(Reshape, Flatten, Squeeze, Unsqueeze)
-def reshape(step: Step, build: Builder) -> None:
-    """The same array with another shape."""
+@lowers(Reshape, Flatten, Squeeze, Unsqueeze, Output, is_alias=True)
+def alias(step: Step, build: Builder) -> None:
+    """The same array, with another shape or under another name."""
     port = step.inputs[0]
     assert port is not None
     build.alias((step.node, 0), port)

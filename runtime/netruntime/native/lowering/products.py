@@ -122,7 +122,7 @@ def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
 
 
 def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, list[int], list[int], Ref]:
-    """What a convolution of blocks reads: a run is 16 channels of a pixel."""
+    """What a convolution of blocks reads: a run is the channels of a pixel in one block."""
     port, weight = step.inputs[0], step.inputs[1]
     assert port is not None and weight is not None
     x = build.image(port)
@@ -136,15 +136,16 @@ def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
     first = x.first - windows.before[0] * x.row - windows.before[1] * LANES
     strides = [x.image, windows.stride[0] * x.row, windows.stride[1] * LANES, first]
     outputs, channels = build.types[weight].shape[:2]
+    run = min(channels, LANES)
 
     def pack(w: Array) -> Array:
-        padded = np.zeros((outputs, x.blocks * LANES, high, wide), np.float32)
+        padded = np.zeros((outputs, x.blocks * run, high, wide), np.float32)
         padded[:, :channels] = w
-        taps = padded.reshape(outputs, x.blocks, LANES, high, wide).transpose(1, 3, 4, 2, 0)
+        taps = padded.reshape(outputs, x.blocks, run, high, wide).transpose(1, 3, 4, 2, 0)
         return packed_matrix(taps.reshape(-1, outputs))
 
-    packed = build.constant((blocks_of(outputs), len(offsets) * LANES, LANES), pack, weight)
-    return x.at, [LANES, *strides], offsets, packed
+    packed = build.constant((blocks_of(outputs), len(offsets) * run, LANES), pack, weight)
+    return x.at, [run, *strides], offsets, packed
 
 
 def _image_strides(image: Image) -> list[int]:
