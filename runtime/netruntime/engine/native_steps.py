@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from netdsl.graph import Graph, Port
+from netdsl.model import Parameter
 from netdsl.ops.contract.base import Category, Op
+from netruntime.engine.backends.registry import reference
 from netruntime.engine.steps import PlanStep
 from netruntime.native import Step, accepts, compile_steps
 from netruntime.native.library import Library
@@ -30,6 +33,7 @@ class NativePlanner:
     Args:
         places: The places of all values.
         results: The values that the plan is for.
+        fixed_weights: Whether what depends on weights alone is kept from one run to the next.
     """
 
     graph: Graph
@@ -38,7 +42,8 @@ class NativePlanner:
     results: Sequence[Port]
     library: Library
     threads: Callable[[], int]
-    exact: bool = False
+    exact: bool
+    fixed_weights: bool
 
     def grouped(self, steps: Sequence[PlanStep]) -> list[PlanStep]:
         """The steps, with native runs in the place of those that they do."""
@@ -70,10 +75,12 @@ class NativePlanner:
         return Step(step.node, step.op, inputs, len(step.outputs), types, constants)
 
     def _constants(self, steps: Sequence[PlanStep]) -> frozenset[Port]:
-        """The values that depend on weights alone, weights included."""
+        """The values that depend on weights alone, weights included; none if the weights change."""
+        if not self.fixed_weights:
+            return frozenset()
         made = {step.node for step in steps}
-        inputs = set(self.graph.interface.inputs.values())
-        known = {port for port in self.places if port[0] not in made and port[0] not in inputs}
+        given = [port for port in self.places if port[0] not in made]
+        known = {port for port in given if isinstance(self.graph.node(port[0]).op, Parameter)}
         for step in steps:
             ports = [port for port in self.graph.inputs_of(step.node) if port is not None]
             if known.issuperset(ports) and not step.op.draws:
@@ -89,7 +96,7 @@ class NativePlanner:
         for step in steps:
             if (step.node, 0) in constants:
                 continue
-            if accepts(described[step.node]):
+            if _has_no_kernel(step) and accepts(described[step.node]):
                 group.append(step)
                 continue
             if group:
@@ -116,3 +123,8 @@ class NativePlanner:
                 kept.append(step)
                 read.update(place for place in step.inputs if place is not None)
         return kept[::-1]
+
+
+def _has_no_kernel(step: PlanStep) -> bool:
+    """Whether nobody registered a kernel for the operator, which would go before the native one."""
+    return isinstance(step.run, partial) and step.run.func is reference

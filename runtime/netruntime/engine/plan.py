@@ -25,10 +25,20 @@ WIDEST = 8
 """Bytes per element of the widest value within an operator; CuPy does not check that its size fits."""
 
 
-def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], device: Device) -> Plan:
+def make_plan(
+    graph: Graph,
+    wanted: Sequence[Port],
+    sizes: Mapping[str, int],
+    device: Device,
+    *,
+    fixed_weights: bool = True,
+) -> Plan:
     """The plan that computes the wanted ports for these sizes on this device.
 
     Kernels are resolved here, once; only what the wanted ports depend on is planned.
+
+    Args:
+        fixed_weights: Whether the weights rarely change, so that what depends on them alone is kept.
 
     Raises:
         DataInputError: E0820 where these sizes give a step a size that no array has, E0822 where its values
@@ -52,7 +62,9 @@ def make_plan(graph: Graph, wanted: Sequence[Port], sizes: Mapping[str, int], de
     results = tuple(places[port] for port in wanted)
     check_peak(graph, _with_frees(steps, set(results), set(weights.values())), sizes, device)
     if device.library is not None:
-        planner = NativePlanner(graph, sizes, places, wanted, device.library, device.threads, device.exact)
+        planner = NativePlanner(
+            graph, sizes, places, wanted, device.library, device.threads, device.exact, fixed_weights
+        )
         steps = planner.grouped(steps)
     freeing = _with_frees(steps, set(results), set(weights.values()))
     return Plan(graph, len(places), inputs, weights, freeing, results)
@@ -68,16 +80,24 @@ class PlanCache:
     Args:
         wanted: The values, as for `make_plan`.
         ignored: Sizes that do not distinguish plans: one plan serves all of their values.
+        fixed_weights: As for `make_plan`.
     """
 
     def __init__(
-        self, graph: Graph, wanted: Sequence[Port], device: Device, ignored: frozenset[str] = frozenset()
+        self,
+        graph: Graph,
+        wanted: Sequence[Port],
+        device: Device,
+        ignored: frozenset[str] = frozenset(),
+        *,
+        fixed_weights: bool = True,
     ) -> None:
         self._graph, self._wanted = graph, list(wanted)
-        if device.library is not None and wanted:
+        if device.library is not None and wanted and fixed_weights:
             self._graph, self._wanted = optimise(graph, wanted)
         self._device = device
         self._ignored = ignored
+        self._fixed_weights = fixed_weights
         self._plans: dict[tuple[tuple[str, int], ...], Plan] = {}
         self._lock = Lock()
 
@@ -89,7 +109,9 @@ class PlanCache:
         key = tuple(sorted((name, size) for name, size in sizes.items() if name not in self._ignored))
         with self._lock:
             if key not in self._plans:
-                plan = make_plan(self._graph, self._wanted, sizes, self._device)
+                plan = make_plan(
+                    self._graph, self._wanted, sizes, self._device, fixed_weights=self._fixed_weights
+                )
                 if len(self._plans) >= MAX_PLANS:
                     self._plans.pop(next(iter(self._plans)))
                 self._plans[key] = plan

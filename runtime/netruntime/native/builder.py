@@ -36,11 +36,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Packed:
-    """Constants made from weights, or from nothing: `pack(*weights)` goes to `at`."""
+    """Constants at `at`, made from weights by a function, or from one in the slot `OUTER` by a kernel."""
 
     at: Ref
-    pack: Packer
     weights: tuple[Port, ...]
+    pack: Packer | Record
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Builder:
     same: Mapping[Port, Port]
     exact: bool = False
     records: list[Record] = field(default_factory=list)
-    packed: list[Packed] = field(default_factory=list)
+    packs: list[Packed] = field(default_factory=list)
     plains: dict[Port, Ref] = field(default_factory=dict)
     images: dict[Port, Image] = field(default_factory=dict)
     constant_bytes: int = 0
@@ -132,9 +132,24 @@ class Builder:
 
     def constant(self, shape: Sequence[int], pack: Packer, *weights: Port) -> Ref:
         """An array of the shape, of four bytes an element, that is made once from weights."""
-        at = Ref(Buffer(4 * prod(shape), CONSTANTS, self.constant_bytes))
-        self.constant_bytes += aligned(4 * prod(shape))
-        self.packed.append(Packed(at, pack, weights))
+        at = self._constant_room(4 * prod(shape))
+        self.packs.append(Packed(at, weights, pack))
+        return at
+
+    def packed(self, size: int, port: Port, kernel: str, tasks: int, numbers: Sequence[int]) -> Ref:
+        """So many floats that a kernel makes from a weight: once if it is a constant, else in each run."""
+        if port not in self.constants:
+            at = self.temporary(size)
+            self.emit(kernel, tasks, [self.plain(port), at], numbers)
+            return at
+        at = self._constant_room(4 * size)
+        source = Ref(Buffer(self._bytes(port), OUTER))
+        self.packs.append(Packed(at, (port,), Record(kernel, tasks, (source, at), tuple(numbers))))
+        return at
+
+    def _constant_room(self, size: int) -> Ref:
+        at = Ref(Buffer(size, CONSTANTS, self.constant_bytes))
+        self.constant_bytes += aligned(size)
         return at
 
     def table(self, numbers: Sequence[int]) -> Ref:
@@ -158,12 +173,17 @@ class Builder:
         """The records as numbers, and the size of the arena."""
         refs = [ref for record in self.records for ref in record.refs if ref is not None]
         size = plan_arena({ref.buffer: None for ref in refs if ref.buffer.slot == ARENA})
-        table = np.zeros((len(self.records), 2 + POINTERS + NUMBERS), np.int64)
-        for row, record in zip(table, self.records, strict=True):
-            row[:2] = kernels[record.kernel], record.tasks
-            row[2 : 2 + POINTERS] = -1
-            for n, ref in enumerate(record.refs):
-                if ref is not None:
-                    row[2 + n] = ref.buffer.slot << OFFSET_BITS | (ref.buffer.offset + ref.offset)
-            row[2 + POINTERS : 2 + POINTERS + len(record.numbers)] = record.numbers
-        return table, size
+        return table_of(self.records, kernels), size
+
+
+def table_of(records: Sequence[Record], kernels: Mapping[str, int]) -> Array:
+    """Records as the numbers of `Record` in native.h."""
+    table = np.zeros((len(records), 2 + POINTERS + NUMBERS), np.int64)
+    for row, record in zip(table, records, strict=True):
+        row[:2] = kernels[record.kernel], record.tasks
+        row[2 : 2 + POINTERS] = -1
+        for n, ref in enumerate(record.refs):
+            if ref is not None:
+                row[2 + n] = ref.buffer.slot << OFFSET_BITS | (ref.buffer.offset + ref.offset)
+        row[2 + POINTERS : 2 + POINTERS + len(record.numbers)] = record.numbers
+    return table

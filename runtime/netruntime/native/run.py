@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Port
-from netruntime.native.builder import Builder
+from netruntime.native.builder import Builder, Record, table_of
 from netruntime.native.constants import evaluate, needed_for
 from netruntime.native.library import Library
 from netruntime.native.memory import ALIGNMENT
@@ -46,12 +46,12 @@ class NativeRun:
     ) -> None:
         self.inputs = tuple(build.inputs)
         self.results = tuple(build.results)
-        packed = list(dict.fromkeys(port for one in build.packed for port in one.weights))
+        packed = list(dict.fromkeys(port for one in build.packs for port in one.weights))
         self._steps, weights = needed_for(packed, constant_steps)
         self.weights = tuple(weights)
         self.records = build.records
         self.arena = arena
-        self._packed = build.packed
+        self._packs = build.packs
         self._constant_bytes = build.constant_bytes
         self._shapes = [build.types[port].shape for port in self.results]
         self._table = table  # kept alive
@@ -90,12 +90,24 @@ class NativeRun:
         ):
             owner, address = aligned_bytes(self._constant_bytes)
             values = evaluate(self._steps, dict(zip(self.weights, weights, strict=True)))
-            self._pack(values, owner[address - address_of(owner) :])
+            self._pack(values, owner, address)
             known = self._weights = (list(weights), owner, address)
         return known[2]
 
-    def _pack(self, values: Mapping[Port, Array], memory: Array) -> None:
-        for one in self._packed:
-            array = np.ascontiguousarray(one.pack(*(values[port] for port in one.weights)))
+    def _pack(self, values: Mapping[Port, Array], owner: Array, address: int) -> None:
+        memory = owner[address - address_of(owner) :]
+        for one in self._packs:
+            arrays = [np.ascontiguousarray(values[port]) for port in one.weights]
+            if isinstance(one.pack, Record):
+                self._run_record(one.pack, address, arrays[0])
+                continue
+            array = np.ascontiguousarray(one.pack(*arrays))
             start = one.at.buffer.offset
             memory[start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
+
+    def _run_record(self, record: Record, constants: int, source: Array) -> None:
+        """Run one kernel from an array into the constants."""
+        table = table_of([record], self._library.kernels)
+        slots = (ctypes.c_void_p * 3)(None, constants, address_of(source))
+        run, threads = self._library.run, self._threads()
+        run(ctypes.c_void_p(address_of(table)), ctypes.c_int64(1), slots, self._kernels, threads)

@@ -111,7 +111,7 @@ class LossGraph:
         self.graph = graph
         self.trained = tuple(self._gradients)
         self._wanted = list(dict.fromkeys(self._all_ports()))
-        self._plans = PlanCache(graph, self._wanted, device)
+        self._plans = PlanCache(graph, self._wanted, device, fixed_weights=False)
 
     def _differentiate(self, graph: Graph, loss: Port, trained: Sequence[str]) -> Graph:
         nodes = parameter_nodes(graph)
@@ -226,7 +226,7 @@ class LossGraph:
         """The plans of the statistics that the gradients of a joint loss depend on."""
         assert self.joint is not None
         needed = self.joint.needed(self.graph, list(self._gradients.values()))
-        return PlanCache(self.split.graph, needed, self.device)
+        return PlanCache(self.split.graph, needed, self.device, fixed_weights=False)
 
     def _bind(
         self, batch: Mapping[str, Any], checks: DeferredChecks

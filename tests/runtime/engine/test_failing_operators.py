@@ -58,7 +58,7 @@ def test_every_kind_of_error(error: Exception, monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> None:
         raise error
 
-    net = nr.load("net 1.0\nmodel M(x: f32[B, 4]) {\n  return x -> relu\n}\n")
+    net = nr.load("net 1.0\nmodel M(x: f32[B, 4]) {\n  return x -> relu\n}\n", engine="numpy")
     monkeypatch.setattr(Relu, "forward", fail)
     with pytest.raises(nr.DataInputError) as caught:
         net(x=np.ones((2, 4), np.float32))
@@ -71,7 +71,7 @@ def test_memory_that_runs_out_names_the_ways_out(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise MemoryError("64 GiB")
 
-    net = nr.load("net 1.0\nmodel M(x: f32[B, 4]) {\n  return x -> relu\n}\n")
+    net = nr.load("net 1.0\nmodel M(x: f32[B, 4]) {\n  return x -> relu\n}\n", engine="numpy")
     monkeypatch.setattr(Relu, "forward", fail)
     with pytest.raises(nr.DataInputError, match=r"E0822.*ran out of memory: 64 GiB"):
         net(x=np.ones((2, 4), np.float32))

@@ -17,7 +17,7 @@ def optimise(graph: Graph, wanted: Sequence[Port]) -> tuple[Graph, list[Port]]:
     """The graph with its products fused, and where the wanted values are in it."""
     ports = list(wanted)
     for rules in PASSES:
-        rewritten = rewrite(graph, rules, ports)
+        rewritten = rewrite(graph, rules, ports, named=False)
         graph = rewritten.tape.graph
         ports = [rewritten.moved[port] for port in ports]
     return graph, ports

@@ -31,13 +31,16 @@ class Rewritten:
     moved: dict[Port, Port]
 
 
-def rewrite(graph: Graph, rules: Sequence[Rule], wanted: Sequence[Port] = ()) -> Rewritten:
+def rewrite(
+    graph: Graph, rules: Sequence[Rule], wanted: Sequence[Port] = (), *, named: bool = True
+) -> Rewritten:
     """Copy a graph by rules; the first one that has something for a node is taken. Cells of scans come first.
 
     A cell whose state grows is left as it is.
 
     Args:
         wanted: Values that somebody reads besides the operators, for rules that ask `uses`.
+        named: Whether the new graph keeps the interface of the old one.
     """
     tape = RewriteTape(Graph(), graph.node(next(iter(graph))))
     moved: dict[Port, Port] = {}
@@ -49,7 +52,8 @@ def rewrite(graph: Graph, rules: Sequence[Rule], wanted: Sequence[Port] = ()) ->
         for n, port in enumerate(outputs):
             tape.uses[port] += uses[number, n]
     tape.graph.name = graph.name
-    tape.graph.interface = graph.interface.moved(moved)
+    if named:
+        tape.graph.interface = graph.interface.moved(moved)
     return Rewritten(tape, moved)
 
 
@@ -63,7 +67,7 @@ def _with_cell(node: Node, rules: Sequence[Rule]) -> Node:
     if not isinstance(scan, Scan) or any(scan.grows):
         return node
     cell, results = program_graph(scan.program, "", node.span)
-    rewritten = rewrite(cell, rules, results)
+    rewritten = rewrite(cell, rules, results, named=False)
     inputs = [rewritten.moved[n, 0] for n in range(len(scan.program.inputs))]
     program = program_of(rewritten.tape.graph, inputs, [rewritten.moved[port] for port in results])
     return node.with_op(replace(scan, program=program), node.types)

@@ -12,6 +12,7 @@
   DO(linear)                                                           \
   DO(max_pool)                                                         \
   DO(pack)                                                             \
+  DO(pack_taps)                                                        \
   DO(pad_planes)                                                       \
   DO(to_blocked)                                                       \
   DO(to_plain)

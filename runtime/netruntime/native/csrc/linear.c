@@ -35,17 +35,3 @@ void NATIVE(linear)(const Arguments *a, int64_t begin, int64_t end) {
     multiply(tile, rows, left, block + left < blocks ? LANES : n[N] - (block + left - 1) * LANES);
   }
 }
-
-/* Packs a matrix [K][N] with any strides into blocks [N/16][K][16], with zeros beyond N. A task is a block. */
-void NATIVE(pack)(const Arguments *a, int64_t begin, int64_t end) {
-  enum { SOURCE, PACKED };
-  enum { K, N, STRIDE_K, STRIDE_N };
-  const int64_t *n = a->n;
-  for (int64_t block = begin; block < end; block++) {
-    const int64_t left = n[N] - block * LANES, count = left < LANES ? left : LANES;
-    const float *source = (const float *)a->p[SOURCE] + block * LANES * n[STRIDE_N];
-    float *packed = (float *)a->p[PACKED] + block * n[K] * LANES;
-    for (int64_t k = 0; k < n[K]; k++, source += n[STRIDE_K], packed += LANES)
-      for (int64_t lane = 0; lane < LANES; lane++) packed[lane] = lane < count ? source[lane * n[STRIDE_N]] : 0;
-  }
-}

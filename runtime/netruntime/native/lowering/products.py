@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from netdsl.graph import Port
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.linear.linear import Linear
@@ -17,8 +15,6 @@ from netruntime.native.layouts import LANES, Image, blocks_of
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
-
-Array = Any
 
 FEW_CHANNELS = 4
 """Up to so many channels, a convolution reads planes: blocks of 16 channels would be mostly zeros."""
@@ -31,20 +27,13 @@ def _group(rows: int) -> int:
     return 8 if rows == 1 else 4 if rows < 4 else 2
 
 
-def packed_matrix(matrix: Array) -> Array:
-    """`[K, N]` as `[N/16, K, 16]`, with zeros beyond N."""
-    depth, count = matrix.shape
-    wide = np.zeros((depth, blocks_of(count) * LANES), np.float32)
-    wide[:, :count] = matrix
-    return wide.reshape(depth, -1, LANES).transpose(1, 0, 2)
-
-
 def _bias(step: Step, build: Builder, count: int) -> Ref | None:
+    """The bias in blocks: a matrix of one row."""
     port = step.inputs[2] if len(step.inputs) > 2 else None
     if port is None:
         return None
-    size = blocks_of(count) * LANES
-    return build.constant((size,), lambda bias: np.pad(bias, (0, size - count)), port)
+    blocks = blocks_of(count)
+    return build.packed(blocks * LANES, port, "pack", blocks, [1, count, 0, 1])
 
 
 def _parts(step: Step) -> tuple[Any, int, Port | None]:
@@ -79,9 +68,14 @@ def _windows(conv: Conv, x: tuple[int, ...], weight: tuple[int, ...]) -> _Window
 def _accepts_conv(step: Step) -> bool:
     conv, _, _ = _parts(step)
     x, weight = step.type_in(0), step.type_in(1)
-    if x is None or weight is None or len(x.shape) != 4 or 0 in (*x.shape, *step.type_out.shape):
+    if (
+        x is None
+        or weight is None
+        or len(x.shape) != 4
+        or 0 in (*x.shape, *weight.shape, *step.type_out.shape)
+    ):
         return False
-    return conv.groups == 1 and step.is_constant(1) and step.is_constant(2)
+    return bool(conv.groups == 1)
 
 
 def _conv_borders(step: Step) -> dict[Port, Border]:
@@ -115,9 +109,8 @@ def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
     strides = [channels * rows * columns, windows.stride[0] * columns, windows.stride[1], 0]
     outputs = build.types[weight].shape[0]
     depth = channels * high * wide
-    packed = build.constant(
-        (blocks_of(outputs), depth, LANES), lambda w: packed_matrix(w.reshape(outputs, depth).T), weight
-    )
+    blocks = blocks_of(outputs)
+    packed = build.packed(blocks * depth * LANES, weight, "pack", blocks, [depth, outputs, 1, depth])
     return at, [wide, *strides], offsets, packed
 
 
@@ -138,13 +131,9 @@ def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
     outputs, channels = build.types[weight].shape[:2]
     run = min(channels, LANES)
 
-    def pack(w: Array) -> Array:
-        padded = np.zeros((outputs, x.blocks * run, high, wide), np.float32)
-        padded[:, :channels] = w
-        taps = padded.reshape(outputs, x.blocks, run, high, wide).transpose(1, 3, 4, 2, 0)
-        return packed_matrix(taps.reshape(-1, outputs))
-
-    packed = build.constant((blocks_of(outputs), len(offsets) * run, LANES), pack, weight)
+    taps, blocks = high * wide, blocks_of(outputs)
+    size = blocks * len(offsets) * run * LANES
+    packed = build.packed(size, weight, "pack_taps", blocks, [outputs, channels, run, taps])
     return x.at, [run, *strides], offsets, packed
 
 
@@ -175,7 +164,7 @@ def _lower_conv(step: Step, build: Builder) -> None:
 
 def _accepts_linear(step: Step) -> bool:
     x = step.type_in(0)
-    return x is not None and 0 not in x.shape and step.is_constant(1) and step.is_constant(2)
+    return x is not None and 0 not in (*x.shape, *step.type_out.shape)
 
 
 def _lower_linear(step: Step, build: Builder) -> None:
@@ -185,10 +174,11 @@ def _lower_linear(step: Step, build: Builder) -> None:
     depth, count = build.types[weight].shape
     rows = build.types[x].size // depth
     at = build.plain(x)
-    packed = build.constant((blocks_of(count), depth, LANES), packed_matrix, weight)
+    blocks = blocks_of(count)
+    packed = build.packed(blocks * depth * LANES, weight, "pack", blocks, [depth, count, count, 1])
     added = None if residual is None else build.plain(residual)
     group = _group(rows)
-    tasks = -(-blocks_of(count) // group) * -(-rows // CHUNK)
+    tasks = -(-blocks // group) * -(-rows // CHUNK)
     refs = [at, packed, _bias(step, build, count), added, build.new_plain((step.node, 0))]
     build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, activation])
 

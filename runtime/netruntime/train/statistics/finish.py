@@ -8,10 +8,11 @@ from typing import Any
 from netdsl.graph import Graph, Node, Port
 from netdsl.model import Input
 from netdsl.types import TensorType
-from netruntime.engine.backends import open_device
+from netruntime.engine.backends import DeviceChoice, open_device
 from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.files.arrays import Array
+from netruntime.native.options import EngineOptions
 from netruntime.train.statistics.joint import free_sizes
 from netruntime.train.statistics.kinds import Reading
 from netruntime.train.statistics.split import Split
@@ -22,7 +23,7 @@ class Finish:
 
     def __init__(self, split: Split) -> None:
         self.split = split
-        self.device = open_device()
+        self.device = open_device(DeviceChoice(options=EngineOptions("numpy")))
         self.graph = Graph()
         self.graph.name = split.graph.name
         self.graph.interface = split.graph.interface

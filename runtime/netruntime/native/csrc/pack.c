@@ -1,0 +1,37 @@
+/* Weights in the order in which tiles read them: blocks [N/16][K][16], with zeros beyond N. A task is a block. */
+#include "kernels.h"
+#include "vec.h"
+
+enum { SOURCE, PACKED };
+
+INLINE void pack_row(float *packed, const float *source, int64_t step, int64_t count) {
+  for (int64_t lane = 0; lane < LANES; lane++) packed[lane] = lane < count ? source[lane * step] : 0;
+}
+
+/* A matrix [K][N] of any strides. */
+void NATIVE(pack)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { K, N, STRIDE_K, STRIDE_N };
+  const int64_t *n = a->n;
+  for (int64_t block = begin; block < end; block++) {
+    const float *source = (const float *)a->p[SOURCE] + block * LANES * n[STRIDE_N];
+    float *packed = (float *)a->p[PACKED] + block * n[K] * LANES;
+    for (int64_t k = 0; k < n[K]; k++)
+      pack_row(packed + k * LANES, source + k * n[STRIDE_K], n[STRIDE_N], n[N] - block * LANES);
+  }
+}
+
+/* The weights [N][C][taps] of a convolution of blocks: K runs over blocks of `RUN` channels, taps, and channels of a
+ * block, with zeros beyond C. */
+void NATIVE(pack_taps)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { N, CHANNELS, RUN, TAPS };
+  const int64_t *n = a->n, blocks = (n[CHANNELS] + n[RUN] - 1) / n[RUN], depth = n[CHANNELS] * n[TAPS];
+  for (int64_t block = begin; block < end; block++) {
+    const float *source = (const float *)a->p[SOURCE] + block * LANES * depth;
+    float *packed = (float *)a->p[PACKED] + block * blocks * n[TAPS] * n[RUN] * LANES;
+    const int64_t count = n[N] - block * LANES;
+    for (int64_t first = 0; first < blocks * n[RUN]; first += n[RUN])
+      for (int64_t tap = 0; tap < n[TAPS]; tap++)
+        for (int64_t c = first; c < first + n[RUN]; c++, packed += LANES)
+          pack_row(packed, source + c * n[TAPS] + tap, depth, c < n[CHANNELS] ? count : 0);
+  }
+}
