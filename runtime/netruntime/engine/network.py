@@ -17,8 +17,8 @@ from netdsl.types import TensorType
 from netruntime.arguments import check_flag, check_mapping, check_seed, check_text, check_texts
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs, check_assumptions
-from netruntime.engine.direct import DirectCalls
 from netruntime.engine.executor import execute
+from netruntime.engine.native_runs import DirectCalls
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
 from netruntime.engine.room import room_for

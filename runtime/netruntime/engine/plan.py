@@ -15,7 +15,7 @@ from netdsl.ops.contract.base import Op, OpError
 from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
-from netruntime.engine.native_steps import NativePlanner
+from netruntime.engine.native_runs import NativePlanner
 from netruntime.engine.passes.optimise import optimise
 from netruntime.engine.peak import check_peak
 from netruntime.engine.steps import Plan, PlanStep, failed_step
