@@ -306,8 +306,6 @@ def test_values_die_when_last_used() -> None:
 def test_only_what_is_wanted_is_computed() -> None:
     text = "net 1.0\nmodel M(x: f32[B]) {\n  a = exp(x)\n  b = log(x)\n  return a, b\n}"
     net = nr.load(text, engine="numpy")
-        "net 1.0\nmodel M(x: f32[B]) {\n  a = exp(x)\n  b = log(x)\n  return a, b\n}", engine="numpy"
-    )
     assert {step.op.name for step in net.tap("a").plan({"B": 1}).steps} == {"exp"}
     assert set(net(x=[1.0])) == {"output0", "output1"}
 
