@@ -26,12 +26,13 @@ COPIED = 65536
 
 @dataclass(frozen=True)
 class Record:
-    """A call of a kernel: how many tasks it has, where its arrays are, and its numbers."""
+    """A call of a kernel: how many tasks it has, where its arrays are, its numbers, and its node."""
 
     kernel: str
     tasks: int
     refs: tuple[Ref | None, ...]
     numbers: tuple[int, ...]
+    node: int = -1
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Builder:
     packs: list[Packed] = field(default_factory=list)
     plains: dict[Port, Ref] = field(default_factory=dict)
     images: dict[Port, Image] = field(default_factory=dict)
+    node: int = -1
+    """The node of the step that is being lowered."""
     constant_bytes: int = 0
     """Bytes of constants so far."""
 
@@ -167,7 +170,7 @@ class Builder:
         for ref in refs:
             if ref is not None:
                 ref.buffer.used_by(len(self.records))
-        self.records.append(Record(kernel, tasks, tuple(refs), tuple(numbers)))
+        self.records.append(Record(kernel, tasks, tuple(refs), tuple(numbers), self.node))
 
     def finish(self, kernels: Mapping[str, int]) -> tuple[Array, int]:
         """The records as numbers, and the size of the arena."""

@@ -44,6 +44,7 @@ def compile_steps(
     inputs = [port for port in read if port not in made and port not in constants]
     build = Builder(types, _borders(steps), inputs, results, constants, _same(steps, results), exact)
     for step in steps:
+        build.node = step.node
         LOWERINGS[type(step.op)].lower(step, build)
     for port in results:
         build.deliver(port)

@@ -30,7 +30,7 @@ class Library:
         isa: The name of the instruction set.
         kernels: The number of each kernel by name, as records use it.
         table: The address of the kernels.
-        run: `nd_run(records, count, slots, table, threads)`; it releases the GIL.
+        run: `nd_run(records, count, slots, table, threads, times)`; it releases the GIL.
     """
 
     isa: str

@@ -69,13 +69,18 @@ class NativeRun:
         inputs = [np.ascontiguousarray(array) for array in arrays[:count]]
         return self.call(inputs, self.prepare(arrays[count:]))
 
-    def call(self, inputs: Sequence[Array], constants: int) -> tuple[Array, ...]:
-        """The results for contiguous inputs, and constants at the address that `prepare` returned."""
+    def call(self, inputs: Sequence[Array], constants: int, times: Array | None = None) -> tuple[Array, ...]:
+        """The results for contiguous inputs, and constants at the address that `prepare` returned.
+
+        Args:
+            times: 64-bit integers that get the nanoseconds that each record took.
+        """
         results = [np.empty(shape, np.float32) for shape in self._shapes]
         arena = self._arenas.pop() if self._arenas else aligned_bytes(self.arena)
         outer = [array.__array_interface__["data"][0] for array in (*inputs, *results)]
         slots = self._slots(arena[1], constants, *outer)
-        self._library.run(self._address, self._count, slots, self._kernels, self._threads())
+        clock = None if times is None else ctypes.c_void_p(address_of(times))
+        self._library.run(self._address, self._count, slots, self._kernels, self._threads(), clock)
         self._arenas.append(arena)
         return tuple(results)
 
@@ -110,4 +115,4 @@ class NativeRun:
         table = table_of([record], self._library.kernels)
         slots = (ctypes.c_void_p * 3)(None, constants, address_of(source))
         run, threads = self._library.run, self._threads()
-        run(ctypes.c_void_p(address_of(table)), ctypes.c_int64(1), slots, self._kernels, threads)
+        run(ctypes.c_void_p(address_of(table)), ctypes.c_int64(1), slots, self._kernels, threads, None)

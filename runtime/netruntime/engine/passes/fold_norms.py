@@ -28,6 +28,7 @@ def fold_norm(tape: RewriteTape, node: Node, inputs: Sequence[Value | None]) -> 
     others = [weight, bias, *inputs[1:]]
     if x is None or weight is None or not all(value is None or _is_weight(tape, value) for value in others):
         return None
+    tape.origin = source
     mean, variance, gain, shift = (*inputs[1:], None, None)[:4]
     assert mean is not None and variance is not None
     scale = (variance + norm.eps) ** -0.5

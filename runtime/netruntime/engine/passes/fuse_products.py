@@ -23,6 +23,7 @@ def fuse_activation(tape: RewriteTape, node: Node, inputs: Sequence[Value | None
     product = _product(tape, inputs[0])
     if product is None or product[0].activation is not None:
         return None
+    tape.origin = _node_of(tape, inputs[0])
     return _made(product[1], replace(product[0], activation=node.op))
 
 
@@ -36,6 +37,7 @@ def fuse_residual(tape: RewriteTape, node: Node, inputs: Sequence[Value | None])
             continue
         if value is not None and residual is not None and value.type == residual.type:
             parts = [*product[1], *[None] * (3 - len(product[1])), residual]
+            tape.origin = _node_of(tape, value)
             return _made(parts, product[0])
     return None
 
@@ -49,6 +51,12 @@ def _product(tape: RewriteTape, value: Value | None) -> tuple[Fused, list[Value 
     if isinstance(op, Fused):
         return op, inputs
     return (Fused(op), inputs) if isinstance(op, Conv | Linear) else None
+
+
+def _node_of(tape: RewriteTape, value: Value | None) -> Node:
+    """The product itself, whose label and place the new operator keeps."""
+    assert value is not None
+    return tape.graph.node(value.ref[0])
 
 
 def _made(inputs: Sequence[Value | None], op: Fused) -> list[Value]:
