@@ -57,6 +57,11 @@ class Image:
         return self.border[0] * self.row + self.border[1] * LANES
 
     @property
+    def strides(self) -> list[int]:
+        """Floats from one image, block and row to the next, and before the first pixel, for kernels."""
+        return [self.image, self.block, self.row, self.first]
+
+    @property
     def dimensions(self) -> tuple[int, ...]:
         """The numbers of the kernels in layout.c."""
         return (self.batch, self.channels, self.height, self.width, *self.border)

@@ -8,7 +8,7 @@ enum {
   BATCH, HEIGHT, WIDTH, BLOCKS,         /* of the result */
   RUNS, RUN,                            /* see Tile; their product is K */
   X_IMAGE, X_ROW, X_PIXEL, X_FIRST,     /* floats between images, output rows and output pixels; to the first window */
-  Y_IMAGE, Y_BLOCK, Y_ROW, Y_FIRST,     /* floats */
+  Y_IMAGE, Y_BLOCK, Y_ROW, Y_FIRST, Y_PIXEL, /* floats */
   R_IMAGE, R_BLOCK, R_ROW, R_FIRST,     /* of the residual */
   GROUP, ACT,
 };
@@ -33,7 +33,7 @@ void NATIVE(conv)(const Arguments *a, int64_t begin, int64_t end) {
         .residual_row = LANES,
         .residual_block = n[R_BLOCK],
         .y = (float *)a->p[Y] + n[Y_FIRST] + image * n[Y_IMAGE] + block * n[Y_BLOCK] + row * n[Y_ROW],
-        .y_row = LANES,
+        .y_row = n[Y_PIXEL],
         .y_block = n[Y_BLOCK],
         .act = {n[ACT]},
     };

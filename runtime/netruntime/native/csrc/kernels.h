@@ -5,8 +5,10 @@
 #define EACH_KERNEL(DO)                                                \
   DO(activate)                                                         \
   DO(avg_pool)                                                         \
+  DO(clear)                                                            \
   DO(clear_border)                                                     \
   DO(conv)                                                             \
+  DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
   DO(global_avg_pool)                                                  \
   DO(linear)                                                           \
@@ -15,7 +17,8 @@
   DO(pack_taps)                                                        \
   DO(pad_planes)                                                       \
   DO(to_blocked)                                                       \
-  DO(to_plain)
+  DO(to_plain)                                                         \
+  DO(unpack_taps)
 
 #define JOINED(name, isa) nd_##name##_##isa
 #define EXPANDED(name, isa) JOINED(name, isa)

@@ -71,3 +71,10 @@ void NATIVE(copy)(const Arguments *a, int64_t begin, int64_t end) {
   const int64_t *n = a->n, first = begin * n[CHUNK], last = end * n[CHUNK] < n[BYTES] ? end * n[CHUNK] : n[BYTES];
   memcpy((char *)a->p[TO] + first, (const char *)a->p[FROM] + first, (size_t)(last - first));
 }
+
+/* Zeros; a task is `SIZE` floats. */
+void NATIVE(clear)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { AT };
+  enum { SIZE };
+  memset((float *)a->p[AT] + begin * a->n[SIZE], 0, (size_t)((end - begin) * a->n[SIZE]) * 4);
+}

@@ -20,18 +20,37 @@ void NATIVE(pack)(const Arguments *a, int64_t begin, int64_t end) {
   }
 }
 
-/* The weights [N][C][taps] of a convolution of blocks: K runs over blocks of `RUN` channels, taps, and channels of a
- * block, with zeros beyond C. */
+/* The weights of a convolution of blocks: K runs over blocks of `RUN` channels, taps, and the channels of a block, with
+ * zeros beyond the last. The weight of output n, channel c and tap (i, j) is at FIRST + the sum of their strides. */
 void NATIVE(pack_taps)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { N, CHANNELS, RUN, TAPS_Y, TAPS_X, STRIDE_N, STRIDE_C, STRIDE_Y, STRIDE_X, FIRST };
+  const int64_t *n = a->n, blocks = (n[CHANNELS] + n[RUN] - 1) / n[RUN];
+  for (int64_t block = begin; block < end; block++) {
+    const float *source = (const float *)a->p[SOURCE] + n[FIRST] + block * LANES * n[STRIDE_N];
+    float *packed = (float *)a->p[PACKED] + block * blocks * n[TAPS_Y] * n[TAPS_X] * n[RUN] * LANES;
+    const int64_t count = n[N] - block * LANES;
+    for (int64_t first = 0; first < blocks * n[RUN]; first += n[RUN])
+      for (int64_t i = 0; i < n[TAPS_Y]; i++)
+        for (int64_t j = 0; j < n[TAPS_X]; j++)
+          for (int64_t c = first; c < first + n[RUN]; c++, packed += LANES) {
+            const float *from = source + c * n[STRIDE_C] + i * n[STRIDE_Y] + j * n[STRIDE_X];
+            pack_row(packed, from, n[STRIDE_N], c < n[CHANNELS] ? count : 0);
+          }
+  }
+}
+
+/* The inverse of both for gradients of weights: blocks [N/16][C/RUN][taps][RUN][16] to [N][C][taps]. */
+void NATIVE(unpack_taps)(const Arguments *a, int64_t begin, int64_t end) {
   enum { N, CHANNELS, RUN, TAPS };
   const int64_t *n = a->n, blocks = (n[CHANNELS] + n[RUN] - 1) / n[RUN], depth = n[CHANNELS] * n[TAPS];
   for (int64_t block = begin; block < end; block++) {
-    const float *source = (const float *)a->p[SOURCE] + block * LANES * depth;
-    float *packed = (float *)a->p[PACKED] + block * blocks * n[TAPS] * n[RUN] * LANES;
-    const int64_t count = n[N] - block * LANES;
+    const float *packed = (const float *)a->p[SOURCE] + block * blocks * n[TAPS] * n[RUN] * LANES;
+    float *weight = (float *)a->p[PACKED] + block * LANES * depth;
+    const int64_t left = n[N] - block * LANES, count = left < LANES ? left : LANES;
     for (int64_t first = 0; first < blocks * n[RUN]; first += n[RUN])
       for (int64_t tap = 0; tap < n[TAPS]; tap++)
         for (int64_t c = first; c < first + n[RUN]; c++, packed += LANES)
-          pack_row(packed, source + c * n[TAPS] + tap, depth, c < n[CHANNELS] ? count : 0);
+          for (int64_t lane = 0; lane < count && c < n[CHANNELS]; lane++)
+            weight[lane * depth + c * n[TAPS] + tap] = packed[lane];
   }
 }

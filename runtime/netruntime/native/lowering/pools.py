@@ -5,7 +5,6 @@ from __future__ import annotations
 from netdsl.ops.pool.global_pool import GlobalAvgPool
 from netdsl.ops.pool.pool import AvgPool, MaxPool, Pool
 from netruntime.native.builder import Builder
-from netruntime.native.layouts import Image
 from netruntime.native.lowering.registry import lowers
 from netruntime.native.steps import Step
 
@@ -23,10 +22,6 @@ def _accepts(step: Step) -> bool:
     return set(op.dilation) == {1} and not (op.ceil_mode and counts_padding)
 
 
-def _strides(image: Image) -> list[int]:
-    return [image.image, image.block, image.row, image.first]
-
-
 @lowers(MaxPool, AvgPool, accepts=_accepts)
 def pool(step: Step, build: Builder) -> None:
     """The maximum or the mean of each window."""
@@ -38,7 +33,7 @@ def pool(step: Step, build: Builder) -> None:
     sizes = [x.batch, x.blocks, x.height, x.width, y.height, y.width]
     window = [*map(int, placement.size), *placement.stride, top, left]
     counts_padding = int(isinstance(op, AvgPool) and op.count_pad)
-    numbers = [*sizes, *_strides(x), *_strides(y), *window, counts_padding]
+    numbers = [*sizes, *x.strides, *y.strides, *window, counts_padding]
     kernel = "max_pool" if isinstance(op, MaxPool) else "avg_pool"
     build.emit(kernel, x.batch * x.blocks * y.height, [x.at, y.at], numbers)
 
@@ -49,5 +44,5 @@ def global_avg_pool(step: Step, build: Builder) -> None:
     port = step.inputs[0]
     assert port is not None
     x = build.image(port)
-    numbers = [x.blocks, x.channels, x.height, x.width, *_strides(x)]
+    numbers = [x.blocks, x.channels, x.height, x.width, *x.strides]
     build.emit("global_avg_pool", x.batch * x.blocks, [x.at, build.new_plain((step.node, 0))], numbers)

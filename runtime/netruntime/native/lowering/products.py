@@ -11,7 +11,7 @@ from netdsl.ops.linear.linear import Linear
 from netruntime.native.activations import kind_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
-from netruntime.native.layouts import LANES, Image, blocks_of
+from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
@@ -22,7 +22,7 @@ CHUNK = 56
 """Rows of a task of a dense layer: a multiple of the highest tile on each instruction set but AVX2's 6."""
 
 
-def _group(rows: int) -> int:
+def group_of(rows: int) -> int:
     """The blocks of 16 outputs of a task: more for few rows, which need many sums at a time."""
     return 8 if rows == 1 else 4 if rows < 4 else 2
 
@@ -48,7 +48,7 @@ def _parts(step: Step) -> tuple[Any, int, Port | None]:
 
 
 @dataclass(frozen=True)
-class _Windows:
+class ConvWindows:
     """The windows of a convolution of images."""
 
     size: tuple[int, int]
@@ -57,12 +57,18 @@ class _Windows:
     before: tuple[int, int]
     after: tuple[int, int]
 
+    @property
+    def border(self) -> Border:
+        """The zeros that an image needs above and beside it."""
+        (top, left), (bottom, right) = self.before, self.after
+        return max(top, bottom), max(left, right)
 
-def _windows(conv: Conv, x: tuple[int, ...], weight: tuple[int, ...]) -> _Windows:
+
+def windows_of(conv: Conv, x: tuple[int, ...], weight: tuple[int, ...]) -> ConvWindows:
     placement = conv._windows(weight[2:])
     (top, bottom), (left, right) = placement.padding(x[2:])
     stride, dilation = (tuple(map(int, pair)) for pair in (placement.stride, placement.dilation))
-    return _Windows(weight[2:4], stride, dilation, (top, left), (bottom, right))  # type: ignore[arg-type]
+    return ConvWindows(weight[2:4], stride, dilation, (top, left), (bottom, right))  # type: ignore[arg-type]
 
 
 def _accepts_conv(step: Step) -> bool:
@@ -81,21 +87,18 @@ def _accepts_conv(step: Step) -> bool:
 def _conv_borders(step: Step) -> dict[Port, Border]:
     x, weight = step.type_in(0), step.type_in(1)
     assert x is not None and weight is not None and step.inputs[0] is not None
-    windows = _windows(_parts(step)[0], x.shape, weight.shape)
-    if _reads_planes(x.shape[1], windows):
+    windows = windows_of(_parts(step)[0], x.shape, weight.shape)
+    if reads_planes(x.shape[1], windows):
         return {}
-    (top, left), (bottom, right) = windows.before, windows.after
-    return {step.inputs[0]: (max(top, bottom), max(left, right))}
+    return {step.inputs[0]: windows.border}
 
 
-def _reads_planes(channels: int, windows: _Windows) -> bool:
+def reads_planes(channels: int, windows: ConvWindows) -> bool:
     return channels <= FEW_CHANNELS and windows.dilation[1] == 1
 
 
-def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, list[int], list[int], Ref]:
-    """What a convolution of few channels reads: padded planes; a run is a row of a window."""
-    port, weight = step.inputs[0], step.inputs[1]
-    assert port is not None and weight is not None
+def padded_planes(port: Port, build: Builder, windows: ConvWindows) -> tuple[Ref, tuple[int, int, int]]:
+    """The planes of an image with zeros around them, and the number of channels, rows and columns."""
     batch, channels, height, width = build.types[port].shape
     (top, left), (bottom, right) = windows.before, windows.after
     rows, columns = height + top + bottom, width + left + right
@@ -104,6 +107,14 @@ def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
         padded = build.temporary(batch * channels * rows * columns)
         build.emit("pad_planes", batch * channels, [at, padded], [height, width, top, left, rows, columns])
         at = padded
+    return at, (channels, rows, columns)
+
+
+def _from_planes(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref, list[int], list[int], Ref]:
+    """What a convolution of few channels reads: padded planes; a run is a row of a window."""
+    port, weight = step.inputs[0], step.inputs[1]
+    assert port is not None and weight is not None
+    at, (channels, rows, columns) = padded_planes(port, build, windows)
     (high, wide), (down, _) = windows.size, windows.dilation
     offsets = [c * rows * columns + y * down * columns for c in range(channels) for y in range(high)]
     strides = [channels * rows * columns, windows.stride[0] * columns, windows.stride[1], 0]
@@ -114,7 +125,7 @@ def _from_planes(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
     return at, [wide, *strides], offsets, packed
 
 
-def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, list[int], list[int], Ref]:
+def _from_blocks(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref, list[int], list[int], Ref]:
     """What a convolution of blocks reads: a run is the channels of a pixel in one block."""
     port, weight = step.inputs[0], step.inputs[1]
     assert port is not None and weight is not None
@@ -133,29 +144,26 @@ def _from_blocks(step: Step, build: Builder, windows: _Windows) -> tuple[Ref, li
 
     taps, blocks = high * wide, blocks_of(outputs)
     size = blocks * len(offsets) * run * LANES
-    packed = build.packed(size, weight, "pack_taps", blocks, [outputs, channels, run, taps])
+    order = [outputs, channels, run, high, wide, channels * taps, taps, wide, 1, 0]
+    packed = build.packed(size, weight, "pack_taps", blocks, order)
     return x.at, [run, *strides], offsets, packed
-
-
-def _image_strides(image: Image) -> list[int]:
-    return [image.image, image.block, image.row, image.first]
 
 
 def _lower_conv(step: Step, build: Builder) -> None:
     conv, activation, residual = _parts(step)
     x, weight = step.type_in(0), step.type_in(1)
     assert x is not None and weight is not None
-    windows = _windows(conv, x.shape, weight.shape)
-    read = _from_planes if _reads_planes(x.shape[1], windows) else _from_blocks
+    windows = windows_of(conv, x.shape, weight.shape)
+    read = _from_planes if reads_planes(x.shape[1], windows) else _from_blocks
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
-    group = _group(y.width)
+    group = group_of(y.width)
     tasks = -(-y.blocks // group) * y.batch * y.height
     added_at = None if added is None else added.at
     refs = [at, packed, _bias(step, build, y.channels), added_at, y.at, build.table(offsets)]
-    numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *_image_strides(y)]
-    numbers += [*(_image_strides(added) if added else [0] * 4), group, activation]
+    numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *y.strides, LANES]
+    numbers += [*(added.strides if added else [0] * 4), group, activation]
     build.emit("conv", tasks, refs, numbers)
 
 
@@ -177,7 +185,7 @@ def _lower_linear(step: Step, build: Builder) -> None:
     blocks = blocks_of(count)
     packed = build.packed(blocks * depth * LANES, weight, "pack", blocks, [depth, count, count, 1])
     added = None if residual is None else build.plain(residual)
-    group = _group(rows)
+    group = group_of(rows)
     tasks = -(-blocks // group) * -(-rows // CHUNK)
     refs = [at, packed, _bias(step, build, count), added, build.new_plain((step.node, 0))]
     build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, activation])
