@@ -72,6 +72,8 @@ class Builder:
     """The node of the step that is being lowered."""
     constant_bytes: int = 0
     """Bytes of constants so far."""
+    scratch: Ref = field(default_factory=lambda: Ref(Buffer(0)))
+    """The room of the first thread for its task, behind the arena."""
 
     def __post_init__(self) -> None:
         for n, port in enumerate(self.inputs):
@@ -133,6 +135,11 @@ class Builder:
         """So many floats for the next records alone."""
         return Ref(Buffer(4 * size))
 
+    def scratch_of(self, size: int) -> Ref:
+        """So many floats for each thread, one after the other, which keep nothing from task to task."""
+        self.scratch.buffer.size = max(self.scratch.buffer.size, aligned(4 * size))
+        return self.scratch
+
     def constant(self, shape: Sequence[int], pack: Packer, *weights: Port) -> Ref:
         """An array of the shape, of four bytes an element, that is made once from weights."""
         at = self._constant_room(4 * prod(shape))
@@ -175,7 +182,9 @@ class Builder:
     def finish(self, kernels: Mapping[str, int]) -> tuple[Array, int]:
         """The records as numbers, and the size of the arena."""
         refs = [ref for record in self.records for ref in record.refs if ref is not None]
-        size = plan_arena({ref.buffer: None for ref in refs if ref.buffer.slot == ARENA})
+        buffers = {ref.buffer: None for ref in refs if ref.buffer.slot == ARENA}
+        buffers.pop(self.scratch.buffer, None)
+        size = self.scratch.buffer.offset = plan_arena(buffers)
         return table_of(self.records, kernels), size
 
 

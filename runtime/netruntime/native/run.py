@@ -51,6 +51,8 @@ class NativeRun:
         self.weights = tuple(weights)
         self.records = build.records
         self.arena = arena
+        self.scratch = build.scratch.buffer.size
+        """Bytes of each thread behind the arena."""
         self._packs = build.packs
         self._constant_bytes = build.constant_bytes
         self._shapes = [build.types[port].shape for port in self.results]
@@ -76,13 +78,19 @@ class NativeRun:
             times: 64-bit integers that get the nanoseconds that each record took.
         """
         results = [np.empty(shape, np.float32) for shape in self._shapes]
-        arena = self._arenas.pop() if self._arenas else aligned_bytes(self.arena)
+        threads = self._threads()
+        arena = self._free_arena(self.arena + threads * self.scratch)
         outer = [array.__array_interface__["data"][0] for array in (*inputs, *results)]
         slots = self._slots(arena[1], constants, *outer)
         clock = None if times is None else ctypes.c_void_p(address_of(times))
-        self._library.run(self._address, self._count, slots, self._kernels, self._threads(), clock)
+        self._library.run(self._address, self._count, slots, self._kernels, threads, clock)
         self._arenas.append(arena)
         return tuple(results)
+
+    def _free_arena(self, size: int) -> tuple[Array, int]:
+        """An arena that no other call uses now; a new one where there is none of this size."""
+        arena = self._arenas.pop() if self._arenas else None
+        return aligned_bytes(size) if arena is None or arena[0].nbytes < size + ALIGNMENT else arena
 
     def prepare(self, weights: Sequence[Array]) -> int:
         """The address of the constants for these weights.

@@ -34,3 +34,6 @@ void nd_leave(int threads);
 
 /* Runs all tasks of one kernel on so many threads, and returns when they are done. */
 void nd_run_tasks(Kernel kernel, const Arguments *arguments, int64_t tasks, int threads);
+
+/* The number of this thread among those that run a program, from 0. */
+int nd_thread(void);

@@ -10,19 +10,23 @@
 #define PIECES 8 /* for each thread; more balance better, fewer cost less */
 #define MAX_THREADS 256
 
-/* The job in one word: its number, how many pieces it has, and which is next. A thread that comes late learns from the
- * word alone whether a piece is left for it; while one is, `job` does not change. */
-#define FIELD 20
+/* The job in one word: its number, how many threads may take its pieces, how many there are, and which is next. A
+ * thread that comes late learns from the word alone whether a piece is left for it; while one is, `job` does not
+ * change. */
+#define FIELD 16
 #define MASK ((1u << FIELD) - 1)
 #define NEXT(word) ((int64_t)((word) & MASK))
 #define TOTAL(word) ((int64_t)((word) >> FIELD & MASK))
-#define JOB(number, total) ((uint64_t)(number) << 2 * FIELD | (uint64_t)(total) << FIELD)
+#define THREADS(word) ((int)((word) >> 2 * FIELD & MASK))
+#define JOB(number, threads, total) \
+  ((uint64_t)(number) << 3 * FIELD | (uint64_t)(threads) << 2 * FIELD | (uint64_t)(total) << FIELD)
 
 static struct {
   _Alignas(64) atomic_uint_fast64_t word;
   _Alignas(64) atomic_int_fast64_t done; /* pieces of this job */
   _Alignas(64) atomic_int busy;          /* one program at a time; others run on the thread of their caller */
   atomic_int sleeping;
+  atomic_int numbered;
   int started;
   Lock lock;
   Condition wake;
@@ -35,25 +39,29 @@ static struct {
   uint64_t number;
 } job;
 
-static int has_work(void) {
-  uint64_t word = atomic_load_explicit(&pool.word, memory_order_seq_cst);
-  return NEXT(word) < TOTAL(word);
-}
+static _Thread_local int number; /* 0 for a caller */
+
+int nd_thread(void) { return number; }
+
+static int has_work(uint64_t word) { return NEXT(word) < TOTAL(word) && number < THREADS(word); }
+
+static uint64_t current_word(void) { return atomic_load_explicit(&pool.word, memory_order_seq_cst); }
 
 static void work(void) {
-  while (has_work()) {
-    uint64_t word = atomic_fetch_add_explicit(&pool.word, 1, memory_order_acq_rel);
-    if (NEXT(word) >= TOTAL(word)) return;
+  uint64_t word = current_word();
+  while (has_work(word)) {
+    if (!atomic_compare_exchange_weak(&pool.word, &word, word + 1)) continue;
     int64_t begin = NEXT(word) * job.grain, end = begin + job.grain;
     job.kernel(job.arguments, begin, end < job.tasks ? end : job.tasks);
     atomic_fetch_add_explicit(&pool.done, 1, memory_order_release);
+    word = current_word();
   }
 }
 
 static void sleep_until_work(void) {
   lock(&pool.lock);
   atomic_fetch_add(&pool.sleeping, 1);
-  while (!has_work()) wait_on(&pool.wake, &pool.lock);
+  while (!has_work(current_word())) wait_on(&pool.wake, &pool.lock);
   atomic_fetch_sub(&pool.sleeping, 1);
   unlock(&pool.lock);
 }
@@ -61,22 +69,23 @@ static void sleep_until_work(void) {
 static int spin_until_work(void) {
   for (int64_t end = now_ns() + SPIN_NS; now_ns() < end;)
     for (int i = 0; i < 32; i++) {
-      if (has_work()) return 1;
+      if (has_work(current_word())) return 1;
       relax();
     }
   return 0;
 }
 
 static void thread_main(void) {
+  number = atomic_fetch_add(&pool.numbered, 1) + 1;
   for (;;) {
     if (!spin_until_work()) sleep_until_work();
     work();
   }
 }
 
-static void publish(int64_t pieces) {
+static void publish(int64_t pieces, int threads) {
   atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
-  atomic_store_explicit(&pool.word, JOB(++job.number, pieces), memory_order_seq_cst);
+  atomic_store_explicit(&pool.word, JOB(++job.number, threads, pieces), memory_order_seq_cst);
   if (atomic_load(&pool.sleeping) > 0) {
     lock(&pool.lock);
     wake_all(&pool.wake);
@@ -105,7 +114,7 @@ void nd_run_tasks(Kernel kernel, const Arguments *arguments, int64_t tasks, int 
   job.tasks = tasks;
   job.grain = (tasks + pieces - 1) / pieces;
   pieces = (tasks + job.grain - 1) / job.grain;
-  publish(pieces);
+  publish(pieces, threads);
   work();
   wait_for(pieces);
 }
@@ -114,6 +123,7 @@ void nd_run_tasks(Kernel kernel, const Arguments *arguments, int64_t tasks, int 
 /* A forked child has only the thread that forked. */
 static void after_fork(void) {
   pool.started = 0;
+  atomic_store(&pool.numbered, 0);
   atomic_store(&pool.sleeping, 0);
   atomic_store(&pool.busy, 0);
   atomic_store(&pool.word, 0);
