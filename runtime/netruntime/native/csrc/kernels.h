@@ -18,7 +18,11 @@
   DO(pad_planes)                                                       \
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \
-  DO(unpack_taps)
+  DO(unpack_taps)                                                      \
+  DO(winograd)                                                         \
+  DO(winograd_inputs)                                                  \
+  DO(winograd_outputs)                                                 \
+  DO(winograd_products)
 
 #define JOINED(name, isa) nd_##name##_##isa
 #define EXPANDED(name, isa) JOINED(name, isa)

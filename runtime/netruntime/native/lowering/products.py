@@ -13,6 +13,7 @@ from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
 from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.registry import Border, lowers
+from netruntime.native.lowering.winograd import Direct, WinogradConv, lower_winograd, suits_winograd
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 
@@ -56,6 +57,11 @@ class ConvWindows:
     dilation: tuple[int, int]
     before: tuple[int, int]
     after: tuple[int, int]
+
+    @property
+    def is_3x3(self) -> bool:
+        """Whether the windows are 3x3 and follow each other without gaps or steps."""
+        return self.size == (3, 3) and self.stride == self.dilation == (1, 1)
 
     @property
     def border(self) -> Border:
@@ -149,6 +155,14 @@ def _from_blocks(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref,
     return x.at, [run, *strides], offsets, packed
 
 
+def _is_winograd(step: Step, build: Builder, windows: ConvWindows) -> bool:
+    """Whether a convolution is computed by Winograd's method."""
+    x = step.type_in(0)
+    assert x is not None
+    suits = windows.is_3x3 and suits_winograd(x.shape[1], *step.type_out.shape[1:])
+    return suits and step.is_constant(1) and not build.exact
+
+
 def _lower_conv(step: Step, build: Builder) -> None:
     conv, activation, residual = _parts(step)
     x, weight = step.type_in(0), step.type_in(1)
@@ -158,10 +172,15 @@ def _lower_conv(step: Step, build: Builder) -> None:
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
+    bias = _bias(step, build, y.channels)
+    if _is_winograd(step, build, windows):
+        direct = Direct(packed, offsets, strides[-1])
+        lower_winograd(step, build, WinogradConv(y, direct, windows.before, bias, added, activation))
+        return
     group = group_of(y.width)
     tasks = -(-y.blocks // group) * y.batch * y.height
     added_at = None if added is None else added.at
-    refs = [at, packed, _bias(step, build, y.channels), added_at, y.at, build.table(offsets)]
+    refs = [at, packed, bias, added_at, y.at, build.table(offsets)]
     numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *y.strides, LANES]
     numbers += [*(added.strides if added else [0] * 4), group, activation]
     build.emit("conv", tasks, refs, numbers)
