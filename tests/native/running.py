@@ -10,8 +10,11 @@ import pytest
 
 from netdsl.graph import Port
 from netdsl.ops.contract.base import Op
+from netdsl.ops.conv.conv import Conv
+from netdsl.ops.linear.linear import Linear
 from netdsl.types import DType
 from netruntime.native import Step, accepts, compile_steps, load_library
+from netruntime.native.fused import Fused
 from netruntime.native.library import Library
 from netruntime.native.steps import ArrayType
 
@@ -53,3 +56,31 @@ def run_natively(
     results = [(step.node, n) for n in range(step.outputs)]
     run = compile_steps([step], {}, results, step.types, library(), lambda: threads)
     return list(run(*(arrays[port[0]] for port in (*run.inputs, *run.weights))))
+
+
+WEIGHTS = {Conv: (1, 2), Linear: (1, 2), Fused: (1, 2)}
+"""The inputs that are weights: packed once, or in each run if they are computed."""
+
+
+def constants_of(op: Op, arrays: list[Array | None]) -> list[int]:
+    return [n for n in WEIGHTS.get(type(op), ()) if n < len(arrays) and arrays[n] is not None]
+
+
+def close(found: Array, wanted: Array) -> None:
+    """Equal within the rounding of sums: a few units in the last place of the largest term."""
+    assert found.shape == wanted.shape
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=3e-6 * (finite.max() if finite.size else 1))
+
+
+def check(op: Op, *arrays: Array | None) -> None:
+    given = list(arrays)
+    constants = constants_of(op, given)
+    _, wanted = step_of(op, given, constants)
+    for fixed in [constants, []] if constants else [[]]:
+        for found, expected in zip(run_natively(op, given, fixed), wanted, strict=True):
+            close(found, expected)
+
+
+def floats(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)

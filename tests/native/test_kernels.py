@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from native.running import run_natively, step_of
+from native.running import check, constants_of, floats, step_of
 from netdsl.ops.contract.base import Example, Op
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.elementwise.activations import Relu
@@ -22,33 +22,6 @@ from netruntime.native.lowering import LOWERINGS
 from ops.harness import sample
 
 Array = np.ndarray[Any, Any]
-
-WEIGHTS = {Conv: (1, 2), Linear: (1, 2), Fused: (1, 2)}
-"""The inputs that are weights: packed once, or in each run if they are computed."""
-
-
-def constants_of(op: Op, arrays: list[Array | None]) -> list[int]:
-    return [n for n in WEIGHTS.get(type(op), ()) if n < len(arrays) and arrays[n] is not None]
-
-
-def close(found: Array, wanted: Array) -> None:
-    """Equal within the rounding of sums: a few units in the last place of the largest term."""
-    assert found.shape == wanted.shape
-    finite = np.abs(wanted[np.isfinite(wanted)])
-    np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=3e-6 * (finite.max() if finite.size else 1))
-
-
-def check(op: Op, *arrays: Array | None) -> None:
-    given = list(arrays)
-    constants = constants_of(op, given)
-    _, wanted = step_of(op, given, constants)
-    for fixed in [constants, []] if constants else [[]]:
-        for found, expected in zip(run_natively(op, given, fixed), wanted, strict=True):
-            close(found, expected)
-
-
-def floats(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def samples() -> list[tuple[str, Example]]:
@@ -130,21 +103,6 @@ def test_a_mean_over_large_images() -> None:
 
 
 # -- special values ---------------------------------------------------------------------------------
-
-SPECIAL = np.array(
-    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-45, 3e38, -3e38, 88.8, -88.0, -103.9, 1e-8],
-    np.float32,
-)
-
-
-@pytest.mark.parametrize("op", [Relu(), Tanh(), Sigmoid(), Silu()], ids=str)
-def test_activations_of_special_values(op: Op) -> None:
-    x = np.concatenate([SPECIAL, np.linspace(-20, 20, 4001, dtype=np.float32)])
-    _, (wanted,) = step_of(op, [x], [])
-    (found,) = run_natively(op, [x])
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
-    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-37)
-    np.testing.assert_array_equal(np.signbit(found[3:5]), np.signbit(wanted[3:5]))
 
 
 @pytest.mark.parametrize("op", [MaxPool((2,)), AvgPool((2,)), GlobalAvgPool()], ids=str)

@@ -19,6 +19,7 @@ from netruntime.engine.reading import read
 from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.errors import DataInputError
 from netruntime.files.arrays import info_of
+from netruntime.native.run import RefusedError
 
 
 def execute(
@@ -54,9 +55,7 @@ def execute(
     with device.active(), np.errstate(all="ignore"), own.active():
         for step in plan.steps:
             own.blame = partial(_blamed, step, graph)
-            results = _run(step, values, graph, device, seed)
-            for place, result in zip(step.outputs, results, strict=True):
-                values[place] = result
+            results = _run_or_instead(step, values, graph, device, seed)
             if device.xp is not np:
                 _know_constants(step, results, own)
             if check_finite:
@@ -80,6 +79,21 @@ def _know_constants(step: PlanStep, results: tuple[Any, ...], checks: DeferredCh
 
 def _as_tuple(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
+
+
+def _run_or_instead(
+    step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: int
+) -> tuple[Any, ...]:
+    """The results of a step, put among the values."""
+    try:
+        results = _run(step, values, graph, device, seed)
+    except RefusedError:
+        for other in step.instead:
+            _run_or_instead(other, values, graph, device, seed)
+        return tuple(values[place] for place in step.outputs)
+    for place, result in zip(step.outputs, results, strict=True):
+        values[place] = result
+    return results
 
 
 SIZES_HELP = "the sizes of the inputs, or an argument of the operator, do not fit each other"

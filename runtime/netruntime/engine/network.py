@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,6 +27,7 @@ from netruntime.engine.scaled import reading_of, scaled_inputs
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
+from netruntime.native.run import RefusedError
 from netruntime.readers.options import DataOptions
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
@@ -126,7 +128,8 @@ class Network:
         check_mapping(inputs, "inputs")
         direct = self._direct.find(inputs) if seed is None and check_finite is False else None
         if direct is not None:
-            return direct(inputs)
+            with suppress(RefusedError):  # below, it is the operator on NumPy that says why
+                return direct(inputs)
         checks = DeferredChecks(self.device.xp)
         check_flag(check_finite, "check_finite")
         seed = self.seed if seed is None else check_seed(seed)

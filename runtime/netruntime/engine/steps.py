@@ -17,7 +17,8 @@ class PlanStep:
     """One operator, ready to run: `run(*values)` gives its outputs.
 
     `inputs` and `outputs` are places in the executor's list of values; `frees` are the places whose
-    values nobody needs after this step.
+    values nobody needs after this step. `instead` are the steps to run if this one refuses its values
+    (`RefusedError`): a native run leaves errors to the operators on NumPy.
     """
 
     node: int
@@ -26,6 +27,7 @@ class PlanStep:
     inputs: tuple[int | None, ...]
     outputs: tuple[int, ...]
     frees: tuple[int, ...]
+    instead: tuple[PlanStep, ...] = ()
 
 
 @dataclass(frozen=True)

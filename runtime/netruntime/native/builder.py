@@ -13,6 +13,7 @@ from netdsl.graph import Port
 from netruntime.native.layouts import Image
 from netruntime.native.memory import ARENA, CONSTANTS, OUTER, Buffer, Ref, aligned, plan_arena
 from netruntime.native.steps import ArrayType
+from netruntime.native.views import AXES, View, contiguous, loops
 
 Array = Any
 Packer = Callable[..., Array]
@@ -68,6 +69,10 @@ class Builder:
     packs: list[Packed] = field(default_factory=list)
     plains: dict[Port, Ref] = field(default_factory=dict)
     images: dict[Port, Image] = field(default_factory=dict)
+    views: dict[Port, View] = field(default_factory=dict)
+    """Values that lie in memory with other strides than NumPy's."""
+    status: Ref | None = None
+    """Where kernels report values that they cannot take."""
     node: int = -1
     """The node of the step that is being lowered."""
     constant_bytes: int = 0
@@ -84,7 +89,11 @@ class Builder:
     def plain(self, port: Port) -> Ref:
         """A value as NumPy's array, converted if it exists as an image alone."""
         if port in self.constants and port not in self.plains:
-            self.plains[port] = self.constant(self.types[port].shape, lambda array: array, port)
+            at = self._constant_room(self._bytes(port))
+            self.packs.append(Packed(at, (port,), lambda array: array))
+            self.plains[port] = at
+        if port not in self.plains and port in self.views:
+            self.copy(self.views[port], self.contiguous(port))
         if port not in self.plains:
             image = self.images[port]
             at = self.new_plain(port)
@@ -103,6 +112,64 @@ class Builder:
         """Room for a value as NumPy's array: the caller's, if it is a result or the same as one."""
         at = self.plains[port] = Ref(Buffer(self._bytes(port), self._slot(self.same.get(port, port))))
         return at
+
+    def view(self, port: Port) -> View:
+        """A value with the strides that it has in memory."""
+        if port in self.views and port not in self.plains:
+            return self.views[port]
+        return self._whole(self.plain(port), port)
+
+    def contiguous(self, port: Port) -> View:
+        """Room for a value as NumPy's array, as a view."""
+        return self._whole(self.new_plain(port), port)
+
+    def _whole(self, at: Ref, port: Port) -> View:
+        type_ = self.types[port]
+        return View(at, type_.shape, contiguous(type_.shape), type_.itemsize)
+
+    def show(self, port: Port, view: View) -> None:
+        """Let a value be a view of the same shape, or its elements in order."""
+        if view.is_contiguous:
+            self.plains[port] = view.at
+        elif view.shape == self.types[port].shape:
+            self.views[port] = view
+        else:
+            target = self.contiguous(port)
+            self.copy(view, target.must(lambda array: array.reshape(view.shape)))
+
+    def new_ordered(self, port: Port, order: Sequence[int]) -> Ref:
+        """Room for a value with its axes in another order in memory, from the outermost to the innermost."""
+        if list(order) == sorted(order):
+            return self.new_plain(port)
+        type_ = self.types[port]
+        shape = tuple(type_.shape[axis] for axis in order)
+        inner = View(Ref(Buffer(type_.nbytes)), shape, contiguous(shape), type_.itemsize)
+        back = sorted(range(len(order)), key=order.__getitem__)
+        self.show(port, inner.must(lambda array: array.transpose(back)))
+        return inner.at
+
+    def in_order(self, port: Port, order: Sequence[int]) -> Ref:
+        """A value with its axes in another order, contiguously."""
+        view = self.view(port).must(lambda array: array.transpose(order))
+        return self.gathered(view).at
+
+    def gathered(self, view: View) -> View:
+        """A view as a contiguous array, copied if it lies otherwise."""
+        if view.is_contiguous:
+            return view
+        at = self.temporary_bytes(prod(view.shape) * view.itemsize)
+        target = View(at, view.shape, contiguous(view.shape), view.itemsize)
+        self.copy(view, target)
+        return target
+
+    def copy(self, source: View, target: View) -> None:
+        """Copy a view to another one of the same shape."""
+        over = loops(source.shape, source.strides, target.strides)
+        assert over is not None, "lowerings accept no more axes"
+        sizes, (a, b) = over
+        length = max(COPIED // 4, 1)
+        tasks = prod(sizes[: AXES - 1]) * -(-sizes[-1] // length)
+        self.emit("copy_strides", tasks, [source.at, target.at], [source.itemsize, length, *sizes, *a, *b])
 
     def _slot(self, port: Port) -> int:
         return OUTER + len(self.inputs) + self.results.index(port) if port in self.results else ARENA
@@ -133,7 +200,15 @@ class Builder:
 
     def temporary(self, size: int) -> Ref:
         """So many floats for the next records alone."""
-        return Ref(Buffer(4 * size))
+        return self.temporary_bytes(4 * size)
+
+    def temporary_bytes(self, size: int) -> Ref:
+        return Ref(Buffer(size))
+
+    def reported(self) -> Ref:
+        """An integer that is 0 at first; a kernel sets it when it meets a value that it cannot take."""
+        self.status = self.status or self.temporary_bytes(4)
+        return self.status
 
     def scratch_of(self, size: int) -> Ref:
         """So many floats for each thread, one after the other, which keep nothing from task to task."""
@@ -168,7 +243,7 @@ class Builder:
         return self.constant(array.shape, lambda: array)
 
     def _bytes(self, port: Port) -> int:
-        return 4 * self.types[port].size
+        return self.types[port].nbytes
 
     # -- records ----------------------------------------------------------------------------------
 
@@ -182,6 +257,8 @@ class Builder:
     def finish(self, kernels: Mapping[str, int]) -> tuple[Array, int]:
         """The records as numbers, and the size of the arena."""
         refs = [ref for record in self.records for ref in record.refs if ref is not None]
+        if self.status is not None:
+            self.status.buffer.first, self.status.buffer.last = 0, len(self.records)
         buffers = {ref.buffer: None for ref in refs if ref.buffer.slot == ARENA}
         buffers.pop(self.scratch.buffer, None)
         size = self.scratch.buffer.offset = plan_arena(buffers)

@@ -16,7 +16,7 @@ from netruntime.native.steps import ArrayType, Step
 def accepts(step: Step) -> bool:
     """Whether a step has a native kernel for its types and attributes."""
     lowering = LOWERINGS.get(type(step.op))
-    return lowering is not None and step.is_f32 and lowering.accepts(step)
+    return lowering is not None and step.dtypes <= lowering.dtypes and lowering.accepts(step)
 
 
 def compile_steps(

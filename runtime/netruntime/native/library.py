@@ -29,12 +29,16 @@ class Library:
     Args:
         isa: The name of the instruction set.
         kernels: The number of each kernel by name, as records use it.
+        functions: The number of each function of one element by name.
+        binaries: The number of each function of two elements by name.
         table: The address of the kernels.
         run: `nd_run(records, count, slots, table, threads, times)`; it releases the GIL.
     """
 
     isa: str
     kernels: dict[str, int]
+    functions: dict[str, int]
+    binaries: dict[str, int]
     table: int
     run: Any
 
@@ -65,7 +69,9 @@ def load_library() -> Library | None:
         message = f"{ISA_VARIABLE} is `{isa}`, which this machine cannot run"
         raise DeviceError.make("E0912", message, help=f"it runs {', '.join(usable)}")
     table = native.nd_set_kernels(sets[isa])
-    return Library(isa, _numbers(table), ctypes.addressof(table.contents), native.nd_run)
+    functions, binaries = (_names(getattr(native, name)) for name in ("nd_functions", "nd_binaries"))
+    address = ctypes.addressof(table.contents)
+    return Library(isa, _numbers(table), functions, binaries, address, native.nd_run)
 
 
 @cache
@@ -83,4 +89,13 @@ def _numbers(table: Any) -> dict[str, int]:
     numbers: dict[str, int] = {}
     while table[len(numbers)].name:
         numbers[table[len(numbers)].name.decode()] = len(numbers)
+    return numbers
+
+
+def _names(names_of: Any) -> dict[str, int]:
+    """The numbers of names that end with NULL."""
+    names_of.restype = ctypes.POINTER(ctypes.c_char_p)
+    names, numbers = names_of(), dict[str, int]()
+    while names[len(numbers)]:
+        numbers[names[len(numbers)].decode()] = len(numbers)
     return numbers

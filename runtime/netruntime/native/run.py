@@ -28,6 +28,10 @@ def address_of(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+class RefusedError(Exception):
+    """A kernel met a value that it cannot take, such as an index outside of a table. NumPy says which."""
+
+
 class NativeRun:
     """Steps as one native call: `run(*inputs, *weights)` gives the results.
 
@@ -55,7 +59,11 @@ class NativeRun:
         """Bytes of each thread behind the arena."""
         self._packs = build.packs
         self._constant_bytes = build.constant_bytes
-        self._shapes = [build.types[port].shape for port in self.results]
+        self._results = [
+            (build.types[port].shape, np.dtype(build.types[port].numpy_name)) for port in self.results
+        ]
+        self.dtypes = [np.dtype(build.types[port].numpy_name) for port in self.inputs]
+        self._status = None if build.status is None else build.status.buffer.offset
         self._table = table  # kept alive
         self._address, self._count = ctypes.c_void_p(address_of(table)), ctypes.c_int64(len(table))
         self._kernels = ctypes.c_void_p(library.table)
@@ -76,15 +84,24 @@ class NativeRun:
 
         Args:
             times: 64-bit integers that get the nanoseconds that each record took.
+
+        Raises:
+            RefusedError: the operators on NumPy have to run instead.
         """
-        results = [np.empty(shape, np.float32) for shape in self._shapes]
+        results = [np.empty(shape, dtype) for shape, dtype in self._results]
         threads = self._threads()
         arena = self._free_arena(self.arena + threads * self.scratch)
         outer = [array.__array_interface__["data"][0] for array in (*inputs, *results)]
         slots = self._slots(arena[1], constants, *outer)
         clock = None if times is None else ctypes.c_void_p(address_of(times))
+        status = None if self._status is None else ctypes.c_int32.from_address(arena[1] + self._status)
+        if status is not None:
+            status.value = 0
         self._library.run(self._address, self._count, slots, self._kernels, threads, clock)
+        refused = status is not None and status.value != 0
         self._arenas.append(arena)
+        if refused:
+            raise RefusedError
         return tuple(results)
 
     def _free_arena(self, size: int) -> tuple[Array, int]:

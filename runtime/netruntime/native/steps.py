@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from netdsl.graph import Port
 from netdsl.ops.contract.base import Op
+from netdsl.types import DType
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,20 @@ class ArrayType:
         for n in self.shape:
             size *= n
         return size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return DType(self.dtype).itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def numpy_name(self) -> str:
+        """The name of the element type in NumPy."""
+        return DType(self.dtype).numpy_name
 
 
 @dataclass(frozen=True)
@@ -53,11 +68,28 @@ class Step:
         return self.types[self.node, 0]
 
     @property
-    def is_f32(self) -> bool:
-        """Whether all inputs and outputs are f32."""
+    def dtypes(self) -> set[str]:
+        """The element types of all inputs and outputs."""
         ports = [port for port in self.inputs if port is not None]
         ports += [(self.node, n) for n in range(self.outputs)]
-        return all(self.types[port].dtype == "f32" for port in ports)
+        return {self.types[port].dtype for port in ports}
+
+    @property
+    def has_elements(self) -> bool:
+        """Whether no input and no output has a size of 0."""
+        ports = [port for port in self.inputs if port is not None]
+        ports += [(self.node, n) for n in range(self.outputs)]
+        return all(self.types[port].size > 0 for port in ports)
+
+    def read(self, slot: int) -> Port:
+        """The value at a slot that is not left out."""
+        port = self.inputs[slot]
+        assert port is not None
+        return port
+
+    def optional(self, slot: int) -> Port | None:
+        """The value at a slot; None where it is left out."""
+        return self.inputs[slot] if slot < len(self.inputs) else None
 
     def is_constant(self, slot: int) -> bool:
         """Whether an input depends on weights alone, or is left out."""

@@ -14,7 +14,8 @@ from netruntime.native.run import NativeRun
 MAX_CALLS = 64
 """As many as plans are kept."""
 F32 = np.dtype(np.float32)
-"""NumPy has one object for it in the machine's byte order."""
+OTHERS = tuple(np.dtype(name) for name in ("int32", "int64", "bool"))
+"""NumPy has one object for each in the machine's byte order."""
 Key = tuple[Any, ...]
 
 
@@ -59,16 +60,21 @@ class DirectCalls:
         )
         if any(array.flags.writeable for array in own):
             return
+        if any(inputs[name].dtype is not dtype for name, dtype in zip(order, run.dtypes, strict=True)):
+            return
         if len(self.known) >= MAX_CALLS:
             self.known.pop(next(iter(self.known)))
         self.known[key] = DirectCall(run, order, outputs, own, run.prepare(own))
 
 
 def _key(inputs: Mapping[str, Any]) -> Key | None:
-    """The names and shapes of the inputs, if all are contiguous arrays of f32; else None."""
+    """The names, shapes and types of the inputs, if all are contiguous arrays of known types; else None."""
     key: list[Any] = []
     for name, array in inputs.items():
-        if type(array) is not np.ndarray or array.dtype is not F32 or not array.flags.c_contiguous:
+        if type(array) is not np.ndarray or not array.flags.c_contiguous:
             return None
-        key += name, array.shape
+        dtype = array.dtype
+        if dtype is not F32 and not any(dtype is other for other in OTHERS):
+            return None
+        key += name, array.shape, id(dtype)
     return tuple(key)

@@ -52,6 +52,7 @@ class NativePlanner:
         described = {step.node: self._step(step, types, constants) for step in steps}
         constant_steps = {n: step for n, step in described.items() if (n, 0) in constants}
         planned: list[PlanStep] = []
+        first = tuple(step for step in steps if (step.node, 0) in constants)
         for native, group in self._groups(steps, described, constants):
             if not native:
                 planned += group
@@ -63,7 +64,9 @@ class NativePlanner:
             )
             inputs = tuple(self.places[port] for port in (*run.inputs, *run.weights))
             outputs = tuple(self.places[port] for port in run.results)
-            planned.append(PlanStep(group[-1].node, NativeSteps(), run, inputs, outputs, ()))
+            planned.append(
+                PlanStep(group[-1].node, NativeSteps(), run, inputs, outputs, (), (*first, *group))
+            )
         return self._without_dead(planned)
 
     def _type(self, port: Port) -> ArrayType:
@@ -75,12 +78,11 @@ class NativePlanner:
         return Step(step.node, step.op, inputs, len(step.outputs), types, constants)
 
     def _constants(self, steps: Sequence[PlanStep]) -> frozenset[Port]:
-        """The values that depend on weights alone, weights included; none if the weights change."""
-        if not self.fixed_weights:
-            return frozenset()
+        """The values that depend on weights alone, weights included; or on nothing, if they change."""
         made = {step.node for step in steps}
         given = [port for port in self.places if port[0] not in made]
         known = {port for port in given if isinstance(self.graph.node(port[0]).op, Parameter)}
+        known = known if self.fixed_weights else set()
         for step in steps:
             ports = [port for port in self.graph.inputs_of(step.node) if port is not None]
             if known.issuperset(ports) and not step.op.draws:

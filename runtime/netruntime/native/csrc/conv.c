@@ -35,7 +35,7 @@ void NATIVE(conv)(const Arguments *a, int64_t begin, int64_t end) {
         .y = (float *)a->p[Y] + n[Y_FIRST] + image * n[Y_IMAGE] + block * n[Y_BLOCK] + row * n[Y_ROW],
         .y_row = n[Y_PIXEL],
         .y_block = n[Y_BLOCK],
-        .act = {n[ACT]},
+        .act = activation_of(n + ACT),
     };
     multiply(tile, n[WIDTH], left < n[GROUP] ? left : n[GROUP], LANES);
   }

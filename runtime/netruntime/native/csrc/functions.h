@@ -47,3 +47,117 @@ INLINE vf tanh_of(vf x) {
   const vf far = splat(1.0f) - splat(2.0f) / (exp_of(size + size) + splat(1.0f));
   return with_sign(pick(size < splat(0.625f), near, far), x);
 }
+
+/* x P(x) + c, and so on: a polynomial by its coefficients, the highest power first. */
+#define POLYNOMIAL(x, ...)                                                                   \
+  ({                                                                                         \
+    static const float coefficients[] = {__VA_ARGS__};                                       \
+    vf sum = splat(coefficients[0]);                                                         \
+    UNROLL for (unsigned i = 1; i < sizeof coefficients / 4; i++)                            \
+      sum = fma_of(sum, x, splat(coefficients[i]));                                          \
+    sum;                                                                                     \
+  })
+
+/* The probability that a standard normal number is above t, for t >= 0: e^(-t^2 / 2) M(t), where M is a polynomial in
+ * (t - 3) / (t + 3) fitted for the smallest relative error (1e-8 up to 14.5, where the result ends). */
+INLINE vf normal_tail(vf t) {
+  t = min_of(t, splat(14.5f));
+  const vf u = (t - splat(3.0f)) / (t + splat(3.0f));
+  const vf m = POLYNOMIAL(u, 5.316187403e-05f, 1.150136289e-04f, -3.390128070e-04f, -9.832881714e-04f,
+                          2.904387360e-03f, 6.131942271e-03f, -4.621326362e-02f, 1.232250412e-01f,
+                          -2.064026204e-01f, 1.215139475e-01f);
+  /* the square and what its rounding lost, which matters far out */
+  const vf square = t * t, lost = fma_of(t, t, -square);
+  const vf e = exp_of(splat(-0.5f) * square);
+  return m * fma_of(splat(-0.5f) * lost, e, e);
+}
+
+/* x P(x^2) up to 1, fitted for the smallest error; else by the tail. */
+INLINE vf erf_of(vf x) {
+  const vf size = abs_of(x), z = size * size;
+  const vf p = POLYNOMIAL(z, 7.889123123e-05f, -8.020842460e-04f, 5.189535486e-03f, -2.685444468e-02f,
+                          1.128360018e-01f, -3.761262714e-01f, 1.283791659e-01f);
+  const vf near = fma_of(size, p, size);
+  const vf far = fma_of(splat(-2.0f), normal_tail(size * splat(1.41421356f)), splat(1.0f));
+  return with_sign(pick(size < splat(1.0f), near, far), x);
+}
+
+/* log((1 + s) / (1 - s)) for |s| up to 1/3: 2 s + s^3 P(s^2), fitted for the smallest relative error. */
+INLINE vf log_of_ratio(vf s) {
+  const vf z = s * s;
+  const vf p = POLYNOMIAL(z, 2.430093895e-01f, 2.142765700e-01f, 2.861688484e-01f, 3.999887774e-01f,
+                          6.666667562e-01f);
+  return fma_of(s * z, p, s + s);
+}
+
+/* The natural logarithm; -infinity at 0, NaN below. */
+INLINE vf log_of(vf x) {
+  const vi tiny = x < splat(1.17549435e-38f);
+  const vf scaled = pick(tiny, x * splat(8388608.0f), x);
+  /* the exponent such that the rest is between sqrt(1/2) and sqrt(2) */
+  const vi bits = (vi)scaled, n = (bits - splat_int(0x3f3504f3)) >> 23;
+  const vf m = (vf)(bits - (n << 23));
+  const vf e = __builtin_convertvector(n - (tiny & splat_int(23)), vf);
+  const vf log_m = log_of_ratio((m - splat(1.0f)) / (m + splat(1.0f)));
+  vf y = fma_of(e, splat(0.693359375f), fma_of(e, splat(-2.12194440e-4f), log_m));
+  y = pick(x > (vf){0}, y, pick(x == (vf){0}, splat(-INFINITY), splat(NAN)));
+  return pick((x == splat(INFINITY)) | (x != x), x, y);
+}
+
+/* log(1 + x): the logarithm of the rounded sum, and what its rounding lost. */
+INLINE vf log1p_of(vf x) {
+  const vf u = x + splat(1.0f), lost = (x - (u - splat(1.0f))) / u;
+  const vf near = log_of_ratio(x / (x + splat(2.0f)));
+  const vf far = log_of(u) + pick((abs_of(x) < splat(1e9f)) & (u > (vf){0}), lost, (vf){0});
+  return pick(abs_of(x) < splat(0.4f), near, far);
+}
+
+/* e^x - 1 without loss of digits near 0. */
+INLINE vf expm1_of(vf x) {
+  const vf half_up = splat(12582912.0f), small = min_of(max_of(x, splat(-20.0f)), splat(20.0f));
+  const vf n = fma_of(small, splat(1.44269504088896341f), half_up) - half_up;
+  vf r = fma_of(n, splat(-0.693359375f), small);
+  r = fma_of(n, splat(2.12194440e-4f), r);
+  const vf q = POLYNOMIAL(r, 1.395047892e-03f, 8.368882335e-03f, 4.166620598e-02f, 1.666651890e-01f, 5.000000095e-01f);
+  const vf p = fma_of(r * r, q, r), power = power_of_two(__builtin_convertvector(n, vi));
+  const vf near = pick(abs_of(x) < splat(1e-8f), x, fma_of(power, p, power - splat(1.0f)));
+  return pick(x > splat(20.0f), exp_of(x), near);
+}
+
+/* x times the cumulative distribution of the standard normal. */
+INLINE vf gelu_of(vf x) {
+  const vf tail = normal_tail(abs_of(x)), low = max_of(x, splat(-1e4f)); /* not -inf * 0 */
+  return pick(x > (vf){0}, fma_of(-min_of(x, splat(1e4f)), tail, x), low * tail);
+}
+
+/* x / 2 (1 + tanh z) is x / (1 + e^-2z). */
+INLINE vf gelu_tanh_of(vf x) {
+  const vf near = min_of(max_of(x, splat(-100.0f)), splat(100.0f));
+  const vf z = near * fma_of(splat(0.0713548162726f) * near, near, splat(1.59576912160573f));
+  return max_of(x, splat(-1e4f)) * sigmoid_of(z);
+}
+
+/* max(x, 0) + log(1 + e^-|x|) */
+INLINE vf softplus_of(vf x) {
+  const vf e = exp_of(-abs_of(x));
+  return max_of(x, (vf){0}) + log_of_ratio(e / (e + splat(2.0f)));
+}
+
+/* x tanh(log(1 + e^x)) is x (e^2x + 2 e^x) / (e^2x + 2 e^x + 2); both are divided by e^x or its square where it is large. */
+INLINE vf mish_of(vf x) {
+  const vf e = exp_of(-abs_of(x)), two = splat(2.0f);
+  const vi below = x < (vf){0};
+  const vf top = pick(below, e * (e + two), fma_of(two, e, splat(1.0f))), bottom = pick(below, two, two * e * e);
+  return max_of(x, splat(-1e4f)) * (top / (top + bottom));
+}
+
+/* x above 0, and alpha (e^(x / width) - 1) below. */
+INLINE vf exponential_unit(vf x, float alpha, float width) {
+  const vf below = min_of(max_of(x, splat(-100.0f * width)), (vf){0});
+  return max_of(x, (vf){0}) + expm1_of(below / splat(width)) * splat(alpha);
+}
+
+INLINE vf clip_of(vf x, float low, float high) { return min_of(max_of(x, splat(low)), splat(high)); }
+
+/* x above 0 and slope * x below, also for a slope above 1. */
+INLINE vf sloped(vf x, float slope) { return max_of(x, (vf){0}) + min_of(x, (vf){0}) * splat(slope); }

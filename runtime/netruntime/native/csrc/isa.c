@@ -1,4 +1,5 @@
 /* Which instruction sets this library has kernels for, the best first, and which this machine can run. */
+#include "names.h"
 #include "native.h"
 #include "platform.h"
 
@@ -34,3 +35,12 @@ EXPORT int nd_set_count(void) { return (int)(sizeof SETS / sizeof *SETS); }
 EXPORT const char *nd_set_name(int set) { return SETS[set].name; }
 EXPORT int nd_set_runs(int set) { return SETS[set].runs(); }
 EXPORT const NamedKernel *nd_set_kernels(int set) { return SETS[set].kernels; }
+
+#define NAME(name) #name,
+static const char *const FUNCTIONS[] = {EACH_FUNCTION(NAME) 0};
+static const char *const BINARIES[] = {EACH_BINARY(NAME) 0};
+#undef NAME
+
+/* The names of the functions of one element, and of two, in the order of their numbers; then NULL. */
+EXPORT const char *const *nd_functions(void) { return FUNCTIONS; }
+EXPORT const char *const *nd_binaries(void) { return BINARIES; }

@@ -4,18 +4,30 @@
 
 #define EACH_KERNEL(DO)                                                \
   DO(activate)                                                         \
+  DO(attention)                                                        \
   DO(avg_pool)                                                         \
+  DO(binary)                                                           \
   DO(clear)                                                            \
   DO(clear_border)                                                     \
   DO(conv)                                                             \
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
+  DO(copy_strides)                                                     \
+  DO(fill)                                                             \
+  DO(gather)                                                           \
   DO(global_avg_pool)                                                  \
+  DO(group_norm)                                                       \
+  DO(l2_normalize)                                                     \
+  DO(layer_norm)                                                       \
   DO(linear)                                                           \
+  DO(matmul)                                                           \
   DO(max_pool)                                                         \
   DO(pack)                                                             \
+  DO(pack_stack)                                                       \
   DO(pack_taps)                                                        \
   DO(pad_planes)                                                       \
+  DO(reduce)                                                           \
+  DO(softmax)                                                          \
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \
   DO(unpack_taps)                                                      \

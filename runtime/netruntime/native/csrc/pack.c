@@ -1,6 +1,6 @@
 /* Weights in the order in which tiles read them: blocks [N/16][K][16], with zeros beyond N. A task is a block. */
 #include "kernels.h"
-#include "vec.h"
+#include "strides.h"
 
 enum { SOURCE, PACKED };
 
@@ -52,5 +52,32 @@ void NATIVE(unpack_taps)(const Arguments *a, int64_t begin, int64_t end) {
         for (int64_t c = first; c < first + n[RUN]; c++, packed += LANES)
           for (int64_t lane = 0; lane < count && c < n[CHANNELS]; lane++)
             weight[lane * depth + c * n[TAPS] + tap] = packed[lane];
+  }
+}
+
+/* A block of 16 columns of a matrix whose columns lie contiguously. */
+INLINE void pack_columns(float *packed, const float *source, int64_t depth, int64_t step, int64_t count) {
+  int64_t k = 0;
+  for (; count >= LANES && k + 4 <= depth; k += 4)
+    for (int64_t lane = 0; lane < LANES; lane += 4)
+      transpose_4(source + lane * step + k, step, packed + k * LANES + lane, LANES);
+  for (; k < depth; k++) pack_row(packed + k * LANES, source + k, step, count);
+}
+
+/* Matrices [K][N] of any strides, packed one after the other; the axes before are those of a stack. A task is a block. */
+void NATIVE(pack_stack)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { K, N, STRIDE_K, STRIDE_N, SIZES, STRIDES = SIZES + AXES };
+  const int64_t *n = a->n, blocks = (n[N] + LANES - 1) / LANES;
+  for (int64_t task = begin; task < end; task++) {
+    const int64_t first = task % blocks * LANES, count = n[N] - first;
+    int64_t at = first * n[STRIDE_N];
+    add_position(task / blocks, n + SIZES, n + STRIDES, 1, 0, &at);
+    const float *source = (const float *)a->p[SOURCE] + at;
+    float *packed = (float *)a->p[PACKED] + task * n[K] * LANES;
+    if (n[STRIDE_N] == 1 && count >= LANES)
+      for (int64_t k = 0; k < n[K]; k++) memcpy(packed + k * LANES, source + k * n[STRIDE_K], LANES * 4);
+    else if (n[STRIDE_K] == 1) pack_columns(packed, source, n[K], n[STRIDE_N], count);
+    else
+      for (int64_t k = 0; k < n[K]; k++) pack_row(packed + k * LANES, source + k * n[STRIDE_K], n[STRIDE_N], count);
   }
 }

@@ -64,7 +64,7 @@ INLINE void finish_row(const Tile *t, int r, int blocks, const vf *sum) {
     vf value = sum[v];
     if (t->bias) value += load(t->bias + block * LANES + lane);
     if (t->residual) value += valid == VL ? load(residual) : load_some(residual, valid);
-    if (t->act.kind == ACT_RELU) value = max_of(value, (vf){0});
+    if (t->act.kind == FUNCTION_relu) value = max_of(value, (vf){0});
     if (valid == VL) store(y, value);
     else store_some(y, value, valid);
   }
@@ -172,7 +172,7 @@ static void multiply(Tile t, int64_t rows, int64_t blocks, int64_t tail) {
       t.y = all.y + r * all.y_row + n * all.y_block;
       if (all.residual) t.residual = all.residual + r * all.residual_row + n * all.residual_block;
       tile_for(height, step)(&t);
-      if (all.act.kind > ACT_RELU) activate_rows(&t, height, step);
+      if (all.act.kind > FUNCTION_relu) activate_rows(&t, height, step);
     }
   }
 }

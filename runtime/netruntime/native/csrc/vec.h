@@ -61,3 +61,92 @@ INLINE vf load_some(const float *p, int64_t count) {
   return x;
 }
 INLINE void store_some(float *p, vf x, int64_t count) { memcpy(p, &x, (size_t)count * 4); }
+
+/* The square root, rounded correctly. */
+INLINE vf sqrt_of(vf x) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__) && defined(__FMA__)
+  return (vf)_mm256_sqrt_ps((__m256)x);
+#elif defined(__ARM_NEON)
+  return (vf)vsqrtq_f32((float32x4_t)x);
+#else
+  for (int i = 0; i < VL; i++) x[i] = sqrtf(x[i]);
+  return x;
+#endif
+}
+
+/* The bits of a number of a record as a float. */
+INLINE float float_of(int64_t bits) {
+  const int32_t low = (int32_t)bits;
+  float x;
+  memcpy(&x, &low, 4);
+  return x;
+}
+
+/* 16 numbers at a time, on every instruction set: sums over a row take them in turns. */
+typedef struct {
+  vf v[PARTS];
+} Lanes;
+
+#define EACH_PART(p) UNROLL for (int p = 0; p < PARTS; p++)
+
+/* The next 16 of `count` numbers; lanes beyond them are `rest`. */
+INLINE Lanes lanes_of(const float *p, int64_t count, float rest) {
+  Lanes x;
+  if (count >= LANES) {
+    EACH_PART(i) x.v[i] = load(p + i * VL);
+    return x;
+  }
+  float some[LANES];
+  for (int i = 0; i < LANES; i++) some[i] = i < count ? p[i] : rest;
+  EACH_PART(i) x.v[i] = load(some + i * VL);
+  return x;
+}
+
+INLINE void store_lanes(float *p, Lanes x, int64_t count) {
+  EACH_PART(i) {
+    const int64_t left = count - i * VL;
+    if (left >= VL) store(p + i * VL, x.v[i]);
+    else if (left > 0) store_some(p + i * VL, x.v[i], left);
+  }
+}
+
+INLINE Lanes lanes_splat(float x) {
+  Lanes y;
+  EACH_PART(i) y.v[i] = splat(x);
+  return y;
+}
+
+/* The sum of 16 lanes: of lanes 8 apart, then 4, 2 and 1. */
+INLINE float sum_of(Lanes x) {
+  float t[LANES];
+  EACH_PART(i) store(t + i * VL, x.v[i]);
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) t[i] += t[i + half];
+  return t[0];
+}
+
+/* The largest of 16 lanes; NaN if one is NaN. */
+INLINE float largest_of(Lanes x) {
+  float t[LANES];
+  EACH_PART(i) store(t + i * VL, x.v[i]);
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) t[i] = t[i] > t[i + half] || t[i] != t[i] ? t[i] : t[i + half];
+  return t[0];
+}
+
+/* Four vectors of four numbers as the columns of a matrix become its rows. */
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
+
+INLINE void transpose_4(const float *x, int64_t x_row, float *y, int64_t y_row) {
+  const v4 a = *(const v4_any *)x, b = *(const v4_any *)(x + x_row), c = *(const v4_any *)(x + 2 * x_row),
+           d = *(const v4_any *)(x + 3 * x_row);
+  const v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(v4_any *)y = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+  *(v4_any *)(y + y_row) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  *(v4_any *)(y + 2 * y_row) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+  *(v4_any *)(y + 3 * y_row) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}

@@ -180,7 +180,7 @@ static void convolve_tile(const Arguments *a, int64_t block, Place p, int64_t ro
         .residual_row = LANES,
         .y = (float *)a->p[Y] + n[Y_FIRST] + p.image * n[Y_IMAGE] + block * n[Y_BLOCK] + row * n[Y_ROW] + x,
         .y_row = LANES,
-        .act = {n[ACT]},
+        .act = activation_of(n + ACT),
     };
     multiply(tile, columns, 1, LANES);
   }
@@ -192,13 +192,13 @@ INLINE void finish_tile(const Arguments *a, int64_t block, int64_t lane, Place p
   const float *residual = a->p[RESIDUAL];
   if (residual) residual += n[R_FIRST] + p.image * n[R_IMAGE] + block * n[R_BLOCK] + row * n[R_ROW] + x;
   float *to = (float *)a->p[Y] + n[Y_FIRST] + p.image * n[Y_IMAGE] + block * n[Y_BLOCK] + row * n[Y_ROW] + x;
-  const Activation act = {n[ACT]};
+  const Activation act = activation_of(n + ACT);
   const vf bias = a->p[BIAS] ? load((const float *)a->p[BIAS] + block * LANES + lane) : (vf){0};
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < columns; j++) {
       vf value = y[i][j] + bias;
       if (residual) value += load(residual + i * n[R_ROW] + j * LANES);
-      if (act.kind == ACT_RELU) value = max_of(value, (vf){0});
+      if (act.kind == FUNCTION_relu) value = max_of(value, (vf){0});
       else if (act.kind) value = activated(act, value);
       store(to + i * n[Y_ROW] + j * LANES, value);
     }

@@ -8,7 +8,7 @@ from typing import Any
 from netdsl.graph import Port
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.linear.linear import Linear
-from netruntime.native.activations import kind_of
+from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
 from netruntime.native.layouts import LANES, blocks_of
@@ -37,12 +37,12 @@ def _bias(step: Step, build: Builder, count: int) -> Ref | None:
     return build.packed(blocks * LANES, port, "pack", blocks, [1, count, 0, 1])
 
 
-def _parts(step: Step) -> tuple[Any, int, Port | None]:
-    """The product of a step, the number of its activation, and its residual."""
+def _parts(step: Step) -> tuple[Any, list[int], Port | None]:
+    """The product of a step, the numbers of its activation, and its residual."""
     op = step.op
     if not isinstance(op, Fused):
-        return op, 0, None
-    return op.product, kind_of(op.activation), step.inputs[3] if len(step.inputs) > 3 else None
+        return op, function_of(None), None
+    return op.product, function_of(op.activation), step.inputs[3] if len(step.inputs) > 3 else None
 
 
 # -- convolution ------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def _lower_conv(step: Step, build: Builder) -> None:
     added_at = None if added is None else added.at
     refs = [at, packed, bias, added_at, y.at, build.table(offsets)]
     numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *y.strides, LANES]
-    numbers += [*(added.strides if added else [0] * 4), group, activation]
+    numbers += [*(added.strides if added else [0] * 4), group, *activation]
     build.emit("conv", tasks, refs, numbers)
 
 
@@ -207,7 +207,7 @@ def _lower_linear(step: Step, build: Builder) -> None:
     group = group_of(rows)
     tasks = -(-blocks // group) * -(-rows // CHUNK)
     refs = [at, packed, _bias(step, build, count), added, build.new_plain((step.node, 0))]
-    build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, activation])
+    build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, *activation])
 
 
 def _accepts(step: Step) -> bool:

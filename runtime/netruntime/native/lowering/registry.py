@@ -19,17 +19,21 @@ class Lowering:
 
     Args:
         lower: Adds the records of a step.
-        accepts: Whether a step has a kernel; all its values are f32 already.
+        accepts: Whether a step has a kernel; its values have element types of `dtypes` already.
         borders: The zeros above and beside an image that a step reads, by value.
         is_alias: Whether the output is the first input in the same memory.
+        dtypes: The element types that it takes.
     """
 
     lower: Callable[[Step, Builder], None]
     accepts: Callable[[Step], bool]
     borders: Callable[[Step], dict[Port, Border]]
     is_alias: bool
+    dtypes: frozenset[str]
 
 
+ANY = ("bool", "u8", "i8", "f16", "i32", "f32", "i64", "f64")
+"""The element types that can be copied."""
 LOWERINGS: dict[type[Op], Lowering] = {}
 
 
@@ -38,11 +42,13 @@ def lowers(
     accepts: Callable[[Step], bool] = lambda step: True,
     borders: Callable[[Step], dict[Port, Border]] = lambda step: {},
     is_alias: bool = False,
+    dtypes: tuple[str, ...] = ("f32",),
 ) -> Callable[[Callable[[Step, Builder], None]], Callable[[Step, Builder], None]]:
     """Register a function as the lowering of these operators."""
 
     def register(lower: Callable[[Step, Builder], None]) -> Callable[[Step, Builder], None]:
-        LOWERINGS.update(dict.fromkeys(ops, Lowering(lower, accepts, borders, is_alias)))
+        lowering = Lowering(lower, accepts, borders, is_alias, frozenset(dtypes))
+        LOWERINGS.update(dict.fromkeys(ops, lowering))
         return lower
 
     return register

@@ -45,7 +45,7 @@ class WinogradConv:
 
     Args:
         before: The padding above and to the left.
-        activation: Its number.
+        activation: Its numbers.
     """
 
     y: Image
@@ -53,7 +53,7 @@ class WinogradConv:
     before: tuple[int, int]
     bias: Ref | None
     residual: Image | None
-    activation: int
+    activation: Sequence[int]
 
 
 def suits_winograd(channels: int, outputs: int, height: int, width: int) -> bool:
@@ -105,7 +105,7 @@ def lower_winograd(step: Step, build: Builder, conv: WinogradConv) -> None:
     numbers = [y.batch, y.height, y.width, y.blocks, tiles_y, tiles_x]
     numbers += [x.blocks, x.image, x.block, x.row, direct.first]
     numbers += [x.height + x.border[0] + conv.before[0], x.width + x.border[1] + conv.before[1]]
-    numbers += [*y.strides, *(added.strides if added else [0] * 4), chunk, GROUP, room, conv.activation]
+    numbers += [*y.strides, *(added.strides if added else [0] * 4), chunk, GROUP, room, *conv.activation]
     emit = partial(build.emit, refs=refs, numbers=numbers)
     chunks = -(-tiles // chunk)
     if in_steps:
