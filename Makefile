@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: native cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: native sanitize cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -73,6 +73,17 @@ $(STAMP): pyproject.toml
 # The C library of the native engine, if its sources have changed; without a compiler, NumPy runs everything.
 native: $(STAMP)
 	$(BIN)/python runtime/netruntime/native/build.py || true
+
+# The kernels under sanitizers of gcc: memory and undefined behaviour, then races between threads.
+SANITIZED := $(VENV)/sanitized
+sanitize: $(MINILM)
+	mkdir -p $(SANITIZED)
+	$(BIN)/python runtime/netruntime/native/build.py --sanitize address,undefined --out $(SANITIZED)/address.so
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	    PYTHONMALLOC=malloc NETDSL_LIBRARY=$(SANITIZED)/address.so $(BIN)/pytest tests/native/test_kernels.py
+	$(BIN)/python runtime/netruntime/native/build.py --sanitize thread --out $(SANITIZED)/thread.so
+	LD_PRELOAD=$$(gcc -print-file-name=libtsan.so) TSAN_OPTIONS=halt_on_error=1 \
+	    NETDSL_LIBRARY=$(SANITIZED)/thread.so $(BIN)/pytest tests/native/test_threads.py -k eight
 
 # The package declares sentence-transformers, and with it PyTorch; only its model files are used here.
 $(MINILM): $(STAMP)

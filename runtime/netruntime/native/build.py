@@ -29,6 +29,7 @@ COMMON = ("executor.c", "isa.c", "threads.c")
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """Products and sums are fused only where the source says so: the compiler does not change results."""
+SANITIZED = ("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all")
 X86_SETS = {
     "avx512": ("-march=x86-64-v4", "-mprefer-vector-width=512"),
     "avx2": ("-mavx2", "-mfma"),
@@ -151,13 +152,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--target", help="another platform, as ziglang names it: aarch64-linux-gnu.2.17")
     parser.add_argument("--out", type=Path, help="the file to write")
+    parser.add_argument("--sanitize", metavar="KINDS", help="such as address,undefined, or thread")
     options = parser.parse_args()
     target = Target(options.target)
     out = options.out or HERE / f"_native{target.suffix}"
-    if is_current(out):
+    extra = (f"-fsanitize={options.sanitize}", *SANITIZED) if options.sanitize else ()
+    if not extra and is_current(out):
         return 0
     try:
-        build(out, target)
+        build(out, target, extra)
     except BuildError as failed:
         print(f"the native engine was not built: {failed}", file=sys.stderr)
         return 1

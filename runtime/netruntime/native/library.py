@@ -15,7 +15,9 @@ from netruntime.errors import DeviceError
 ISA_VARIABLE = "NETDSL_ISA"
 """The environment variable that selects an instruction set, such as `avx2`; the best one by default."""
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-LIBRARY = Path(__file__).with_name(f"_native{SUFFIX}")
+LIBRARY_VARIABLE = "NETDSL_LIBRARY"
+"""The environment variable with the file of another build of the library, such as one with sanitizers."""
+LIBRARY = Path(os.environ.get(LIBRARY_VARIABLE) or Path(__file__).with_name(f"_native{SUFFIX}"))
 
 
 class _NamedKernel(ctypes.Structure):

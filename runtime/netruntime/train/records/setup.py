@@ -66,7 +66,7 @@ def _setup(run: Run, name: str, command: Sequence[str]) -> dict[str, Any]:
         "holdout": request.holdout,
         "reading": _reading(run),
         "augment": request.augment,
-        "device": request.device,
+        "device": str(request.device),
         "weights": str(request.weights) if isinstance(request.weights, str | Path) else None,
         "command": list(command),
     }
