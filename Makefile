@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: native sanitize cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: wheels native sanitize cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -73,6 +73,11 @@ $(STAMP): pyproject.toml
 # The C library of the native engine, if its sources have changed; without a compiler, NumPy runs everything.
 native: $(STAMP)
 	$(BIN)/python runtime/netruntime/native/build.py || true
+
+# A wheel for each platform, compiled on this one.
+wheels: $(STAMP)
+	$(PIP) build hatchling ziglang
+	$(BIN)/python runtime/netruntime/native/wheels.py
 
 # The kernels under sanitizers of gcc: memory and undefined behaviour, then races between threads.
 SANITIZED := $(VENV)/sanitized

@@ -30,9 +30,14 @@ FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """Products and sums are fused only where the source says so: the compiler does not change results."""
 SANITIZED = ("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all")
+AVX2 = ("-mavx2", "-mfma", "-mbmi2")
 X86_SETS = {
-    "avx512": ("-march=x86-64-v4", "-mprefer-vector-width=512"),
-    "avx2": ("-mavx2", "-mfma"),
+    "avx512": (
+        *AVX2,
+        *(f"-mavx512{part}" for part in ("f", "bw", "cd", "dq", "vl")),
+        "-mprefer-vector-width=512",
+    ),
+    "avx2": AVX2,
     "baseline": (),
 }
 ARM_SETS: dict[str, tuple[str, ...]] = {"neon": ()}

@@ -32,20 +32,32 @@ class NativeHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and declare the library and the platform of the wheel."""
-        build = _builder(Path(self.root) / NATIVE / "build.py")
-        target = build.Target(os.environ.get("NETDSL_TARGET"))
-        library = Path(self.root) / NATIVE / f"_native{target.suffix}"
-        if target.triple is not None or not build.is_current(library):
-            try:
-                build.build(library, target)
-            except build.BuildError as failed:
-                self.app.display_warning(f"the native engine was not built, NumPy runs everything: {failed}")
-                return
-            library.with_suffix(".stamp").write_text(build.fingerprint())
-        build_data["artifacts"].append(str(NATIVE / library.name))
+        builder = _builder(Path(self.root) / NATIVE / "build.py")
+        target = builder.Target(os.environ.get("NETDSL_TARGET"))
+        name = f"_native{target.suffix}"
+        try:
+            library = self._built(builder, target, name)
+        except builder.BuildError as failed:
+            if target.triple is not None:
+                raise
+            self.app.display_warning(f"the native engine was not built, NumPy runs everything: {failed}")
+            return
+        build_data["force_include"][str(library)] = f"netruntime/native/{name}"
         build_data["pure_python"] = False
         platform = os.environ.get("NETDSL_WHEEL_TAG") or sysconfig.get_platform()
         build_data["tag"] = f"py3-none-{platform.replace('-', '_').replace('.', '_')}"
+
+    def _built(self, builder: ModuleType, target: Any, name: str) -> Path:
+        """The library: of this machine in the source folder, where an editable install finds it."""
+        if target.triple is not None:
+            folder = Path(self.directory) / target.triple
+            folder.mkdir(parents=True, exist_ok=True)
+            return Path(builder.build(folder / name, target))
+        library = Path(self.root) / NATIVE / name
+        if not builder.is_current(library):
+            builder.build(library, target)
+            library.with_suffix(".stamp").write_text(builder.fingerprint())
+        return library
 
 
 def _builder(path: Path) -> ModuleType:
