@@ -13,7 +13,7 @@ from netdsl.diagnostics import suggest
 from netdsl.targets import label_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
 from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
-from netruntime.engine.loading import load
+from netruntime.engine.loading import load, opened_run
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError, shown
@@ -81,10 +81,10 @@ def predict(
     as far as the weights carry it.
 
     Args:
-        source: The path of a `.net` file, or its text; or a network, whose weights are then used.
+        source: As for `load`, the folder of a run too; or a network, whose weights are then used.
         data: As for `fit`, without the labels.
         weights, model, names, device, seed: As for `load`.
-        config: Values for entries of the file's `config`.
+        config: Values for entries of the file's `config`, as for `load`.
         options: How the data is read; what it leaves open is as in training.
         augment: The augmentation in training; only `normalise` applies here.
         batch_size: Rows per batch.
@@ -96,7 +96,8 @@ def predict(
     if isinstance(source, Network):
         network, origin = source, _origin(source)
     else:
-        network = load(source, weights, device, model=model, names=names, seed=seed, **(config or {}))
+        source, weights, config = opened_run(source, weights, config or {})
+        network = load(source, weights, device, model=model, names=names, seed=seed, **config)
         origin = weights
     asked = options or DataOptions()
     if asked.label_names is None:

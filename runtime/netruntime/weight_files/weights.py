@@ -13,6 +13,7 @@ from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.atomic import write_atomically
 from netruntime.files.numpy_files import ArrayFileError, DuplicateNameError, read_npz, write_npz
+from netruntime.files.run_folder import weights_of_run
 from netruntime.weight_files.safetensors_file import SafetensorsFile, cannot_open
 from netruntime.weight_files.safetensors_writer import write_safetensors
 from netruntime.weight_files.shards import INDEX_SUFFIX, ShardedFile
@@ -92,7 +93,9 @@ _USUAL = ("best.safetensors", "model.safetensors", "last.safetensors")
 
 
 def _file_in(folder: Path) -> Path:
-    """The one weights file of a folder: an index comes before the files it names."""
+    """The weights file of a run or the one of another folder: an index comes before the files it names."""
+    if (trained := weights_of_run(folder)) != folder:
+        return trained
     indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
     singles = sorted([*folder.glob("*.safetensors"), *folder.glob("*.npz")])
     candidates = indices or singles

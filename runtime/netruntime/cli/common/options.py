@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from netruntime.files.run_folder import file_of_run
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -48,8 +50,12 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
 
 
 def file_argument(function: Command) -> Command:
-    """Add the argument FILE, the `.net` file."""
-    return click.argument("file", type=click.Path(path_type=Path))(function)
+    """Add the argument FILE, the `.net` file, or the folder of a run, which holds one."""
+
+    def file(ctx: click.Context, parameter: click.Parameter, path: Path) -> Path:
+        return file_of_run(path)
+
+    return click.argument("file", type=click.Path(path_type=Path), callback=file)(function)
 
 
 def set_option(function: Command) -> Command:
