@@ -58,7 +58,8 @@ def _comma_after_entry(place: Place) -> Diagnostic | None:
     at = span_of(place.source, token)
     text = place.source.text
     is_last_of_line = text[at.end :].partition("\n")[0].strip() in ("", "}")
-    return instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", "remove the `,`")
+    help = "remove the `,`" if is_last_of_line else "start a new line in place of the `,`"
+    return instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", help)
 
 
 def rule_of_map(place: Place) -> Diagnostic | None:
