@@ -21,7 +21,7 @@ from netruntime.engine.executor import execute
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
 from netruntime.engine.room import room_for
-from netruntime.engine.scaled import reading_of, scaled_inputs
+from netruntime.engine.scaled import reading_of, scaled_inputs, warn_unscaled
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
 from netruntime.errors import DataInputError, WeightsError
@@ -105,6 +105,7 @@ class Network:
                 values that an operator cannot take.
             WeightsError: E0727 if the weights do not fit in memory.
         """
+        warn_unscaled(inputs, self.inputs, self.reading)
         results = self.run(inputs)
         return next(iter(results.values())) if len(results) == 1 else results
 

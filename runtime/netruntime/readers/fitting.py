@@ -19,7 +19,13 @@ from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion, Layout, layouts, resized, rounded
 from netruntime.readers.pixels.pictures import Picture, PictureFit
-from netruntime.readers.pixels.scaling import as_in_training, normalise_note, normalised, scaling
+from netruntime.readers.pixels.scaling import (
+    as_in_training,
+    normalise_note,
+    normalised,
+    scaling,
+    unscaled_note,
+)
 from netruntime.readers.table import ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
 
@@ -115,7 +121,7 @@ def fit_array(
         raise refuse_values(wanted, where, lost) from lost
     if not options.allow_nonfinite:
         check_finite(values, wanted, where)
-    return values, fit.notes
+    return values, (*fit.notes, *unscaled_note(array, fit.picture, wanted, options))
 
 
 def _check_room(array: Array, fit: Fit, wanted: InputSpec, where: str) -> None:
