@@ -67,13 +67,16 @@ class FittedDataset:
     def _unscaled(self) -> tuple[str, ...]:
         """Notes on pictures that have the range of bytes and are not scaled, as far as they are in memory."""
         first = np.arange(min(len(self), _LOOKED_AT))
-        bound = {n: b for n, b in self.match.bound.items() if n in self.ready and b.fit.picture}
+        bound = {n: b for n, b in self.match.bound.items() if self._may_lack_scale(n, b)}
         raw = {name: rows for name, rows in self._raw(bound, first).items() if isinstance(rows, np.ndarray)}
         return tuple(
             f"{shown(name)}: {note}"
             for name, rows in raw.items()
             for note in unscaled_note(rows, bound[name].fit.picture, bound[name].wanted, self.options)
         )
+
+    def _may_lack_scale(self, name: str, bound: BoundColumn) -> bool:
+        return name in self.ready and bound.fit.picture is not None and bound.info.dtype != "u8"
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -121,7 +121,9 @@ def fit_array(
         raise refuse_values(wanted, where, lost) from lost
     if not options.allow_nonfinite:
         check_finite(values, wanted, where)
-    return values, (*fit.notes, *unscaled_note(array, fit.picture, wanted, options))
+    is_bytes = info is not None and info.dtype == "u8"  # resized, they are floats
+    unscaled = () if is_bytes else unscaled_note(array, fit.picture, wanted, options)
+    return values, (*fit.notes, *unscaled)
 
 
 def _check_room(array: Array, fit: Fit, wanted: InputSpec, where: str) -> None:

@@ -52,6 +52,24 @@ def test_every_command_notes_them(here: Path, dtype: str, axes: tuple[int, ...])
         assert NOTE in result.output, (words, result.output)
 
 
+@pytest.mark.parametrize("size", [(4, 4), (9, 7)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_nothing_is_noted_of_picture_files(here: Path, size: tuple[int, int], mode: str) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    for name in "ab":
+        (here / "photos" / name).mkdir(parents=True)
+        pictures.new(mode, size, 255 if mode == "L" else (255,) * len(mode)).save(f"photos/{name}/x.png")
+    for words in (
+        ["train", "p.net", "--data", "photos", "--no-save"],
+        ["predict", "p.net", "--data", "photos/a/x.png"],
+        ["run", "p.net", "--input", "photos/a/x.png"],
+        ["run", "p.net", "--input", "photos/a"],
+    ):
+        result = CliRunner().invoke(cli, words)
+        assert result.exit_code == 0, result.output
+        assert "are not scaled" not in result.output, (words, result.output)
+
+
 @pytest.mark.parametrize(
     ("image", "options"),
     [
