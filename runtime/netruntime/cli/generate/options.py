@@ -26,7 +26,12 @@ _NONE = click.IntRange(min=0)
     metavar="NAME=SPEC",
     help="Another input, such as the source of a translation: text, ids:1,2,3, or a file as for netrun run.",
 )
-@click.option("--weights", "-w", metavar="PATH", help="A .safetensors or .npz file, or a folder of shards.")
+@click.option(
+    "--weights",
+    "-w",
+    metavar="PATH",
+    help="A .safetensors or .npz file, or a folder of shards or of a run.",
+)
 @click.option(
     "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
 )
@@ -38,7 +43,9 @@ _NONE = click.IntRange(min=0)
 )
 @click.option("--begin", metavar="TOKEN", help="A token before the prompt (BOS): its text or id.")
 @click.option(
-    "--end", metavar="TOKEN", help="The token that ends the text (EOS).  [default: the tokenizer's]"
+    "--end",
+    metavar="TOKEN",
+    help="The token that ends the text (EOS).  [default: the tokenizer's, or <end> of the vocabulary]",
 )
 @click.option(
     "--max",

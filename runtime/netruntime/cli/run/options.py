@@ -31,7 +31,7 @@ from netruntime.cli.common.options import (
     "--weights",
     "-w",
     metavar="PATH",
-    help="A .safetensors or .npz file, a folder of shards, or `random`.  "
+    help="A .safetensors or .npz file, a folder of shards or of a run, or `random`.  "
     "[default: the .safetensors file next to the .net file]",
 )
 @click.option(
