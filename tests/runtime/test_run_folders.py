@@ -84,6 +84,20 @@ def test_a_run_is_resumed_with_its_settings(run: Path) -> None:
     assert nr.fit(run, DATA, out=run, resume=True, epochs=6).step == 12
 
 
+def test_a_resumed_run_that_differs_is_shown_how_it_started(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "p.net", "--data", "d.npz", "--holdout", "0.5", "--set", "classes=2", "--out", "r"]
+    monkeypatch.setattr("sys.argv", ["netrun", *words])
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    again = ["train", "p.net", "--data", "d.npz", "--out", "r", "--resume", "--epochs", "3"]
+    result = CliRunner().invoke(cli, again)
+    assert result.exit_code == 3 and "E1077" in result.output
+    assert f"as in `netrun {' '.join(words)}`" in result.output
+    again += ["--holdout", "0.5"]
+    assert CliRunner().invoke(cli, again).exit_code == 0
+
+
 def test_the_last_weights_where_no_epoch_was_the_best(run: Path) -> None:
     (run / "best.safetensors").unlink()
     last = nr.load("p.net", run / "last.safetensors")
@@ -93,6 +107,7 @@ def test_the_last_weights_where_no_epoch_was_the_best(run: Path) -> None:
 @pytest.mark.parametrize("words", [["run"], ["p.net", "--weights", "run"]])
 def test_commands_take_the_folder(run: Path, words: list[str]) -> None:
     np.save("x.npy", X)
+    assert CliRunner().invoke(cli, ["check", words[0]]).exit_code == 0
     for command in (
         ["run", *words, "--input", "x.npy", "--save", "out.npy"],
         ["predict", *words, "--data", "x.npy", "--out", "out.npy"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -31,6 +32,15 @@ def weights_of_run(path: Path) -> Path:
     """The best weights in the folder of a run, the last if none are the best; any other path as it is."""
     kept = [path / name for name in (BEST, LAST) if (path / name).is_file()]
     return kept[0] if kept and setup_in(path) else path
+
+
+def start_of_run(folder: Path) -> str:
+    """How a run was started, for the end of a message: its command, or from Python what it held out."""
+    setup = setup_in(folder)
+    command, holdout = setup.get("command"), setup.get("holdout")
+    if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
+        return f", as in `{shlex.join(command)}`"
+    return f", holdout={holdout} among them" if holdout else ""
 
 
 def settings_of_run(folder: Path, file: Path) -> dict[str, str]:

@@ -38,7 +38,7 @@ from netruntime.engine.weights import WeightSource
 from netruntime.errors import DataInputError, TrainingError, shown
 from netruntime.files.atomic import write_bytes
 from netruntime.files.overlap import is_read
-from netruntime.files.run_folder import BEST, LAST, SETUP, settings_as_trained
+from netruntime.files.run_folder import BEST, LAST, SETUP, settings_as_trained, start_of_run
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text, writing
@@ -311,7 +311,7 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             raise TrainingError.make(
                 "E1076", f"there is no checkpoint in {shown(out)} to resume from", help=help
             )
-        check_facts(newest.state.get("facts", {}), run.loop.facts)
+        check_facts(newest.state.get("facts", {}), run.loop.facts, start_of_run(out))
         run.loop.restore(newest)
         if not run.loop.watch.has_best:  # then they are those of an unfinished epoch
             with writing(out / BEST, 0):

@@ -58,6 +58,16 @@ def file_argument(function: Command) -> Command:
     return click.argument("file", type=click.Path(path_type=Path), callback=file)(function)
 
 
+def files_argument(function: Command) -> Command:
+    """Add the argument FILES, `.net` files or folders of runs; `-` is standard input."""
+
+    def files(ctx: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(map(file_of_run, paths))
+
+    kind = click.Path(path_type=Path, allow_dash=True)
+    return click.argument("files", nargs=-1, required=True, type=kind, callback=files)(function)
+
+
 def set_option(function: Command) -> Command:
     """`--set NAME=VALUE`, as a dictionary `settings`."""
     words = "Set an entry of the file's `config`; may be repeated."

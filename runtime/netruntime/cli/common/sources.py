@@ -127,7 +127,7 @@ def weights_for(file: Path, option: str | None) -> str | None:
     are then drawn from the seed.
     """
     if option is not None:
-        return None if option == "random" else option
+        return None if option == "random" else str(run_folder.weights_of_run(Path(option)))
     if not file.name:  # the folder `.`, which is reported where the file is opened
         return None
     beside = file.with_suffix(".safetensors")
