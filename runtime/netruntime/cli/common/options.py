@@ -90,6 +90,44 @@ def model_option(function: Command) -> Command:
     return click.option("--model", "model_name", metavar="NAME", help=words)(function)
 
 
+def weights_options(words: str) -> Callable[[Command], Command]:
+    """`--weights PATH`, which `words` explain, and `--names MAP`."""
+    names = "The `weights` map of the .net file that translates their names."
+
+    def add(function: Command) -> Command:
+        function = click.option("--names", metavar="MAP", help=names)(function)
+        return click.option("--weights", "-w", metavar="PATH", help=words)(function)
+
+    return add
+
+
+def trained_weights_options(function: Command) -> Command:
+    """`--weights` and `--names` of the commands that use the weights of a run."""
+    return weights_options("Trained weights.  [default: the .safetensors file next to the .net file]")(
+        function
+    )
+
+
+def evaluated_batch_option(function: Command) -> Command:
+    """`--batch-size` of the commands that run every row of a data set; no result depends on it."""
+    count = click.IntRange(min=1)
+    return click.option(
+        "--batch-size", type=count, default=256, show_default=True, metavar="N", help="Rows per batch."
+    )(function)
+
+
+def seed_option(words: str, default: int | None = 0) -> Callable[[Command], Command]:
+    """`--seed N`; with the default None the seed of the file."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=default,
+        show_default=default is not None,
+        metavar="N",
+        help=words,
+    )
+
+
 def device_option(function: Command) -> Command:
     """`--device`."""
     words = "cpu, cuda, cuda:1, or auto (a GPU if available).  [default: cpu]"
