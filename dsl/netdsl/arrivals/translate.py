@@ -16,7 +16,7 @@ _INFERRED = {
 }
 _LOST = {
     "dropout": "`dropout` has no counterpart: put `Dropout(..)` after it",
-    "data_format": "pictures are [B, channels, H, W] here",
+    "data_format": "images are [B, channels, H, W] here",
     "batch_first": "the batch always comes first: transpose the input",
     "padding_idx": "`padding_idx` has no counterpart: mask the padding where it is used",
 }
