@@ -64,6 +64,15 @@ def test_arguments_come_before_the_settings_of_a_run(run: Path) -> None:
     assert nr.load("p.net").outputs["logits"].shape[1].value == 10
 
 
+def test_a_folder_of_runs_lists_them(run: Path) -> None:
+    run.rename(run.with_name("first"))
+    Path("runs").mkdir()
+    Path("first").rename("runs/first")
+    with pytest.raises(nr.NetError, match=r"`runs` is a folder(.|\n)*name a run in it: `first`"):
+        nr.load("runs")
+    assert nr.load("runs/first").name == "P"
+
+
 def test_settings_of_another_file_are_not_used(run: Path) -> None:
     Path("q.net").write_text(TEXT)
     for source in ("q.net", TEXT.replace("P(", "Q(")):

@@ -13,7 +13,7 @@ from netdsl.graph import build
 from netdsl.model import Checked
 from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
-from netruntime.arguments import check_names, check_path, check_seed
+from netruntime.arguments import check_mapping, check_names, check_path, check_seed
 from netruntime.engine.backends import open_device
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource, open_weights
@@ -79,6 +79,7 @@ def opened_run(
     check_path(source, "source")
     if isinstance(weights, str | PathLike):
         check_path(weights, "weights")
+    check_mapping(config, "config")
     if _is_text(source):
         return source, weights, settings_as_trained(source, weights, config)
     folder = Path(source)
@@ -108,7 +109,9 @@ def open_module(source: str | PathLike[str]) -> Module:
         raise error("E0613", f"there is no file {shown(path)}", help=near)
     if path.is_dir():
         files = sorted(shown(file.name) for file in path.glob("*.net"))
+        runs = sorted(shown(run.name) for run in path.glob("*") if file_of_run(run) != run)
         help = f"name a file in it: {', '.join(files[:5])}" if files else "give a .net file"
+        help = help if files or not runs else f"name a run in it: {', '.join(runs[:5])}"
         raise error("E0613", f"{shown(path)} is a folder, and not that of a run", help=help)
     return load_module(read_source(path), path.parent)
 

@@ -14,7 +14,7 @@ from netdsl.model import Assumption, Checked, Model
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
-from netruntime.arguments import check_flag, check_mapping, check_seed, check_text, check_texts
+from netruntime.arguments import check_count, check_flag, check_mapping, check_seed, check_text, check_texts
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
@@ -24,7 +24,7 @@ from netruntime.engine.room import room_for
 from netruntime.engine.scaled import reading_of, scaled_inputs, warn_unscaled
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
-from netruntime.errors import DataInputError, WeightsError
+from netruntime.errors import ArgumentError, DataInputError, WeightsError
 from netruntime.readers.options import DataOptions
 
 if TYPE_CHECKING:  # drawing is imported when it is asked for
@@ -94,7 +94,7 @@ class Network:
 
     # -- running ----------------------------------------------------------------------------------
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, /, *arrays: Any, **inputs: Any) -> Any:
         """The output for arrays passed by input name, or a dict by output name if there are several.
 
         Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`. They
@@ -105,6 +105,10 @@ class Network:
                 values that an operator cannot take.
             WeightsError: E0727 if the weights do not fit in memory.
         """
+        if arrays:
+            names = ", ".join(f"{name}=.." for name in self.inputs)
+            message = f"`{self.name}` takes its inputs by name"
+            raise ArgumentError.make("E0870", message, help=f"call it as network({names})")
         warn_unscaled(inputs, self.inputs, self.reading)
         results = self.run(inputs)
         return next(iter(results.values())) if len(results) == 1 else results
@@ -307,6 +311,7 @@ class Network:
         """The table of blocks: shapes, parameters, multiply-adds; prints itself."""
         from netruntime.draw import summary
 
+        depth = None if depth is None else check_count(depth, "depth", 0)
         return summary(self.graph, depth=depth)
 
     def _repr_html_(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from netdsl.diagnostics import suggest
 from netdsl.targets import label_names
+from netruntime.arguments import check_callables, check_count, check_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
 from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
 from netruntime.engine.loading import load, opened_run
@@ -19,6 +20,7 @@ from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError, shown
 from netruntime.files.arrays import Array
 from netruntime.prediction.rows import Row, predicted_rows
+from netruntime.readers.options import check_options
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.weight_file import WeightArrays
 
@@ -93,10 +95,15 @@ def predict(
     Raises:
         NetError, DataInputError, WeightsError, DeviceError: as `load` and `fit`.
     """
+    check_names(model=model, names=names, augment=augment)
+    check_options(options)
+    check_callables(note=note)
+    batch_size = check_count(batch_size, "batch_size", 1)
     if isinstance(source, Network):
+        _refuse_for_network(weights=weights, model=model, names=names, config=config or None)
         network, origin = source, _origin(source)
     else:
-        source, weights, config = opened_run(source, weights, config or {})
+        source, weights, config = opened_run(source, weights, {} if config is None else config)
         network = load(source, weights, device, model=model, names=names, seed=seed, **config)
         origin = weights
     asked = options or DataOptions()
@@ -113,6 +120,14 @@ def predict(
     found = [row for batch in predicted_rows(network, rows, batch_size, steps) for row in batch]
     classes = classes_beside(origin) or next(iter(rows.classes.values()), ())
     return Predicted(found, classes, notes)
+
+
+def _refuse_for_network(**arguments: object) -> None:
+    """Raise `NetError` E0870 for arguments that only a file is loaded with."""
+    set_ = [name for name, value in arguments.items() if value is not None]
+    if set_:
+        message = f"`{set_[0]}` is for a file: the network that is passed is loaded already"
+        raise ArgumentError.make("E0870", message, help=f"netruntime.load(.., {set_[0]}=..) takes it")
 
 
 def _origin(network: Network) -> object:

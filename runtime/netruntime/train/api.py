@@ -33,6 +33,7 @@ from netruntime.engine.room import room_for
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
+from netruntime.readers.options import check_options
 from netruntime.train.evaluation import Advance, Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
@@ -189,9 +190,7 @@ def _check_reading(holdout: Any, train: Any, config: Any, options: Any, **texts:
     check_number(holdout, "holdout")
     check_mapping({} if train is None else train, "train")
     check_mapping({} if config is None else config, "config")
-    if options is not None and not isinstance(options, DataOptions):
-        message = f"`options` must be `DataOptions`, but is {with_article(type(options).__name__)}"
-        raise ArgumentError.make("E0870", message, help="netruntime.data.DataOptions(..) makes them")
+    check_options(options)
 
 
 def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, verbose: bool | None) -> Trained:
@@ -295,7 +294,7 @@ def evaluate(
     _check_reading(holdout, train, config, options, names=names, augment=augment)
     check_callables(note=note, advance=advance)
     seed, batch_size = check_seed(seed), check_count(batch_size, "batch_size", 1)
-    source, weights, config = opened_run(source, weights, config or {})
+    source, weights, config = opened_run(source, weights, {} if config is None else config)
     checked = check(open_module(source), config, train=train or {})
     if not checked.phases:
         raise no_section()

@@ -317,7 +317,7 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             with writing(out / BEST, 0):
                 (out / BEST).unlink(missing_ok=True)
     elif newest is not None:
-        help = "continue it with --resume, or choose another folder with --out"
+        help = "continue it with --resume (in Python, resume=True), or choose another folder with --out"
         raise TrainingError.make(
             "E1076", f"{shown(out)} already contains a run, at step {newest.step}", help=help
         )
