@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,10 +25,8 @@ from netruntime.readers.pixels.scaling import (
     scaling,
     unscaled_note,
 )
-from netruntime.readers.table import ColumnInfo, info_of_rows
+from netruntime.readers.table import DECIMAL_COMMA, ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
-
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ def holds_classes(source: str, wanted: InputSpec, values: Sequence[str] = ()) ->
 
     `values` are what the column holds, as far as they are known.
     """
-    comma = next((value for value in values if _DECIMAL_COMMA.fullmatch(value.strip())), None)
+    comma = next((value for value in values if DECIMAL_COMMA.fullmatch(value.strip())), None)
     if comma is not None:
         message = f"{wanted} is {wanted.type}, but {source} holds {shown(comma)}, with a decimal comma"
         help = f"write numbers with a decimal point: {comma.strip().replace(',', '.')}"
