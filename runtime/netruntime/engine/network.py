@@ -155,7 +155,12 @@ class Network:
         return reading_of(self.checked, self.weights_from)
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for these values of the free sizes, made once and cached."""
+        """The plan for these values of the free sizes, made once and cached.
+
+        Raises `NetError` E0870 for anything but sizes by name.
+        """
+        check_mapping(sizes, "sizes")
+        sizes = {name: check_count(size, name, 0) for name, size in sizes.items()}
         return self._plans.plan(sizes)
 
     def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
@@ -168,6 +173,7 @@ class Network:
             DataInputError: E0860 for a label that does not exist.
         """
         check_texts(labels, "labels")
+        check_flag(keep_outputs, "keep_outputs")
         outputs = [*self._wanted] if keep_outputs else []
         outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)

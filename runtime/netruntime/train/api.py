@@ -21,7 +21,7 @@ from netruntime.arguments import (
     check_mapping,
     check_names,
     check_number,
-    check_path,
+    check_output_path,
     check_seed,
 )
 from netruntime.data import Augment, DataOptions, DataSpec, parse_augment, split
@@ -173,7 +173,7 @@ def _check_run(out: Any, watchers: Any, resume: Any, note: Any, verbose: Any) ->
         check_flag(verbose, "verbose")
     check_callables(note=note)
     if out is not None:
-        check_path(out, "out")
+        check_output_path(out, "out")
     if not isinstance(watchers, Sequence):
         raise ArgumentError.make(
             "E0870", f"`watchers` must be a list, but is {with_article(type(watchers).__name__)}"
