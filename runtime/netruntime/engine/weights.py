@@ -220,4 +220,12 @@ def choose_map(
     for name, section in maps.items():
         mapped = set(name_map(section).to_ours(file, expected).origins)
         best = min(best, (len(expected.keys() - mapped), name), key=lambda pair: pair[0])
-    return best[1]
+    return best[1] or _turned_round(file, maps)
+
+
+def _turned_round(file: WeightFile, maps: Mapping[str, Weights]) -> str | None:
+    """The map whose sides are exchanged: its right sides are names of the file."""
+    for name, section in maps.items():
+        if any(rule.is_turned_round(theirs) for rule in name_map(section).rules for theirs in file):
+            return name
+    return None
