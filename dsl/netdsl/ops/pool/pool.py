@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from netdsl.dims import DimLike, symbol
@@ -237,8 +238,10 @@ class AvgPool(Pool):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(op_named("pool_spread", self, x.shape))
 
-    def numbers(self, xp: Module, space: Sequence[int], placement: Windows, total: Array) -> Array:
-        """The number of elements that count in each window, as an array that broadcasts to `total`."""
+    def numbers(self, xp: Module, space: Sequence[int], placement: Windows, total: Array) -> Array | int:
+        """How many elements count in each window: a number, or an array that broadcasts to `total`."""
+        if not placement.ceil and (self.count_pad or not any(map(any, placement.padding(space)))):
+            return prod(map(int, placement.size))
         numbers = xp.ones((), dtype=total.dtype)
         for axis, (length, (begin, end)) in enumerate(zip(space, placement.padding(space), strict=True)):
             count, size = total.shape[2 + axis], int(placement.size[axis])
