@@ -40,16 +40,17 @@ TEXT = """# netdsl and PyTorch on a GPU
 
 {device}, driver {driver}, Python {python}, {packages}.
 f32 with TF32 off in both. Times are the minimum of many runs in milliseconds, with the median in brackets;
-each engine ran in a separate process, alternately with the other, in {rounds} rounds: here is the faster.
+each engine ran in a separate process, in turn with the other, in up to {rounds} rounds: here is the faster.
 
 - inference: inputs and outputs stay on the GPU. GPT-2 has sequences of 128.
-- training step: forward, backward and Adam, on a batch from the host.
+- training step: forward, backward and Adam, on a batch from the host. GPT-2 and ViT have no dropout, in both.
 - token: one more token after {prefix} with a KV cache, logits on the host.
 - PyTorch: the models of torchvision and transformers, run eagerly; LeNet-5 as `nn.Sequential`.
-- ratio: netdsl / PyTorch, below 1 where netdsl is faster.
+- ratio: netdsl / PyTorch of the minima, with that of the medians in brackets; below 1 where netdsl is faster.
+- runs: how many of netdsl and of PyTorch the times are from.
 
-| work | model | batch | netdsl | PyTorch | ratio |
-|---|---|---|---|---|---|
+| work | model | batch | netdsl | PyTorch | ratio | rounds | runs |
+|---|---|---|---|---|---|---|---|
 {rows}
 """
 
@@ -87,7 +88,8 @@ def row(case: tuple[str, str, int], rounds: list[dict[str, Any]]) -> dict[str, A
         times = [each[engine] for each in rounds]
         result[engine] = min(times, key=lambda each: each.get("min_s", float("inf")))
     if all("min_s" in result[engine] for engine in ENGINES):
-        result["ratio"] = result["netdsl"]["min_s"] / result["torch"]["min_s"]
+        for name, figure in (("ratio", "min_s"), ("median_ratio", "median_s")):
+            result[name] = result["netdsl"][figure] / result["torch"][figure]
     return {**result, "rounds": rounds}
 
 
@@ -125,8 +127,10 @@ def line(row: dict[str, Any]) -> str:
             return "failed"
         return f"{1000 * times['min_s']:.2f} ({1000 * times['median_s']:.2f})"
 
-    ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
-    cells = [row["kind"], row["model"], row["batch"], *(cell(row[engine]) for engine in ENGINES), ratio]
+    ratio = f"{row['ratio']:.2f} ({row['median_ratio']:.2f})" if "ratio" in row else ""
+    runs = ", ".join(str(row[engine].get("runs", 0)) for engine in ENGINES)
+    times = [cell(row[engine]) for engine in ENGINES]
+    cells = [row["kind"], row["model"], row["batch"], *times, ratio, len(row["rounds"]), runs]
     return f"| {' | '.join(map(str, cells))} |"
 
 
