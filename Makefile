@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: wheels native sanitize cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: wheels native sanitize cuda cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -43,7 +43,11 @@ fuzz: $(MINILM)
 	PYTHONPATH=tests FUZZ="$(FUZZ)" FUZZ_SECONDS="$(or $(FUZZ_SECONDS),60)" FUZZ_SEED="$(or $(FUZZ_SEED),0)" \
 	    $(BIN)/python -m fuzz
 
-# The tests of a GPU on a machine without one: an external kit runs the real CuPy there; docs/cuda.md says how.
+# The tests of CUDA on a GPU, with the CuPy of .venv: pip install 'netdsl[cuda13]'. PARTS="operators zoo" for some.
+cuda: $(MINILM)
+	$(BIN)/python tests/emulated/run.py --device real $(PARTS)
+
+# The same on a machine without a GPU: an external kit runs the real CuPy there; docs/cuda.md says how.
 # A part with `PARTS=counts`, what CI runs with `PARTS=--short`. Compiled kernels and CuPy are kept in .cuda-emulated:
 # with CuPy in .venv, `make test` would look for a device.
 KIT ?= ../shared/cuda-on-cpu

@@ -1,8 +1,9 @@
-"""The array tests on a CUDA device, and forward passes compared with the CPU; needs CuPy and a GPU.
+"""netdsl on a GPU compared with PyTorch on it: inference, training steps and generated tokens in f32.
 
-    python benchmarks/cuda_device.py [--save]
+    python benchmarks/cuda_device.py [--seconds 2] [--rounds 2] [--save]
 
-Each engine runs in a separate process. Without a device the script reports it and exits with status 1.
+Each engine runs in a separate process, alternately, in two rounds. Needs CuPy, a GPU, and PyTorch with
+torchvision and transformers. Without a device the script reports it and exits with status 1.
 """
 
 from __future__ import annotations
@@ -11,88 +12,158 @@ import argparse
 import json
 import platform
 import re
+import statistics
 import subprocess
 import sys
-from importlib.metadata import version
+import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-MODELS = {"lenet5": 64, "resnet18": 16, "vit": 8}
-FORWARD = """
-import statistics, sys, time, warnings
-import numpy as np
-import netruntime as nr
-name, batch, device = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-net = nr.load(f"{sys.argv[4]}/examples/{name}.net", device=device)
-shape = [batch if not d.is_fixed and str(d) == "B" else (d.value if d.is_fixed else 224)
-         for d in net.inputs["image"].shape]
-image = net.device.array(np.random.default_rng(0).normal(size=shape).astype(np.float32))
-def once():
-    start = time.perf_counter()
-    net(image=image)
-    if device != "cpu":
-        net.device.xp.cuda.Device().synchronize()
-    return time.perf_counter() - start
-for _ in range(3):
-    once()
-times = [once() for _ in range(10)]
-print(min(times), statistics.median(times))
+RESULTS = Path(__file__).parent / "results"
+CASES = [
+    ("inference", "lenet5", 64),
+    ("inference", "resnet18", 16),
+    ("inference", "resnet50", 8),
+    ("inference", "resnet50", 64),
+    ("inference", "vit", 8),
+    ("inference", "gpt2", 8),
+    ("training step", "resnet18", 32),
+    ("training step", "vit", 8),
+    ("training step", "gpt2", 4),
+    ("token", "gpt2", 1),
+]
+ENGINES = ("netdsl", "torch")
+PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "numpy", "torch", "torchvision", "transformers")
+WARM_UP, MOST_RUNS = 5, 200
+TEXT = """# netdsl and PyTorch on a GPU
+
+{device}, driver {driver}, Python {python}, {packages}.
+f32 with TF32 off in both. Times are the minimum of many runs in milliseconds, with the median in brackets;
+each engine ran in a separate process, in turn with the other, in up to {rounds} rounds: here is the faster.
+
+- inference: inputs and outputs stay on the GPU. GPT-2 has sequences of 128.
+- training step: forward, backward and Adam, on a batch from the host. GPT-2 and ViT have no dropout, in both.
+- token: one more token after {prefix} with a KV cache, logits on the host.
+- PyTorch: the models of torchvision and transformers, run eagerly; LeNet-5 as `nn.Sequential`.
+- ratio: netdsl / PyTorch of the minima, with that of the medians in brackets; below 1 where netdsl is faster.
+- runs: how many of netdsl and of PyTorch the times are from.
+
+| work | model | batch | netdsl | PyTorch | ratio | rounds | runs |
+|---|---|---|---|---|---|---|---|
+{rows}
 """
 
 
-def run_tests() -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/ops",
-        "tests/runtime",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "cuda",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout)}
-    failed = re.findall(r"^FAILED (.*)", done.stdout, re.MULTILINE)
-    return {"status": done.returncode, **counts, "failures": failed[:50]}
+def measure(engine: str, kind: str, name: str, batch: int, seconds: float) -> dict[str, float]:
+    """The minimum and the median time of one engine, in this process."""
+    import cuda_engines
+
+    run = getattr(cuda_engines, engine)(kind, name, batch)
+    for _ in range(WARM_UP):
+        run()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < MOST_RUNS and time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return {"min_s": min(times), "median_s": statistics.median(times), "runs": len(times)}
 
 
-def forward(name: str, batch: int, device: str) -> dict[str, float]:
-    command = [sys.executable, "-c", FORWARD, name, str(batch), device, str(ROOT)]
-    least, median = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return {"min_s": float(least), "median_s": float(median)}
+def measured(engine: str, case: tuple[str, str, int], seconds: float) -> dict[str, Any]:
+    """The same in a separate process."""
+    command = [sys.executable, __file__, "--engine", engine, "--case", json.dumps(case)]
+    done = subprocess.run([*command, "--seconds", str(seconds)], capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1]}
+    times: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return times
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", action="store_true")
-    options = parser.parse_args()
+def row(case: tuple[str, str, int], rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The faster round of each engine, with all rounds."""
+    result: dict[str, Any] = dict(zip(("kind", "model", "batch"), case, strict=True))
+    for engine in ENGINES:
+        times = [each[engine] for each in rounds]
+        result[engine] = min(times, key=lambda each: each.get("min_s", float("inf")))
+    if all("min_s" in result[engine] for engine in ENGINES):
+        for name, figure in (("ratio", "min_s"), ("median_ratio", "median_s")):
+            result[name] = result["netdsl"][figure] / result["torch"][figure]
+    return {**result, "rounds": rounds}
+
+
+def about(rounds: int) -> dict[str, Any]:
+    """The card and the versions. Exits if there is no device."""
     try:
         import cupy
     except ImportError:
         sys.exit("CuPy is not installed: pip install netdsl[cuda13]")
     if not cupy.cuda.is_available():
         sys.exit("there is no CUDA device here")
-    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    about = {
-        "device": name,
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    driver = subprocess.run(query, capture_output=True, text=True).stdout.split()
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "device": cupy.cuda.runtime.getDeviceProperties(0)["name"].decode(),
+        "driver": driver[0] if driver else "unknown",
         "cuda": cupy.cuda.runtime.runtimeGetVersion(),
         "python": platform.python_version(),
+        "versions": versions,
+        "rounds": rounds,
     }
-    about |= {"cupy": cupy.__version__, "numpy": version("numpy")}
-    tests = run_tests()
-    print(name, tests)
-    rows = {}
-    for model, batch in MODELS.items():
-        rows[model] = {"batch": batch, **{d: forward(model, batch, d) for d in ("cpu", "cuda")}}
-        print(model, rows[model])
-    if options.save:
-        slug = re.sub(r"\W+", "-", name.lower()).strip("-")
-        path = ROOT / "benchmarks" / "results" / f"cuda-{slug}.json"
-        path.write_text(json.dumps({"about": about, "tests": tests, "forward": rows}, indent=2) + "\n")
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of the table."""
+
+    def cell(times: dict[str, Any]) -> str:
+        if "failed" in times:
+            return "failed"
+        return f"{1000 * times['min_s']:.2f} ({1000 * times['median_s']:.2f})"
+
+    ratio = f"{row['ratio']:.2f} ({row['median_ratio']:.2f})" if "ratio" in row else ""
+    runs = ", ".join(str(row[engine].get("runs", 0)) for engine in ENGINES)
+    times = [cell(row[engine]) for engine in ENGINES]
+    cells = [row["kind"], row["model"], row["batch"], *times, ratio, len(row["rounds"]), runs]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def save(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    from cuda_engines import PREFIX
+
+    slug = re.sub(r"\W+", "-", facts["device"].lower().removeprefix("nvidia ")).strip("-")
+    path = RESULTS / f"cuda-{slug}.json"
+    path.write_text(json.dumps({"about": facts, "rows": rows}, indent=1) + "\n")
+    packages = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    text = TEXT.format(**{**facts, "packages": packages}, prefix=PREFIX, rows="\n".join(map(line, rows)))
+    path.with_suffix(".md").write_text(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2, help="for each case, engine and round")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.engine:
+        print(json.dumps(measure(options.engine, *options.case, options.seconds)))
+        return
+    facts = about(options.rounds)
+    rounds: dict[tuple[str, str, int], list[dict[str, Any]]] = {case: [] for case in CASES}
+    for _ in range(options.rounds):
+        for case, results in rounds.items():
+            results.append({engine: measured(engine, case, options.seconds) for engine in ENGINES})
+            print(line(row(case, results)), *results[-1].values(), flush=True)
+            if options.save:  # a long run that is stopped has its results so far
+                save(facts, [row(case, results) for case, results in rounds.items() if results])
 
 
 if __name__ == "__main__":

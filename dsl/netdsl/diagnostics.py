@@ -6,9 +6,12 @@ cause is a `NetError`, which carries one or more diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import linecache
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher, get_close_matches
+from traceback import walk_tb
+from types import TracebackType
 
 from netdsl.edits import Edit, replacement
 from netdsl.source import Span
@@ -102,8 +105,20 @@ class NetError(Exception):
         return self.diagnostics[0].code
 
     def _render_traceback_(self) -> list[str]:
-        """The message alone: IPython and Jupyter ask for it in place of the calls inside the library."""
-        return str(self).splitlines()
+        """What IPython and Jupyter show: the calls in the code of the user, and the message."""
+        return [*_own_calls(self.__traceback__), *str(self).splitlines()]
+
+
+def _own_calls(traceback: TracebackType | None) -> Iterator[str]:
+    """The lines of the user's code that lead to the first call of the library, outermost first."""
+    for frame, line in walk_tb(traceback):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in ("netdsl", "netruntime"):
+            return
+        if package not in ("IPython", "ipykernel"):
+            file = frame.f_code.co_filename
+            place = f"line {line}" if frame.f_globals.get("__name__") == "__main__" else f"{file}:{line}"
+            yield f"{place}: {linecache.getline(file, line, frame.f_globals).strip()}"
 
 
 def error(

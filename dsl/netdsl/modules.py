@@ -180,6 +180,9 @@ class _Loader:
         """The text of an imported file. Raises E0610, E0611 or E0613."""
         written, at = item.path.value, item.path.span
         assert self.root is not None
+        if path.suffix not in (".net", ""):
+            help = "only `.net` files are imported; write the blocks that you need as `block Name(x) { ... }`"
+            raise error("E0611", f"`{written}` is not a .net file", at, help=help)
         try:
             data = self.root.read(path.parts or (".",), MAX_SOURCE_BYTES + 1)
         except LinkError:

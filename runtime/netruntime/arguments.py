@@ -43,7 +43,7 @@ def check_number(value: Any, name: str) -> float:
     try:
         if not isinstance(value, (str, bytes, bool)) and not np.ndim(value):
             return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever the `__array__` or `__float__` of another library raises
         pass
     _refuse(name, value, "a number")
 
@@ -67,6 +67,17 @@ def check_path(value: Any, name: str) -> None:
         _refuse(name, value, "a path, a string that is not empty")
     if not isinstance(os.fspath(value), str):
         _refuse(name, value, "a path of characters, not of bytes")
+
+
+def check_output_path(value: Any, name: str) -> None:
+    """Raise `NetError` E0870 unless the value is a path that a file system can hold."""
+    check_path(value, name)
+    try:
+        fits = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        _refuse(name, value, "a path without null bytes and lone surrogates")
 
 
 def check_mapping(value: Any, name: str, *, any_keys: bool = False) -> None:

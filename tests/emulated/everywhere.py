@@ -1,4 +1,4 @@
-"""A plugin for pytest: what the tests run on the CPU runs on the emulated device instead.
+"""A plugin for pytest: what the tests run on the CPU runs on a CUDA device, real or emulated, instead.
 
     pytest -p emulated.everywhere tests/runtime tests/std tests/zoo
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emulated import kit
+from emulated import devices
 
-kit.load()
+devices.load()
 
 import cupy  # noqa: E402
 

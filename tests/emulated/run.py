@@ -1,6 +1,6 @@
-"""Runs the tests of the device on the emulated one, part by part: `make cuda-emulated`, or `--short` for CI.
+"""Runs the tests of CUDA part by part: `make cuda` on a GPU, `make cuda-emulated` on an emulated one.
 
-python tests/emulated/run.py [--short] [--if-present] [--list] [PART ...]
+python tests/emulated/run.py [--device real] [--workers 8] [--short] [--if-present] [--list] [PART ...]
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from emulated import kit
+from emulated.devices import PROVIDERS, VARIABLE, Provider
 
-PLUGIN = ("-p", "cuda_on_cpu.plugin")
 EVERYWHERE = ("-p", "emulated.everywhere")
 
 
@@ -30,12 +30,14 @@ class Part:
     Args:
         arguments: What follows `python -m pytest`.
         short: What follows it in CI; None leaves the part out there.
+        emulated: Only the emulated device can run it.
     """
 
     name: str
     about: str
     arguments: Sequence[str]
     short: Sequence[str] | None = None
+    emulated: bool = False
 
 
 SHORT_LIMIT = 300.0
@@ -46,16 +48,17 @@ PARTS = [
     Part(
         "counts",
         "launches and waits of small networks",
-        [*PLUGIN, "tests/emulated/test_counts.py"],
-        [*PLUGIN, "-k", "mlp or char_lstm or promise", "tests/emulated/test_counts.py"],
+        ["tests/emulated/test_counts.py"],
+        ["-k", "mlp or char_lstm or promise", "tests/emulated/test_counts.py"],
+        emulated=True,
     ),
     Part(
         "device",
         "the tests that are written for a device",
-        [*PLUGIN, "-k", "cuda", "tests/ops", "tests/runtime"],
-        [*PLUGIN, "-k", "cuda", "tests/runtime/engine/test_late_checks.py"],
+        ["-k", "cuda", "tests/ops", "tests/runtime"],
+        ["-k", "cuda", "tests/runtime/engine/test_late_checks.py"],
     ),
-    Part("operators", "every operator in all element types", [*PLUGIN, "tests/emulated/test_operators.py"]),
+    Part("operators", "every operator in all element types", ["tests/emulated/test_operators.py"]),
     Part(
         "runtime",
         "tests of the CPU, run on the device",
@@ -72,56 +75,70 @@ PARTS = [
 
 
 def main() -> int:
-    """Run the parts; the status is 1 if one of them fails, or the kit is missing."""
+    """Run the parts; the status is 1 if one of them fails, or the device is missing."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")
+    parser.add_argument("--device", choices=PROVIDERS, default="emulated", help="real: a GPU")
+    parser.add_argument("--workers", type=int, help="processes that share the device")
     parser.add_argument("--short", action="store_true", help="what fits into CI: a few minutes with no cache")
-    parser.add_argument("--if-present", action="store_true", help="succeed if the kit is missing")
+    parser.add_argument("--if-present", action="store_true", help="succeed if the device is missing")
     parser.add_argument("--list", action="store_true", help="list the parts")
     options = parser.parse_args()
     if options.list:
         print("\n".join(f"{part.name:10} {part.about}" for part in PARTS))
         return 0
-    reason = kit.missing()
+    provider = PROVIDERS[options.device]
+    reason = provider.missing()
     if reason is not None:
-        print(f"the emulated CUDA device was not tested: {reason}")
+        print(f"the {provider.name} CUDA device was not tested: {reason}")
         return 0 if options.if_present else 1
     chosen = [part for part in PARTS if part.name in options.parts or not options.parts]
+    if provider.name == "real":
+        chosen = [part for part in chosen if not part.emulated]
     if options.short:
         chosen = [part for part in chosen if part.short is not None]
-    _build()
+    runner = Runner(provider, options.workers or provider.workers, options.short)
+    runner.build()
     end = time.monotonic() + SHORT_LIMIT if options.short else math.inf
-    failed = [part.name for part in chosen if _run(part, options.short, end)]
+    failed = [part.name for part in chosen if runner.run(part, end)]
     print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(p.name for p in chosen)}")
     return int(bool(failed))
 
 
-def _build() -> None:
-    """Build the device once, before several processes would."""
-    subprocess.run(
-        [sys.executable, "-c", "import cuda_on_cpu; cuda_on_cpu.install()"], env=_environment(), check=True
-    )
+@dataclass(frozen=True)
+class Runner:
+    """Runs parts on the device of a provider."""
 
+    provider: Provider
+    workers: int
+    short: bool
 
-def _run(part: Part, short: bool, end: float) -> int:
-    """The status of a part; one that reaches the limit of time has no result, and does not fail."""
-    print(f"== {part.name}: {part.about}", flush=True)
-    begun = time.monotonic()
-    arguments = part.short if short and part.short else part.arguments
-    command = [sys.executable, "-m", "pytest", "-r", "fE", "-n", "2", *arguments]
-    left = None if math.isinf(end) else max(end - begun, 1)
-    try:
-        status = subprocess.run(command, cwd=kit.ROOT, env=_environment(), timeout=left).returncode
-    except subprocess.TimeoutExpired:
-        print(f"== {part.name}: NOT FINISHED within the {SHORT_LIMIT:.0f} s that --short may take")
-        return 0
-    print(f"== {part.name}: {time.monotonic() - begun:.0f} s", flush=True)
-    return status
+    def build(self) -> None:
+        """Build the emulated device once, before several processes would."""
+        if self.provider.plugin:
+            build = "import cuda_on_cpu; cuda_on_cpu.install()"
+            subprocess.run([sys.executable, "-c", build], env=self._environment(), check=True)
 
+    def run(self, part: Part, end: float) -> int:
+        """The status of a part; one that reaches the limit of time has no result, and does not fail."""
+        print(f"== {part.name}: {part.about}", flush=True)
+        begun = time.monotonic()
+        arguments = part.short if self.short and part.short else part.arguments
+        plugin = () if "emulated.everywhere" in arguments else self.provider.plugin
+        command = [sys.executable, "-m", "pytest", "-r", "fE", "-n", str(self.workers), *plugin, *arguments]
+        left = None if math.isinf(end) else max(end - begun, 1)
+        try:
+            done = subprocess.run(command, cwd=kit.ROOT, env=self._environment(), timeout=left)
+        except subprocess.TimeoutExpired:
+            print(f"== {part.name}: NOT FINISHED within the {SHORT_LIMIT:.0f} s that --short may take")
+            return 0
+        print(f"== {part.name}: {time.monotonic() - begun:.0f} s", flush=True)
+        return done.returncode
 
-def _environment() -> dict[str, str]:
-    known = kit.environment()
-    return {**known, "PYTHONPATH": os.pathsep.join([known["PYTHONPATH"], str(kit.ROOT / "tests")])}
+    def _environment(self) -> dict[str, str]:
+        known = self.provider.environment()
+        path = os.pathsep.join(filter(None, [known.get("PYTHONPATH"), str(kit.ROOT / "tests")]))
+        return {**known, VARIABLE: self.provider.name, "PYTHONPATH": path}
 
 
 if __name__ == "__main__":

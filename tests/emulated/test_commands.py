@@ -1,9 +1,8 @@
-"""The commands with `--device cuda`, each in a process of its own on the emulated device."""
+"""The commands with `--device cuda`, each in a process of its own on a GPU or the emulated device."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulated import kit
+from emulated import devices, kit
 
 EXAMPLES = kit.ROOT / "examples"
 TEXT = """net 1.0
@@ -31,8 +30,8 @@ TOO_LARGE = "net 1.0\nmodel M(x: f32[B]) { return zeros([100000, 100000, 100]) +
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if "CUDA_ON_CPU_CACHE" not in os.environ:
-        pytest.skip("needs the emulated device: make cuda-emulated")
+    if devices.chosen() is None:
+        pytest.skip("needs a CUDA device: make cuda, or make cuda-emulated")
     path = tmp_path_factory.mktemp("commands")
     rng = np.random.default_rng(0)
     (path / "net.net").write_text(TEXT)
@@ -43,13 +42,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def netrun(folder: Path, *arguments: str, device: str = "cuda") -> subprocess.CompletedProcess[str]:
-    environment = kit.environment()
-    path = os.pathsep.join([str(kit.KIT / "site"), environment["PYTHONPATH"]])
+    provider = devices.chosen()
+    assert provider is not None
     command = [Path(sys.executable).with_name("netrun"), *arguments, "--device", device]
     return subprocess.run(
         command,
         cwd=folder,
-        env={**environment, "PYTHONPATH": path, "CUDA_ON_CPU": "1"},
+        env=provider.commands(),
         capture_output=True,
         text=True,
     )

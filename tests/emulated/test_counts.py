@@ -15,6 +15,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "cuda-emulated.
 CHECKED = (
     "inference bilstm_tagger/BiLSTMTagger",
     "inference gpt2/GPT2",
+    "inference lenet5/LeNet5",
     "inference lstm/SequenceLSTM",
     "inference mlp/Perceptron",
     "training step lenet5/lamb(0.001)",

@@ -16,7 +16,7 @@ from ops.test_conformance import as_tuple, run, type_of
 pytest.importorskip("ml_dtypes")
 cupy = pytest.importorskip("cupy", reason="needs a CUDA device, real or emulated")
 if not cupy.cuda.is_available():
-    pytest.skip("there is no CUDA device: make cuda-emulated", allow_module_level=True)
+    pytest.skip("there is no CUDA device: make cuda, or make cuda-emulated", allow_module_level=True)
 
 LOOSE = {"float16": 4e-3, "bfloat16": 4e-2}
 """Tolerances of 16-bit results: their sums are taken in f32, in another order."""

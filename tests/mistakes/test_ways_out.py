@@ -49,6 +49,11 @@ OPEN = {
     "741-duplicate-names": "either could have the name",
     "742-version": "the program is too old",
     "756-colon-block": "the end of the body is not marked",
+    "782-onnx-gemm": "`w` and `b` are not in the file",
+    "788-generate-section": "its settings belong in a command",
+    "789-data-section": "its settings belong in a command and in `train`",
+    "790-import-python-file": "the blocks are written in Python",
+    "792-too-many-outputs": "either number of outputs may be meant",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

@@ -61,6 +61,13 @@ def test_16_bit_floats_are_drawn_as_f32(xp: Any) -> None:
     )
 
 
+def test_bernoulli_in_blocks_draws_what_one_draw_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = Bernoulli(sizes(7, 11), 0.3)
+    once = op.forward(np, rng=np.random.default_rng(5))
+    monkeypatch.setattr("netdsl.ops.create.random._BLOCK", 8)
+    np.testing.assert_array_equal(op.forward(np, rng=np.random.default_rng(5)), once)
+
+
 def test_bernoulli_has_its_probability(xp: Any) -> None:
     y = run(Bernoulli(sizes(COUNT), 0.3), xp)
     assert y.dtype == bool

@@ -20,6 +20,7 @@ from netdsl.ops.create.random import Normal
 from netdsl.ops.elementwise.dropout import Dropout
 from netdsl.ops.norm.batch_norm_training import BatchNormTraining
 from netdsl.ops.sequence.scan import Program, Scan
+from netruntime.engine.backends import open_device
 from torch_graphs.layers import LAYERS
 from torch_graphs.simple import DTYPES, SIMPLE, ints, unknown
 
@@ -106,7 +107,7 @@ class TorchGraph:
         if self.seed is None or not self.ops[node].is_random:
             return None
         key = (self.seed, zlib.crc32(self.graph.node(node).label.encode()))
-        return np.random.default_rng(np.random.SeedSequence(key))
+        return open_device().generator(*key)
 
     def _batch_norm(self, node: int, ran: Ran, weights: Mapping[str, Tensor]) -> Tensor:
         layer = self.graph.node(node).chain[-1].label
@@ -156,15 +157,16 @@ class TorchGraph:
 
 def _random(op: Any, args: Sequence[Any], rng: np.random.Generator | None) -> Tensor:
     """What a random operator draws: from our generator, so that both engines see it, or PyTorch's own."""
+    device = open_device()
     if isinstance(op, Dropout):
         (x,) = args
         if rng is None:
             return F.dropout(x, op.p)
         ones = np.ones(tuple(x.shape), dtype=str(x.dtype).removeprefix("torch."))
-        return x * torch.from_numpy(op.forward(np, ones, rng=rng))
+        return x * torch.from_numpy(device.numpy(op.forward(device.xp, device.array(ones), rng=rng)))
     if rng is None:
         return op.mean + op.std * torch.randn(ints(op.sizes), dtype=DTYPES[op.dtype])
-    return torch.from_numpy(op.forward(np, rng=rng))
+    return torch.from_numpy(device.numpy(op.forward(device.xp, rng=rng)))
 
 
 def _where(alive: Tensor, new: Tensor, old: Any) -> Tensor:

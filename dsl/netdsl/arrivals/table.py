@@ -51,6 +51,8 @@ NEUTRAL = {
     "end_dim": ("-1",),
     "value_dim": ("none",),
     "deterministic": ("true", "false"),
+    **dict.fromkeys(("alpha", "beta"), ("1", "1.0")),
+    **dict.fromkeys(("transA", "transB"), ("0",)),
 }
 """Arguments without a counterpart, and the values at which leaving them out changes nothing."""
 _KERAS = "name trainable data_format input_shape kernel_initializer bias_initializer kernel_regularizer"
@@ -123,6 +125,7 @@ LAYERS: dict[str, tuple[Foreign, ...]] = {
         *_DENSE,
     ),
     "Dense": _DENSE,
+    "Gemm": (_torch("out_features", "Linear(out_features)", source="ONNX"),),
     **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), (_CONV,)),
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), (_KERAS_CONV,)),
     "Conv": (
@@ -322,6 +325,8 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
     "mm": (_torch("*x *other", "matmul(*x, *other)"),),
     "bmm": (_torch("*x *other", "matmul(*x, *other)"),),
     "dot": (_torch("*x *other", "matmul(*x, *other)"),),
+    "Gemm": (_torch("*A *B *C alpha beta transA transB", "linear(*A, *B, *C)", "axis", source="ONNX"),),
+    "MatMul": (_torch("*A *B", "matmul(*A, *B)", source="ONNX"),),
     "clamp": (_torch("*x min max", "clip(*x, min, max)"),),
     "leaky_relu": (_torch("*x negative_slope", "leaky_relu(*x, negative_slope)"),),
     "dropout": (_torch("*x p training inplace", "dropout(*x, p)", "training"),),

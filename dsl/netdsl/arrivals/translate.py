@@ -16,10 +16,13 @@ _INFERRED = {
 }
 _LOST = {
     "dropout": "`dropout` has no counterpart: put `Dropout(..)` after it",
-    "data_format": "pictures are [B, channels, H, W] here",
+    "data_format": "images are [B, channels, H, W] here",
     "batch_first": "the batch always comes first: transpose the input",
+    "transB": "`linear` takes a weight [in, out]: `transpose` one that is [out, in]",
     "padding_idx": "`padding_idx` has no counterpart: mask the padding where it is used",
 }
+WRAPPERS = ("TimeDistributed", "Bidirectional", "Lambda")
+"""Layers of Keras around another one."""
 _WORDS = {"True": "true", "False": "false", "None": "none"}
 
 
@@ -60,6 +63,17 @@ def text_of(value: s.Expr) -> str:
     if isinstance(value, s.ListExpr) and value.span.text.startswith("("):  # a tuple, which has been reported
         return f"[{value.span.text[1:-1].rstrip().removesuffix(',')}]"
     return value.span.text
+
+
+def unwrapped(name: str, arguments: Sequence[s.Argument]) -> Saying | None:
+    """`TimeDistributed(Linear(10))`, `Bidirectional(LSTM(32))`, `Lambda(Act)`: the layer inside."""
+    values = [text_of(a.value) for a in arguments if a.name is None]
+    if len(values) != 1 or not values[0][:1].isalpha():
+        return None
+    layer = values[0].removeprefix("scan ")
+    if name != "Bidirectional":
+        return Saying(layer, (), "Keras")
+    return Saying(f"Recurrent({layer}, bidirectional=true)", (), "Keras")
 
 
 def saying(foreign: Foreign, given: Mapping[str, str]) -> Saying:

@@ -25,6 +25,14 @@ _RANDOM = "random values of the shape of `x` are `normal(shape(x))` or `uniform(
 PARTS = {
     "Parameter": "declare it in a block: `param gain: [D] = ones`",
     "Variable": "declare it in a block: `param gain: [D] = ones`",
+    "TimeDistributed": "a layer is applied at each step as it is: write it without `TimeDistributed`",
+    "Bidirectional": "both directions are an argument: `Recurrent(LSTM(32), bidirectional=true)`",
+    "Lambda": "a function of your own is a block: `block Act(x: [*rest]) { return x * 2 }`, and here `Act`",
+    "register_buffer": "declare it: `buffer mask: [20] = ones`",
+    **dict.fromkeys(
+        ("allclose", "isclose", "assert_close", "assert_allclose", "approx"),
+        "values are compared by `expect y ~ ones([2, 3]) within 1e-4` in a `test`",
+    ),
     "ModuleList": "repeat stages with `for i in 0..n { ... }` or `stage * n`",
     "Module": "a network is a `model`, and a part of one a `block`",
     "Model": "a network is a `model`, and a part of one a `block`",

@@ -105,7 +105,7 @@ def _check(
 
 
 def _without_covered(errors: list[Diagnostic]) -> list[Diagnostic]:
-    """The errors without tuples inside a call that another edit replaces."""
+    """The errors without tuples and quotes inside a call that another edit replaces."""
     by_source: dict[int, list[Span]] = {}
     for one in errors:
         for edit in one.fixes:
@@ -114,7 +114,7 @@ def _without_covered(errors: list[Diagnostic]) -> list[Diagnostic]:
 
     def is_covered(one: Diagnostic) -> bool:
         inside = (covers[id(edit.span.source)].is_around(edit.span) for edit in one.fixes)
-        return one.code == "E0107" and any(inside)
+        return one.code in ("E0101", "E0107") and any(inside)
 
     return [one for one in errors if not is_covered(one)]
 

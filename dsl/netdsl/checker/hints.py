@@ -109,7 +109,7 @@ def _picture(slot: Slot, shape: Sequence[int | None], at: Span) -> Iterator[Diag
     message = help = ""
     if len(shape) == 3 and shape[1] == shape[2] and (shape[1] or 0) > 3:
         message = f"`Conv` takes {slot.type} as sequences of {shape[2]} steps with {shape[1]} channels"
-        help = f"for pictures, declare `{slot.name}: {slot.type.dtype}[{batch}, 1, {shape[1]}, {shape[2]}]`"
+        help = f"for images, declare `{slot.name}: {slot.type.dtype}[{batch}, 1, {shape[1]}, {shape[2]}]`"
     elif len(shape) == 4 and is_channels_last(shape):
         _, height, width, channels = slot.type.shape
         message = f"`Conv` takes {slot.type} as {height} channels of {width} x {channels} pixels"

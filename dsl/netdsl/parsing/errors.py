@@ -14,6 +14,7 @@ from lark import Token
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.parsing.habits.bare import first_input
+from netdsl.parsing.habits.extents import instead
 from netdsl.parsing.habits.habits import HABITS
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import OPENERS, Place, shown
@@ -127,7 +128,10 @@ def _unclosed_line(place: Place) -> Diagnostic | None:
     closer = OPENERS[opener.type][1]
     also = Label(span_of(place.source, previous), f"is a `{closer}` missing after this?")
     label = Label(span_of(place.source, opener))
-    return Diagnostic("E0104", f"this `{opener}` is not closed", (label, also), f"add `{closer}`")
+    end = also.span.end
+    edit = replacement(place.source.span(end, end), closer, is_certain=False)
+    message = f"this `{opener}` is not closed"
+    return Diagnostic("E0104", message, (label, also), f"add `{closer}`", fixes=(edit,))
 
 
 def _arrow_in_arguments(place: Place) -> Diagnostic | None:
@@ -199,6 +203,18 @@ def _factor(place: Place) -> Diagnostic | None:
     return replace(found, fixes=(replacement(place.source.span(end, end), " * "),))
 
 
+def _percent(place: Place) -> Diagnostic | None:
+    """`lr=1%`."""
+    sign = place.previous
+    number = place.tokens[place.index - 2] if place.index > 1 else None
+    if sign is None or sign != "%" or number is None or number.type not in ("INT", "FLOAT"):
+        return None
+    if place.token is not None and place.token.type in _VALUES:
+        return None
+    span = span_of(place.source, number).to(span_of(place.source, sign))
+    return instead("there are no percentages", span, span, f"{float(number) / 100:.6g}")
+
+
 def _missing_comma(place: Place) -> Diagnostic | None:
     token, previous, opener = place.token, place.previous, place.opener
     if token is None or token.type not in _VALUES or opener is None or opener.type == "LBRACE":
@@ -254,6 +270,7 @@ _RULES: tuple[Callable[[Place], Diagnostic | None], ...] = (
     _single_equal,
     _missing_body,
     _factor,
+    _percent,
     _missing_comma,
     _missing_sign,
     _two_values,

@@ -75,12 +75,17 @@ class Piece:
         return any(_begins_statement(self.tokens[n : n + 2], is_config) for n in starts)
 
     def names(self, source: Source) -> tuple[s.Ident, ...]:
-        """The names that the statement may bind: its first words, and any before an `=` outside brackets."""
-        words, depth, is_start = list[Token](), 0, True
+        """The names that the statement may bind: its first words, and outside brackets any before an `=`.
+
+        Between `,` and `:` as well: a second entry on one line.
+        """
+        words, depth, is_start, before = list[Token](), 0, True, ""
         for token, after in zip(self.tokens, [*self.tokens[1:], None], strict=True):
             depth += (token.type in _OPENERS) - (token.type in _CLOSERS)
             is_start = is_start and token.type in _BINDING | {"COMMA", "NAME"}
-            is_bound = depth == 0 and after is not None and after.type == "EQUAL"
+            binds = ("EQUAL", "COLON") if before == "COMMA" else ("EQUAL",)
+            is_bound = depth == 0 and after is not None and after.type in binds
+            before = token.type
             word = token.strip('"')
             is_key = token.type == "STRING" and not words
             if (token.type.isalpha() and word.isidentifier() and (is_start or is_bound)) or is_key:

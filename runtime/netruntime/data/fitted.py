@@ -21,8 +21,12 @@ from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast
 from netruntime.readers.fitting import refuse_values
 from netruntime.readers.options import DataOptions, LabelSpec
+from netruntime.readers.pixels.scaling import unscaled_note
 from netruntime.readers.table import ColumnInfo, ColumnTable, Table, Values
 from netruntime.readers.text import TOO_LONG, padding_id
+
+_LOOKED_AT = 64
+"""Rows that are looked at for a note."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,22 @@ class FittedDataset:
     @property
     def notes(self) -> tuple[str, ...]:
         whole = () if self.one_example is None else (self.one_example,)
-        return (*whole, *self.table.notes, *self.match.notes)
+        return (*whole, *self.table.notes, *self.match.notes, *self._unscaled)
+
+    @cached_property
+    def _unscaled(self) -> tuple[str, ...]:
+        """Notes on pictures that have the range of bytes and are not scaled, as far as they are in memory."""
+        first = np.arange(min(len(self), _LOOKED_AT))
+        bound = {n: b for n, b in self.match.bound.items() if self._may_lack_scale(n, b)}
+        raw = {name: rows for name, rows in self._raw(bound, first).items() if isinstance(rows, np.ndarray)}
+        return tuple(
+            f"{shown(name)}: {note}"
+            for name, rows in raw.items()
+            for note in unscaled_note(rows, bound[name].fit.picture, bound[name].wanted, self.options)
+        )
+
+    def _may_lack_scale(self, name: str, bound: BoundColumn) -> bool:
+        return name in self.ready and bound.fit.picture is not None and bound.info.dtype != "u8"
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

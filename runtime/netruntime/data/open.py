@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from io import IOBase
 from typing import Any, cast, overload
 
 import numpy as np
@@ -73,7 +74,7 @@ def open_data(
         table = read_mapping(dict(zip(inputs, spec, strict=True)))
     elif _is_indexed(spec):
         table = RowTable(cast(Rows, spec), RowReader(inputs))
-    elif hasattr(spec, "__iter__") and not isinstance(spec, (type, np.ndarray)):
+    elif hasattr(spec, "__iter__") and not isinstance(spec, (type, np.ndarray, IOBase)):
         return fit_stream(RowStream(cast(Iterable[Any], spec)), RowReader(inputs), wanted, options, reason)
     else:
         what = "an array without axes" if isinstance(spec, np.ndarray) else shown(type(spec).__name__)

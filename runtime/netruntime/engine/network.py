@@ -15,7 +15,7 @@ from netdsl.model import Assumption, Checked, Model
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
-from netruntime.arguments import check_flag, check_mapping, check_seed, check_text, check_texts
+from netruntime.arguments import check_count, check_flag, check_mapping, check_seed, check_text, check_texts
 from netruntime.engine.backends import Device, open_device
 from netruntime.engine.binding import bind_inputs, check_assumptions
 from netruntime.engine.executor import execute
@@ -23,10 +23,10 @@ from netruntime.engine.native_runs import DirectCalls
 from netruntime.engine.plan import PlanCache
 from netruntime.engine.reading import read
 from netruntime.engine.room import room_for
-from netruntime.engine.scaled import reading_of, scaled_inputs
+from netruntime.engine.scaled import reading_of, scaled_inputs, warn_unscaled
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import WeightOrigin, WeightStore, open_weights
-from netruntime.errors import DataInputError, WeightsError
+from netruntime.errors import ArgumentError, DataInputError, WeightsError
 from netruntime.native.run import RefusedError
 from netruntime.readers.options import DataOptions
 
@@ -98,7 +98,7 @@ class Network:
 
     # -- running ----------------------------------------------------------------------------------
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, /, *arrays: Any, **inputs: Any) -> Any:
         """The output for arrays passed by input name, or a dict by output name if there are several.
 
         Arrays come back on the network's device: NumPy arrays from `cpu`, CuPy arrays from `cuda`. They
@@ -109,6 +109,11 @@ class Network:
                 values that an operator cannot take.
             WeightsError: E0727 if the weights do not fit in memory.
         """
+        if arrays:
+            names = ", ".join(f"{name}=.." for name in self.inputs)
+            message = f"`{self.name}` takes its inputs by name"
+            raise ArgumentError.make("E0870", message, help=f"call it as network({names})")
+        warn_unscaled(inputs, self.inputs, self.reading)
         results = self.run(inputs)
         return next(iter(results.values())) if len(results) == 1 else results
 
@@ -158,7 +163,12 @@ class Network:
         return reading_of(self.checked, self.weights_from)
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for these values of the free sizes, made once and cached."""
+        """The plan for these values of the free sizes, made once and cached.
+
+        Raises `NetError` E0870 for anything but sizes by name.
+        """
+        check_mapping(sizes, "sizes")
+        sizes = {name: check_count(size, name, 0) for name, size in sizes.items()}
         return self._plans.plan(sizes)
 
     def tap(self, *labels: str, keep_outputs: bool = False) -> Network:
@@ -171,6 +181,7 @@ class Network:
             DataInputError: E0860 for a label that does not exist.
         """
         check_texts(labels, "labels")
+        check_flag(keep_outputs, "keep_outputs")
         outputs = [*self._wanted] if keep_outputs else []
         outputs += [(label, self._port(label)) for label in labels]
         return Network(self.checked, self.model, self._store, self.device, self.seed, outputs)
@@ -314,6 +325,7 @@ class Network:
         """The table of blocks: shapes, parameters, multiply-adds; prints itself."""
         from netruntime.draw import summary
 
+        depth = None if depth is None else check_count(depth, "depth", 0)
         return summary(self.graph, depth=depth)
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from netdsl.model import Checked
 from netdsl.targets import label_names
 from netdsl.types import TensorType
@@ -14,7 +16,7 @@ from netruntime.engine.weights import WeightOrigin
 from netruntime.errors import DataWarning
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
-from netruntime.readers.pixels.scaling import scale_array
+from netruntime.readers.pixels.scaling import scale_array, unscaled_note
 from netruntime.readers.trained import METADATA_KEY, read_description
 
 _CALLER = 4
@@ -33,6 +35,17 @@ def scaled_inputs(
             for note in notes:
                 warnings.warn(f"`{name}`: {note}", DataWarning, stacklevel=_CALLER)
     return scaled
+
+
+def warn_unscaled(inputs: Mapping[str, Any], types: Mapping[str, TensorType], options: DataOptions) -> None:
+    """Warn (`DataWarning`) of images in the range of bytes, for weights that were trained on bytes.
+
+    Only arrays of NumPy are looked at: looking at those of a GPU waits for it.
+    """
+    for name, picture in options.pictures.items():
+        if name in types and isinstance(value := inputs.get(name), np.ndarray):
+            for note in unscaled_note(value, picture, InputSpec(name, types[name]), options):
+                warnings.warn(f"`{name}`: {note}", DataWarning, stacklevel=_CALLER - 1)
 
 
 def reading_of(checked: Checked, origin: WeightOrigin) -> DataOptions:

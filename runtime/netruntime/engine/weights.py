@@ -151,6 +151,8 @@ def open_weights(
     Raises:
         WeightsError: the file is damaged, or its weights do not fit the model.
     """
+    if names is not None:
+        _check_map(names, maps)
     if source is None:
         return WeightStore(graph, None, WeightOrigin(f"random weights, seed {seed}", seed=seed), seed)
     expected = {
@@ -198,14 +200,18 @@ def _of_model(file: WeightFile, expected: Mapping[str, Any], model: str) -> Weig
     return read_weights({n: file[f"{model}.{n}"] for n in expected if f"{model}.{n}" in file})
 
 
+def _check_map(name: str, maps: Mapping[str, Weights]) -> None:
+    if name not in maps:
+        help = f"it has {', '.join(maps)}" if maps else "it has no `weights` section"
+        raise WeightsError.make("E0726", f"the file has no weights map `{name}`", help=help)
+
+
 def choose_map(
     file: WeightFile, expected: Mapping[str, Any], maps: Mapping[str, Weights], names: str | None
 ) -> str | None:
     """The map to read a file by: `names`, else the one that finds most weights; None to use no map."""
     if names is not None:
-        if names not in maps:
-            help = f"it has {', '.join(maps)}" if maps else "it has no `weights` section"
-            raise WeightsError.make("E0726", f"the file has no weights map `{names}`", help=help)
+        _check_map(names, maps)
         return names
     missing = {None: len(expected.keys() - set(file))}
     if missing[None] == 0 or not maps:
@@ -214,4 +220,12 @@ def choose_map(
     for name, section in maps.items():
         mapped = set(name_map(section).to_ours(file, expected).origins)
         best = min(best, (len(expected.keys() - mapped), name), key=lambda pair: pair[0])
-    return best[1]
+    return best[1] or _turned_round(file, maps)
+
+
+def _turned_round(file: WeightFile, maps: Mapping[str, Weights]) -> str | None:
+    """The map whose sides are exchanged: its right sides are names of the file."""
+    for name, section in maps.items():
+        if any(rule.is_turned_round(theirs) for rule in name_map(section).rules for theirs in file):
+            return name
+    return None

@@ -30,6 +30,7 @@ _ZIP_DAMAGE = (
     RuntimeError,
     UnicodeDecodeError,
 )
+MAX_COMMENT = zipfile.ZIP_MAX_COMMENT
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -106,9 +107,19 @@ def read_npz_array(path: Path, name: str) -> Array:
         return _read_member(archive, _npz_members(archive)[name])
 
 
-def write_npz(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
-    """Write arrays as a `.npz` file; the same arrays always give the same bytes."""
+def npz_comment(path: Path) -> bytes:
+    """The comment of the archive. Raises `ArrayFileError` and `OSError`."""
+    with _opened(path) as archive:
+        return archive.comment
+
+
+def write_npz(stream: BinaryIO, arrays: Mapping[str, Array], comment: bytes = b"") -> None:
+    """Write arrays as a `.npz` file; the same arrays always give the same bytes.
+
+    `comment` has at most `MAX_COMMENT` bytes; other programs do not see it among the arrays.
+    """
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = comment
         for name in sorted(arrays):
             info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             with archive.open(info, "w", force_zip64=True) as member:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import IOBase
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def read_prompts(prompt: Any, roles: Roles) -> Array:
 
 def check_tokens(stop: Any) -> frozenset[int]:
     """The stop tokens as integers. Raises `NetError` E0870 for what is not a collection of ids."""
-    tokens = stop if isinstance(stop, Iterable) else [stop]
+    is_list = isinstance(stop, Iterable) and not isinstance(stop, IOBase) and getattr(stop, "ndim", 1) > 0
+    tokens = stop if is_list else [stop]
     return frozenset(check_count(token, "stop", 0) for token in tokens)
 
 

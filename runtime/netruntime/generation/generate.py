@@ -146,6 +146,7 @@ def _allowed(
 
 
 def _with_notices(found: Generated, decoder: Decoder, notices: list[str], seconds: float) -> Generated:
+    notices = [] if all(found.stopped) else notices  # no row came to the end of what the model allows
     notices = [*notices, *([decoder.notice] if decoder.notice else [])]
     return replace(found, cached=decoder.cached, seconds=seconds, notices=tuple(notices))
 

@@ -6,6 +6,7 @@ log-probabilities of every token for each row. A banned token has the score `-in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Sampling:
     def __post_init__(self) -> None:
         """Raise `GenerationError` E1105 for a number out of range, E0870 for what is not a number."""
         for name in ("repetition_penalty", "temperature", "top_p"):
-            if getattr(self, name) is not None:
+            if name != "top_p" or self.top_p is not None:
                 check_number(getattr(self, name), name)
         for name in ("min_new", "top_k"):
             if getattr(self, name) is not None:
@@ -55,7 +56,7 @@ class Sampling:
 
 
 def _check(name: str, value: float, fits: bool, range_: str) -> None:
-    if not fits or not np.isfinite(value):
+    if not fits or not math.isfinite(float(value)):
         raise GenerationError.make("E1105", f"`{name}` must be {range_}, but is {value:g}")
 
 

@@ -11,15 +11,17 @@ import numpy as np
 
 from netdsl.diagnostics import suggest
 from netdsl.targets import label_names
+from netruntime.arguments import check_callables, check_count, check_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
 from netruntime.data.beside import as_trained, classes_beside, normalised_as_trained, trained_notes
 from netruntime.engine.backends import DeviceChoice
-from netruntime.engine.loading import load
+from netruntime.engine.loading import load, opened_run
 from netruntime.engine.network import Network
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError, shown
 from netruntime.files.arrays import Array
 from netruntime.prediction.rows import Row, predicted_rows
+from netruntime.readers.options import check_options
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.weight_file import WeightArrays
 
@@ -82,10 +84,10 @@ def predict(
     as far as the weights carry it.
 
     Args:
-        source: The path of a `.net` file, or its text; or a network, whose weights are then used.
+        source: As for `load`, the folder of a run too; or a network, whose weights are then used.
         data: As for `fit`, without the labels.
         weights, model, names, device, seed: As for `load`.
-        config: Values for entries of the file's `config`.
+        config: Values for entries of the file's `config`, as for `load`.
         options: How the data is read; what it leaves open is as in training.
         augment: The augmentation in training; only `normalise` applies here.
         batch_size: Rows per batch.
@@ -94,10 +96,16 @@ def predict(
     Raises:
         NetError, DataInputError, WeightsError, DeviceError: as `load` and `fit`.
     """
+    check_names(model=model, names=names, augment=augment)
+    check_options(options)
+    check_callables(note=note)
+    batch_size = check_count(batch_size, "batch_size", 1)
     if isinstance(source, Network):
+        _refuse_for_network(weights=weights, model=model, names=names, config=config or None)
         network, origin = source, _origin(source)
     else:
-        network = load(source, weights, device, model=model, names=names, seed=seed, **(config or {}))
+        source, weights, config = opened_run(source, weights, {} if config is None else config)
+        network = load(source, weights, device, model=model, names=names, seed=seed, **config)
         origin = weights
     asked = options or DataOptions()
     if asked.label_names is None:
@@ -113,6 +121,14 @@ def predict(
     found = [row for batch in predicted_rows(network, rows, batch_size, steps) for row in batch]
     classes = classes_beside(origin) or next(iter(rows.classes.values()), ())
     return Predicted(found, classes, notes)
+
+
+def _refuse_for_network(**arguments: object) -> None:
+    """Raise `NetError` E0870 for arguments that only a file is loaded with."""
+    set_ = [name for name, value in arguments.items() if value is not None]
+    if set_:
+        message = f"`{set_[0]}` is for a file: the network that is passed is loaded already"
+        raise ArgumentError.make("E0870", message, help=f"netruntime.load(.., {set_[0]}=..) takes it")
 
 
 def _origin(network: Network) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,11 +18,15 @@ from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion, Layout, layouts, resized, rounded
 from netruntime.readers.pixels.pictures import Picture, PictureFit
-from netruntime.readers.pixels.scaling import as_in_training, normalise_note, normalised, scaling
-from netruntime.readers.table import ColumnInfo, info_of_rows
+from netruntime.readers.pixels.scaling import (
+    as_in_training,
+    normalise_note,
+    normalised,
+    scaling,
+    unscaled_note,
+)
+from netruntime.readers.table import DECIMAL_COMMA, ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
-
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,9 @@ def fit_array(
         raise refuse_values(wanted, where, lost) from lost
     if not options.allow_nonfinite:
         check_finite(values, wanted, where)
-    return values, fit.notes
+    is_bytes = info is not None and info.dtype == "u8"  # resized, they are floats
+    unscaled = () if is_bytes else unscaled_note(array, fit.picture, wanted, options)
+    return values, (*fit.notes, *unscaled)
 
 
 def _check_room(array: Array, fit: Fit, wanted: InputSpec, where: str) -> None:
@@ -156,7 +161,7 @@ def holds_classes(source: str, wanted: InputSpec, values: Sequence[str] = ()) ->
 
     `values` are what the column holds, as far as they are known.
     """
-    comma = next((value for value in values if _DECIMAL_COMMA.fullmatch(value.strip())), None)
+    comma = next((value for value in values if DECIMAL_COMMA.fullmatch(value.strip())), None)
     if comma is not None:
         message = f"{wanted} is {wanted.type}, but {source} holds {shown(comma)}, with a decimal comma"
         help = f"write numbers with a decimal point: {comma.strip().replace(',', '.')}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from netdsl.diagnostics import with_article
 from netdsl.dims import Dim, SizeOverflowError
 from netdsl.source import Span
+from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
 
 Resize = Literal["stretch", "fit", "crop"]
@@ -148,3 +150,10 @@ class DataOptions:
 
 
 DEFAULT_OPTIONS = DataOptions()
+
+
+def check_options(options: Any) -> None:
+    """Raise `NetError` E0870 for what is neither `DataOptions` nor None."""
+    if options is not None and not isinstance(options, DataOptions):
+        message = f"`options` must be `DataOptions`, but is {with_article(type(options).__name__)}"
+        raise ArgumentError.make("E0870", message, help="netruntime.data.DataOptions(..) makes them")

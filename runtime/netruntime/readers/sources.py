@@ -28,6 +28,13 @@ from netruntime.readers.table import ColumnTable
 
 TABLE_SUFFIXES = frozenset({".npz", ".npy", ".parquet", ".csv", ".tsv", ".json"})
 FILE_SUFFIXES = TABLE_SUFFIXES | IMAGE_SUFFIXES | {".txt", ".bin"}
+_AS_PNG = "save it as .png"
+_AS_TABLE = "save it as .csv, or as .parquet, with a column for each name"
+_WAYS_OUT = {
+    **dict.fromkeys((".bmp", ".gif", ".tif", ".tiff", ".webp"), _AS_PNG),
+    **dict.fromkeys((".jsonl", ".ndjson", ".xls", ".xlsx", ".feather", ".h5"), _AS_TABLE),
+}
+"""What to do with other kinds of file."""
 SOURCE_KINDS = (
     "give .npz, .npy, .csv, .tsv, .json, .parquet, .txt, .png, .jpg, IDX (...-idx3-ubyte, .gz) or "
     "CIFAR (.bin) files, or a folder of images"
@@ -94,9 +101,8 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
     if suffix in (".txt", ".md"):
         is_lines = options.tokenizer is not None and _wants_sentences(wanted, options)
         return read_lines(path, options) if is_lines else read_language(path, wanted, options)
-    raise DataInputError.make(
-        "E0803", f"{shown(path)} is not a kind of data that netdsl reads", help=SOURCE_KINDS
-    )
+    message = f"{shown(path)} is not a kind of data that netdsl reads"
+    raise DataInputError.make("E0803", message, help=_WAYS_OUT.get(suffix, SOURCE_KINDS))
 
 
 def split_key(spec: str) -> tuple[Path, str | None]:

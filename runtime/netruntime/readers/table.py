@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -20,6 +21,8 @@ Role = Literal["input", "label", "extra", ""]
 
 MAX_CHECKED_BYTES = 2**28
 """Larger columns are checked batch by batch as they are read, and not beforehand."""
+
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ foresee is a panic: a `BaseException` of its own kind, with a report written to 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
@@ -20,6 +21,9 @@ from netruntime.files.opening import near_file
 
 MAX_GROWTH = 1000
 """How many times as long its replacements may make a text; those of published models at most double it."""
+
+MAX_REPEATS = 10
+"""How many times a template may repeat the tokens of a text; those of published models have them once."""
 
 MAX_SPECIAL = 100_000
 """The most special tokens that a tokenizer may add to a text."""
@@ -114,12 +118,14 @@ def _check_growth(path: str | os.PathLike[str], definition: str) -> None:
     except (ValueError, RecursionError) as wrong:
         raise _unreadable(path, str(wrong)) from wrong
     parts = table if isinstance(table, dict) else {}
-    for part in ("normalizer", "pre_tokenizer", "decoder"):
-        growth = _growth(parts.get(part))
-        if growth > MAX_GROWTH:
-            message = (
-                f"its `{part}` can make a text {growth:.2g} times as long, more than {MAX_GROWTH:,} times"
-            )
+    limits = dict.fromkeys(("normalizer", "pre_tokenizer", "decoder"), MAX_GROWTH)
+    for part, limit in (limits | {"post_processor": MAX_REPEATS}).items():
+        try:
+            growth = _growth(parts.get(part))
+        except ValueError as wrong:
+            raise _fails(path, str(wrong)) from wrong
+        if growth > limit:
+            message = f"its `{part}` can make a text {growth:.2g} times as long, more than {limit:,} times"
             raise _fails(path, message)
 
 
@@ -132,7 +138,10 @@ def _growth(part: Any) -> float:
         return product
     if not isinstance(part, dict):
         return 1.0
+    if part.get("type") == "TemplateProcessing":
+        return _repeats(part)
     own = _replacement(part) if part.get("type") == "Replace" else 1.0
+    _check_charsmap(part.get("precompiled_charsmap"))
     nested = (value for value in part.values() if isinstance(value, (dict, list)))
     for value in nested:
         own = min(own * _growth(value), 1e300)
@@ -144,6 +153,24 @@ def _replacement(step: Mapping[str, Any]) -> float:
     length = len(content) if isinstance(content, str) else 1
     text = pattern.get("String") if isinstance(pattern, dict) else None
     return max(1.0, length / len(text)) if isinstance(text, str) and text else 1.0 + length
+
+
+def _check_charsmap(charsmap: Any) -> None:
+    """Raise `ValueError` for a table that promises more bytes than it has: the package would take them."""
+    if not isinstance(charsmap, str):
+        return
+    content = base64.b64decode(charsmap)
+    promised = int.from_bytes(content[:4], "little")
+    if promised > len(content) - 4:
+        rest = max(0, len(content) - 4)
+        raise ValueError(f"its `precompiled_charsmap` promises {promised:,} bytes, but has {rest:,}")
+
+
+def _repeats(template: Mapping[str, Any]) -> float:
+    """How often a template names its text; it is a list of pieces, or a text such as `$A [SEP]`."""
+    single = template.get("single")
+    pieces = single.split() if isinstance(single, str) else single if isinstance(single, list) else []
+    return max(1.0, float(sum("Sequence" in str(piece) or str(piece).startswith("$") for piece in pieces)))
 
 
 # -- failures ------------------------------------------------------------------------------------

@@ -21,18 +21,19 @@ from netruntime.arguments import (
     check_mapping,
     check_names,
     check_number,
-    check_path,
+    check_output_path,
     check_seed,
 )
 from netruntime.data import Augment, DataOptions, DataSpec, parse_augment, split
 from netruntime.data.beside import as_trained, normalised_as_trained, trained_notes
 from netruntime.engine.backends import Device, DeviceChoice, open_device
-from netruntime.engine.loading import load, open_module
+from netruntime.engine.loading import load, open_module, opened_run
 from netruntime.engine.network import Network
 from netruntime.engine.room import room_for
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
+from netruntime.readers.options import check_options
 from netruntime.train.evaluation import Advance, Evaluator
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.initial_weights import first_weights
@@ -108,12 +109,13 @@ def fit(
         net = result.network()
 
     Args:
-        source: The path of a `.net` file, or its text.
+        source: The path of a `.net` file, or its text; of the folder of a run only the file is used.
         data: Arrays by input name, a file, or rows; see `netruntime.data.open_data`.
         valid: The validation data.
         holdout: Instead of `valid`, the fraction of the rows, in (0, 1), to hold out for validation.
         out: The folder of the run: checkpoints, best and last weights. Nothing is written without one.
-        resume: Continue from the newest checkpoint there, bit for bit as if it had never stopped.
+        resume: Continue from the newest checkpoint there, bit for bit as if it had never stopped, with the
+            `config` of the run.
         weights: A file or arrays by name to start from; missing ones are drawn from the seed.
         names: The `weights` map of the file that translates their names; selected automatically by default.
         device: As for `netruntime.load`.
@@ -171,7 +173,7 @@ def _check_run(out: Any, watchers: Any, resume: Any, note: Any, verbose: Any) ->
         check_flag(verbose, "verbose")
     check_callables(note=note)
     if out is not None:
-        check_path(out, "out")
+        check_output_path(out, "out")
     if not isinstance(watchers, Sequence):
         raise ArgumentError.make(
             "E0870", f"`watchers` must be a list, but is {with_article(type(watchers).__name__)}"
@@ -188,9 +190,7 @@ def _check_reading(holdout: Any, train: Any, config: Any, options: Any, **texts:
     check_number(holdout, "holdout")
     check_mapping({} if train is None else train, "train")
     check_mapping({} if config is None else config, "config")
-    if options is not None and not isinstance(options, DataOptions):
-        message = f"`options` must be `DataOptions`, but is {with_article(type(options).__name__)}"
-        raise ArgumentError.make("E0870", message, help="netruntime.data.DataOptions(..) makes them")
+    check_options(options)
 
 
 def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, verbose: bool | None) -> Trained:
@@ -206,7 +206,7 @@ def _trained(request: TrainRequest, watchers: Sequence[Watcher], note: Note, ver
         finish(run, _provenance(run))
     history = tuple(run.loop.history)
     host = WeightArrays("the trained weights", run.trainer.host_weights(), run.metadata)
-    return Trained(request.source, host, history, run.trainer.step, request.device, request.config)
+    return Trained(run.request.source, host, history, run.trainer.step, request.device, run.request.config)
 
 
 @contextmanager
@@ -276,12 +276,12 @@ def evaluate(
         figures = nr.evaluate("lenet5.net", "test.npz", "lenet5.safetensors").figures[""]
 
     Args:
-        source: The path of a `.net` file, or its text.
+        source: As for `load`, the folder of a run too.
         data: As for `fit`.
         weights: A file or arrays by name; missing ones, or all if None, are drawn from the seed.
             Characters and classes are numbered as in `vocab.json` and `classes.json` beside the file.
         holdout: Evaluate only the fraction of the rows that `fit` holds out with this seed.
-        names, device, train, config, options: As for `fit`.
+        names, device, train, options: As for `fit`. `config`: as for `load`.
         augment: The augmentation in training; only `normalise` applies here.
         batch_size: Rows per batch.
         note: Called with each note for the user.
@@ -294,7 +294,8 @@ def evaluate(
     _check_reading(holdout, train, config, options, names=names, augment=augment)
     check_callables(note=note, advance=advance)
     seed, batch_size = check_seed(seed), check_count(batch_size, "batch_size", 1)
-    checked = check(open_module(source), config or {}, train=train or {})
+    source, weights, config = opened_run(source, weights, {} if config is None else config)
+    checked = check(open_module(source), config, train=train or {})
     if not checked.phases:
         raise no_section()
     opened = open_device(device)

@@ -55,13 +55,16 @@ def run_facts(
     }
 
 
-def check_facts(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Raise `TrainingError` E1077 for a fact of this run that differs from the saved one."""
+def check_facts(saved: Mapping[str, Any], own: Mapping[str, Any], start: str = "") -> None:
+    """Raise `TrainingError` E1077 for a fact of this run that differs from the saved one.
+
+    `start` says how the run was started, for the message.
+    """
     for name, value in own.items():
         if name in saved and saved[name] != value:
             what = WORDS.get(name, f"`{name}`")
             message = f"{what} has changed since the run was saved: from {saved[name]} to {value}"
-            help = "resume with the original file, data and settings, or start a new run in another folder"
+            help = f"resume with the original file, data and settings{start}, or choose another folder"
             raise TrainingError.make("E1077", message, help=help)
 
 

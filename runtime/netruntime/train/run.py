@@ -33,11 +33,12 @@ from netruntime.data.beside import (
 )
 from netruntime.data.checks import unused_classes
 from netruntime.engine.backends import Device, DeviceChoice, open_device
-from netruntime.engine.loading import open_module
+from netruntime.engine.loading import file_of, open_module
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import DataInputError, TrainingError, shown
 from netruntime.files.atomic import write_bytes
 from netruntime.files.overlap import is_read
+from netruntime.files.run_folder import BEST, LAST, SETUP, settings_as_trained, start_of_run
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.train.checkpoint import CheckpointFolder, save_weights
 from netruntime.train.checkpoint.writing import write_text, writing
@@ -60,9 +61,7 @@ from netruntime.train.trainer import Trainer
 Note = Callable[[str], None]
 """Called with each note for the user, such as how data were made to fit."""
 CHECKPOINTS = "checkpoints"
-BEST, LAST = "best.safetensors", "last.safetensors"
 LOG, CARD, CURVES = "metrics.jsonl", "card.md", "curves.svg"
-SETUP = "config.json"
 WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", SETUP, VOCABULARY, CLASSES, DATA)
 """The files that a run writes into its folder, besides the checkpoints."""
 
@@ -160,6 +159,7 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
     if request.resume and request.out is None:
         help = "pass the folder of the run: out=.."
         raise TrainingError.make("E1076", "resuming a run needs its folder", help=help)
+    request = _of_folder(request)
     module = open_module(request.source)
     _spare_inputs(request)
     checked = check(module, request.config, training=True, train=request.overrides)
@@ -194,6 +194,14 @@ def prepare(request: TrainRequest, watchers: Sequence[Watcher] = (), note: Note 
             loop.checkpoints.close()
             raise
     return run
+
+
+def _of_folder(request: TrainRequest) -> TrainRequest:
+    """The request with the file in place of the folder of a run; resumed, with the `config` of the run."""
+    source, config = file_of(request.source), request.config
+    if request.resume:
+        config = settings_as_trained(source, request.out, config)
+    return replace(request, source=source, config=config)
 
 
 def _as_before(request: TrainRequest, phases: Sequence[Phase]) -> tuple[TrainRequest, tuple[str, ...]]:
@@ -303,13 +311,13 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
             raise TrainingError.make(
                 "E1076", f"there is no checkpoint in {shown(out)} to resume from", help=help
             )
-        check_facts(newest.state.get("facts", {}), run.loop.facts)
+        check_facts(newest.state.get("facts", {}), run.loop.facts, start_of_run(out))
         run.loop.restore(newest)
         if not run.loop.watch.has_best:  # then they are those of an unfinished epoch
             with writing(out / BEST, 0):
                 (out / BEST).unlink(missing_ok=True)
     elif newest is not None:
-        help = "continue it with --resume, or choose another folder with --out"
+        help = "continue it with --resume (in Python, resume=True), or choose another folder with --out"
         raise TrainingError.make(
             "E1076", f"{shown(out)} already contains a run, at step {newest.step}", help=help
         )

@@ -38,7 +38,8 @@ def settings_of(phases: Sequence[Phase], overrides: Mapping[str, Any]) -> RunSet
 
 def _checked(argument: Argument, value: Any) -> Any:
     """The value of a setting, as an integer if it is a count."""
-    plain = value.item() if hasattr(value, "item") and np.size(value) == 1 else value
+    is_number = isinstance(value, (np.generic, np.ndarray)) and value.dtype != object and value.size == 1
+    plain = value.item() if is_number else value
     try:
         argument.check(plain)
     except RecipeError as wrong:

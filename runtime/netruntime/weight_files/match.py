@@ -97,6 +97,8 @@ def _with_map(
     """The problems with a `weights` map that solves them, where the weights fit under other names."""
     if problems[0].help is not None or any(file.rule(name) is not None for name in file):
         return problems
+    if any(one.labels for one in problems):
+        return problems  # the map of the file is to be corrected
     proposal = propose(missing, {name: file.describe(name) for name in unexpected}, kinds)
     if proposal is None:
         return problems
@@ -152,7 +154,11 @@ def _unexpected_problem(
     rules = _matching_rules(file, unexpected, missing)
     if rules:
         help = " and ".join(f"write `{text}`" for text in rules)
-    return _problem("E0722", message, unexpected, line, help)
+    nearest = dict.fromkeys(rule for rule in map(file.nearest_rule, unexpected) if rule is not None)
+    labels = tuple(
+        Label(rule.span, "this rule reads none of them") for rule in nearest if rule.span is not None
+    )
+    return [replace(one, labels=labels) for one in _problem("E0722", message, unexpected, line, help)]
 
 
 def _matching_rules(file: WeightFile, names: Sequence[str], missing: Sequence[str]) -> list[str]:
@@ -161,6 +167,9 @@ def _matching_rules(file: WeightFile, names: Sequence[str], missing: Sequence[st
     for name in names:
         nearest = file.nearest_rule(name)
         stem, _, leaf = name.rpartition(".")
+        if nearest is not None and nearest.is_turned_round(name):
+            rules.append(nearest.turned_round())
+            continue
         if nearest is None or len(nearest.ours) != 1 or len(nearest.theirs) != 1 or not stem:
             return []
         if not nearest.theirs[0].stars or nearest.ours[0].text.replace("*", leaf) not in missing:

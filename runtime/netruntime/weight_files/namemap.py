@@ -171,6 +171,9 @@ class NameMap:
         )
 
     def _nearest(self, name: str) -> Rule | None:
+        swapped = next((rule for rule in self.rules if rule.is_turned_round(name)), None)
+        if swapped is not None:
+            return swapped
         by_text = {template.text: rule for rule in self.rules for template in rule.theirs}
         near = get_close_matches(name, by_text, n=1, cutoff=0.4)
         return by_text[near[0]] if near else None

@@ -88,7 +88,7 @@ class RenamedWeights(WeightFile):
 
     def note(self, name: str) -> str:
         if name in self._unmatched:
-            return _unmatched_note(self._unmatched[name])
+            return _unmatched_note(name, self._unmatched[name])
         theirs = self._origins[name].names
         return "" if theirs == (name,) else f"from {' + '.join(map(shown, theirs))}"
 
@@ -176,5 +176,7 @@ def _other_bias(name: str) -> str:
     return name.replace(second, first) if second in name else name.replace(first, second)
 
 
-def _unmatched_note(nearest: Rule | None) -> str:
+def _unmatched_note(name: str, nearest: Rule | None) -> str:
+    if nearest is not None and nearest.is_turned_round(name):
+        return f"the sides of {nearest} are exchanged"
     return f"no rule matches it; the nearest is {nearest}" if nearest else "no rule matches it"

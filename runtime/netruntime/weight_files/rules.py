@@ -40,6 +40,15 @@ class Rule:
                 return self._pair(captures)
         return None
 
+    def is_turned_round(self, name: str) -> bool:
+        """Whether one of their names is on our side of this rule."""
+        return any(template.match(name) is not None for template in self.ours)
+
+    def turned_round(self) -> str:
+        """The text of this rule with its sides exchanged."""
+        target = " | ".join(template.text for template in self.theirs)
+        return rule_text([template.text for template in self.ours], target, transpose=self.transpose)
+
     def write(self, name: str) -> list[tuple[str, ...]]:
         """Their names that hold our `name` under this rule, those of a sum together."""
         matches = [template.match(name) for template in self.ours]
@@ -118,4 +127,12 @@ def _check_partners(source: Template, target: Template, span: Span | None) -> No
             f"{shown(source.text)} has {source.stars} `*`, but {shown(target.text)} has {target.stars}: "
             "each needs its partner"
         )
-        raise WeightsError.make("E0734", message, span)
+        raise WeightsError.make("E0734", message, span, help=_with_stars(source.text, target.text, span))
+
+
+def _with_stars(theirs: str, ours: str, span: Span | None) -> str | None:
+    """The rule with the `*` that one of its names lacks at the end."""
+    if span is None or theirs.count("*") + ours.count("*") != 1:
+        return None
+    name = ours if "*" in theirs else theirs
+    return "write `{}`".format(span.text.replace(f'"{name}"', f'"{name}.*"'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,15 @@ from netruntime.arguments import check_mapping, check_path
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.atomic import write_atomically
-from netruntime.files.numpy_files import ArrayFileError, DuplicateNameError, read_npz, write_npz
+from netruntime.files.numpy_files import (
+    MAX_COMMENT,
+    ArrayFileError,
+    DuplicateNameError,
+    npz_comment,
+    read_npz,
+    write_npz,
+)
+from netruntime.files.run_folder import weights_of_run
 from netruntime.weight_files.safetensors_file import SafetensorsFile, cannot_open
 from netruntime.weight_files.safetensors_writer import write_safetensors
 from netruntime.weight_files.shards import INDEX_SUFFIX, ShardedFile
@@ -46,7 +55,7 @@ def write_weights(
 ) -> None:
     """Write named arrays to a `.safetensors` or `.npz` file, atomically.
 
-    `metadata` maps strings to strings and is written to `.safetensors` only; by default it is that of the
+    `metadata` maps strings to strings, in `.npz` as the comment of the archive; by default it is that of the
     arrays, which the weights of a file or of a training run have. Raises `WeightsError`: E0702
     for another kind of file, E0708 for a value that is not an array of numbers, E0715 if the file cannot
     be written (a full disk, a read-only folder), E0716 for what the format cannot store.
@@ -78,7 +87,7 @@ def _read_file(path: Path) -> WeightFile:
 
 def _read_npz(path: Path) -> WeightFile:
     try:
-        return WeightArrays(str(path), read_npz(path))
+        return WeightArrays(str(path), read_npz(path), _metadata_of(npz_comment(path)))
     except OSError as reason:
         raise cannot_open(path, reason) from reason
     except DuplicateNameError as twice:
@@ -92,7 +101,9 @@ _USUAL = ("best.safetensors", "model.safetensors", "last.safetensors")
 
 
 def _file_in(folder: Path) -> Path:
-    """The one weights file of a folder: an index comes before the files it names."""
+    """The weights file of a run or the one of another folder: an index comes before the files it names."""
+    if (trained := weights_of_run(folder)) != folder:
+        return trained
     indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
     singles = sorted([*folder.glob("*.safetensors"), *folder.glob("*.npz")])
     candidates = indices or singles
@@ -126,18 +137,31 @@ def _writer(
     path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]
 ) -> Callable[[BinaryIO], None]:
     suffix = path.suffix.lower()
-    if suffix == ".safetensors":
+    if suffix in (".safetensors", ".npz"):
         _check_metadata(path, arrays, metadata)
+    if suffix == ".safetensors":
         return lambda stream: write_safetensors(stream, arrays, metadata)
     if suffix != ".npz":
         help = "weights are written as .safetensors or .npz"
         raise WeightsError.make("E0702", f"cannot write weights to {shown(path)}", help=help)
-    if metadata:
-        raise _cannot_hold(path, "a .npz file has no place for metadata")
+    comment = json.dumps(dict(metadata), ensure_ascii=False).encode() if metadata else b""
+    if len(comment) > MAX_COMMENT:
+        room = f"a .npz file has room for {MAX_COMMENT:,} bytes of metadata, but there are {len(comment):,}"
+        raise _cannot_hold(path, room)
     for name, array in arrays.items():
         if array.dtype.name == "bfloat16":
             raise _cannot_hold(path, f"NumPy has no bf16, the type of {shown(name)}")
-    return lambda stream: write_npz(stream, arrays)
+    return lambda stream: write_npz(stream, arrays, comment)
+
+
+def _metadata_of(comment: bytes) -> dict[str, str]:
+    """The metadata in the comment of a .npz file; empty for a comment of another program."""
+    try:
+        entries = json.loads(comment)
+    except (ValueError, RecursionError):
+        return {}
+    is_ours = isinstance(entries, dict) and all(isinstance(value, str) for value in entries.values())
+    return entries if is_ours else {}
 
 
 def _check_metadata(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
@@ -146,7 +170,7 @@ def _check_metadata(path: Path, arrays: Mapping[str, Array], metadata: Mapping[s
             raise WeightsError.make(
                 "E0716", f"metadata must map strings to strings, but {shown(key)} does not"
             )
-    if "__metadata__" in arrays:
+    if "__metadata__" in arrays and path.suffix.lower() == ".safetensors":
         raise WeightsError.make(
             "E0716", f"`__metadata__` names the metadata of {shown(path)}, so no array may have that name"
         )

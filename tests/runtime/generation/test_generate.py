@@ -187,6 +187,8 @@ def test_it_ends_where_the_positions_do() -> None:
     found = nr.generate(net, [1, 2, 3], max_new=50, temperature=0)
     assert len(found.ids[0]) == 22  # 24 positions take 3 tokens and 21 new ones, and give one more
     assert "the text ends after 22 new tokens, at the model's maximum length of 24" in found.notices[0]
+    stopped = nr.generate(net, [1, 2, 3], max_new=50, temperature=0, stop=[int(found.ids[0][5])])
+    assert stopped.stopped == (True,) and stopped.notices == ()
     with pytest.raises(nr.GenerationError, match=r"E1104.*25 tokens.*maximum length is 24"):
         nr.generate(net, list(range(25)), max_new=1)
 

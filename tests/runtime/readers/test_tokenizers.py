@@ -38,6 +38,9 @@ def replacement(content: str, **pattern: str) -> dict[str, Any]:
 
 
 SPACES = {"type": "Whitespace"}
+TEMPLATE = {"type": "TemplateProcessing", "pair": [], "special_tokens": {}}
+REPEATS = definition(post_processor={**TEMPLATE, "single": [{"Sequence": {"id": "A", "type_id": 0}}] * 11})
+PROMISES = definition(normalizer={"type": "Precompiled", "precompiled_charsmap": "/////w=="})
 NO_UNKNOWN = definition(
     model={"type": "WordLevel", "vocab": {"to": 0}, "unk_token": "[UNK]"}, pre_tokenizer=SPACES
 )
@@ -93,6 +96,8 @@ def table(folder: Path, text: str) -> Path:
         (BACKTRACKING, "x" * 50, "retry-limit"),
         (GROWS, "to be o", r"`normalizer` can make a text 1e\+12 times as long"),
         (GROWS_AT_ONCE, "to be", r"2e\+03 times as long"),
+        (REPEATS, "to be", r"`post_processor` can make a text 11 times as long, more than 10 times"),
+        (PROMISES, "to be", "its `precompiled_charsmap` promises 4,294,967,295 bytes, but has 0"),
     ],
 )
 def test_every_use_of_a_tokenizer_that_fails(

@@ -175,3 +175,27 @@ train {
     nr.fit(source, str(second), out=tmp_path / "b", resume=True, epochs=2, options=DataOptions(window=8))
     names = [(tmp_path / run / "vocab.json").read_text() for run in "ab"]
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "words"),
+    [
+        ("", "E0808", "column `b` is empty"),
+        ("1,5", "E0804", "column `b` holds `1,5`, with a decimal comma(.|\n)*decimal point: 1.5"),
+        ("bird", "E0831", "has the class `bird`, which is none of the 2 known"),
+    ],
+)
+def test_a_cell_that_is_no_number_after_training_on_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, code: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.net").write_text(
+        "net 1.0\nmodel T(x: f32[B, 2]) -> logits: f32[B, 2] { return x -> fc: Linear(2) }\ntrain {\n"
+        "  input label: i32[B]\n  loss = cross_entropy(logits, label)\n  optimizer = sgd(0.1)\n}\n"
+    )
+    Path("d.csv").write_text("a;b;label\n1;2;cat\n3;4;dog\n")
+    nr.fit("t.net", "d.csv", out="run", epochs=1)
+    Path("new.csv").write_text(f"a;b\n1;{cell}\n")
+    with pytest.raises(nr.DataInputError, match=words) as caught:
+        nr.predict("run", "new.csv")
+    assert caught.value.code == code

@@ -56,3 +56,48 @@ def test_generate() -> None:
     )
     with pytest.raises(nr.NetError, match=r"`stream` must be a function, but is 3 \(int\)"):
         nr.generate(net, [1], max_new=2, stream=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("config", 3, "`config` must be a mapping"),
+        ("options", 3, "`options` must be `DataOptions`, but is an int"),
+        ("augment", 3, "`augment` must be a string"),
+        ("names", 3, "`names` must be a string"),
+        ("model", 3, "`model` must be a string"),
+        ("batch_size", "a", "`batch_size` must be"),
+        ("batch_size", 0, "`batch_size` must be"),
+        ("note", 3, "`note` must be a function"),
+        ("seed", "a", "`seed` must be"),
+        ("weights", 3, "`weights` must be a path"),
+    ],
+)
+def test_predict(name: str, value: Any, words: str) -> None:
+    with pytest.raises(nr.NetError, match=words) as caught:
+        nr.predict(TEXT, DATA, **{name: value})
+    assert caught.value.code == "E0870"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("weights", "w.npz"), ("names", "hub"), ("model", "M"), ("config", {"a": 3})]
+)
+def test_predict_of_a_network_takes_nothing_that_loads_one(name: str, value: Any) -> None:
+    with pytest.raises(nr.NetError, match=f"`{name}` is for a file"):
+        nr.predict(nr.load(TEXT), DATA, **{name: value})
+
+
+def test_a_network_takes_its_inputs_by_name() -> None:
+    net = nr.load(TEXT)
+    with pytest.raises(nr.NetError, match=r"`M` takes its inputs by name(.|\n)*network\(x=\.\.\)"):
+        net(DATA["x"])
+    assert net(x=DATA["x"]).shape == (4, 1)
+    named = nr.load(TEXT.replace("x: f32", "self: f32").replace("return x", "return self"))
+    assert named(self=DATA["x"]).shape == (4, 1)
+    with pytest.raises(nr.NetError, match="`depth` must be"):
+        net.summary(depth="a")  # type: ignore[arg-type]
+
+
+def test_a_map_that_does_not_exist_is_refused_for_random_weights_too() -> None:
+    with pytest.raises(nr.WeightsError, match="E0726"):
+        nr.load(TEXT, names="hub")

@@ -118,6 +118,19 @@ def test_validation_data_in_another_order(here: Path) -> None:
     assert event.valid[""]["loss"] == pytest.approx(same.valid[""]["loss"], rel=1e-6)
 
 
+@pytest.mark.parametrize("name", ["w.safetensors", "w.npz"])
+def test_weights_saved_from_python_keep_the_order_of_columns(here: Path, name: str) -> None:
+    x = write_table(here / "train.csv", [2, 0, 3, 1], label=True)
+    network = nr.fit("m.net", "train.csv").network()
+    network.save(name)
+    write_table(here / "other.csv", [0, 1, 2, 3], label=False, extra=True)
+    wanted = x[:, [2, 0, 3, 1]] @ network.weights["fc.weight"] + network.weights["fc.bias"]
+    for source, weights in ((network, None), ("m.net", name), (nr.load("m.net", name), None)):
+        assert np.allclose(nr.predict(source, "other.csv", weights)["logits"], wanted, atol=1e-5)
+    done("predict", "m.net", "--data", "other.csv", "--weights", name, "--out", "p.npy")
+    assert np.allclose(np.load("p.npy"), wanted, atol=1e-5)
+
+
 @pytest.mark.usefixtures("trained")
 def test_a_missing_column_is_named(here: Path) -> None:
     write_table(here / "new.csv", [0, 2, 3], label=False)

@@ -542,7 +542,14 @@ def test_a_new_file_has_ordinary_modes_and_links_are_followed(tmp_path: Path) ->
             "E0708",
             "weight `w` is not an array of numbers but an object of object",
         ),
-        ("w.npz", ONE, {"a": "b"}, "E0716", "cannot write `FILE`: a .npz file has no place for metadata"),
+        (
+            "w.npz",
+            ONE,
+            {"a": "b" * 65536},
+            "E0716",
+            "cannot write `FILE`: a .npz file has room for 65,535 bytes of metadata, but there are 65,545",
+        ),
+        ("w.npz", ONE, {"a": 3}, "E0716", "metadata must map strings to strings, but `a` does not"),
         (
             "w.npz",
             {"w": np.ones(2, ml_dtypes.bfloat16)},
@@ -574,6 +581,33 @@ def test_what_a_file_cannot_hold(
     error = write_refusal(tmp_path / file, arrays, metadata)
     assert (error.code, error.diagnostics[0].message) == (code, message.replace("FILE", str(tmp_path / file)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_metadata_is_read_back(suffix: str, tmp_path: Path) -> None:
+    metadata = {"netdsl.data": json.dumps({"classes": ["Bär", "猫"]}), "epoch": "3"}
+    write_weights(tmp_path / f"a{suffix}", ONE, metadata)
+    file = read_weights(tmp_path / f"a{suffix}")
+    assert file.metadata == metadata
+    same(file, ONE)
+    write_weights(tmp_path / f"b{suffix}", file)
+    assert read_weights(tmp_path / f"b{suffix}").metadata == metadata
+
+
+def test_numpy_reads_the_arrays_beside_metadata(tmp_path: Path) -> None:
+    write_weights(tmp_path / "w.npz", ONE, {"a": "b"})
+    with np.load(tmp_path / "w.npz") as file:
+        assert set(file) == set(ONE)
+
+
+@pytest.mark.parametrize("comment", [b"", b"by hand", b"\xff", b"[1]", b'{"a": 1}', b"[" * 60000])
+def test_a_comment_of_another_program_is_no_metadata(comment: bytes, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **ONE)
+    with zipfile.ZipFile(tmp_path / "w.npz", "a") as archive:
+        archive.comment = comment
+    file = read_weights(tmp_path / "w.npz")
+    assert file.metadata == {}
+    same(file, ONE)
 
 
 def test_a_stream_that_ends_within_its_numbers_is_refused() -> None:

@@ -60,14 +60,17 @@ def test_gradients_agree(name: str) -> None:
         weights = varied(first_weights([phase], SEED).arrays)
         labels = trained_labels(trainable(phase), phase.over, phase.freeze, phase.span)
         batch = batch_of(phase)
-        ours = LossGraph(phase, open_device(), labels).compute(batch, weights, SEED)
+        device = open_device()
+        there = {label: device.array(array) for label, array in weights.items()}
+        ours = LossGraph(phase, device, labels).compute(batch, there, SEED)
         tensors = {label: torch.tensor(array) for label, array in weights.items()}
         leaves = {label: tensors[label].requires_grad_() for label in ours.gradients}
         _, sizes = bind_inputs(phase.model, batch, open_device())
         ran = TorchGraph(build(phase.model), sizes, SEED, ["loss"]).run(batch, tensors)
-        np.testing.assert_allclose(ours.loss, ran.outputs["loss"].item(), rtol=1e-5)
+        np.testing.assert_allclose(float(ours.loss), ran.outputs["loss"].item(), rtol=1e-5)
         theirs = torch.autograd.grad(ran.outputs["loss"], list(leaves.values()))
-        assert_agree(ours.gradients, dict(zip(leaves, theirs, strict=True)))
+        gradients = {label: device.numpy(array) for label, array in ours.gradients.items()}
+        assert_agree(gradients, dict(zip(leaves, theirs, strict=True)))
 
 
 def assert_agree(actual: dict[str, Any], expected: dict[str, Any]) -> None:

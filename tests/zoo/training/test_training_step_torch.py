@@ -44,9 +44,12 @@ def ours(case: Case, optimizer: str) -> tuple[Any, Arrays, Callable[[Arrays], li
     weights = varied(first_weights([phase], SEED).arrays)
 
     def train(weights: Arrays) -> list[float]:
-        state = PhaseTrainer(phase, weights, open_device())
+        device = open_device()
+        there = {name: device.array(array) for name, array in weights.items()}
+        state = PhaseTrainer(phase, there, device)
         batches = [case.batch(step, "float64") for step in range(STEPS)]
-        updates = [state.update_weights([b], weights, [SEED + n], LENGTH) for n, b in enumerate(batches)]
+        updates = [state.update_weights([b], there, [SEED + n], LENGTH) for n, b in enumerate(batches)]
+        weights |= {name: device.numpy(array) for name, array in there.items()}
         return [update.outcomes[0].loss for update in updates]
 
     return phase, weights, train

@@ -296,6 +296,21 @@ def updates_of(scope: Scope) -> tuple[tuple[str, int], ...]:
     return tuple((changed | scope.scan_updates).items())
 
 
+def _as_many_outputs(block: s.Block, results: Sequence[Tensor]) -> str:
+    """How the declaration, or the `return`, has as many outputs as the other."""
+    declared = block.outputs or ()
+    if len(results) < len(declared):
+        missing = [d.name.text if d.name is not None else "..." for d in declared[len(results) :]]
+        return (
+            f"return {', '.join(f'`{name}`' for name in missing)} too, or declare {len(results)} output"
+            + ("s" if len(results) != 1 else "")
+        )
+    texts = [d.span.text for d in declared] + [f"h{n}: {r.type}" for n, r in enumerate(results, 1)][
+        len(declared) :
+    ]
+    return f"declare all of them, `-> ({', '.join(texts)})`, or return {len(declared)} of them"
+
+
 def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
     if scope.result is None:
         raise PoisonedError
@@ -307,7 +322,8 @@ def check_outputs(scope: Scope, block: s.Block) -> list[Slot]:
         count = f"{len(declared)} output{'s' if len(declared) != 1 else ''}"
         message = f"`{block.name}` declares {count}, but returns {len(results)}"
         also = [Label(declared[0].span.to(declared[-1].span), "declared here")]
-        scope.fail("E0209", message, scope.result_place or block.name.span, also=also)
+        help = _as_many_outputs(block, results)
+        scope.fail("E0209", message, scope.result_place or block.name.span, also=also, help=help)
     slots = []
     for n, (output, result) in enumerate(zip(declared, results, strict=True)):
         what = f"output `{output.name}` of `{block.name}`" if output.name else f"the output of `{block.name}`"

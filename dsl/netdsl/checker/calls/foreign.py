@@ -9,7 +9,7 @@ from typing import NoReturn
 from netdsl import syntax as s
 from netdsl.arrivals.losses import loss_call
 from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, TORCH_ACTIVATIONS, Foreign
-from netdsl.arrivals.translate import Saying, arguments_of, saying, text_of
+from netdsl.arrivals.translate import WRAPPERS, Saying, arguments_of, saying, text_of, unwrapped
 from netdsl.arrivals.words import FRAMEWORKS, FUNCTIONAL, LISTED, MODULES, NUMBERED, WITH_WEIGHTS
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Binding, BlockValue, Tensor, is_integer, is_number
@@ -125,6 +125,8 @@ def _said(
     if is_foreign and name in LISTED and piped:
         return _listed(name, arguments)
     arguments = [replace(a, value=_inner(scope, a.value)) for a in arguments]
+    if name in WRAPPERS and is_foreign and (within := unwrapped(name, arguments)) is not None:
+        return within
     if name == "split" and is_foreign and (parts := _split(scope, arguments)) is not None:
         return parts
     if name == "Linear" and is_foreign and len(arguments) == 1 and arguments[0].name is None:

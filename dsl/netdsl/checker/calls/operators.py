@@ -115,9 +115,24 @@ def _fail_unlisted(
     message, numbers = f"`{op.name}` takes {takes}", [span for value, span in queue if is_number(value)]
     if len(fields(op)) != 1 or len(numbers) < 2:
         scope.fail("E0411", message, at)
-    text = f"[{', '.join(span.text for span in numbers)}]"
+    listed = [span.text for span in numbers]
+    rank = next((value.type.rank for value, _ in queue if isinstance(value, Tensor)), len(listed))
+    if op.name == "transpose" and len(listed) == 2 < rank:
+        listed = _exchanged(listed, rank)
+    text = f"[{', '.join(listed)}]"
     edits = (replacement(numbers[0].to(numbers[-1]), text),)
     scope.fail("E0411", message, at, help=f"write `{op.name}({text})`, with a list", fixes=edits)
+
+
+def _exchanged(pair: list[str], rank: int) -> list[str]:
+    """The order of all axes that exchanges two, as `transpose(x, 1, 2)` does in PyTorch."""
+    try:
+        first, second = (range(rank)[int(text)] for text in pair)
+    except (ValueError, IndexError):
+        return pair
+    order = [str(axis) for axis in range(rank)]
+    order[first], order[second] = order[second], order[first]
+    return order
 
 
 def _with_weight(layer: str, span: Span) -> tuple[str, tuple[Edit, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -37,9 +38,15 @@ def _in_text(found: Diagnostic) -> Diagnostic:
     for label in found.labels:
         span = label.span
         while isinstance(span.source, Suggestion):
-            span = span.source.place
+            span = _same_word(span.source.place, span.text)
         labels.setdefault(span, Label(span, label.text))
     return replace(found, labels=tuple(labels.values()), fixes=(), cause=None)
+
+
+def _same_word(place: Span, word: str) -> Span:
+    """Where a word of a suggestion is in the text that the suggestion was read for; all of it if nowhere."""
+    at = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", place.text) if word.isidentifier() else None
+    return place.source.span(place.start + at.start(), place.start + at.end()) if at else place
 
 
 @dataclass

@@ -338,7 +338,9 @@ def _pick(scope: Scope, tensor: Tensor, axis: int, at: Dim, span: Span) -> Tenso
         bounds = f"indices run from 0 to {size - 1}, or from {-size} to -1" if size != 0 else None
         message = f"index {at} is outside axis {axis}, which has {size}"
         is_fixed = isinstance(at, int) or at.is_fixed
-        cause = Edited([]) if is_fixed and size.is_fixed else None
+        last = f"{size - 1}"
+        changes = [(f"write `{last}`: {bounds}", [(span, last)])] if at == size else []
+        cause = Edited(changes) if is_fixed and size.is_fixed else None
         scope.fail("E0302", message, span, also=also, help=bounds, cause=cause)
     if there == 1:
         return scope.add_op(picked, [tensor], span)[0]

@@ -238,7 +238,11 @@ class _Section:
             theirs = setting_change(line)
             if theirs is not None:
                 help, cause = theirs[0], Edited([theirs])
+            elif word in PATTERNS:
+                help, text = _as_patterns(line)
+                cause = Edited([(help, [(line.span, text)])])
             message = f"`{word}` is neither a training setting nor used by another line"
+            message = f"`{word}` takes patterns, without `=`" if word in PATTERNS else message
             scope.fail("E0219", message, line.name.span, help=help, cause=cause)
         one_of(scope, line.name, SETTINGS, "training setting")
         if word in self.given and word not in SEVERAL:
@@ -346,3 +350,13 @@ class _Section:
         cause = Edited([(f"write `{text}`", [(span, text)])]) if help is not None else None
         message = f"a {what} must be one float without axes, but this is {shown}"
         self.scope.fail("E0222", message, span, help=help, cause=cause)
+
+
+def _as_patterns(line: s.Setting) -> tuple[str, str]:
+    """`freeze = [fc1]` as a line of patterns: the help, and the text."""
+    value = line.value
+    elements = value.elements if isinstance(value, s.ListExpr) else (value,)
+    names = [element.span.text.strip('"') for element in elements]
+    patterns = ", ".join(f'"{name}"' if "*" in name or name == "all" else f'"{name}.*"' for name in names)
+    text = f"{line.name.text} {patterns}"
+    return f"write `{text}`: patterns of the labels of weights", text

@@ -96,7 +96,7 @@ def channels_first(where: Where) -> Iterator[Change]:
                 at = shape[1].span.to(shape[3].span)
                 text = f"{words[3]}, {words[1]}, {words[2]}"
                 before = param.span.text.partition("[")[0]
-                help = f"declare `{before}[{words[0]}, {text}]`: pictures are [batch, channels, H, W]"
+                help = f"declare `{before}[{words[0]}, {text}]`: images are [batch, channels, H, W]"
                 yield change((at, text), help=help)
 
 

@@ -53,6 +53,10 @@ def _of_classes(
 ) -> Iterator[Change]:
     sizes, labels = _sizes(scores), _sizes(label)
     is_int = label.value.span.text[0] in "iub"
+    if len(sizes) == len(labels) and labels[:-1] == sizes[:-1] and labels[-1] == "1":
+        text = f"squeeze({second.span.text}, -1)"
+        why = "which leaves one class for each row"
+        yield _worded(change((second.span, text), why=why), function, first, second, scores, label)
     if len(sizes) == len(labels) and is_int:
         text = f"cast({second.span.text}, {scores.value.span.text})"
         why = "which takes one-hot labels as the share of each class"

@@ -69,6 +69,8 @@ def _samples() -> Iterator[tuple[Conv, tuple[int, ...], tuple[int, ...], tuple[i
     yield Conv(groups=2), (3, 4, 5), (2, 2, 1), (3, 2, 5)
     yield Conv((2,)), (2, 3, 5, 4), (5, 3, 1, 1), (2, 5, 3, 2)
     yield Conv(pad=(1,)), (0, 3, 4), (2, 3, 3), (0, 2, 4)
+    yield Conv((2,), "same"), (2, 3, 7, 0), (4, 3, 3, 2), (2, 4, 4, 0)
+    yield Conv((2,), "same"), (2, 3, 0, 7), (4, 3, 3, 2), (2, 4, 0, 4)
 
 
 @operator("conv_input_gradient", "dy", "weight", internal=True)

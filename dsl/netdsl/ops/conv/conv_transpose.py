@@ -8,6 +8,7 @@ from itertools import product as combinations
 from math import prod
 
 from netdsl.dims import Dim, DimLike, dim, product
+from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -84,8 +85,12 @@ class ConvTranspose(Op):
         return windows(size, self.stride, self.pad, self.dilation)
 
     def _space(self, placement: Windows, space: Sequence[DimLike]) -> list[Dim]:
-        """The spatial sizes of the result. Raises `OpError` if nothing is left of an axis."""
+        """The spatial sizes of the result. Raises `OpError` if nothing is there, or left, of an axis."""
         cut = []
+        for axis, length in enumerate(map(dim, space), start=2):
+            if length == 0:  # no convolution has such a result, so that there would be no gradient
+                raise OpError(f"needs elements to enlarge, but axis {axis} of `x` has 0", at=[("x", axis)])
+            assume(AT_LEAST, length, 1)
         for axis, (length, pair) in enumerate(
             zip(self._reached(placement, space), placement.padding(()), strict=True)
         ):
@@ -207,7 +212,8 @@ class ConvTranspose(Op):
         yield bad("4 channels into 3 equal groups", cls(groups=3), x, weight)
         yield bad("has 6 output channels, but `bias` is f32[3]", cls(groups=2), x, weight, tensor("f32", 3))
         yield bad("of 5 elements span 6, and `pad` cuts off 3 and 3", cls(pad=(3,)), x, weight)
-        yield bad("of 0 elements span 1, and", cls(pad=(1,)), tensor("f32", 2, 4, 0, 5), weight)
+        yield bad("axis 2 of `x` has 0", cls(pad=(1,)), tensor("f32", 2, 4, 0, 5), weight)
+        yield bad("axis 3 of `x` has 0", cls((2,)), tensor("f32", 2, 4, 5, 0), weight)
         yield bad("got 2 with stride 2 and dilation 1", cls((2,), output_pad=(0, 2)), x, weight)
         yield bad("`output_pad` of at least 0, but got -1", cls(output_pad=(-1,)), x, weight)
         yield bad("at least 1 element", cls(), x, tensor("f32", 4, 3, 0, 2))

@@ -22,6 +22,9 @@ from netdsl.ops.contract.base import (
 from netdsl.ops.contract.rules import check_sizes, check_value, sizes
 from netdsl.types import DType, TensorType
 
+_BLOCK = 2**24
+"""Draws at once for booleans, so that the numbers that they are made of take little memory beside them."""
+
 Generator = Any
 """`numpy.random.Generator` or `cupy.random.Generator`."""
 
@@ -189,7 +192,11 @@ class Bernoulli(_Draws):
 
     def forward(self, xp: Module, *, rng: Generator) -> Array:
         below = 2.0 if self.p == 1 else self.p  # CuPy rounds draws to f32, so that they reach 1
-        return xp.asarray(drawn(xp, rng.random, self._fixed) < below)
+        result = xp.empty(prod(self._fixed), dtype=bool)
+        for first in range(0, result.size, _BLOCK):
+            part = result[first : first + _BLOCK]
+            part[...] = drawn(xp, rng.random, part.shape) < below
+        return result.reshape(self._fixed)
 
     @classmethod
     def examples(cls) -> Iterable[Example]:

@@ -102,6 +102,8 @@ class GroupNorm(Op):
         yield example(cls(4), draw(2, 8), draw(8), None)
         yield example(cls(2), draw(2, 4, 2, 3, 2), None, draw(4))
         yield example(cls(2), draw(0, 4, 3), draw(4), draw(4))
+        yield example(cls(2), draw(2, 0, 3), draw(0), draw(0))
+        yield example(cls(2), draw(2, 4, 0), draw(4), draw(4))
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:
@@ -161,6 +163,8 @@ class InstanceNorm(Op):
         yield example(cls(), draw(2, 3, 6))
         yield example(cls(), draw(2, 3, 2, 3, 2), draw(3), None)
         yield example(cls(), draw(0, 3, 4), draw(3), draw(3))
+        yield example(cls(), draw(2, 0, 4), draw(0), draw(0))
+        yield example(cls(), draw(2, 3, 0), draw(3), draw(3))
 
     @classmethod
     def bad_examples(cls) -> Iterable[BadExample]:

@@ -166,7 +166,7 @@ class GroupNormGradient(Op):
         self, dy: TensorType, x: TensorType, weight: TensorType | None = None
     ) -> tuple[TensorType, ...]:
         _check(dy, x)
-        if share(x.shape[1], self.groups) is None:
+        if self.groups != 0 and share(x.shape[1], self.groups) is None:
             raise OpError(
                 f"cannot divide {x.shape[1]} channels into {self.groups} equal groups", at=[("x", 1)]
             )

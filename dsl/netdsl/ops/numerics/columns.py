@@ -31,7 +31,12 @@ def columns(patches: Array, groups: int) -> Array:
 def window_blocks(
     xp: Module, batch: int, counts: Sequence[int], column: int
 ) -> Iterator[tuple[slice, slice]]:
-    """Slices of the batch and of the first spatial axis, so that windows of `column` bytes fit a copy."""
+    """Slices of the batch and of the first spatial axis, so that windows of `column` bytes fit a copy.
+
+    None at all where an axis is empty.
+    """
+    if not all(counts):
+        return
     sizes = block_sizes(xp)
     limit = min(max(sizes.column_bytes, sizes.columns * column), COPY_LIMIT)
     rows = limit // max(column, 1) // prod(counts[1:])

@@ -161,8 +161,9 @@ class GlobalLpPool(_GlobalPool):
     p: float = 2.0
 
     def shape(self, x: TensorType) -> TensorType:
-        check_power(self.p)
-        return super().shape(x)
+        y = super().shape(x)
+        check_power(self.p, x.dtype)
+        return y
 
     def _reduce(self, xp: Module, x: Array, axis: tuple[int, ...]) -> Array:
         total = xp.sum(power(xp, numerics.widen(xp, x), self.p), axis=axis, keepdims=self.keepdims)
@@ -183,3 +184,5 @@ class GlobalLpPool(_GlobalPool):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
         yield bad("above 0, but got -1.0", cls(p=-1.0), tensor("f32", 2, 3, 5))
+        yield bad("1e+308 in f32", cls(p=1e308), tensor("f32", 2, 3, 5))
+        yield bad("finite `p`", cls(p=float("inf")), tensor("f64", 2, 3, 5))

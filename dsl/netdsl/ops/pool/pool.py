@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite, prod
 from typing import ClassVar
 
 from netdsl.dims import DimLike, symbol
@@ -20,7 +21,7 @@ from netdsl.ops.contract.base import (
     op_named,
     operator,
 )
-from netdsl.ops.contract.rules import need_float, need_number, need_rank, need_type, spread
+from netdsl.ops.contract.rules import check_value, need_float, need_number, need_rank, need_type, spread
 from netdsl.ops.contract.samples import draw, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, mixing_map
 from netdsl.ops.contract.value import Value
@@ -85,9 +86,13 @@ def power_slope(x: Value, p: float) -> Value:
     return none.select(0, other * other.apply(Abs()) ** (p - 2))
 
 
-def check_power(p: float) -> None:
+def check_power(p: float, dtype: DType) -> None:
+    """Raise `OpError` if `p` cannot be the order of a norm of elements of `dtype`, in f32 at least."""
     if not p > 0:
         raise OpError(f"needs `p` above 0, but got {p}", attribute="p")
+    if not isfinite(p):
+        raise OpError(f"needs a finite `p`, but got {p}", attribute="p", help="use a pool of maxima")
+    check_value(p, DType.F32 if dtype.itemsize == 2 else dtype, "p")
 
 
 @dataclass(frozen=True)
@@ -237,8 +242,10 @@ class AvgPool(Pool):
     def gradient(self, dy: Value, y: Value, x: Value) -> Value:
         return dy.apply(op_named("pool_spread", self, x.shape))
 
-    def numbers(self, xp: Module, space: Sequence[int], placement: Windows, total: Array) -> Array:
-        """The number of elements that count in each window, as an array that broadcasts to `total`."""
+    def numbers(self, xp: Module, space: Sequence[int], placement: Windows, total: Array) -> Array | int:
+        """How many elements count in each window: a number, or an array that broadcasts to `total`."""
+        if not placement.ceil and (self.count_pad or not any(map(any, placement.padding(space)))):
+            return prod(map(int, placement.size))
         numbers = xp.ones((), dtype=total.dtype)
         for axis, (length, (begin, end)) in enumerate(zip(space, placement.padding(space), strict=True)):
             count, size = total.shape[2 + axis], int(placement.size[axis])
@@ -276,8 +283,9 @@ class LpPool(Pool):
     p: float = 2.0
 
     def shape(self, x: TensorType) -> TensorType:
-        check_power(self.p)
-        return super().shape(x)
+        y = super().shape(x)
+        check_power(self.p, x.dtype)
+        return y
 
     def forward(self, xp: Module, x: Array) -> Array:
         placement = self.windows(x.shape[2:])
@@ -299,3 +307,5 @@ class LpPool(Pool):
     def bad_examples(cls) -> Iterable[BadExample]:
         yield from super().bad_examples()
         yield bad("above 0, but got 0.0", cls((2,), p=0.0), tensor("f32", 2, 3, 5, 5))
+        yield bad("1e+308 in f32", cls((2,), p=1e308), tensor("f16", 2, 3, 5, 5))
+        yield bad("finite `p`", cls((2,), p=float("inf")), tensor("f64", 2, 3, 5, 5))

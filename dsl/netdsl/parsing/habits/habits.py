@@ -22,6 +22,32 @@ _ITEM_HELPS = {
     "func": _BLOCKS,
     "function": _BLOCKS,
     "from": 'write `import "parts.net"`, which imports every block of that file',
+    **dict.fromkeys(
+        ("generate", "generation", "inference", "sampling", "predict"),
+        "remove the section: how text is generated is said in the command: "
+        "`netrun generate FILE --max 20 --temperature 0.7`",
+    ),
+    **dict.fromkeys(
+        ("data", "dataset", "dataloader", "inputs"),
+        "remove the section: data are named in the command, `netrun train FILE --data train.csv`, and "
+        "`batch_size = 32` is a line of `train`",
+    ),
+    **dict.fromkeys(
+        ("optimizer", "loss", "training", "trainer", "fit", "schedule"),
+        "write it in `train { loss = cross_entropy(logits, label) ... }`, each setting on a line",
+    ),
+    **dict.fromkeys(
+        ("eval", "evaluate", "validation", "metrics", "metric"),
+        "a metric is a line of `train`, `metric accuracy = accuracy(logits, label)`; `netrun eval` prints it",
+    ),
+    **dict.fromkeys(
+        ("network", "layers", "module", "architecture", "sequential"),
+        "a network is a `model`: `model Net(x: f32[B, 20]) -> logits: f32[B, 10] { ... }`",
+    ),
+    **dict.fromkeys(
+        ("params", "parameters", "hyperparameters", "settings", "constants", "hparams"),
+        "values for all of the file go in `config { width = 32 }`",
+    ),
     "//": "a comment starts with `#`",
     "/": "a comment starts with `#`",
 }

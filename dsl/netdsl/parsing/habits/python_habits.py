@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from lark import Token
@@ -9,7 +10,7 @@ from lark import Token
 from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
-from netdsl.parsing.habits.extents import matching, text_of
+from netdsl.parsing.habits.extents import instead, matching, statement_span, text_of
 from netdsl.parsing.habits.python_class import pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
@@ -198,12 +199,31 @@ def self_attribute(place: Place) -> Diagnostic | None:
         or not place.starts_statement
     ):
         return None
+    if name in ("register_buffer", "register_parameter", "add_module"):
+        return _registered(place, place.index - 1, str(name))
     span = span_of(place.source, previous).to(span_of(place.source, token))
     message = (
         f"there is no `self`: a layer is written where it is used, with a label: `x -> {name}: Linear(10)`"
     )
     help = f"write `layer {name} = ...`, which declares a layer for later use"
     return Diagnostic("E0107", message, (Label(span),), help, fixes=(replacement(span, "layer "),))
+
+
+def _registered(place: Place, start: int, word: str) -> Diagnostic:
+    """`self.register_buffer("mask", torch.ones(20))`: a declaration here."""
+    span = statement_span(place, start)
+    label = re.search(r"\(\s*[\"'](\w+)[\"']", span.text)
+    name = label[1] if label is not None else "name"
+    kind = {"register_buffer": "buffer", "register_parameter": "param"}.get(word)
+    filled = re.search(r"\b(ones|zeros)\(\s*[\[(]?([\w\s,]+?)[\])]*\s*\)", span.text)
+    message = f"there is no `self.{word}`"
+    if kind is None:
+        help = f"write `layer {name} = ...`, which declares a layer for later use"
+        return Diagnostic("E0107", message, (Label(span),), help)
+    if filled is None:
+        help = f"write `{kind} {name}: [D] = ones`, with the shape it has"
+        return Diagnostic("E0107", message, (Label(span),), help)
+    return instead(message, span, span, f"{kind} {name}: [{filled[2].strip().rstrip(',')}] = {filled[1]}")
 
 
 PYTHON_HABITS = (

@@ -16,6 +16,8 @@ from netdsl.source import Span
 _ENTRY = re.compile(r'"?(\w+)"?\s*:\s*([^,\n}\s][^,\n}]*+),?[ \t]*+(?=[\n}]|$)')
 _KINDS = frozenset("int float bool str list dtype block function init".split())
 _RULE = re.compile(r'"[^"\n]*"\s*(->|:|=)\s*"[^"\n]*"[ \t]*(,)?\s*')
+_BARE_RULE = re.compile(r'("?[\w.*{}]+"?)[ \t]*=>[ \t]*("?[\w.*{}]+"?)')
+"""A rule of which a name is not in quotes."""
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _IMPORT = re.compile(r"from\s+\.?([\w.]+)\s+import\s+[^\n]+")
 _TYPED = re.compile(r"\s*((?:\w+)\[[^\]]*\])\s+(\w+)\s*")
@@ -42,7 +44,8 @@ def config_as_json(place: Place) -> Diagnostic | None:
         return _comma_after_entry(place)
     span, found = entry
     is_type = found[2].split()[0] in _KINDS
-    if is_type or (token is not None and (token.start_pos or 0) > span.end):
+    until = place.source.text[span.end : token.start_pos or 0] if token is not None else ""
+    if is_type or until.strip():
         return None
     text = f"{found[1]} = {found[2].strip()}"
     return instead("an entry of `config` is written with `=`", span_of(place.source, first), span, text)
@@ -58,7 +61,8 @@ def _comma_after_entry(place: Place) -> Diagnostic | None:
     at = span_of(place.source, token)
     text = place.source.text
     is_last_of_line = text[at.end :].partition("\n")[0].strip() in ("", "}")
-    return instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", "remove the `,`")
+    help = "remove the `,`" if is_last_of_line else "start a new line in place of the `,`"
+    return instead(f"{what} end with their line", at, at, "" if is_last_of_line else "\n ", help)
 
 
 def rule_of_map(place: Place) -> Diagnostic | None:
@@ -66,6 +70,11 @@ def rule_of_map(place: Place) -> Diagnostic | None:
     token, following = place.token, place.following
     if token is None or place.tokens[0].type != "WEIGHTS":
         return None
+    bare = _at(place, _BARE_RULE, token.start_pos or 0)
+    if bare is not None and "STRING" in place.accepts:
+        span, found = bare
+        quoted = " => ".join('"{}"'.format(name.strip('"')) for name in found.groups())
+        return instead("the names of a rule are strings", span, span, quoted)
     if token.type in ("ARROW", "COLON", "EQUAL") and "FATARROW" in place.accepts:
         at = span_of(place.source, token)
         edits = _rules(place, at.start)

@@ -249,13 +249,23 @@ def loop_over_list(place: Place) -> Diagnostic | None:
     return instead("a loop counts from one number to another", at, span, text)
 
 
+def _until_bracket(text: str) -> str:
+    """A text up to the bracket that closes one before it."""
+    depth = 0
+    for index, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth < 0:
+            return text[:index]
+    return text
+
+
 def anonymous_function(place: Place) -> Diagnostic | None:
     """`-> lambda t: t * 2 ->`."""
     word, token = place.previous, place.token
     if word != "lambda" or token is None or token.type != "NAME":
         return None
-    rest = statement_span(place, place.index).text
-    parts = re.match(r"(\w+)\s*:\s*([^,\n]*?)\s*(?=->|[,)]*$|\n)", rest)
+    rest = _until_bracket(statement_span(place, place.index).text)
+    parts = re.match(r"(\w+)\s*:\s*([^,\n]*?)\s*(?=->|,*$|\n)", rest)
     label = (Label(span_of(place.source, word)),)
     message = "there are no anonymous functions (lambda)"
     if parts is None:
@@ -265,7 +275,10 @@ def anonymous_function(place: Place) -> Diagnostic | None:
     span = place.source.span(word.start_pos or 0, (token.start_pos or 0) + parts.end())
     at = text.rfind("\n", 0, place.tokens[0].start_pos or 0) + 1
     block = f"block Act({parts[1]}: [*rest]) {{ return {parts[2]} }}"
-    edits = (replacement(place.source.span(at, at), f"{block}\n\n"), replacement(span, "Act "))
+    edits = (
+        replacement(place.source.span(at, at), f"{block}\n\n"),
+        replacement(span, "Act" if text[span.end : span.end + 1] in ("", ")") else "Act "),
+    )
     return Diagnostic("E0107", message, label, f"write `{block}` and, here, `Act`", fixes=edits)
 
 

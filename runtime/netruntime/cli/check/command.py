@@ -15,7 +15,7 @@ from netdsl.edits import Edit
 from netdsl.source import Source
 from netruntime.cli.check.assumptions import Assumed, assumptions_of, lines_about
 from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error
-from netruntime.cli.common.options import json_option, set_option
+from netruntime.cli.common.options import files_argument, json_option, set_option
 from netruntime.cli.common.output import note, plural, print_diagnostics, print_json, visible
 from netruntime.cli.common.sources import STDIN, check_source, open_text, uncollected
 from netruntime.cli.common.writing import replace_text
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@files_argument
 @set_option
 @click.option("--strict", is_flag=True, help="Treat hints and assumptions as errors.")
 @click.option("--fix", "fixes", is_flag=True, help="Apply the corrections that are certain.")

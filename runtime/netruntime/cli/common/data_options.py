@@ -75,9 +75,3 @@ def take_reading_options(options: dict[str, Any]) -> Mapping[str, Any]:
         message = f"--scale must be a finite number other than 0, but is {scale:g}"
         raise usage_error("E0920", message, "omit it for 1/255, or use 1 to keep the bytes")
     return {name: value for name, value in reading.items() if value not in (None, False, ())}
-
-
-def seed_option(function: Command) -> Command:
-    """`--seed`."""
-    words = "Seed of the initial weights, the data order and random operators."
-    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help=words)(function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -74,7 +75,7 @@ def guarded(call: Callable[[], Any], arguments: Sequence[str]) -> int:
     open_standard_streams()
     try:
         with warnings_as_notes():
-            result = _reported(call, as_json)
+            result = _reported(call, as_json, arguments)
         sys.stdout.flush()
     except (BrokenPipeError, PipeClosedError):
         result = PIPE_CLOSED
@@ -111,14 +112,14 @@ def report(diagnostics: Iterable[Diagnostic], as_json: bool) -> None:
         print_diagnostics(diagnostics)
 
 
-def _reported(call: Callable[[], Any], as_json: bool) -> int:
+def _reported(call: Callable[[], Any], as_json: bool, arguments: Sequence[str]) -> int:
     try:
         return call() or OK
     except NetError as failed:
         report(failed.diagnostics, as_json)
         return exit_code(failed)
     except click.ClickException as misused:
-        _report_misuse(misused, as_json)
+        _report_misuse(misused, as_json, arguments)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         report([Diagnostic("E0909", "interrupted")], True) if as_json else click.echo("interrupted", err=True)
@@ -181,17 +182,39 @@ OPTIONS_OF_OTHERS = {
 """Options of other programs and their counterparts here, which are suggested where a command has them."""
 
 
-def _report_misuse(misused: click.ClickException, as_json: bool) -> None:
+def _report_misuse(misused: click.ClickException, as_json: bool, arguments: Sequence[str]) -> None:
     if isinstance(misused, click.NoSuchOption) and misused.ctx is not None:
         ours = OPTIONS_OF_OTHERS.get(misused.option_name)
         known = {option for param in misused.ctx.command.params for option in param.opts}
         if ours in known:
             message = f"No such option '{misused.option_name}'. It is called '{ours}' here."
             misused = click.UsageError(message, misused.ctx)
+    if isinstance(misused, click.MissingParameter) and misused.ctx is not None:
+        misused = click.UsageError(
+            f"{misused.format_message()} {_complete(misused, arguments)}".rstrip(), misused.ctx
+        )
     if as_json:
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:
         misused.show()
+
+
+def _complete(misused: click.MissingParameter, arguments: Sequence[str]) -> str:
+    """The command with an example of the option that is missing, or with the path that was meant for it."""
+    ctx, missing = misused.ctx, misused.param
+    if ctx is None or not isinstance(missing, click.Option):
+        return ""
+    words, option = [*arguments], missing.opts[0]
+    files = [index for index, word in enumerate(words) if word.endswith(".net")]
+    if files and files[0] == len(words) - 2 and not words[-1].startswith("-"):
+        words.insert(-1, option)
+    else:
+        words += [option, EXAMPLES.get(option, "VALUE")]
+    return f"For example: {shlex.join(['netrun', *words])}"
+
+
+EXAMPLES = {"--data": "train.csv", "--weights": "model.safetensors"}
+"""What an option may be, in an example of a command."""
 
 
 def _report_bug(bug: BaseException, as_json: bool) -> int:

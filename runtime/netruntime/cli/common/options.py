@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from netruntime.files.run_folder import file_of_run
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -48,8 +50,22 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
 
 
 def file_argument(function: Command) -> Command:
-    """Add the argument FILE, the `.net` file."""
-    return click.argument("file", type=click.Path(path_type=Path))(function)
+    """Add the argument FILE, the `.net` file, or the folder of a run, which holds one."""
+
+    def file(ctx: click.Context, parameter: click.Parameter, path: Path) -> Path:
+        return file_of_run(path)
+
+    return click.argument("file", type=click.Path(path_type=Path), callback=file)(function)
+
+
+def files_argument(function: Command) -> Command:
+    """Add the argument FILES, `.net` files or folders of runs; `-` is standard input."""
+
+    def files(ctx: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(map(file_of_run, paths))
+
+    kind = click.Path(path_type=Path, allow_dash=True)
+    return click.argument("files", nargs=-1, required=True, type=kind, callback=files)(function)
 
 
 def set_option(function: Command) -> Command:
@@ -93,6 +109,44 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
 
 def _device(ctx: click.Context, parameter: click.Parameter, value: str) -> DeviceFlags:
     return DeviceFlags(value, **ctx.meta.pop(_ENGINE))
+
+
+def weights_options(words: str) -> Callable[[Command], Command]:
+    """`--weights PATH`, which `words` explain, and `--names MAP`."""
+    names = "The `weights` map of the .net file that translates their names."
+
+    def add(function: Command) -> Command:
+        function = click.option("--names", metavar="MAP", help=names)(function)
+        return click.option("--weights", "-w", metavar="PATH", help=words)(function)
+
+    return add
+
+
+def trained_weights_options(function: Command) -> Command:
+    """`--weights` and `--names` of the commands that use the weights of a run."""
+    return weights_options("Trained weights.  [default: the .safetensors file next to the .net file]")(
+        function
+    )
+
+
+def evaluated_batch_option(function: Command) -> Command:
+    """`--batch-size` of the commands that run every row of a data set; no result depends on it."""
+    count = click.IntRange(min=1)
+    return click.option(
+        "--batch-size", type=count, default=256, show_default=True, metavar="N", help="Rows per batch."
+    )(function)
+
+
+def seed_option(words: str, default: int | None = 0) -> Callable[[Command], Command]:
+    """`--seed N`; with the default None the seed of the file."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=default,
+        show_default=default is not None,
+        metavar="N",
+        help=words,
+    )
 
 
 def device_option(function: Command) -> Command:

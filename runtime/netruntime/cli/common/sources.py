@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gc
-import json
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import error, suggest
 from netdsl.source import Source
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.output import note
 from netruntime.errors import shown
+from netruntime.files import run_folder
 
 if TYPE_CHECKING:
     from netdsl.model import Checked, Model
@@ -127,14 +127,15 @@ def weights_for(file: Path, option: str | None) -> str | None:
     are then drawn from the seed.
     """
     if option is not None:
-        return None if option == "random" else option
+        return None if option == "random" else str(run_folder.weights_of_run(Path(option)))
     if not file.name:  # the folder `.`, which is reported where the file is opened
         return None
     beside = file.with_suffix(".safetensors")
-    best = file.with_name("best.safetensors")
-    if not beside.is_file() and best.is_file() and _run_in(file.parent, file):
-        return str(best)
-    return str(beside) if beside.is_file() else None
+    if beside.is_file():
+        return str(beside)
+    is_of_run = run_folder.setup_in(file.parent).get("file") == file.name
+    best = file.with_name(run_folder.BEST)
+    return str(best) if is_of_run and best.is_file() else None
 
 
 def settings_as_trained(
@@ -144,29 +145,12 @@ def settings_as_trained(
     weights = weights_for(file, option)
     if weights is None:
         return dict(settings)
-    folder = Path(weights) if Path(weights).is_dir() else Path(weights).parent
-    missing = {name: value for name, value in settings_of_run(folder, file).items() if name not in settings}
+    trained = run_folder.settings_as_trained(file, weights, {})
+    missing = {name: value for name, value in trained.items() if name not in settings}
     if missing and not quiet:
         words = " ".join(f"--set {name}={value}" for name, value in missing.items())
         note(f"using {words}, as in the training of these weights")
     return {**missing, **settings}
-
-
-def settings_of_run(folder: Path, file: Path) -> dict[str, str]:
-    """The entries of `config` that a run of this file was started with, from `config.json` in its folder."""
-    entries = _run_in(folder, file).get("set")
-    if not isinstance(entries, dict):
-        return {}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in entries.items()}
-
-
-def _run_in(folder: Path, file: Path) -> dict[str, Any]:
-    """The `config.json` of a folder; empty where there is no run, or it is one of another file."""
-    try:
-        setup = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return setup if isinstance(setup, dict) and setup.get("file") == file.name else {}
 
 
 def check_size_names(model: Model, sizes: Mapping[str, int]) -> None:

@@ -10,9 +10,12 @@ import click
 from netruntime.cli.common.data_options import data_options, take_reading_options
 from netruntime.cli.common.options import (
     device_option,
+    evaluated_batch_option,
     file_argument,
     json_option,
+    seed_option,
     set_option,
+    trained_weights_options,
     training_lines,
 )
 
@@ -25,15 +28,7 @@ from netruntime.cli.common.options import (
 @click.option(
     "--holdout", type=float, metavar="SHARE", help="Evaluate only the rows that `train --holdout` held out."
 )
-@click.option(
-    "--weights",
-    "-w",
-    metavar="PATH",
-    help="Trained weights.  [default: the .safetensors file next to the .net file]",
-)
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
-)
+@trained_weights_options
 @set_option
 @click.option(
     "--train",
@@ -43,22 +38,8 @@ from netruntime.cli.common.options import (
     callback=training_lines,
     help="Override a line of the `train` section.",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="Rows per batch.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="The seed of the training run.",
-)
+@evaluated_batch_option
+@seed_option("The seed of the training run.")
 @click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option
 @data_options

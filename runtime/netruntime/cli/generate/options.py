@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import reading_options, take_reading_options
-from netruntime.cli.common.options import device_option, file_argument, json_option, model_option, set_option
+from netruntime.cli.common.options import (
+    device_option,
+    file_argument,
+    json_option,
+    model_option,
+    seed_option,
+    set_option,
+    weights_options,
+)
 
 _COUNT = click.IntRange(min=1)
 _NONE = click.IntRange(min=0)
@@ -26,10 +34,7 @@ _NONE = click.IntRange(min=0)
     metavar="NAME=SPEC",
     help="Another input, such as the source of a translation: text, ids:1,2,3, or a file as for netrun run.",
 )
-@click.option("--weights", "-w", metavar="PATH", help="A .safetensors or .npz file, or a folder of shards.")
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
-)
+@weights_options("A .safetensors or .npz file, or a folder of shards or of a run.")
 @click.option(
     "--vocab",
     "vocabulary",
@@ -38,7 +43,9 @@ _NONE = click.IntRange(min=0)
 )
 @click.option("--begin", metavar="TOKEN", help="A token before the prompt (BOS): its text or id.")
 @click.option(
-    "--end", metavar="TOKEN", help="The token that ends the text (EOS).  [default: the tokenizer's]"
+    "--end",
+    metavar="TOKEN",
+    help="The token that ends the text (EOS).  [default: the tokenizer's, or <end> of the vocabulary]",
 )
 @click.option(
     "--max",
@@ -69,14 +76,7 @@ _NONE = click.IntRange(min=0)
 @click.option(
     "--length-penalty", type=float, default=0.0, metavar="X", help="Above 0 favours long texts, with --beams."
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed for sampling and random inputs.",
-)
+@seed_option("Seed for sampling and random inputs.")
 @click.option("--no-cache", is_flag=True, help="Recompute the full sequence for every token.")
 @click.option("--slide", is_flag=True, help="At the maximum length, restart from the last half of the text.")
 @click.option("--token-input", metavar="NAME", help="The input that takes the tokens, if ambiguous.")

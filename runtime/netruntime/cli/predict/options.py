@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, take_reading_options
-from netruntime.cli.common.options import device_option, file_argument, json_option, model_option, set_option
+from netruntime.cli.common.options import (
+    device_option,
+    evaluated_batch_option,
+    file_argument,
+    json_option,
+    model_option,
+    seed_option,
+    set_option,
+    trained_weights_options,
+)
 
 
 @click.command()
@@ -25,33 +34,11 @@ from netruntime.cli.common.options import device_option, file_argument, json_opt
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", help="Save the K largest classes of each row."
 )
-@click.option(
-    "--weights",
-    "-w",
-    metavar="PATH",
-    help="Trained weights.  [default: the .safetensors file next to the .net file]",
-)
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
-)
+@trained_weights_options
 @model_option
 @set_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="Rows per batch.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of random weights and operators.",
-)
+@evaluated_batch_option
+@seed_option("Seed of random weights and operators.")
 @click.option("--augment", metavar="STEPS", help="As in training; only `normalise` applies here.")
 @device_option
 @data_options

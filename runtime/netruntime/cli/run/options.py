@@ -13,7 +13,9 @@ from netruntime.cli.common.options import (
     file_argument,
     json_option,
     model_option,
+    seed_option,
     set_option,
+    weights_options,
 )
 
 
@@ -27,15 +29,9 @@ from netruntime.cli.common.options import (
     metavar="NAME=SPEC",
     help="Data for an input; see SPEC above.",
 )
-@click.option(
-    "--weights",
-    "-w",
-    metavar="PATH",
-    help="A .safetensors or .npz file, a folder of shards, or `random`.  "
-    "[default: the .safetensors file next to the .net file]",
-)
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
+@weights_options(
+    "A .safetensors or .npz file, a folder of shards or of a run, or `random`.  "
+    "[default: the .safetensors file next to the .net file]"
 )
 @set_option
 @device_option
@@ -51,14 +47,7 @@ from netruntime.cli.common.options import (
     "--tap", "taps", multiple=True, metavar="LABEL", help="Also show and save an intermediate value."
 )
 @click.option("--check-finite", is_flag=True, help="Stop at the line that produces NaN or infinity.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of random weights, inputs and operators.",
-)
+@seed_option("Seed of random weights, inputs and operators.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Items per batch, for folders.")
 @reading_options
 @json_option

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netruntime.cli.common.failures import BAD_FILE, OK
-from netruntime.cli.common.options import DeviceFlags, device_option, file_argument, json_option, set_option
+from netruntime.cli.common.options import (
+    DeviceFlags,
+    device_option,
+    file_argument,
+    json_option,
+    seed_option,
+    set_option,
+)
 from netruntime.cli.common.output import colour_wanted, plural, print_diagnostics, print_json, visible
 
 if TYPE_CHECKING:
@@ -20,9 +27,7 @@ if TYPE_CHECKING:
 @set_option
 @click.option("--model", "model_name", metavar="NAME", help="Run the tests of this model only.")
 @device_option
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, metavar="N", help="Seed of the random weights."
-)
+@seed_option("Seed of the random weights.")
 @json_option
 def test(
     file: Path,

@@ -18,9 +18,10 @@ from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
 from netruntime.cli.common.options import DeviceFlags
 from netruntime.cli.common.output import forward_warnings, note, print_json
-from netruntime.cli.common.sources import open_source, settings_of_run
+from netruntime.cli.common.sources import open_source
 from netruntime.cli.train.usage import usage_lines
 from netruntime.data import DataOptions
+from netruntime.files.run_folder import BEST, LAST, settings_of_run
 from netruntime.train.events import EpochEvent, Watcher
 from netruntime.train.logs.jsonl import losses_of, plain
 from netruntime.train.logs.tensorboard import TensorBoardLog
@@ -28,7 +29,7 @@ from netruntime.train.progress import TrainingProgress
 from netruntime.train.records.facts import Provenance
 from netruntime.train.records.finish import finish
 from netruntime.train.records.setup import write_setup
-from netruntime.train.run import BEST, LAST, Run, TrainRequest, prepare
+from netruntime.train.run import Run, TrainRequest, prepare
 
 RUNS = Path("runs")
 
@@ -116,7 +117,7 @@ def train_model(options: TrainOptions) -> int:
     open_source(options.file)
     out = options.folder
     say = (lambda text: None) if options.as_json else note
-    if options.resume and out is not None:
+    if options.resume and out is not None:  # the card gives the complete command
         options = replace(options, settings={**settings_of_run(out, options.file), **options.settings})
     command = _command(options)
     with settings_that_fit(options.file, options.settings, options.weights, None):

@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
-from netruntime.cli.common.data_options import data_options, seed_option, take_reading_options
+from netruntime.cli.common.data_options import data_options, take_reading_options
 from netruntime.cli.common.grouping import READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
     json_option,
+    seed_option,
     set_option,
     training_lines,
+    weights_options,
 )
 
 _COUNT = click.IntRange(min=1)
@@ -75,11 +77,8 @@ _GROUPS = {
 @click.option(
     "--keep", type=_COUNT, default=2, show_default=True, metavar="N", help="How many checkpoints to keep."
 )
-@click.option("--weights", "-w", metavar="PATH", help="Initial weights; missing ones are drawn at random.")
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
-)
-@seed_option
+@weights_options("Initial weights; missing ones are drawn at random.")
+@seed_option("Seed of the initial weights, the data order and random operators.", default=None)
 @device_option
 @data_options
 @click.option("--check-finite", is_flag=True, help="Stop at the line that produces NaN or infinity.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -104,7 +104,8 @@ class _Walk:
         depth = len(path)
         if depth == len(self.shape):
             if not self.is_number(value):
-                self.refuse(path, f"{_described(value)}, which is not {_wanted_kind(self.wanted.type.dtype)}")
+                what = f"{_described(value)}, which is not {_wanted_kind(self.wanted.type.dtype)}"
+                self.refuse(path, what, _columns_help(value) if isinstance(value, dict) else None)
             self.flat.append(value)
             return
         if not isinstance(value, list):
@@ -115,10 +116,17 @@ class _Walk:
         for n, item in enumerate(value):
             self.visit(item, (*path, n))
 
-    def refuse(self, path: tuple[int, ...], what: str) -> NoReturn:
+    def refuse(self, path: tuple[int, ...], what: str, help: str | None = None) -> NoReturn:
         place = "".join(f"[{n}]" for n in path)
         message = f"{place + ' of ' if place else ''}{self.where} is {what}"
-        raise self.wanted.refuse("E0809", message)
+        raise self.wanted.refuse("E0809", message, help=help)
+
+
+def _columns_help(row: Mapping[str, Any]) -> str:
+    """The way out for rows that are objects."""
+    columns = ", ".join(f"{shown(json.dumps(key))[1:-1]}: [..]" for key in list(row)[:4])
+    more = ", .." if len(row) > 4 else ""
+    return f"write one object with a list for each column, {{{columns}{more}}}, or a table as .csv"
 
 
 def _number_test(dtype: DType) -> Callable[[Any], bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
-from netruntime.readers.table import ArrayColumn, Column, RaggedColumn
+from netruntime.readers.table import DECIMAL_COMMA, ArrayColumn, Column, RaggedColumn
 from netruntime.readers.text import limit_tokens
 from netruntime.readers.tokenizers import load_tokenizer
 
@@ -42,9 +42,20 @@ def word_column(
     numbers = {word: n for n, word in enumerate(classes)}
     for row, word in enumerate(words):
         if word not in numbers:
-            message = f"{place(row)} has the class {shown(word)}, which is none of the {len(classes)} known"
-            raise DataInputError.make("E0831", message, help="known classes are those of the training data")
+            raise _unknown(word, place(row), len(classes))
     return WordColumn(np.array([numbers[w] for w in words], np.int64), source, "label", place), classes
+
+
+def _unknown(word: str, place: str, known: int) -> DataInputError:
+    """E0831 for a word that is not a class of the training, or E0808, E0804 for one that is not a word."""
+    if not word.strip():
+        help = "fill the cell in, or leave the row out"
+        return DataInputError.make("E0808", f"{place} is empty", help=help)
+    if DECIMAL_COMMA.fullmatch(word.strip()):
+        help = f"write numbers with a decimal point: {word.strip().replace(',', '.')}"
+        return DataInputError.make("E0804", f"{place} holds {shown(word)}, with a decimal comma", help=help)
+    message = f"{place} has the class {shown(word)}, which is none of the {known} known"
+    return DataInputError.make("E0831", message, help="known classes are those of the training data")
 
 
 @dataclass(frozen=True)

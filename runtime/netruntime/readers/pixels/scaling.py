@@ -14,6 +14,9 @@ from netruntime.readers.options import DataOptions
 from netruntime.readers.pixels.layouts import Conversion
 from netruntime.readers.pixels.pictures import Picture
 
+_BRIGHT = 100
+"""Values of pictures above this are taken for those of bytes."""
+
 
 def scaling(
     dtype: str, picture: Picture | None, wanted: InputSpec, options: DataOptions
@@ -40,6 +43,23 @@ def scaling(
         steps.append(_normalising(picture, wanted, options))
         notes.append("mean and std are applied")
     return tuple(steps), tuple(notes)
+
+
+def unscaled_note(
+    rows: Array, picture: Picture | None, wanted: InputSpec, options: DataOptions
+) -> tuple[str, ...]:
+    """A note where pictures of other numbers have the range of bytes, which alone are scaled."""
+    usual = wanted.type.dtype.is_float and not options.is_label(wanted.name) and options.factor != 1
+    if not usual or picture is None or options.normalise or rows.dtype.kind not in "iuf":
+        return ()
+    if rows.dtype == np.uint8 or not rows.size:
+        return ()
+    low, high = float(rows.min()), float(rows.max())
+    if not (low >= 0 and _BRIGHT < high <= 255):
+        return ()
+    scale = scale_text(options.factor)
+    way = "convert them with array.astype('uint8')"
+    return (f"values up to {high:g} are not scaled: only bytes are, by {scale}; {way}",)
 
 
 def scale_array(array: Array, wanted: InputSpec, options: DataOptions) -> tuple[Array, tuple[str, ...]]:

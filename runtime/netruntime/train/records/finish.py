@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from netruntime.files.run_folder import LAST
 from netruntime.train.checkpoint import save_weights
 from netruntime.train.checkpoint.writing import write_text, writing
 from netruntime.train.logs.jsonl import read_log
 from netruntime.train.records.card import card_text
 from netruntime.train.records.curves import write_curves
 from netruntime.train.records.facts import Provenance, facts_of
-from netruntime.train.run import CARD, CURVES, LAST, Run
+from netruntime.train.run import CARD, CURVES, Run
 
 
 def finish(run: Run, provenance: Provenance) -> None:

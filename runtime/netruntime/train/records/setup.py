@@ -11,9 +11,10 @@ from typing import Any
 from netdsl.modules import Module
 from netruntime.engine.loading import open_module
 from netruntime.files.overlap import is_read
+from netruntime.files.run_folder import SETUP
 from netruntime.readers.options import DEFAULT_OPTIONS
 from netruntime.train.checkpoint.writing import write_text, writing
-from netruntime.train.run import SETUP, Run
+from netruntime.train.run import Run
 
 
 def write_setup(run: Run, command: Sequence[str] = ()) -> None:
