@@ -20,6 +20,7 @@
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
   DO(linear)                                                           \
+  DO(logical)                                                          \
   DO(matmul)                                                           \
   DO(max_pool)                                                         \
   DO(pack)                                                             \
