@@ -24,7 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "csrc"
-COMMON = ("executor.c", "isa.c", "threads.c")
+COMMON = ("executor.c", "isa.c", "loop.c", "threads.c")
 """Compiled once; all others once for each instruction set."""
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
@@ -120,10 +120,10 @@ def build(out: Path | None = None, target: Target | None = None, extra: Sequence
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, (command for command, _ in jobs)))
         objects = [str(file) for _, file in jobs]
-        linked = out.with_name(f"{out.name}.{os.getpid()}.new")
+        linked = Path(folder) / out.name
         link = [*compiler(target), "-shared", "-o", str(linked), *objects, *extra, *target.libraries]
         _run(link)
-        linked.replace(out)  # another process may have the old one open
+        shutil.move(linked, out)  # at once: another process may be reading the old one
     return out
 
 
