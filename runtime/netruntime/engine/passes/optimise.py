@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from netdsl.graph import Graph, Port
 from netruntime.engine.passes.fold_norms import fold_norm
+from netruntime.engine.passes.fuse_cells import fuse_cell
 from netruntime.engine.passes.fuse_products import fuse_activation, fuse_residual
+from netruntime.engine.passes.hoist import hoist_invariants
 from netruntime.engine.passes.rewrite import rewrite
 
-PASSES = ((fold_norm,), (fuse_residual,), (fuse_activation,))
-"""In this order: a norm is part of the product that a residual is added to, and an activation comes last."""
+PASSES = ((hoist_invariants,), (fuse_cell,), (fold_norm,), (fuse_residual,), (fuse_activation,))
+"""In this order: a cell is recognised by what is left in its scan, a norm is part of the product that a
+residual is added to, and an activation comes last."""
 
 
 def optimise(graph: Graph, wanted: Sequence[Port]) -> tuple[Graph, list[Port]]:

@@ -17,10 +17,12 @@
   DO(gather)                                                           \
   DO(global_avg_pool)                                                  \
   DO(group_norm)                                                       \
+  DO(gru)                                                              \
+  DO(gru_gates)                                                        \
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
   DO(linear)                                                           \
-  DO(logical)                                                          \
+  DO(lstm)                                                             \
   DO(matmul)                                                           \
   DO(max_pool)                                                         \
   DO(pack)                                                             \
@@ -28,6 +30,7 @@
   DO(pack_taps)                                                        \
   DO(pad_planes)                                                       \
   DO(reduce)                                                           \
+  DO(rnn)                                                              \
   DO(softmax)                                                          \
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \

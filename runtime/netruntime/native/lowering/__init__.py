@@ -5,10 +5,10 @@ from netruntime.native.lowering import (
     conv_gradients,
     elements,
     gathers,
-    matmuls,
     norms,
     pools,
     products,
+    recurrent,
     reductions,
     shapes,
 )
@@ -21,10 +21,10 @@ __all__ = [
     "conv_gradients",
     "elements",
     "gathers",
-    "matmuls",
     "norms",
     "pools",
     "products",
+    "recurrent",
     "reductions",
     "shapes",
 ]
