@@ -32,6 +32,7 @@ def make_plan(
     device: Device,
     *,
     fixed_weights: bool = True,
+    varying: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan that computes the wanted ports for these sizes on this device.
 
@@ -39,6 +40,7 @@ def make_plan(
 
     Args:
         fixed_weights: Whether the weights rarely change, so that what depends on them alone is kept.
+        varying: Sizes that change while the plan stays.
 
     Raises:
         DataInputError: E0820 where these sizes give a step a size that no array has, E0822 where its values
@@ -63,7 +65,7 @@ def make_plan(
     check_peak(graph, _with_frees(steps, set(results), set(weights.values())), sizes, device)
     if device.library is not None:
         planner = NativePlanner(
-            graph, sizes, places, wanted, device.library, device.threads, device.exact, fixed_weights
+            graph, sizes, places, wanted, device.library, device.threads, device.exact, fixed_weights, varying
         )
         steps = planner.grouped(steps)
     freeing = _with_frees(steps, set(results), set(weights.values()))
@@ -93,7 +95,7 @@ class PlanCache:
         fixed_weights: bool = True,
     ) -> None:
         self._graph, self._wanted = graph, list(wanted)
-        if device.library is not None and wanted and fixed_weights:
+        if device.library is not None and wanted and fixed_weights and not ignored:
             self._graph, self._wanted = optimise(graph, wanted)
         self._device = device
         self._ignored = ignored
@@ -110,7 +112,12 @@ class PlanCache:
         with self._lock:
             if key not in self._plans:
                 plan = make_plan(
-                    self._graph, self._wanted, sizes, self._device, fixed_weights=self._fixed_weights
+                    self._graph,
+                    self._wanted,
+                    sizes,
+                    self._device,
+                    fixed_weights=self._fixed_weights,
+                    varying=self._ignored,
                 )
                 if len(self._plans) >= MAX_PLANS:
                     self._plans.pop(next(iter(self._plans)))

@@ -120,10 +120,10 @@ def build(out: Path | None = None, target: Target | None = None, extra: Sequence
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, (command for command, _ in jobs)))
         objects = [str(file) for _, file in jobs]
-        linked = Path(folder) / out.name
+        linked = out.with_name(f"{out.name}.{os.getpid()}.new")
         link = [*compiler(target), "-shared", "-o", str(linked), *objects, *extra, *target.libraries]
         _run(link)
-        shutil.move(linked, out)  # at once: another process may be reading the old one
+        linked.replace(out)  # another process may have the old one open
     return out
 
 

@@ -33,6 +33,7 @@ class NativePlanner:
     Args:
         places: The places of all values.
         results: The values that the plan is for.
+        varying: Sizes that change while the plan stays; no native step may depend on them.
         fixed_weights: Whether what depends on weights alone is kept from one run to the next.
     """
 
@@ -44,6 +45,7 @@ class NativePlanner:
     threads: Callable[[], int]
     exact: bool
     fixed_weights: bool
+    varying: frozenset[str]
 
     def grouped(self, steps: Sequence[PlanStep]) -> list[PlanStep]:
         """The steps, with native runs in the place of those that they do."""
@@ -85,7 +87,7 @@ class NativePlanner:
         known = known if self.fixed_weights else set()
         for step in steps:
             ports = [port for port in self.graph.inputs_of(step.node) if port is not None]
-            if known.issuperset(ports) and not step.op.draws:
+            if known.issuperset(ports) and not step.op.draws and not self._varies(step):
                 known |= {(step.node, n) for n in range(len(step.outputs))}
         return frozenset(known)
 
@@ -98,7 +100,7 @@ class NativePlanner:
         for step in steps:
             if (step.node, 0) in constants:
                 continue
-            if _has_no_kernel(step) and accepts(described[step.node]):
+            if _has_no_kernel(step) and not self._varies(step) and accepts(described[step.node]):
                 group.append(step)
                 continue
             if group:
@@ -107,6 +109,15 @@ class NativePlanner:
             yield False, [step]
         if group:
             yield True, group
+
+    def _varies(self, step: PlanStep) -> bool:
+        """Whether the step depends on a size that changes while the plan stays."""
+        if not self.varying:
+            return False
+        node = self.graph.node(step.node)
+        types = [*node.types, *(type_ for type_ in self.graph.input_types(step.node) if type_ is not None)]
+        symbols = {symbol for type_ in types for size in type_.shape for symbol in size.symbols}
+        return bool(symbols & self.varying) or any(node.op.depends_on(name) for name in self.varying)
 
     def _read_outside(self, group: Sequence[PlanStep], steps: Sequence[PlanStep]) -> list[Port]:
         """The values of a group that other steps or the caller read."""

@@ -22,6 +22,7 @@
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
   DO(linear)                                                           \
+  DO(logical)                                                          \
   DO(lstm)                                                             \
   DO(matmul)                                                           \
   DO(max_pool)                                                         \

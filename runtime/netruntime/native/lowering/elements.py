@@ -7,6 +7,7 @@ from math import prod
 from netdsl.model import Output
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Subtract
+from netdsl.ops.elementwise.comparison import LogicalAnd, LogicalOr, LogicalXor
 from netruntime.native.activations import FUNCTIONS, function_of
 from netruntime.native.builder import Builder
 from netruntime.native.library import load_library
@@ -18,6 +19,8 @@ CHUNK = 4096
 """Elements of a task, as in elementwise.c."""
 BINARIES: tuple[type[Op], ...] = (Add, Subtract, Multiply, Divide, Minimum, Maximum)
 """The operators that names.h lists too, by the same names."""
+LOGIC: tuple[type[Op], ...] = (LogicalAnd, LogicalOr, LogicalXor)
+"""In the order of elementwise.c."""
 
 
 @lowers(*FUNCTIONS)
@@ -38,6 +41,16 @@ def binary(step: Step, build: Builder) -> None:
     """A function of two arrays, broadcast against each other."""
     library = load_library()
     assert library is not None
+    _emit_binary(step, build, "binary", library.binaries[type(step.op).name])
+
+
+@lowers(*LOGIC, accepts=_few_axes, dtypes=("bool",))
+def logical(step: Step, build: Builder) -> None:
+    """A function of two arrays of booleans, broadcast against each other."""
+    _emit_binary(step, build, "logical", LOGIC.index(type(step.op)))
+
+
+def _emit_binary(step: Step, build: Builder, kernel: str, number: int) -> None:
     shape = step.type_out.shape
     a, b = (build.view(step.read(slot)).expanded(shape) for slot in (0, 1))
     y = build.contiguous((step.node, 0))
@@ -45,8 +58,7 @@ def binary(step: Step, build: Builder) -> None:
     assert over is not None
     sizes, (steps_a, steps_b) = over
     tasks = prod(sizes[: AXES - 1]) * -(-sizes[-1] // CHUNK)
-    numbers = [library.binaries[type(step.op).name], CHUNK, *sizes, *steps_a, *steps_b]
-    build.emit("binary", tasks, [a.at, b.at, y.at], numbers)
+    build.emit(kernel, tasks, [a.at, b.at, y.at], [number, CHUNK, *sizes, *steps_a, *steps_b])
 
 
 @lowers(Output, is_alias=True, dtypes=ANY)
