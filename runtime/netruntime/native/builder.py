@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
@@ -81,6 +81,8 @@ class Builder:
     """Values that lie in memory with other strides than NumPy's."""
     status: Ref | None = None
     """Where kernels report values that they cannot take."""
+    known: dict[Hashable, Ref] = field(default_factory=dict)
+    """What steps computed besides their outputs, for later ones."""
     node: int = -1
     """The node of the step that is being lowered."""
     constant_bytes: int = 0

@@ -1,5 +1,6 @@
 /* Operators on single elements of arrays. */
 #include "activations.h"
+#include "binaries.h"
 #include "kernels.h"
 #include "strides.h"
 
@@ -17,15 +18,6 @@ void NATIVE(activate)(const Arguments *a, int64_t begin, int64_t end) {
   for (; i + VL <= last; i += VL) store(y + i, activated(act, load(x + i)));
   if (i < last) store_some(y + i, activated(act, load_some(x + i, last - i)), last - i);
 }
-
-#define BINARY(name, expression) \
-  INLINE vf binary_##name(vf x, vf y) { return expression; }
-BINARY(add, x + y)
-BINARY(subtract, x - y)
-BINARY(multiply, x * y)
-BINARY(divide, x / y)
-BINARY(minimum, min_of(x, y))
-BINARY(maximum, max_of(x, y))
 
 /* `count` elements from `step` floats to the next, the others of the vector 0. */
 INLINE vf load_steps(const float *p, int64_t step, int64_t count) {

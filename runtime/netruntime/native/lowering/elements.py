@@ -8,9 +8,11 @@ from netdsl.model import Output
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Subtract
 from netdsl.ops.elementwise.comparison import LogicalAnd, LogicalOr, LogicalXor
+from netdsl.ops.elementwise.kinds import Activation
 from netruntime.native.activations import FUNCTIONS, function_of
 from netruntime.native.builder import Builder
 from netruntime.native.library import load_library
+from netruntime.native.lowering.image_elements import are_images, on_images
 from netruntime.native.lowering.registry import ANY, lowers
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES, loops
@@ -27,6 +29,9 @@ LOGIC: tuple[type[Op], ...] = (LogicalAnd, LogicalOr, LogicalXor)
 def function(step: Step, build: Builder) -> None:
     """A function of an array. One that follows a product is fused with it instead."""
     port = step.read(0)
+    if isinstance(step.op, Activation) and are_images(build, [port]):
+        on_images(step, build, "activate_image", function_of(step.op))
+        return
     count = build.types[port].size
     refs = [build.plain(port), build.new_plain((step.node, 0))]
     build.emit("activate", -(-count // CHUNK), refs, [count, *function_of(step.op)])
@@ -41,7 +46,12 @@ def binary(step: Step, build: Builder) -> None:
     """A function of two arrays, broadcast against each other."""
     library = load_library()
     assert library is not None
-    _emit_binary(step, build, "binary", library.binaries[type(step.op).name])
+    shape, number = step.type_out.shape, library.binaries[type(step.op).name]
+    alike = {build.types[step.read(slot)].shape for slot in (0, 1)} == {shape}
+    if alike and not isinstance(step.op, Divide) and are_images(build, step.inputs):
+        on_images(step, build, "combine_images", [number])
+        return
+    _emit_binary(step, build, "binary", number)
 
 
 @lowers(*LOGIC, accepts=_few_axes, dtypes=("bool",))
