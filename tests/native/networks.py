@@ -33,6 +33,8 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "lstm": ({}, {"T": 9}),
     "gru": ({}, {"T": 9}),
     "rnn": ({}, {"T": 9}),
+    "bilstm_tagger": ({"dim": 12, "hidden": 33}, {"T": 9}),
+    "char_lstm": ({"vocab": 11, "hidden": 40}, {"T": 9}),
 }
 """For each example, entries of its config and its free sizes but the batch."""
 

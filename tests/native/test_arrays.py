@@ -13,7 +13,10 @@ from netdsl.dims import dim
 from netdsl.ops.attention.attention import Attention
 from netdsl.ops.attention.softmax import LogSoftmax, Softmax
 from netdsl.ops.elementwise.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Subtract
+from netdsl.ops.elementwise.comparison import LogicalAnd, LogicalOr, LogicalXor
 from netdsl.ops.index.gather import Gather
+from netdsl.ops.linear.einsum import Einsum
+from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.norm.group_norm import GroupNorm, InstanceNorm
 from netdsl.ops.norm.norm import LayerNorm
 from netdsl.ops.norm.rms_norm import L2Normalize, RMSNorm
@@ -196,3 +199,32 @@ def test_an_id_out_of_range_is_an_error_of_its_operator(place: int) -> None:
             net.run({"ids": wrong})
         assert str(raised.value) == str(expected.value)
         np.testing.assert_array_equal(net.run({"ids": right})["y"], on_numpy.run({"ids": right})["y"])
+
+
+EQUATIONS = [
+    ("bhtd,bhsd->bhts", (2, 3, 5, 7), (2, 3, 33, 7)),
+    ("bhts,bhsd->bthd", (2, 3, 5, 33), (2, 3, 33, 18)),
+    ("bthd, hdo -> bto", (2, 3, 4, 5), (4, 5, 6)),
+    ("ki,jk->ji", (9, 5), (20, 9)),
+    ("bi,bi->b", (4, 3), (4, 3)),
+]
+
+
+@pytest.mark.parametrize("equation, a, b", EQUATIONS, ids=str)
+def test_einsum(equation: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    check(Einsum(equation), floats(*a), floats(*b, seed=1))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 15, 60])
+def test_matmul(rows: int) -> None:
+    check(MatMul(), floats(rows, 20), floats(20, 33, seed=1))
+    check(MatMul(), floats(2, 3, rows, 20), floats(20, 33, seed=1))
+    check(MatMul(), floats(2, 1, rows, 20), floats(3, 20, 33, seed=1))
+
+
+@pytest.mark.parametrize("op", [LogicalAnd(), LogicalOr(), LogicalXor()], ids=str)
+def test_logic(op: Any) -> None:
+    a, b = floats(3, 1, 17) > 0, floats(5, 17, seed=1) > 0
+    _, (wanted,) = step_of(op, [a, b], [])
+    (found,) = run_natively(op, [a, b])
+    np.testing.assert_array_equal(found, wanted)

@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from native.running import check, constants_of, floats, step_of
+from native.running import check, constants_of, floats, run_natively, step_of
 from netdsl.ops.contract.base import Example, Op
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.elementwise.activations import Relu
-from netdsl.ops.elementwise.smooth_activations import Sigmoid, Silu, Tanh
+from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
+from netdsl.ops.elementwise.kinds import ActivationGradient
+from netdsl.ops.elementwise.smooth_activations import Gelu, Sigmoid, Silu, Tanh
 from netdsl.ops.linear.linear import Linear
+from netdsl.ops.norm.batch_norm_training import BatchNormTraining, BatchNormTrainingGradient
 from netdsl.ops.pool.global_pool import GlobalAvgPool
 from netdsl.ops.pool.pool import AvgPool, MaxPool
+from netdsl.ops.pool.pool_gradient import MaxPoolGradient, PoolSpread, WindowSum
+from netdsl.ops.reduce.reduce import Sum
 from netdsl.types import DType
 from netruntime.native import accepts
-from netruntime.native.fused import Fused
+from netruntime.native.fused import Fused, ReluGradient
 from netruntime.native.lowering import LOWERINGS
 from ops.harness import sample
 
@@ -41,6 +46,12 @@ def test_samples_of_the_operators(name: str, example: Example) -> None:
     if not accepts(step):
         pytest.skip("runs on NumPy: the kernel does not take these types or attributes")
     check(example.op, *arrays)
+
+
+SPECIAL = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-45, 3e38, -3e38, 88.8, -88.0, -103.9, 1e-8],
+    np.float32,
+)
 
 
 # -- odd sizes --------------------------------------------------------------------------------------
@@ -100,6 +111,80 @@ def test_pools(pool: Any, size: Any, stride: Any, pad: Any) -> None:
 
 def test_a_mean_over_large_images() -> None:
     check(GlobalAvgPool(), floats(2, 19, 57, 61) + 3)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 16, 9, 9), (3, 35, 4, 1), (7, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("eps", [1e-5, 0.3])
+def test_batch_norms(shape: Any, eps: float) -> None:
+    x, dy = floats(*shape) * 3 + 5, floats(*shape, seed=1)
+    weight, bias = floats(shape[1], seed=2), floats(shape[1], seed=3)
+    check(BatchNormTraining(eps), x, weight, bias)
+    check(BatchNormTraining(eps), x, None, bias)
+    check(BatchNormTraining(eps), x, weight, None)
+    check(BatchNormTrainingGradient(eps, True), dy, x, weight)
+    check(BatchNormTrainingGradient(eps, False), dy, x, None)
+
+
+def test_a_batch_norm_far_from_zero() -> None:
+    x = floats(4, 19, 6, 6) + 1000
+    (y, mean, variance), (found, *statistics) = (
+        BatchNormTraining().forward(np, x.astype(np.float64)),
+        run_natively(BatchNormTraining(), [x, None, None]),
+    )
+    np.testing.assert_allclose(found, y, atol=2e-6)
+    np.testing.assert_allclose(statistics[0], mean, rtol=1e-7)
+    np.testing.assert_allclose(statistics[1], variance, rtol=1e-6)
+
+
+POOLS = [
+    ((2,), None, (0,)),
+    ((3,), (2,), (1,)),
+    ((3, 2), (1, 2), (1, 0)),
+    ((1,), (2,), (0,)),
+    ((4,), (3,), (2, 1, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("size, stride, pad", POOLS, ids=str)
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_gradients_of_pools(size: Any, stride: Any, pad: Any, ceil_mode: bool) -> None:
+    for channels in (1, 16, 21):
+        x = floats(2, channels, 9, 10)
+        x[:, :, 2:6] = np.round(x[:, :, 2:6])  # ties
+        x[0, 0, 4, 4], x[0, 0, 7], x[1, 0, :4] = np.nan, -np.inf, -np.inf
+        for pool in (MaxPool, AvgPool, WindowSum):
+            one = pool(size, stride, pad, ceil_mode=ceil_mode)
+            dy = floats(*one.forward(np, x).shape, seed=1)
+            check(MaxPoolGradient(one), dy, x) if pool is MaxPool else check(PoolSpread(one, x.shape), dy)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (7, 1), (64, 10), (65, 33), (200, 130), (3, 4, 17)], ids=str)
+def test_sums_of_rows(shape: Any) -> None:
+    check(Sum(tuple(range(len(shape) - 1))), floats(*shape))
+
+
+def test_sums_of_channels() -> None:
+    for channels in (1, 16, 21):
+        check(Sum((0, 2, 3)), floats(3, channels, 5, 7))
+        check(Sum((0, 2, 3), keepdims=True), floats(3, channels, 5, 7))
+
+
+@pytest.mark.parametrize("op", [Add(), Subtract(), Multiply(), ReluGradient()], ids=str)
+@pytest.mark.parametrize("count", [1, 15, 16, 33, 8192, 20000])
+def test_two_arrays(op: Op, count: int) -> None:
+    x, y = floats(count), floats(count, seed=1)
+    special = np.array([(a, b) for a in SPECIAL for b in SPECIAL], np.float32)
+    _, (wanted,) = step_of(op, [x, y], [])
+    np.testing.assert_array_equal(run_natively(op, [x, y])[0], wanted)
+    _, (wanted,) = step_of(op, [special[:, 0], special[:, 1]], [])
+    np.testing.assert_array_equal(run_natively(op, [special[:, 0], special[:, 1]])[0], wanted)
+
+
+@pytest.mark.parametrize("of", [Tanh(), Sigmoid(), Silu(), Gelu()], ids=str)
+def test_gradients_of_activations(of: Any) -> None:
+    x = np.concatenate([SPECIAL, np.linspace(-20, 20, 1001, dtype=np.float32)])
+    at = of.forward(np, x) if of.derivative_of_result else x
+    check(ActivationGradient(of), floats(*x.shape), at)
 
 
 # -- special values ---------------------------------------------------------------------------------

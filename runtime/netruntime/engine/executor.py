@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -53,7 +54,7 @@ def execute(
         values[place] = weights[path]
     graph = plan.graph
     with device.active(), np.errstate(all="ignore"), own.active():
-        for step in plan.steps:
+        for step in _one_by_one(plan.steps) if check_finite else plan.steps:
             own.blame = partial(_blamed, step, graph)
             results = _run_or_instead(step, values, graph, device, seed)
             if device.xp is not np:
@@ -67,6 +68,14 @@ def execute(
     if checks is None:
         read(device, [own])
     return wanted
+
+
+def _one_by_one(steps: Sequence[PlanStep]) -> Iterator[PlanStep]:
+    """The steps, with the operators of native runs by themselves, so that each can be checked."""
+    for step in steps:
+        *first, last = step.instead or (step,)
+        yield from first
+        yield replace(last, frees=step.frees)
 
 
 def _know_constants(step: PlanStep, results: tuple[Any, ...], checks: DeferredChecks) -> None:

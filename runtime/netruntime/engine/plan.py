@@ -16,7 +16,7 @@ from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.native_runs import NativePlanner
-from netruntime.engine.passes.optimise import optimise
+from netruntime.engine.passes.optimise import PASSES, TRAINING_PASSES, optimise
 from netruntime.engine.peak import check_peak
 from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.files.arrays import fits_memory, numpy_dtype
@@ -95,8 +95,9 @@ class PlanCache:
         fixed_weights: bool = True,
     ) -> None:
         self._graph, self._wanted = graph, list(wanted)
-        if device.library is not None and wanted and fixed_weights and not ignored:
-            self._graph, self._wanted = optimise(graph, wanted)
+        if device.library is not None and wanted and not ignored:
+            passes = PASSES if fixed_weights else TRAINING_PASSES
+            self._graph, self._wanted = optimise(graph, wanted, passes)
         self._device = device
         self._ignored = ignored
         self._fixed_weights = fixed_weights

@@ -24,7 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "csrc"
-COMMON = ("executor.c", "isa.c", "threads.c")
+COMMON = ("executor.c", "isa.c", "loop.c", "threads.c")
 """Compiled once; all others once for each instruction set."""
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -21,19 +22,26 @@ Packer = Callable[..., Array]
 
 POINTERS, NUMBERS = 8, 30
 OFFSET_BITS = 48
+LOOP = "loop"
+"""The kernel of a record that says how often the ones after it run; see native.h."""
 COPIED = 65536
 """Bytes of a task that copies."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A call of a kernel: how many tasks it has, where its arrays are, its numbers, and its node."""
+    """A call of a kernel: how many tasks it has, where its arrays are, its numbers, and its node.
+
+    Args:
+        advances: In a loop, the bytes that each pointer advances from one time to the next.
+    """
 
     kernel: str
     tasks: int
     refs: tuple[Ref | None, ...]
     numbers: tuple[int, ...]
     node: int = -1
+    advances: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class Builder:
     """Values that lie in memory with other strides than NumPy's."""
     status: Ref | None = None
     """Where kernels report values that they cannot take."""
+    known: dict[Hashable, Ref] = field(default_factory=dict)
+    """What steps computed besides their outputs, for later ones."""
     node: int = -1
     """The node of the step that is being lowered."""
     constant_bytes: int = 0
@@ -247,12 +257,33 @@ class Builder:
 
     # -- records ----------------------------------------------------------------------------------
 
-    def emit(self, kernel: str, tasks: int, refs: Sequence[Ref | None], numbers: Sequence[int]) -> None:
-        """Add a call of a kernel."""
+    def emit(
+        self,
+        kernel: str,
+        tasks: int,
+        refs: Sequence[Ref | None],
+        numbers: Sequence[int],
+        advances: Sequence[int] = (),
+    ) -> None:
+        """Add a call of a kernel; in a loop, its pointers advance by so many bytes each time."""
         for ref in refs:
             if ref is not None:
                 ref.buffer.used_by(len(self.records))
-        self.records.append(Record(kernel, tasks, tuple(refs), tuple(numbers), self.node))
+        record = Record(kernel, tasks, tuple(refs), tuple(numbers), self.node, tuple(advances))
+        self.records.append(record)
+
+    @contextmanager
+    def loop(self, times: int) -> Iterator[None]:
+        """Let the records that are added within run so many times."""
+        start = len(self.records)
+        self.records.append(Record(LOOP, 1, (), (), self.node))
+        yield
+        body = self.records[start + 1 :]
+        self.records[start] = Record(LOOP, 1, (), (times, len(body)), self.node)
+        buffers = {ref.buffer for record in body for ref in record.refs if ref is not None}
+        for buffer in buffers:  # each time needs what was there before
+            buffer.used_by(len(self.records) - 1)
+            buffer.first = min(buffer.first, start)
 
     def finish(self, kernels: Mapping[str, int]) -> tuple[Array, int]:
         """The records as numbers, and the size of the arena."""
@@ -269,10 +300,12 @@ def table_of(records: Sequence[Record], kernels: Mapping[str, int]) -> Array:
     """Records as the numbers of `Record` in native.h."""
     table = np.zeros((len(records), 2 + POINTERS + NUMBERS), np.int64)
     for row, record in zip(table, records, strict=True):
-        row[:2] = kernels[record.kernel], record.tasks
+        row[:2] = -1 if record.kernel == LOOP else kernels[record.kernel], record.tasks
         row[2 : 2 + POINTERS] = -1
         for n, ref in enumerate(record.refs):
             if ref is not None:
                 row[2 + n] = ref.buffer.slot << OFFSET_BITS | (ref.buffer.offset + ref.offset)
         row[2 + POINTERS : 2 + POINTERS + len(record.numbers)] = record.numbers
+        if record.advances:
+            row[-POINTERS : len(row) - POINTERS + len(record.advances)] = record.advances
     return table

@@ -1,4 +1,4 @@
-"""Native runs in a plan: steps that follow each other and have native kernels become one step."""
+"""Native runs in a plan: steps that have native kernels become one step, as many as their inputs allow."""
 
 from __future__ import annotations
 
@@ -94,21 +94,27 @@ class NativePlanner:
     def _groups(
         self, steps: Sequence[PlanStep], described: Mapping[int, Step], constants: frozenset[Port]
     ) -> Iterator[tuple[bool, list[PlanStep]]]:
-        """Native steps that follow each other, and the others one by one; constants come first."""
+        """Native steps in groups as large as their inputs allow, and the others; constants come first."""
         yield False, [step for step in steps if (step.node, 0) in constants]
-        group: list[PlanStep] = []
-        for step in steps:
-            if (step.node, 0) in constants:
-                continue
-            if _has_no_kernel(step) and not self._varies(step) and accepts(described[step.node]):
-                group.append(step)
-                continue
-            if group:
-                yield True, group
+        left = [step for step in steps if (step.node, 0) not in constants]
+        native = {
+            step.node
+            for step in left
+            if _has_no_kernel(step) and not self._varies(step) and accepts(described[step.node])
+        }
+        waiting = {step.node for step in left}
+        kind = True
+        while left:
             group = []
-            yield False, [step]
-        if group:
-            yield True, group
+            for step in left:
+                sources = {port[0] for port in self.graph.inputs_of(step.node) if port is not None}
+                if (step.node in native) is kind and waiting.isdisjoint(sources):
+                    group.append(step)
+                    waiting.remove(step.node)
+            if group:
+                yield kind, group
+            left = [step for step in left if step.node in waiting]
+            kind = not kind
 
     def _varies(self, step: PlanStep) -> bool:
         """Whether the step depends on a size that changes while the plan stays."""

@@ -17,47 +17,49 @@ enum {
   DY_IMAGE, DY_BLOCK, DY_ROW, DY_FIRST, DY_BLOCKS,
 };
 
-/* The sums of one tap for `rows` rows from `first` on, with two blocks of dy. */
-static void sum_pixels(const Arguments *a, SumTile t, int64_t first, int64_t rows, int64_t blocks) {
-  const int64_t *n = a->n, lines = n[WIDTH] < SUMMED ? SUMMED / n[WIDTH] : 1;
-  t.y += first * LANES;
-  for (int64_t image = 0; image < n[BATCH]; image++)
-    for (int64_t line = 0; line < n[HEIGHT]; line += lines) {
-      SumTile part = t;
-      part.x = t.x + image * n[X_IMAGE] + line * n[X_LINE] + first;
-      part.w = t.w + image * n[DY_IMAGE] + line * n[DY_ROW];
-      part.runs = n[HEIGHT] - line < lines ? n[HEIGHT] - line : lines;
-      part.adds = image + line > 0;
-      SUM_TILES[rows - 1][blocks - 1](&part);
+/* The sums over some lines of an image for `rows` rows from `first` on, with two blocks of dy. */
+INLINE void sum_lines(const SumTile *lines, int64_t rows, int64_t blocks) {
+  for (int64_t first = 0, step; first < rows; first += step) {
+    step = rows - first < SUM_ROWS ? rows - first : SUM_ROWS;
+    for (int64_t b = 0, wide; b < blocks; b += wide) {
+      SumTile t = *lines;
+      wide = blocks - b < SUM_BLOCKS ? blocks - b : SUM_BLOCKS;
+      t.x += first;
+      t.w += b * t.w_block;
+      t.y += first * LANES + b * t.y_block;
+      SUM_TILES[step - 1][wide - 1](&t);
     }
+  }
 }
 
-/* A task is a tap of a group of rows, with two blocks of channels of dy. */
+/* A task is a row of taps of a group of rows, with two blocks of channels of dy. Its taps read the same lines one after
+ * the other, while those are in the cache. */
 void NATIVE(conv_weight_gradient)(const Arguments *a, int64_t begin, int64_t end) {
-  const int64_t *n = a->n, taps = n[GROUPS] * n[TAPS];
+  const int64_t *n = a->n, taps = n[TAPS] * n[GROUPS], tap_rows = n[TAPS] / n[TAP_COLUMNS];
+  const int64_t chunk = n[WIDTH] < SUMMED ? SUMMED / n[WIDTH] : 1;
   for (int64_t task = begin; task < end; task++) {
-    const int64_t block = task / taps * 2, group = task % taps / n[TAPS], tap = task % n[TAPS];
-    const int64_t left = n[DY_BLOCKS] - block, at = tap / n[TAP_COLUMNS] * n[TAP_ROW] + tap % n[TAP_COLUMNS] * n[TAP_COLUMN];
-    const SumTile t = {
-        .x = (const float *)a->p[X] + n[X_FIRST] + group * n[X_GROUP] + at,
-        .x_step = n[X_PIXEL],
-        .x_run = n[X_LINE],
-        .run = n[WIDTH],
-        .w = (const float *)a->p[DY] + n[DY_FIRST] + block * n[DY_BLOCK],
-        .w_block = n[DY_BLOCK],
-        .w_run = n[DY_ROW],
-        .y = (float *)a->p[SUMS] + ((block * n[GROUPS] + group) * n[TAPS] + tap) * n[ROWS] * LANES,
-        .y_block = taps * n[ROWS] * LANES,
-    };
-    for (int64_t first = 0, rows; first < n[ROWS]; first += rows) {
-      rows = n[ROWS] - first < SUM_ROWS ? n[ROWS] - first : SUM_ROWS;
-      for (int64_t b = 0, step; b < 2 && b < left; b += step) {
-        SumTile one = t;
-        step = left - b < SUM_BLOCKS ? left - b : SUM_BLOCKS;
-        one.w += b * t.w_block;
-        one.y += b * t.y_block;
-        sum_pixels(a, one, first, rows, step);
-      }
-    }
+    const int64_t group = task / tap_rows % n[GROUPS], tap = task % tap_rows * n[TAP_COLUMNS];
+    const int64_t block = task / tap_rows / n[GROUPS] * 2, left = n[DY_BLOCKS] - block;
+    const float *x = (const float *)a->p[X] + n[X_FIRST] + group * n[X_GROUP] + task % tap_rows * n[TAP_ROW];
+    const float *dy = (const float *)a->p[DY] + n[DY_FIRST] + block * n[DY_BLOCK];
+    float *sums = (float *)a->p[SUMS] + ((block * n[GROUPS] + group) * n[TAPS] + tap) * n[ROWS] * LANES;
+    for (int64_t image = 0; image < n[BATCH]; image++)
+      for (int64_t line = 0; line < n[HEIGHT]; line += chunk)
+        for (int64_t column = 0; column < n[TAP_COLUMNS]; column++) {
+          const SumTile lines = {
+              .x = x + column * n[TAP_COLUMN] + image * n[X_IMAGE] + line * n[X_LINE],
+              .x_step = n[X_PIXEL],
+              .x_run = n[X_LINE],
+              .runs = n[HEIGHT] - line < chunk ? n[HEIGHT] - line : chunk,
+              .run = n[WIDTH],
+              .w = dy + image * n[DY_IMAGE] + line * n[DY_ROW],
+              .w_block = n[DY_BLOCK],
+              .w_run = n[DY_ROW],
+              .y = sums + column * n[ROWS] * LANES,
+              .y_block = taps * n[ROWS] * LANES,
+              .adds = image + line > 0,
+          };
+          sum_lines(&lines, n[ROWS], left < 2 ? left : 2);
+        }
   }
 }

@@ -1,5 +1,6 @@
 /* Operators on single elements of arrays. */
 #include "activations.h"
+#include "binaries.h"
 #include "kernels.h"
 #include "strides.h"
 
@@ -17,15 +18,6 @@ void NATIVE(activate)(const Arguments *a, int64_t begin, int64_t end) {
   for (; i + VL <= last; i += VL) store(y + i, activated(act, load(x + i)));
   if (i < last) store_some(y + i, activated(act, load_some(x + i, last - i)), last - i);
 }
-
-#define BINARY(name, expression) \
-  INLINE vf binary_##name(vf x, vf y) { return expression; }
-BINARY(add, x + y)
-BINARY(subtract, x - y)
-BINARY(multiply, x * y)
-BINARY(divide, x / y)
-BINARY(minimum, min_of(x, y))
-BINARY(maximum, max_of(x, y))
 
 /* `count` elements from `step` floats to the next, the others of the vector 0. */
 INLINE vf load_steps(const float *p, int64_t step, int64_t count) {
@@ -85,5 +77,25 @@ void NATIVE(binary)(const Arguments *a, int64_t begin, int64_t end) {
         .y = (float *)a->p[Y] + row * last + first,
         .count = last - first < n[LENGTH] ? last - first : n[LENGTH],
     });
+  }
+}
+
+/* A function of two arrays of booleans of any strides: and, or, exclusive or. A task is as above. */
+void NATIVE(logical)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { A, B, Y };
+  enum { FUNCTION, LENGTH, SIZES, STRIDES = SIZES + AXES };
+  enum { AND, OR, XOR };
+  const int64_t *n = a->n, *strides = n + STRIDES, last = n[SIZES + AXES - 1];
+  const int64_t chunks = (last + n[LENGTH] - 1) / n[LENGTH];
+  for (int64_t task = begin; task < end; task++) {
+    const int64_t row = task / chunks, first = task % chunks * n[LENGTH];
+    const int64_t count = last - first < n[LENGTH] ? last - first : n[LENGTH];
+    const int64_t step_a = strides[AXES - 1], step_b = strides[2 * AXES - 1];
+    int64_t at[2] = {first * step_a, first * step_b};
+    add_position(row, n + SIZES, strides, 2, 1, at);
+    const uint8_t *p = (const uint8_t *)a->p[A] + at[0], *q = (const uint8_t *)a->p[B] + at[1];
+    uint8_t *y = (uint8_t *)a->p[Y] + row * last + first;
+    for (int64_t i = 0; i < count; i++, p += step_a, q += step_b)
+      y[i] = n[FUNCTION] == AND ? *p & *q : n[FUNCTION] == OR ? *p | *q : *p ^ *q;
   }
 }

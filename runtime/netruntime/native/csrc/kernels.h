@@ -4,11 +4,15 @@
 
 #define EACH_KERNEL(DO)                                                \
   DO(activate)                                                         \
+  DO(activate_image)                                                   \
+  DO(activation_gradient)                                              \
   DO(attention)                                                        \
   DO(avg_pool)                                                         \
   DO(binary)                                                           \
+  DO(channel_sums)                                                     \
   DO(clear)                                                            \
   DO(clear_border)                                                     \
+  DO(combine_images)                                                   \
   DO(conv)                                                             \
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
@@ -17,17 +21,33 @@
   DO(gather)                                                           \
   DO(global_avg_pool)                                                  \
   DO(group_norm)                                                       \
+  DO(gru)                                                              \
+  DO(gru_gates)                                                        \
+  DO(image_gradient)                                                   \
+  DO(join_channel_sums)                                                \
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
   DO(linear)                                                           \
+  DO(logical)                                                          \
+  DO(lstm)                                                             \
   DO(matmul)                                                           \
   DO(max_pool)                                                         \
+  DO(max_pool_gradient)                                                \
+  DO(norm_apply)                                                       \
+  DO(norm_flow)                                                        \
+  DO(norm_flow_sums)                                                   \
+  DO(norm_input_gradient)                                              \
+  DO(norm_moments)                                                     \
+  DO(norm_statistics)                                                  \
   DO(pack)                                                             \
   DO(pack_stack)                                                       \
   DO(pack_taps)                                                        \
   DO(pad_planes)                                                       \
+  DO(pool_spread)                                                      \
   DO(reduce)                                                           \
+  DO(rnn)                                                              \
   DO(softmax)                                                          \
+  DO(sum_rows)                                                         \
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \
   DO(unpack_taps)                                                      \

@@ -6,7 +6,10 @@
 #define NUMBERS 30
 
 /* One step of a program as Python writes it: 40 numbers. A pointer is a slot and an offset in bytes, slot << 48 |
- * offset, or -1 for none; slots are the arena, the constants, the inputs and the outputs. */
+ * offset, or -1 for none; slots are the arena, the constants, the inputs and the outputs.
+ *
+ * The record of a loop has no kernel of its own: n[0] times, the next n[1] records run, and then the ones after them.
+ * The last numbers of these records say how many bytes each pointer advances from one time to the next. */
 typedef struct {
   int64_t kernel;
   int64_t tasks; /* pieces that threads take; each output element belongs to one, so their order does not matter */
@@ -14,10 +17,14 @@ typedef struct {
   int64_t n[NUMBERS];
 } Record;
 
-/* The arguments of a kernel: the record's pointers as addresses, and its numbers. */
+#define LOOP (-1)
+#define ADVANCE (NUMBERS - POINTERS)
+
+/* The arguments of a kernel: the record's pointers as addresses, its numbers, and the time in a loop, from 0. */
 typedef struct {
   void *p[POINTERS];
   const int64_t *n;
+  int64_t time;
 } Arguments;
 
 /* Computes the tasks from `begin` to `end`. */
@@ -31,6 +38,12 @@ typedef struct {
 /* How many threads a program may use, at most `threads`: all of them, or only its own if the pool is busy. */
 int nd_enter(int threads);
 void nd_leave(int threads);
+
+/* The addresses of a record's pointers. */
+Arguments nd_arguments(const Record *record, char *const *slots);
+
+/* Runs the records after the one of a loop, as often as it says. */
+void nd_run_loop(const Record *loop, char *const *slots, const NamedKernel *kernels, int threads);
 
 /* Runs all tasks of one kernel on so many threads, and returns when they are done. */
 void nd_run_tasks(Kernel kernel, const Arguments *arguments, int64_t tasks, int threads);

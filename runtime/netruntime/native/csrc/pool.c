@@ -1,23 +1,8 @@
 /* Pooling of blocked images; what lies outside an image is left out. */
 #include "kernels.h"
-#include "vec.h"
+#include "pool.h"
 
 enum { X, Y };
-enum {
-  BATCH, BLOCKS, ROWS_IN, COLUMNS_IN, ROWS_OUT, COLUMNS_OUT,
-  X_IMAGE, X_BLOCK, X_ROW, X_FIRST, Y_IMAGE, Y_BLOCK, Y_ROW, Y_FIRST, /* floats, as in conv.c */
-  SIZE_Y, SIZE_X, STRIDE_Y, STRIDE_X, PAD_Y, PAD_X, COUNT_PADDING,
-};
-
-typedef struct {
-  int64_t begin, end;
-} Range;
-
-/* The part of a window that lies inside. */
-INLINE Range inside(int64_t position, int64_t stride, int64_t pad, int64_t size, int64_t count) {
-  const int64_t first = position * stride - pad, last = first + size;
-  return (Range){first < 0 ? 0 : first, last > count ? count : last};
-}
 
 /* A task is a row of outputs of a block of channels of an image. */
 INLINE void pool_rows(const Arguments *a, int64_t begin, int64_t end, int takes_maximum) {

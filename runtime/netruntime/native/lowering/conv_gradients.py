@@ -91,7 +91,7 @@ def weight_gradient(step: Step, build: Builder) -> None:
     sums = build.temporary(dy.blocks * rows.groups * rows.taps * rows.rows * LANES)
     numbers = [dy.batch, dy.height, dy.width, rows.groups, rows.rows, rows.taps, *rows.numbers]
     numbers += [dy.image, dy.block, dy.row, dy.first, dy.blocks]
-    tasks = -(-dy.blocks // 2) * rows.groups * rows.taps
+    tasks = -(-dy.blocks // 2) * rows.groups * (rows.taps // rows.numbers[0])
     build.emit("conv_weight_gradient", tasks, [rows.at, dy.at, sums], numbers)
     weight = build.new_plain((step.node, 0))
     build.emit("unpack_taps", dy.blocks, [sums, weight], [dy.channels, *rows.order])

@@ -7,9 +7,12 @@ from math import prod
 from netdsl.model import Output
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Subtract
+from netdsl.ops.elementwise.comparison import LogicalAnd, LogicalOr, LogicalXor
+from netdsl.ops.elementwise.kinds import Activation
 from netruntime.native.activations import FUNCTIONS, function_of
 from netruntime.native.builder import Builder
 from netruntime.native.library import load_library
+from netruntime.native.lowering.image_elements import are_images, on_images
 from netruntime.native.lowering.registry import ANY, lowers
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES, loops
@@ -18,12 +21,17 @@ CHUNK = 4096
 """Elements of a task, as in elementwise.c."""
 BINARIES: tuple[type[Op], ...] = (Add, Subtract, Multiply, Divide, Minimum, Maximum)
 """The operators that names.h lists too, by the same names."""
+LOGIC: tuple[type[Op], ...] = (LogicalAnd, LogicalOr, LogicalXor)
+"""In the order of elementwise.c."""
 
 
 @lowers(*FUNCTIONS)
 def function(step: Step, build: Builder) -> None:
     """A function of an array. One that follows a product is fused with it instead."""
     port = step.read(0)
+    if isinstance(step.op, Activation) and are_images(build, [port]):
+        on_images(step, build, "activate_image", function_of(step.op))
+        return
     count = build.types[port].size
     refs = [build.plain(port), build.new_plain((step.node, 0))]
     build.emit("activate", -(-count // CHUNK), refs, [count, *function_of(step.op)])
@@ -38,6 +46,21 @@ def binary(step: Step, build: Builder) -> None:
     """A function of two arrays, broadcast against each other."""
     library = load_library()
     assert library is not None
+    shape, number = step.type_out.shape, library.binaries[type(step.op).name]
+    alike = {build.types[step.read(slot)].shape for slot in (0, 1)} == {shape}
+    if alike and not isinstance(step.op, Divide) and are_images(build, step.inputs):
+        on_images(step, build, "combine_images", [number])
+        return
+    _emit_binary(step, build, "binary", number)
+
+
+@lowers(*LOGIC, accepts=_few_axes, dtypes=("bool",))
+def logical(step: Step, build: Builder) -> None:
+    """A function of two arrays of booleans, broadcast against each other."""
+    _emit_binary(step, build, "logical", LOGIC.index(type(step.op)))
+
+
+def _emit_binary(step: Step, build: Builder, kernel: str, number: int) -> None:
     shape = step.type_out.shape
     a, b = (build.view(step.read(slot)).expanded(shape) for slot in (0, 1))
     y = build.contiguous((step.node, 0))
@@ -45,8 +68,7 @@ def binary(step: Step, build: Builder) -> None:
     assert over is not None
     sizes, (steps_a, steps_b) = over
     tasks = prod(sizes[: AXES - 1]) * -(-sizes[-1] // CHUNK)
-    numbers = [library.binaries[type(step.op).name], CHUNK, *sizes, *steps_a, *steps_b]
-    build.emit("binary", tasks, [a.at, b.at, y.at], numbers)
+    build.emit(kernel, tasks, [a.at, b.at, y.at], [number, CHUNK, *sizes, *steps_a, *steps_b])
 
 
 @lowers(Output, is_alias=True, dtypes=ANY)

@@ -14,12 +14,24 @@ def _is_image(step: Step) -> bool:
     return x is not None and len(x.shape) == 4 and 0 not in (*x.shape, *step.type_out.shape)
 
 
+def takes(pool: Pool, x: tuple[int, ...], y: tuple[int, ...]) -> bool:
+    """Whether there are kernels for a pool of images of these shapes."""
+    counts_padding = isinstance(pool, AvgPool) and pool.count_pad
+    fits = set(pool.dilation) == {1} and not (pool.ceil_mode and counts_padding)
+    return fits and len(x) == 4 and 0 not in (*x, *y)
+
+
+def window_numbers(pool: Pool, space: tuple[int, int]) -> list[int]:
+    """The numbers of the kernels from `SIZE_Y` on."""
+    placement = pool.windows(space)
+    (top, _), (left, _) = placement.padding(space)
+    counts_padding = int(isinstance(pool, AvgPool) and pool.count_pad)
+    return [*map(int, placement.size), *placement.stride, top, left, counts_padding]
+
+
 def _accepts(step: Step) -> bool:
-    op = step.op
-    if not isinstance(op, Pool) or not _is_image(step):
-        return False
-    counts_padding = isinstance(op, AvgPool) and op.count_pad
-    return set(op.dilation) == {1} and not (op.ceil_mode and counts_padding)
+    x = step.type_in(0)
+    return isinstance(step.op, Pool) and x is not None and takes(step.op, x.shape, step.type_out.shape)
 
 
 @lowers(MaxPool, AvgPool, accepts=_accepts)
@@ -28,12 +40,8 @@ def pool(step: Step, build: Builder) -> None:
     op, port = step.op, step.inputs[0]
     assert isinstance(op, Pool) and port is not None
     x, y = build.image(port), build.new_image((step.node, 0))
-    placement = op.windows((x.height, x.width))
-    (top, _), (left, _) = placement.padding((x.height, x.width))
     sizes = [x.batch, x.blocks, x.height, x.width, y.height, y.width]
-    window = [*map(int, placement.size), *placement.stride, top, left]
-    counts_padding = int(isinstance(op, AvgPool) and op.count_pad)
-    numbers = [*sizes, *x.strides, *y.strides, *window, counts_padding]
+    numbers = [*sizes, *x.strides, *y.strides, *window_numbers(op, (x.height, x.width))]
     kernel = "max_pool" if isinstance(op, MaxPool) else "avg_pool"
     build.emit(kernel, x.batch * x.blocks * y.height, [x.at, y.at], numbers)
 

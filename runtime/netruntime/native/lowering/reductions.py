@@ -10,6 +10,7 @@ from netdsl.ops.contract.rules import normal_axes
 from netdsl.ops.reduce.reduce import Max, Mean, Min, Reduction, Sum
 from netruntime.native.builder import Builder
 from netruntime.native.lowering.registry import lowers
+from netruntime.native.lowering.sums import lower_sum
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES
@@ -65,6 +66,8 @@ def reduction(step: Step, build: Builder) -> None:
     """The sum, the mean or an extreme of the elements along some axes."""
     op, x = step.op, step.type_in(0)
     assert isinstance(op, Reduction) and x is not None
+    if lower_sum(step, build):
+        return
     over = normal_axes(op.over, len(x.shape))
     order = _order(over, len(x.shape))
     outer, count, inner = _sizes(x.shape, over, order)
