@@ -1,4 +1,4 @@
-"""Operators that do what several do: products with what follows them, and the gradient of relu.
+"""Products with what follows them in one operator: a residual is added, then an activation applied.
 
 Only the passes of the native engine make them; their `forward` says what they mean.
 """
@@ -40,18 +40,3 @@ class Fused(Op):
     def parts(self) -> str:
         """The operators in the order in which they run, for a listing."""
         return " + ".join([self.product.name, *([self.activation.name] if self.activation else [])])
-
-
-@dataclass(frozen=True)
-class ReluGradient(Op):
-    """`dy` where `y`, the result of `relu`, is above 0, else `dy * 0`."""
-
-    name = "relu_gradient"
-    inputs = ("dy", "y")
-    category: ClassVar[Category] = "plain"
-
-    def shape(self, dy: TensorType, y: TensorType) -> TensorType:
-        return y
-
-    def forward(self, xp: Module, dy: Array, y: Array) -> Array:
-        return dy * (y > 0).astype(y.dtype)
