@@ -9,8 +9,8 @@ from netdsl.ops.attention.softmax import LogSoftmax, Softmax
 from netdsl.ops.contract.rules import normal_axes
 from netdsl.ops.reduce.reduce import Max, Mean, Min, Reduction, Sum
 from netruntime.native.builder import Builder
+from netruntime.native.lowering.gradients.sums import lower_sum
 from netruntime.native.lowering.registry import lowers
-from netruntime.native.lowering.sums import lower_sum
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.ops.contract.rules import normal_axes
 from netdsl.ops.reduce.reduce import Reduction, Sum
 from netruntime.native.builder import Builder
-from netruntime.native.lowering.batch_norms import lower_channel_sums
+from netruntime.native.lowering.gradients.batch_norms import lower_channel_sums
 from netruntime.native.steps import Step
 
 COLUMNS = 64
