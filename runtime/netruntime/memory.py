@@ -128,6 +128,13 @@ def _kept_by_malloc() -> int | None:
     return None if function is None else int(function().n[8])
 
 
+def return_freed_memory() -> None:
+    """Give the memory of freed arrays back to the system, where malloc would keep it for later arrays."""
+    function = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if function is not None:
+        function(ctypes.c_size_t(0))
+
+
 def free_on_gpu(xp: Any) -> int | None:
     """The bytes that CuPy can still take on its current device: its pool keeps some, and may have a limit."""
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -21,6 +22,11 @@ from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.errors import DataInputError
 from netruntime.files.arrays import info_of
 from netruntime.native.run import RefusedError
+
+Watch = Callable[..., Any]
+"""Runs a step in the place of its own function: `watch(plan, step, *arguments)` returns what that returns."""
+WATCH: ContextVar[Watch | None] = ContextVar("WATCH", default=None)
+"""What runs the steps of plans where a profile is taken."""
 
 
 def execute(
@@ -53,10 +59,12 @@ def execute(
     for path, place in plan.weights.items():
         values[place] = weights[path]
     graph = plan.graph
+    watch = WATCH.get()
     with device.active(), np.errstate(all="ignore"), own.active():
         for step in _one_by_one(plan.steps) if check_finite else plan.steps:
             own.blame = partial(_blamed, step, graph)
-            results = _run_or_instead(step, values, graph, device, seed)
+            ready = step if watch is None else _watched(step, plan, watch)
+            results = _run_or_instead(ready, values, graph, device, seed)
             if device.xp is not np:
                 _know_constants(step, results, own)
             if check_finite:
@@ -88,6 +96,12 @@ def _know_constants(step: PlanStep, results: tuple[Any, ...], checks: DeferredCh
 
 def _as_tuple(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
+
+
+def _watched(step: PlanStep, plan: Plan, watch: Watch) -> PlanStep:
+    """The step, and those that run in its place, run by `watch`."""
+    instead = tuple(_watched(other, plan, watch) for other in step.instead)
+    return replace(step, run=partial(watch, plan, step), instead=instead)
 
 
 def _run_or_instead(

@@ -16,7 +16,7 @@ from netdsl.ops.sequence.scan import Program, ProgramStep, Scan
 from netdsl.types import DType, TensorType
 from netruntime.engine.backends import Device
 from netruntime.engine.native_runs import NativePlanner
-from netruntime.engine.passes.optimise import PASSES, TRAINING_PASSES, optimise
+from netruntime.engine.passes.optimise import PASSES, TRAINING_PASSES, Optimised, optimise
 from netruntime.engine.peak import check_peak
 from netruntime.engine.steps import Plan, PlanStep, failed_step
 from netruntime.files.arrays import fits_memory, numpy_dtype
@@ -69,7 +69,7 @@ def make_plan(
         )
         steps = planner.grouped(steps)
     freeing = _with_frees(steps, set(results), set(weights.values()))
-    return Plan(graph, len(places), inputs, weights, freeing, results)
+    return Plan(graph, sizes, tuple(places), inputs, weights, freeing, results)
 
 
 MAX_PLANS = 64
@@ -95,9 +95,11 @@ class PlanCache:
         fixed_weights: bool = True,
     ) -> None:
         self._graph, self._wanted = graph, list(wanted)
+        self._optimised: Optimised | None = None
         if device.library is not None and wanted and not ignored:
             passes = PASSES if fixed_weights else TRAINING_PASSES
-            self._graph, self._wanted = optimise(graph, wanted, passes)
+            self._optimised = optimise(graph, wanted, passes)
+            self._graph, self._wanted = self._optimised.graph, list(self._optimised.wanted)
         self._device = device
         self._ignored = ignored
         self._fixed_weights = fixed_weights
@@ -120,6 +122,7 @@ class PlanCache:
                     fixed_weights=self._fixed_weights,
                     varying=self._ignored,
                 )
+                plan = replace(plan, optimised=self._optimised)
                 if len(self._plans) >= MAX_PLANS:
                     self._plans.pop(next(iter(self._plans)))
                 self._plans[key] = plan

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netdsl.diagnostics import error
-from netdsl.graph import Graph, Node
+from netdsl.graph import Graph, Node, Port
 from netdsl.ops.contract.base import Op
+from netruntime.engine.passes.optimise import Optimised
 from netruntime.errors import DataInputError
 
 
@@ -36,14 +37,24 @@ class Plan:
 
     Args:
         graph: The graph whose nodes the steps are.
+        sizes: The values of the free sizes.
+        ports: The value at each place.
+        optimised: What the graph was before passes changed it; None if none did.
     """
 
     graph: Graph
-    places: int
+    sizes: Mapping[str, int]
+    ports: tuple[Port, ...]
     inputs: Mapping[str, int]
     weights: Mapping[str, int]
     steps: tuple[PlanStep, ...]
     results: tuple[int, ...]
+    optimised: Optimised | None = None
+
+    @property
+    def places(self) -> int:
+        """The length of the list of values."""
+        return len(self.ports)
 
 
 def failed_step(code: str, message: str, node: Node, help: str | None = None) -> DataInputError:

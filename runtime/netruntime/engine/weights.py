@@ -20,6 +20,7 @@ from netruntime.engine.backends import Device
 from netruntime.engine.initial import initial_value
 from netruntime.errors import WeightsError
 from netruntime.files.arrays import Array, info_of
+from netruntime.memory import return_freed_memory
 from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import name_map
@@ -79,6 +80,7 @@ class WeightStore:
                     (path, _read_only(initial_value(path, op.init, type_, self._seed)))
                     for path, (op, type_) in parameters(self.graph).items()
                 )
+                return_freed_memory()  # arrays are drawn in f64
             return self._host
 
     def on(self, device: Device) -> Mapping[str, Any]:

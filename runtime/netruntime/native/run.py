@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Port
+from netruntime.memory import return_freed_memory
 from netruntime.native.builder import Builder, Record, table_of
-from netruntime.native.constants import evaluate, needed_for
+from netruntime.native.constants import evaluate, needed_for, room_for
+from netruntime.native.layouts import Image
 from netruntime.native.library import Library
-from netruntime.native.memory import ALIGNMENT
+from netruntime.native.memory import ALIGNMENT, Ref
 from netruntime.native.steps import Step
 
 Array = Any
+LARGE = 2**20
+"""More than so many bytes of freed arrays are given back to the system."""
 
 
 def aligned_bytes(size: int) -> tuple[Array, int]:
@@ -57,8 +61,13 @@ class NativeRun:
         self.arena = arena
         self.scratch = build.scratch.buffer.size
         """Bytes of each thread behind the arena."""
+        self.values: dict[Port, Ref | Image] = {**build.plains, **build.images}
+        """Where values are, as arrays or images."""
+        self.constant_bytes = build.constant_bytes
+        """Bytes of what is made of the weights."""
+        self.packing_bytes = room_for(self._steps, [one.weights for one in build.packs], build.types)
+        """Bytes of values between the weights and the constants, while those are made."""
         self._packs = build.packs
-        self._constant_bytes = build.constant_bytes
         self._results = [
             (build.types[port].shape, np.dtype(build.types[port].numpy_name)) for port in self.results
         ]
@@ -118,16 +127,18 @@ class NativeRun:
         if known is None or any(
             a is not b or b.flags.writeable for a, b in zip(known[0], weights, strict=True)
         ):
-            owner, address = aligned_bytes(self._constant_bytes)
-            values = evaluate(self._steps, dict(zip(self.weights, weights, strict=True)))
-            self._pack(values, owner, address)
+            owner, address = aligned_bytes(self.constant_bytes)
+            self._pack(dict(zip(self.weights, weights, strict=True)), owner, address)
             known = self._weights = (list(weights), owner, address)
+            if self.packing_bytes > LARGE and not any(array.flags.writeable for array in weights):
+                return_freed_memory()
         return known[2]
 
-    def _pack(self, values: Mapping[Port, Array], owner: Array, address: int) -> None:
+    def _pack(self, weights: Mapping[Port, Array], owner: Array, address: int) -> None:
         memory = owner[address - address_of(owner) :]
-        for one in self._packs:
-            arrays = [np.ascontiguousarray(values[port]) for port in one.weights]
+        values = evaluate(self._steps, weights, [one.weights for one in self._packs])
+        for one, group in zip(self._packs, values, strict=True):
+            arrays = [np.ascontiguousarray(array) for array in group]
             if isinstance(one.pack, Record):
                 self._run_record(one.pack, address, arrays[0])
                 continue

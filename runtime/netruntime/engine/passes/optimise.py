@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from netdsl.graph import Graph, Port
 from netruntime.engine.passes.fold_norms import fold_norm
@@ -20,13 +21,28 @@ TRAINING_PASSES = ((fuse_relu_gradient,),)
 """Where weights change and gradients read the values in between."""
 
 
-def optimise(
-    graph: Graph, wanted: Sequence[Port], passes: Sequence[Sequence[Rule]] = PASSES
-) -> tuple[Graph, list[Port]]:
-    """The graph with its operators fused, and where the wanted values are in it."""
-    ports = list(wanted)
+@dataclass(frozen=True)
+class Optimised:
+    """A graph after all passes.
+
+    Args:
+        source: The graph before.
+        wanted: Where the wanted values are in the new graph.
+        moved: Where each value of the old graph is in the new one, also of those that nothing reads any more.
+    """
+
+    source: Graph
+    graph: Graph
+    wanted: tuple[Port, ...]
+    moved: Mapping[Port, Port]
+
+
+def optimise(graph: Graph, wanted: Sequence[Port], passes: Sequence[Sequence[Rule]] = PASSES) -> Optimised:
+    """The graph with its operators fused, and where its values are in the new one."""
+    source = graph
+    moved = {(n, k): (n, k) for n, node in graph.operators() for k in range(len(node.types))}
     for rules in passes:
-        rewritten = rewrite(graph, rules, ports, named=False)
+        rewritten = rewrite(graph, rules, [moved[port] for port in wanted], named=False)
         graph = rewritten.tape.graph
-        ports = [rewritten.moved[port] for port in ports]
-    return graph, ports
+        moved = {old: rewritten.moved[port] for old, port in moved.items() if port in rewritten.moved}
+    return Optimised(source, graph, tuple(moved[port] for port in wanted), moved)
