@@ -29,6 +29,7 @@ LANGUAGE = (
 )
 RUNTIME = (
     {"cli"},
+    {"profiling"},
     {"train", "generation", "prediction"},
     {"data", "engine"},
     {"native"},

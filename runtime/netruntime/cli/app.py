@@ -23,10 +23,12 @@ COMMANDS = {
     "train": "train.options:train",
     "eval": "eval.options:evaluate",
     "predict": "predict.options:predict",
+    "profile": "profile.options:profile",
     "test": "test.command:test",
     "generate": "generate.options:generate",
     "fmt": "fmt.command:fmt",
     "explain": "explain.command:explain",
+    "info": "info.command:info",
     "completion": "completion.command:completion",
 }
 """Each command's module and function below `netruntime.cli`; only the one that runs is imported."""
@@ -99,6 +101,8 @@ _COMMANDS_OF_OTHERS = {
     **dict.fromkeys(("new", "create"), "init"),
     **dict.fromkeys(("sample", "complete"), "generate"),
     **dict.fromkeys(("help", "man"), "explain"),
+    **dict.fromkeys(("bench", "benchmark", "time", "perf", "trace"), "profile"),
+    **dict.fromkeys(("version", "env", "doctor", "about", "devices"), "info"),
 }
 """Commands of other programs, and ours."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netruntime.draw.heat import heat_style
 from netruntime.draw.layout.geometry import HEADER, Size
 from netruntime.draw.scene import SceneItem
 from netruntime.draw.style import DETAIL, TITLE, text_width
@@ -122,14 +123,14 @@ def leaf_view(item: SceneItem, size: Size) -> Iterator[str]:
         yield f'<tspan class="d" style="font-weight:400">{xml_text(item.shape)}</tspan></text>'
     else:
         yield f'<rect class="{item.category if item.category != "group" else "bar"}" '
-        yield f'width="{size.width:.1f}" height="{size.height:g}" rx="7"/>'
+        yield f'width="{size.width:.1f}" height="{size.height:g}" rx="7"{heat_style(item)}/>'
         yield from _lines(item, size, 0.0)
 
 
 def closed_view(item: SceneItem, size: Size) -> Iterator[str]:
     """A folded group."""
-    yield f'<rect class="bar fold" width="{size.width:.1f}" height="{size.height:g}" rx="7" '
-    yield f"{button(item, False)}/>"
+    yield f'<rect class="bar fold" width="{size.width:.1f}" height="{size.height:g}" rx="7"'
+    yield f"{heat_style(item)} {button(item, False)}/>"
     yield f'<path class="mark" transform="translate(12 {size.height / 2:g})" d="{RIGHT}"/>'
     yield from _lines(item, size, MARK / 2)
 

@@ -17,6 +17,7 @@ from netdsl.ops.sequence.scan import Scan
 from netdsl.source import Span
 from netdsl.types import TensorType
 from netruntime.draw.describing import is_automatic, shapes_text, tooltip
+from netruntime.draw.heat import show_times
 from netruntime.draw.hierarchy import LabelGroup, assign_weights, group_tree, is_hidden
 from netruntime.draw.repeats import find_repeats
 from netruntime.draw.scene import Scene, SceneEdge, SceneItem, SceneValue
@@ -47,16 +48,18 @@ def build_scene(
     graphs: Graph | Sequence[Graph],
     docs: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    times: Mapping[str, float] | None = None,
 ) -> Scene:
     """The scene of a graph; of several graphs, each is a group.
 
     Args:
         docs: Comments of blocks for the tooltips, by block name.
         sizes: Values of free sizes, for the shapes.
+        times: Of one graph, the seconds of its operators by label, for the colours.
     """
     graphs = [graphs] if isinstance(graphs, Graph) else list(graphs)
     if len(graphs) == 1:
-        return _one_scene(graphs[0], docs or {}, sizes or {})
+        return _one_scene(graphs[0], docs or {}, sizes or {}, times=times)
     root, edges = SceneItem("", "group", " and ".join(g.name for g in graphs), "", ""), list[SceneEdge]()
     for graph in graphs:
         scene = _one_scene(graph, docs or {}, sizes or {}, f"{graph.name}/")
@@ -70,13 +73,21 @@ def build_scene(
     return Scene(root, tuple(edges), outer=1)
 
 
-def _one_scene(graph: Graph, docs: Mapping[str, str], sizes: Mapping[str, int], prefix: str = "") -> Scene:
+def _one_scene(
+    graph: Graph,
+    docs: Mapping[str, str],
+    sizes: Mapping[str, int],
+    prefix: str = "",
+    times: Mapping[str, float] | None = None,
+) -> Scene:
     builder = _Builder(graph, docs, prefix, bound=sizes)
     root = SceneItem("", "group", graph.name, "", "", tooltip=graph.interface.doc)
     root.parameters, root.buffers = builder.minted[""]
     builder.fill(root, builder.tree)
     edges = list(dict.fromkeys(builder.edges()))
     _mark_joins(root, edges)
+    if times is not None:
+        show_times(root, builder.times(times))
     return Scene(root, tuple(edges))
 
 
@@ -228,6 +239,19 @@ class _Builder:
         for number in range(op.sequences, op.sequences + op.states):
             cell.boxes[number].category = "pill state"
         self.cells[node] = cell
+
+    def times(self, times: Mapping[str, float]) -> dict[SceneItem, float]:
+        """The seconds of boxes; those of a label that several operators have are shared by them."""
+        nodes: dict[str, list[int]] = {}
+        for number, data in self.graph.operators():
+            if self._original(number) in self.boxes:
+                nodes.setdefault(data.label, []).append(number)
+        found: dict[SceneItem, float] = {}
+        for label, own in nodes.items():
+            for number in own:
+                item = self.boxes[self._original(number)]
+                found[item] = found.get(item, 0.0) + times.get(label, 0.0) / len(own)
+        return found
 
     # -- texts ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from netdsl.graph import Graph
 from netruntime.draw.building import build_scene
+from netruntime.draw.heat import STEPS, fill_of
 from netruntime.draw.scene import Scene, SceneItem
 from netruntime.draw.svg import Direction, drawn
 from netruntime.draw.texts import xml_text
@@ -33,12 +34,13 @@ def draw_html(
     direction: Direction = "down",
     docs: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    times: Mapping[str, float] | None = None,
 ) -> str:
     """The drawing of `draw_svg` in an HTML page with buttons, search, details on click, and a legend.
 
     The page needs nothing from outside. The arguments are those of `draw_svg`.
     """
-    scene = build_scene(graphs, docs, sizes)
+    scene = build_scene(graphs, docs, sizes, times)
     name = scene.root.title if title is None else title
     svg = drawn(scene, depth, direction).text("")
     # HTML has no CDATA within <script>; the marks would be read as JavaScript.
@@ -61,7 +63,10 @@ def _totals(root: SceneItem) -> str:
 def _legend(scene: Scene) -> Iterator[str]:
     """The colours that a drawing uses, and what its signs mean."""
     items = list(scene.root.walk())[1:]
-    categories = {item.category.split()[0] for item in items}
+    if scene.root.share is not None:
+        for share in STEPS:
+            yield f'<li><i class="nd" style="background:{fill_of(share)}"></i>{share:.0%} of the time</li>'
+    categories = {item.category.split()[0] for item in items} if scene.root.share is None else set()
     for category, meaning in LEGEND.items():
         if category in categories:
             fill, edge = ("bar", "edge") if category == "group" else (category, f"{category}-e")

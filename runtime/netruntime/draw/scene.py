@@ -31,6 +31,7 @@ class SceneItem:
         is_shared: Whether it uses weights that another item counts.
         copies: How many equal items in a row it represents.
         loop: For the cell of a scan, whether it runs `forward` or `backward`.
+        share: Of the time of a run, where that was measured, with all that is inside.
     """
 
     key: str
@@ -47,6 +48,7 @@ class SceneItem:
     category: str = "plain"
     copies: int = 1
     loop: Literal["", "forward", "backward"] = ""
+    share: float | None = None
     children: list[SceneItem] = field(default_factory=list)
     parent: SceneItem | None = None
 

@@ -38,6 +38,7 @@ def draw_svg(
     direction: Direction = "down",
     docs: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    times: Mapping[str, float] | None = None,
 ) -> str:
     """A drawing of a model's graph, or of several, as the text of an SVG file.
 
@@ -48,8 +49,9 @@ def draw_svg(
         direction: Which way values flow.
         docs: Comments of blocks for the tooltips, by block name, as `block_docs` collects them.
         sizes: Values of free sizes, shown in place of their names.
+        times: Of one graph, the seconds of its operators by label: the redder a box, the more it takes.
     """
-    scene = build_scene(graphs, docs, sizes)
+    scene = build_scene(graphs, docs, sizes, times)
     return drawn(scene, depth, direction).text(scene.root.title if title is None else title)
 
 

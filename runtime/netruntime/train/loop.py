@@ -155,6 +155,13 @@ class TrainingLoop:
         if self.stop_asked and not (self.history and self.batch == 0):
             self.save()
 
+    def first_batches(self) -> list[Mapping[str, Any]]:
+        """What the first update of an epoch is made from, without making it."""
+        seed, rows = self.settings.seed, self._update_rows
+        stream = batches(self.data, rows, epoch=self.epoch, seed=seed, augment=self.augment)
+        with closing(stream):  # type: ignore[type-var]
+            return list(cut_rows(next(stream), self.settings.batch_size))
+
     # -- one epoch ---------------------------------------------------------------------------------
 
     def _train_epoch(self, length: Length) -> None:

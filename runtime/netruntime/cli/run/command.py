@@ -90,7 +90,7 @@ def run_model(options: RunOptions) -> int:
     labels: Sequence[str] | None = read_labels(options.labels) if options.labels else None
     if options.save:
         check_target(options.save, options.reads)
-    network, feeds = _open(options)
+    network, feeds = open_network(options)
     labels = labels or _classes_as_trained(options, network)
     many = split_feeds(feeds, options.batch_size, network.inputs, _say(options))
     if many:
@@ -107,7 +107,7 @@ def _classes_as_trained(options: RunOptions, network: Network) -> Sequence[str] 
     return classes if classes is not None and all(count == len(classes) for count in counts) else None
 
 
-def _open(options: RunOptions) -> tuple[Network, list[Feed]]:
+def open_network(options: RunOptions) -> tuple[Network, list[Feed]]:
     """The network and the feeds of its inputs; errors in the feeds are reported before weights are read."""
     settings = settings_as_trained(options.file, options.weights, options.settings, options.as_json)
     checked = open_checked(options.file, settings)
@@ -155,12 +155,16 @@ def _fillers(network: Network, feeds: Sequence[Feed]) -> Mapping[str, Filler]:
     return fillers_of(network.model, {feed.wanted.name for feed in feeds})
 
 
+def arrays_of(options: RunOptions, network: Network, feeds: Sequence[Feed]) -> dict[str, Any]:
+    """The arrays of one run by input name."""
+    fillers, reading = _fillers(network, feeds), _reading(options, network)
+    return read_once(feeds, fillers, reading, _say(options), seed=options.seed)
+
+
 def _run_once(
     options: RunOptions, network: Network, feeds: Sequence[Feed], labels: Sequence[str] | None
 ) -> None:
-    arrays = read_once(
-        feeds, _fillers(network, feeds), _reading(options, network), _say(options), seed=options.seed
-    )
+    arrays = arrays_of(options, network, feeds)
     report_weights(network, options.weights is not None)
     started = time.perf_counter()
     outputs = _run(options, network, arrays)

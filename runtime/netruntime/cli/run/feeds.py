@@ -74,6 +74,17 @@ def parse_feeds(model: Model, file: Path, specs: Sequence[str]) -> list[Feed]:
     return [Feed(input_spec(slot), by_name[name]) for name, slot in slots.items() if name in by_name]
 
 
+def with_generated(model: Model, specs: Sequence[str]) -> list[str]:
+    """The texts with generated data for the inputs that they do not name and that follow from no others."""
+    slots = {slot.name: slot for slot in model.body.inputs}
+    named = {text.partition("=")[0] for text in specs} & slots.keys()
+    if specs and not named:
+        return list(specs)  # a bare SPEC, for a model of one input
+    filled = _fillers(model, named)
+    missing = [slot for name, slot in slots.items() if name not in named and name not in filled]
+    return [*specs, *(f"{slot.name}={generated(slot)}" for slot in missing)]
+
+
 def fillers_of(model: Model, fed: Collection[str]) -> dict[str, Filler]:
     """The inputs that need no data: keep-masks, lengths and segments of sequences that are fed."""
     return {name: filler for name, filler in _fillers(model, fed).items() if filler.of in fed}
@@ -137,6 +148,12 @@ def example(slot: Slot) -> str:
     shape, dtype = slot.type.shape, slot.type.dtype
     if len(shape) in (3, 4) and dtype.is_float and shape[-3].is_fixed and shape[-3].value in (1, 3):
         return f"{slot.name}.png"
+    return generated(slot)
+
+
+def generated(slot: Slot) -> str:
+    """The SPEC of generated data that an input can take."""
+    dtype = slot.type.dtype
     if dtype.is_int:
         return "random:0..10"
     return "random" if dtype.is_float else "ones"

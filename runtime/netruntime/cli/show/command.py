@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netruntime.cli.common.failures import usage_error
-from netruntime.cli.common.options import file_argument, json_option, model_option, set_option, size_option
+from netruntime.cli.common.options import (
+    DeviceFlags,
+    device_option,
+    file_argument,
+    json_option,
+    model_option,
+    set_option,
+    size_option,
+)
 from netruntime.cli.common.output import colour_wanted, note, print_json, screen_width
 from netruntime.cli.common.writing import check_output, write_file
 from netruntime.errors import shown
@@ -48,6 +57,9 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
     type=click.Path(path_type=Path),
     help="The output file; its suffix can select the format.",
 )
+@click.option("--plan", "show_plan", is_flag=True, help="List what runs: steps, kernels, buffers.")
+@click.option("--memory", "show_memory", is_flag=True, help="Predict the memory of a run.")
+@device_option
 @json_option
 def show(
     *,
@@ -59,9 +71,12 @@ def show(
     sizes: dict[str, int],
     kind: str | None,
     output: Path | None,
+    show_plan: bool,
+    show_memory: bool,
+    device: DeviceFlags,
     as_json: bool,
 ) -> None:
-    """Show a model: a table of its layers, or a drawing.
+    """Show a model: a table of its layers, a drawing, or what runs.
 
     The table lists output shapes, parameters and multiply-adds; free sizes stay symbols
     unless --size sets them. Equal layers are one row; --all lists each.
@@ -73,12 +88,17 @@ def show(
       netrun show lenet5.net -o lenet5.svg --size B=1
       netrun show lenet5.net -o lenet5.html
       netrun show lenet5.net --graph mermaid >> README.md
+      netrun show lenet5.net --plan --size B=1
+      netrun show lenet5.net --memory --size B=64
     """
     kind = kind or _kind_of(output)
     if as_json and kind:
         raise usage_error(
             "E0920", "--json and --graph cannot be combined: --json prints the table, --graph a drawing"
         )
+    if show_plan or show_memory:
+        _show_run(RunView(file, settings, model_name, sizes, device, show_plan, as_json), kind)
+        return
     from netruntime.cli.common.sources import open_checked, pick_models
 
     if output is not None:
@@ -92,6 +112,28 @@ def show(
         click.echo(text, nl=not text.endswith("\n"))
     else:
         _write(output, text)
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What `--plan` and `--memory` show."""
+
+    file: Path
+    settings: Mapping[str, str]
+    model_name: str | None
+    sizes: Mapping[str, int]
+    device: DeviceFlags
+    is_plan: bool
+    as_json: bool
+
+
+def _show_run(view: RunView, kind: str | None) -> None:
+    if kind:
+        name = "--plan" if view.is_plan else "--memory"
+        raise usage_error("E0920", f"{name} and a drawing cannot be combined: {name} prints a table")
+    from netruntime.cli.show.running import print_memory, print_plan
+
+    (print_plan if view.is_plan else print_memory)(view)
 
 
 def draw_models(models: Sequence[Model], kind: str, depth: int | None, sizes: Mapping[str, int]) -> str:

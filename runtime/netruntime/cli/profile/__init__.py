@@ -1,0 +1,1 @@
+"""`netrun profile`."""
