@@ -30,6 +30,7 @@ from netruntime.train.update.groups import (
     trained_labels,
     updated_buffers,
 )
+from netruntime.train.update.native_update import NativeUpdates
 from netruntime.train.update.optimizer_state import OptimizerState
 from netruntime.train.update.optimizers import make_optimizer
 from netruntime.train.update.regularisers import make_regularisers, regularise
@@ -127,7 +128,11 @@ class PhaseTrainer:
             self._check(norms.total, "norm of the gradients")
             own = length.of_every(self.every)
             factor = self.schedule.multiplier(self.state.step, own.total_steps, own.steps_per_epoch)
-            self.state.apply_gradients(xp, self.optimizer, weights, gradients, self.rates, factor)
+            library = self.device.library
+            native = None if library is None else NativeUpdates(library, self.device.threads)
+            self.state.apply_gradients(
+                xp, self.optimizer, weights, gradients, self.rates, factor, native=native
+            )
         measured = tuple(replace(outcome, gradients={}, updates={}) for outcome in results)
         return Update(measured, self.optimizer.lr * factor, norms.total)
 

@@ -51,6 +51,8 @@
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \
   DO(unpack_taps)                                                      \
+  DO(update_adam)                                                      \
+  DO(update_sgd)                                                      \
   DO(winograd)                                                         \
   DO(winograd_inputs)                                                  \
   DO(winograd_outputs)                                                 \

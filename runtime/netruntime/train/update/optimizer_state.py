@@ -12,6 +12,7 @@ from netdsl.ops.contract.base import Array
 from netruntime.errors import TrainingError, shown
 from netruntime.files.arrays import info_of
 from netruntime.train.update.groups import Rates
+from netruntime.train.update.native_update import NativeUpdates
 from netruntime.train.update.optimizers.base import Optimizer
 
 STEP = "step"
@@ -38,25 +39,31 @@ class OptimizerState:
         gradients: Mapping[str, Array],
         rates: Mapping[str, Rates],
         factor: float = 1.0,
+        *,
+        native: NativeUpdates | None = None,
     ) -> None:
         """Update all weights that have a gradient, in place.
 
         Args:
             rates: The rate and the decay of each weight, from `resolve_groups`.
             factor: The schedule's factor, which multiplies the rates.
+            native: Makes those updates that it has kernels for.
         """
         self.step += 1
         for label, gradient in gradients.items():
-            rate = rates[label]
-            optimizer.update_weight(
-                xp,
+            weight, slots, lr, decay = (
                 weights[label],
-                gradient,
                 self.slots[label],
-                step=self.step,
-                lr=rate.lr * factor,
-                decay=rate.decay,
+                rates[label].lr * factor,
+                rates[label].decay,
             )
+            arrays = list(slots.values())
+            if native is None or not native.add(
+                optimizer, weight, gradient, arrays, step=self.step, lr=lr, decay=decay
+            ):
+                optimizer.update_weight(xp, weight, gradient, slots, step=self.step, lr=lr, decay=decay)
+        if native is not None:
+            native.run()
 
     def to_arrays(self) -> dict[str, Array]:
         """The arrays to save, on their device and not copied: `label/slot`, and `step` (i64)."""
