@@ -28,6 +28,7 @@
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
   DO(linear)                                                           \
+  DO(local_response_norm)                                              \
   DO(logical)                                                          \
   DO(lstm)                                                             \
   DO(matmul)                                                           \

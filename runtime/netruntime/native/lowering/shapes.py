@@ -11,6 +11,7 @@ from netdsl.ops.shape.rearrange import Expand, Rearrange, Tile, Transpose
 from netdsl.ops.shape.reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from netdsl.ops.shape.slice import Flip, Roll, Slice
 from netruntime.native.builder import Builder
+from netruntime.native.lowering.images import concat_channels
 from netruntime.native.lowering.registry import ANY, lowers
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES, View
@@ -83,6 +84,8 @@ def concat(step: Step, build: Builder) -> None:
     """The inputs one after the other."""
     op = step.op
     assert isinstance(op, Concat)
+    if len(step.type_out.shape) == 4 and op.axis in (1, -3) and concat_channels(step, build):
+        return
     parts = [build.view(step.read(slot)) for slot in range(len(step.inputs))]
     _paste(build, parts, build.contiguous((step.node, 0)), op.axis % len(step.type_out.shape))
 
