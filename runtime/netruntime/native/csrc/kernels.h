@@ -14,11 +14,13 @@
   DO(clear_border)                                                     \
   DO(combine_images)                                                   \
   DO(conv)                                                             \
+  DO(conv_map)                                                         \
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
   DO(copy_strides)                                                     \
   DO(fill)                                                             \
   DO(gather)                                                           \
+  DO(gather_windows)                                                   \
   DO(global_avg_pool)                                                  \
   DO(group_norm)                                                       \
   DO(gru)                                                              \

@@ -16,26 +16,46 @@ typedef struct {
   int64_t runs, run;
   const float *w;
   int64_t w_block; /* floats between blocks of 16 outputs */
+  const float *next; /* weights that come after these, to be fetched meanwhile; or NULL */
+  int64_t next_first, next_lines; /* the part of each run that this tile fetches */
   const float *bias;     /* or NULL */
   const float *residual; /* or NULL; it is added before the activation */
   int64_t residual_row, residual_block;
   float *y;
   int64_t y_row, y_block;
+  const int32_t *residual_at, *y_at; /* where rows begin, with steps of 0 between them; or NULL */
   int64_t tail; /* outputs in the last block of this tile */
+  int continues; /* sums that are in y, in full blocks */
   Activation act;
 } Tile;
 
 typedef void (*TileKernel)(const Tile *t);
 
+INLINE int64_t row_at(const int32_t *table, int64_t step, int64_t row) { return table ? table[row] : row * step; }
+
+/* From memory to the second cache, while the products of a run go on. */
+INLINE void fetch_next(const Tile *t, int64_t e, int blocks) {
+  const float *at = t->next + (e * t->run + t->next_first) * LANES;
+  for (int64_t line = 0; line < t->next_lines; line++)
+    UNROLL for (int n = 0; n < blocks; n++) __builtin_prefetch(at + n * t->w_block + line * LANES, 0, 2);
+}
+
+INLINE void start_row(const Tile *t, int r, int blocks, vf *sum) {
+  const float *y = t->y + row_at(t->y_at, t->y_row, r);
+  UNROLL for (int v = 0; v < blocks * PARTS; v++)
+    sum[v] = t->continues ? load(y + v / PARTS * t->y_block + v % PARTS * VL) : (vf){0};
+}
+
 /* Literal bounds: a parameter, even of an inlined function, would put the accumulators on the stack. */
 #define DEFINE_TILE(ROWS, BLOCKS)                                                                              \
   static __attribute__((noinline)) void tile_##ROWS##_##BLOCKS(const Tile *t) {                                \
     vf sum[ROWS][BLOCKS * PARTS];                                                                              \
-    UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < BLOCKS * PARTS; v++) sum[r][v] = (vf){0}; \
-    const int64_t row = t->x_row, runs = t->runs, run = t->run;                                                            \
+    UNROLL for (int r = 0; r < ROWS; r++) start_row(t, r, BLOCKS, sum[r]);                                     \
+    const int64_t row = t->x_row, runs = t->runs, run = t->run;                                                \
     const float *w[BLOCKS];                                                                                    \
     UNROLL for (int n = 0; n < BLOCKS; n++) w[n] = t->w + n * t->w_block;                                      \
     for (int64_t e = 0; e < runs; e++) {                                                                       \
+      if (t->next) fetch_next(t, e, BLOCKS);                                                                   \
       const float *x[(ROWS + 2) / 3]; /* of every third row: an address has room for a row or two more */      \
       UNROLL for (int g = 0; g < (ROWS + 2) / 3; g++) x[g] = t->x + t->offset[e] + 3 * g * row;                \
       for (int64_t k = 0; k < run; k++) {                                                                      \
@@ -54,13 +74,14 @@ typedef void (*TileKernel)(const Tile *t);
 
 /* Adds the bias and the residual to one row of sums, applies the activation, and stores it. */
 INLINE void finish_row(const Tile *t, int r, int blocks, const vf *sum) {
+  const int64_t y_row = row_at(t->y_at, t->y_row, r), residual_row = row_at(t->residual_at, t->residual_row, r);
   UNROLL for (int v = 0; v < blocks * PARTS; v++) {
     const int64_t block = v / PARTS, lane = v % PARTS * VL;
     const int64_t count = block + 1 < blocks ? LANES : t->tail;
     const int64_t valid = count - lane < VL ? count - lane : VL;
     if (valid <= 0) continue;
-    const float *residual = t->residual + r * t->residual_row + block * t->residual_block + lane;
-    float *y = t->y + r * t->y_row + block * t->y_block + lane;
+    const float *residual = t->residual + residual_row + block * t->residual_block + lane;
+    float *y = t->y + y_row + block * t->y_block + lane;
     vf value = sum[v];
     if (t->bias) value += load(t->bias + block * LANES + lane);
     if (t->residual) value += valid == VL ? load(residual) : load_some(residual, valid);
@@ -149,7 +170,7 @@ INLINE int64_t blocks_at_once(int64_t rows, int64_t left) {
 static void activate_rows(const Tile *t, int64_t rows, int64_t blocks) {
   for (int64_t r = 0; r < rows; r++)
     for (int64_t n = 0; n < blocks; n++) {
-      float *y = t->y + r * t->y_row + n * t->y_block;
+      float *y = t->y + row_at(t->y_at, t->y_row, r) + n * t->y_block;
       const int64_t count = n + 1 < blocks ? LANES : t->tail;
       int64_t lane = 0;
       for (; lane + VL <= count; lane += VL) store(y + lane, activated(t->act, load(y + lane)));
@@ -166,11 +187,16 @@ static void multiply(Tile t, int64_t rows, int64_t blocks, int64_t tail) {
     t.w = all.w + n * all.w_block;
     if (all.bias) t.bias = all.bias + n * LANES;
     t.tail = n + step < blocks ? LANES : tail;
+    t.next_lines = (t.run + tiles - 1) / tiles;
+    if (all.next) t.next = all.next + n * all.w_block;
     for (int64_t i = 0, r = 0, height; i < tiles; i++, r += height) {
       height = rows / tiles + (i < rows % tiles);
+      t.next_first = i * t.next_lines;
       t.x = all.x + r * all.x_row;
       t.y = all.y + r * all.y_row + n * all.y_block;
       if (all.residual) t.residual = all.residual + r * all.residual_row + n * all.residual_block;
+      if (all.y_at) t.y_at = all.y_at + r;
+      if (all.residual_at) t.residual_at = all.residual_at + r;
       tile_for(height, step)(&t);
       if (all.act.kind > FUNCTION_relu) activate_rows(&t, height, step);
     }

@@ -116,7 +116,7 @@ static void transform_inputs(const Arguments *a, Stage s, int64_t block, int64_t
 
 /* The sums of one place for some blocks of outputs, from block `at` of the stage on. */
 static void multiply_place(const Arguments *a, Stage s, int64_t place, int64_t block, int64_t blocks, int64_t at,
-                           int64_t rows) {
+                           int64_t rows, int fetches) {
   const int64_t depth = a->n[X_BLOCKS] * LANES;
   const Tile tile = {
       .x = s.inputs + place * s.input_place,
@@ -124,8 +124,9 @@ static void multiply_place(const Arguments *a, Stage s, int64_t place, int64_t b
       .offset = a->p[OFFSET],
       .runs = a->n[X_BLOCKS],
       .run = LANES,
-      .w = (const float *)a->p[W] + (block * PLACES + place) * depth * LANES,
-      .w_block = PLACES * depth * LANES,
+      .w = (const float *)a->p[W] + (place * a->n[BLOCKS] + block) * depth * LANES,
+      .w_block = depth * LANES,
+      .next = !fetches ? 0 : (const float *)a->p[W] + (place * a->n[BLOCKS] + block + blocks) * depth * LANES,
       .y = s.sums + place * s.sum_place + at * s.tiles * LANES,
       .y_row = LANES,
       .y_block = s.tiles * LANES,
@@ -237,7 +238,7 @@ void NATIVE(winograd)(const Arguments *a, int64_t begin, int64_t end) {
     for (int64_t block = 0; block < n[X_BLOCKS]; block++) transform_inputs(a, s, block, first, 0, tiles);
     for (int64_t block = 0; block < n[BLOCKS]; block += n[GROUP]) {
       const int64_t blocks = minimum(n[GROUP], n[BLOCKS] - block);
-      for (int64_t place = 0; place < PLACES; place++) multiply_place(a, s, place, block, blocks, 0, tiles);
+      for (int64_t place = 0; place < PLACES; place++) multiply_place(a, s, place, block, blocks, 0, tiles, 0);
       for (int64_t at = 0; at < blocks; at++) transform_outputs(a, s, block + at, at, first, 0, tiles);
     }
   }
@@ -262,7 +263,7 @@ void NATIVE(winograd_products)(const Arguments *a, int64_t begin, int64_t end) {
   const int64_t *n = a->n, groups = (n[BLOCKS] + n[GROUP] - 1) / n[GROUP];
   for (int64_t task = begin; task < end; task++) {
     const int64_t block = task % groups * n[GROUP], blocks = minimum(n[GROUP], n[BLOCKS] - block);
-    multiply_place(a, whole_stage(a), task / groups, block, blocks, block, all_tiles(n));
+    multiply_place(a, whole_stage(a), task / groups, block, blocks, block, all_tiles(n), 1);
   }
 }
 

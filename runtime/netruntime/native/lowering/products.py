@@ -12,8 +12,10 @@ from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
 from netruntime.native.layouts import LANES, blocks_of
+from netruntime.native.lowering.conv_parts import ConvParts, group_of
 from netruntime.native.lowering.registry import Border, lowers
-from netruntime.native.lowering.winograd import Direct, WinogradConv, lower_winograd, suits_winograd
+from netruntime.native.lowering.small_images import SMALL, lower_small
+from netruntime.native.lowering.winograd import lower_winograd, suits_winograd
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 
@@ -21,11 +23,6 @@ FEW_CHANNELS = 4
 """Up to so many channels, a convolution reads planes: blocks of 16 channels would be mostly zeros."""
 CHUNK = 56
 """Rows of a task of a dense layer: a multiple of the highest tile on each instruction set but AVX2's 6."""
-
-
-def group_of(rows: int) -> int:
-    """The blocks of 16 outputs of a task: more for few rows, which need many sums at a time."""
-    return 8 if rows == 1 else 4 if rows < 4 else 2
 
 
 def _bias(step: Step, build: Builder, count: int) -> Ref | None:
@@ -163,26 +160,39 @@ def _is_winograd(step: Step, build: Builder, windows: ConvWindows) -> bool:
     return suits and step.is_constant(1) and not build.exact
 
 
-def _lower_conv(step: Step, build: Builder) -> None:
-    conv, activation, residual = _parts(step)
-    x, weight = step.type_in(0), step.type_in(1)
-    assert x is not None and weight is not None
-    windows = windows_of(conv, x.shape, weight.shape)
+def _conv_parts(step: Step, build: Builder, windows: ConvWindows) -> ConvParts:
+    _, activation, residual = _parts(step)
+    x = step.type_in(0)
+    assert x is not None
     read = _from_planes if reads_planes(x.shape[1], windows) else _from_blocks
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
     bias = _bias(step, build, y.channels)
+    return ConvParts(at, run, offsets, strides, windows.before, packed, bias, added, y, activation)
+
+
+def _lower_conv(step: Step, build: Builder) -> None:
+    (image, weight), x, w = step.inputs[:2], step.type_in(0), step.type_in(1)
+    assert image is not None and weight is not None and x is not None and w is not None
+    windows = windows_of(_parts(step)[0], x.shape, w.shape)
+    conv = _conv_parts(step, build, windows)
     if _is_winograd(step, build, windows):
-        direct = Direct(packed, offsets, strides[-1])
-        lower_winograd(step, build, WinogradConv(y, direct, windows.before, bias, added, activation))
-        return
+        lower_winograd(build, conv, image, weight)
+    elif conv.y.width <= SMALL and not reads_planes(x.shape[1], windows):
+        lower_small(build, conv, build.image(image))
+    else:
+        _lower_rows(build, conv)
+
+
+def _lower_rows(build: Builder, conv: ConvParts) -> None:
+    """A row of outputs as one product."""
+    y = conv.y
     group = group_of(y.width)
     tasks = -(-y.blocks // group) * y.batch * y.height
-    added_at = None if added is None else added.at
-    refs = [at, packed, bias, added_at, y.at, build.table(offsets)]
-    numbers = [y.batch, y.height, y.width, y.blocks, len(offsets), run, *strides, *y.strides, LANES]
-    numbers += [*(added.strides if added else [0] * 4), group, *activation]
+    refs = [conv.at, conv.weight, conv.bias, conv.residual_at, y.at, build.table(conv.offsets)]
+    numbers = [y.batch, y.height, y.width, y.blocks, len(conv.offsets), conv.run, *conv.strides]
+    numbers += [*y.strides, LANES, *conv.residual_strides, group, *conv.activation]
     build.emit("conv", tasks, refs, numbers)
 
 

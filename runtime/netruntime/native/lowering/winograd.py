@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from netdsl.graph import Port
 from netruntime.native.builder import Builder
-from netruntime.native.layouts import LANES, Image, blocks_of
-from netruntime.native.memory import Ref
-from netruntime.native.steps import Step
+from netruntime.native.layouts import LANES, blocks_of
+from netruntime.native.lowering.conv_parts import ConvParts
 
 Array = Any
 
@@ -30,32 +28,6 @@ GROUP = 2
 """Blocks of outputs that are computed together."""
 
 
-@dataclass(frozen=True)
-class Direct:
-    """How conv.c would compute the same: the packed weights, the offsets of taps, and of the first window."""
-
-    weight: Ref
-    offsets: Sequence[int]
-    first: int
-
-
-@dataclass(frozen=True)
-class WinogradConv:
-    """A convolution of an image with windows of 3x3, stride 1 and dilation 1.
-
-    Args:
-        before: The padding above and to the left.
-        activation: Its numbers.
-    """
-
-    y: Image
-    direct: Direct
-    before: tuple[int, int]
-    bias: Ref | None
-    residual: Image | None
-    activation: Sequence[int]
-
-
 def suits_winograd(channels: int, outputs: int, height: int, width: int) -> bool:
     """Whether the method is faster for such images: for many channels and tiles.
 
@@ -65,17 +37,17 @@ def suits_winograd(channels: int, outputs: int, height: int, width: int) -> bool
 
 
 def transformed(weight: Array) -> Array:
-    """Weights `[N, C, 3, 3]` as `[N/16, 36, C, 16]`, with zeros beyond N; computed in f64."""
+    """Weights `[N, C, 3, 3]` as `[36, N/16, C, 16]`, with zeros beyond N; computed in f64."""
     outputs, channels = weight.shape[:2]
     blocks = blocks_of(outputs)
     taps = np.zeros((blocks * LANES, channels, 9))
     taps[:outputs] = weight.reshape(outputs, channels, 9)
     taps = taps.reshape(blocks, LANES, channels, 9).transpose(0, 3, 2, 1).reshape(blocks, 9, -1)
     matrix = np.kron(_evaluation(), _evaluation())
-    packed = np.empty((blocks, PLACES, channels * LANES), np.float32)
+    packed = np.empty((PLACES, blocks, channels * LANES), np.float32)
     with np.errstate(all="ignore"):  # outputs of infinite weights are computed by the direct kernel
         for block in range(blocks):
-            packed[block] = matrix @ taps[block]
+            packed[:, block] = matrix @ taps[block]
     return packed
 
 
@@ -88,24 +60,23 @@ def _evaluation() -> Array:
     return np.array([*rows, [0, 0, 1]])
 
 
-def lower_winograd(step: Step, build: Builder, conv: WinogradConv) -> None:
+def lower_winograd(build: Builder, conv: ConvParts, image: Port, weights: Port) -> None:
     """In one step by chunks of tiles; in three over all tiles where that moves less memory."""
-    assert step.inputs[0] is not None and step.inputs[1] is not None
-    x, y, added, direct = build.image(step.inputs[0]), conv.y, conv.residual, conv.direct
+    x, y = build.image(image), conv.y
     tiles_y, tiles_x = -(-y.height // SIDE), -(-y.width // SIDE)
     tiles = y.batch * tiles_y * tiles_x
     in_steps = tiles * (x.blocks + y.blocks) <= x.blocks * y.blocks * LANES
     chunk = 28 if tiles >= 448 else 14  # a multiple of the highest tile, and enough tasks for the threads
     held, blocks = (tiles, y.blocks) if in_steps else (chunk, GROUP)
     room = PLACES * LANES * ((x.blocks + blocks) * held + 2)
-    weight = build.constant((y.blocks, PLACES, x.channels, LANES), transformed, step.inputs[1])
-    table = build.table([*(block * held * LANES for block in range(x.blocks)), *direct.offsets])
+    weight = build.constant((PLACES, y.blocks, x.channels, LANES), transformed, weights)
+    table = build.table([*(block * held * LANES for block in range(x.blocks)), *conv.offsets])
     scratch = build.temporary(room) if in_steps else build.scratch_of(room)
-    refs = [x.at, weight, conv.bias, added.at if added else None, y.at, table, scratch, direct.weight]
+    refs = [x.at, weight, conv.bias, conv.residual_at, y.at, table, scratch, conv.weight]
     numbers = [y.batch, y.height, y.width, y.blocks, tiles_y, tiles_x]
-    numbers += [x.blocks, x.image, x.block, x.row, direct.first]
-    numbers += [x.height + x.border[0] + conv.before[0], x.width + x.border[1] + conv.before[1]]
-    numbers += [*y.strides, *(added.strides if added else [0] * 4), chunk, GROUP, room, *conv.activation]
+    numbers += [x.blocks, x.image, x.block, x.row, conv.strides[-1]]
+    numbers += [x.height + x.border[0] + conv.padding[0], x.width + x.border[1] + conv.padding[1]]
+    numbers += [*y.strides, *conv.residual_strides, chunk, GROUP, room, *conv.activation]
     emit = partial(build.emit, refs=refs, numbers=numbers)
     chunks = -(-tiles // chunk)
     if in_steps:
