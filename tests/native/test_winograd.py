@@ -16,7 +16,7 @@ from netdsl.ops.elementwise.activations import Relu
 from netdsl.ops.elementwise.smooth_activations import Tanh
 from netruntime.native import compile_steps
 from netruntime.native.fused import Fused
-from netruntime.native.lowering.winograd import ERROR, transformed
+from netruntime.native.lowering.convolution.winograd import ERROR, transformed
 
 Array = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.attention import pack_stack
-from netruntime.native.lowering.conv_parts import group_of
+from netruntime.native.lowering.convolution.parts import group_of
 from netruntime.native.lowering.products import CHUNK
 from netruntime.native.lowering.registry import lowers
 from netruntime.native.memory import Ref

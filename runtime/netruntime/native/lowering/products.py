@@ -12,10 +12,10 @@ from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
 from netruntime.native.layouts import LANES, blocks_of
-from netruntime.native.lowering.conv_parts import ConvParts, group_of
+from netruntime.native.lowering.convolution.parts import ConvParts, group_of
+from netruntime.native.lowering.convolution.small_images import SMALL, lower_small
+from netruntime.native.lowering.convolution.winograd import lower_winograd, suits_winograd
 from netruntime.native.lowering.registry import Border, lowers
-from netruntime.native.lowering.small_images import SMALL, lower_small
-from netruntime.native.lowering.winograd import lower_winograd, suits_winograd
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 

@@ -9,7 +9,7 @@ from netdsl.ops.conv.conv import Conv
 from netdsl.ops.conv.conv_gradient import ConvInputGradient, ConvWeightGradient
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
-from netruntime.native.lowering.conv_parts import group_of
+from netruntime.native.lowering.convolution.parts import group_of
 from netruntime.native.lowering.products import ConvWindows, padded_planes, reads_planes, windows_of
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, Image
-from netruntime.native.lowering.conv_parts import ConvParts, group_of
+from netruntime.native.lowering.convolution.parts import ConvParts, group_of
 
 SMALL = 10
 """Up to so many pixels, a row is far shorter than the highest tile."""

@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.graph import Port
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
-from netruntime.native.lowering.conv_parts import ConvParts
+from netruntime.native.lowering.convolution.parts import ConvParts
 
 Array = Any
 
