@@ -89,7 +89,7 @@ native: $(STAMP)
 # A wheel for each platform, compiled on this one.
 wheels: $(STAMP)
 	$(PIP) build hatchling ziglang
-	$(BIN)/python runtime/netruntime/native/wheels.py
+	$(BIN)/python runtime/build_wheels.py
 
 # The kernels under sanitizers of gcc: memory and undefined behaviour, then races between threads.
 SANITIZED := $(VENV)/sanitized

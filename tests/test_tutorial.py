@@ -152,6 +152,7 @@ def word_agrees(shown: str, printed: str) -> bool:
     if shown == printed:
         return True
     number = re.compile(r"-?\d+\.\d+%?|\d+%")
+    shown, printed = shown.rstrip(";,"), printed.rstrip(";,")
     if not number.fullmatch(shown) or not number.fullmatch(printed):
         return False
     return math.isclose(float(shown.rstrip("%")), float(printed.rstrip("%")), rel_tol=0.02, abs_tol=0.02)

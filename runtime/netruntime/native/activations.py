@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.activations import (
@@ -59,7 +60,10 @@ def function_of(op: Op | None) -> list[int]:
 
 def bits_of(x: float) -> int:
     """The bits of a number as f32."""
-    return int.from_bytes(struct.pack("<f", x), "little", signed=True)
+    with np.errstate(
+        over="ignore"
+    ):  # a number beyond f32 is infinite, as in an operation with an array of f32
+        return int(np.array(x, np.float32).view(np.int32))
 
 
 def _name(op: Op | None) -> str:

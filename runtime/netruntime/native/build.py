@@ -105,7 +105,7 @@ def commands(target: Target, folder: Path, extra: Sequence[str] = ()) -> Iterato
 
 
 def build(out: Path | None = None, target: Target | None = None, extra: Sequence[str] = ()) -> Path:
-    """Compile and link the library, beside this file by default.
+    """Compile and link the library, in the folder `lib` by default, which is not a package.
 
     Args:
         extra: Further options of the compiler and the linker.
@@ -114,7 +114,8 @@ def build(out: Path | None = None, target: Target | None = None, extra: Sequence
         BuildError: there is no compiler, or it failed; the message has what it said.
     """
     target = target or Target()
-    out = out or HERE / f"_native{target.suffix}"
+    out = out or HERE / "lib" / f"native{target.suffix}"
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         jobs = list(commands(target, Path(folder), extra))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -160,7 +161,7 @@ def main() -> int:
     parser.add_argument("--sanitize", metavar="KINDS", help="such as address,undefined, or thread")
     options = parser.parse_args()
     target = Target(options.target)
-    out = options.out or HERE / f"_native{target.suffix}"
+    out = options.out or HERE / "lib" / f"native{target.suffix}"
     extra = (f"-fsanitize={options.sanitize}", *SANITIZED) if options.sanitize else ()
     if not extra and is_current(out):
         return 0

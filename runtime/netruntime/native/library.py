@@ -17,7 +17,7 @@ ISA_VARIABLE = "NETDSL_ISA"
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY_VARIABLE = "NETDSL_LIBRARY"
 """The environment variable with the file of another build of the library, such as one with sanitizers."""
-LIBRARY = Path(os.environ.get(LIBRARY_VARIABLE) or Path(__file__).with_name(f"_native{SUFFIX}"))
+LIBRARY = Path(os.environ.get(LIBRARY_VARIABLE) or Path(__file__).parent / "lib" / f"native{SUFFIX}")
 
 
 class _NamedKernel(ctypes.Structure):

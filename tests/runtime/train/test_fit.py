@@ -13,6 +13,8 @@ from small_runs import SOURCE, rows
 
 import netruntime as nr
 from netdsl.diagnostics import NetError
+from netruntime.engine.backends import DeviceChoice
+from netruntime.native.options import EngineOptions
 from netruntime.train.events import EpochEvent, StepEvent
 from netruntime.train.records.facts import Provenance
 from netruntime.train.records.finish import finish
@@ -111,12 +113,15 @@ def test_frozen_weights_stay_and_have_no_state() -> None:
     assert not np.array_equal(before["fc2.weight"], run.trainer.weights["fc2.weight"])
 
 
+NUMPY = DeviceChoice(options=EngineOptions("numpy"))
+
+
 def test_what_is_frozen_costs_nothing() -> None:
     """No node of the backward pass computes a gradient of a frozen weight, or of what lies before it."""
     counts = []
     for line in ("", 'freeze "fc1.*", "bn.*"'):
         step = (
-            prepare(TrainRequest(SOURCE.replace("epochs = 4", f"epochs = 1\n  {line}"), rows()))
+            prepare(TrainRequest(SOURCE.replace("epochs = 4", f"epochs = 1\n  {line}"), rows(), device=NUMPY))
             .trainer.phases[0]
             .loss_graph
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from math import prod
 
 from netdsl.graph import Port
 from netdsl.ops.norm.batch_norm_training import BatchNormTraining, BatchNormTrainingGradient
+from netruntime.native.activations import bits_of
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, Image
 from netruntime.native.lowering.registry import lowers
@@ -32,7 +32,7 @@ def numbers_of(x: Image, *others: Image, eps: float = 0.0) -> list[int]:
     """The numbers of the kernels: x, and up to two others of its size."""
     strides = [number for image in (x, *others) for number in image.strides]
     strides += [0] * (12 - len(strides))
-    bits = int.from_bytes(struct.pack("<f", eps), "little")
+    bits = bits_of(eps)
     return [x.batch, x.blocks, x.channels, x.height, x.width, *strides, bits]
 
 

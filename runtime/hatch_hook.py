@@ -34,7 +34,7 @@ class NativeHook(BuildHookInterface[Any]):
         """Compile, and declare the library and the platform of the wheel."""
         builder = _builder(Path(self.root) / NATIVE / "build.py")
         target = builder.Target(os.environ.get("NETDSL_TARGET"))
-        name = f"_native{target.suffix}"
+        name = f"native{target.suffix}"
         try:
             library = self._built(builder, target, name)
         except builder.BuildError as failed:
@@ -42,7 +42,7 @@ class NativeHook(BuildHookInterface[Any]):
                 raise
             self.app.display_warning(f"the native engine was not built, NumPy runs everything: {failed}")
             return
-        build_data["force_include"][str(library)] = f"netruntime/native/{name}"
+        build_data["force_include"][str(library)] = f"netruntime/native/lib/{name}"
         build_data["pure_python"] = False
         platform = os.environ.get("NETDSL_WHEEL_TAG") or sysconfig.get_platform()
         build_data["tag"] = f"py3-none-{platform.replace('-', '_').replace('.', '_')}"
@@ -53,7 +53,7 @@ class NativeHook(BuildHookInterface[Any]):
             folder = Path(self.directory) / target.triple
             folder.mkdir(parents=True, exist_ok=True)
             return Path(builder.build(folder / name, target))
-        library = Path(self.root) / NATIVE / name
+        library = Path(self.root) / NATIVE / "lib" / name
         if not builder.is_current(library):
             builder.build(library, target)
             library.with_suffix(".stamp").write_text(builder.fingerprint())

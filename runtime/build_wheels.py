@@ -1,6 +1,6 @@
 """Builds the wheels of all platforms on one machine, by ziglang's compiler.
 
-python runtime/netruntime/native/wheels.py [--out dist] [PLATFORM ...]
+python runtime/build_wheels.py [--out dist] [PLATFORM ...]
 """
 
 from __future__ import annotations
