@@ -51,7 +51,7 @@ def on_host(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values, **options: function(*map(host, values), **options)
 
 
-def _device(name: str, xp: Any, backend: Any, index: int = 0) -> Device:
+def _device(name: str, xp: Any, backend: Any, index: int = 0, **engine: Any) -> Device:
     return Device("cuda:0", cupy, CUDA) if name == "cpu" else Device(name, xp, backend, index)
 
 
@@ -77,8 +77,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     execute = phases.run_on_device = phases.execute  # type: ignore[attr-defined]
 
-    def carried(plan: Any, graph: Any, inputs: Any, weights: Any, *rest: Any, **options: Any) -> Any:
+    def carried(plan: Any, inputs: Any, weights: Any, *rest: Any, **options: Any) -> Any:
         there = {name: cupy.asarray(array) for name, array in weights.items()}
-        return [host(value) for value in execute(plan, graph, inputs, there, *rest, **options)]
+        return [host(value) for value in execute(plan, inputs, there, *rest, **options)]
 
     phases.execute = carried  # type: ignore[attr-defined]
