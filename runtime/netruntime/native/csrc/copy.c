@@ -40,15 +40,6 @@ void NATIVE(copy_strides)(const Arguments *a, int64_t begin, int64_t end) {
   }
 }
 
-/* Sets all items to one value, given by its bits; a task is a chunk. */
-void NATIVE(fill)(const Arguments *a, int64_t begin, int64_t end) {
-  enum { COUNT, LENGTH, BITS };
-  const int64_t *n = a->n, last = end * n[LENGTH] < n[COUNT] ? end * n[LENGTH] : n[COUNT];
-  const float value = float_of(n[BITS]);
-  float *y = a->p[TO];
-  for (int64_t i = begin * n[LENGTH]; i < last; i++) y[i] = value;
-}
-
 /* Runs of a table [outer][rows][run] at ids: [outer][ids][run]. An id that is out of range reads row 0 and sets the
  * status: the results are dropped then. A task is an id. */
 void NATIVE(gather)(const Arguments *a, int64_t begin, int64_t end) {

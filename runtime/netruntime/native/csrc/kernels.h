@@ -18,7 +18,6 @@
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
   DO(copy_strides)                                                     \
-  DO(fill)                                                             \
   DO(gather)                                                           \
   DO(gather_windows)                                                   \
   DO(global_avg_pool)                                                  \
