@@ -83,7 +83,9 @@ $(STAMP): pyproject.toml
 	touch $@
 
 # The C library of the native engine, if its sources have changed; without a compiler, NumPy runs everything.
+# And the tables of the grammar.
 native: $(STAMP)
+	$(BIN)/python -m netgrammar.tables
 	$(BIN)/python runtime/netruntime/native/build.py || true
 
 # A wheel for each platform, compiled on this one.

@@ -1,4 +1,4 @@
-"""The hook of the package build: compiles the native engine, and names the platform of the wheel.
+"""The hook of the package build: compiles grammar and native engine, and names the platform of the wheel.
 
 Without a compiler the wheel has no native engine, and NumPy runs everything. `NETDSL_TARGET` and
 `NETDSL_WHEEL_TAG` build for another platform.
@@ -6,6 +6,7 @@ Without a compiler the wheel has no native engine, and NumPy runs everything. `N
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -31,7 +32,10 @@ class NativeHook(BuildHookInterface[Any]):
         return [] if has_compiler and "NETDSL_TARGET" not in os.environ else ["ziglang"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and declare the library and the platform of the wheel."""
+        """Compile, and declare the tables, the library and the platform of the wheel."""
+        build_data["force_include"][str(_grammar_tables(Path(self.root) / "grammars"))] = (
+            "netgrammar/tables.json"
+        )
         builder = _builder(Path(self.root) / NATIVE / "build.py")
         target = builder.Target(os.environ.get("NETDSL_TARGET"))
         name = f"native{target.suffix}"
@@ -58,6 +62,15 @@ class NativeHook(BuildHookInterface[Any]):
             builder.build(library, target)
             library.with_suffix(".stamp").write_text(builder.fingerprint())
         return library
+
+
+def _grammar_tables(folder: Path) -> Path:
+    sys.path.insert(0, str(folder))
+    try:
+        tables = importlib.import_module("netgrammar.tables")
+        return Path(tables.store(folder / "netgrammar"))
+    finally:
+        sys.path.remove(str(folder))
 
 
 def _builder(path: Path) -> ModuleType:

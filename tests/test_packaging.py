@@ -26,7 +26,13 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_the_wheel_carries_grammar_std_and_explanations(archives: tuple[Path, Path]) -> None:
     names = set(zipfile.ZipFile(archives[0]).namelist())
-    needed = {"netgrammar/net.lark", "netgrammar/tokens.lark", "netdsl/explanations.md", "netdsl/py.typed"}
+    needed = {
+        "netgrammar/net.lark",
+        "netgrammar/tokens.lark",
+        "netgrammar/tables.json",
+        "netdsl/explanations.md",
+        "netdsl/py.typed",
+    }
     needed |= {f"netdsl/std/{path.name}" for path in (ROOT / "dsl/netdsl/std").glob("*.net")}
     assert needed <= names
     tops = {name.split("/")[0] for name in names}

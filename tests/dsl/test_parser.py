@@ -15,11 +15,12 @@ from netdsl.diagnostics import NetError
 from netdsl.formatter.code import walk
 from netdsl.modules import read_source
 from netdsl.parsing.driver import Extent
-from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, grammar, lay_out
+from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, lay_out
 from netdsl.parsing.lexing import tokenize
 from netdsl.parsing.parser import Syntax, parse
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source, Span
+from netgrammar.tables import grammar
 
 NOWHERE = Span(Source("", ""), 0, 0)
 """Spans take no part in comparison, so expected nodes may have any."""

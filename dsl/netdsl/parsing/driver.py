@@ -15,8 +15,8 @@ from lark import Token
 from lark.grammar import Rule
 from lark.parsers.lalr_analysis import Shift
 
-from netdsl.parsing.layout import grammar
 from netdsl.work import spend
+from netgrammar.tables import grammar
 
 Build = Callable[[str, "Extent", list[Any]], Any]
 """Makes the node of a rule, by the rule's name, from where it is in the text and what it consists of."""

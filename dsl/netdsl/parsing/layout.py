@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from lark import Lark, Token
+from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
@@ -40,21 +39,6 @@ _SOFT_BEFORE = _OPERATORS | frozenset(
 )
 _CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 _SHAPES = {"LPAR": "()", "LSQB": "[]", "LBRACE": "{}"}
-
-
-@lru_cache(maxsize=1)
-def grammar() -> Lark:
-    """The compiled grammar: LALR tables and the basic lexer."""
-    return Lark.open_from_package(
-        "netgrammar",
-        "net.lark",
-        ("",),
-        parser="lalr",
-        lexer="basic",
-        start="item",
-        maybe_placeholders=True,
-        propagate_positions=True,
-    )
 
 
 def span_of(source: Source, token: Token) -> Span:

@@ -14,9 +14,10 @@ from lark import Token, UnexpectedCharacters
 
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap, error
 from netdsl.edits import Edit, replacement
-from netdsl.parsing.layout import MAX_SOURCE_BYTES, grammar, span_of
+from netdsl.parsing.layout import MAX_SOURCE_BYTES, span_of
 from netdsl.source import Source
 from netdsl.work import spend
+from netgrammar.tables import grammar
 
 BAD = "BAD"
 """The type of a token that stands for characters without a meaning."""

@@ -19,7 +19,7 @@ from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.habits.bare import without_echoes_of_layers
 from netdsl.parsing.habits.python_habits import tuple_brackets, without_echoes_of_python
-from netdsl.parsing.layout import LANGUAGE, ItemTokens, grammar, lay_out, span_of
+from netdsl.parsing.layout import LANGUAGE, ItemTokens, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize, without_comments
 from netdsl.parsing.places import Place
 from netdsl.parsing.recovery import (
@@ -36,6 +36,7 @@ from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source
 from netdsl.syntax import BrokenItem, File, Header, Item
 from netdsl.work import spend
+from netgrammar.tables import grammar
 
 DIAGNOSIS_STEPS = 300
 """The work of finding out what is wrong with a statement."""
