@@ -54,6 +54,7 @@ OPEN = {
     "789-data-section": "its settings belong in a command and in `train`",
     "790-import-python-file": "the blocks are written in Python",
     "792-too-many-outputs": "either number of outputs may be meant",
+    "801-mask-of-unknown": "`padding_of` is not in the file",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

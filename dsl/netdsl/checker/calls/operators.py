@@ -94,7 +94,7 @@ def _sort_arguments(
                 f", and {', '.join(beside)}" if beside else " and nothing else"
             )
             if beside:
-                _fail_unlisted(scope, op, takes, queue, at)
+                _fail_unlisted(scope, op, takes, queue, at=at, call=span)
             cause = Edited([(f"write `{op.name}`", [(span, op.name)])])
             scope.fail("E0411", f"`{op.name}` takes {takes}", at, cause=cause)
     missing = [slot for slot in open_slots if not slot.endswith("?") and not slot.startswith("*")]
@@ -109,19 +109,22 @@ def _sort_arguments(
 
 
 def _fail_unlisted(
-    scope: Scope, op: type[Op], takes: str, queue: list[tuple[Evaluated, Span]], at: Span
+    scope: Scope, op: type[Op], takes: str, queue: list[tuple[Evaluated, Span]], *, at: Span, call: Span
 ) -> NoReturn:
     """Raise E0411; the numbers of `transpose(0, 2, 1)` are meant as a list."""
-    message, numbers = f"`{op.name}` takes {takes}", [span for value, span in queue if is_number(value)]
+    numbers = [span for value, span in queue if is_number(value)]
     if len(fields(op)) != 1 or len(numbers) < 2:
-        scope.fail("E0411", message, at)
+        scope.fail("E0411", f"`{op.name}` takes {takes}", at)
     listed = [span.text for span in numbers]
     rank = next((value.type.rank for value, _ in queue if isinstance(value, Tensor)), len(listed))
     if op.name == "transpose" and len(listed) == 2 < rank:
         listed = _exchanged(listed, rank)
     text = f"[{', '.join(listed)}]"
-    edits = (replacement(numbers[0].to(numbers[-1]), text),)
-    scope.fail("E0411", message, at, help=f"write `{op.name}({text})`, with a list", fixes=edits)
+    place = numbers[0].to(numbers[-1])
+    before, after = call.text[: place.start - call.start], call.text[place.end - call.start :]
+    message = f"`{op.name}` takes `{fields(op)[0].name}` as one list, but got {len(numbers)} numbers"
+    help = f"write `{before}{text}{after}`, with a list"
+    scope.fail("E0411", message, place, help=help, fixes=(replacement(place, text),))
 
 
 def _exchanged(pair: list[str], rank: int) -> list[str]:

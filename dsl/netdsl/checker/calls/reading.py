@@ -180,7 +180,7 @@ class Reader:
         if block.statics:
             check_static_name(self.scope, block, argument)
         elif argument.name is not None and block.kind != "cell":
-            check_input_name(self.scope, block, argument.name)
+            check_input_name(self.scope, block, argument.name, argument)
 
     def _input_names(self, call: s.Call) -> None:
         """`Block(..)(name=..)`: the names of the tensor inputs."""
@@ -193,4 +193,4 @@ class Reader:
         for argument in call.arguments:
             with self.scope.recover():
                 if argument.name is not None:
-                    check_input_name(self.scope, block.block, argument.name)
+                    check_input_name(self.scope, block.block, argument.name, argument)

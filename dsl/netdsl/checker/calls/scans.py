@@ -17,7 +17,7 @@ from netdsl.checker.context.causes import Edited, Lengths, Unequal
 from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
-from netdsl.checker.evaluate.statements import input_names, run_body
+from netdsl.checker.evaluate.statements import as_cell, input_names, run_body
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
 from netdsl.flatten import FlatStep
@@ -107,13 +107,7 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
     if not isinstance(value, BlockValue) or value.block.kind != "cell":
         help = "define it with `cell` instead of `block`" if isinstance(value, BlockValue) else None
         message = f"`scan` needs a cell, but this is {describe(value)}"
-        cause = None
-        if isinstance(value, BlockValue) and value.block.span.text.startswith("block "):
-            start = value.block.span
-            word = start.source.span(start.start, start.start + len("block"))
-            cause = Edited(
-                [(f"define it with `cell` instead of `block`, on line {word.line}", [(word, "cell")])]
-            )
+        cause = Edited(as_cell(value.block)) if isinstance(value, BlockValue) else None
         scope.fail("E0310", message, s.callee(expr).span, help=help, cause=cause)
     if value.statics is None:
         takes = arguments if value.block.statics else ()

@@ -60,8 +60,8 @@ def _named_tensor(
     found[word] = _tensor_or_none(scope, block, value, argument)
 
 
-def check_input_name(scope: Scope, block: s.Block, name: s.Ident, argument: s.Argument | None = None) -> None:
-    """Raise E0406 if a block has no tensor input of that name."""
+def check_input_name(scope: Scope, block: s.Block, name: s.Ident, argument: s.Argument) -> None:
+    """Raise E0406 if a block has no tensor input of the name of an argument."""
     names, word = input_names(block), name.text
     if word not in names:
         known = [p.name.text for p in block.statics]
@@ -71,7 +71,7 @@ def check_input_name(scope: Scope, block: s.Block, name: s.Ident, argument: s.Ar
         if word in known:
             help = f"`{word}` is static, and goes in the first parentheses"
         masks: list[tuple[str, list[tuple[Span, str]]]] = []
-        if word in MASKS and "keep" in names and argument is not None:
+        if word in MASKS and "keep" in names:
             help, masks = _keep_mask(argument)
         message = f"`{block.name}` has no tensor input `{word}`"
         scope.fail("E0406", message, name.span, help=help, cause=Edited(masks) if masks else None)

@@ -218,11 +218,21 @@ def _const(scope: Scope, statement: s.Declaration) -> None:
     scope.rename_last(value, statement.name)
 
 
+def as_cell(block: s.Block) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """The change that makes a cell of what is defined as a block: its help, and the replacement."""
+    if block.kind != "block":
+        return []
+    start = block.span.start
+    word = block.span.source.span(start, start + len("block"))
+    return [(f"define it with `cell` instead of `block`, on line {word.line}", [(word, "cell")])]
+
+
 def _state(scope: Scope, statement: s.Declaration) -> None:
     """A state is read as an operator without inputs, until the scan around the cell hands it in."""
     if scope.block is None or scope.block.kind != "cell":
         help = "use `cell` instead of `block`"
-        scope.fail("E0210", "a `state` belongs in a cell", statement.name.span, help=help)
+        cause = Edited(as_cell(scope.block)) if scope.block is not None else None
+        scope.fail("E0210", "a `state` belongs in a cell", statement.name.span, help=help, cause=cause)
     pattern = type_pattern(scope, statement.type)
     grown = [axis for axis, e in enumerate(pattern.sizes) if isinstance(e, s.Star)]
     if len(grown) > 1:

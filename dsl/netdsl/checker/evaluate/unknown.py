@@ -41,7 +41,7 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     if expr.text in ("same", "valid"):
         text = f'"{expr.text}"' if expr.text == "same" else "0"
         cause = Edited([(f"write `{text}`", [(expr.span, text)])])
-    help = help or _how_to_define(scope, expr.text)
+    help = help or _how_to_define(scope, expr)
     scope.fail("E0201", f"`{expr.text}` is not known here", expr.span, help=help, cause=cause)
 
 
@@ -57,14 +57,18 @@ def _meaning(scope: Scope, expr: s.Name) -> str | None:
     near = near or suggest(word, [*scope.names, *scope.module.blocks, *scope.module.imported])
     if near is not None or word in PARTS:
         return near or PARTS[word]
-    called = expr.span.source.text[expr.span.end : expr.span.end + 1] == "("
-    if scope.offered and not called:
+    if scope.offered and not _is_called(expr):
         return suggest(word, ["true", "false", "none", *DTYPES])
     return suggest(word, [*_known_names(scope), "true", "false", "none"])
 
 
-def _how_to_define(scope: Scope, word: str) -> str:
-    if word[0].isupper() and len(word) > 1:
+def _is_called(expr: s.Name) -> bool:
+    return expr.span.source.text[expr.span.end : expr.span.end + 1] == "("
+
+
+def _how_to_define(scope: Scope, expr: s.Name) -> str:
+    word = expr.text
+    if (word[0].isupper() and len(word) > 1) or _is_called(expr):
         return f"define `block {word}`, or import the file that does"
     if scope.block is None:
         return f"give it a value in a line of the section: `{word} = ...`"

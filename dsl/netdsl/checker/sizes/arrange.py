@@ -221,8 +221,9 @@ def einsum(scope: Scope, expr: s.Call, label: s.Ident | None) -> list[Tensor]:
     tensors, terms = [], []
     for argument in expr.arguments:
         tensor, names = _operand(scope, argument)
+        operand = argument.value.value.span.text if isinstance(argument.value, s.Index) else ""
         for axis, name in enumerate(names):
-            _agree(scope, name, tensor.type.shape[axis], sizes, _by_size(scope, names, tensor))
+            _agree(scope, operand, names, tensor, axis, sizes)
             letters.setdefault(name.text, string.ascii_letters[len(letters) % 52])
         tensors.append(tensor)
         terms.append("".join(letters[name.text] for name in names))
@@ -280,25 +281,37 @@ def _by_size(scope: Scope, names: Sequence[s.Name], tensor: Tensor) -> list[tupl
 
 def _agree(
     scope: Scope,
-    name: s.Name,
-    size: Dim,
+    operand: str,
+    names: Sequence[s.Name],
+    tensor: Tensor,
+    axis: int,
     sizes: dict[str, tuple[Dim, Span]],
-    by_size: list[tuple[Span, str]],
 ) -> None:
     """One name, one size: here, and in the block around it."""
+    name, size = names[axis], tensor.type.shape[axis]
     bound = scope.names.get(name.text)
     if name.text not in sizes and bound is not None and is_integer(bound.value):
         sizes[name.text] = (dim(bound.value), bound.span)
     expected, span = sizes.setdefault(name.text, (size, name.span))
-    if expected != size:
-        also = [
-            Label(span, f"`{name.text}` is {expected} here" if str(expected) != name.text else "from here")
-        ]
-        if size.origin:
-            also.append(Label(size.origin, f"{size} is set here"))
-        message = f"this axis has size {size}, but `{name.text}` is already {expected}"
-        others = [n for n, b in scope.names.items() if b.kind == "size" and b.value == size]
-        changes = [(f"did you mean `{other}`?", [(name.span, other)]) for other in others]
-        if by_size:
-            changes.append(("", by_size))
-        scope.fail("E0302", message, name.span, also=also, cause=Edited(changes))
+    if expected == size:
+        return
+    found, also = (
+        f"{size}, but `{name.text}` is {expected}",
+        [Label(span, f"`{name.text}` is {expected} here")],
+    )
+    if str(expected) == name.text:
+        found, also = f"`{size}`, not `{name.text}`", [Label(span, f"`{name.text}` is this size")]
+    if size.origin:
+        also.append(Label(size.origin, f"{size} is set here"))
+    if expected.origin and expected.is_fixed:
+        also.append(Label(expected.origin, f"{expected} is set here"))
+    others = [n for n, b in scope.names.items() if b.kind == "size" and b.value == size]
+    changes = [(f"did you mean `{other}`?", [(name.span, other)]) for other in others]
+    if by_size := _by_size(scope, names, tensor):
+        changes.append(("", by_size))
+    if size.origin and size.origin.text == str(size) and expected.is_fixed:
+        help = f"write `{expected}` for `{size}` on line {size.origin.line}, so that both are `{name.text}`"
+        changes.append((help, [(size.origin, str(expected))]))
+    message = f"axis {axis} of `{operand}` is {found}"
+    help = f"`{name.text}` is one size in all tensors: give an axis of another size a name of its own"
+    scope.fail("E0302", message, name.span, also=also, help=help, cause=Edited(changes))

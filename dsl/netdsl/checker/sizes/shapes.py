@@ -252,10 +252,28 @@ def _bind_rest(
     known = scope.names[name.text]
     if known.value != taken:
         shown = shape_text(known.value) if isinstance(known.value, tuple) else str(known.value)
-        also = [Label(known.span, f"`{name.text}` is {shown}")]
+        also = [Label(known.span, f"`{name.text}` is {shown}"), Label(tensor.span, f"this is {tensor.type}")]
         message = f"{what} must have {shown} for `*{name.text}`, but has {shape_text(taken)}"
+        first = _bound_by(scope, name.text)
+        if first is not None and len(pattern.sizes) == 1:
+            message = f"{what} must have the shape {shown}, as `{first[0]}` has, but is {tensor.type}"
+            also[:1] = [Label(first[1].span, f"this is {first[1].type}")]
         cause = _mismatch(scope, pattern, tensor, what, at)
         scope.fail("E0302", message, at, also=also, cause=cause)
+
+
+def _bound_by(scope: Scope, rest: str) -> tuple[str, Tensor] | None:
+    """The first input whose type has `*rest`, and its tensor."""
+    for param in (scope.block.inputs if scope.block is not None else None) or ():
+        bound = scope.names.get(param.name.text)
+        if (
+            bound is not None
+            and isinstance(bound.value, Tensor)
+            and param.type
+            and f"*{rest}" in param.type.span.text
+        ):
+            return param.name.text, bound.value
+    return None
 
 
 def _match_name(scope: Scope, element: s.Expr, axis: int, tensor: Tensor, what: str, at: Span) -> bool:

@@ -78,7 +78,7 @@ def rule_of_map(place: Place) -> Diagnostic | None:
     if token.type in ("ARROW", "COLON", "EQUAL") and "FATARROW" in place.accepts:
         at = span_of(place.source, token)
         edits = _rules(place, at.start)
-        shown = f"write `{place.previous} => {following or '...'}`"
+        shown = f"write `{place.previous} => {_rest_of_rule(place, at.end) or '...'}`"
         message = f"`{token}` does not map a name to another"
         return Diagnostic("E0107", message, (Label(at),), shown, fixes=tuple(edits))
     if token.type == "DOT" and following is not None and following.type == "NAME":
@@ -87,6 +87,11 @@ def rule_of_map(place: Place) -> Diagnostic | None:
         message = "what is done to an array is a word after the rule"
         return instead(message, span, span, f" {text}", f"write `{place.previous} {text}`")
     return _comma_after_entry(place)
+
+
+def _rest_of_rule(place: Place, start: int) -> str:
+    """What follows in the line: the model's name, and a word such as `transpose`."""
+    return place.source.text[start:].partition("\n")[0].strip(" \t,}")
 
 
 def _rules(place: Place, start: int) -> list[Edit]:
