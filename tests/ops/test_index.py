@@ -59,12 +59,14 @@ def test_an_index_out_of_range_is_named(op: Op, shape: Any, wrong: int, xp: Any)
     indices = xp.asarray([[0, 2], [wrong, -3]])
     arrays = [] if shape is None else [xp.zeros(shape)]
     arrays += [indices, xp.zeros((2, 2))] if isinstance(op, Scatter) else [indices]
-    with pytest.raises(DataError, match=rf"index {wrong} at position \[1, 0\] is out of range: .* size 3"):
+    with pytest.raises(
+        DataError, match=rf"index {wrong} at position \[1, 0\], out of range for .* of size 3"
+    ):
         op.forward(xp, *arrays)
 
 
 def test_an_empty_axis_has_no_index(xp: Any) -> None:
-    with pytest.raises(DataError, match=r"index 0 at position \[0\] is out of range: axis 0 has size 0"):
+    with pytest.raises(DataError, match=r"index 0 at position \[0\], out of range for axis 0 of size 0"):
         Gather().forward(xp, xp.zeros((0, 3)), xp.asarray([0]))
     assert Gather().forward(xp, xp.zeros((0, 3)), xp.zeros(0, dtype=xp.int64)).shape == (0, 3)
     with pytest.raises(DataError, match=r"position \[\]"):

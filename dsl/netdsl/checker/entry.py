@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 
 from netdsl import syntax as s
 from netdsl.checker.calls import reading, stages  # noqa: F401  # register the meaning of calls and stages
@@ -12,6 +10,7 @@ from netdsl.checker.calls.blocks import declare_model_inputs, finish_body, outpu
 from netdsl.checker.context.checker import Checker, TooManyErrors
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Unfinished
+from netdsl.checker.covered import without_covered
 from netdsl.checker.definitions import check_definitions
 from netdsl.checker.evaluate.statements import run_body
 from netdsl.checker.hints import dropout_at_inference, hints, pictures, repeated_blocks, unused_names
@@ -22,7 +21,7 @@ from netdsl.checker.ways.offer import offer
 from netdsl.diagnostics import Diagnostic, NetError, cap, error, merged
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module, too_much_work, with_imports, with_text
-from netdsl.source import Source, Span
+from netdsl.source import Source
 from netdsl.work import TooMuchWork, limited
 
 __all__ = ["check"]
@@ -96,41 +95,13 @@ def _check(
         pass
     except TooMuchWork:
         checker.diagnostics += too_much_work(module.file.span).diagnostics
-    errors = _without_covered([d for d in checker.diagnostics if d.severity == "error"])
+    errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
+        errors = without_covered(errors, with_imports(module))
         raise NetError(cap(merged(in_order(errors, module))))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
     config = dict(checker.config[module])
     return Checked(models, tuple(checks), weights, tuple(phases), config, _advice(checker, models))
-
-
-def _without_covered(errors: list[Diagnostic]) -> list[Diagnostic]:
-    """The errors without tuples and quotes inside a call that another edit replaces."""
-    by_source: dict[int, list[Span]] = {}
-    for one in errors:
-        for edit in one.fixes:
-            by_source.setdefault(id(edit.span.source), []).append(edit.span)
-    covers = {source: _Cover(spans) for source, spans in by_source.items()}
-
-    def is_covered(one: Diagnostic) -> bool:
-        inside = (covers[id(edit.span.source)].is_around(edit.span) for edit in one.fixes)
-        return one.code in ("E0101", "E0107") and any(inside)
-
-    return [one for one in errors if not is_covered(one)]
-
-
-class _Cover:
-    """Spans of one text, in the order of their starts, with the furthest end of those up to each."""
-
-    def __init__(self, spans: Sequence[Span]) -> None:
-        ordered = sorted(spans, key=lambda span: span.start)
-        self.starts = [span.start for span in ordered]
-        self.ends = list(accumulate((span.end for span in ordered), max))
-
-    def is_around(self, span: Span) -> bool:
-        """Whether one of them starts before a span and ends after it."""
-        before = bisect_left(self.starts, span.start)
-        return before > 0 and self.ends[before - 1] > span.end
 
 
 def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, ...]:

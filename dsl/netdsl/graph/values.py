@@ -37,8 +37,17 @@ class Node:
     @property
     def user_span(self) -> Span:
         """Its place in the user's own file: of its innermost call that is not in a standard block."""
-        spans = [self.span, *(frame.span for frame in reversed(self.chain))]
-        return next((span for span in spans if not span.source.name.startswith("std/")), self.span)
+        return self._user_place[0]
+
+    @property
+    def user_name(self) -> str:
+        """What is called there: the operator, or the standard block that it is part of."""
+        return self._user_place[1]
+
+    @property
+    def _user_place(self) -> tuple[Span, str]:
+        places = [(self.span, self.op.name), *((frame.span, frame.block) for frame in reversed(self.chain))]
+        return next((place for place in places if not place[0].source.name.startswith("std/")), places[0])
 
     def with_op(self, op: Op, types: Iterable[TensorType]) -> Node:
         """A node with another operator at the same place."""

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.diagnostics import Label
 from netdsl.graph import Graph
+from netdsl.model import Input
 from netdsl.ops.contract.base import DataError, OpError
 from netdsl.ops.numerics.checks import DeferredChecks
 from netruntime.engine.backends import Device
@@ -148,18 +150,21 @@ def _run(step: PlanStep, values: list[Any], graph: Graph, device: Device, seed: 
     except (MemoryError, RuntimeError) as wrong:
         if not device.is_full(wrong):
             raise
-        message = f"`{step.op.name}` ran out of memory: {device.full_memory(wrong)}"
-        raise failed_step("E0822", message, graph.node(step.node), WAYS_OUT) from None
+        problem = f"ran out of memory: {device.full_memory(wrong)}"
+        raise failed_step("E0822", problem, graph.node(step.node), WAYS_OUT) from None
     except (OpError, ValueError, LookupError, ArithmeticError) as wrong:
         types = ", ".join(str(info_of(array)) for array in arguments if array is not None)
-        message = f"`{step.op.name}` cannot run{f' on {types}' if types else ''}: {wrong}"
-        raise failed_step("E0820", message, graph.node(step.node), SIZES_HELP) from None
+        problem = f"cannot run{f' on {types}' if types else ''}: {wrong}"
+        raise failed_step("E0820", problem, graph.node(step.node), SIZES_HELP) from None
     return _as_tuple(result)
 
 
-def _blamed(step: PlanStep, graph: Graph, message: str) -> DataInputError:
+def _blamed(step: PlanStep, graph: Graph, problem: str) -> DataInputError:
     """E0820 for values that a step cannot take."""
-    return failed_step("E0820", f"`{step.op.name}` {message}", graph.node(step.node), step.op.data_help)
+    sources = dict.fromkeys(port[0] for port in graph.inputs_of(step.node) if port is not None)
+    inputs = [node for node in map(graph.node, sources) if isinstance(node.op, Input)]
+    also = [Label(node.span, f"the values of `{node.label}`") for node in inputs]
+    return failed_step("E0820", problem, graph.node(step.node), step.op.data_help, also=also)
 
 
 def _check_finite(
@@ -169,15 +174,15 @@ def _check_finite(
         if result.dtype.kind != "f" and str(result.dtype) != "bfloat16":
             continue
         finite, has_nan = device.xp.isfinite(result), device.xp.isnan(result).any()
-        describe = partial(_not_finite, step, result.shape, has_nan)
+        describe = partial(_not_finite, result.shape, has_nan)
         if device.xp is not np:
-            checks.blame = lambda message: failed_step("E0821", message, graph.node(step.node))
+            checks.blame = lambda problem: failed_step("E0821", problem, graph.node(step.node))
             checks.add(finite, describe, expected=result.size)
         elif not finite.all():
             raise failed_step("E0821", describe(int(finite.sum())), graph.node(step.node))
 
 
-def _not_finite(step: PlanStep, shape: tuple[int, ...], has_nan: Any, finite: int) -> str:
+def _not_finite(shape: tuple[int, ...], has_nan: Any, finite: int) -> str:
     kind = "NaN" if bool(has_nan) else "infinite"
     size = prod(shape)
-    return f"`{step.op.name}` made {kind} values: {size - finite} of {size} in {list(shape)}"
+    return f"made {kind} values: {size - finite} of {size} in {list(shape)}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from netdsl.graph import Graph
 from netruntime.engine.backends import Device
-from netruntime.engine.steps import PlanStep, failed_step
+from netruntime.engine.steps import PlanStep, failed_at
 from netruntime.errors import DataInputError
 from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
@@ -48,7 +48,7 @@ def _too_large(
     named = [(_named(graph, sizes, step), size) for size, step in largest]
     message = f"the values of this run need {bytes_text(peak)} of memory, but {lack_text(free, named)}"
     node = graph.node(largest[0][1].node)
-    return failed_step("E0822", message, node, WAYS_OUT)
+    return failed_at("E0822", message, node, WAYS_OUT)
 
 
 def _named(graph: Graph, sizes: Mapping[str, int], step: PlanStep) -> str:

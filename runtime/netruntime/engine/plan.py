@@ -136,17 +136,17 @@ def _bound(node: Node, sizes: Mapping[str, int]) -> Op:
         bound = op.bind(sizes)
         shapes = [tuple(size.evaluate(sizes) for size in type_.shape) for type_ in node.types]
     except ZeroDivisionError:
-        raise failed_step("E0820", f"`{op.name}` gets a size that divides by 0", node) from None
+        raise failed_step("E0820", "gets a size that divides by 0", node) from None
     except SizeOverflowError as wrong:
-        raise failed_step("E0820", f"`{op.name}` gets too large a size: {wrong}", node) from None
+        raise failed_step("E0820", f"gets too large a size: {wrong}", node) from None
     except KeyError as unknown:
-        raise failed_step("E0820", f"`{op.name}` needs a value for the size {unknown}", node) from None
+        raise failed_step("E0820", f"needs a value for the size {unknown}", node) from None
     except (OpError, ValueError, OverflowError) as wrong:
-        raise failed_step("E0820", f"`{op.name}` {wrong}", node) from None
+        raise failed_step("E0820", str(wrong), node) from None
     for type_, shape in zip(node.types, shapes, strict=True):
         if any(size < 0 for size in shape) or not fits_memory(shape, WIDEST):
-            message = f"`{op.name}` cannot give {type_}: its shape would be {list(shape)}"
-            raise failed_step("E0820", message, node)
+            problem = f"cannot give {type_}: its shape would be {list(shape)}"
+            raise failed_step("E0820", problem, node)
     if DType.BF16 in _dtypes(op, node.types):
         numpy_dtype("bf16")  # its import lets array modules know the name
     return bound

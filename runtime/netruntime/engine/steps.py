@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netdsl.diagnostics import error
+from netdsl.diagnostics import Label, error
 from netdsl.graph import Graph, Node, Port
 from netdsl.ops.contract.base import Op
 from netruntime.engine.passes.optimise import Optimised
@@ -57,6 +57,16 @@ class Plan:
         return len(self.ports)
 
 
-def failed_step(code: str, message: str, node: Node, help: str | None = None) -> DataInputError:
-    """An error of a step. It shows the user's own line of the `.net` file, not one of a standard block."""
-    return DataInputError(error(code, message, node.user_span, path=node.label, help=help).diagnostics)
+def failed_step(
+    code: str, problem: str, node: Node, help: str | None = None, *, also: Sequence[Label] = ()
+) -> DataInputError:
+    """An error of a step: `problem` follows the name of its operator, or of the standard block around it."""
+    return failed_at(code, f"`{node.user_name}` {problem}", node, help, also=also)
+
+
+def failed_at(
+    code: str, message: str, node: Node, help: str | None = None, *, also: Sequence[Label] = ()
+) -> DataInputError:
+    """An error that shows the user's own line of the `.net` file for a node, not one of a standard block."""
+    wrong = error(code, message, node.user_span, path=node.label, help=help, also=also)
+    return DataInputError(wrong.diagnostics)

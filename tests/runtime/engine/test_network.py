@@ -278,6 +278,29 @@ def test_values_an_operator_cannot_take_name_the_line() -> None:
     assert "E0820" in text and "<text>:3:24" in text and "7" in text and "5" in text
 
 
+BLAMED = {
+    "Embedding(5, 2)": "`Embedding` got index 7 at position [0]",
+    "gather(x=words)": "`gather` got index 7 at position [0]",
+    "{ one_hot(5) }": "`one_hot` got index 7 at position [0]",
+    "Lookup(5)": "`Embedding` got index 7 at position [0]",
+}
+"""Stages over ids of which one is 7, and what the message blames: what the user wrote, not what is inside."""
+
+
+@pytest.mark.parametrize("stage", BLAMED)
+def test_a_step_inside_a_standard_block_is_blamed_on_the_block(stage: str) -> None:
+    net = nr.load(
+        "net 1.0\nblock Lookup(n) = Embedding(n, 2)\n"
+        f"model M(ids: i32[B], words: f32[5, 2]) {{\n  return ids -> a: {stage}\n}}"
+    )
+    with pytest.raises(nr.DataInputError) as caught:
+        net(ids=[7], words=np.zeros((5, 2), np.float32))
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.message.startswith(BLAMED[stage])
+    source = diagnostic.labels[-1]
+    assert source.text == "the values of `ids`" and source.span.text == "ids"
+
+
 def test_an_operator_is_named_once() -> None:
     with pytest.raises(nr.DataInputError, match="E0820]: `mean` needs at least 1 elements, but got 0"):
         nr.load("net 1.0\nmodel M(x: f32[B]) { return mean(x) }")(x=[])

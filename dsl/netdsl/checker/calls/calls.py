@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 from netdsl import syntax as s
-from netdsl.checker.calls import foreign, methods
 from netdsl.checker.calls.application import Application
 from netdsl.checker.calls.blocks import instantiate
 from netdsl.checker.calls.construct import construct_block, construct_function
@@ -28,6 +27,8 @@ from netdsl.checker.context.values import (
 )
 from netdsl.checker.evaluate import statics
 from netdsl.checker.evaluate.statements import is_function
+from netdsl.checker.foreign.met import met
+from netdsl.checker.foreign.methods import as_function
 from netdsl.checker.sizes import arrange
 from netdsl.model import CallStep
 
@@ -50,7 +51,7 @@ def call_with(
     scope: Scope, expr: s.Expr, piped: list[Tensor], label: s.Ident | None = None, sole: bool = False
 ) -> Evaluated | list[Tensor]:
     """Call `expr` on the piped tensors: tensors where it is applied, a static value where it is not yet."""
-    arrived = foreign.met(scope, expr, piped)
+    arrived = met(scope, expr, piped)
     if arrived is not None:
         return _go_on(scope, arrived, piped, label, sole)
     if not isinstance(expr, s.Call):
@@ -71,7 +72,7 @@ def call_with(
                 use = Application(expr, [], expr.arguments, label, sole, called=True)
                 return apply_op(scope, operator, use, values)
     if isinstance(expr.function, s.Attribute):
-        method = methods.as_function(scope, expr)
+        method = as_function(scope, expr)
         if method is not None:
             return scope.evaluate(method)
     function = scope.evaluate(expr.function)

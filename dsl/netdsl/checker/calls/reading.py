@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from netdsl import syntax as s
-from netdsl.arrivals.words import PARTS
-from netdsl.checker.calls import foreign
+from netdsl.arrivals.words import PARTS, WITH_WEIGHTS
 from netdsl.checker.calls.attributes import attribute_name
 from netdsl.checker.calls.calls import TYPE_FUNCTIONS
 from netdsl.checker.calls.construct import check_static_name
@@ -23,6 +22,7 @@ from netdsl.checker.evaluate.inits import INITIALISERS
 from netdsl.checker.evaluate.python_words import foreign_module
 from netdsl.checker.evaluate.statements import IMPLICIT_INPUT, input_names, is_function
 from netdsl.checker.evaluate.statics import FUNCTIONS
+from netdsl.checker.foreign.met import met
 from netdsl.recipes import METRICS
 
 SPECIAL = frozenset({"einsum", "identity", "_", *TYPE_FUNCTIONS, *FUNCTIONS, *INITIALISERS, *METRICS})
@@ -119,9 +119,10 @@ class Reader:
 
     def _is_translated(self, node: s.Expr, name: s.Name) -> bool:
         """Whether a layer is written as in another framework, which is reported with what it is here."""
-        if not name.text[0].isupper() or self.scope.checker.replaces(name.span):
+        may_be = name.text[0].isupper() or name.text in WITH_WEIGHTS
+        if not may_be or self.scope.checker.replaces(name.span):
             return False
-        return foreign.met(self.scope, node, []) is not None
+        return met(self.scope, node, []) is not None
 
     def _foreign(self, node: s.Attribute) -> None:
         """A name from a module of another framework, unless it has been reported with its translation."""
@@ -139,7 +140,7 @@ class Reader:
         if foreign_module(self.scope, call.function) is not None:
             is_layer = isinstance(call.function, s.Attribute) and call.function.name.text[0].isupper()
             if is_layer and not self.scope.checker.replaces(call.function.span):
-                foreign.met(self.scope, call, [])
+                met(self.scope, call, [])
         elif isinstance(call.function, s.Name) and self._is_translated(call, call.function):
             for argument in call.arguments:
                 self.uses(argument.value)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
-from netdsl.checker.calls import foreign
 from netdsl.checker.calls.blocks import bind_inputs, check_outputs, entered, open_body, updates_of
 from netdsl.checker.calls.calls import snake
 from netdsl.checker.calls.construct import construct_block
@@ -18,6 +17,7 @@ from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.checker.evaluate.statements import as_cell, input_names, run_body
+from netdsl.checker.foreign.met import met
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
 from netdsl.flatten import FlatStep
@@ -99,7 +99,7 @@ def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
 def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]:
     """The constructed cell, and the arguments of its application."""
     expr = core.call
-    arrived = foreign.met(scope, expr, [])
+    arrived = met(scope, expr, [])
     if arrived is not None and isinstance(arrived.stages[0].core, s.Apply):
         expr = arrived.stages[0].core.call
     value = scope.evaluate(expr.function if isinstance(expr, s.Call) else expr)

@@ -32,8 +32,8 @@ def bind_tensors(
             else:
                 queue.append((_tensor_or_none(scope, block, value, argument), argument.span))
         failed |= attempt.failed
-    if failed:
-        raise PoisonedError
+    if failed or (not names and any(isinstance(statement, s.Broken) for statement in block.body)):
+        raise PoisonedError  # where a body cannot be read, its block may have been meant without inputs
     free = [name for name in names if name not in found]
     if len(queue) > len(free):
         help = "a piped tensor goes to the first input that is not given by name"

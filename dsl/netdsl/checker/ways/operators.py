@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Refused
@@ -11,14 +11,16 @@ from netdsl.checker.ways import axes, sizes, tree, uses
 from netdsl.checker.ways.change import Change, change
 from netdsl.checker.ways.types import cast_or_declare, inputs_of_the_call
 from netdsl.checker.ways.uses import Use
+from netdsl.dims import Dim, product
 from netdsl.ops.attention.attention import Attention
 from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.rules import share
 from netdsl.ops.elementwise.kinds import Binary
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.norm.group_norm import GroupNorm
 from netdsl.ops.shape.join import Concat
 from netdsl.ops.shape.reshape import Reshape
-from netdsl.types import DType
+from netdsl.types import DType, TensorType
 
 Rule = Callable[[Refused], Iterator[Change]]
 
@@ -98,6 +100,24 @@ def _reshape(cause: Refused) -> Iterator[Change]:
             yield change((first, f"{batch}, {first.text}"), why="which keeps the batch axis")
     for element in reversed(shape.elements):
         yield change((element.span, "-1"), why="which infers this size")
+    if len(shape.elements) == len(target):
+        yield from _one_size(cause, x, target, shape)
+
+
+def _one_size(cause: Refused, x: TensorType, target: Sequence[Dim], shape: s.ListExpr) -> Iterator[Change]:
+    """One size that gives as many elements, in an output that is declared with the same sizes too."""
+    block, why = cause.where.block, "which has as many elements"
+    written = [output.type for output in (block.outputs if block is not None else None) or ()]
+    shapes = [type_ for type_ in written if isinstance(type_, (s.Index, s.ListExpr))]
+    types = [type_ for type_ in shapes if len(type_.elements) == len(target)]
+    for axis in reversed(range(len(target))):
+        size = share(x.size, product([*target[:axis], *target[axis + 1 :]]))
+        if not target[axis].is_fixed or size is None or not size.is_fixed:
+            continue
+        edit = (shape.elements[axis].span, str(size))
+        yield change(edit, why=why)
+        for type_ in types:
+            yield change(edit, (type_.elements[axis].span, str(size)), why=why)
 
 
 # -- two operands ------------------------------------------------------------------------------------

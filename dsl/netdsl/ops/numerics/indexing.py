@@ -24,8 +24,8 @@ def from_front(xp: Module, indices: Array, size: int, what: str, *, from_end: bo
         index = int(values.ravel()[where])
         below = "" if from_end or index >= 0 else ", and indices below 0 do not count from the end here"
         return (
-            f"index {index} at position {_position(where, values.shape)} "
-            f"is out of range: {what} has size {size}{below}"
+            f"got index {index} at position {_position(where, values.shape)}, "
+            f"out of range for {what} of size {size}{below}"
         )
 
     if known is None and size:

@@ -17,6 +17,8 @@ from netdsl.source import Span
 
 _LAYER_LINE = re.compile(r"[ \t]*((?:\w+:[ \t]*)?[A-Za-z_][\w.]*(?:\(.*\))?)[ \t]*(?:#.*)?")
 _PORT_LINE = re.compile(r"^[ \t]*(input|output)s?[ \t]+([A-Za-z_]\w*[ \t]*:[^\n#{}]*[^\s#{}])", re.MULTILINE)
+_TENSOR_INPUT = re.compile(r":[ \t]*\w*[ \t]*\[")
+_BODY_END = re.compile(r"(?:\s|#[^\n]*\n)*\}")
 _HEAD = re.compile(r"^(model|block|cell)[ \t]+(\w+)", re.MULTILINE)
 _NAME_LAST = "a pipeline ends with a stage, not with the name of its result"
 _NEAR = 5_000
@@ -74,8 +76,14 @@ def layer_line(place: Place) -> Diagnostic | None:
     if not _LAYER_LINE.fullmatch(span.text) or not _is_layer(tokens):
         return None
     stages, end = _layers_from(span)
-    text = f"return {first_input(place.tokens)} -> {' -> '.join(stages)}"
-    edits = (replacement(span.source.span(span.start, end), text),)
+    chain = " -> ".join(stages)
+    text, written = f"return {first_input(place.tokens)} -> {chain}", span.source.span(span.start, end)
+    closing = _BODY_END.match(span.source.text, end)
+    head, opener = _head(place)
+    if closing and place.tokens[0].type == "BLOCK" and not _TENSOR_INPUT.search(head):
+        body = opener.to(span.source.span(end, closing.end()))
+        return instead(_ALONE, span, body, f"= {chain}", f"write `{head} = {chain}`")
+    edits = (replacement(written, text),)
     return Diagnostic("E0107", _ALONE, (Label(span),), f"write `{text}`", fixes=edits)
 
 
@@ -189,10 +197,19 @@ def _is_layer(tokens: Sequence[Token]) -> bool:
     return kinds[at : at + 1] == ["NAME"] and (len(kinds) == at + 1 or kinds[at + 1] in ("LPAR", "DOT"))
 
 
+def _head(place: Place) -> tuple[str, Span]:
+    """The header of the item, as text, and the brace that ends it."""
+    brace = next((token for token in place.tokens if token.type == "LBRACE"), place.tokens[-1])
+    opener = span_of(place.source, brace)
+    return span_of(place.source, place.tokens[0]).to(opener).text[:-1].rstrip(), opener
+
+
 def _layers_from(span: Span) -> tuple[list[str], int]:
     """The stages of this line and of those below that are layers too, and where the last one ends."""
     text, stages, end = span.source.text, list[str](), span.end
     at = text.rfind("\n", 0, span.start) + 1
+    if text[at : span.start].strip():
+        return [span.text], end
     for line in text[at : span.end + _NEAR].splitlines(keepends=True):
         layer = _LAYER_LINE.fullmatch(line.rstrip("\n"))
         if layer is None or layer[1].startswith("return"):

@@ -218,6 +218,9 @@ def spliced_argument(place: Place) -> Diagnostic | None:
     if place.previous is None or place.previous.type not in ("LPAR", "COMMA"):
         return None
     at = span_of(place.source, token)
+    if after.type in ("RPAR", "COMMA"):
+        help = "leave it out: what is piped goes to the first input that is not given by name"
+        return Diagnostic("E0107", "`*` alone is not an argument", (Label(at),), help)
     message = "arguments are not spliced: a list is given as it is"
     return instead(message, at, at, "", f"write `{after}`, without the `*`")
 

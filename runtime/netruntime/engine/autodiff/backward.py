@@ -110,7 +110,7 @@ class Backward:
             return
         if node.op.no_gradient:
             help = "leave its gradient out with `stop_gradient(..)`, or use a smooth function"
-            message = f"`{node.op.name}` has no gradient: it {node.op.no_gradient}"
+            message = f"`{node.user_name}` has no gradient: it {node.op.no_gradient}"
             raise error("E1132", message, node.user_span, path=node.label, help=help)
         self.at(number)
         results = self.gradients_of(Visit(number, grads, inputs, wanted))

@@ -99,9 +99,9 @@ def _unreached(graph: Graph, loss: Port, target: Port) -> NetError:
     label, name = graph.node(target[0]).label, graph.node(loss[0]).label
     path = nx.descendants(graph, target[0]) & (nx.ancestors(graph, loss[0]) | {loss[0]})
     for node in sorted(path):
-        op = graph.node(node).op
-        if op.no_gradient:
-            message = f"`{name}` depends on `{label}` only through `{op.name}`, which {op.no_gradient}"
+        data = graph.node(node)
+        if why := data.op.no_gradient:
+            message = f"`{name}` depends on `{label}` only through `{data.user_name}`, which {why}"
             return _failed(graph, node, "E1134", message, "use a smooth function in its place")
     help = "ask for a value that the loss is computed from"
     return _failed(graph, target[0], "E1134", f"`{name}` does not depend on `{label}`", help)

@@ -181,7 +181,7 @@ class _Builder:
         except UnsupportedError as reason:
             raise UnsupportedError(reason.reason, node) from None
         except OpError as wrong:
-            raise UnsupportedError(f"`{data.op.name}` {wrong.message}", node) from None
+            raise UnsupportedError(f"`{data.user_name}` {wrong.message}", node) from None
 
     def _compute(self, node: int, positions: TimeSlice, data: Node, inputs: list[Port | None]) -> None:
         op = data.op

@@ -6,9 +6,10 @@ from netdsl import syntax as s
 from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS
 from netdsl.arrivals.translate import Saying, saying, text_of
 from netdsl.arrivals.words import TYPES
-from netdsl.checker.calls.foreign import NOTHING, report
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
+from netdsl.checker.foreign.names import NOTHING
+from netdsl.checker.foreign.reports import report
 from netdsl.dims import dim
 from netdsl.parsing.suggested import expression_of
 from netdsl.source import Suggestion
@@ -72,6 +73,8 @@ def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | No
     if word == "std":
         over = values[0] if values else named.get("dim", named.get("axis", ""))
         return Saying(f"sqrt(variance({text}{f', over={over}' if over else ''}, correction=1))")
+    if word in ("masked_fill", "masked_fill_") and len(values) == 2:
+        return _filled(text, *values)
     if word == "detach":
         return Saying(f"stop_gradient({text})")
     for foreign in FUNCTIONS.get(word, ()):
@@ -80,6 +83,14 @@ def method(scope: Scope, expr: s.Call, tensor: Tensor, word: str) -> Saying | No
             return saying(foreign, given)
     ours = ACTIVATIONS.get(word.replace("_", ""))
     return Saying(f"{ours}({text})") if ours else None
+
+
+def _filled(text: str, where: str, value: str) -> Saying:
+    """`scores.masked_fill(mask, float("-inf"))`."""
+    if "inf" not in value:
+        return Saying(f"where({where}, {value}, {text})")
+    note = "`softmax(scores, where=keep)` leaves keys out exactly"
+    return Saying(f"where({where}, -1e9, {text})", (note,))
 
 
 def _view(scope: Scope, text: str, tensor: Tensor, expr: s.Call) -> Saying:

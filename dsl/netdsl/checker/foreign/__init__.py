@@ -1,0 +1,1 @@
+"""Calls as other frameworks write them, recognised and said in our words."""

@@ -1,0 +1,126 @@
+"""Recognising a call of another framework, reporting what it is here, and going on with that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from netdsl import syntax as s
+from netdsl.arrivals.losses import loss_call
+from netdsl.arrivals.table import FUNCTIONS
+from netdsl.arrivals.translate import text_of
+from netdsl.arrivals.words import FRAMEWORKS, FUNCTIONAL
+from netdsl.checker.context.scope import Scope
+from netdsl.checker.context.values import Tensor
+from netdsl.checker.foreign.names import NOTHING, callee_of
+from netdsl.checker.foreign.reports import report_call
+from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
+from netdsl.edits import Edit, replacement
+from netdsl.parsing.suggested import chain_of
+
+
+def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
+    """Our stages for an expression of another framework, which is reported; None for one of ours."""
+    if scope.module.is_std:
+        return None
+    if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
+        return _loss(scope, expr) or _applied(scope, expr)
+    loss = _loss(scope, expr) if isinstance(expr, s.Call) and not piped else None
+    if loss is not None:
+        return loss
+    name, is_foreign = callee_of(scope, expr)
+    if name is None:
+        return None
+    arguments = expr.arguments if isinstance(expr, s.Call) else ()
+    if is_foreign and name == "Sequential" and not piped:
+        _report_sequence(scope, expr, arguments)
+    if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:
+        return _functional(scope, expr, FUNCTIONAL[name], arguments)
+    said = layer_of(scope, name, arguments, piped) or said_here(scope, name, arguments, piped, is_foreign)
+    if said is None:
+        return None
+    if isinstance(expr, s.Call) and not piped and said.text.isidentifier() and said.text[0].isupper():
+        said = replace(said, text=f"{said.text}()")
+    written = s.callee(expr).span if is_foreign else expr.span
+    report_call(scope, expr, written, said, is_foreign)
+    chain = chain_of(said.text, expr.span)
+    if chain is None:
+        return None
+    return chain
+
+
+def _loss(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`nn.CrossEntropyLoss()(logits, label)` and `CrossEntropyLoss(logits, label)`: the loss, applied."""
+    inner = expr.function if isinstance(expr.function, s.Call) else expr
+    name, is_foreign = callee_of(scope, inner)
+    if name is None or not is_foreign or name in FUNCTIONS:
+        return None
+    options = inner.arguments if inner is not expr else ()
+    said = loss_call(name, (*expr.arguments, *options), _is_label_first(scope, expr.arguments))
+    if said is None:
+        return None
+    report_call(scope, expr, inner.function.span, said, is_foreign)
+    return chain_of(said.text, expr.span)
+
+
+def _is_label_first(scope: Scope, arguments: Sequence[s.Argument]) -> bool | None:
+    """Whether the first of two tensors can only be the label of the second; None if that is not known."""
+    values = [a.value for a in arguments if a.name is None]
+    bound = [scope.names.get(v.text, NOTHING).value if isinstance(v, s.Name) else None for v in values]
+    types = [b.type for b in bound if isinstance(b, Tensor)]
+    if len(types) != 2 or types[0] == types[1]:
+        return None
+    return types[0].rank < types[1].rank or not types[0].dtype.is_float
+
+
+def _applied(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`Dense(10, activation="relu")(h)`: a layer that is two stages here, applied."""
+    assert isinstance(expr.function, s.Call)
+    inner = expr.function
+    name, is_foreign = callee_of(scope, inner)
+    if name is None or not is_foreign or len(expr.arguments) != 1:
+        return None
+    if name == "Sequential":
+        _report_sequence(scope, inner, inner.arguments, expr)
+    said = said_here(scope, name, inner.arguments, [], is_foreign)
+    first, arrow, second = said.text.partition(" -> ") if said is not None else ("", "", "")
+    if said is None or not arrow or not second.isidentifier():
+        return None
+    said = replace(said, text=f"{second}({first}({expr.arguments[0].span.text}))")
+    report_call(scope, expr, inner.function.span, said, is_foreign)
+    return chain_of(said.text, expr.span)
+
+
+def _functional(scope: Scope, expr: s.Expr, layer: str, arguments: Sequence[s.Argument]) -> s.Chain | None:
+    """`tf.layers.dense(x, 128, activation=tf.nn.relu)`: a layer and its input in one call."""
+    said = said_here(scope, layer, [replace(a, value=_word(a.value)) for a in arguments[1:]], [], True)
+    if said is None:
+        return None
+    first, _, second = said.text.partition(" -> ")
+    inner = f"{first}({text_of(arguments[0].value)})"
+    said = replace(said, text=f"{second}({inner})" if second else inner)
+    report_call(scope, expr, s.callee(expr).span, said, True)
+    return chain_of(said.text, expr.span)
+
+
+def _word(value: s.Expr) -> s.Expr:
+    """`tf.nn.relu` as the name `relu`."""
+    return s.Name(value.span, value.name.text) if isinstance(value, s.Attribute) else value
+
+
+def _report_sequence(
+    scope: Scope, expr: s.Expr, arguments: Sequence[s.Argument], applied: s.Call | None = None
+) -> NoReturn:
+    """Raise E0201 for `net = nn.Sequential(a, b)`, whose stages are written where they are applied."""
+    said = sequence(scope, arguments)
+    stages = said.text[2:-2] if said is not None else "a -> b"
+    at = s.callee(expr).span
+    help = f"write the stages where they are applied: `x -> {stages}`"
+    source = FRAMEWORKS.get(at.text.partition(".")[0], "PyTorch")
+    message = f"`{at.text}` is not known here: it comes from {source}"
+    fixes: tuple[Edit, ...] = ()
+    if applied is not None:
+        text = f"{applied.arguments[0].span.text} -> {stages}"
+        help, fixes = f"write `{text}`", (replacement(applied.span, text, is_certain=False),)
+    scope.fail("E0201", message, at, help=help, fixes=fixes)
