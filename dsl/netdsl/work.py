@@ -1,9 +1,9 @@
 """Limits the work that one text causes, so that reading it always ends soon.
 
-Work is counted in steps of about a microsecond, wherever the amount depends on the text: tokens, expressions,
-operators, the terms of sizes, the elements of lists. There is no clock: a text is within the limit on every
-machine, or on none. Reading and checking a file share one budget; code that runs outside `limited`, such as
-the arithmetic of sizes while a network runs, is not limited.
+Work is counted in steps of one to two microseconds, wherever the amount depends on the text: tokens,
+expressions, operators, the terms of sizes, the elements of lists. There is no clock: a text is within the
+limit on every machine, or on none. Reading and checking a file share one budget; code that runs outside
+`limited`, such as the arithmetic of sizes while a network runs, is not limited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 """The most steps that one file with its imports may take."""
 
 

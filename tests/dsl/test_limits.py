@@ -297,6 +297,16 @@ def test_sums_of_long_lists_are_counted() -> None:
     assert code(sums(MAX_STEPS // 90_000)) == "E0609"
 
 
+def test_layers_cost_more_than_operators() -> None:
+    """A layer fills in its options and makes its weights, which takes several times as long."""
+
+    def cost(stage: str) -> int:
+        long, short = (steps(model("return x" + f" -> {stage}" * n)) for n in (200, 100))
+        return long - short
+
+    assert cost("Linear(4)") > 1.5 * cost("relu")
+
+
 @pytest.mark.parametrize(
     ("head", "line", "count"),
     [

@@ -27,6 +27,9 @@ from netdsl.diagnostics import Label, suggest
 from netdsl.edits import replacement
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Span
+from netdsl.work import spend
+
+CONSTRUCTION_STEPS = 50
 
 
 def construct_function(
@@ -59,6 +62,7 @@ def construct_block(
     Raises:
         NetError: E0401 missing, E0403 of a wrong kind, E0406 unknown, E0411 too many, E0412 given twice.
     """
+    spend(CONSTRUCTION_STEPS)
     block = value.block
     given: dict[str, tuple[Static, Span]] = {}
     positions = iter(block.statics)

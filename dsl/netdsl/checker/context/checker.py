@@ -13,7 +13,7 @@ from netdsl.modules import Module
 from netdsl.source import Span, Suggestion
 
 MAX_CALL_DEPTH = 32
-MAX_BODIES = 5_000
+MAX_BODIES = 1_500
 MAX_KEPT = 1_000
 """The check ends after more errors than this."""
 

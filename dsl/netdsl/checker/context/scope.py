@@ -40,7 +40,7 @@ from netdsl.source import Span
 from netdsl.types import DType, TensorType
 from netdsl.work import spend
 
-EXPRESSION_STEPS, STAGE_STEPS, STEP_STEPS, OUTPUT_STEPS, OPERATOR_STEPS = 2, 4, 15, 3, 30
+EXPRESSION_STEPS, STAGE_STEPS, STEP_STEPS, OUTPUT_STEPS, OPERATOR_STEPS = 3, 4, 15, 3, 30
 """The work of an expression, of a stage, of an operator or a call in a body, of each of its outputs, and
 of the types and attributes of an operator."""
 
