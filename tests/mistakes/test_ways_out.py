@@ -28,7 +28,6 @@ OPEN = {
     "314-sequential-list": "the stages belong where the name is used",
     "324-train-torch-optim": "the loss belongs in another line",
     "325-schedule-args": "the last rate is a fraction here",
-    "332-param-torch": "a parameter is a statement of its own",
     "338-tf-names": "`w` and `b` are not in the file",
     "340-torch-functional-chain": "the stages must be taken apart",
     "40-py-def-self": "the lines of the class are still there",

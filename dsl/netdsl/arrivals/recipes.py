@@ -11,7 +11,8 @@ from netdsl.synonyms import OPTIMIZER_WORDS, RUN_LENGTHS, SCHEDULE_WORDS
 _WEIGHTS = frozenset("params parameters trainable_variables trainable_weights optimizer model".split())
 """What an optimizer or a schedule is given first there, and does not need here."""
 _NOTES = {
-    "step_size": "`every` counts updates, and is an epoch by default",
+    "step_size": "`every` counts updates, and is one epoch by default: for {value} epochs "
+    "give `every=` {value} times the updates of an epoch",
     "eta_min": "`final=` is the last rate as a fraction of the first",
     "min_lr": "`final=` is the last rate as a fraction of the first",
     "decay_steps": "a schedule knows the length of the run",
@@ -34,7 +35,7 @@ def recipe_call(
             continue
         ours = OPTIMIZER_WORDS.get(word) or SCHEDULE_WORDS.get(word) or word
         if word in _NOTES:
-            notes.append(_NOTES[word])
+            notes.append(_NOTES[word].replace("{value}", text))
         elif ours in takes:
             parts.append(f"{ours}={text}")
         else:

@@ -79,6 +79,8 @@ class Piece:
 
         Between `,` and `:` as well: a second entry on one line.
         """
+        if (registered := self._registered()) is not None:
+            return (s.Ident(span_of(source, registered), registered.strip("\"'")),)
         words, depth, is_start, before = list[Token](), 0, True, ""
         for token, after in zip(self.tokens, [*self.tokens[1:], None], strict=True):
             depth += (token.type in _OPENERS) - (token.type in _CLOSERS)
@@ -91,6 +93,12 @@ class Piece:
             if (token.type.isalpha() and word.isidentifier() and (is_start or is_bound)) or is_key:
                 words.append(token)
         return tuple(s.Ident(span_of(source, word), word.strip('"')) for word in words)
+
+    def _registered(self) -> Token | None:
+        """The name in `self.register_buffer("mask", ..)`."""
+        start = "".join(self.tokens[:4])
+        is_call = start in ("self.register_buffer(", "self.register_parameter(")
+        return self.tokens[4] if is_call and len(self.tokens) > 4 else None
 
 
 @dataclass

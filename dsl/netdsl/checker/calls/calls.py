@@ -158,7 +158,13 @@ def apply_block(scope: Scope, value: BlockValue, use: Application) -> list[Tenso
         help = f"run it over a sequence: `scan {value.block.name}(..)`"
         message = f"`{value.block.name}` is a cell, which runs only inside a `scan`"
         start = use.span.source.span(use.span.start, use.span.start)
-        cause = Edited([(f"write `scan {use.span.text}`", [(start, "scan ")])])
+        changes = [(f"write `scan {use.span.text}`", [(start, "scan ")])]
+        if len(use.arguments) == 1 and use.arguments[0].name is None and not use.piped:
+            tensor = use.arguments[0].span
+            cell = use.span.text[: tensor.start - use.span.start].rstrip().removesuffix("(")
+            texts = (f"{tensor.text} -> scan {cell}", f"{tensor.text} -> scan {cell} states")
+            changes = [(f"write `{text}`", [(use.span, text)]) for text in texts]
+        cause = Edited(changes)
         scope.fail("E0216", message, at, help=help, cause=cause)
     inputs = bind_tensors(scope, value.block, use.piped, use.arguments, use.span)
     path = scope.labels.place(use.label, snake(value.block.name.text), use.sole)

@@ -138,9 +138,11 @@ class Reader:
                 self.bind(s.names_in(argument.value))
             return
         if foreign_module(self.scope, call.function) is not None:
-            is_layer = isinstance(call.function, s.Attribute) and call.function.name.text[0].isupper()
-            if is_layer and not self.scope.checker.replaces(call.function.span):
-                met(self.scope, call, [])
+            if not self.scope.checker.replaces(call.function.span):
+                with self.scope.recover() as attempt:
+                    met(self.scope, call, [])
+                if attempt.failed:
+                    return
         elif isinstance(call.function, s.Name) and self._is_translated(call, call.function):
             for argument in call.arguments:
                 self.uses(argument.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 
 from netdsl import syntax as s
@@ -16,6 +17,18 @@ from netdsl.ops.contract.base import REGISTRY
 
 _NEW_AXIS = ("None", "none", "np.newaxis", "newaxis", "jnp.newaxis", "tf.newaxis")
 _OF_TENSORS = {"shape": "shape", "dtype": "dtype", "ndim": "rank", "size": "shape"}
+_FILLED = re.compile(
+    r"(?:([\d.e-]+) *\* *)?(?:\w+\.)+(randn|rand|zeros|ones|empty)"
+    r"\([\[(]?([\w\s,]+?)[\])]?\)(?: *\* *([\d.e-]+))?"
+)
+"""A tensor that PyTorch fills: its scale, how, and its sizes."""
+_INITIALISERS = {
+    "randn": "normal(1.0)",
+    "rand": "uniform(0.0, 1.0)",
+    "zeros": "zeros",
+    "ones": "ones",
+    "empty": "zeros",
+}
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
@@ -50,6 +63,26 @@ def fail_as_foreign(scope: Scope, expr: s.Attribute, module: str) -> NoReturn:
     help = help or "layers and functions are known without a module; `netrun explain NAME` describes one"
     message = f"`{expr.span.text}` is not known here: it comes from {FRAMEWORKS.get(module, 'PyTorch')}"
     scope.fail("E0201", message, expr.span, help=help)
+
+
+def check_parameter(scope: Scope, statement: s.Bind) -> None:
+    """Raise E0201 for `w = nn.Parameter(torch.randn(20, 10))`, with the declaration to write instead."""
+    call = statement.value
+    if not isinstance(call, s.Call) or foreign_module(scope, call.function) is None or not call.arguments:
+        return
+    filled = _FILLED.fullmatch(call.arguments[0].span.text)
+    if call.function.span.text.rpartition(".")[2] not in ("Parameter", "Variable") or filled is None:
+        return
+    init: str | None = _INITIALISERS[filled[2]]
+    scale = filled[1] or filled[4]
+    if scale is not None:
+        init = f"normal({scale})" if filled[2] == "randn" else None
+    if init is None or len(statement.names) != 1:
+        return
+    text = f"param {statement.names[0]}: [{filled[3].strip().rstrip(',')}] = {init}"
+    message = f"`{call.function.span.text}` is not known here: it comes from PyTorch"
+    edits = (replacement(statement.span, text, is_certain=False),)
+    scope.fail("E0201", message, call.function.span, help=f"write `{text}`", fixes=edits)
 
 
 def fail_as_attribute(scope: Scope, expr: s.Attribute, value: Evaluated) -> NoReturn:

@@ -21,7 +21,7 @@ from netdsl.checker.context.values import (
     describe,
     is_bundle,
 )
-from netdsl.checker.evaluate import bindings, inits, statics
+from netdsl.checker.evaluate import bindings, inits, python_words, statics
 from netdsl.checker.evaluate.assertions import check_assertion, doubt
 from netdsl.checker.sizes.shapes import TypePattern, axis_names, match, sizes_of, type_pattern
 from netdsl.diagnostics import Label, NetError, suggest
@@ -115,6 +115,7 @@ def run_statement(scope: Scope, statement: s.Statement) -> None:
 
 
 def _bind(scope: Scope, statement: s.Bind) -> None:
+    python_words.check_parameter(scope, statement)
     value = scope.evaluate(statement.value)
     if len(statement.names) == 1:
         name = statement.names[0]
@@ -133,7 +134,7 @@ def _bind(scope: Scope, statement: s.Bind) -> None:
         scope.fail("E0209", message, names, also=also, help=help, cause=cause)
     for name, part in zip(statement.names, value, strict=True):
         if name.text != "_":
-            scope.bind_new(name, part)
+            scope.bind_new(name, part, cause=bindings.another_name(scope, name))
 
 
 def _last_call(value: s.Expr) -> Span:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, TypeVar
 
 from netdsl import syntax as s
@@ -244,7 +244,8 @@ class _Section:
             message = f"`{word}` is neither a training setting nor used by another line"
             message = f"`{word}` takes patterns, without `=`" if word in PATTERNS else message
             scope.fail("E0219", message, line.name.span, help=help, cause=cause)
-        one_of(scope, line.name, SETTINGS, "training setting")
+        line = self._nearest(line)
+        word = line.name.text
         if word in self.given and word not in SEVERAL:
             also = [Label(self.given[word].span, "the first is here")]
             scope.fail("E0203", f"`{word}` is set twice", line.name.span, also=also, help="keep one")
@@ -258,6 +259,15 @@ class _Section:
             self.numbers[word] = read_number(scope, line.name, line.value)
         else:
             self._loss(line)
+
+    def _nearest(self, line: s.Setting) -> s.Setting:
+        """The line as that of the nearest setting, where its own name is none, which is reported."""
+        near = suggest(line.name.text, SETTINGS)
+        if line.name.text in SETTINGS or near is None:
+            return line
+        with self.scope.recover():
+            one_of(self.scope, line.name, SETTINGS, "training setting")
+        return replace(line, name=s.Ident(line.name.span, near.word))
 
     def _into_optimizer(self, line: s.Setting, call: str) -> list[tuple[Span, str]]:
         """A line removed, and its value in the call of the optimizer; empty without such a call."""

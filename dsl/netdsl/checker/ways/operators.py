@@ -15,9 +15,11 @@ from netdsl.dims import Dim, product
 from netdsl.ops.attention.attention import Attention
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.rules import share
+from netdsl.ops.conv.conv import Conv
 from netdsl.ops.elementwise.kinds import Binary
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.norm.group_norm import GroupNorm
+from netdsl.ops.pool.pool import Pool
 from netdsl.ops.shape.join import Concat
 from netdsl.ops.shape.reshape import Reshape
 from netdsl.types import DType, TensorType
@@ -283,6 +285,24 @@ def _last_axis(cause: Refused) -> Iterator[Change]:
         yield change((cause.attribute, "-1"), why="which is the last axis")
 
 
+def _windows(cause: Refused) -> Iterator[Change]:
+    """Padding that keeps the size, or a window as large as the axis, for windows that do not fit."""
+    axis = next((axis for _, axis in cause.wrong.at if axis is not None), None)
+    if axis is None or not cause.wrong.message.startswith("needs windows"):
+        yield from _ranks(cause)
+        return
+    call, x = tree.smallest(cause.where.root.file, cause.where.span, s.Call), cause.tensors.get("x")
+    window = sizes.argument(call, "size") if call is not None else None
+    if call is None or x is None or window is None or not isinstance(window.value, s.Number):
+        return
+    size, length = int(window.value.value), x.type.shape[axis]
+    if size % 2 and isinstance(cause.op, Conv):
+        why = f"which keeps the size with a window of {size}"
+        yield change(sizes.with_argument(call, "pad", str(size // 2)), why=why)
+    if length.is_fixed and int(length) > 0:
+        yield change((window.value.span, str(length)), why=f"a window as large as axis {axis}")
+
+
 _RULES: dict[type[Op], Rule] = {
     Reshape: _reshape,
     Binary: _broadcast,
@@ -290,4 +310,6 @@ _RULES: dict[type[Op], Rule] = {
     Concat: _concat,
     GroupNorm: _groups,
     Attention: _mask_axes,
+    Conv: _windows,
+    Pool: _windows,
 }

@@ -169,6 +169,10 @@ def without_echoes_of_python(findings: Sequence[Diagnostic]) -> list[Diagnostic]
     return list(findings) if first is None else [first]
 
 
+_CELL = re.compile(r"(?:\w+\.)?((?:LSTM|GRU|RNN)\([\w.=, ]*\))\((\w+)\)")
+"""A cell that is applied to a sequence, as in Keras."""
+
+
 def nested_names(place: Place) -> Diagnostic | None:
     """`out, (h, c) = ...`."""
     token, previous = place.token, place.previous
@@ -184,7 +188,12 @@ def nested_names(place: Place) -> Diagnostic | None:
     inner = text_of(place, place.tokens[place.index + 1 : end])
     before = text_of(place, place.tokens[start : place.index])
     help = f"write `{before} {inner} = ...`"
-    edits = (replacement(span, inner),)
+    edits: tuple[Edit, ...] = (replacement(span, inner),)
+    value = statement_span(place, end + 2)
+    if (cell := _CELL.fullmatch(value.text.strip())) is not None:
+        text = f"{cell[2]} -> scan {cell[1]} states"
+        help = f"write `{before} {inner} = {text}`"
+        edits = (*edits, replacement(value, f" {text}" if value.text[:1].isspace() else text))
     return Diagnostic("E0107", "names are not grouped in parentheses", (Label(span),), help, fixes=edits)
 
 

@@ -262,6 +262,10 @@ def _until_bracket(text: str) -> str:
     return text
 
 
+_WRAPPED = re.compile(r"(?:\w+\.)*(?:Lambda|vmap|jit)\($")
+"""What a function is handed to in Keras and JAX, up to a place."""
+
+
 def anonymous_function(place: Place) -> Diagnostic | None:
     """`-> lambda t: t * 2 ->`."""
     word, token = place.previous, place.token
@@ -275,14 +279,19 @@ def anonymous_function(place: Place) -> Diagnostic | None:
         help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
         return Diagnostic("E0107", message, label, help)
     text = place.source.text
-    span = place.source.span(word.start_pos or 0, (token.start_pos or 0) + parts.end())
+    start, end = word.start_pos or 0, (token.start_pos or 0) + parts.end()
+    around = _WRAPPED.search(text, 0, start)
+    if around is not None and text[end : end + 1] == ")":
+        start, end = around.start(), end + 1
+    span = place.source.span(start, end)
     at = text.rfind("\n", 0, place.tokens[0].start_pos or 0) + 1
     block = f"block Act({parts[1]}: [*rest]) {{ return {parts[2]} }}"
     edits = (
         replacement(place.source.span(at, at), f"{block}\n\n"),
-        replacement(span, "Act" if text[span.end : span.end + 1] in ("", ")") else "Act "),
+        replacement(span, "Act" if text[end : end + 1] in ("", ")") or around is not None else "Act "),
     )
-    return Diagnostic("E0107", message, label, f"write `{block}` and, here, `Act`", fixes=edits)
+    place_of = "here" if around is None else f"in place of `{span.text}`"
+    return Diagnostic("E0107", message, label, f"write `{block}` and, {place_of}, `Act`", fixes=edits)
 
 
 STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
