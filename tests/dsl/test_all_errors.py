@@ -182,6 +182,12 @@ def test_train_lines_are_read_one_by_one() -> None:
     assert [code for code, _ in places(text)] == ["E0104", "E0219"]
 
 
+def test_a_loss_that_cannot_be_read_beside_another_section() -> None:
+    model = "model M(x: f32[B, 4]) -> y: f32[B, 4] { return x -> fc: Linear(4) }\n"
+    text = model + "train a { loss = mse(y, x) }\ntrain b { loss mse(y, x) }\n"
+    assert places(text) == [("E0107", "mse")]
+
+
 def test_a_missing_import_hides_nothing_that_does_not_use_it(tmp_path: Path) -> None:
     text = 'import "parts.net"\nimport "other.net" as other\n'
     text += MODEL % ("Attention(8)", "other.Head(10)", "cross_entropy(logits, lable)", "sgd(lr=0.1)")

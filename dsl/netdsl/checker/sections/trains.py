@@ -110,7 +110,7 @@ class _Section:
     _ignored: frozenset[int | None] = frozenset()
 
     def check(self) -> Phase | None:
-        """The section as a phase; None if it has errors, which are reported."""
+        """The section as a phase; None if it has errors, which are reported, or no loss that can be read."""
         scope, before = self.scope, self.scope.checker.errors
         scope.checker.symbol_origins = {}
         with scope.recover():
@@ -128,7 +128,7 @@ class _Section:
             uses_model = any(isinstance(x, (CallStep, s.Broken)) for x in (*scope.steps, *self.item.lines))
             if self._is_complete(before) and not uses_model:
                 self._uses_no_model()
-        if not self._is_complete(before):
+        if not self._is_complete(before) or "loss" not in self.given:
             return None
         phase = self._phase()
         return phase if scope.checker.errors == before else None
