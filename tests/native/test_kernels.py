@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -204,3 +205,12 @@ def test_products_pass_nan_and_infinity_on() -> None:
     image, kernel = floats(1, 17, 5, 5), floats(18, 17, 3, 3, seed=1)
     image[0, 16, 2, 2] = np.nan
     check(Conv((1,), (1,)), image, kernel, None)
+
+
+@pytest.mark.parametrize("stride", [2**31, 2**62, 2**63 - 1])
+def test_huge_arguments_run_on_numpy(stride: int) -> None:
+    """Kernels multiply them with sizes in 64 bits; NumPy has integers of any size."""
+    step, _ = step_of(Conv(), [floats(2, 3, 6, 6), floats(4, 3, 3, 3)], ())
+    assert accepts(step)
+    for op in (Conv((stride,)), Conv((1,), (0, stride)), Fused(Conv((stride,)), Relu())):
+        assert not accepts(replace(step, op=op))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
 from netdsl.graph import Port
+from netdsl.ops.contract.base import Op
 from netruntime.native.builder import Builder
 from netruntime.native.library import Library
 from netruntime.native.lowering import LOWERINGS
@@ -12,11 +14,29 @@ from netruntime.native.lowering.registry import Border
 from netruntime.native.run import NativeRun
 from netruntime.native.steps import ArrayType, Step
 
+LARGEST = 2**31 - 1
+"""Of an integer among an operator's arguments: kernels multiply it by sizes, in 64 bits without a check."""
+
 
 def accepts(step: Step) -> bool:
     """Whether a step has a native kernel for its types and attributes."""
     lowering = LOWERINGS.get(type(step.op))
-    return lowering is not None and step.dtypes <= lowering.dtypes and lowering.accepts(step)
+    if lowering is None or not step.dtypes <= lowering.dtypes or not _is_in_range(step.op):
+        return False
+    return lowering.accepts(step)
+
+
+def _is_in_range(op: Op) -> bool:
+    """Whether all integers among an operator's arguments are small enough for kernels."""
+    return all(_fits(getattr(op, field.name)) for field in fields(op))
+
+
+def _fits(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= LARGEST
+    if isinstance(value, Op):
+        return _is_in_range(value)
+    return not isinstance(value, (tuple, list)) or all(map(_fits, value))
 
 
 def compile_steps(
