@@ -98,11 +98,17 @@ def penalise_repeats(logits: Array, seen: Array, penalty: float) -> Array:
 
 
 def ban(logits: Array, tokens: Sequence[int]) -> Array:
-    """The logits with the scores of some tokens set to `-inf`."""
+    """The logits with the scores of some tokens set to `-inf`.
+
+    Raises `GenerationError` E1105 where the others have no score, so that no token is left.
+    """
     if not tokens:
         return logits
     changed = logits.copy()
     changed[:, list(tokens)] = -np.inf
+    if not np.isfinite(changed).any(axis=-1).all() and np.isfinite(logits).any(axis=-1).all():
+        message = "`min_new` excludes the stop tokens at first, but no other token is possible here"
+        raise GenerationError.make("E1105", message, help="use `min_new` 0, or fewer stop tokens")
     return changed
 
 

@@ -359,6 +359,8 @@ def test_names_settle_what_is_not_clear() -> None:
         ([1], {"max_new": 0}, "E1105.*`max_new`"),
         ([1], {"beams": 0}, "E1105.*`beams`"),
         ([1], {"stop": [50]}, "E1105.*stop token 50"),
+        ([1], {"stop": range(50), "min_new": 1}, "E1105.*`min_new` excludes the stop tokens"),
+        ([1], {"stop": range(50), "min_new": 1, "beams": 2}, "E1105.*`min_new` excludes the stop tokens"),
         ([1], {"beams": 2, "top_k": 3}, "E1105.*`top_k`"),
         ([1], {"beams": 2, "temperature": 0.5}, "E1105.*`temperature`"),
         ([1], {"inputs": {"x": [1]}}, "E1103.*`x` is not an input"),
