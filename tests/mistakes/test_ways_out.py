@@ -46,7 +46,6 @@ OPEN = {
     "707-freeze-pattern": "any weights could be meant",
     "741-duplicate-names": "either could have the name",
     "742-version": "the program is too old",
-    "756-colon-block": "the end of the body is not marked",
     "782-onnx-gemm": "`w` and `b` are not in the file",
     "788-generate-section": "its settings belong in a command",
     "789-data-section": "its settings belong in a command and in `train`",
@@ -54,6 +53,8 @@ OPEN = {
     "792-too-many-outputs": "either number of outputs may be meant",
     "801-mask-of-unknown": "`padding_of` is not in the file",
     "851-torch-causal-mask": "what the mask is for is in another line",
+    "853-while-loop": "the lines after it must use the new name",
+    "856-unreadable-header": "a name and inputs are missing",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

@@ -45,9 +45,11 @@ class Variant:
 
 
 def check_definitions(checker: Checker, module: Module) -> None:
-    """Report the errors of all blocks and cells of the file that nothing calls."""
+    """Report the errors of blocks and cells that nothing calls, and of bodies behind an unreadable header."""
     called = {key[0][0] for key in checker.bodies if isinstance(key, tuple) and isinstance(key[0], tuple)}
     for item in module.file.items:
+        if isinstance(item, s.BrokenItem) and item.body:
+            _read_behind_header(checker, module, item)
         if isinstance(item, s.Block) and item.kind != "model" and id(item) not in called | checker.scanned:
             scope = Scope(checker, module, item)
             scope.names.update(root_names(scope))
@@ -55,6 +57,16 @@ def check_definitions(checker: Checker, module: Module) -> None:
             known = {(d.code, d.span) for d in checker.diagnostics}
             found = errors_of_all(checker, module, item)
             checker.report(d for d in found if (d.code, d.span) not in known)
+
+
+def _read_behind_header(checker: Checker, module: Module, item: s.BrokenItem) -> None:
+    """Report unknown names and arguments in a body whose header cannot be read; its words may be inputs."""
+    scope = Scope(checker, module, is_open=True)
+    scope.names.update(root_names(scope))
+    reader = Reader(scope)
+    reader.bind(item.words)
+    for statement in item.body:
+        reader.node(statement)
 
 
 def errors_of_all(checker: Checker, module: Module, block: s.Block) -> list[Diagnostic]:

@@ -15,9 +15,11 @@ from lark import Token
 
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.corrected import corrected
 from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.habits.bare import without_echoes_of_layers
+from netdsl.parsing.habits.control import without_echoes_of_control
 from netdsl.parsing.habits.python_habits import tuple_brackets, without_echoes_of_python
 from netdsl.parsing.layout import LANGUAGE, ItemTokens, lay_out, span_of
 from netdsl.parsing.lexing import BAD, tokenize, without_comments
@@ -26,6 +28,7 @@ from netdsl.parsing.recovery import (
     Parts,
     Piece,
     broken_item,
+    names_of,
     placeholder,
     plain_header,
     take_apart,
@@ -34,7 +37,7 @@ from netdsl.parsing.recovery import (
 )
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source
-from netdsl.syntax import BrokenItem, File, Header, Item
+from netdsl.syntax import Block, BrokenItem, File, Header, Item
 from netdsl.work import spend
 from netgrammar.tables import grammar
 
@@ -182,28 +185,40 @@ class _Recovery:
     def run(self) -> tuple[Item, list[Diagnostic]]:
         self.by_layout = self.part.bracket is not None
         kind = str(self.parts.header[0]).upper()
-        header = self._header()
+        header = self._header(self.parts.header)
+        is_sound = header is not None
+        header = header or self._corrected_header()
         usable = header or plain_header(kind, self.parts.header[-1])
         self._check_all(usable)
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
         if not self.by_layout and any(piece.swallows_a_line(kind == "CONFIG") for piece in broken):
             self.by_layout, self.parts = True, take_apart_by_layout(self.raw) or self.parts
             self._check_all(usable)
-        self._add_own_finding(header is not None)
+        self._add_own_finding(is_sound)
         broken = [piece for piece in self.parts.pieces if piece.is_broken]
         findings = [*self.parts.findings, *(f for p in self.parts.pieces for f in p.findings())]
-        findings = without_echoes_of_layers(without_echoes_of_python(findings))
-        if header is not None:
-            assembled = _item(self.source, self._assembled(header, kind))
-            if assembled is not None:
-                item, others = assembled
-                return with_broken(item, broken, self.source), findings + others
-        return broken_item(self.source, self.part.tokens), findings or [_diagnose(self.source, self.part)]
+        findings = without_echoes_of_control(without_echoes_of_layers(without_echoes_of_python(findings)))
+        assembled = _item(self.source, self._assembled(usable, kind))
+        item, others = assembled if assembled is not None else (None, [])
+        if item is not None and header is not None:
+            return with_broken(item, broken, self.source), findings + others
+        unread = broken_item(self.source, self.part.tokens)
+        findings = findings or [_diagnose(self.source, self.part)]
+        if isinstance(item, Block):
+            read = with_broken(item, broken, self.source)
+            words = names_of(self.source, self.parts.header)
+            return replace(unread, words=words, body=read.body), findings + others
+        return unread, findings
 
-    def _header(self) -> list[Token] | None:
+    def _header(self, header: Sequence[Token]) -> list[Token] | None:
         """The header with its `{`, typed as the grammar has it; None if it cannot be read."""
-        laid = lay_out(self.source, self.parts.header)[0].tokens
-        return laid if _refused(laid) is None else None
+        laid = lay_out(self.source, header)[0].tokens
+        return laid if laid[-1].type == "LBRACE" and _refused(laid) is None else None
+
+    def _corrected_header(self) -> list[Token] | None:
+        """The header as the message about it offers to write it, if it can be read then."""
+        header = corrected(self.source, self.parts.header, _diagnose(self.source, self.part).fixes)
+        return self._header(header) if header is not None else None
 
     def _check_all(self, header: list[Token]) -> None:
         broken = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TypeVar
 
 from lark import Token
 
@@ -31,6 +32,9 @@ _OPENERS = frozenset(("LPAR", "LSQB", "LBRACE"))
 _BINDING = frozenset(word.upper() for word in STATEMENT_WORDS) | {"INPUT", "METRIC"}
 _AFTER_FIRST = frozenset(("EQUAL", "COMMA", "STRING"))
 _PLACEHOLDER = "__unread"
+
+
+AnyItem = TypeVar("AnyItem", bound=s.Item)
 
 
 @dataclass
@@ -77,16 +81,19 @@ class Piece:
     def names(self, source: Source) -> tuple[s.Ident, ...]:
         """The names that the statement may bind: its first words, and outside brackets any before an `=`.
 
-        Between `,` and `:` as well: a second entry on one line.
+        Between `,` and `:` as well: a second entry on one line. And at the start of a line in the braces of a
+        statement of control.
         """
         if (registered := self._registered()) is not None:
             return (s.Ident(span_of(source, registered), registered.strip("\"'")),)
         words, depth, is_start, before = list[Token](), 0, True, ""
+        has_body = any(token.type == "IF" or token in ("for", "while") for token in self.tokens)
         for token, after in zip(self.tokens, [*self.tokens[1:], None], strict=True):
             depth += (token.type in _OPENERS) - (token.type in _CLOSERS)
             is_start = is_start and token.type in _BINDING | {"COMMA", "NAME"}
             binds = ("EQUAL", "COLON") if before == "COMMA" else ("EQUAL",)
-            is_bound = depth == 0 and after is not None and after.type in binds
+            is_bound = after is not None and after.type in binds
+            is_bound = is_bound and (depth == 0 or (has_body and before in ("LBRACE", "NEWLINE")))
             before = token.type
             word = token.strip('"')
             is_key = token.type == "STRING" and not words
@@ -213,7 +220,12 @@ def placeholder(piece: Piece, kind: str) -> list[Token]:
     return [token("NAME", _PLACEHOLDER, first), token("EQUAL", "=", first), token("NONE", "none", last)]
 
 
-def with_broken(item: s.Item, pieces: Sequence[Piece], source: Source) -> s.Item:
+def names_of(source: Source, tokens: Sequence[Token]) -> tuple[s.Ident, ...]:
+    """The words among some tokens."""
+    return tuple(s.Ident(span_of(source, t), str(t)) for t in tokens if str(t).isidentifier())
+
+
+def with_broken(item: AnyItem, pieces: Sequence[Piece], source: Source) -> AnyItem:
     """The item with `Broken` nodes in the place of the placeholders of these pieces."""
     broken = {}
     for piece in pieces:

@@ -123,10 +123,18 @@ class Test(Node):
 
 @dataclass(frozen=True)
 class BrokenItem(Node):
-    """An item that cannot be read; `kind` is its first word."""
+    """An item that cannot be read.
+
+    Attributes:
+        kind: Its first word.
+        words: The words of its header, which may be inputs and sizes.
+        body: The statements behind a header that cannot be read.
+    """
 
     kind: str
     name: Ident | None
+    words: tuple[Ident, ...] = ()
+    body: tuple[Statement, ...] = ()
 
 
 Item = Header | Import | Config | Block | Weights | Train | Test | BrokenItem

@@ -11,6 +11,8 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, Tensor, describe, is_bundle, is_number
 from netdsl.checker.evaluate.statements import input_names, is_function
 from netdsl.diagnostics import suggest
+from netdsl.modules import std_block
+from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Span
 
 
@@ -40,9 +42,28 @@ def bind_tensors(
         if len(piped) > 1:
             help = "join them first: `-> concat(axis=1)`, `-> add`"
         message = f"`{block.name}` takes {count(len(names), 'tensor')}, but got {len(queue) + len(found)}"
-        scope.fail("E0411", message, queue[len(free)][1], help=help)
+        at, cause = queue[len(free)][1], None
+        if not names and not scope.module.is_std:
+            head, edit = _declared(scope, block, len(queue))
+            help = f"declare what it takes: write `{head}` on line {block.span.line}"
+            cause = Edited([(help, [edit])])
+        scope.fail("E0411", message, at, help=help, cause=cause)
     found.update({name: tensor for name, (tensor, _) in zip(free, queue, strict=False)})
     return [found.get(name) for name in names]
+
+
+def _declared(scope: Scope, block: s.Block, count: int) -> tuple[str, tuple[Span, str]]:
+    """The header of a block without inputs, with inputs for the unknown names of its body, and the edit."""
+    known = {param.name.text for param in block.statics} | set(scope.module.blocks) | set(REGISTRY)
+    known |= {name.text for statement in block.body for name in s.bound_names(statement)}
+    words = dict.fromkeys(name.text for name in s.names_in(block.body) if name.text not in known)
+    inputs = [word for word in words if word[0].islower() and std_block(word) is None][:count] or ["x"]
+    text, end = block.span.source.text, block.name.span.end
+    if block.statics:
+        end = text.index(")", block.statics[-1].span.end) + 1
+    listed = f"({', '.join(inputs)})"
+    head = f"{text[block.span.start : end]}{listed}"
+    return head, (block.span.source.span(end, end), listed)
 
 
 def _named_tensor(

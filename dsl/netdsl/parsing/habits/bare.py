@@ -10,7 +10,15 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
-from netdsl.parsing.habits.extents import BODIES, instead, span_between, split_at_commas, statement, text_of
+from netdsl.parsing.habits.extents import (
+    BODIES,
+    NEAR,
+    instead,
+    span_between,
+    split_at_commas,
+    statement,
+    text_of,
+)
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -21,8 +29,6 @@ _TENSOR_INPUT = re.compile(r":[ \t]*\w*[ \t]*\[")
 _BODY_END = re.compile(r"(?:\s|#[^\n]*\n)*\}")
 _HEAD = re.compile(r"^(model|block|cell)[ \t]+(\w+)", re.MULTILINE)
 _NAME_LAST = "a pipeline ends with a stage, not with the name of its result"
-_NEAR = 5_000
-"""How far from a mistake the text is searched, in characters."""
 _ALONE = "a layer on a line of its own is applied to nothing"
 
 
@@ -96,12 +102,12 @@ def ports_in_body(place: Place) -> Diagnostic | None:
     if not is_port or at is None or place.tokens[0].type not in BODIES:
         return None
     text, start = place.source.text, place.source.text.rfind("\n", 0, at.start_pos or 0) + 1
-    end = text.find("\n}", start, start + _NEAR)
-    ports = list(_PORT_LINE.finditer(text, start, end if end >= 0 else start + _NEAR))
+    end = text.find("\n}", start, start + NEAR)
+    ports = list(_PORT_LINE.finditer(text, start, end if end >= 0 else start + NEAR))
     inputs = ", ".join(port[2] for port in ports if port[1] == "input") or "x: f32[B, 8]"
     outputs = [port[2] for port in ports if port[1] == "output"] or ["y: f32[B, 2]"]
     listed = outputs[0] if len(outputs) == 1 else f"({', '.join(outputs)})"
-    heads = list(_HEAD.finditer(text, max(0, start - _NEAR), start))
+    heads = list(_HEAD.finditer(text, max(0, start - NEAR), start))
     head, name = heads[-1].groups() if heads else ("model", "Net")
     line = f"{head} {name}({inputs}) -> {listed}"
     message = f"the inputs and outputs of a {head} are in its first line"
@@ -187,7 +193,7 @@ def _ends_body(place: Place) -> bool:
 
 def _is_used_below(span: Span, name: str) -> bool:
     """Whether a line below begins with the name, as the next pipeline of a diagram does."""
-    below = span.source.text[span.end : span.end + _NEAR]
+    below = span.source.text[span.end : span.end + NEAR]
     return re.search(rf"^[ \t]*{name}[ \t]*->", below, re.MULTILINE) is not None
 
 
@@ -210,7 +216,7 @@ def _layers_from(span: Span) -> tuple[list[str], int]:
     at = text.rfind("\n", 0, span.start) + 1
     if text[at : span.start].strip():
         return [span.text], end
-    for line in text[at : span.end + _NEAR].splitlines(keepends=True):
+    for line in text[at : span.end + NEAR].splitlines(keepends=True):
         layer = _LAYER_LINE.fullmatch(line.rstrip("\n"))
         if layer is None or layer[1].startswith("return"):
             break

@@ -10,10 +10,12 @@ from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
-from netdsl.source import Span
+from netdsl.source import Source, Span
 
 BODIES = ("MODEL", "BLOCK", "CELL")
 """The first tokens of items whose body is made of statements."""
+NEAR = 5_000
+"""How far from a mistake the text is searched, in characters."""
 _OPENERS = ("LPAR", "LSQB", "LBRACE")
 _CLOSERS = ("RPAR", "RSQB", "RBRACE")
 
@@ -68,6 +70,17 @@ def split_at_commas(tokens: Sequence[Token]) -> list[list[Token]]:
         else:
             parts[-1].append(token)
     return parts
+
+
+def end_of_indented(source: Source, start: int, line_end: int) -> int:
+    """Where the lines end that follow a line and are indented more than the word at `start`."""
+    indent = start - source.text.rfind("\n", 0, start) - 1
+    end = line_end
+    for line in source.text[line_end + 1 : line_end + 1 + NEAR].splitlines(keepends=True):
+        if line.strip() and len(line) - len(line.lstrip()) <= indent:
+            break
+        end += len(line)
+    return line_end + len(source.text[line_end : end + 1].rstrip())
 
 
 def instead(message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from netdsl.diagnostics import Diagnostic, Label, suggest
 from netdsl.edits import replacement
 from netdsl.parsing.habits.bare import BARE_STATEMENTS
+from netdsl.parsing.habits.control import CONTROL_HABITS
+from netdsl.parsing.habits.headers import HEADER_HABITS
 from netdsl.parsing.habits.python_habits import PYTHON_HABITS
 from netdsl.parsing.habits.section_habits import SECTION_HABITS
 from netdsl.parsing.habits.statement_habits import STATEMENT_HABITS
@@ -51,7 +53,6 @@ _ITEM_HELPS = {
     "//": "a comment starts with `#`",
     "/": "a comment starts with `#`",
 }
-_CHOICE = "choose between values with `a if c else b`, and leave a stage out with `stage when c`"
 
 
 def _item(place: Place) -> Diagnostic | None:
@@ -91,14 +92,10 @@ def _comment(place: Place) -> Diagnostic | None:
     return place.report("E0107", f"`{token}` is not allowed here", help="a comment starts with `#`")
 
 
-def _colon_for_brace(place: Place) -> Diagnostic | None:
+def _colon_for_equal(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or token.type != "COLON":
         return None
-    if "LBRACE" in place.accepts and "NAME" not in place.accepts:
-        return place.report(
-            "E0107", "`:` does not start a body", help="bodies are written in braces: `{ ... }`"
-        )
     opener = place.opener
     if "EQUAL" in place.accepts and opener is not None and opener.type == "LPAR":
         if place.following is not None and str(place.following)[:1].isupper():
@@ -124,14 +121,6 @@ def _statement_word(place: Place) -> Diagnostic | None:
         return place.report("E0107", f"a `=` is missing between `{word}` and `{token}`")
     at = (Label(span_of(place.source, word)),)
     return Diagnostic("E0107", f"`{word}` does not start a statement", at, near)
-
-
-def _control(place: Place) -> Diagnostic | None:
-    """`if` as a statement."""
-    token = place.token
-    if token is None or token.type != "IF" or not {"RETURN", "LET"} <= place.accepts:
-        return None
-    return place.report("E0107", "`if` does not start a statement", help=_CHOICE)
 
 
 def _for_range(place: Place) -> Diagnostic | None:
@@ -227,15 +216,16 @@ def _dictionary(place: Place) -> Diagnostic | None:
 
 HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     *PYTHON_HABITS,
+    *CONTROL_HABITS,
+    *HEADER_HABITS,
     *SECTION_HABITS,
     *STATEMENT_HABITS,
     _item,
     _after_item_word,
     *BARE_STATEMENTS,
     _comment,
-    _colon_for_brace,
+    _colon_for_equal,
     _statement_word,
-    _control,
     _for_range,
     _elif,
     _other_arrows,

@@ -61,34 +61,6 @@ def python_class(place: Place) -> Diagnostic | None:
     return Diagnostic(code, message, (Label(span_of(place.source, word)),), f"write {shown}")
 
 
-def if_statement(place: Place) -> Diagnostic | None:
-    """`if use_bn { h = h -> bn: BatchNorm }`, and the same with a colon."""
-    token = place.token
-    if token is None or token.type not in ("LBRACE", "COLON") or "ELSE" not in place.accepts:
-        return None
-    at = next((n for n in reversed(range(place.index)) if place.tokens[n].type == "IF"), None)
-    if at is None or (at and place.tokens[at - 1].line == place.tokens[at].line):
-        return None
-    condition = text_of(place, place.tokens[at + 1 : place.index])
-    inside = _until_end(place.tokens[place.index + 1 :])
-    label = (Label(span_of(place.source, place.tokens[at])),)
-    help = f"leave a stage out with `stage when {condition}`; choose a value with `a if {condition} else b`"
-    if len(inside) > 4 and inside[0] == inside[2] and inside[1].type == "EQUAL" and inside[3].type == "ARROW":
-        name, stages = inside[0], text_of(place, inside[4:])
-        if "->" not in stages:
-            help = f"write `{name}2 = {name} -> {stages} when {condition}`, and go on with `{name}2`"
-    return Diagnostic("E0107", "there is no `if` statement", label, help)
-
-
-def _until_end(tokens: Sequence[Token]) -> Sequence[Token]:
-    """The first line of a body that follows."""
-    tokens = [*tokens]
-    while tokens and tokens[0].type == "NEWLINE":
-        tokens.pop(0)
-    end = next((n for n, t in enumerate(tokens) if t.type in ("NEWLINE", "RBRACE")), len(tokens))
-    return tokens[:end]
-
-
 def f_string(place: Place) -> Diagnostic | None:
     """`f"{heads} heads"`."""
     token, after = place.token, place.following
@@ -240,7 +212,6 @@ PYTHON_HABITS = (
     self_attribute,
     python_import,
     python_class,
-    if_statement,
     f_string,
     tuple_value,
 )

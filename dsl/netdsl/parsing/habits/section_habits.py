@@ -192,21 +192,6 @@ def name_after_output(place: Place) -> Diagnostic | None:
     return None
 
 
-def output_after_colon(place: Place) -> Diagnostic | None:
-    """`model Net(x: f32[B, 20]): f32[B, 10] {` and `=>` in its place."""
-    token, after = place.token, place.following
-    if token is None or after is None or place.opener is not None or "ARROW" not in place.accepts:
-        return None
-    if token.type not in ("COLON", "FATARROW") or place.tokens[0].type not in BODIES:
-        return None
-    if after.type not in ("NAME", "LSQB", "LPAR") or after.line != token.line:
-        return None
-    at = span_of(place.source, token)
-    text = "->" if place.source.text[at.start - 1].isspace() else " ->"
-    what = f"`-> {after}...`"
-    return instead(f"`{token}` does not come before the outputs", at, at, text, f"write {what}")
-
-
 def parameter_without_shape(place: Place) -> Diagnostic | None:
     """`param gain = ones`."""
     token, name = place.token, place.previous
@@ -234,6 +219,5 @@ SECTION_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     sequential_item,
     type_before_name,
     name_after_output,
-    output_after_colon,
     parameter_without_shape,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.habits.control import RANGE
 from netdsl.parsing.habits.extents import BODIES, instead, matching, statement_span, text_of
 from netdsl.parsing.habits.python_train import lines_of
 from netdsl.parsing.layout import span_of
@@ -27,8 +28,6 @@ _REMOVED = {
     **dict.fromkeys(("save", "load_state_dict", "load_weights"), "weights are files: `--weights FILE`"),
 }
 """Calls that are statements in Python, by the last word of what is called, and why there are none here."""
-_RANGE = re.compile(r"range\(\s*(?:([\w.]+)\s*,\s*)?([\w.]+)\s*\)|([\w.]+)\s*\.\.\s*([\w.]+)")
-_STEP = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*->\s*(.+)")
 
 
 def complete_line(span: Span) -> Span:
@@ -72,7 +71,7 @@ def _short(text: str) -> str:
 def with_statement(place: Place) -> Diagnostic | None:
     """`with torch.no_grad():`."""
     first = place.previous
-    if first not in ("with", "while", "try", "async", "del", "global") or not place.starts_statement:
+    if first not in ("with", "try", "async", "del", "global") or not place.starts_statement:
         return None
     span = statement_span(place, place.index - 1)
     line_end = place.source.text.find("\n", span.start)
@@ -80,30 +79,8 @@ def with_statement(place: Place) -> Diagnostic | None:
     help = "remove the line: the lines in it are statements on their own"
     if "no_grad" in at.text or "inference_mode" in at.text:
         help = "remove the line: gradients are cut by `stop_gradient(h)`"
-    if first == "while":
-        help = "a number of repetitions is given: `h = x -> for i in 0..4 { ... }`"
     edits = (replacement(complete_line(at), ""),)
     return Diagnostic("E0107", f"there is no `{first}` statement", (Label(at),), help, fixes=edits)
-
-
-def for_statement(place: Place) -> Diagnostic | None:
-    """`for i in range(3):` with the lines of its body after it."""
-    token = place.token
-    if token is None or token.type != "FOR" or not {"RETURN", "LET"} <= place.accepts:
-        return None
-    text, start = place.source.text, token.start_pos or 0
-    end = text.find("\n", start)
-    line, after = text[start:end], text[end + 1 :].partition("\n")[0]
-    variable = (re.match(r"for\s+(\w+)", line) or ["", "i"])[1]
-    found = _RANGE.search(line)
-    first, last = (found[1] or found[3] or "0", found[2] or found[4]) if found else ("0", "n")
-    loop = f"for {variable} in {first}..{last}"
-    step = _STEP.fullmatch(after)
-    help = f"`for` is a stage of a pipeline: `h = x -> {loop} {{ ... }}`"
-    if step is not None and step[1] == step[2]:
-        name, stages = step[1], step[3].strip()
-        help = f"write `{name}2 = {name} -> {loop} {{ {stages} }}`, and go on with `{name}2`"
-    return place.report("E0107", "there is no `for` statement", help=help)
 
 
 def declared_like_in_c(place: Place) -> Diagnostic | None:
@@ -200,7 +177,7 @@ def comprehension(place: Place) -> Diagnostic | None:
         return None
     span = span_of(place.source, opener).to(span_of(place.source, place.tokens[closing]))
     item = text_of(place, place.tokens[start + 1 : place.index])
-    found = _RANGE.search(span.text)
+    found = RANGE.search(span.text)
     count = int(found[2]) if found is not None and found[1] is None and (found[2] or "").isdigit() else 0
     help = "repeat stages with `for i in 0..n { ... }`, or write out the list"
     if 0 < count <= 8 and opener.type == "LSQB":
@@ -297,7 +274,6 @@ def anonymous_function(place: Place) -> Diagnostic | None:
 STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     call_statement,
     with_statement,
-    for_statement,
     declared_like_in_c,
     docstring,
     if_as_stage,

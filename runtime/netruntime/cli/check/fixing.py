@@ -13,6 +13,10 @@ from netdsl.source import Source
 Check = Callable[[Source], tuple[Diagnostic, ...]]
 """All findings in a text."""
 
+Group = tuple[Edit, ...]
+"""The edits of one finding."""
+Key = tuple[tuple[str, str], ...]
+
 MAX_ROUNDS = 8
 """How often a text is edited; an edit can bring to light another that is certain."""
 
@@ -28,44 +32,52 @@ class Fixed:
 def fix(source: Source, check: Check) -> Fixed:
     """Apply all certain edits to a text.
 
-    An edit is left out if the text has an error after it that it did not have before.
+    The edits of a finding go together. They are left out if the text has an error after them that it did not
+    have before.
     """
     applied: list[Edit] = []
-    refused: set[tuple[str, str]] = set()
+    refused: set[Key] = set()
     for _ in range(MAX_ROUNDS):
         findings = check(source)
-        edits = [edit for edit in _certain(findings, source) if _key(edit) not in refused]
-        kept = _harmless(source, edits, findings, check)
-        refused |= {_key(edit) for edit in edits if edit not in kept}
+        groups = [group for group in _certain(findings, source) if _key(group) not in refused]
+        kept = _harmless(source, groups, findings, check)
+        refused |= {_key(group) for group in groups if group not in kept}
         if not kept:
             break
-        source = Source(source.name, apply_edits(source, kept))
-        applied += kept
+        edits = _in_order(kept)
+        source = Source(source.name, apply_edits(source, edits))
+        applied += edits
     return Fixed(source, tuple(applied))
 
 
-def _certain(findings: Iterable[Diagnostic], source: Source) -> list[Edit]:
-    """The certain edits of a text, those of its imports left out, in the order of the text."""
-    edits = {edit for one in findings for edit in one.fixes if edit.is_certain}
-    return sorted((e for e in edits if e.span.source is source), key=lambda e: (e.span.start, e.span.end))
+def _certain(findings: Iterable[Diagnostic], source: Source) -> list[Group]:
+    """The certain edits of a text by finding, those of its imports left out, in the order of the text."""
+    edits = [[edit for edit in one.fixes if edit.is_certain] for one in findings]
+    groups = {tuple(own) for own in edits if own and all(edit.span.source is source for edit in own)}
+    return sorted(groups, key=lambda group: min((edit.span.start, edit.span.end) for edit in group))
+
+
+def _in_order(groups: Iterable[Group]) -> list[Edit]:
+    edits = {edit for group in groups for edit in group}
+    return sorted(edits, key=lambda edit: (edit.span.start, edit.span.end))
 
 
 def _harmless(
-    source: Source, edits: list[Edit], findings: tuple[Diagnostic, ...], check: Check
-) -> list[Edit]:
+    source: Source, groups: list[Group], findings: tuple[Diagnostic, ...], check: Check
+) -> list[Group]:
     """The edits after which there is no new error: all of them, or those that pass one by one."""
     before = _errors(findings)
 
-    def are_harmless(some: list[Edit]) -> bool:
-        after = _errors(check(Source(source.name, apply_edits(source, some))))
+    def are_harmless(some: list[Group]) -> bool:
+        after = _errors(check(Source(source.name, apply_edits(source, _in_order(some)))))
         return after <= before
 
-    if not edits or are_harmless(edits):
-        return edits
-    kept: list[Edit] = []
-    for edit in edits:
-        if are_harmless([*kept, edit]):
-            kept.append(edit)
+    if not groups or are_harmless(groups):
+        return groups
+    kept: list[Group] = []
+    for group in groups:
+        if are_harmless([*kept, group]):
+            kept.append(group)
     return kept
 
 
@@ -74,6 +86,6 @@ def _errors(findings: Iterable[Diagnostic]) -> Counter[tuple[str, str]]:
     return Counter((one.code, one.message) for one in findings if one.severity == "error")
 
 
-def _key(edit: Edit) -> tuple[str, str]:
-    """What an edit is in any version of the text."""
-    return edit.span.text, edit.text
+def _key(group: Group) -> Key:
+    """What the edits of a finding are in any version of the text."""
+    return tuple((edit.span.text, edit.text) for edit in group)
