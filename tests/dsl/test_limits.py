@@ -325,3 +325,38 @@ def test_many_mistakes_of_one_kind(head: str, line: str, count: int) -> None:
 def test_mistakes_that_are_not_listed_are_counted() -> None:
     found = refused(model("  int width = 32\n" * 1000), trace=False)
     assert found[-1].code == "E0608" and found[-1].message == "950 more errors are not listed"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "conv(x, w, stride=2**31)",
+        "conv(x, w, dilation=[1, 2**62])",
+        "conv(x, w, pad=[0, 0, 0, 2**31])",
+        "conv_transpose(x, w, stride=2**31)",
+        "max_pool(x, 2, stride=2**40)",
+        "avg_pool(x, 2, pad=2**31)",
+        'max_pool(x, 2, pad="same", dilation=2**31)',
+    ],
+)
+def test_steps_beyond_any_axis(call: str) -> None:
+    text = f"model M(x: f32[B, 3, 8, 8], w: f32[3, 3, 2, 2]) {{ return {call} }}"
+    (wrong,) = refused(text)
+    assert wrong.code == "E0404" and "of at most 2,147,483,647, but got" in wrong.message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "elu(x, alpha=1e308)",
+        "leaky_relu(x, slope=-1e308)",
+        "l2_normalize(x, over=[-1], eps=1e308)",
+        "rms_norm(cast(x, f16), eps=1e308)",
+        "hard_sigmoid(x, beta=1e39)",
+    ],
+)
+def test_floats_beyond_the_element_type(call: str) -> None:
+    text = f"model M(x: f32[B, 3]) {{ return {call} }}"
+    (wrong,) = refused(text)
+    assert wrong.code == "E0404" and "cannot represent" in wrong.message
+    accepted(text.replace("f32[", "f64[").replace("1e39", "1e300").replace("cast(x, f16)", "x"))

@@ -34,6 +34,7 @@ from netdsl.dims import Dim, FreeSizeError, SizeOverflowError
 from netdsl.model import OUTSIDE, Assumption, Body, BodyStep, CallStep, OpStep
 from netdsl.ops.contract.assuming import AT_LEAST, Condition, assume, assuming
 from netdsl.ops.contract.base import Op, OpError, Types
+from netdsl.ops.contract.rules import check_floats
 from netdsl.ops.create.create import Range
 from netdsl.ops.index.gather import Gather
 from netdsl.source import Span
@@ -233,7 +234,9 @@ class Scope(Site):
     ) -> Types:
         try:
             with assuming() as conditions:
-                types = op.shape(*(None if i is None else i.type for i in inputs))
+                given = [None if i is None else i.type for i in inputs]
+                check_floats(op, given)
+                types = op.shape(*given)
                 self._assume_positions(op, inputs)
             self.take_for_granted(conditions, span)
             return types

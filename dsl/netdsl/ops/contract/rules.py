@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from math import isfinite
 
 from netdsl.dims import Apply, Dim, DimLike, dim
 from netdsl.ops.contract.assuming import AT_LEAST, DIVIDES, EQUAL, assume
-from netdsl.ops.contract.base import LeftContext, OpError, Sizes, TypeMismatch
+from netdsl.ops.contract.base import LeftContext, Op, OpError, Sizes, TypeMismatch
 from netdsl.ops.contract.time import AxisMap, InputTypes, TimeAxis, UnsupportedError
 from netdsl.types import DType, TensorType, shape_text
 
@@ -22,6 +23,8 @@ LIMITS: dict[DType, tuple[float, float]] = {
     DType.I64: (-(2**63), 2**63 - 1),
 }
 """The smallest and the largest number of each element type; for floats, of the finite ones."""
+MAX_STEP = 2**31 - 1
+"""The largest stride, dilation or padding: no axis is longer, and kernels compute positions in 64 bits."""
 
 
 def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis") -> int:
@@ -43,7 +46,7 @@ def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str
 def spread(values: Sequence[int], rank: int, attribute: str, *, least: int = 1) -> tuple[int, ...]:
     """One value per spatial axis, from one value for all or one for each.
 
-    Raises `OpError` for a different count, or for a value below `least`.
+    Raises `OpError` for a different count, a value below `least`, and one above any axis.
     """
     if len(values) not in (1, rank):
         raise OpError(
@@ -53,7 +56,16 @@ def spread(values: Sequence[int], rank: int, attribute: str, *, least: int = 1) 
         )
     if any(value < least for value in values):
         raise OpError(f"needs `{attribute}` of at least {least}, but got {min(values)}", attribute=attribute)
+    check_steps(values, attribute)
     return tuple(values) * rank if len(values) == 1 else tuple(values)
+
+
+def check_steps(values: Sequence[int], attribute: str) -> None:
+    """Raise `OpError` for a number of elements that is larger than any axis."""
+    if max(values, default=0) > MAX_STEP:
+        raise OpError(
+            f"needs `{attribute}` of at most {MAX_STEP:,}, but got {max(values)}", attribute=attribute
+        )
 
 
 def broadcast(left: TensorType, right: TensorType, names: tuple[str, str] = ("a", "b")) -> tuple[Dim, ...]:
@@ -192,6 +204,22 @@ def check_value(value: float | int | bool | Dim, dtype: DType, attribute: str = 
         raise OpError(
             f"cannot represent {number} in {dtype}", attribute=attribute, help="choose another `dtype`"
         )
+
+
+def check_floats(op: Op, inputs: Sequence[TensorType | None]) -> None:
+    """Raise `OpError` if a float among the arguments of `op` is beyond the floats that it computes with.
+
+    Operators compute 16-bit floats in f32.
+    """
+    dtype = next((x.dtype for x in inputs if x is not None and x.dtype.is_float), None)
+    if dtype is None:
+        return
+    low, high = LIMITS[DType.F32 if dtype.itemsize == 2 else dtype]
+    for field in fields(op):
+        number = getattr(op, field.name)
+        if isinstance(number, float) and isfinite(number) and not low <= number <= high:
+            help = f"use a value from {low:g} to {high:g}"
+            raise OpError(f"cannot represent {number:g} in {dtype}", attribute=field.name, help=help)
 
 
 def check_sizes(shape: Sequence[Dim], attribute: str = "sizes") -> None:

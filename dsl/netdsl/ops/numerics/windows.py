@@ -9,7 +9,7 @@ from functools import lru_cache
 from netdsl.dims import Dim, DimLike, dim, minimum
 from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import Array, DataError, Ints, Module, OpError
-from netdsl.ops.contract.rules import spread
+from netdsl.ops.contract.rules import check_steps, spread
 from netdsl.types import shape_text
 
 LAYOUT = "[batch, channels, *space] with at least 1 spatial axis"
@@ -156,6 +156,7 @@ def _pad_pairs(pad: Ints | str, rank: int) -> tuple[Pair, ...] | str:
             )
         return ((0, 0),) * rank if pad == "valid" else pad
     if len(pad) == 2 * rank and min(pad) >= 0:
+        check_steps(pad, "pad")
         return tuple(zip(pad[:rank], pad[rank:], strict=True))
     if len(pad) not in (1, rank, 2 * rank):
         raise OpError(
