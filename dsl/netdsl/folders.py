@@ -133,6 +133,21 @@ def _kind(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
 
 
+def refuse_endless(path: Path) -> None:
+    """Raise `NotAFileError` for a device or a named pipe, reading which may never end.
+
+    A pipe without a name, which a shell passes for `<(command)`, ends with its command. Raises `OSError` as
+    `stat` does, and `ValueError` for a name that the system could not have.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise NotAFileError(errno.EINVAL, "it is a device, not a file", str(path))
+    if stat.S_ISFIFO(mode) and os.path.lexists(os.path.realpath(path)):
+        raise NotAFileError(
+            errno.EINVAL, "it is a named pipe; save what comes out of it in a file", str(path)
+        )
+
+
 @contextmanager
 def open_folder(path: Path) -> Iterator[Folder]:
     """A folder, open while the body runs; it may itself be reached by links."""

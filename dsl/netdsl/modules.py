@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
 from netdsl.edits import replacement
-from netdsl.folders import MAX_LISTED, Folder, LinkError, NotAFileError, open_folder
+from netdsl.folders import MAX_LISTED, Folder, LinkError, NotAFileError, open_folder, refuse_endless
 from netdsl.parsing.layout import MAX_SOURCE_BYTES
 from netdsl.parsing.parser import read
 from netdsl.source import Source, Span
@@ -234,6 +234,7 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
     """The text of a file. Raises `NetError` E0613 if it cannot be read as UTF-8, E0601 if it is too long."""
     shown = name or str(path)
     try:
+        refuse_endless(path)
         with path.open("rb") as file:
             data = file.read(MAX_SOURCE_BYTES + 1)
     except (OSError, ValueError) as wrong:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from netdsl.folders import refuse_endless
 from netruntime.data.augment import Normalise, parse_augment
 from netruntime.data.dataset import Dataset
 from netruntime.errors import DataInputError, WeightsError, shown
@@ -34,6 +35,7 @@ def beside(weights: str | PathLike[str], *names: str) -> list[Path]:
 def read_names(path: Path, what: str = "the names") -> tuple[str, ...]:
     """A JSON list of different texts. Raises `DataInputError` E0842, which calls it `what`."""
     try:
+        refuse_endless(path)
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as reason:
         raise _bad(path, what, f"cannot be read: {reason.strerror or reason}") from None
@@ -102,6 +104,7 @@ def tokenizer_beside(weights: object) -> Path | None:
 def tokenizer_hash(path: str | PathLike[str]) -> str:
     """The SHA-256 of a tokenizer's file; empty if it cannot be read."""
     try:
+        refuse_endless(Path(path))
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return ""

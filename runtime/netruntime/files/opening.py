@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from netdsl.diagnostics import suggest
+from netdsl.folders import refuse_endless
 from netruntime.errors import DataInputError, shown
 
 ZIP_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error)
@@ -30,6 +31,7 @@ def near_file(path: Path, is_wanted: Callable[[Path], bool] = Path.is_file) -> s
 
 def read_text_file(path: Path) -> str:
     """A file of UTF-8 text, with `\\n` at the ends of lines. Raises `DataInputError` E0816 and `OSError`."""
+    refuse_endless(path)
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

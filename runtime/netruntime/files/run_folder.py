@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from netdsl.folders import refuse_endless
+
 SETUP = "config.json"
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -16,6 +18,7 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 def setup_in(folder: Path) -> dict[str, Any]:
     """The `config.json` of a run; empty for another folder, and for what is not a folder."""
     try:
+        refuse_endless(folder / SETUP)
         setup = json.loads((folder / SETUP).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -11,6 +11,7 @@ from typing import BinaryIO, TextIO, cast
 
 import numpy as np
 
+from netdsl.folders import refuse_endless
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.numpy_files import NPY_MAGIC, ArrayFileError, read_npy
@@ -146,6 +147,7 @@ def _read(
     if path.is_dir():
         help = "folders are read batch by batch; name one file here"
         raise DataInputError.make("E0803", f"{shown(path)} is a folder", help=help)
+    refuse_endless(path)
     if suffix in (".npy", ".npz"):
         return read_one_array(path, key, wanted), None
     if suffix == ".json":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from netdsl.folders import refuse_endless
 from netruntime.errors import DataInputError, shown
 from netruntime.files.opening import near_file
 from netruntime.readers.formats.arrays import read_array_file
@@ -80,7 +81,7 @@ def read_table(path: Path, wanted: Wanted, options: DataOptions) -> ColumnTable:
     """The rows of one file or folder. Raises `DataInputError`, `OSError` and `MissingExtraError`."""
     if path.is_dir():
         return _read_folder(path, wanted, options)
-    path.stat()
+    refuse_endless(path)
     suffix = path.suffix.lower()
     if is_idx(path):
         return read_idx(path)

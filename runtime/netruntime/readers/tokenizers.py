@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from netdsl.folders import refuse_endless
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.opening import near_file
 
@@ -93,6 +94,7 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
         raise DataInputError.make("E0815", "text needs a tokenizer", help=help)
     package = need_extra("tokenizers", "text", "splitting text into tokens")
     try:
+        refuse_endless(Path(path))
         definition = Path(path).read_text(encoding="utf-8")
     except OSError as reason:
         message = f"cannot read the tokenizer {shown(path)}: {reason.strerror or reason}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from netdsl.folders import refuse_endless
 from netruntime.arguments import check_mapping, check_path
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import Array
@@ -45,6 +46,7 @@ def read_weights(path_or_mapping: str | os.PathLike[str] | Mapping[str, Any]) ->
         # a plain stat, so that an unreadable folder on the way is distinguished from a missing file
         path.stat()
         file = _file_in(path) if path.is_dir() else path
+        refuse_endless(file)
     except (OSError, ValueError) as reason:
         raise cannot_open(path, _as_os_error(reason)) from reason
     return _read_file(file)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import START, environment, write
+from command_line import START, environment, netrun, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="descriptors are closed by a shell")
 
@@ -168,3 +168,35 @@ def test_a_working_folder_that_has_gone(folder: Path) -> None:
             ["bash", "-c", gone], cwd=folder, env=environment({}), capture_output=True, text=True, timeout=120
         )
         check_quiet(done)
+
+
+READING = {
+    "check FILE.net": 4,
+    "train m.net --data FILE.csv": 3,
+    "train m.net --data x=FILE.npy": 3,
+    "eval m.net --data FILE.npz": 3,
+    "predict m.net --model M --data FILE.json": 3,
+    "run m.net --model M --input x=FILE.npy": 3,
+    "run m.net --model M --input random --weights FILE.safetensors": 3,
+    "run m.net --model M --input random --labels FILE.txt": 4,
+    "generate m.net --model W --prompt ab --tokenizer FILE.json": 3,
+    "generate m.net --model W --prompt ab --vocab FILE.json": 3,
+}
+
+
+@pytest.mark.parametrize("kind", ["it is a named pipe", "it is a device"])
+@pytest.mark.parametrize("command", READING)
+def test_what_may_never_end_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str
+) -> None:
+    monkeypatch.chdir(folder)
+    name = next(word for word in command.replace("=", " ").split() if "FILE" in word)
+    Path(name).unlink(missing_ok=True)
+    os.mkfifo(name) if "pipe" in kind else Path(name).symlink_to("/dev/zero")
+    done = netrun(*command.split())
+    assert done.exit_code == READING[command] and kind in done.stderr, done.stderr
+
+
+def test_a_pipe_of_the_shell_is_read(folder: Path) -> None:
+    done = shell(folder, "run m.net --model M --input random", r"--labels <(printf 'a\nb\nc\n')")
+    assert done.returncode == 0 and "a  " in done.stdout, done.stderr

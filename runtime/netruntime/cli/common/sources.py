@@ -37,6 +37,7 @@ def open_text(path: Path) -> Source:
 
 def open_source(path: Path) -> Source:
     """The text of a file. Raises `FileAccessError` E0940 or, if it is not text, `NetError` E0613."""
+    from netdsl.folders import refuse_endless
     from netdsl.modules import read_source
 
     try:
@@ -50,8 +51,11 @@ def open_source(path: Path) -> Source:
         files = sorted(shown(p.name) for p in path.glob("*.net"))
         help = f"name a file in it: {', '.join(files[:5])}" if files else "give a .net file"
         raise file_error("E0940", f"{shown(path)} is a folder", help)
-    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-        raise file_error("E0940", f"{shown(path)} is not a file", "give a .net file")
+    try:
+        refuse_endless(path)
+    except OSError as reason:
+        message = f"{shown(path)} cannot be read: {reason.strerror}"
+        raise file_error("E0940", message, "give a .net file, or `-` for standard input") from None
     return read_source(path)
 
 

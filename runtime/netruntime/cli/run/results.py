@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.folders import refuse_endless
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.output import json_number
 from netruntime.errors import DataInputError, shown
@@ -140,6 +141,7 @@ def with_classes(outputs: Mapping[str, Array]) -> list[str]:
 def read_labels(path: Path) -> list[str]:
     """Class names, one per line. Raises `FileAccessError` E0942."""
     try:
+        refuse_endless(path)
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as wrong:
         raise file_error(

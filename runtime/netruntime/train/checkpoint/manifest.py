@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from netdsl.folders import refuse_endless
 from netruntime.errors import TrainingError, shown
 from netruntime.files.json_objects import unique_object
 from netruntime.train.checkpoint.contract import JSON
@@ -67,6 +68,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
+        refuse_endless(path)
         raw = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as missing:
         raise no_checkpoint(folder) from missing
