@@ -292,8 +292,9 @@ def _shape_help(info: ColumnInfo, wanted: InputSpec) -> str | None:
         (_, height, width), (_, new_height, new_width) = fit.picture, fit.target
         return f"`--resize stretch` makes images of {new_height}x{new_width} from {height}x{width}"
     if info.rows is None:
-        row = ", ".join(map(str, wanted.item))
-        return f"give rows of shape [{row}], or declare the input with rows of {list(info.shape)}"
+        row, batch = ", ".join(map(str, wanted.item)), [str(size) for size in wanted.batch]
+        declared = f"{wanted.name}: {wanted.type.dtype}[{', '.join([*batch, *map(str, info.shape)])}]"
+        return f"declare `{declared}`, or give rows of shape [{row}]"
     shape = wanted.type.shape
     if len(info.shape) + 1 == len(shape) - 1 and not shape[0].is_fixed:
         return f"one item needs an axis for `{shape[0]}`: array[None]"

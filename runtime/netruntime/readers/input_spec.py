@@ -39,8 +39,9 @@ class InputSpec:
 
     def refuse(self, code: str, message: str, *, help: str | None = None) -> DataInputError:
         """An error about data for this input, with the place of its declaration."""
-        text = f"{self.name} is {self.type} here" if self.span else ""
-        return DataInputError.make(code, message, self.span, text, help=help)
+        span = self.span or next((size.origin for size in self.type.shape if size.is_fixed), None)
+        text = f"{self.name} is {self.type} here" if span else ""
+        return DataInputError.make(code, message, span, text, help=help)
 
 
 @contextmanager

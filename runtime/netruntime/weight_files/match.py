@@ -12,6 +12,7 @@ from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import FLOATS, Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposing.proposal import propose
 from netruntime.weight_files.room import check_room
+from netruntime.weight_files.rules import Rule
 from netruntime.weight_files.turned import Kinds, squares_like, warn_of_dropped, warn_of_squares
 from netruntime.weight_files.weight_file import WeightFile, from_mapping
 
@@ -194,12 +195,37 @@ def _shape_problem(
     shown_rules = " and ".join(f"`{rule} transpose`" for rule in rules)
     what = f"write {shown_rules}" if rules else "add `transpose` to the rule"
     help = f"{_count(turned, 'fits', 'fit')} when transposed: {what}" if turned else None
+    exchanged = {} if turned else _exchanged(file, wanted, wrong)
+    if exchanged:
+        texts = [f"`{replace(rule, ours=other.ours)}`" for rule, other in exchanged.items()]
+        help = f"they fit with exchanged targets: write {' and '.join(texts)}"
     have = "has" if len(wrong) == 1 else "have"
     count = _count(wrong, "weight", "weights")
     message = f"{count} in {shown(file.source)} {have} a different shape than in the model"
     places = [rule.span for rule in rules if rule.span is not None]
     labels = tuple(Label(place, "this rule does not transpose") for place in places)
+    read_by = dict.fromkeys(rule for rule in map(file.rule, wrong) if rule is not None and rule.span)
+    labels = labels or tuple(Label(rule.span, "read by this rule") for rule in read_by if rule.span)
     return [replace(one, labels=labels) for one in _problem("E0723", message, wrong, line, help)]
+
+
+def _exchanged(file: WeightFile, wanted: Mapping[str, ArrayInfo], wrong: Sequence[str]) -> dict[Rule, Rule]:
+    """Pairs of rules of which each reads what fits the other; none if that does not explain all."""
+    partners: dict[Rule, Rule] = {}
+    for name in wrong:
+        rule = file.rule(name)
+        others = (
+            other
+            for other in wrong
+            if other.rpartition(".")[2] == name.rpartition(".")[2]
+            and file.describe(other).shape == wanted[name].shape
+            and file.describe(name).shape == wanted[other].shape
+        )
+        partner = next((r for r in map(file.rule, others) if r is not None and r != rule), None)
+        if rule is None or partner is None:
+            return {}
+        partners.setdefault(rule, partner)
+    return partners if all(partners.get(other) == rule for rule, other in partners.items()) else {}
 
 
 def _dtype_problem(

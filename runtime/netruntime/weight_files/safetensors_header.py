@@ -61,6 +61,9 @@ def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
     """The header's length in bytes, from the first 8 bytes of the file. Raises `WeightsError` E0703."""
     if len(first_bytes) < 8:
         _damaged(file, f"it has {len(first_bytes)} bytes, but the header's length alone takes 8")
+    if first_bytes[:7].isascii() and first_bytes[:7].decode("ascii").isprintable():
+        start = shown(first_bytes[:8].decode("ascii", "replace"))
+        _damaged(file, f"it is text, which starts with {start}", help=_TEXT)
     length = int.from_bytes(first_bytes[:8], "little")
     if length > MAX_HEADER:
         message = f"the header of {shown(file)} claims {length:,} bytes, but the limit is {MAX_HEADER:,}"
@@ -170,12 +173,15 @@ def _check_cover(file: str, entries: Mapping[str, TensorEntry], buffer_size: int
         _misplaced(file, f"the last {buffer_size - reached} bytes belong to no tensor")
 
 
+_TEXT = "give a .safetensors or .npz file; a pointer of Git LFS is replaced with its file by `git lfs pull`"
 _REWRITE = "the file is damaged or was written wrongly: fetch or write it again"
 
 
-def _damaged(file: str, reason: str, cause: BaseException | None = None) -> NoReturn:
+def _damaged(
+    file: str, reason: str, cause: BaseException | None = None, *, help: str | None = None
+) -> NoReturn:
     message = f"{shown(file)} is not a valid safetensors file: {reason}"
-    raise WeightsError.make("E0703", message, help=_REWRITE) from cause
+    raise WeightsError.make("E0703", message, help=help or _REWRITE) from cause
 
 
 def _wrong(file: str, name: str, reason: str) -> NoReturn:
