@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
 from netdsl.edits import replacement
@@ -243,6 +243,20 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
     return decoded(shown, data, span)
 
 
+_DATA = "data are given by an option: `netrun train net.net --data FILE`, `netrun run net.net --input FILE`"
+_WEIGHTS = "weights are given by an option: `netrun run net.net --weights FILE`"
+_SETTINGS = "settings are written in the .net file itself, in `config { ... }` and `train { ... }`"
+_CODE = "the network is written in a text of its own: `netrun init` writes one to begin with"
+_OTHER_KINDS = {
+    **dict.fromkeys((".csv", ".tsv", ".parquet", ".npz", ".npy", ".png", ".jpg", ".jpeg"), _DATA),
+    **dict.fromkeys((".safetensors", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".bin"), _WEIGHTS),
+    **dict.fromkeys((".json", ".yaml", ".yml", ".toml", ".ini"), _SETTINGS),
+    **dict.fromkeys((".py", ".ipynb"), _CODE),
+}
+"""What to do with a file of another kind that is named where a .net file belongs."""
+_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*net\b")
+
+
 def decoded(shown: str, data: bytes, span: Span | None = None) -> Source:
     """The source of a file's bytes, of which at most one more than the limit are read.
 
@@ -252,6 +266,9 @@ def decoded(shown: str, data: bytes, span: Span | None = None) -> Source:
     if len(data) > MAX_SOURCE_BYTES:
         message = f"`{shown}` is longer than the limit of {MAX_SOURCE_BYTES:,} bytes"
         raise error("E0601", message, span, help="split the network into blocks and `import` them")
+    other = _OTHER_KINDS.get(PurePath(shown).suffix.lower())
+    if other is not None and not _BEGINNING.match(data):
+        raise error("E0613", f"`{shown}` is not a .net file", span, help=other)
     try:
         return Source(shown, data.decode("utf-8-sig"))
     except UnicodeDecodeError as wrong:

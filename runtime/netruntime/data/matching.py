@@ -188,7 +188,7 @@ def _assign(
             return found
         if complete:
             break
-    raise _no_match(missing, inputs, table, complete)
+    raise _too_few(wants, free, table) or _no_match(missing, inputs, table, complete)
 
 
 def _matchings(
@@ -247,6 +247,40 @@ def _label_columns(
     return [name for name in names if could_fit(numbers[name], label, options, options.sizes, resizing=False)]
 
 
+def _too_few(
+    wants: Sequence[InputSpec], free: Mapping[str, ColumnInfo], table: Table
+) -> DataInputError | None:
+    """The error of a vector that takes more or fewer columns of numbers than are left over."""
+    numbers = [name for name, info in free.items() if info.shape == ()]
+    vectors = [want for want in wants if len(want.item) == 1 and want.item[0].is_fixed]
+    others = [want for want in wants if not want.item]
+    if len(vectors) != 1 or len(vectors) + len(others) != len(wants) or len(numbers) < 2:
+        return None
+    want, needed = vectors[0], vectors[0].item[0].value + len(others)
+    if len(numbers) == needed:
+        return None
+    used = [name for name in table.columns if name not in free]
+    beside = f" beside {_listed_columns(used)}" if used else ""
+    labels = f" and {', '.join(f'{shown(other.name)} 1' for other in others)}" if others else ""
+    message = (
+        f"{shown(want.name)} {want.type} is made from {want.item[0]} columns of numbers{labels}, "
+        f"but the data has {len(numbers)}{beside}: {_listed_columns(numbers)}"
+    )
+    width = len(numbers) - len(others)
+    help = f"to use all of them, declare `{want.name}: {want.type.dtype}[{want.type.shape[0]}, {width}]`"
+    if len(numbers) > needed:
+        last = f"`{want.name}0` to `{want.name}{want.item[0].value - 1}`"
+        help = f"call those it is made from {last}, or remove the others; {help}"
+    elif width < 1:
+        help = "add the columns that are missing"
+    return DataInputError.make("E0830", message, help=help)
+
+
+def _listed_columns(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(map(shown, names[:8])) + more
+
+
 def _no_match(
     missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table, complete: Sequence[object]
 ) -> DataInputError:
@@ -263,15 +297,6 @@ def _no_match(
 
 
 def _match_help(missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table) -> str:
-    numbers = [name for name, info in table.columns.items() if info.shape == ()]
-    for name in missing:
-        item = inputs[name].item
-        if len(item) == 1 and item[0].is_fixed and len(numbers) > 1 and item[0].value != len(numbers):
-            count = item[0].value
-            return (
-                f"{shown(name)} takes {count} numbers from each row, but {len(numbers)} columns are numbers: "
-                f"call those it is made from `{name}0` to `{name}{count - 1}`, or remove the others"
-            )
     fitting = [
         f"{name}=FILE:{column}"
         for name in missing

@@ -16,6 +16,7 @@ import numpy as np
 
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, fits_memory, short_name
+from netruntime.files.beginnings import HEAD, kind_of
 from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
 
@@ -127,10 +128,16 @@ def write_npz(stream: BinaryIO, arrays: Mapping[str, Array], comment: bytes = b"
 
 
 def _read_npy_header(stream: BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    start = stream.tell()
     try:
         version = np.lib.format.read_magic(stream)
     except ValueError as wrong:
-        raise ArrayFileError("it does not begin as a .npy array does") from wrong
+        stream.seek(start)
+        kind = kind_of(stream.read(HEAD))
+        reason = "it does not begin as a .npy array does"
+        if kind is not None and not kind.startswith("a .npy"):
+            reason = f"it is {kind}"
+        raise ArrayFileError(reason) from wrong
     if version not in _HEADERS:
         raise ArrayFileError(f"its .npy version {version[0]}.{version[1]} does not hold plain numbers")
     try:
@@ -154,7 +161,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except _ZIP_DAMAGE as damage:
-        raise ArrayFileError(f"the zip archive is damaged: {damage}") from damage
+        with path.open("rb") as file:
+            kind = kind_of(file.read(HEAD))
+        reason = f"the zip archive is damaged: {damage}"
+        if kind is not None and not kind.startswith("a zip"):
+            reason = f"it is {kind}"
+        raise ArrayFileError(reason) from damage
 
 
 def _npz_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import NUMPY_NAMES, Array, ArrayInfo
+from netruntime.files.beginnings import HEAD
 from netruntime.files.opening import near_file
 from netruntime.weight_files.safetensors_header import TensorHeader, header_length, parse_header
 from netruntime.weight_files.weight_file import WeightFile
@@ -71,7 +72,8 @@ def _read_header(path: Path) -> tuple[TensorHeader, int]:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            length = header_length(str(path), stream.read(8), size)
+            length = header_length(str(path), stream.read(HEAD), size)
+            stream.seek(8)
             raw = stream.read(length)
     except OSError as reason:
         raise cannot_open(path, reason) from reason

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import ITEM_SIZES, ArrayInfo, fits_memory
+from netruntime.files.beginnings import kind_of
 from netruntime.files.json_objects import DuplicateKeyError, unique_object
 
 MAX_HEADER = 20_000_000
@@ -58,12 +59,12 @@ class TensorHeader:
 
 
 def header_length(file: str, first_bytes: bytes, file_size: int) -> int:
-    """The header's length in bytes, from the first 8 bytes of the file. Raises `WeightsError` E0703."""
+    """The header's length in bytes, from the first bytes of the file. Raises `WeightsError` E0703."""
     if len(first_bytes) < 8:
         _damaged(file, f"it has {len(first_bytes)} bytes, but the header's length alone takes 8")
-    if first_bytes[:7].isascii() and first_bytes[:7].decode("ascii").isprintable():
-        start = shown(first_bytes[:8].decode("ascii", "replace"))
-        _damaged(file, f"it is text, which starts with {start}", help=_TEXT)
+    kind = None if first_bytes[8:9] == b"{" else kind_of(first_bytes)
+    if kind is not None:
+        _damaged(file, f"it is {kind}", help=_GIVE)
     length = int.from_bytes(first_bytes[:8], "little")
     if length > MAX_HEADER:
         message = f"the header of {shown(file)} claims {length:,} bytes, but the limit is {MAX_HEADER:,}"
@@ -173,7 +174,7 @@ def _check_cover(file: str, entries: Mapping[str, TensorEntry], buffer_size: int
         _misplaced(file, f"the last {buffer_size - reached} bytes belong to no tensor")
 
 
-_TEXT = "give a .safetensors or .npz file; a pointer of Git LFS is replaced with its file by `git lfs pull`"
+_GIVE = "give the file itself, a .safetensors or .npz file"
 _REWRITE = "the file is damaged or was written wrongly: fetch or write it again"
 
 

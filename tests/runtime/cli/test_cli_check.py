@@ -156,7 +156,7 @@ class TestFilesThatAreNone:
     def test_a_device_that_never_ends(self) -> None:
         result = netrun("check", "/dev/zero")
         assert result.exit_code == 4
-        assert "is not a file" in result.stderr
+        assert "it is a device, not a file" in result.stderr
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
     def test_one_that_may_not_be_read(self, tmp_path: Path) -> None:

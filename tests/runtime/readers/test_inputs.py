@@ -85,7 +85,7 @@ def test_a_damaged_array_file_is_refused(tmp_path: Path) -> None:
     )
     path = saved(tmp_path / "o.npy", np.array([None]))
     assert message(path, ROWS)[1].endswith("it holds Python objects (pickle), which may run code when read")
-    path = written(tmp_path / "x.npz", b"PK nothing")
+    path = written(tmp_path / "x.npz", b"PK\x05\x06nothing")
     assert message(path, ROWS) == (
         "E0806",
         f"cannot use `{path}`: the zip archive is damaged: File is not a zip file",

@@ -220,7 +220,8 @@ def test_a_name_twice_in_an_npz_is_refused(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "it does not begin as a .npy array does"),
-        (b"hello, world", "it does not begin as a .npy array does"),
+        (b"hello, world", "it is text, which begins `hello, world`"),
+        (b"\x01\x02\x03hello", "it does not begin as a .npy array does"),
         (npy_bytes("{'descr': '<f4'}"), "its .npy header is damaged"),
         (npy_bytes("__import__('os')"), "its .npy header is damaged"),
         (npy_bytes("(" * 5000), "its .npy header is damaged"),

@@ -18,6 +18,7 @@ from netdsl.checker.context.values import BlockValue, Evaluated, Tensor, simplif
 from netdsl.checker.evaluate.expressions import lookup
 from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.diagnostics import suggest
+from netdsl.edits import replacement
 from netdsl.model import CallStep
 from netdsl.modules import METRICS_FILE, std_module
 from netdsl.recipes.metrics import MEAN, METRICS
@@ -56,6 +57,9 @@ def _ignoring_alike(made: BlockValue, expr: s.Call, ignored: frozenset[int | Non
     return replace(made, statics=statics)
 
 
+_TOP = frozenset(("top", "top_k", "topk", "k", "best"))
+
+
 def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     """The block of a built-in metric that the expression calls; a block of the file comes before it."""
     if not isinstance(expr, s.Call) or not isinstance(expr.function, s.Name):
@@ -63,6 +67,8 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     word, module = expr.function.text, scope.module
     if word in scope.names or word in module.blocks or word in module.imported:
         return None
+    if word == "accuracy":
+        _refuse_top(scope, expr)
     if word in METRICS:
         metrics = std_module(METRICS_FILE)
         return BlockValue(metrics.blocks[word], metrics)
@@ -70,6 +76,18 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     if near and lookup(scope, word) is None and word not in FUNCTIONS:
         scope.fail("E0219", f"`{word}` is not a metric", expr.function.span, help=near)
     return None
+
+
+def _refuse_top(scope: Scope, expr: s.Call) -> None:
+    """Raise E0406 for `accuracy(logits, label, top=5)`, which is a metric of its own."""
+    top = next((a for a in expr.arguments if a.name is not None and a.name.text in _TOP), None)
+    if top is None or top.name is None:
+        return
+    others = [argument.span.text for argument in expr.arguments if argument is not top]
+    text = f"top_k({', '.join([*others, f'k={top.value.span.text}'])})"
+    message = f"`accuracy` has no argument `{top.name.text}`; that is the metric `top_k`"
+    fixes = (replacement(expr.span, text),)
+    scope.fail("E0406", message, top.name.span, help=f"write `{text}`", fixes=fixes)
 
 
 def check_class_scores(scope: Scope, first: int, span: Span) -> None:
