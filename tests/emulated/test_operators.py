@@ -10,7 +10,8 @@ import pytest
 from netdsl.ops import REGISTRY
 from netdsl.ops.contract.base import INTERNAL, Example, OpError
 from netdsl.types import DType
-from ops.harness import sample, strided, tolerance
+from ops.drawing import sample, strided
+from ops.harness import tolerance
 from ops.test_conformance import as_tuple, run, type_of
 
 pytest.importorskip("ml_dtypes")

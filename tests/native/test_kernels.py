@@ -25,7 +25,7 @@ from netdsl.types import DType
 from netruntime.native import accepts
 from netruntime.native.fused import Fused, ReluGradient
 from netruntime.native.lowering import LOWERINGS
-from ops.harness import sample
+from ops.drawing import sample
 
 Array = np.ndarray[Any, Any]
 

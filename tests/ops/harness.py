@@ -1,4 +1,4 @@
-"""What the operator tests share: drawing samples, and asking implementations that are not ours.
+"""What the operator tests share: asking implementations that are not ours.
 
 A reference is a function `(op, *numpy arrays) -> array or tuple` that computes an operator through
 onnxruntime (or the onnx package's reference evaluator where onnxruntime lacks the element type).
@@ -8,7 +8,6 @@ Register one per operator class with `@reference(OpClass)` in `tests/ops/referen
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,8 +18,6 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from netdsl.ops.contract.base import Op
-from netdsl.ops.contract.samples import Draw
-from netdsl.types import DType
 
 SELECTED = os.environ.get("NETDSL_OP", "")
 """Only operators with this in their names are walked: `make op OP=..` need not collect ten thousand tests."""
@@ -44,28 +41,6 @@ def reference(op_class: type[Op], **tolerance: float) -> Callable[[Reference], R
 def tolerance(op_class: type[Op], dtype: np.dtype[Any]) -> dict[str, float]:
     base = {"rtol": 1e-5, "atol": 1e-6} if dtype != np.float64 else {"rtol": 1e-12, "atol": 1e-13}
     return {**base, **TOLERANCES.get(op_class, {})}
-
-
-def sample(draw: Draw | None, dtype: DType, salt: str) -> Any:
-    """The array of a draw; floats are made in `dtype`."""
-    if draw is None:
-        return None
-    rng = np.random.default_rng(zlib.crc32(f"{draw}{salt}".encode()))
-    if draw.dtype is DType.BOOL:
-        return rng.random(draw.shape) < 0.5
-    if draw.dtype.is_int:
-        return rng.integers(int(draw.low), int(draw.high), draw.shape).astype(draw.dtype.numpy_name)
-    values = rng.uniform(draw.low, draw.high, draw.shape)
-    return values.astype((dtype if draw.dtype is DType.F32 else draw.dtype).numpy_name)
-
-
-def strided(array: Any, xp: Any) -> Any:
-    """The same values in memory that is not contiguous: every second element of a larger array."""
-    if array is None or array.ndim == 0:
-        return array
-    wide = xp.zeros((*array.shape[:-1], array.shape[-1] * 2), dtype=array.dtype)
-    wide[..., ::2] = array
-    return wide[..., ::2]
 
 
 def onnx_model(

@@ -19,7 +19,8 @@ from netdsl.ops.contract.base import DataError, Example, Op
 from netdsl.ops.contract.time import AxisMap, TimeAxis, UnsupportedError, elementwise_map, mixing_map
 from netdsl.ops.norm.norm import LayerNorm
 from netdsl.types import DType, TensorType
-from ops.harness import SELECTED, sample
+from ops.drawing import sample
+from ops.harness import SELECTED
 from ops.test_conformance import as_tuple, run, type_of
 
 MAPPED = {name: cls for name, cls in sorted(REGISTRY.items()) if not cls.no_stepping and SELECTED in name}

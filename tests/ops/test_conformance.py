@@ -12,7 +12,8 @@ from netdsl.dims import Dim
 from netdsl.ops import REGISTRY
 from netdsl.ops.contract.base import INTERNAL, Category, Example, Op, OpError
 from netdsl.types import DType, TensorType, tensor
-from ops.harness import REFERENCES, SELECTED, sample, strided, tolerance
+from ops.drawing import sample, strided
+from ops.harness import REFERENCES, SELECTED, tolerance
 
 EXEMPT: dict[str, str] = {}
 """Operators that the walk cannot drive, each with the test that covers it instead."""

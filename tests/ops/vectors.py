@@ -14,7 +14,7 @@ from onnx.backend.test.loader import load_model_tests
 
 from netdsl.ops.contract.base import Op
 from netdsl.types import DType
-from ops.harness import strided
+from ops.drawing import strided
 
 ELEMENT_TYPES = {dtype.numpy_name for dtype in DType}
 

@@ -18,7 +18,7 @@ import numpy as np
 from netdsl.ops.contract.base import Example, Op
 from netdsl.ops.contract.value import Value
 from netdsl.types import DType, TensorType, tensor
-from ops.harness import sample
+from ops.drawing import sample
 
 RTOL, ATOL = 1e-5, 1e-7
 STEP = 1e-5

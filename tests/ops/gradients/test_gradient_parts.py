@@ -11,10 +11,10 @@ from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netdsl.ops.numerics import blocking
 from netdsl.types import DType
+from ops.drawing import sample
 from ops.gradients.finite_differences import EagerTape, analytic, as_tuple, draw_doubles, forward, value
 from ops.gradients.test_gradient_types import TypeTape, free_cases
 from ops.gradients.test_gradients import DIFFERENTIABLE, EVERY, has_parts, samples
-from ops.harness import sample
 
 IN_PARTS = sorted(name for name, cls in EVERY.items() if has_parts(cls) and not cls.is_random)
 BLOCKS = ["conv", "norm", "pool", "softmax", "attention"]

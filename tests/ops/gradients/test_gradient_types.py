@@ -13,9 +13,9 @@ from netdsl.ops.contract.base import INTERNAL, BadExample, Op, OpError
 from netdsl.ops.contract.samples import Draw
 from netdsl.ops.contract.value import Value
 from netdsl.types import DType, TensorType, tensor
+from ops.drawing import sample
 from ops.gradients.finite_differences import EagerTape, as_tuple, forward, value
 from ops.gradients.test_gradients import DIFFERENTIABLE, EVERY
-from ops.harness import sample
 
 LIMITS = {DType.F32: 1e-5, DType.F16: 1e-2, DType.BF16: 5e-2}
 """How far a gradient may be from that in f64, relative to the largest one."""
