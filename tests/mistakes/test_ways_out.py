@@ -23,7 +23,7 @@ OPEN = {
     "259-momentum-range": "only the range is known",
     "289-zero-heads": "the number of heads can be anything",
     "291-zero-window": "the window can be anything",
-    "300-python-class": "the shape of the input is not in the class",
+    "300-python-class": "the class is written anew by hand",
     "302-if-colon": "the lines after it must use the new name",
     "314-sequential-list": "the stages belong where the name is used",
     "324-train-torch-optim": "the loss belongs in another line",
@@ -55,6 +55,7 @@ OPEN = {
     "851-torch-causal-mask": "what the mask is for is in another line",
     "853-while-loop": "the lines after it must use the new name",
     "856-unreadable-header": "a name and inputs are missing",
+    "815-python-class-conv": "the sizes of the image are not in the class",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MODULES = frozenset(
     "nn F torch functional keras layers tf jnp np jax numpy flax linen nnx hk haiku optax optim ops "
-    "activations losses metrics optimizers torchvision sklearn".split()
+    "activations losses metrics optimizers torchvision sklearn einops".split()
 )
 """The modules of other frameworks, as they are commonly imported."""
 
@@ -16,6 +16,7 @@ FRAMEWORKS = {
     **dict.fromkeys(("hk", "haiku"), "Haiku"),
     "optax": "Optax",
     "sklearn": "scikit-learn",
+    "einops": "einops",
     **dict.fromkeys(("np", "numpy"), "NumPy"),
 }
 """The framework that a module usually belongs to."""

@@ -13,6 +13,7 @@ from netdsl.arrivals.translate import text_of
 from netdsl.arrivals.words import FRAMEWORKS, FUNCTIONAL
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
+from netdsl.checker.foreign.einops import check_pattern
 from netdsl.checker.foreign.names import NOTHING, callee_of
 from netdsl.checker.foreign.reports import report_call
 from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
@@ -33,6 +34,8 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if name is None:
         return None
     arguments = expr.arguments if isinstance(expr, s.Call) else ()
+    if name in ("rearrange", "Rearrange") and isinstance(expr, s.Call):
+        check_pattern(scope, expr, piped)
     if is_foreign and name == "Sequential" and not piped:
         _report_sequence(scope, expr, arguments)
     if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:

@@ -10,6 +10,17 @@ from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS
 from netdsl.arrivals.translate import saying
 
 _ASSIGNED = re.compile(r"self\.(\w+)[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_INPUT_SHAPE = re.compile(r"\b(?:input_shape=|Input\((?:shape=)?)[(\[]([\d\s,]+)[)\]]")
+_FIRST_LAYER = re.compile(r"\b(Linear|Conv[123]d|Embedding|LSTM|GRU|RNN)\((?:\w+=)?(\d+),")
+_INPUTS = {
+    "Linear": "f32[B, {}]",
+    "Conv1d": "f32[B, {}, T]",
+    "Conv2d": "f32[B, {}, H, W]",
+    "Conv3d": "f32[B, {}, D, H, W]",
+    "Embedding": "i32[B, T]",
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), "f32[B, T, {}]"),
+}
+"""The input of a network by its first layer and that layer's first number."""
 _STEP = re.compile(r"\w+\s*=[^=]|return\b")
 
 
@@ -29,6 +40,23 @@ def pipeline_of(text: str) -> str | None:
             return f"return {chain}"
         reading.values[target.strip()] = chain
     return None
+
+
+def input_type_of(text: str) -> str:
+    """The type of the input that a network in Python takes, by its `input_shape` or its first layer.
+
+    Sizes that are not in the text are `..`, for the reader to fill in.
+    """
+    shape = _INPUT_SHAPE.search(text)
+    if shape is not None:
+        sizes = [size.strip() for size in shape[1].split(",") if size.strip()]
+        if len(sizes) == 3:  # Keras has the channels last
+            sizes = [sizes[2], *sizes[:2]]
+        return f"f32[{', '.join(['B', *sizes])}]"
+    first = _FIRST_LAYER.search(text)
+    if first is None:
+        return "f32[B, ..]"
+    return _INPUTS[first[1]].format(first[2])
 
 
 def sequential_of(text: str) -> str | None:

@@ -11,7 +11,7 @@ from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.extents import instead, matching, statement_span, text_of
-from netdsl.parsing.habits.python_class import pipeline_of
+from netdsl.parsing.habits.python_class import input_type_of, pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -49,7 +49,10 @@ def python_class(place: Place) -> Diagnostic | None:
         return None
     line = pipeline_of(place.source.text)
     what = "classes" if word == "class" else "methods"
-    shown = f"`model Net(x: f32[B, ..]) {{ {line} }}`" if previous is None and line else f"`{line}`"
+    shown = f"`{line}`"
+    if previous is None and line is not None:
+        name = line.removeprefix("return ").partition(" ")[0]
+        shown = f"`model Net({name}: {input_type_of(place.source.text)}) {{ {line} }}`"
     if line is None or "->" not in line:
         shown = "`return x -> fc1: Linear(128) -> relu -> fc2: Linear(10)`"
         if previous is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.extents import BODIES, instead
-from netdsl.parsing.habits.python_class import sequential_of
+from netdsl.parsing.habits.python_class import input_type_of, sequential_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -146,7 +146,8 @@ def sequential_item(place: Place) -> Diagnostic | None:
     if line is None:
         return None
     at = span_of(place.source, first).to(span_of(place.source, token))
-    help = f"write `model Net(x: f32[B, ..]) {{ return x -> {line} }}`"
+    type_ = input_type_of(place.source.text[token.end_pos or 0 :])
+    help = f"write `model Net(x: {type_}) {{ return x -> {line} }}`"
     return Diagnostic("E0107", "a network is not assigned to a name", (Label(at),), help)
 
 
