@@ -9,16 +9,19 @@ get zeros.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
 from netdsl.source import Span
 from netdsl.syntax import WeightRule, Weights
 from netruntime.errors import WeightsError, shown
 from netruntime.weight_files.rules import Rule, RuleParts, parse_rule, rule_text
+from netruntime.weight_files.template import Template
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,55 @@ def rule_errors(section: Weights) -> list[Diagnostic]:
     except WeightsError as wrong:
         errors += wrong.diagnostics
     return errors
+
+
+def unmatched_rules(section: Weights, names: Collection[str]) -> list[Diagnostic]:
+    """E0738 for the rules of a valid section whose targets are no weights of the models in the file.
+
+    `names` are those of all models; nothing is reported where there are none.
+    """
+    if not names or len(names) * len(section.rules) > _MOST_COMPARED:
+        return []
+    rules = [rule for rule in name_map(section).rules if rule.ours]
+    unmatched = [rule for rule in rules if not all(_is_of(target, names) for target in rule.ours)]
+    return [_unmatched(rule, names) for rule in unmatched[:_MOST_LISTED]]
+
+
+def _unmatched(rule: Rule, names: Collection[str]) -> Diagnostic:
+    target = next(target for target in rule.ours if not _is_of(target, names))
+    message = f"the rule {rule} never applies: the model has no weight {shown(target.text)}"
+    labels = (Label(rule.span),) if rule.span is not None else ()
+    if all(_is_of(template, names) for template in rule.theirs):
+        text = rule.turned_round()
+        help = f"the sides are exchanged: write `{text}`"
+        fixes = (replacement(rule.span, text),) if rule.span is not None else ()
+        message = f"{message}, but it has {shown(rule.theirs[0].text)}"
+        return Diagnostic("E0738", message, labels, help, fixes=fixes)
+    near = get_close_matches(target.text, _patterns(target.text, list(names)[:_MOST_NEAR]), n=3, cutoff=0.5)
+    if near:
+        text = str(rule).replace(f"{target.text}", near[0])
+        return Diagnostic("E0738", message, labels, f"the nearest is {shown(near[0])}: write `{text}`")
+    some = ", ".join(map(shown, list(names)[:4]))
+    return Diagnostic("E0738", message, labels, f"its weights are called {some}{', ...' * (len(names) > 4)}")
+
+
+def _patterns(text: str, names: Iterable[str]) -> list[str]:
+    """The names as patterns like the text: with a `*` at the end where it has one, and `{i}` for numbers."""
+    if text.endswith("*"):
+        names = [f"{name.rpartition('.')[0]}.*" for name in names if "." in name]
+    if variable := re.search(r"\{\w+\}", text):
+        names = [_NUMBER.sub(variable[0], name) for name in names]
+    return list(dict.fromkeys(names))
+
+
+def _is_of(template: Template, names: Iterable[str]) -> bool:
+    return any(template.match(name) is not None for name in names)
+
+
+_MOST_COMPARED, _MOST_NEAR, _MOST_LISTED = 300_000, 400, 20
+"""How many pairs of a rule and a name are compared, among how many names near ones are looked for, and how
+many rules are listed."""
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
 def _parts(rule: WeightRule) -> RuleParts:

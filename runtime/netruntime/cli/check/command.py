@@ -140,9 +140,14 @@ def _wrong_rules(checked: Checked) -> tuple[Diagnostic, ...]:
     """What is wrong with the rules of `weights` sections, which loading weights would report."""
     if not checked.weights:
         return ()
-    from netruntime.weight_files.namemap import rule_errors
+    from netruntime.weight_files.namemap import rule_errors, unmatched_rules
 
-    return tuple(error for section in checked.weights.values() for error in rule_errors(section))
+    names = dict.fromkeys(name for model in checked.models.values() for name in model.body.parameters)
+    return tuple(
+        error
+        for section in checked.weights.values()
+        for error in rule_errors(section) or unmatched_rules(section, names)
+    )
 
 
 def _fix_file(path: Path, source: Source, request: _Request) -> FileResult:
