@@ -142,7 +142,7 @@ def cli() -> None:
       netrun check digits.net                find every mistake in it
       netrun show digits.net                 its layers, shapes and sizes
       netrun run digits.net --input random   run it
-      netrun train digits.net --data examples/data/digits.npz    train it on data, here in a clone
+      netrun train digits.net --data examples/data/digits.npz    train it on data that the repository has
 
     `netrun COMMAND --help` has examples for each command.
     """

@@ -105,7 +105,7 @@ def refuse_bad_labels(labels: Array, name: str, indices: Array, spec: LabelSpec,
         f"{place} has the label {label}, but {known}, and {_ignored(spec)}",
         spec.span,
         f"the {count} classes are counted here" if count is not None else "",
-        help=_label_help(label, spec),
+        help=_label_help(label, spec, dataset.vocabulary or ()),
     )
 
 
@@ -166,7 +166,13 @@ def refuse_padded_labels(labels: Sequence[Array], width: int, place: str, name: 
     )
 
 
-def _label_help(label: int, spec: LabelSpec) -> str:
+def _label_help(label: int, spec: LabelSpec, characters: Sequence[str]) -> str:
+    if spec.classes is not None and spec.classes < len(characters):
+        count = len(characters)
+        return (
+            f"give the model {count} classes, one for each character of the text "
+            f"(`--set NAME={count}` if a `config` entry NAME holds the number)"
+        )
     if label in spec.ignored and spec.ignore is None:
         return f"write `ignore={label}` in every loss and metric of the label, or remove the label"
     if label < 0:

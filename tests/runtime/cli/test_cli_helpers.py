@@ -256,9 +256,20 @@ def test_the_first_session_works_to_the_letter(tmp_path: Path, monkeypatch: pyte
 
 def test_the_help_of_train_is_grouped() -> None:
     help = netrun("train", "--help").stdout
-    headings = [line for line in help.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
-    assert headings == ["Data:", "How data is read:", "The run:", "The file:", "Output:", "Other:"]
+    wanted = ["Data:", "How data is read:", "The run:", "The engine:", "The file:", "Output:", "Other:"]
+    assert headings(help) == wanted
     assert help.index("--epochs") < help.index("--out PATH") and help.count("  --resize ") == 1
+
+
+@pytest.mark.parametrize("command", ["train", "run", "eval", "predict", "generate", "profile"])
+def test_every_option_of_a_long_help_is_in_a_group(command: str) -> None:
+    help = netrun(command, "--help").stdout
+    assert {"How data is read:", "The engine:", "Output:"} <= set(headings(help))
+    assert re.findall(r"^  --?(\w+)", help.partition("\nOther:\n")[2], re.MULTILINE) == ["h"]
+
+
+def headings(help: str) -> list[str]:
+    return [line for line in help.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
 
 
 def test_a_model_without_its_suffix_is_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_a_profile_without_inputs_draws_them() -> None:
     result = netrun("profile", LENET, "--repeats", 1, "--size", "B=2")
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
-    assert lines[0].startswith("LeNet5 by ") and " ms a run" in lines[0]
+    assert lines[0].startswith("LeNet5 on ") and " ms per run" in lines[0]
     assert lines[2].split() == ["line", "label", "computes", "ms", "share", "GFLOP/s", "bytes"]
     assert any("conv1.conv" in line for line in lines)
     assert all(len(line) <= 80 for line in lines)
@@ -57,7 +57,7 @@ def test_a_profile_of_training_reads_data(tmp_path: Path) -> None:
         *("--repeats", 1, "--by", "line", "--trace", trace),
     )
     assert result.exit_code == 0, result.output
-    assert " ms a training step" in result.stdout.splitlines()[0]
+    assert " ms per training step" in result.stdout.splitlines()[0]
     assert "loss = cross_entropy(logits, label)" in result.stdout
     names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"]}
     assert "grad.conv1.conv" in names
@@ -67,14 +67,14 @@ def test_a_profile_as_a_drawing(tmp_path: Path) -> None:
     page = tmp_path / "times.html"
     result = netrun("profile", LENET, "--repeats", 1, "--graph", "html", "-o", page)
     assert result.exit_code == 0, result.output
-    assert "color-mix" in page.read_text() and " ms a run" in page.read_text()
+    assert "color-mix" in page.read_text() and " ms per run" in page.read_text()
 
 
 def test_rows_of_hardly_any_time_are_left_out() -> None:
     args = ("profile", LENET, "--train", "--data", DIGITS, "--resize", "stretch", "--repeats", 1)
     short, complete = netrun(*args).stdout, netrun(*args, "--all").stdout
-    assert "together: --all" in short
-    assert "together: --all" not in complete
+    assert "in total: --all" in short
+    assert "in total: --all" not in complete
     assert len(complete.splitlines()) > len(short.splitlines())
 
 
@@ -129,7 +129,7 @@ def test_memory_adds_up() -> None:
     kept = ("process", "weights", "constants", "inputs", "outputs", "values")
     assert document["peak"] == sum(document[name] for name in kept)
     text = netrun("show", LENET, "--memory", "--engine", "numpy").stdout
-    assert "at most at once" in text and "NumPy takes more" in text
+    assert "peak " in text and "temporary arrays of NumPy" in text
 
 
 def test_sizes_that_a_plan_needs() -> None:

@@ -176,7 +176,7 @@ class TestInputs:
     def test_sizes_that_nothing_settles_are_listed(self, pair: Path) -> None:
         result = netrun("run", pair, "-i", "image=ones", "-i", "mask=ones")
         assert result.exit_code == 2
-        assert "`ones` needs the size of `H` and `W` for input `image`" in result.stderr
+        assert "`ones` needs the sizes of `H` and `W` for input `image`" in result.stderr
         assert "add --size H=32 --size W=32" in result.stderr
 
     def test_a_size_the_model_has_not(self, scores: Path) -> None:

@@ -86,3 +86,18 @@ def test_outputs_with_several_axes_are_printed_as_lines_of_json(tmp_path: Path) 
     np.testing.assert_array_equal(
         np.array([row["outputs"]["y"] for row in rows], np.float32), ROWS.reshape(3, 2, 2)
     )
+
+
+@pytest.mark.parametrize("kind", [*MODELS, *CLASSES])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_batches_are_saved_as_one_run_is(kind: str, batch: int, tmp_path: Path) -> None:
+    write(tmp_path, "m.net", MODELS[kind][0] if kind in MODELS else CLASSES[kind])
+    assert netrun("run", "m.net", "--input", "d.npz", "--save", "one.csv").exit_code == 0
+    result = netrun("run", "m.net", "--input", "d.npz", "--batch-size", batch, "--save", "many.csv")
+    assert result.exit_code == 0, result.output
+    one, many = (table((tmp_path / name).read_text()) for name in ("one.csv", "many.csv"))
+    assert [row.pop("item") for row in many] == ["d.npz[0]", "d.npz[1]", "d.npz[2]"]
+    assert [row.pop("item") for row in one] == ["0", "1", "2"]
+    for a, b in zip(one, many, strict=True):
+        assert list(a) == list(b)
+        np.testing.assert_allclose([float(v) for v in a.values()], [float(v) for v in b.values()], rtol=1e-5)

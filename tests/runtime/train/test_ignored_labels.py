@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import netruntime as nr
 from netdsl.checker import check
+from netruntime.data import DataOptions
 from netruntime.engine.loading import open_module
 from netruntime.errors import DataInputError
 from netruntime.train.rows import label_specs
@@ -194,3 +196,21 @@ def test_labels_and_ids_below_zero_are_errors_in_a_network() -> None:
     )
     with pytest.raises(DataInputError, match="index -1 at position"):
         nr.load(ECHO.replace("IGNORE", "0"))(ids=np.array([[1, -1]]))
+
+
+def test_a_text_with_more_characters_than_classes(tmp_path: Path) -> None:
+    file, text = tmp_path / "lm.net", tmp_path / "book.txt"
+    file.write_text(
+        "net 1.0\n\nconfig {\n  vocab: int = 3\n}\n\n"
+        "model LM(ids: i32[B, T]) -> logits: f32[B, T, vocab] {\n"
+        "  return ids -> embed: Embedding(vocab, 4) -> out: Linear(vocab)\n}\n\n"
+        "train {\n  input label: i32[B, T]\n  loss = cross_entropy(logits, label)\n}\n"
+    )
+    text.write_text("abcdeabcde" * 4)
+    options = DataOptions(window=4)
+    with pytest.raises(DataInputError) as failed:
+        nr.fit(file, text, epochs=1, batch_size=4, options=options, out=None)
+    assert "give the model 5 classes, one for each character of the text" in str(failed.value)
+    assert "`--set NAME=5`" in str(failed.value)
+    result = nr.fit(file, text, epochs=1, batch_size=4, options=options, out=None, config={"vocab": 5})
+    assert result.weights["embed.weight"].shape == (5, 4)

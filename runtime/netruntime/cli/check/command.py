@@ -43,7 +43,7 @@ def check(
     """Check .net files: names, shapes, element types, and tests of types.
 
     Nothing is allocated or run. On success, one line describes each model. `-` reads standard input, and
-    its imports from the current folder; with --fix the corrected text goes to standard output.
+    finds its imports in the current folder; with --fix the corrected text goes to standard output.
 
     \b
     Examples:

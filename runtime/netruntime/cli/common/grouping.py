@@ -10,6 +10,7 @@ Groups = Mapping[str, Sequence[str]]
 """For each heading the options below it, by the names of their parameters."""
 
 READING = ("resize", "scale", "mean", "std", "sizes", "tokenizer", "max_length", "cut", "allow_nonfinite")
+ENGINE = ("device", "engine", "threads", "exact")
 ROWS = ("window", "stride", "strict")
 
 

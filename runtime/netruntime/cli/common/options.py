@@ -152,8 +152,8 @@ def seed_option(words: str, default: int | None = 0) -> Callable[[Command], Comm
 def device_option(function: Command) -> Command:
     """`--device`, `--engine`, `--threads` and `--exact` as one value, `device`."""
     hidden: dict[str, Any] = {"is_eager": True, "expose_value": False, "callback": _keep}
-    words = "Threads of the native engine.  [default: the cores that it may use]"
-    exact = "Leave out the method of convolution that rounds more."
+    words = "Threads of the native engine.  [default: all available cores]"
+    exact = "Do not use Winograd's method for convolutions, which rounds more."
     engines = click.Choice(["auto", "native", "numpy"])
     options = [
         click.option(
@@ -168,7 +168,7 @@ def device_option(function: Command) -> Command:
             type=engines,
             default="auto",
             show_default=True,
-            help="What computes on the CPU.",
+            help="What computes on the CPU; auto is native where it is available.",
             **hidden,
         ),
         click.option("--threads", type=click.IntRange(1, 256), metavar="N", help=words, **hidden),

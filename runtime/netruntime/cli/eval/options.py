@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, take_reading_options
+from netruntime.cli.common.grouping import ENGINE, READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     evaluated_batch_option,
@@ -19,7 +20,16 @@ from netruntime.cli.common.options import (
     training_lines,
 )
 
+_GROUPS = {
+    "Data": ("data", "holdout", "seed", "augment", "batch_size"),
+    "How data is read": (*READING, *ROWS),
+    "The model": ("weights", "names", "settings", "overrides"),
+    "The engine": ENGINE,
+    "Output": ("as_json",),
+}
 
+
+@grouped(_GROUPS)
 @click.command(name="eval")
 @file_argument
 @click.option(

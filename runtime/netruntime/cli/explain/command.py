@@ -24,12 +24,12 @@ _HEADING = re.compile(r"^## (E\d{4}): *(.*)$", re.MULTILINE)
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("name", required=False)
 @json_option
-def explain(code: str | None, as_json: bool) -> None:
+def explain(name: str | None, as_json: bool) -> None:
     """Explain an error code, or the name of an operator, block, loss, optimizer or keyword.
 
-    Without CODE, list all codes.
+    Without NAME, list all codes.
 
     \b
     Examples:
@@ -38,17 +38,17 @@ def explain(code: str | None, as_json: bool) -> None:
       netrun explain
     """
     known = explanations(read_texts())
-    if code is None:
+    if name is None:
         _list(known, as_json)
         return
-    about_name = explained(code)
+    about_name = explained(name)
     if about_name is not None:
-        _print(about_name, {"ok": True, "name": code, "text": about_name}, as_json)
+        _print(about_name, {"ok": True, "name": name, "text": about_name}, as_json)
         return
-    name = find_code(code, known)
-    title, text = known[name]
-    document: dict[str, object] = {"ok": True, "code": name, "title": title, "text": text}
-    _print(f"## {name}: {title}\n\n{text}", document, as_json)
+    code = find_code(name, known)
+    title, text = known[code]
+    document: dict[str, object] = {"ok": True, "code": code, "title": title, "text": text}
+    _print(f"## {code}: {title}\n\n{text}", document, as_json)
 
 
 def _print(text: str, document: dict[str, object], as_json: bool) -> None:

@@ -22,8 +22,8 @@ model | model Net(x: f32[B, 8]) -> y: f32[B, 2] { return x -> fc: Linear(2) } | 
 block | block Part(size: int)(x: [B, D]) -> [B, size] { ... } | A reusable part of a network.
 cell | cell Step(hidden: int)(x: [B, I]) -> [B, hidden] { state h: ... } | What `scan` repeats.
 scan | x -> scan LSTM(64)(length=length) states | Runs a cell over axis 1; with `states`, returns these too.
-residual | x -> residual { Conv(16, 3, pad=1) } via { Conv(16, 1) } | Adds the input, or that of `via`.
-for | x -> for i in 0..4 { fc: Linear(64) -> relu } | Repeats stages, each time with other weights.
+residual | x -> residual { Conv(16, 3, pad=1) } via { Conv(16, 1) } | Adds the input, or its `via`.
+for | x -> for i in 0..4 { fc: Linear(64) -> relu } | Repeats stages, each time with new weights.
 when | x -> BatchNorm when use_bn | Leaves a stage out unless a condition holds that is known before running.
 layer | layer embed = Embedding(1000, 64) | A layer whose uses share their weights.
 param | param weight: [D, size] = glorot | A trained tensor.
@@ -38,7 +38,7 @@ test | test "shapes" { expect Net(ones([2, 8])) is f32[2, 2] } | What `netrun te
 """
 _LINES = [line.split(" | ") for line in _TEXTS.strip().splitlines()]
 WORDS = {word: (example, meaning) for word, example, meaning in _LINES}
-"""Words of the language: an example, and what it means."""
+"""Keywords of the language: an example, and what it means."""
 
 
 def explained(name: str) -> str | None:
@@ -110,7 +110,7 @@ def _recipe(name: str) -> str | None:
             arguments = kinds[name].arguments()
             call = ", ".join(f"{a.name}={written(a.default)}" for a in arguments.values())
             listed = "\n".join(_argument(a) for a in arguments.values())
-            title, code = f"## {name}: a value of `{setting}`", _code(f"{setting} = {name}({call})")
+            title, code = f"## {name}: a value for `{setting}`", _code(f"{setting} = {name}({call})")
             parts.append("\n\n".join([title, _first_paragraph(kinds[name]), code, listed]))
     if name in NUMBERS:
         parts.append(f"## {name}: a training setting\n\n{_argument(NUMBERS[name])}")
@@ -129,7 +129,7 @@ def _word(name: str) -> str | None:
     if name not in WORDS:
         return None
     example, meaning = WORDS[name]
-    return f"## {name}: a word of the language\n\n{meaning}\n\n{_code(example)}"
+    return f"## {name}: a keyword\n\n{meaning}\n\n{_code(example)}"
 
 
 def _foreign(name: str) -> str | None:
@@ -137,7 +137,7 @@ def _foreign(name: str) -> str | None:
     known = (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ()))
     if known:
         lines = [f"{name}({', '.join(f.params)})  is  {f.says}" for f in known]
-        head = f"## {name}: a name from {known[0].source}\n\nHere it is written so, with its arguments:"
+        head = f"## {name}: a name from {known[0].source}\n\nHere it is written like this:"
         return head + "\n\n" + _code("\n".join(lines))
     ours = ACTIVATIONS.get(name.lower().replace("_", ""))
     return f"## {name}: a name from another framework\n\nHere it is `{ours}`." if ours else None

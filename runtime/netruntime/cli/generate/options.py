@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import reading_options, take_reading_options
+from netruntime.cli.common.grouping import ENGINE, READING, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -22,6 +23,20 @@ _COUNT = click.IntRange(min=1)
 _NONE = click.IntRange(min=0)
 
 
+_GROUPS = {
+    "Text": ("prompt", "prompt_ids", "inputs", "vocabulary", "begin", "end", "max_new", "min_new", "slide"),
+    "Choosing tokens": (
+        *("greedy", "temperature", "top_k", "top_p", "repetition_penalty"),
+        *("beams", "length_penalty", "seed"),
+    ),
+    "The model": ("weights", "names", "settings", "model_name", "token_input", "logits_output"),
+    "How data is read": READING,
+    "The engine": ("no_cache", *ENGINE),
+    "Output": ("as_json",),
+}
+
+
+@grouped(_GROUPS)
 @click.command()
 @file_argument
 @click.option("--prompt", "-p", metavar="TEXT", help="The prompt; `-` reads standard input.")
@@ -53,7 +68,7 @@ _NONE = click.IntRange(min=0)
     type=_COUNT,
     default=200,
     metavar="N",
-    help="Maximum number of new tokens.  [default: 200, or fewer if the model's length ends]",
+    help="Maximum number of new tokens.  [default: 200, or up to the maximum length of the model]",
 )
 @click.option("--min", "min_new", type=_NONE, default=0, metavar="N", help="Minimum number of new tokens.")
 @click.option("--greedy", is_flag=True, help="Always take the most likely token.")

@@ -14,7 +14,7 @@ from netruntime.cli.common.output import colour_wanted, print_json, screen_width
 @click.command()
 @json_option
 def info(as_json: bool) -> None:
-    """Show versions, the engine, devices and optional packages: what a report of a problem should contain.
+    """Show the versions, engine, devices and optional packages that a bug report should contain.
 
     \b
     Examples:

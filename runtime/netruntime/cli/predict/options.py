@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, take_reading_options
+from netruntime.cli.common.grouping import ENGINE, READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     evaluated_batch_option,
@@ -19,7 +20,16 @@ from netruntime.cli.common.options import (
     trained_weights_options,
 )
 
+_GROUPS = {
+    "Data": ("data", "augment", "batch_size"),
+    "How data is read": (*READING, *ROWS),
+    "The model": ("weights", "names", "settings", "model_name", "seed"),
+    "The engine": ENGINE,
+    "Output": ("out", "top", "as_json"),
+}
 
+
+@grouped(_GROUPS)
 @click.command()
 @file_argument
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, take_reading_options
-from netruntime.cli.common.grouping import READING, ROWS, grouped
+from netruntime.cli.common.grouping import ENGINE, READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -18,9 +18,10 @@ from netruntime.cli.common.options import (
 )
 
 _GROUPS = {
-    "What runs": ("inputs", "weights", "names", "settings", "model_name", "device", "seed"),
+    "What runs": ("inputs", "weights", "names", "settings", "model_name", "seed"),
     "Training": ("train", "data", "batch_size"),
     "How data is read": (*READING, *ROWS),
+    "The engine": ENGINE,
     "Output": ("repeats", "by", "order", "every", "trace", "kind", "output", "as_json"),
 }
 
@@ -37,7 +38,9 @@ _GROUPS = {
     help="Data for an input, as for `netrun run`.  [default: random]",
 )
 @click.option("--weights", "-w", metavar="PATH", help="As for `netrun run`.")
-@click.option("--names", metavar="MAP", help="The `weights` map of the .net file to read them by.")
+@click.option(
+    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
+)
 @set_option
 @model_option
 @device_option
@@ -56,14 +59,14 @@ _GROUPS = {
     "--repeats",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="How many runs to measure; the least times count.  [default: 20, or 5 with --train]",
+    help="How many runs to measure; the shortest time counts.  [default: 20, or 5 with --train]",
 )
 @click.option(
     "--by",
     type=click.Choice(["line", "label", "operator"]),
     default="label",
     show_default=True,
-    help="What a row of the table is.",
+    help="What each row of the table is.",
 )
 @click.option(
     "--sort",
@@ -83,7 +86,7 @@ _GROUPS = {
     "--graph",
     "kind",
     type=click.Choice(["svg", "html"]),
-    help="Draw the model with its times as colours instead of printing the table.",
+    help="Draw the model, coloured by time, instead of printing the table.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The file of the drawing.")
 @data_options
@@ -91,17 +94,17 @@ _GROUPS = {
 def profile(file: Path, as_json: bool, **options: Any) -> None:
     """Show where the time of a run goes: by line of the file, label or operator.
 
-    For each row, the time, its share, 10^9 operations per second (a multiply-add is two) and the bytes
-    that are read and written. What was fused is one row.
+    For each row: the time, its share, 10^9 operations per second (a multiply-add counts as two), and the
+    bytes that are read and written. Fused operators are one row.
 
     \b
     Examples:
-      netrun profile resnet18.net
-      netrun profile resnet18.net --size B=8 --by line --sort source
-      netrun profile resnet18.net --engine numpy --by operator
+      netrun profile lenet5.net
+      netrun profile lenet5.net --size B=8 --by line --sort source
+      netrun profile lenet5.net --engine numpy --by operator
       netrun profile lenet5.net --train --data digits.npz --resize stretch
-      netrun profile resnet18.net --trace trace.json
-      netrun profile resnet18.net --graph html -o times.html
+      netrun profile resnet18.net --size H=224 --size W=224 --trace trace.json
+      netrun profile lenet5.net --graph html -o times.html
     """
     from netruntime.cli.profile.command import ProfileOptions, profile_model
 

@@ -18,7 +18,7 @@ HOT, WARM = 0.2, 0.05
 """From these shares on, a row is red or yellow."""
 NUMBERS = ("ms", "share", "GFLOP/s", "bytes")
 SMALL = 0.001
-"""Rows below this share are left out, unless all are wanted."""
+"""Rows below this share are left out without --all."""
 SHOWN = 6
 """How many operators a note names."""
 _HEADINGS: dict[Grouping, tuple[str, ...]] = {
@@ -29,12 +29,12 @@ _HEADINGS: dict[Grouping, tuple[str, ...]] = {
 
 
 def head_text(profile: Profile, training: bool) -> str:
-    """`LeNet5 by native: 0.058 ms a run, 0.033 ms of it in operators`."""
-    what = "a training step" if training else "a run"
+    """`LeNet5 on native: 0.058 ms per run, 0.033 ms in operators`."""
+    what = "per training step" if training else "per run"
     times = (
         f"{milliseconds(profile.seconds)} ms {what}, {milliseconds(profile.kernel_seconds)} ms in operators"
     )
-    return f"{profile.name} by {profile.engine}: {times}"
+    return f"{profile.name} on {profile.engine}: {times}"
 
 
 def milliseconds(seconds: float) -> str:
@@ -55,7 +55,7 @@ def print_rows(profile: Profile, by: Grouping, order: Order, *, every: bool = Fa
     print_columns(headings, cells, texts, colours)
     if len(rows) < len(known):
         rest = sum(row.share for row in known) - sum(row.share for row in rows)
-        click.echo(f"\n{plural(len(known) - len(rows), 'row')} more, {rest:.1%} together: --all")
+        click.echo(f"\n{plural(len(known) - len(rows), 'more row')}, {rest:.1%} in total: --all")
     for line in _notes(profile, known):
         click.echo(f"\n{line}")
 
@@ -84,5 +84,5 @@ def _notes(profile: Profile, rows: Sequence[ProfileRow]) -> list[str]:
         notes.append("\n".join(wrap(text, min(screen_width(), TEXT_WIDTH))))
     if any(row.gflops for row in rows):
         gflops = 2 * sum(row.multiply_adds for row in rows) / (profile.kernel_seconds or 1.0) / 1e9
-        notes.append(f"{gflops:.1f} GFLOP/s in all; least times of {plural(profile.repeats, 'run')}")
+        notes.append(f"{gflops:.1f} GFLOP/s overall; the shortest times of {plural(profile.repeats, 'run')}")
     return notes

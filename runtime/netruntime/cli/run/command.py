@@ -170,7 +170,8 @@ def _run_once(
     outputs = _run(options, network, arrays)
     seconds = time.perf_counter() - started
     picture = _picture(feeds)
-    rows, has_numbers = _rows(options, network, [(picture, outputs)], labels)
+    rows = [(picture or str(n), row) for n, row in enumerate(rows_of(outputs))]
+    has_numbers = _has_numbers(options, network, rows, labels)
     tops = _tops(options, network.model, outputs, labels, has_numbers)
     if options.save and options.is_table:
         positions = tops[0].positions if tops else ()
@@ -220,12 +221,12 @@ def _run_many(
             results += _split(network, many, batch, outputs)
             progress.advance(len(batch.names))
     items = _unique(results)
-    rows, has_numbers = _rows(options, network, items, labels)
+    has_numbers = _has_numbers(options, network, items, labels)
     tops = [_tops(options, network.model, outputs, labels, has_numbers) for _, outputs in items]
     if options.save and options.is_table:
         named = zip((name for name, _ in items), tops, strict=True)
         classes = [(name, best) for name, top in named if top for _, best in top[0].positions]
-        _save_table(options.save, rows if has_numbers else None, classes)
+        _save_table(options.save, items if has_numbers else None, classes)
     elif options.save:
         save_items(options.save, items)
     if options.as_json:
@@ -243,14 +244,13 @@ def _run(options: RunOptions, network: Network, arrays: Mapping[str, Any]) -> di
     return read_results(network.device, network.run(arrays, check_finite=options.check_finite))
 
 
-def _rows(
-    options: RunOptions, network: Network, items: Sequence[NamedOutputs], labels: Sequence[str] | None
-) -> tuple[list[NamedOutputs], bool]:
-    """The rows of all items with their names, and whether they are saved as a table of numbers."""
-    rows = [(name or str(n), row) for name, outputs in items for n, row in enumerate(rows_of(outputs))]
+def _has_numbers(
+    options: RunOptions, network: Network, rows: Sequence[NamedOutputs], labels: Sequence[str] | None
+) -> bool:
+    """Whether the rows are saved as a table of numbers, not of classes."""
     if not options.is_table or options.top or labels or not rows:
-        return rows, False
-    return rows, not holds_classes(network.checked.phases, rows[0][1])
+        return False
+    return not holds_classes(network.checked.phases, rows[0][1])
 
 
 def _save_table(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import reading_options, take_reading_options
+from netruntime.cli.common.grouping import ENGINE, READING, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -18,7 +19,16 @@ from netruntime.cli.common.options import (
     weights_options,
 )
 
+_GROUPS = {
+    "Data": ("inputs", "batch_size"),
+    "How data is read": READING,
+    "The model": ("weights", "names", "settings", "model_name", "seed"),
+    "The engine": ENGINE,
+    "Output": ("top", "labels", "taps", "save", "check_finite", "as_json"),
+}
 
+
+@grouped(_GROUPS)
 @click.command()
 @file_argument
 @click.option(

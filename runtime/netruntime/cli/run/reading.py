@@ -183,9 +183,9 @@ def _sizes(
     }
     if free:
         names = sorted(free)
-        words = " and ".join(f"`{name}`" for name in names)
+        words = f"{'sizes' if len(names) > 1 else 'size'} of {' and '.join(f'`{name}`' for name in names)}"
         feed = free[names[0]]
-        message = f"`{feed.spec}` needs the size of {words} for {feed.wanted}, which is {feed.wanted.type}"
+        message = f"`{feed.spec}` needs the {words} for {feed.wanted}, which is {feed.wanted.type}"
         raise usage_error("E0922", message, "add " + " ".join(f"--size {name}=32" for name in names))
     return sizes
 

@@ -41,9 +41,7 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
 @set_option
 @model_option
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="How many levels of blocks to expand.")
-@click.option(
-    "--all", "every", is_flag=True, help="List each of equal layers and the parts of standard blocks."
-)
+@click.option("--all", "every", is_flag=True, help="List every layer, and the parts of standard blocks.")
 @size_option
 @click.option(
     "--graph",
@@ -57,7 +55,7 @@ SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".dot": "dot", ".gv"
     type=click.Path(path_type=Path),
     help="The output file; its suffix can select the format.",
 )
-@click.option("--plan", "show_plan", is_flag=True, help="List what runs: steps, kernels, buffers.")
+@click.option("--plan", "show_plan", is_flag=True, help="List what runs: steps, kernels and buffers.")
 @click.option("--memory", "show_memory", is_flag=True, help="Predict the memory of a run.")
 @device_option
 @json_option
@@ -78,8 +76,8 @@ def show(
 ) -> None:
     """Show a model: a table of its layers, a drawing, or what runs.
 
-    The table lists output shapes, parameters and multiply-adds; free sizes stay symbols
-    unless --size sets them. Equal layers are one row; --all lists each.
+    The table lists output shapes, parameters and multiply-adds; free sizes stay symbols unless --size
+    sets them. Consecutive equal layers are one row; --all lists each of them.
 
     \b
     Examples:

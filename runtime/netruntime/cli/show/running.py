@@ -32,8 +32,8 @@ WIDE = 110
 USES = {
     "process": "Python, NumPy and the plan, as they are now",
     "weights": "weights and buffers",
-    "constants": "weights as the kernels read them",
-    "packing": "in between, before the first run",
+    "constants": "weights in the layout of the kernels",
+    "packing": "temporarily, before the first run",
     "arena": "values inside native runs",
     "values": "values between steps",
     "inputs": "inputs",
@@ -82,22 +82,21 @@ def _cells(step: ListedStep, wide: bool) -> list[str]:
     tasks = str(step.kernels[-1][1]) if step.kernels else ""
     place = step.place
     at = place.memory if place.offset is None else f"{place.memory}+{place.offset}"
-    computes = " + ".join(step.operators)
-    layout = "" if step.run is None else step.layout
-    return [str(step.span.line), step.label, computes, kernels, tasks, layout, bytes_text(place.bytes), at]
+    texts = [str(step.span.line), step.label, " + ".join(step.operators), kernels]
+    return [*texts, tasks, step.layout, bytes_text(place.bytes), at]
 
 
 def print_memory(view: View) -> None:
-    """Print what a run is predicted to take."""
+    """Print the predicted memory of a run."""
     network, plan = _planned(view)
     need = memory_need(plan, network.device)
     if view.as_json:
         print_json({"ok": True, "model": network.name, **asdict(need), "peak": need.peak})
         return
     rows = [[USES[name], bytes_text(size)] for name, size in _parts(need).items() if size]
-    print_columns(("for", "bytes"), [*rows, ["at most at once", bytes_text(need.peak)]], (0,))
+    print_columns(("for", "bytes"), [*rows, ["peak", bytes_text(need.peak)]], (0,))
     if any(step.run is None and step.place.memory != "input" for step in listed(plan)):
-        click.echo("\nNumPy takes more within operators that have no native kernel")
+        click.echo("\ntemporary arrays of NumPy within operators are not included")
 
 
 def _parts(need: MemoryNeed) -> dict[str, int]:
@@ -114,7 +113,8 @@ def _planned(view: View) -> tuple[Network, Plan]:
     missing = sorted(symbols - sizes.keys())
     if missing:
         help = " ".join(f"--size {name}=32" for name in missing)
-        message = f"a plan needs the size of {' and '.join(f'`{name}`' for name in missing)}"
+        names = " and ".join(f"`{name}`" for name in missing)
+        message = f"a plan needs the {'sizes' if len(missing) > 1 else 'size'} of {names}"
         raise usage_error("E0921", message, f"add {help}")
     check_assumptions(model, sizes)
     device: Device = open_quietly(view.device)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netruntime.cli.common.data_options import data_options, take_reading_options
-from netruntime.cli.common.grouping import READING, ROWS, grouped
+from netruntime.cli.common.grouping import ENGINE, READING, ROWS, grouped
 from netruntime.cli.common.options import (
     device_option,
     file_argument,
@@ -23,7 +23,18 @@ _COUNT = click.IntRange(min=1)
 _GROUPS = {
     "Data": ("data", "valid", "holdout", "augment"),
     "How data is read": (*READING, *ROWS),
-    "The run": ("epochs", "steps", "batch_size", "accumulate", "lr", "patience", "ema", "seed", "device"),
+    "The run": (
+        "epochs",
+        "steps",
+        "batch_size",
+        "accumulate",
+        "lr",
+        "patience",
+        "ema",
+        "seed",
+        "check_finite",
+    ),
+    "The engine": ENGINE,
     "The file": ("overrides", "settings", "weights", "names"),
     "Output": ("out", "no_save", "resume", "save_every", "keep", "tensorboard", "plain", "as_json"),
 }
@@ -95,7 +106,7 @@ def train(file: Path, as_json: bool, **options: Any) -> int:
       image=x.npy  label=y.npy              a separate file for each input
       photos/                               one folder of images per class
       train-images-idx3-ubyte.gz            MNIST; its labels are read from the file next to it
-      cifar-10-batches-bin/                 CIFAR-10 or CIFAR-100, the binary form
+      cifar-10-batches-bin/                 CIFAR-10 or CIFAR-100, in the binary format
       book.txt                              text: predict each character, or token, from those before it
       de.txt with --data en.txt             parallel text, line by line
 

@@ -39,8 +39,8 @@ def read_language(path: Path, wanted: Sequence[InputSpec], options: DataOptions)
         "ids": WindowColumn(ids, width, stride, 0, shown(path), "input"),
         "next": WindowColumn(ids, width, stride, 1, shown(path), "label"),
     }
-    what = "tokens" if codec.vocabulary is None else f"characters, {len(codec.vocabulary)} different ones"
-    note = f"{len(ids)} {what}, in windows of {width} that begin every {stride}"
+    what = "tokens" if codec.vocabulary is None else f"characters, {len(codec.vocabulary)} distinct"
+    note = f"{len(ids)} {what}, in windows of {width}, one every {stride}"
     return table_of(
         columns, shown(path), vocabulary=codec.vocabulary, notes=(note,), overlap=-(-width // stride) - 1
     )
@@ -85,7 +85,7 @@ class WindowColumn:
         return None
 
     def place(self, row: int) -> str:
-        return f"the window at id {row * self.stride + self.shift} of {self.source}"
+        return f"the window from position {row * self.stride + self.shift} of {self.source}"
 
 
 def _window(wanted: Sequence[InputSpec], options: DataOptions) -> tuple[int, int]:
@@ -97,6 +97,6 @@ def _window(wanted: Sequence[InputSpec], options: DataOptions) -> tuple[int, int
     width = options.window or (fixed.pop() if len(fixed) == 1 else DEFAULT_WINDOW)
     stride = options.stride or width
     if width < 1 or stride < 1:
-        message = f"windows of {width} that begin every {stride} cannot be made"
+        message = f"windows of {width}, one every {stride}, cannot be made"
         raise DataInputError.make("E0818", message, help="both are at least 1")
     return width, stride

@@ -121,7 +121,7 @@ class PictureColumn:
         if pixels.shape != self.picture:
             first, mine = ArrayInfo("u8", self.picture), ArrayInfo("u8", pixels.shape)
             both = f"{shown(self.paths[0])} is {first} and {shown(path)} {mine}"
-            help = "give the free sizes values (`--size H=224`), or say how to `--resize`"
+            help = "give the free sizes values (`--size H=224`), or choose how to resize (`--resize crop`)"
             raise self.wanted.refuse("E0818", f"items of one batch are of one shape, but {both}", help=help)
         return pixels
 
