@@ -101,3 +101,19 @@ def test_batches_are_saved_as_one_run_is(kind: str, batch: int, tmp_path: Path) 
     for a, b in zip(one, many, strict=True):
         assert list(a) == list(b)
         np.testing.assert_allclose([float(v) for v in a.values()], [float(v) for v in b.values()], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("names", "first"), [(["ant", "bee"], "number"), (["ant", "bee", "cat"], "name")])
+def test_names_are_those_of_all_scores_or_none(names: list[str], first: str, tmp_path: Path) -> None:
+    write(tmp_path, "m.net", CLASSES["labels"])
+    nr.load("m.net").save("m.safetensors")
+    write(tmp_path, "classes.json", json.dumps(names))
+    best = nr.load("m.net", weights="m.safetensors")(x=ROWS).argmax(axis=1)
+    wanted = [str(n) if first == "number" else names[n] for n in best]
+    for arguments in (
+        ["predict", "m.net", "--data", "d.npz", "--out"],
+        ["run", "m.net", "--input", "d.npz", "--top", 1, "--save"],
+    ):
+        result = netrun(*arguments, "t.csv")
+        assert result.exit_code == 0, result.output
+        assert [row["class"] for row in table(Path("t.csv").read_text())] == wanted

@@ -237,5 +237,6 @@ def _tops(options: PredictOptions, result: Predictions, count: int) -> list[tupl
     classes = rows[0][name].shape[0]
     if count > classes and not options.as_json:
         note(f"`{name}` has {classes} classes: --top {count} saves all of them")
-    top = top_classes(name, np.stack([row[name] for row in rows]), min(count, classes), result.labels)
+    labels = result.labels if result.labels and len(result.labels) == classes else None  # as `run` does
+    top = top_classes(name, np.stack([row[name] for row in rows]), min(count, classes), labels)
     return [best for _, best in top.positions]
