@@ -86,6 +86,12 @@ def check_mapping(value: Any, name: str, *, any_keys: bool = False) -> None:
         _refuse(name, value, "a mapping with strings as keys")
 
 
+def check_instance(value: Any, name: str, kinds: tuple[type, ...], wanted: str) -> None:
+    """Raise `NetError` E0870 unless the value is of one of these kinds; `wanted` says what makes them."""
+    if not isinstance(value, kinds):
+        _refuse(name, value, wanted)
+
+
 def check_flag(value: Any, name: str) -> None:
     """Raise `NetError` E0870 unless the value is true or false."""
     if not isinstance(value, (bool, np.bool_)):

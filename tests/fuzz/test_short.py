@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from random import Random
 
 import pytest
 
+import netruntime as nr
 from fuzz import campaign
+from fuzz.callers import signatures
 
 
 @pytest.mark.parametrize("name", campaign.campaigns())
@@ -43,3 +46,17 @@ def test_what_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "HANG", 0.05)
     count = campaign.run("texts", 0, lambda number: number < 1)
     assert [f.where.split()[0] for f in count.faults.values()] == ["Slow"]
+
+
+@pytest.mark.parametrize("package", signatures.NOT_CALLED)
+def test_every_exported_function_is_a_target(package: str) -> None:
+    exported = import_module(package).__all__
+    named = {name for names in signatures.NOT_CALLED[package] for name in names.split()}
+    targets = {name for name in exported if name in signatures.targets()}
+    assert not named - set(exported) and not named & targets
+    assert set(exported) == named | targets
+
+
+def test_every_method_of_a_network_is_a_target() -> None:
+    methods = {name for name, value in vars(nr.Network).items() if callable(value) and name[0] != "_"}
+    assert {f"Network.{name}" for name in methods | {"__call__"}} <= set(signatures.targets())

@@ -8,12 +8,16 @@ from itertools import islice
 
 import numpy as np
 
+from netruntime.arguments import check_count, check_counts_of, check_flag, check_instance, check_seed
 from netruntime.data.augment import Augment
 from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.prefetch import prefetch as prefetched
 from netruntime.data.sampler import Sampler
 from netruntime.errors import DataInputError
 from netruntime.files.arrays import Array
+
+MAX_PREFETCH = 1_000
+"""The most batches that are held ahead."""
 
 
 def batches(
@@ -35,8 +39,15 @@ def batches(
     length; without it, they stay in order. Rows that are one example are one batch, in order. A thread
     prepares `prefetch` batches ahead; close the iterator (`contextlib.closing`) to end it early. Streams keep
     their own order, and a resumed one is read again up to its position. Raises `DataInputError`: E0818 for
-    impossible batches, and the errors of reading rows.
+    impossible batches, and the errors of reading rows; `NetError` E0870 for arguments of another kind.
     """
+    check_instance(dataset, "dataset", (Dataset, StreamDataset), "data that `open_data` returned")
+    batch_size, start_batch = check_counts_of(batch_size=batch_size, start_batch=start_batch)
+    epoch, seed = check_count(epoch, "epoch", 0), check_seed(seed)
+    prefetch = check_count(prefetch, "prefetch", 0, MAX_PREFETCH)
+    check_flag(shuffle, "shuffle")
+    check_flag(drop_last, "drop_last")
+    check_instance(augment, "augment", (Augment, type(None)), "what `parse_augment` returned")
     if batch_size < 1 or start_batch < 0:
         message = f"batches of {batch_size} from number {start_batch} on cannot be made"
         raise DataInputError.make(

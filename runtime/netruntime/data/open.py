@@ -10,6 +10,7 @@ from typing import Any, cast, overload
 import numpy as np
 
 from netdsl.types import TensorType
+from netruntime.arguments import check_instance, check_mapping
 from netruntime.data.checks import check_ready
 from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.embedded import RowReader, Rows, RowStream, RowTable, read_mapping
@@ -64,6 +65,12 @@ def open_data(
 
     Raises `DataInputError` E0801 to E0859, each with the file and the row; and `MissingExtraError`.
     """
+    check_instance(models, "models", (list, tuple), "a list of the inputs of each model")
+    for types in (wanted, *models):
+        check_mapping(types, "models" if types is not wanted else "wanted")
+        for name, wished in types.items():
+            check_instance(wished, f"wanted[{name!r}]", (TensorType,), "one that `tensor` returns")
+    check_instance(options, "options", (DataOptions,), "a `DataOptions`")
     inputs = tuple(name for name, type in wanted.items() if filler_kind(name, type) is None)
     reason = next((why for types in models or [wanted] if (why := one_example(types))), None)
     if isinstance(spec, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from netruntime.arguments import check_instance, check_number, check_seed
 from netruntime.data.checks import label_values
 from netruntime.data.dataset import Dataset, Subset
 from netruntime.data.sampler import generator
@@ -17,8 +18,10 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Sub
     If there is a label with one class per row that is cheap to read, every class is split in this
     proportion, and a class of two or more rows is in both parts. Windows of a text are held out from its end,
     and windows that overlap with them are not used for training. Raises `DataInputError` E0837 if a part
-    would be empty, or if all rows are one example.
+    would be empty, or if all rows are one example, and `NetError` E0870 for arguments of another kind.
     """
+    check_instance(dataset, "dataset", (Dataset,), "rows that `open_data` returned, and no stream")
+    fraction, seed = check_number(fraction, "fraction"), check_seed(seed)
     if dataset.one_example is not None:
         help = "pass other data for validation, or labels that the loss ignores for the rows to leave out"
         raise DataInputError.make("E0837", f"rows cannot be held out: {dataset.one_example}", help=help)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netruntime.arguments import check_count
+from netruntime.arguments import check_count, check_instance
 from netruntime.engine.network import Network
 from netruntime.engine.steps import Plan
 from netruntime.profiling.clock import Clock, Event
@@ -60,6 +60,7 @@ def profile(network: Network, inputs: Mapping[str, Any], repeats: int = 20) -> P
     Raises:
         DataInputError, WeightsError: as when the network is called.
     """
+    check_instance(network, "network", (Network,), "a network that `load` returned")
     check_count(repeats, "repeats", 1, MAX_REPEATS)
     return measured(
         network.name,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from netruntime.errors import DataInputError
+from netruntime.files.json_objects import json_text
 from netruntime.readers.options import DataOptions
 
 METADATA_KEY = "netdsl.data"
@@ -41,7 +42,7 @@ class TrainedData:
     cut: bool = False
 
     def to_json(self) -> str:
-        return json.dumps({"version": 1, **asdict(self)}, ensure_ascii=False)
+        return json_text({"version": 1, **asdict(self)})
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -37,6 +36,7 @@ from netruntime.engine.loading import file_of, open_module
 from netruntime.engine.weights import WeightSource
 from netruntime.errors import DataInputError, TrainingError, shown
 from netruntime.files.atomic import write_bytes
+from netruntime.files.json_objects import json_text
 from netruntime.files.overlap import is_read
 from netruntime.files.run_folder import BEST, LAST, SETUP, settings_as_trained, start_of_run
 from netruntime.readers.trained import METADATA_KEY
@@ -327,6 +327,6 @@ def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
         write_bytes(out / TOKENIZER, Path(tokenizer).read_bytes())
     for name, numbered in ((VOCABULARY, run.train.vocabulary), (CLASSES, only_classes(run.train))):
         if numbered is not None:
-            write_text(out / name, json.dumps(list(numbered), ensure_ascii=False) + "\n")
+            write_text(out / name, json_text(list(numbered)) + "\n")
     run.log = MetricsLog(out / LOG, step=run.trainer.step, epoch=run.loop.epoch)
     run.loop.watchers.append(run.log)

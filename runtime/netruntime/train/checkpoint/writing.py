@@ -49,7 +49,7 @@ def save_weights(path: Path, arrays: Mapping[str, Any], metadata: Mapping[str, s
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file atomically. Raises `TrainingError` E1052 if it cannot be written."""
-    raw = text.encode()
+    raw = text.encode(errors="backslashreplace")
 
     with writing(path, len(raw)):
         write_bytes(path, raw)

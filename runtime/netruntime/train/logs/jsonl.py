@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netruntime.files.atomic import writable_target
+from netruntime.files.json_objects import json_text
 from netruntime.train.checkpoint.contract import JSON
 from netruntime.train.checkpoint.writing import writing
 from netruntime.train.events import EpochEvent, StepEvent
@@ -77,7 +78,7 @@ class MetricsLog:
         self._stream.close()
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(plain(line), ensure_ascii=False, allow_nan=False) + "\n"
+        text = json_text(plain(line), allow_nan=False) + "\n"
         raw = text.encode()
         with writing(self.path, len(raw)):
             while raw:  # a disk that is nearly full accepts a part and rejects the rest

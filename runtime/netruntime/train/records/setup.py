@@ -10,6 +10,7 @@ from typing import Any
 
 from netdsl.modules import Module
 from netruntime.engine.loading import open_module
+from netruntime.files.json_objects import json_text
 from netruntime.files.overlap import is_read
 from netruntime.files.run_folder import SETUP
 from netruntime.readers.options import DEFAULT_OPTIONS
@@ -38,7 +39,7 @@ def write_setup(run: Run, command: Sequence[str] = ()) -> None:
             with writing(out / path, len(text)):
                 (out / path).parent.mkdir(parents=True, exist_ok=True)
             write_text(out / path, text)
-    write_text(out / SETUP, json.dumps(_setup(run, name, command), indent=2, ensure_ascii=False) + "\n")
+    write_text(out / SETUP, json_text(_setup(run, name, command), indent=2) + "\n")
 
 
 def _imported(module: Module) -> dict[str, str]:
