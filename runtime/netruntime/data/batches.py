@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from netruntime.arguments import check_count, check_counts_of, check_flag, check_instance, check_seed
+from netruntime.arguments import check_count, check_counts_of, check_flag, check_instance
 from netruntime.data.augment import Augment
 from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.prefetch import prefetch as prefetched
@@ -43,7 +43,7 @@ def batches(
     """
     check_instance(dataset, "dataset", (Dataset, StreamDataset), "data that `open_data` returned")
     batch_size, start_batch = check_counts_of(batch_size=batch_size, start_batch=start_batch)
-    epoch, seed = check_count(epoch, "epoch", 0), check_seed(seed)
+    epoch, seed = check_counts_of(epoch=epoch, seed=seed)
     prefetch = check_count(prefetch, "prefetch", 0, MAX_PREFETCH)
     check_flag(shuffle, "shuffle")
     check_flag(drop_last, "drop_last")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netruntime.arguments import check_instance, check_number, check_seed
+from netruntime.arguments import check_count, check_instance, check_number
 from netruntime.data.checks import label_values
 from netruntime.data.dataset import Dataset, Subset
 from netruntime.data.sampler import generator
@@ -21,7 +21,7 @@ def split(dataset: Dataset, fraction: float, seed: int = 0) -> tuple[Subset, Sub
     would be empty, or if all rows are one example, and `NetError` E0870 for arguments of another kind.
     """
     check_instance(dataset, "dataset", (Dataset,), "rows that `open_data` returned, and no stream")
-    fraction, seed = check_number(fraction, "fraction"), check_seed(seed)
+    fraction, seed = check_number(fraction, "fraction"), check_count(seed, "seed")
     if dataset.one_example is not None:
         help = "pass other data for validation, or labels that the loss ignores for the rows to leave out"
         raise DataInputError.make("E0837", f"rows cannot be held out: {dataset.one_example}", help=help)
