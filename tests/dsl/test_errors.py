@@ -32,7 +32,9 @@ COVERED_ELSEWHERE = {
     "E0250": "test_hints.py: a hint is no error",
     "E0251": "test_hints.py: a hint is no error",
     "E0252": "test_hints.py: a hint is not an error",
-    **dict.fromkeys(("E0254", "E0255", "E0256", "E0257"), "test_silent_slips.py: a hint is no error"),
+    **dict.fromkeys(
+        ("E0254", "E0255", "E0256", "E0257", "E0258"), "test_silent_slips.py: a hint is no error"
+    ),
     "E0253": "test_assumptions.py: a condition that --strict reports",
     "E0414": "test_config_errors.py: a value from outside",
     "E0601": "test_limits.py: a source over 1 MB",

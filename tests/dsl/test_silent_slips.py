@@ -1,4 +1,4 @@
-"""Hints about networks that run, but are likely not what was meant (E0254 to E0257)."""
+"""Hints about networks that run, but are likely not what was meant (E0254 to E0258)."""
 
 from __future__ import annotations
 
@@ -91,3 +91,23 @@ def test_pictures_with_their_axes_in_another_order(shape: str, expected: list[st
 def test_dropout_that_is_on_when_the_network_runs(stages: str, expected: list[str]) -> None:
     part = "block Part(x: [*rest]) { return x -> dropout(0.2) }\n"
     assert codes(f"{part}model M(x: f32[B, 8]) {{ return x -> {stages} -> out: Linear(2) }}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("conv", "channels", "expected"),
+    [
+        ("Conv(3, 16)", 3, ["E0258"]),
+        ("Conv(3, 16, 3)", 3, ["E0258"]),
+        ("ConvBN(8, 16)", 8, ["E0258"]),
+        ("Conv(3, size=16)", 3, []),
+        ("Conv(3, 16, stride=16)", 3, []),
+        ("Conv(16, 3)", 16, []),
+        ("Conv(16, 8)", 16, []),
+        ("Conv(3, 7)", 3, []),
+        ("Conv(16, 16)", 3, []),
+    ],
+)
+def test_convolutions_in_the_order_of_another_framework(
+    conv: str, channels: int, expected: list[str]
+) -> None:
+    assert codes(f"model M(x: f32[B, {channels}, 64, 64]) {{ return x -> c: {conv} }}\n") == expected

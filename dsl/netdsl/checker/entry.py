@@ -13,7 +13,14 @@ from netdsl.checker.context.values import Unfinished
 from netdsl.checker.covered import without_covered
 from netdsl.checker.definitions import check_definitions
 from netdsl.checker.evaluate.statements import run_body
-from netdsl.checker.hints import dropout_at_inference, hints, pictures, repeated_blocks, unused_names
+from netdsl.checker.hints import (
+    channels_first,
+    dropout_at_inference,
+    hints,
+    pictures,
+    repeated_blocks,
+    unused_names,
+)
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
@@ -110,6 +117,7 @@ def _advice(checker: Checker, models: Mapping[str, Model]) -> tuple[Diagnostic, 
     try:
         found += [*hints(models), *pictures(models), *unused_names(checker.module.file)]
         found += [*repeated_blocks(checker.module.file, models), *dropout_at_inference(models)]
+        found += channels_first(models)
     except TooMuchWork:
         raise too_much_work(checker.module.file.span) from None
     return tuple(cap(in_order(found, checker.module), "hint"))

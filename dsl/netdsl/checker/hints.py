@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from netdsl import syntax as s
 from netdsl.checker.ways.axes import is_channels_last
 from netdsl.checker.ways.tree import parts
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
 from netdsl.model import Body, BodyStep, CallStep, Model, Parameter, Slot, steps_out
 from netdsl.ops.elementwise.dropout import Dropout
 from netdsl.source import Source, Span
@@ -117,6 +119,47 @@ def _picture(slot: Slot, shape: Sequence[int | None], at: Span) -> Iterator[Diag
         help = f"declare `{slot.name}: {shown}`: the channels come first"
     if message:
         yield Diagnostic("E0256", message, (Label(at),), help, severity="hint")
+
+
+def channels_first(models: Mapping[str, Model]) -> Iterator[Diagnostic]:
+    """One hint for each convolution whose arguments fit the order of PyTorch: channels in, channels out."""
+    seen: set[int] = set()
+    for model in models.values():
+        yield from _convolutions(model.body, seen)
+
+
+def _convolutions(body: Body, seen: set[int]) -> Iterator[Diagnostic]:
+    if id(body) in seen or body.span.source.name.startswith("std/"):
+        return
+    seen.add(id(body))
+    for step in body.steps:
+        if isinstance(step, CallStep) and step.body.name in ("Conv", "ConvBN"):
+            yield from _in_and_out(step)
+        elif isinstance(step, CallStep):
+            yield from _convolutions(step.body, seen)
+
+
+def _in_and_out(step: CallStep) -> Iterator[Diagnostic]:
+    """The hint for `Conv(3, 16)` and `Conv(3, 16, 3)` of 3 channels: a window of 16 is likely none."""
+    written = _BY_POSITION.fullmatch(step.span.text)
+    channels, size = (step.body.arguments.get(name) for name in ("channels", "size"))
+    shape = step.body.inputs[0].type.shape if step.body.inputs else ()
+    if written is None or not isinstance(channels, int) or not isinstance(size, int) or len(shape) < 2:
+        return
+    if shape[1] != channels or size % _USUAL_CHANNELS or size < channels:
+        return
+    block, window = step.body.name, written[4] or "3"
+    text = f"{block}({written[3]}, {window})"
+    message = f"`{step.span.text}` makes {channels} channels, with windows of {size}"
+    help = f"if {channels} channels in and {size} out are meant, as in PyTorch, write `{text}`"
+    help += f"; otherwise say `size={written[3]}`"
+    fixes = (replacement(step.span, text, is_certain=False),)
+    yield Diagnostic("E0258", message, (Label(step.span),), help, severity="hint", fixes=fixes)
+
+
+_BY_POSITION = re.compile(r"(Conv|ConvBN)\(\s*([\w.]+)\s*,\s*([\w.]+)\s*(?:,\s*([\w.]+)\s*)?\)")
+_USUAL_CHANNELS = 8
+"""Numbers of channels are multiples of this; windows of such a size are rare."""
 
 
 def dropout_at_inference(models: Mapping[str, Model]) -> Iterator[Diagnostic]:

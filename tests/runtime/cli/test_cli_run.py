@@ -267,7 +267,7 @@ class TestWeights:
 class TestSaving:
     def test_npz_holds_outputs_and_taps(self, scores: Path, x: Path, tmp_path: Path) -> None:
         result = netrun("run", scores, "-i", x, "--tap", "multiply", "--save", tmp_path / "out.npz")
-        assert f"note: saved {tmp_path / 'out.npz'}" in result.stderr
+        assert f"note: wrote {tmp_path / 'out.npz'}" in result.stderr
         with np.load(tmp_path / "out.npz") as saved:
             assert sorted(saved) == ["logits", "multiply"]
             assert saved["logits"].dtype == np.float32 and saved["logits"].tolist() == [[1, 3, 2], [0, 0, 0]]

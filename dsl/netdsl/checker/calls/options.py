@@ -56,23 +56,24 @@ def check_ranges(scope: Scope, value: BlockValue) -> None:
                 default = param.default.span.text if param.default else ""
                 cause = Edited([(help or "", [(first.span, default)])]) if default and help else None
                 if help is None and limit is not None:
-                    help, cause = _without_default(limit, given, first.span)
+                    help, cause = _without_default(limit, given, first.span, name)
                 scope.fail("E0404", message, first.span, also=also, help=help, cause=cause)
 
 
-def _without_default(limit: Limit, given: object, at: Span) -> tuple[str | None, Edited | None]:
+def _without_default(limit: Limit, given: object, at: Span, name: str) -> tuple[str | None, Edited | None]:
     """The same number without its sign, where that is meant; else an example of what is valid."""
     if isinstance(given, (int, float)) and given < 0 and limit.refusal(-given) is None:
         text = written(-given)
         return f"write `{text}`", Edited([(f"write `{text}`", [(at, text)])])
     return (
-        (f"write {limit.text}, such as `{_EXAMPLE}`", None)
+        (f"write {limit.text}{_DIVIDES.get(name, '')}, such as `{_EXAMPLE}`", None)
         if limit.refusal(_EXAMPLE) is None
         else (None, None)
     )
 
 
 _EXAMPLE = 2
+_DIVIDES = {"heads": " that divides the width of the input", "groups": " that divides the channels"}
 
 
 def _is_plain(value: object) -> bool:

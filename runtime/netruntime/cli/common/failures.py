@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -189,6 +190,7 @@ def _report_misuse(misused: click.ClickException, as_json: bool, arguments: Sequ
         if ours in known:
             message = f"No such option '{misused.option_name}'. It is called '{ours}' here."
             misused = click.UsageError(message, misused.ctx)
+    misused = _with_example(misused, arguments)
     if isinstance(misused, click.MissingParameter) and misused.ctx is not None:
         misused = click.UsageError(
             f"{misused.format_message()} {_complete(misused, arguments)}".rstrip(), misused.ctx
@@ -197,6 +199,38 @@ def _report_misuse(misused: click.ClickException, as_json: bool, arguments: Sequ
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:
         misused.show()
+
+
+def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> click.ClickException:
+    """The misuse with an example of a value, or of where the file goes that was given in another place."""
+    ctx, help = getattr(misused, "ctx", None), ""
+    named = next((a for o, a in pairwise(arguments) if o == "--model" and a.endswith(".net")), None)
+    if ctx is None:
+        return misused
+    if named is not None:
+        rest = [word for word in arguments[1:] if word not in ("--model", named)]
+        help = f"The file comes without an option: {shlex.join(['netrun', arguments[0], named, *rest])}"
+    elif isinstance(misused, click.BadParameter) and isinstance(misused.param, click.Option):
+        if isinstance(misused.param.type, click.IntRange | click.FloatRange):
+            least = getattr(misused.param.type, "min", None)
+            default = misused.param.default
+            usual = EXAMPLE if least is None or least <= EXAMPLE else least
+            value = default if isinstance(default, int | float) and default else usual
+            help = f"For example: {misused.param.opts[0]} {value}"
+    elif "--resume" in arguments and "unexpected extra argument" in misused.format_message():
+        folder = arguments[list(arguments).index("--resume") + 1 :][:1]
+        help = f"--resume has no value: the folder of the run is given by --out: --out {folder[0]} --resume"
+    if not help:
+        return misused
+    message = misused.format_message().partition(" Did you")[0].partition(" (Did you")[0].rstrip(".")
+    message = message.replace("a valid integer range", "an integer").replace(
+        "a valid float range", "a number"
+    )
+    return click.UsageError(f"{message}. {help}", ctx)
+
+
+EXAMPLE = 10
+"""A number for an option in an example."""
 
 
 def _complete(misused: click.MissingParameter, arguments: Sequence[str]) -> str:

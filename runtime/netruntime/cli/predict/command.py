@@ -122,7 +122,7 @@ def predict_rows(options: PredictOptions) -> int:
     if options.as_json:
         print_json({"ok": True, "rows": len(rows), "out": str(options.out)})
     else:
-        note(f"saved {options.out} for {plural(len(rows), 'row')}")
+        note(f"wrote {options.out} for {plural(len(rows), 'row')}")
     return OK
 
 

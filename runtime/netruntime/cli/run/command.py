@@ -311,4 +311,4 @@ def _unique(items: Sequence[NamedOutputs]) -> list[NamedOutputs]:
 
 def _report_saved(options: RunOptions, what: str = "") -> None:
     if options.save:
-        note(f"saved {options.save}{what}")
+        note(f"wrote {options.save}{what}")
