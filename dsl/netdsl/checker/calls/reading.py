@@ -13,7 +13,7 @@ from netdsl import syntax as s
 from netdsl.arrivals.words import PARTS, WITH_WEIGHTS
 from netdsl.checker.calls.attributes import attribute_name
 from netdsl.checker.calls.calls import TYPE_FUNCTIONS
-from netdsl.checker.calls.construct import check_static_name
+from netdsl.checker.calls.construct import check_static_name, construct_block
 from netdsl.checker.calls.renamed import with_present_names
 from netdsl.checker.calls.tensor_arguments import check_input_name
 from netdsl.checker.context.scope import Scope, reads_failures
@@ -39,6 +39,8 @@ class Reader:
     """Reads a text from top to bottom; `scope` keeps the names that are bound so far."""
 
     scope: Scope
+    is_optional: bool = False
+    """Whether what is read may be left out, so that its values need not be possible."""
 
     def bind(self, names: Iterable[s.Ident | s.Name]) -> None:
         for name in names:
@@ -94,6 +96,10 @@ class Reader:
             self.uses(node.body)
         elif isinstance(node, s.Call):
             self._call(node)
+        elif isinstance(node, s.Conditional) or (isinstance(node, s.Stage) and node.when is not None):
+            before, self.is_optional = self.is_optional, True
+            self._parts(node)
+            self.is_optional = before
         elif isinstance(node, s.Attribute) and foreign_module(self.scope, node) is not None:
             self._foreign(node)
         elif isinstance(node, s.Attribute) and isinstance(node.value, s.Name):
@@ -154,6 +160,7 @@ class Reader:
             self.uses(argument.value)
         if function is not POISON:
             self._argument_names(function, with_present_names(self.scope, function, call))
+            self._static_values(function, call)
         elif isinstance(call.function, s.Call):
             self._input_names(call)
 
@@ -162,6 +169,17 @@ class Reader:
         function = call.function
         is_foreign = foreign_module(self.scope, function) is not None
         return is_foreign and isinstance(function, s.Attribute) and function.name.text in PARTS
+
+    def _static_values(self, function: Evaluated, call: s.Call) -> None:
+        """Numbers and texts that a layer cannot take, whatever comes before it."""
+        if not isinstance(function, BlockValue) or function.statics is not None or self.is_optional:
+            return
+        if self.scope.checker.replaces(call.span):
+            return
+        literals = all(isinstance(a.value, s.Number | s.Text | s.Operation) for a in call.arguments)
+        if literals and function.module.is_std and function.block.statics and not is_function(function.block):
+            with self.scope.recover():
+                construct_block(self.scope, function, call.arguments, call.span)
 
     def _argument_names(self, function: Evaluated, call: s.Call) -> None:
         """The names of arguments that an operator or a block takes."""
