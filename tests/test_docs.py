@@ -17,6 +17,7 @@ from netdsl.recipes.schedules import SCHEDULES
 from netdsl.source import Source
 
 ROOT = Path(__file__).parent.parent
+SOURCES = ("dsl", "runtime", "grammars", "tests", "docs")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -81,3 +82,11 @@ def test_the_embedding_guide_runs() -> None:
     code = "\n".join(blocks(page, "python"))
     assert "nr.load" in code
     exec(compile(code, str(page), "exec"), {"__name__": "guide"})
+
+
+def test_the_files_that_the_design_page_names_exist() -> None:
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    names = set(re.findall(r"`([\w./]+(?:/|\.(?:py|c|h|md|lark|js|txt)))`", text))
+    known = [path.relative_to(ROOT).as_posix() for top in SOURCES for path in (ROOT / top).rglob("*")]
+    assert len(names) > 40
+    assert [n for n in sorted(names) if not any(f"/{k}".endswith(f"/{n.rstrip('/')}") for k in known)] == []
