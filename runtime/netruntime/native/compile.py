@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from netdsl.graph import Port
 from netdsl.ops.contract.base import Op
 from netruntime.native.builder import Builder
+from netruntime.native.chunks import CACHE, batch_of, rows_of_chunk, types_of_chunk
 from netruntime.native.library import Library
 from netruntime.native.lowering import LOWERINGS
 from netruntime.native.lowering.registry import Border
+from netruntime.native.program import MAX_SLOTS, Chunks
 from netruntime.native.run import NativeRun
 from netruntime.native.steps import ArrayType, Step
 
@@ -62,14 +65,53 @@ def compile_steps(
     made = {(step.node, n) for step in steps for n in range(step.outputs)}
     read = dict.fromkeys(port for step in steps for port in step.inputs if port is not None)
     inputs = [port for port in read if port not in made and port not in constants]
-    build = Builder(types, _borders(steps), inputs, results, constants, _same(steps, results), exact)
+
+    def built(own: Sequence[Step], types: Mapping[Port, ArrayType]) -> Built:
+        build = Builder(types, _borders(own), inputs, results, constants, _same(own, results), exact)
+        return _built(own, build, library)
+
+    complete = built(steps, types)
+    chunk, chunks = _in_chunks(steps, complete, threads(), built) or (complete, Chunks())
+    table, arena = chunk.table, chunk.arena
+    return NativeRun(chunk.build, constant_steps, table, arena, library, threads, chunks=chunks, types=types)
+
+
+@dataclass(frozen=True)
+class Built:
+    """Steps as records."""
+
+    build: Builder
+    table: Any
+    arena: int
+
+
+def _built(steps: Sequence[Step], build: Builder, library: Library) -> Built:
     for step in steps:
         build.node = step.node
         LOWERINGS[type(step.op)].lower(step, build)
-    for port in results:
+    for port in build.results:
         build.deliver(port)
-    table, arena = build.finish(library.kernels)
-    return NativeRun(build, constant_steps, table, arena, library, threads)
+    return Built(build, *build.finish(library.kernels))
+
+
+def _in_chunks(
+    steps: Sequence[Step],
+    complete: Built,
+    threads: int,
+    built: Callable[[Sequence[Step], Mapping[Port, ArrayType]], Built],
+) -> tuple[Built, Chunks] | None:
+    """The records of a chunk of the batch, where the batch leaves the cache and a chunk does not."""
+    slots = 2 + len(complete.build.inputs) + len(complete.build.results)
+    if complete.arena <= CACHE or complete.build.constant_bytes > CACHE or slots > MAX_SLOTS:
+        return None
+    batch = batch_of(steps) if complete.build.status is None else None
+    rows = None if batch is None else rows_of_chunk(batch, complete.arena // batch, threads)
+    if batch is None or rows is None:
+        return None
+    types = types_of_chunk(steps, rows)
+    chunk = built([replace(step, types=types) for step in steps], types)
+    ports = (*chunk.build.inputs, *chunk.build.results)
+    return chunk, Chunks(batch // rows, rows, [types[port].nbytes for port in ports])
 
 
 def _borders(steps: Sequence[Step]) -> dict[Port, Border]:

@@ -17,6 +17,8 @@ ISA_VARIABLE = "NETDSL_ISA"
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY_VARIABLE = "NETDSL_LIBRARY"
 """The environment variable with the file of another build of the library, such as one with sanitizers."""
+INTERFACE = 2
+"""The version of what the library and Python agree on, as in `native.h`."""
 LIBRARY = Path(os.environ.get(LIBRARY_VARIABLE) or Path(__file__).parent / "lib" / f"native{SUFFIX}")
 
 
@@ -34,7 +36,7 @@ class Library:
         functions: The number of each function of one element by name.
         binaries: The number of each function of two elements by name.
         table: The address of the kernels.
-        run: `nd_run(records, count, slots, table, threads, times)`; it releases the GIL.
+        run: `nd_run(program)`; it releases the GIL.
     """
 
     isa: str
@@ -82,9 +84,12 @@ def _loaded() -> ctypes.CDLL | str:
     if not LIBRARY.is_file():
         return "it was not built when netdsl was installed: there was no C compiler"
     try:
-        return ctypes.CDLL(str(LIBRARY))
+        native = ctypes.CDLL(str(LIBRARY))
     except OSError as failed:
         return f"{LIBRARY.name} cannot be loaded: {failed}"
+    if not hasattr(native, "nd_interface") or native.nd_interface() != INTERFACE:
+        return "it was built from other sources: build it again by `make native` or `pip install`"
+    return native
 
 
 def _numbers(table: Any) -> dict[str, int]:

@@ -1,35 +1,27 @@
-"""A program that runs on arrays: `nd_run` with the addresses of everything."""
+"""Compiled steps that run on arrays: `nd_run` with the addresses of everything."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from netdsl.graph import Port
 from netruntime.memory import return_freed_memory
-from netruntime.native.builder import Builder, Record, table_of
+from netruntime.native.builder import Builder, Record
 from netruntime.native.constants import evaluate, needed_for, room_for
 from netruntime.native.layouts import Image
 from netruntime.native.library import Library
 from netruntime.native.memory import ALIGNMENT, Ref
-from netruntime.native.steps import Step
+from netruntime.native.program import Chunks, Frame, address_of, aligned_bytes, run_once
+from netruntime.native.steps import ArrayType, Step
 
 Array = Any
 LARGE = 2**20
 """More than so many bytes of freed arrays are given back to the system."""
-
-
-def aligned_bytes(size: int) -> tuple[Array, int]:
-    """So many bytes at a multiple of `ALIGNMENT`, with the array that owns them, and their address."""
-    owner = np.empty(size + ALIGNMENT, np.uint8)
-    return owner, -(-address_of(owner) // ALIGNMENT) * ALIGNMENT
-
-
-def address_of(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 class RefusedError(Exception):
@@ -51,6 +43,9 @@ class NativeRun:
         arena: int,
         library: Library,
         threads: Callable[[], int],
+        *,
+        chunks: Chunks,
+        types: Mapping[Port, ArrayType],
     ) -> None:
         self.inputs = tuple(build.inputs)
         self.results = tuple(build.results)
@@ -68,18 +63,16 @@ class NativeRun:
         self.packing_bytes = room_for(self._steps, [one.weights for one in build.packs], build.types)
         """Bytes of values between the weights and the constants, while those are made."""
         self._packs = build.packs
-        self._results = [
-            (build.types[port].shape, np.dtype(build.types[port].numpy_name)) for port in self.results
-        ]
-        self.dtypes = [np.dtype(build.types[port].numpy_name) for port in self.inputs]
+        self._results = [(types[port].shape, np.dtype(types[port].numpy_name)) for port in self.results]
+        self.dtypes = [np.dtype(types[port].numpy_name) for port in self.inputs]
         self._status = None if build.status is None else build.status.buffer.offset
-        self._table = table  # kept alive
-        self._address, self._count = ctypes.c_void_p(address_of(table)), ctypes.c_int64(len(table))
-        self._kernels = ctypes.c_void_p(library.table)
+        self._table = table
         self._library = library
         self._threads = threads
-        self._slots = ctypes.c_void_p * (2 + len(self.inputs) + len(self.results))
-        self._arenas: list[tuple[Array, int]] = []
+        self.chunks = chunks
+        """How it goes through the batch; `arena` and `records` are those of one chunk."""
+        self._slots = 2 + len(self.inputs) + len(self.results)
+        self._frames: list[Frame] = []
         self._weights: tuple[list[Array], Array, int] | None = None
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
@@ -92,31 +85,44 @@ class NativeRun:
         """The results for contiguous inputs, and constants at the address that `prepare` returned.
 
         Args:
-            times: 64-bit integers that get the nanoseconds that each record took.
+            times: 64-bit zeros that get the nanoseconds that each record took.
 
         Raises:
             RefusedError: the operators on NumPy have to run instead.
         """
         results = [np.empty(shape, dtype) for shape, dtype in self._results]
-        threads = self._threads()
-        arena = self._free_arena(self.arena + threads * self.scratch)
-        outer = [array.__array_interface__["data"][0] for array in (*inputs, *results)]
-        slots = self._slots(arena[1], constants, *outer)
-        clock = None if times is None else ctypes.c_void_p(address_of(times))
-        status = None if self._status is None else ctypes.c_int32.from_address(arena[1] + self._status)
+        frame = self._free_frame(self._threads())
+        frame.slots[1] = constants
+        for n, array in enumerate(chain(inputs, results), 2):
+            frame.slots[n] = array.__array_interface__["data"][0]
+        status = None if self._status is None else ctypes.c_int32.from_address(frame.arena + self._status)
         if status is not None:
             status.value = 0
-        self._library.run(self._address, self._count, slots, self._kernels, threads, clock)
+        if times is not None:
+            frame.measure(times)
+        self._library.run(frame.pointer)
+        if times is not None:
+            frame.measure(None)
         refused = status is not None and status.value != 0
-        self._arenas.append(arena)
+        self._frames.append(frame)
         if refused:
             raise RefusedError
         return tuple(results)
 
-    def _free_arena(self, size: int) -> tuple[Array, int]:
-        """An arena that no other call uses now; a new one where there is none of this size."""
-        arena = self._arenas.pop() if self._arenas else None
-        return aligned_bytes(size) if arena is None or arena[0].nbytes < size + ALIGNMENT else arena
+    def memory(self, threads: int) -> int:
+        """The bytes of a call on so many threads, beside inputs and results."""
+        size = self.arena + threads * self.scratch
+        return size * threads if self.chunks.count > 1 else size
+
+    def _free_frame(self, threads: int) -> Frame:
+        """The memory of a call that no other call uses now; new memory where there is none."""
+        frame = self._frames.pop() if self._frames else None
+        if frame is not None and frame.threads == threads:
+            return frame
+        size = self.arena + threads * self.scratch
+        size = -(-size // ALIGNMENT) * ALIGNMENT
+        kernels = self._library.table
+        return Frame(self._table, self._slots, size, kernels, chunks=self.chunks, threads=threads)
 
     def prepare(self, weights: Sequence[Array]) -> int:
         """The address of the constants for these weights.
@@ -148,7 +154,4 @@ class NativeRun:
 
     def _run_record(self, record: Record, constants: int, source: Array) -> None:
         """Run one kernel from an array into the constants."""
-        table = table_of([record], self._library.kernels)
-        slots = (ctypes.c_void_p * 3)(None, constants, address_of(source))
-        run, threads = self._library.run, self._threads()
-        run(ctypes.c_void_p(address_of(table)), ctypes.c_int64(1), slots, self._kernels, threads, None)
+        run_once(self._library, [record], [None, constants, address_of(source)], self._threads())

@@ -11,6 +11,7 @@ from netdsl.source import Span
 from netruntime.engine.steps import Plan, PlanStep
 from netruntime.native.layouts import Image
 from netruntime.native.memory import ARENA, CONSTANTS, OUTER, Ref
+from netruntime.native.program import Chunks
 from netruntime.native.run import NativeRun
 from netruntime.profiling.parts import Part, part_of, size_of, sources_of
 
@@ -73,6 +74,14 @@ def listed(plan: Plan) -> list[ListedStep]:
         else:
             steps.append(_of_step(plan, step, sources))
     return steps
+
+
+def chunked(plan: Plan) -> Iterator[tuple[int, Chunks]]:
+    """The native runs that go through their batch in chunks, by number."""
+    runs = [step.run for step in plan.steps if isinstance(step.run, NativeRun)]
+    for number, run in enumerate(runs):
+        if run.chunks.count > 1:
+            yield number, run.chunks
 
 
 def _of_step(plan: Plan, step: PlanStep, sources: dict[int, list[int]]) -> ListedStep:

@@ -57,7 +57,7 @@ def memory_need(plan: Plan, device: Device) -> MemoryNeed:
         weights=sum(sizes[place] for place in plan.weights.values()),
         constants=sum(run.constant_bytes for run in runs),
         packing=max((run.packing_bytes for run in runs), default=0),
-        arena=sum(run.arena + threads * run.scratch for run in runs),
+        arena=sum(run.memory(threads) for run in runs),
         inputs=sum(sizes[place] for place in plan.inputs.values()),
         outputs=sum(sizes[place] for place in set(plan.results) - set(plan.inputs.values())),
         values=_between(plan, sizes),

@@ -21,7 +21,7 @@ from netruntime.engine.binding import check_assumptions
 from netruntime.engine.network import Network
 from netruntime.engine.steps import Plan
 from netruntime.engine.weights import open_weights
-from netruntime.profiling.listing import ListedStep, listed
+from netruntime.profiling.listing import ListedStep, chunked, listed
 from netruntime.profiling.memory import MemoryNeed, memory_need
 from netruntime.quantities import bytes_text
 
@@ -69,7 +69,12 @@ def print_plan(view: View) -> None:
     runs = len({step.run for step in steps if step.run is not None})
     others = sum(step.run is None for step in steps)
     sizes = " ".join(f"{name}={size}" for name, size in plan.sizes.items())
-    click.echo(f"{network.name} {sizes}: {plural(runs, 'native run')}, {plural(others, 'step')} on NumPy\n")
+    click.echo(f"{network.name} {sizes}: {plural(runs, 'native run')}, {plural(others, 'step')} on NumPy")
+    for number, chunks in chunked(plan):
+        click.echo(
+            f"run {number + 1} takes {chunks.count} chunks of {plural(chunks.rows, 'row')}, listed for one"
+        )
+    click.echo()
     wide = screen_width() >= WIDE
     headings = HEADINGS if wide else HEADINGS[:4] + HEADINGS[5:]
     rows = [_cells(step, wide) for step in steps]

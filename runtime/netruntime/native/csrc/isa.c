@@ -31,6 +31,7 @@ extern const NamedKernel nd_kernels_neon[];
 static const InstructionSet SETS[] = {{"neon", nd_kernels_neon, always}};
 #endif
 
+EXPORT int nd_interface(void) { return INTERFACE; }
 EXPORT int nd_set_count(void) { return (int)(sizeof SETS / sizeof *SETS); }
 EXPORT const char *nd_set_name(int set) { return SETS[set].name; }
 EXPORT int nd_set_runs(int set) { return SETS[set].runs(); }

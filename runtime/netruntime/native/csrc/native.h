@@ -2,6 +2,7 @@
 #pragma once
 #include <stdint.h>
 
+#define INTERFACE 2 /* counts the changes to what this file says; `library.py` compares it with its own */
 #define POINTERS 8
 #define NUMBERS 30
 
@@ -34,6 +35,22 @@ typedef struct {
   const char *name;
   Kernel run;
 } NamedKernel;
+
+/* Records, and what they run on. In chunks of the batch, each slot is a chunk's own: the first one, the arena, advances
+ * with the thread, and the others with the chunk. */
+typedef struct {
+  const Record *records;
+  int64_t count;
+  char *const *slots;
+  const NamedKernel *kernels;
+  int64_t *times; /* of the records in nanoseconds, zeros before; or NULL */
+  int64_t threads;
+  int64_t chunks;
+  const int64_t *advance; /* bytes */
+  int64_t slot_count;     /* at most MAX_SLOTS if there are several chunks */
+} Program;
+
+#define MAX_SLOTS 16
 
 /* How many threads a program may use, at most `threads`: all of them, or only its own if the pool is busy. */
 int nd_enter(int threads);

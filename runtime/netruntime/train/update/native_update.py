@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +10,10 @@ import numpy as np
 
 from netdsl.ops.contract.base import Array
 from netruntime.native.activations import bits_of
-from netruntime.native.builder import Record, table_of
+from netruntime.native.builder import Record
 from netruntime.native.library import Library
 from netruntime.native.memory import OUTER, Buffer, Ref
-from netruntime.native.run import address_of
+from netruntime.native.program import address_of, run_once
 from netruntime.train.update.optimizers import SGD, Adam, AdamW
 from netruntime.train.update.optimizers.base import Optimizer
 
@@ -66,11 +65,8 @@ class NativeUpdates:
         """Make the updates."""
         if not self.records:
             return
-        table = table_of(self.records, self.library.kernels)
-        addresses = [address_of(array) for array in self.arrays]
-        slots = (ctypes.c_void_p * (OUTER + len(addresses)))(*[None] * OUTER, *addresses)
-        kernels, count = ctypes.c_void_p(self.library.table), ctypes.c_int64(len(table))
-        self.library.run(ctypes.c_void_p(address_of(table)), count, slots, kernels, self.threads(), None)
+        addresses = [None] * OUTER + [address_of(array) for array in self.arrays]
+        run_once(self.library, self.records, addresses, self.threads())
 
 
 def _is_plain(array: Array) -> bool:
