@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import networkx as nx
@@ -14,6 +15,7 @@ from netdsl.graph import build
 from netdsl.modules import load_module
 from netdsl.source import Source
 from netruntime.draw.table import summary
+from netruntime.draw.table.columns import Table
 from netruntime.engine.loading import open_module
 from netruntime.quantities import bytes_text, number_text
 
@@ -261,3 +263,17 @@ def test_a_large_summary_prints_the_levels_that_fit_a_screen() -> None:
     )
     assert "rows inside these are left out: print(summary.text(100))" in shown
     assert "ConvBN" in found.text(100).partition("stage")[2]
+
+
+def test_a_long_table_measures_each_row_once() -> None:
+    reads = 0
+
+    class Cells(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            nonlocal reads
+            reads += 1
+            return super().__iter__()
+
+    table = Table([Cells(["a", "b", "c"]) for _ in range(300)], " ")
+    assert len(list(table.lines())) == 302
+    assert reads < 10 * 300

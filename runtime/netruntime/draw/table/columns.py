@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 
 from netdsl.dims import Dim
@@ -68,7 +69,7 @@ class Table:
     cells: list[list[str]]
     gap: str
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         columns = zip(*self.cells, strict=True)
         return [max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
