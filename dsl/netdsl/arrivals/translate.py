@@ -117,7 +117,9 @@ def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
     if padding == "same":
         sizes = re.findall(r"\d+", window)
         pads = [str(int(n) // 2) for n in sizes]
-        values["padding"] = pads[0] if len(set(pads)) == 1 else f"[{', '.join(pads)}]"
+        values["padding"] = (
+            pads[0] if len(set(pads)) == 1 else f"[{', '.join(pads)}]" if pads else f"{window} // 2"
+        )
     if foreign.source == "Keras" and "BatchNorm" in foreign.says and "momentum" in values:
         values["momentum"] = (
             f"{1 - float(values['momentum']):.6g}" if is_number_text(values["momentum"]) else "0.01"
@@ -160,7 +162,10 @@ def _notes(given: Mapping[str, str], used: set[str]) -> list[str]:
             continue
         if name in _INFERRED:
             shown = text if text.isdigit() else f"`{text}`"
-            notes.append(f"the {shown} {_INFERRED[name]} of the input are inferred")
+            inferred = f"{_INFERRED[name]} of the input are"
+            if text == "1":
+                inferred = f"{_INFERRED[name].removesuffix('s')} of the input is"
+            notes.append(f"the {shown} {inferred} inferred")
         elif name == "batch_first":
             notes.append("the batch always comes first")
     return notes

@@ -16,7 +16,7 @@ from netdsl.checker.context.values import Tensor
 from netdsl.checker.foreign.einops import check_pattern
 from netdsl.checker.foreign.names import NOTHING, callee_of
 from netdsl.checker.foreign.reports import report_call
-from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
+from netdsl.checker.foreign.sayings import CELLS, layer_of, said_here, sequence
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.suggested import chain_of
 
@@ -26,7 +26,7 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if scope.module.is_std:
         return None
     if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
-        return _loss(scope, expr) or _applied(scope, expr)
+        return _loss(scope, expr) or _applied(scope, expr) or _applied_ours(scope, expr)
     loss = _loss(scope, expr) if isinstance(expr, s.Call) and not piped else None
     if loss is not None:
         return loss
@@ -93,6 +93,27 @@ def _applied(scope: Scope, expr: s.Call) -> s.Chain | None:
     said = replace(said, text=f"{second}({first}({expr.arguments[0].span.text}))")
     report_call(scope, expr, inner.function.span, said, is_foreign)
     return chain_of(said.text, expr.span)
+
+
+def _applied_ours(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`Conv(16, 3, 2, padding=1)(x)`: our layer in their words, whose order depends on the input."""
+    assert isinstance(expr.function, s.Call)
+    inner = expr.function
+    name, is_foreign = callee_of(scope, inner)
+    inputs = [a.value for a in expr.arguments]
+    bound = (
+        scope.names.get(inputs[0].text, NOTHING).value
+        if len(inputs) == 1 and isinstance(inputs[0], s.Name)
+        else None
+    )
+    if name is None or is_foreign or name in CELLS or not isinstance(bound, Tensor):
+        return None
+    said = said_here(scope, name, inner.arguments, [bound], is_foreign)
+    if said is None or " -> " in said.text:
+        return None
+    said = replace(said, text=f"{said.text}()" if said.text.isidentifier() else said.text)
+    report_call(scope, inner, inner.span, said, is_foreign)
+    return chain_of(f"{said.text}({expr.arguments[0].span.text})", expr.span)
 
 
 def _functional(scope: Scope, expr: s.Expr, layer: str, arguments: Sequence[s.Argument]) -> s.Chain | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
-from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, TORCH_ACTIVATIONS
+from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS, TORCH_ACTIVATIONS, Foreign
 from netdsl.arrivals.translate import WRAPPERS, Saying, arguments_of, saying, text_of, unwrapped
 from netdsl.arrivals.words import LISTED, NUMBERED, WITH_WEIGHTS
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.foreign.names import NOTHING, callee_of, number_of, parameters
-from netdsl.checker.foreign.order import as_ours, fits, is_theirs
+from netdsl.checker.foreign.order import fits, is_complete, read_as_theirs
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Source
 
@@ -35,20 +35,35 @@ def said_here(
         return parts
     if name == "Linear" and is_foreign and len(arguments) == 1 and arguments[0].name is None:
         return Saying(f"Linear({text_of(arguments[0].value)})", (), "Haiku")
-    for foreign in (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ())):
-        if not is_foreign and not is_theirs(scope, name, foreign, arguments, piped):
-            continue
-        given = arguments_of(foreign, arguments, bool(piped))
-        if given is None or (is_foreign and not fits(foreign, given)):
-            continue
-        if not is_foreign:
-            given = as_ours(name, foreign, given, arguments)
-        said = saying(foreign, given)
-        return _as_scan(said, given) if name in CELLS and (is_foreign or piped) else said
+    signatures = (*LAYERS.get(name, ()), *FUNCTIONS.get(name, ()))
+    if is_foreign:
+        reading = _reading(signatures, arguments, bool(piped))
+    else:
+        reading = read_as_theirs(scope, name, signatures, arguments, piped)
+    if reading is not None:
+        said = saying(*reading)
+        return _as_scan(said, reading[1]) if name in CELLS and (is_foreign or piped) else said
     activation = _activation(name, arguments, is_foreign)
     if activation is not None and name[0].isupper() and name not in TORCH_ACTIVATIONS:
         return replace(activation, source="another framework")
     return activation
+
+
+def _reading(
+    signatures: Iterable[Foreign], arguments: Sequence[s.Argument], piped: bool
+) -> tuple[Foreign, Mapping[str, str]] | None:
+    """The first signature that a call of a foreign name fits, and its arguments."""
+    for foreign in signatures:
+        given = arguments_of(foreign, arguments, piped)
+        if given is None or not fits(foreign, given):
+            continue
+        if is_complete(foreign, given) or foreign.params[0] not in foreign.inferred:
+            return foreign, given
+        short = replace(foreign, params=foreign.params[1:])  # without the size of the input
+        shorter = arguments_of(short, arguments, piped)
+        is_better = shorter is not None and fits(foreign, shorter) and is_complete(foreign, shorter)
+        return foreign, shorter if shorter is not None and is_better else given
+    return None
 
 
 def _listed(name: str, arguments: Sequence[s.Argument]) -> Saying:
