@@ -203,19 +203,22 @@ def rule_errors(section: Weights) -> list[Diagnostic]:
     return errors
 
 
-def unmatched_rules(section: Weights, names: Collection[str]) -> list[Diagnostic]:
+def unmatched_rules(
+    section: Weights, names: Collection[str], config: Mapping[str, object] | None = None
+) -> list[Diagnostic]:
     """E0738 for the rules of a valid section whose targets are no weights of the models in the file.
 
-    `names` are those of all models; nothing is reported where there are none.
+    `names` are those of all models; nothing is reported where there are none. With a `config`, a rule may be
+    for other settings, and loading weights accepts it: it is a hint.
     """
     if not names or len(names) * len(section.rules) > _MOST_COMPARED:
         return []
     rules = [rule for rule in name_map(section).rules if rule.ours]
     unmatched = [rule for rule in rules if not all(_is_of(target, names) for target in rule.ours)]
-    return [_unmatched(rule, names) for rule in unmatched[:_MOST_LISTED]]
+    return [_unmatched(rule, names, config or {}) for rule in unmatched[:_MOST_LISTED]]
 
 
-def _unmatched(rule: Rule, names: Collection[str]) -> Diagnostic:
+def _unmatched(rule: Rule, names: Collection[str], config: Mapping[str, object]) -> Diagnostic:
     target = next(target for target in rule.ours if not _is_of(target, names))
     message = f"the rule {rule} never applies: the model has no weight {shown(target.text)}"
     labels = (Label(rule.span),) if rule.span is not None else ()
@@ -225,12 +228,25 @@ def _unmatched(rule: Rule, names: Collection[str]) -> Diagnostic:
         fixes = (replacement(rule.span, text),) if rule.span is not None else ()
         message = f"{message}, but it has {shown(rule.theirs[0].text)}"
         return Diagnostic("E0738", message, labels, help, fixes=fixes)
+    help = _nearest(rule, target, names)
+    if not config:
+        return Diagnostic("E0738", message, labels, help)
+    settings = ", ".join(f"{name}={value}" for name, value in list(config.items())[:_MOST_SETTINGS])
+    message = f"the rule {rule} does not apply: with {settings} the model has no weight {shown(target.text)}"
+    help = f"{help}; if it is for other settings, check the file with them: `--set {next(iter(config))}=...`"
+    return Diagnostic("E0738", message, labels, help, severity="hint")
+
+
+def _nearest(rule: Rule, target: Template, names: Collection[str]) -> str:
+    """The rule with the nearest weights, or some weights that there are."""
     near = get_close_matches(target.text, _patterns(target.text, list(names)[:_MOST_NEAR]), n=3, cutoff=0.5)
+    if near and _NUMBER.sub("", near[0]) == _NUMBER.sub("", target.text):
+        return f"the nearest is {shown(near[0])}: leave the rule out"
     if near:
         text = str(rule).replace(f"{target.text}", near[0])
-        return Diagnostic("E0738", message, labels, f"the nearest is {shown(near[0])}: write `{text}`")
+        return f"the nearest is {shown(near[0])}: write `{text}`"
     some = ", ".join(map(shown, list(names)[:4]))
-    return Diagnostic("E0738", message, labels, f"its weights are called {some}{', ...' * (len(names) > 4)}")
+    return f"its weights are called {some}{', ...' * (len(names) > 4)}"
 
 
 def _patterns(text: str, names: Iterable[str]) -> list[str]:
@@ -246,9 +262,9 @@ def _is_of(template: Template, names: Iterable[str]) -> bool:
     return any(template.match(name) is not None for name in names)
 
 
-_MOST_COMPARED, _MOST_NEAR, _MOST_LISTED = 300_000, 400, 20
+_MOST_COMPARED, _MOST_NEAR, _MOST_LISTED, _MOST_SETTINGS = 300_000, 400, 20, 3
 """How many pairs of a rule and a name are compared, among how many names near ones are looked for, and how
-many rules are listed."""
+many rules and settings are listed."""
 _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 

@@ -125,19 +125,18 @@ def _check_text(path: Path, source: Source, request: _Request) -> FileResult:
         checked = check_source(source, path, request.settings)
     except NetError as failed:
         return FileResult(str(path), exit_code(failed), failed.diagnostics)
-    wrong = _wrong_rules(checked)
-    if wrong:
-        return FileResult(str(path), BAD_FILE, wrong)
+    rules = _wrong_rules(checked)
+    if any(one.severity == "error" for one in rules):
+        return FileResult(str(path), BAD_FILE, rules)
     assumed = tuple(assumptions_of(checked))
-    found = checked.hints + tuple(
-        one.as_error() for one in assumed if request.strict and not one.assumption.is_stated
-    )
+    unstated = (one.as_error() for one in assumed if request.strict and not one.assumption.is_stated)
+    found = (*checked.hints, *rules, *unstated)
     code = BAD_FILE if request.strict and found else OK
     return FileResult(str(path), code, found, tuple(checked.models.values()), assumptions=assumed)
 
 
 def _wrong_rules(checked: Checked) -> tuple[Diagnostic, ...]:
-    """What is wrong with the rules of `weights` sections, which loading weights would report."""
+    """What is wrong with the rules of `weights` sections; a hint where loading weights would accept it."""
     if not checked.weights:
         return ()
     from netruntime.weight_files.namemap import rule_errors, unmatched_rules
@@ -146,7 +145,7 @@ def _wrong_rules(checked: Checked) -> tuple[Diagnostic, ...]:
     return tuple(
         error
         for section in checked.weights.values()
-        for error in rule_errors(section) or unmatched_rules(section, names)
+        for error in rule_errors(section) or unmatched_rules(section, names, checked.config)
     )
 
 
