@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from netdsl.checker.context.causes import Edited
@@ -56,23 +57,38 @@ def check_ranges(scope: Scope, value: BlockValue) -> None:
                 default = param.default.span.text if param.default else ""
                 cause = Edited([(help or "", [(first.span, default)])]) if default and help else None
                 if help is None and limit is not None:
-                    help, cause = _without_default(limit, given, first.span, name)
+                    what = name if block.name.text not in _SIZED else _SIZE
+                    help, cause = _without_default(scope, limit, given, first.span, what)
                 scope.fail("E0404", message, first.span, also=also, help=help, cause=cause)
 
 
-def _without_default(limit: Limit, given: object, at: Span, name: str) -> tuple[str | None, Edited | None]:
-    """The same number without its sign, where that is meant; else an example of what is valid."""
+def _without_default(
+    scope: Scope, limit: Limit, given: object, at: Span, name: str
+) -> tuple[str | None, Edited | None]:
+    """The number without its sign, where that is meant; else one with which the rest of the file is right."""
     if isinstance(given, (int, float)) and given < 0 and limit.refusal(-given) is None:
         text = written(-given)
         return f"write `{text}`", Edited([(f"write `{text}`", [(at, text)])])
-    return (
-        (f"write {limit.text}{_DIVIDES.get(name, '')}, such as `{_EXAMPLE}`", None)
-        if limit.refusal(_EXAMPLE) is None
-        else (None, None)
-    )
+    if limit.refusal(2) is not None:
+        return None, None
+    reason = _DIVIDES.get(name, "")
+    numbers = dict.fromkeys([*_output_sizes(scope), *_SMALL] if name in _WIDTHS else _SMALL)
+    offers = [(f"write {limit.text}{reason}, such as `{n}`", [(at, str(n))]) for n in numbers]
+    return f"write {limit.text}{reason}", Edited(offers)
 
 
-_EXAMPLE = 2
+def _output_sizes(scope: Scope) -> list[int]:
+    """The numbers in the types of the outputs, which a layer may have to produce."""
+    types = [output.type for output in (scope.block.outputs or ())] if scope.block is not None else []
+    return [int(n) for type_ in types for n in reversed(_NUMBERS.findall(type_.span.text)) if int(n)]
+
+
+_SIZED, _SIZE = ("Linear", "MLP", "LSTM", "GRU", "RNN"), "size of a layer"
+"""Layers whose `size` is the width of their result, not a window."""
+_WIDTHS = ("channels", "hidden", "width", _SIZE)
+_NUMBERS = re.compile(r"\b\d+\b")
+_SMALL = (2, 3, 5, 7, 11, 13, 1)
+"""Numbers that are tried: the smallest divisor above 1 of most sizes, and 1."""
 _DIVIDES = {"heads": " that divides the width of the input", "groups": " that divides the channels"}
 
 
