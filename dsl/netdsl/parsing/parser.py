@@ -92,8 +92,21 @@ def read(source: Source, *, is_file: bool = True) -> Syntax:
             syntax, findings = other, findings + comments
     if len(findings) + len(syntax.findings) > MAX_ERRORS:
         raise NetError(cap([*findings, *syntax.findings]))
-    found = sorted([*findings, *syntax.findings], key=lambda d: d.span.start if d.span else 0)
+    every = (*findings, *syntax.findings)
+    found = sorted(
+        (one for one in every if not _is_replaced(one, syntax.findings)),
+        key=lambda d: d.span.start if d.span else 0,
+    )
     return replace(syntax, findings=tuple(found))
+
+
+def _is_replaced(finding: Diagnostic, others: Sequence[Diagnostic]) -> bool:
+    """Whether another finding replaces the lines with this one, and its text with it."""
+    at = finding.span
+    edits = (edit for one in others if one is not finding for edit in one.fixes)
+    return at is not None and any(
+        e.span.start < at.start and at.end < e.span.end and at.text not in e.text for e in edits
+    )
 
 
 def _read_tokens(source: Source, tokens: list[Token], is_file: bool) -> Syntax:

@@ -36,7 +36,7 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     arguments = expr.arguments if isinstance(expr, s.Call) else ()
     if name in ("rearrange", "Rearrange") and isinstance(expr, s.Call):
         check_pattern(scope, expr, piped)
-    if is_foreign and name == "Sequential" and not piped:
+    if is_foreign and name in ("Sequential", "ModuleList") and not piped:
         _report_sequence(scope, expr, arguments)
     if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:
         return _functional(scope, expr, FUNCTIONAL[name], arguments)

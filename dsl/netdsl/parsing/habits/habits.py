@@ -11,6 +11,7 @@ from netdsl.parsing.habits.bare import BARE_STATEMENTS
 from netdsl.parsing.habits.control import CONTROL_HABITS
 from netdsl.parsing.habits.headers import HEADER_HABITS
 from netdsl.parsing.habits.python_habits import PYTHON_HABITS
+from netdsl.parsing.habits.python_script import SCRIPT_HABITS
 from netdsl.parsing.habits.section_habits import SECTION_HABITS
 from netdsl.parsing.habits.statement_habits import STATEMENT_HABITS
 from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, span_of
@@ -218,6 +219,7 @@ HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     *PYTHON_HABITS,
     *CONTROL_HABITS,
     *HEADER_HABITS,
+    *SCRIPT_HABITS,
     *SECTION_HABITS,
     *STATEMENT_HABITS,
     _item,

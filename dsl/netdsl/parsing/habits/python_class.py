@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS
 from netdsl.arrivals.translate import saying
+from netdsl.parsing.habits.extents import NEAR
 
 _ASSIGNED = re.compile(r"self\.(\w+)[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _INPUT_SHAPE = re.compile(r"\b(?:input_shape=|Input\((?:shape=)?)[(\[]([\d\s,]+)[)\]]")
@@ -59,17 +60,50 @@ def input_type_of(text: str) -> str:
     return _INPUTS[first[1]].format(first[2])
 
 
-def sequential_of(text: str) -> str | None:
-    """The stages of `keras.Sequential([..])`, where a text starts with one; None for other texts."""
-    end = text.find("\n\n")
-    node = _parsed(text[: end if end >= 0 else len(text)].strip())
-    if not isinstance(node, ast.Call) or not node.args:
+def sequential_of(text: str, name: str) -> tuple[str, int] | None:
+    """The stages of `keras.Sequential([..])`, and of `name.add(..)` after it, and their end; or None."""
+    end = _end_of_call(text)
+    node = _parsed(text[:end].strip())
+    if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] != "Sequential":
         return None
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-    if name != "Sequential":
-        return None
-    layers = node.args[0].elts if isinstance(node.args[0], ast.List) else node.args
-    return " -> ".join(_layer(layer) for layer in layers)
+    is_list = bool(node.args) and isinstance(node.args[0], ast.List)
+    layers = list(node.args[0].elts if is_list and isinstance(node.args[0], ast.List) else node.args)
+    while (added := re.compile(rf"\s*{re.escape(name)}\.add(?=\()").match(text, end)) is not None:
+        at, end = added.end(), added.end() + _end_of_call(text[added.end() :])
+        layer = _parsed(text[at:end])
+        if layer is None:
+            return None
+        layers.append(layer)
+    stages = [_layer(layer) for layer in layers if not _is_input(layer)]
+    return (" -> ".join(stages), end) if stages else None
+
+
+def output_of(stages: str, type_: str) -> str:
+    """` -> logits: f32[B, 10]` for stages that end with a dense layer of 10 on a vector; empty otherwise."""
+    last = re.search(r"\bLinear\((\w+)[^>]*\)(?: -> (?:\w+|Dropout\([^)]*\)))*$", stages)
+    is_vector = type_.count(",") == 1 or any(word in stages for word in ("flatten", "global_"))
+    return f" -> logits: f32[B, {last[1]}]" if last is not None and is_vector else ""
+
+
+def stage_of(text: str) -> str | None:
+    """A layer of another framework, as `nn.Linear(20, 20)`, in the words of this language."""
+    node = _parsed(text)
+    is_layer = isinstance(node, ast.Call) and not isinstance(node.func, ast.Call)
+    return _layer(node) if is_layer and node is not None else None
+
+
+def _is_input(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("Input", "InputLayer")
+
+
+def _end_of_call(text: str) -> int:
+    """The end of the brackets that a text opens first, within some hundred lines."""
+    depth = 0
+    for n, letter in enumerate(text[:NEAR]):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and letter in ")]}":
+            return n + 1
+    return min(len(text), NEAR)
 
 
 @dataclass
@@ -127,4 +161,6 @@ def _layer(node: ast.expr) -> str:
 
 def _value(node: ast.expr) -> str:
     text = ast.unparse(node)
+    if isinstance(node, ast.Tuple):
+        return f"[{', '.join(map(_value, node.elts))}]"
     return {"True": "true", "False": "false", "None": "none"}.get(text, text)

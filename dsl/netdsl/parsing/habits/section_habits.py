@@ -8,7 +8,6 @@ from collections.abc import Callable
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.extents import BODIES, instead
-from netdsl.parsing.habits.python_class import input_type_of, sequential_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -137,20 +136,6 @@ def import_from(place: Place) -> Diagnostic | None:
     )
 
 
-def sequential_item(place: Place) -> Diagnostic | None:
-    """`model = keras.Sequential([..])` beside the items."""
-    token, first = place.token, place.tokens[0]
-    if token is None or token.type != "EQUAL" or place.index != 1:
-        return None
-    line = sequential_of(place.source.text[token.end_pos or 0 :])
-    if line is None:
-        return None
-    at = span_of(place.source, first).to(span_of(place.source, token))
-    type_ = input_type_of(place.source.text[token.end_pos or 0 :])
-    help = f"write `model Net(x: {type_}) {{ return x -> {line} }}`"
-    return Diagnostic("E0107", "a network is not assigned to a name", (Label(at),), help)
-
-
 def type_before_name(place: Place) -> Diagnostic | None:
     """`Net(f32[B, 20] x)`."""
     token, previous = place.token, place.previous
@@ -217,7 +202,6 @@ SECTION_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     rule_of_map,
     block_comment,
     import_from,
-    sequential_item,
     type_before_name,
     name_after_output,
     parameter_without_shape,

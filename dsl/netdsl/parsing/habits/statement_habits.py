@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.control import RANGE
-from netdsl.parsing.habits.extents import BODIES, instead, matching, statement_span, text_of
+from netdsl.parsing.habits.extents import BODIES, NEAR, instead, matching, statement_span, text_of
+from netdsl.parsing.habits.python_class import stage_of
 from netdsl.parsing.habits.python_train import lines_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
@@ -179,12 +181,43 @@ def comprehension(place: Place) -> Diagnostic | None:
     item = text_of(place, place.tokens[start + 1 : place.index])
     found = RANGE.search(span.text)
     count = int(found[2]) if found is not None and found[1] is None and (found[2] or "").isdigit() else 0
+    listed = _list_of_layers(
+        place, span, item, str(place.following), found[2] if found and not found[1] else "n"
+    )
+    if listed is not None:
+        return listed
     help = "repeat stages with `for i in 0..n { ... }`, or write out the list"
     if 0 < count <= 8 and opener.type == "LSQB":
         variable = str(place.following)
         items = [re.sub(rf"\b{variable}\b", str(n), item) for n in range(count)]
         return instead("there are no list comprehensions", span, span, f"[{', '.join(items)}]")
     return Diagnostic("E0107", "there are no list comprehensions", (Label(span),), help)
+
+
+_LIST = re.compile(r"\s*(\w+)[ \t]*=[ \t]*(?:(?:\w+\.)*(?:ModuleList|Sequential)\(\*?)?")
+
+
+def _list_of_layers(place: Place, span: Span, item: str, variable: str, count: str) -> Diagnostic | None:
+    """`layers = nn.ModuleList([nn.Linear(20, 20) for _ in range(3)])`, as a stage where it is used."""
+    text = place.source.text
+    start = text.rfind("\n", 0, span.start) + 1
+    head, layer = _LIST.fullmatch(text, start, span.start), stage_of(item)
+    if head is None or layer is None:
+        return None
+    name = head[1]
+    stage = f"{name}: {layer} * {count}"
+    if re.search(rf"\b{variable}\b", layer):
+        stage = f"for {variable} in 0..{count} {{ {name}: {layer} }}"
+    line = complete_line(place.source.span(head.start(1), span.end))
+    use = re.compile(rf"->\s*({name})\b(?!\s*[:(])").search(text, line.end, line.end + NEAR)
+    edits: tuple[Edit, ...] = ()
+    if use is not None:
+        edits = (replacement(line, ""), replacement(place.source.span(*use.span(1)), stage))
+    message = "there are no lists of layers: stages are repeated where they are applied"
+    help = f"remove the line, and write `-> {stage}` " + (
+        f"for `-> {name}`" if use else "where it is applied"
+    )
+    return Diagnostic("E0107", message, (Label(span),), help, fixes=edits)
 
 
 def spliced_argument(place: Place) -> Diagnostic | None:
@@ -198,6 +231,10 @@ def spliced_argument(place: Place) -> Diagnostic | None:
     if after.type in ("RPAR", "COMMA"):
         help = "leave it out: what is piped goes to the first input that is not given by name"
         return Diagnostic("E0107", "`*` alone is not an argument", (Label(at),), help)
+    if after.type == "LSQB" and (end := matching(place.tokens, place.index + 1)) is not None:
+        inside = range(place.index + 2, end)
+        at_for = next((n for n in inside if place.tokens[n].type == "FOR"), None)
+        return comprehension(replace(place, index=at_for)) if at_for is not None else None
     message = "arguments are not spliced: a list is given as it is"
     return instead(message, at, at, "", f"write `{after}`, without the `*`")
 

@@ -1,0 +1,76 @@
+"""Lines of a script in Python beside the items: `model = keras.Sequential([..])`, `model.compile(..)`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.edits import replacement
+from netdsl.parsing.habits.extents import statement_span
+from netdsl.parsing.habits.python_class import input_type_of, output_of, sequential_of
+from netdsl.parsing.habits.python_train import lines_of
+from netdsl.parsing.habits.statement_habits import complete_line
+from netdsl.parsing.layout import span_of
+from netdsl.parsing.places import Place
+
+_EPOCHS = re.compile(r"\bepochs\s*=\s*(\d+)")
+_COMMANDS = {
+    "fit": "netrun train FILE --data DATA",
+    "train": "netrun train FILE --data DATA",
+    "evaluate": "netrun eval FILE --data DATA --weights WEIGHTS",
+    "predict": "netrun predict FILE --data DATA --weights WEIGHTS",
+    "summary": "netrun show FILE",
+    "save": "netrun train FILE --data DATA --out runs/first",
+    "load_weights": "netrun eval FILE --data DATA --weights WEIGHTS",
+}
+"""The command for a method of a network in Keras."""
+
+
+def sequential_item(place: Place) -> Diagnostic | None:
+    """`model = keras.Sequential([..])` beside the items, with the lines `model.add(..)` after it."""
+    token, first = place.token, place.tokens[0]
+    if token is None or token.type != "EQUAL" or place.index != 1:
+        return None
+    start = token.end_pos or 0
+    after = place.source.text[start:]
+    read = sequential_of(after, str(first))
+    if read is None:
+        return None
+    line, end = read
+    type_ = input_type_of(after[:end])
+    text = f"model Net(x: {type_}){output_of(line, type_)} {{ return x -> {line} }}"
+    span = place.source.span(first.start_pos or 0, start + end)
+    edits = () if ".." in type_ else (replacement(span, text, is_certain=False),)
+    at = span_of(place.source, first).to(span_of(place.source, token))
+    message = "a network is not assigned to a name"
+    return Diagnostic("E0107", message, (Label(at),), f"write `{text}`", fixes=edits)
+
+
+def method_of_network(place: Place) -> Diagnostic | None:
+    """`model.compile(optimizer="adam", loss="mse")` and `model.fit(x, y, epochs=5)` beside the items."""
+    token, first = place.token, place.tokens[0]
+    if token is None or token.type != "DOT" or place.index != 1 or place.following is None:
+        return None
+    span = statement_span(place, 0)
+    method = str(place.following)
+    lines = lines_of(span.text, place.source.text) if method == "compile" else []
+    at = span_of(place.source, first).to(span_of(place.source, place.following))
+    message = f"`{at.text}` is not an item: a file describes a network, and commands use it"
+    if lines:
+        inner = "".join(f"\n  {line}" for line in ("input label: i32[B]", *lines))
+        help = (
+            f"write `train {{ {'; '.join(lines)} }}`, each on a line of its own, after `input label: i32[B]`"
+        )
+        edits = (replacement(span, f"train {{{inner}\n}}", is_certain=False),)
+        return Diagnostic("E0107", message, (Label(at),), help, fixes=edits)
+    command = _COMMANDS.get(method)
+    if command is None:
+        return None
+    epochs = _EPOCHS.search(span.text)
+    command += f" --epochs {epochs[1]}" if epochs is not None and "train" in command else ""
+    edits = (replacement(complete_line(span), "", is_certain=False),)
+    return Diagnostic("E0107", message, (Label(at),), f"remove it: `{command}` does this", fixes=edits)
+
+
+SCRIPT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (sequential_item, method_of_network)
