@@ -88,9 +88,44 @@ SETTING_HELPS = {
     **dict.fromkeys(
         ("warmup", "warmup_steps", "num_warmup_steps"), "write `schedule = linear(warmup={value})`"
     ),
+    "warmup_ratio": "warmup is counted in updates: `schedule = linear(warmup=100)`",
     **dict.fromkeys(("label_smoothing", "smoothing"), "it is an argument of the loss: `smoothing={value}`"),
     **dict.fromkeys(("random_seed", "random_state", "manual_seed", "rng_seed"), "write `seed = {value}`"),
     **dict.fromkeys(("ema_decay", "ema_rate"), "write `ema = {value}`"),
+    **dict.fromkeys(
+        "amp use_amp fp16 bf16 half mixed_precision precision autocast scaler grad_scaler".split(),
+        "remove it: a network computes in the element types that the file gives, such as `f32[B, 20]`",
+    ),
+    **dict.fromkeys(
+        "compile torch_compile jit jit_compile xla".split(),
+        "remove it: every network is compiled before it runs",
+    ),
+    **dict.fromkeys(
+        "log_every log_interval log_every_n_steps logging_steps print_every".split(),
+        "remove it: each epoch is logged, and `--tensorboard` writes more",
+    ),
+    **dict.fromkeys(
+        "save_every save_steps save_interval checkpoint_every".split(),
+        "pass `--save-every {value}` to `netrun train`, in updates",
+    ),
+    **dict.fromkeys(
+        "eval_every eval_steps eval_interval val_check_interval".split(),
+        "remove it: the validation data of `--valid FILE` is used after each epoch",
+    ),
+    **dict.fromkeys(
+        "output_dir out_dir save_dir log_dir checkpoint_dir".split(), "pass `--out {value}` to `netrun train`"
+    ),
+    **dict.fromkeys(
+        ("gradient_checkpointing", "use_checkpoint"),
+        'it is a line with the labels of blocks: `recompute "block.*"`',
+    ),
+    **dict.fromkeys(("num_train_epochs", "n_epochs", "max_epochs"), "write `epochs = {value}`"),
+    **dict.fromkeys(
+        ("distributed", "ddp", "strategy", "world_size"), "remove it: a network is trained on one device"
+    ),
+    **dict.fromkeys(
+        ("resume_from_checkpoint", "checkpoint", "resume"), "continue a run with `--out DIR --resume`"
+    ),
 }
 """What to do about settings of other frameworks; `{value}` is the value as written."""
 

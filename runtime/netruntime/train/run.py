@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -301,16 +303,38 @@ def _saving_best(out: Path, metadata: Mapping[str, str]) -> Callable[[Trainer, E
     return save
 
 
+def _no_checkpoint(out: Path) -> TrainingError:
+    help = f"{_runs_beside(out)}omit --resume to start a new run"
+    return TrainingError.make("E1076", f"there is no checkpoint in {shown(out)} to resume from", help=help)
+
+
+def _runs_beside(out: Path) -> str:
+    """The folders beside one that hold runs, with the option that continues the one of the nearest name."""
+    try:
+        runs = sorted(folder.parent for folder in out.parent.glob("*/checkpoints") if any(folder.iterdir()))
+    except OSError:
+        return ""
+    if not runs:
+        return ""
+    by_name = {run.name: run for run in runs}
+    nearest = by_name[next(iter(get_close_matches(out.name, by_name, n=1, cutoff=0.0)))]
+    others = ", ".join(shown(run) for run in runs[:_MOST_LISTED]) + ", ..." * (len(runs) > _MOST_LISTED)
+    count = "the run" if len(runs) == 1 else "one of the runs"
+    return f"continue {count} {others} with `--out {shlex.quote(str(nearest))} --resume`, or "
+
+
+_MOST_LISTED = 5
+
+
 def _open_folder(run: Run, out: Path, checkpoints: CheckpointFolder) -> None:
     """Lock the run folder and, when resuming, restore its newest checkpoint."""
+    if run.request.resume and not out.exists():
+        raise _no_checkpoint(out)  # before the folder is made
     checkpoints.open()
     newest = checkpoints.newest()
     if run.request.resume:
         if newest is None:
-            help = "omit --resume to start a new run, or pass the folder of the run"
-            raise TrainingError.make(
-                "E1076", f"there is no checkpoint in {shown(out)} to resume from", help=help
-            )
+            raise _no_checkpoint(out)
         check_facts(newest.state.get("facts", {}), run.loop.facts, start_of_run(out))
         run.loop.restore(newest)
         if not run.loop.watch.has_best:  # then they are those of an unfinished epoch

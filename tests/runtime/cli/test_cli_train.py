@@ -173,6 +173,14 @@ def test_mistakes_are_told(here: Path, args: list[str], code: int, words: str) -
     assert "E0999" not in result.stderr
 
 
+def test_resuming_in_a_folder_without_a_run_names_the_runs_beside_it(here: Path) -> None:
+    netrun("train", "small.net", "--data", "rows.npz", "--epochs", "1", "--out", "runs/first", "--plain")
+    result = netrun("train", "small.net", "--data", "rows.npz", "--out", "runs/frist", "--resume")
+    assert result.exit_code == 3
+    assert "continue the run `runs/first` with `--out runs/first --resume`, or omit" in result.stderr
+    assert not (here / "runs" / "frist").exists()
+
+
 def test_labels_out_of_range_name_file_and_row(here: Path) -> None:
     label = np.zeros(240, np.int64)
     label[17] = 3

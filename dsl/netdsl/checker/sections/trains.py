@@ -226,24 +226,9 @@ class _Section:
 
     def _setting(self, line: s.Setting) -> None:
         scope, word = self.scope, line.name.text
-        if word not in SETTINGS and not suggest(word, SETTINGS):
-            help, cause = f"the settings are {', '.join(SETTINGS)}", None
-            if OPTIMIZER_WORDS.get(word, word) in OPTIMIZER_ARGUMENTS:
-                text = f"{OPTIMIZER_WORDS.get(word, word)}={line.value.span.text}"
-                help = f"it is an argument of the optimizer: `optimizer = {self._optimizer(text)}`"
-                changes = self._into_optimizer(line, self._optimizer(text))
-                message = f"`{word}` is neither a training setting nor used by another line"
-                cause = Edited([(help, changes)]) if changes else None
-                scope.fail("E0219", message, line.name.span, help=help, cause=cause)
-            theirs = setting_change(line)
-            if theirs is not None:
-                help, cause = theirs[0], Edited([theirs])
-            elif word in PATTERNS:
-                help, text = _as_patterns(line)
-                cause = Edited([(help, [(line.span, text)])])
-            message = f"`{word}` is neither a training setting nor used by another line"
-            message = f"`{word}` takes patterns, without `=`" if word in PATTERNS else message
-            scope.fail("E0219", message, line.name.span, help=help, cause=cause)
+        is_theirs = setting_change(line) is not None
+        if word not in SETTINGS and (is_theirs or not suggest(word, SETTINGS)):
+            self._not_a_setting(line)
         line = self._nearest(line)
         word = line.name.text
         if word in self.given and word not in SEVERAL:
@@ -259,6 +244,36 @@ class _Section:
             self.numbers[word] = read_number(scope, line.name, line.value)
         else:
             self._loss(line)
+
+    def _not_a_setting(self, line: s.Setting) -> NoReturn:
+        """Raise E0219 for a line that no other uses, with what to do about it."""
+        word = line.name.text
+        help, cause = f"the settings are {', '.join(SETTINGS)}", None
+        message = f"`{word}` is neither a training setting nor used by another line"
+        theirs = setting_change(line)
+        if OPTIMIZER_WORDS.get(word, word) in OPTIMIZER_ARGUMENTS:
+            help, changes = self._argument_of_optimizer(line)
+            cause = Edited([(help, changes)]) if changes else None
+        elif theirs is not None:
+            help, cause = theirs[0], Edited([theirs])
+        elif word in PATTERNS:
+            help, text = _as_patterns(line)
+            cause = Edited([(help, [(line.span, text)])])
+            message = f"`{word}` takes patterns, without `=`"
+        self.scope.fail("E0219", message, line.name.span, help=help, cause=cause)
+
+    def _argument_of_optimizer(self, line: s.Setting) -> tuple[str, list[tuple[Span, str]]]:
+        """The help for a line that is an argument of the optimizer, and the change."""
+        text = f"{OPTIMIZER_WORDS.get(line.name.text, line.name.text)}={line.value.span.text}"
+        call = self._optimizer(text)
+        changes = self._into_optimizer(line, call)
+        name = call.partition("(")[0]
+        known = RECIPES["optimizer"].get(name)
+        if known is not None and text.partition("=")[0] not in known.arguments():
+            return f"`{name}` has no such argument: remove it, or write `optimizer = sgd({text})`", changes[
+                :1
+            ]
+        return f"it is an argument of the optimizer: `optimizer = {call}`", changes
 
     def _nearest(self, line: s.Setting) -> s.Setting:
         """The line as that of the nearest setting, where its own name is none, which is reported."""

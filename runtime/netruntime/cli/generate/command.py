@@ -166,7 +166,10 @@ def _prompt(options: GenerateOptions, roles: Roles, codec: Codec | None) -> list
     if begin is not None and (not ids or (roles.given and ids[0] != begin)):
         return [begin, *ids]
     if not ids:
-        help = "pass --prompt TEXT, or --begin TOKEN, the token that starts each text (BOS)"
+        prompt = "--prompt TEXT" if codec else "--prompt-ids 1,2"
+        help = f"pass {prompt}, or --begin TOKEN, the token that starts each text (BOS)"
+        if weights_for(options.file, options.weights) is None and options.weights is None:
+            help += "; pass --weights FILE as well: without it, the weights are random"
         raise GenerationError.make("E1104", "the prompt is empty", help=help)
     return ids
 
