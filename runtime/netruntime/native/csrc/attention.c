@@ -49,7 +49,7 @@ static void score(Task *t, const int64_t *n, int64_t first, int64_t count) {
       .w = t->k + first * n[SIZE], .w_block = n[SIZE] * LANES,
       .y = t->scores, .y_row = SCORES, .y_block = LANES,
   };
-  multiply(tile, t->rows, (count + LANES - 1) / LANES, LANES);
+  NATIVE(multiply)(tile, t->rows, (count + LANES - 1) / LANES, LANES);
 }
 
 /* Scales 16 scores from `i` on, adds the bias, and masks those that the query may not see. */
@@ -121,7 +121,7 @@ static void add_values(Task *t, const int64_t *n, int64_t first, int64_t count) 
       .residual = first ? t->y : 0, .residual_row = n[Y_STRIDES + 2], .residual_block = LANES,
       .y = t->y, .y_row = n[Y_STRIDES + 2], .y_block = LANES,
   };
-  multiply(tile, t->rows, blocks, n[WIDTH] - (blocks - 1) * LANES);
+  NATIVE(multiply)(tile, t->rows, blocks, n[WIDTH] - (blocks - 1) * LANES);
 }
 
 static void attend(Task *t, const int64_t *n) {

@@ -37,6 +37,6 @@ void NATIVE(conv)(const Arguments *a, int64_t begin, int64_t end) {
         .y_block = n[Y_BLOCK],
         .act = activation_of(n + ACT),
     };
-    multiply(tile, n[WIDTH], left < n[GROUP] ? left : n[GROUP], LANES);
+    NATIVE(multiply)(tile, n[WIDTH], left < n[GROUP] ? left : n[GROUP], LANES);
   }
 }

@@ -32,7 +32,7 @@ static void multiply_parts(Tile tile, int64_t rows, int64_t blocks) {
     tile.bias = is_last ? all.bias : 0;
     tile.residual = is_last ? all.residual : 0;
     tile.act.kind = is_last ? all.act.kind : FUNCTION_none;
-    multiply(tile, rows, blocks, LANES);
+    NATIVE(multiply)(tile, rows, blocks, LANES);
   }
 }
 

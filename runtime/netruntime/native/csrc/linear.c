@@ -33,7 +33,7 @@ void NATIVE(linear)(const Arguments *a, int64_t begin, int64_t end) {
         .y_block = LANES,
         .act = activation_of(n + ACT),
     };
-    multiply(tile, rows, left, block + left < blocks ? LANES : n[N] - (block + left - 1) * LANES);
+    NATIVE(multiply)(tile, rows, left, block + left < blocks ? LANES : n[N] - (block + left - 1) * LANES);
   }
 }
 
@@ -62,6 +62,6 @@ void NATIVE(matmul)(const Arguments *a, int64_t begin, int64_t end) {
         .y_block = LANES,
     };
     const int64_t rows = n[M] - row < n[CHUNK] ? n[M] - row : n[CHUNK];
-    multiply(tile, rows, left, block + left < blocks ? LANES : n[N] - (block + left - 1) * LANES);
+    NATIVE(multiply)(tile, rows, left, block + left < blocks ? LANES : n[N] - (block + left - 1) * LANES);
   }
 }

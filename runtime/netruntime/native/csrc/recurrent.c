@@ -56,7 +56,7 @@ static void begin_part(Part *part, const Arguments *a, int64_t task, const float
       .y_row = columns * LANES,
       .y_block = LANES,
   };
-  multiply(tile, part->rows, columns, LANES);
+  NATIVE(multiply)(tile, part->rows, columns, LANES);
 }
 
 /* The products of one row and gate, from unit `u` of the part on. */

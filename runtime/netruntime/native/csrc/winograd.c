@@ -131,7 +131,7 @@ static void multiply_place(const Arguments *a, Stage s, int64_t place, int64_t b
       .y_row = LANES,
       .y_block = s.tiles * LANES,
   };
-  multiply(tile, rows, blocks, LANES);
+  NATIVE(multiply)(tile, rows, blocks, LANES);
 }
 
 /* -- outputs ----------------------------------------------------------------------------------------------------- */
@@ -183,7 +183,7 @@ static void convolve_tile(const Arguments *a, int64_t block, Place p, int64_t ro
         .y_row = LANES,
         .act = activation_of(n + ACT),
     };
-    multiply(tile, columns, 1, LANES);
+    NATIVE(multiply)(tile, columns, 1, LANES);
   }
 }
 
