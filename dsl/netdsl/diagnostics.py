@@ -16,6 +16,7 @@ from types import TracebackType
 from netdsl.edits import Edit, replacement
 from netdsl.source import Span
 from netdsl.synonyms import SYNONYMS
+from netdsl.work import spend
 
 MAX_ERRORS = 50
 """More findings than this are not listed."""
@@ -25,7 +26,8 @@ MAX_PLACES = 6
 MAX_MESSAGE = 2_000
 """The most characters of a message, a note or a way out: one may quote a size or a piece of the source."""
 
-MAX_CANDIDATES = 2_000
+COMPARISON_STEPS = 4
+MAX_CANDIDATES = 1_000
 """The most names among which a misspelt one is looked for."""
 
 LIKELY = 0.65
@@ -164,11 +166,18 @@ def _with_places(first: Diagnostic, *others: Diagnostic) -> Diagnostic:
     return replace(first, labels=(*first.labels, *labels), fixes=tuple(fixes))
 
 
-def cap(found: Sequence[Diagnostic], severity: str = "error") -> list[Diagnostic]:
-    """The first `MAX_ERRORS` findings, and a last one that says so if there are more."""
+def cap(
+    found: Sequence[Diagnostic], severity: str = "error", *, is_complete: bool = True
+) -> list[Diagnostic]:
+    """The first `MAX_ERRORS` findings, and a last one that says so if there are more.
+
+    Args:
+        is_complete: Whether these are all; otherwise there may be more.
+    """
     if len(found) <= MAX_ERRORS:
         return list(found)
-    message = f"{len(found) - MAX_ERRORS} more {severity}s are not listed"
+    at_least = "" if is_complete else "at least "
+    message = f"{at_least}{len(found) - MAX_ERRORS} more {severity}s are not listed"
     help = "fix the first ones and check again"
     return [*found[:MAX_ERRORS], Diagnostic("E0608", message, help=help, severity=severity)]
 
@@ -218,6 +227,7 @@ def suggest(name: str, known: Iterable[str]) -> Suggestion | None:
     candidates = {k.lower(): k for k in known if 0.3 * (len(name) + len(k)) <= min(len(name), len(k))}
     if len(name) > MAX_LINE or len(candidates) > MAX_CANDIDATES:
         return None
+    spend(COMPARISON_STEPS * len(candidates))
     close = get_close_matches(name.lower(), candidates, n=4, cutoff=0.6)
     word = next((candidates[k] for k in close if _is_likely(name, candidates[k])), None)
     if word is None:

@@ -23,7 +23,7 @@ from netdsl.syntax import Weights
 from netdsl.types import TensorType
 from netdsl.work import spend
 
-MAX_NODES = 1_000_000
+MAX_NODES = 50_000
 """The largest expanded graph."""
 OUTSIDE = "^"
 """At the start of a label: it is one body further out. A layer that is passed as an argument has it."""

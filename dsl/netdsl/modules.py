@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -52,8 +52,9 @@ class Module:
     steps: int = 0
     """The work of reading it and all it imports; checking it goes on from there."""
 
-    @property
+    @cached_property
     def config(self) -> list[ConfigEntry]:
+        """The entries of its `config`."""
         lines = [line for item in self.file.items if isinstance(item, Config) for line in item.entries]
         return [line for line in lines if isinstance(line, ConfigEntry)]
 

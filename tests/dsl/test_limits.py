@@ -13,6 +13,8 @@ import pytest
 from netdsl.checker import check
 from netdsl.checker.context.checker import MAX_BODIES, MAX_CALL_DEPTH
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, NetError
+from netdsl.graph.expand import build
+from netdsl.model import MAX_NODES
 from netdsl.modules import load_module, read_source
 from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES
 from netdsl.source import Source
@@ -127,6 +129,15 @@ def test_repetitions_that_multiply() -> None:
 def test_loops_of_nothing() -> None:
     body = "return x -> " + "for i in 0..1000 { " * 4 + "identity" + " }" * 4
     assert code(model(body)) == "E0605"
+
+
+def test_the_largest_network_that_check_accepts_can_be_built() -> None:
+    """Its expansion has the limit of nodes alone: work is counted from the start."""
+    size = MAX_NODES - 3 * MAX_NODES // 100
+    blocks = f"block Ten(k) = relu * 10\nblock Large(k) = Ten(k) * {size // 11}\n"
+    checked = check(load_module(Source("large.net", f"net 1.0\n{blocks}{model('return x -> Large(1)')}\n")))
+    graph = build(checked.models["M"])
+    assert len(list(graph.nodes())) > 0.85 * size
 
 
 def test_blocks_that_multiply() -> None:
@@ -289,6 +300,14 @@ def test_long_lists_of_sizes_are_counted() -> None:
     assert refused(twice, trace=False)[-1].code == "E0609"
 
 
+def test_more_axes_than_there_are() -> None:
+    """Each axis is looked up by name, which counts; the list is not quoted."""
+    body = "let l = [0] * 20000\n  " + "y = sum(x, l)\n  " * 2 + "return x"
+    assert refused(model(body), trace=False)[0].message == "`sum` got 20,000 axes, but `x` has 2"
+    long, short = (steps(model(f"let l = [0] * {n}\n  y = sum(x, l)\n  return x")) for n in (2000, 1000))
+    assert long - short >= 10 * 1000
+
+
 def test_sums_of_long_lists_are_counted() -> None:
     def sums(number: int) -> str:
         return "config {\nl = [1] * 90000\n" + "\n".join(f"a{n} = sum(l)" for n in range(number)) + "\n}"
@@ -320,6 +339,12 @@ def test_layers_cost_more_than_operators() -> None:
 def test_many_mistakes_of_one_kind(head: str, line: str, count: int) -> None:
     """What a message looks at in the text is bounded, and mistakes that are not listed are only counted."""
     refused(f"{head} {{\n" + f"  {line}\n" * count + "}", trace=False)
+
+
+def test_a_check_that_ends_early_says_that_there_may_be_more() -> None:
+    lines = "\n  ".join(f"y{n} = unknown{n}" for n in range(300))
+    found = refused(model(f"{lines}\n  return x"), trace=False)
+    assert found[-1].message == "at least 151 more errors are not listed"
 
 
 def test_mistakes_that_are_not_listed_are_counted() -> None:

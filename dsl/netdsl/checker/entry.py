@@ -85,6 +85,7 @@ def _check(
     models: dict[str, Model] = {}
     checks: list[ModelTest] = []
     phases: list[Phase] = []
+    is_complete = True
     try:
         for each in with_imports(module):
             checker.report(each.findings)
@@ -99,13 +100,14 @@ def _check(
         signatures.check_signatures(checker, module)
         check_definitions(checker, module)
     except TooManyErrors:
-        pass
+        is_complete = False
     except TooMuchWork:
+        is_complete = False
         checker.diagnostics += too_much_work(module.file.span).diagnostics
     errors = [d for d in checker.diagnostics if d.severity == "error"]
     if errors:
         errors = without_covered(errors, with_imports(module))
-        raise NetError(cap(merged(in_order(errors, module))))
+        raise NetError(cap(merged(in_order(errors, module)), is_complete=is_complete))
     weights = {item.name.text: item for item in module.file.items if isinstance(item, s.Weights)}
     config = dict(checker.config[module])
     return Checked(models, tuple(checks), weights, tuple(phases), config, _advice(checker, models))

@@ -42,6 +42,7 @@ from netdsl.work import spend
 from netgrammar.tables import grammar
 
 DIAGNOSIS_STEPS = 300
+ACCEPTANCE_STEPS = 15
 """The work of finding out what is wrong with a statement."""
 MAX_TUPLES = 20
 """How many tuples of one statement are read on as lists."""
@@ -333,6 +334,7 @@ def _accepted(tokens: Sequence[Token]) -> set[str]:
 
     They are fed to Lark's own parser, which can say so.
     """
+    spend(ACCEPTANCE_STEPS * len(tokens))
     interactive = grammar().parse_interactive(start="item")
     for token in tokens:
         interactive.feed_token(token)

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from netdsl.syntax.bodies import Assert, Bind, Broken, Chain, Expr, Ident, Let, Node, Statement, Text
+from netdsl.syntax.bodies import (
+    Assert,
+    Bind,
+    Broken,
+    Chain,
+    Expr,
+    Ident,
+    Let,
+    Next,
+    Node,
+    Statement,
+    Text,
+    bound_names,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,15 @@ class Block(Node):
     body: tuple[Statement, ...]
     chain: Chain | None = None
     doc: str = field(default="", compare=False)
+
+    @cached_property
+    def bindings(self) -> dict[str, Ident]:
+        """Each name that a statement binds, where the first one does; those of `next` are left out."""
+        first: dict[str, Ident] = {}
+        for statement in self.body:
+            for name in () if isinstance(statement, Next) else bound_names(statement):
+                first.setdefault(name.text, name)
+        return first
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import NoReturn
 
@@ -55,8 +56,12 @@ class Template:
 
     text: str
     pieces: tuple[Piece, ...]
-    _regex: re.Pattern[str] = field(repr=False, compare=False)
+    _pattern: str = field(repr=False, compare=False)
     _groups: tuple[tuple[str, Hole], ...] = field(repr=False, compare=False)
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        return re.compile(self._pattern, re.S)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -104,7 +109,7 @@ def parse_template(text: str, span: Span | None = None) -> Template:
     if sum(p is STAR for p in pieces) > MAX_STARS or sum(isinstance(p, Hole) for p in pieces) > MAX_HOLES:
         _bad(f"{shown(text)} has more than {MAX_STARS} `*` or {MAX_HOLES} numbers", span)
     pattern, groups = _pattern(pieces)
-    return Template(text, pieces, re.compile(pattern, re.S), groups)
+    return Template(text, pieces, pattern, groups)
 
 
 def _parse_pieces(text: str, span: Span | None) -> tuple[Piece, ...]:

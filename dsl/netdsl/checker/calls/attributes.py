@@ -131,6 +131,7 @@ def _convert_axes(
 ) -> tuple[bool, object]:
     """An axis is an integer, or a size with a name: `over=S`, `over=[H, W]`."""
     values = value if isinstance(value, tuple) else (value,)
+    spend(10 * len(values))
     sizes = [v for v in values if is_integer(v)]
     if len(sizes) < len(values) or (kind == "axis" and isinstance(value, tuple)):
         return False, None

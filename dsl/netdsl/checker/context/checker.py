@@ -14,7 +14,7 @@ from netdsl.source import Span, Suggestion
 
 MAX_CALL_DEPTH = 32
 MAX_BODIES = 1_500
-MAX_KEPT = 1_000
+MAX_KEPT = 200
 """The check ends after more errors than this."""
 
 

@@ -12,12 +12,15 @@ from netdsl.dims import SizeOverflowError, product
 from netdsl.model import MAX_NODES
 from netdsl.source import Span
 from netdsl.types import TensorType
+from netdsl.work import spend
 
 MAX_RANK = 64
+LIMIT_STEPS = 5
 
 
 def check_limits(site: Site, type_: TensorType, span: Span) -> None:
     """Raise E0606 for a tensor of too many axes, E0603 for one whose bytes overflow."""
+    spend(LIMIT_STEPS)
     if type_.rank > MAX_RANK:
         site.fail("E0606", f"a tensor has {type_.rank} axes here, but the limit is {MAX_RANK}", span)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NoReturn
 
 from netdsl import syntax as s
@@ -25,7 +24,7 @@ def unknown_name(scope: Scope, expr: s.Name) -> NoReturn:
     if expr.text == "_":
         means = "it means any size in a type, and a value that is not needed: `a, _ = ...`"
         scope.fail("E0201", "`_` has no value", expr.span, help=means)
-    later = next((n for n in _bound_names(scope) if n.text == expr.text), None)
+    later = _binding(scope, expr.text)
     if later is not None and later.span.start > expr.span.start:
         also = [Label(later.span, "it gets its value only here")]
         order = "assign a value before using it"
@@ -76,13 +75,11 @@ def _how_to_define(scope: Scope, expr: s.Name) -> str:
     return f"a value is an input of the {kind}, an entry of `config`, or defined above: `{word} = ...`"
 
 
-def _bound_names(scope: Scope) -> Iterator[s.Ident]:
-    """The names that the statements of a block bind; without a block, those of `config`."""
-    if scope.block is None:
-        yield from (entry.name for entry in scope.module.config)
-    for statement in scope.block.body if scope.block else ():
-        if not isinstance(statement, s.Next):
-            yield from s.bound_names(statement)
+def _binding(scope: Scope, name: str) -> s.Ident | None:
+    """Where the statements of a block bind a name first; without a block, where `config` does."""
+    if scope.block is not None:
+        return scope.block.bindings.get(name)
+    return next((entry.name for entry in scope.module.config if entry.name.text == name), None)
 
 
 def _known_names(scope: Scope) -> list[str]:

@@ -72,16 +72,17 @@ def names_bound_by(line: s.TrainLine) -> Iterable[s.Ident]:
 
 def without_types(lines: tuple[s.TrainLine, ...]) -> list[s.TrainLine]:
     """The lines without the inputs and the `let`s of their types, which `bind_models` has bound."""
+    in_types = _names_in_types(lines)
     return [
         line
         for line in lines
-        if not isinstance(line, s.TrainInput) and not (isinstance(line, s.Let) and _is_in_types(line, lines))
+        if not isinstance(line, s.TrainInput) and not (isinstance(line, s.Let) and line.name.text in in_types)
     ]
 
 
-def _is_in_types(let: s.Let, lines: tuple[s.TrainLine, ...]) -> bool:
+def _names_in_types(lines: tuple[s.TrainLine, ...]) -> set[str]:
     types = tuple(line.type for line in lines if isinstance(line, s.TrainInput))
-    return any(name.text == let.name.text for name in s.names_in(types))
+    return {name.text for name in s.names_in(types)}
 
 
 @dataclass
@@ -132,10 +133,10 @@ class _Models:
 
     def own_inputs(self, lines: tuple[s.TrainLine, ...]) -> None:
         """The section's own inputs, after what their types need of its `let`s."""
-        scope = self.scope
+        scope, in_types = self.scope, _names_in_types(lines)
         for line in lines:
             with scope.recover():
-                if isinstance(line, s.Let) and _is_in_types(line, lines):
+                if isinstance(line, s.Let) and line.name.text in in_types:
                     scope.bind_new(line.name, scope.evaluate(line.value), "static")
                 elif isinstance(line, s.TrainInput):
                     self._own_input(line)

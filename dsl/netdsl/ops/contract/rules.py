@@ -37,6 +37,8 @@ def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis")
 
 def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str = "over") -> tuple[int, ...]:
     """`axes` counted from the front, in order; all of them for an empty list. An axis may occur only once."""
+    if len(axes) > rank:
+        raise OpError(f"got {len(axes):,} axes, but `{at}` has {rank}", at=[at], attribute=attribute)
     ordered = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
     if len(set(ordered)) != len(ordered):
         raise OpError(f"got an axis twice in {list(axes)}", at=[at], attribute=attribute)
