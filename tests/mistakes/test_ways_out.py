@@ -35,9 +35,8 @@ OPEN = {
     "52-py-if-statement": "the lines after it must use the new name",
     "605-for-colon": "the lines after it must use the new name",
     "666-attn-mask-causal": "the mask may not be needed",
-    "673-tf1-placeholder": "an input belongs in the first line",
+    "673-tf1-placeholder": "the weight belongs in a block, with a shape and an initialiser",
     "675-keras-model-class": "the shape of the input is not in the text",
-    "676-keras-input": "an input belongs in the first line",
     "677-flax-compact": "the shape of the input is not in the class",
     "678-jax-fn": "`params` is not in the file",
     "687-increment": "the lines after it must use the new name",
@@ -54,6 +53,7 @@ OPEN = {
     "853-while-loop": "the lines after it must use the new name",
     "856-unreadable-header": "a name and inputs are missing",
     "815-python-class-conv": "the sizes of the image are not in the class",
+    "884-elif": "the value for all other cases is not in the file",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

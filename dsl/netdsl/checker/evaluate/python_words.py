@@ -85,6 +85,25 @@ def check_parameter(scope: Scope, statement: s.Bind) -> None:
     scope.fail("E0201", message, call.function.span, help=f"write `{text}`", fixes=edits)
 
 
+def check_input(scope: Scope, statement: s.Bind) -> None:
+    """Raise E0201 for `inputs = keras.Input(shape=(20,))`, where the model has one input, with its name."""
+    call = statement.value
+    if not isinstance(call, s.Call) or foreign_module(scope, call.function) is None or scope.block is None:
+        return
+    word = call.function.span.text.rpartition(".")[2]
+    inputs = scope.block.inputs or ()
+    if word not in ("Input", "InputLayer", "placeholder") or len(inputs) != 1 or len(statement.names) != 1:
+        return
+    text = f"{statement.names[0]} = {inputs[0].name}"
+    module = call.function.span.text.partition(".")[0]
+    message = (
+        f"`{call.function.span.text}` is not known here: it comes from {FRAMEWORKS.get(module, 'Keras')}"
+    )
+    help = f"the input is declared in the head of the model: write `{text}`, or use `{inputs[0].name}`"
+    edits = (replacement(statement.span, text, is_certain=False),)
+    scope.fail("E0201", message, call.function.span, help=help, fixes=edits)
+
+
 def fail_as_attribute(scope: Scope, expr: s.Attribute, value: Evaluated) -> NoReturn:
     """Raise E0402 for an attribute of what has none, such as `x.T` or `x.shape`, with the function for it."""
     word, text = expr.name.text, expr.value.span.text

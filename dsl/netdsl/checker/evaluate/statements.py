@@ -116,6 +116,7 @@ def run_statement(scope: Scope, statement: s.Statement) -> None:
 
 def _bind(scope: Scope, statement: s.Bind) -> None:
     python_words.check_parameter(scope, statement)
+    python_words.check_input(scope, statement)
     value = scope.evaluate(statement.value)
     if len(statement.names) == 1:
         name = statement.names[0]

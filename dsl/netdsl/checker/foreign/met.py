@@ -36,6 +36,8 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     arguments = expr.arguments if isinstance(expr, s.Call) else ()
     if name in ("rearrange", "Rearrange") and isinstance(expr, s.Call):
         check_pattern(scope, expr, piped)
+    if is_foreign and name in _COMPARING and isinstance(expr, s.Call) and not piped:
+        _report_comparison(scope, expr)
     if is_foreign and name in ("Sequential", "ModuleList") and not piped:
         _report_sequence(scope, expr, arguments)
     if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:
@@ -51,6 +53,27 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if chain is None:
         return None
     return chain
+
+
+_COMPARING = ("allclose", "isclose", "assert_close", "assert_allclose")
+
+
+def _report_comparison(scope: Scope, expr: s.Call) -> None:
+    """Raise E0201 for `assert torch.allclose(a, b)`, with the line of a `test` to write instead."""
+    values = [a.value.span.text for a in expr.arguments if a.name is None]
+    if len(values) < 2:
+        return
+    named = {a.name.text: a.value.span.text for a in expr.arguments if a.name is not None}
+    text = f"expect {values[0]} ~ {values[1]} within {named.get('atol', named.get('rtol', '1e-4'))}"
+    before = expr.span.source.text[: expr.span.start]
+    start = expr.span.start - (len("assert ") if before.endswith("assert ") else 0)
+    edits = (replacement(expr.span.source.span(start, expr.span.end), text, is_certain=False),)
+    at = expr.function.span
+    message = (
+        f"`{at.text}` is not known here: it comes from {FRAMEWORKS.get(at.text.partition('.')[0], 'PyTorch')}"
+    )
+    help = f"a `test` compares values: write `{text}`"
+    scope.fail("E0201", message, at, help=help, fixes=edits)
 
 
 def _loss(scope: Scope, expr: s.Call) -> s.Chain | None:

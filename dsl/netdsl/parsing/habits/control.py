@@ -80,7 +80,7 @@ def if_statement(place: Place) -> Diagnostic | None:
     help = f"leave a stage out with `stage when {condition}`; choose a value with `a if {condition} else b`"
     label = (Label(span_of(place.source, at)),)
     if _ELIF.match(place.source.text, first.end):
-        help = f"choose among several with `a if {condition} else b if ... else c`"
+        help = _chosen(place.source, first, condition) or help
     other = _otherwise(place.source, first.end)
     one, two = first.value(), other.value() if other is not None else None
     if one is not None and other is None:
@@ -95,6 +95,25 @@ def if_statement(place: Place) -> Diagnostic | None:
         edits = () if is_bound else (replacement(place.source.span(start, other.end), text),)
         return Diagnostic("E0107", _MESSAGE.format("if"), label, f"write `{text}`{on}", fixes=edits)
     return Diagnostic("E0107", _MESSAGE.format("if"), label, help)
+
+
+def _chosen(source: Source, first: _Control, condition: str) -> str | None:
+    """The value that `if`, `elif` and `else` choose for one name, as an expression."""
+    value = first.value()
+    if value is None:
+        return f"choose among several with `a if {condition} else b if ... else c`"
+    name, text, end = value[0], f"{_grouped(value[1])} if {condition}", first.end
+    while (word := _ELIF.match(source.text, end)) is not None:
+        body = _read(source, word.end())
+        value, end = body.value(), body.end
+        if value is None or value[0] != name:
+            return None
+        text += f" else {_grouped(value[1])} if {body.head}"
+    other = _otherwise(source, end)
+    last = other.value() if other is not None else None
+    rest = _grouped(last[1]) if last is not None else "..."
+    note = "" if last is not None else ", with the value for all other cases"
+    return f"write `{name} = {text} else {rest}`{note}"
 
 
 def _if(place: Place) -> Token | None:
