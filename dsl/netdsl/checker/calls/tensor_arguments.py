@@ -117,6 +117,24 @@ MASKS = frozenset(
 """Names of masks in other frameworks."""
 
 
+def _as_tensors(expr: s.Expr) -> list[str]:
+    """`[[1, 2], [3, 4]]` as a tensor of floats, and as one of integers; empty for other values."""
+    sizes, rows = list[int](), [expr]
+    while rows and all(isinstance(row, s.ListExpr) for row in rows):
+        lists = [row for row in rows if isinstance(row, s.ListExpr)]
+        if len({len(row.elements) for row in lists}) != 1:
+            return []
+        sizes.append(len(lists[0].elements))
+        rows = [element for row in lists for element in row.elements]
+    if not sizes or not rows or not all(isinstance(row, s.Number) for row in rows):
+        return []
+    written = [row.span.text for row in rows]
+    floats = [text if "." in text or "e" in text else f"{text}.0" for text in written]
+    vectors = (f"vector([{', '.join(numbers)}])" for numbers in (floats, written))
+    one, two = vectors if len(sizes) == 1 else (f"reshape({vector}, {sizes})" for vector in vectors)
+    return [one, f"cast({two}, i32)"]
+
+
 def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.Argument) -> Tensor | None:
     if value is None or isinstance(value, Tensor):
         return value
@@ -127,5 +145,8 @@ def _tensor_or_none(scope: Scope, block: s.Block, value: Evaluated, argument: s.
             if is_number(value)
             else None
         )
+    texts = _as_tensors(argument.value)
+    changes = [(f"write `{text}`", [(argument.span, text)]) for text in texts]
+    help = changes[0][0] if changes else help
     message = f"`{block.name}` takes tensors, but got {describe(value)}"
-    scope.fail("E0403", message, argument.span, help=help)
+    scope.fail("E0403", message, argument.span, help=help, cause=Edited(changes) if changes else None)
