@@ -227,6 +227,14 @@ def _spread(value: Static, count: Static) -> Static:
     return _not_too_many(n) and values * n if len(values) == 1 else values
 
 
+def _one_for_each_axis(args: Sequence[Static]) -> str | None:
+    values, count = args
+    if not isinstance(values, tuple) or len(values) < _number(count):
+        return None
+    shown = ", ".join(map(str, values[: int(_number(count))]))
+    return f"there are {count} axes of space: write `[{shown}]`, one value for each, or one for all"
+
+
 def _indices(start: Static, stop: Static) -> Static:
     positions = range(int(_number(start)), int(_number(stop)))
     return _not_too_many(positions.stop - positions.start) and tuple(positions)
@@ -286,7 +294,8 @@ def call(scope: Scope, name: str, args: Sequence[Static], span: Span, argument: 
         _overflow(scope, f"`{span.text}`", span)
     except (TypeError, ValueError, AttributeError) as wrong:
         if scope.module.is_std and scope.block is not None and str(wrong).startswith("needs"):
-            scope.fail("E0405", f"`{argument.text}` of `{scope.block.name}` {wrong}", argument)
+            help = _one_for_each_axis(args) if name == "spread" else None
+            scope.fail("E0405", f"`{argument.text}` of `{scope.block.name}` {wrong}", argument, help=help)
         shown = " and ".join(map(describe, args)) or "nothing"
         detail = f": it {wrong}" if str(wrong).startswith("needs") else ""
         scope.fail("E0405", f"`{name}` cannot take {shown}{detail}", span)
