@@ -228,11 +228,12 @@ def _spread(value: Static, count: Static) -> Static:
 
 
 def _one_for_each_axis(args: Sequence[Static]) -> str | None:
-    values, count = args
-    if not isinstance(values, tuple) or len(values) < _number(count):
+    """The first values of a list that has too many for the axes of the input."""
+    values, axes = args[0], int(_number(args[1]))
+    if not isinstance(values, tuple) or len(values) < axes:
         return None
-    shown = ", ".join(map(str, values[: int(_number(count))]))
-    return f"there are {count} axes of space: write `[{shown}]`, one value for each, or one for all"
+    shown = ", ".join(map(str, values[:axes]))
+    return f"there are {axes} axes of space: write `[{shown}]`, one value for each, or one for all"
 
 
 def _indices(start: Static, stop: Static) -> Static:
