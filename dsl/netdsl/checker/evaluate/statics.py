@@ -223,7 +223,7 @@ def _spread(value: Static, count: Static) -> Static:
     values = value if isinstance(value, tuple) else (value,)
     n = int(_number(count))
     if len(values) not in (1, n):
-        raise ValueError(f"needs 1 or {n} values, but got {len(values)}")
+        raise ValueError(f"needs {'1 value' if n == 1 else f'1 or {n} values'}, but got {len(values)}")
     return _not_too_many(n) and values * n if len(values) == 1 else values
 
 
@@ -233,7 +233,7 @@ def _one_for_each_axis(args: Sequence[Static]) -> str | None:
     if not isinstance(values, tuple) or len(values) < axes:
         return None
     shown = ", ".join(map(str, values[:axes]))
-    return f"there are {axes} axes of space: write `[{shown}]`, one value for each, or one for all"
+    return f"write `[{shown}]`, one value for each axis of space, or one for all"
 
 
 def _indices(start: Static, stop: Static) -> Static:
