@@ -91,3 +91,29 @@ def test_sections_that_train_the_weights_of_another(
 ) -> None:
     text = PAIR.replace("FAKE", fake).replace("CRITIC", critic).replace("MAKER", maker)
     assert codes(HEAD + text) == expected
+
+
+def test_a_section_whose_loss_is_poisoned_trains_nothing() -> None:
+    text = """
+model G(noise: f32[B, 8]) -> image: f32[B, 16] { return noise -> g: Linear(16) }
+model D(image: f32[B, 16]) -> score: f32[B] { return image -> d: Linear(1) -> squeeze(1) }
+train judge {
+  input real: f32[B, 16]
+  let smooth = 0.1
+  fake = G(normal([B, 8]i64 )
+  real_score = D(real)
+  fake_score = fake -> D
+  loss = binary_cross_entropy(real_score, 1.0 - smooth + zeros([B]))
+    + binary_cross_entropy(fake_score, zeros([B]))
+  over "D.*"
+}
+train make {
+  input real: f32[B, 16]
+  loss = binary_cross_entropy(D(G(normal([B, 8]))), ones([B]))
+}
+train by_name {
+  loss = mse(score, zeros([B]))
+  over "D.*"
+}
+"""
+    assert "E0107" in codes(HEAD + text)

@@ -54,9 +54,11 @@ def _word(phase: Phase) -> Span:
 
 def _trained(phase: Phase) -> list[str]:
     """The weights that a gradient of the loss reaches, and that the section trains."""
+    loss = next((n for n, slot in enumerate(phase.model.body.outputs) if slot.name == "loss"), None)
+    if loss is None:
+        return []  # it has an error, which is reported
     flat = flatten(phase.model.body)
     makers = {value: step for step in flat.steps for value in range(step.value, step.value + len(step.types))}
-    loss = next(n for n, slot in enumerate(phase.model.body.outputs) if slot.name == "loss")
     waiting, seen = [flat.outputs[loss]], set[int]()
     labels: list[str] = []
     while waiting:
