@@ -233,12 +233,14 @@ def _default_input(scope: Scope, block: s.Block, param: s.Param, call: Span) -> 
                 "E0408", f"input `{param.name}` of `{block.name}` is missing", call, also=also, help=help
             )
         return
-    with scope.recover():
+    with scope.recover() as attempt:
         value = scope.evaluate(param.default)
         if isinstance(value, Tensor) and param.type is not None:
             what = f"input `{param.name}` of `{block.name}`"
             value = match(scope, type_pattern(scope, param.type), value, what, call)
         scope.bind(param.name.text, value, param.name.span, "input")
+    if attempt.failed:
+        scope.bind(param.name.text, POISON, param.name.span, "input")
 
 
 def declare_model_inputs(scope: Scope, block: s.Block) -> list[Slot]:

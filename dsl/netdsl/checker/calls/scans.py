@@ -18,8 +18,11 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
 from netdsl.checker.evaluate.statements import as_cell, input_names, run_body
 from netdsl.checker.foreign.met import met
+from netdsl.checker.foreign.names import callee_of
+from netdsl.checker.foreign.settings import Use, recurrent
 from netdsl.diagnostics import Label
 from netdsl.dims import dim
+from netdsl.edits import replacement
 from netdsl.flatten import FlatStep
 from netdsl.model import Body, OpStep, Slot, State, below
 from netdsl.ops.create.create import Constant
@@ -99,6 +102,7 @@ def _modifiers(scope: Scope, core: s.Scan) -> list[str]:
 def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]:
     """The constructed cell, and the arguments of its application."""
     expr = core.call
+    _check_layers(scope, core)
     arrived = met(scope, expr, [])
     if arrived is not None and isinstance(arrived.stages[0].core, s.Apply):
         expr = arrived.stages[0].core.call
@@ -114,6 +118,19 @@ def _cell(scope: Scope, core: s.Scan) -> tuple[BlockValue, Sequence[s.Argument]]
         value = construct_block(scope, value, takes, expr.span)
         arguments = () if value.block.statics else arguments
     return value, arguments
+
+
+def _check_layers(scope: Scope, core: s.Scan) -> None:
+    """Raise E0406 for `scan LSTM(32, layers=2)`: several layers are a block, which is not scanned."""
+    name, is_foreign = callee_of(scope, core.call)
+    if name is None or is_foreign or not isinstance(core.call, s.Call):
+        return
+    wrong = recurrent(Use(scope, name, core.call.arguments, ()))
+    if wrong is not None:
+        edit = replacement(core.span, wrong.said.text, is_certain=wrong.said.is_exact)
+        notes = f": {'; '.join(wrong.said.notes)}" if wrong.said.notes else ""
+        help = f"write `{wrong.said.text}` for `{core.span.text}`{notes}"
+        scope.fail("E0406", wrong.message, wrong.at, help=help, fixes=() if core.modifiers else (edit,))
 
 
 def _feed(

@@ -63,6 +63,22 @@ def as_many(statement: s.Bind, names: Span, count: int) -> list[tuple[str, list[
         end = last.span.source.span(last.span.end, last.span.end)
         text = f"`{last.span.text} states`"
         changes.append((f"write {text}, which returns the last states after the output", [(end, " states")]))
+    changes += _as_many_parts(statement) if count < len(statement.names) else []
     listed = [name.text for name in statement.names]
     written = ", ".join((listed + ["_"] * count)[:count]) if count > 1 else listed[0]
     return [*changes, (f"write `{written} = ...`: `_` takes a value that is not needed", [(names, written)])]
+
+
+def _as_many_parts(statement: s.Bind) -> list[tuple[str, list[tuple[Span, str]]]]:
+    """`a, b, c, d = x -> split(3)`: the number of parts, where their size may have been meant."""
+    value, wanted = statement.value, len(statement.names)
+    core = value.stages[-1].core if isinstance(value, s.Pipeline) else None
+    call = core.call if isinstance(core, s.Apply) else value
+    if not isinstance(call, s.Call) or s.callee(call).span.text != "split":
+        return []
+    numbers = [a.value for a in call.arguments if a.name is None or a.name.text == "parts"]
+    parts = next((n for n in numbers if isinstance(n, s.Number)), None)
+    if parts is None:
+        return []
+    help = f"`{parts.span.text}` is the number of parts here, not their size: write `{wanted}`"
+    return [(help, [(parts.span, str(wanted))])]

@@ -9,6 +9,7 @@ from netdsl import syntax as s
 from netdsl.checker.context import reports
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.checker import TooManyErrors
+from netdsl.checker.context.ids import needs_vectors
 from netdsl.checker.context.limits import check_limits
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import (
@@ -189,7 +190,8 @@ def _parameter_type(scope: Scope, statement: s.Declaration) -> TensorType:
     for axis, size in enumerate(sizes):
         if not size.is_fixed:
             at = pattern.sizes[axis].span if len(sizes) == len(pattern.sizes) else statement.type.span
-            raise NetError(reports.needs_fixed_axis(scope, size, statement.name.text, at))
+            name = statement.name.text
+            raise NetError(needs_vectors(scope) or reports.needs_fixed_axis(scope, size, name, at))
     type_ = TensorType(pattern.dtype or scope.float_type, tuple(sizes))
     check_limits(scope, type_, statement.span)
     return type_

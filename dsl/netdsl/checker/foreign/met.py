@@ -9,14 +9,15 @@ from typing import NoReturn
 from netdsl import syntax as s
 from netdsl.arrivals.losses import loss_call
 from netdsl.arrivals.table import FUNCTIONS
-from netdsl.arrivals.translate import text_of
+from netdsl.arrivals.translate import Saying, text_of
 from netdsl.arrivals.words import FRAMEWORKS, FUNCTIONAL
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.foreign.einops import check_pattern
 from netdsl.checker.foreign.names import NOTHING, callee_of
-from netdsl.checker.foreign.reports import report_call
-from netdsl.checker.foreign.sayings import CELLS, layer_of, said_here, sequence
+from netdsl.checker.foreign.reports import report, report_call
+from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
+from netdsl.checker.foreign.settings import CELLS, corrected
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.suggested import chain_of
 
@@ -42,6 +43,11 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
         _report_sequence(scope, expr, arguments)
     if is_foreign and name in FUNCTIONAL and not piped and len(arguments) > 1:
         return _functional(scope, expr, FUNCTIONAL[name], arguments)
+    wrong = corrected(scope, name, arguments, piped) if not is_foreign else None
+    if wrong is not None:
+        right = _without_more(scope, wrong.said, piped, expr)
+        report(scope, expr, wrong.message, right, wrong.at, "E0406")
+        return chain_of(right.text, expr.span)
     said = layer_of(scope, name, arguments, piped) or said_here(scope, name, arguments, piped, is_foreign)
     if said is None:
         return None
@@ -53,6 +59,19 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if chain is None:
         return None
     return chain
+
+
+def _without_more(scope: Scope, said: Saying, piped: list[Tensor], expr: s.Expr) -> Saying:
+    """A correction whose other arguments may be as in another framework too."""
+    chain = chain_of(said.text, expr.span)
+    core = chain.stages[0].core if chain is not None and len(chain.stages) == 1 else None
+    call = core.call if isinstance(core, s.Apply) else None
+    name, _ = callee_of(scope, call) if isinstance(call, s.Call) else (None, False)
+    more = said_here(scope, name, call.arguments, piped, False) if name and isinstance(call, s.Call) else None
+    if more is None:
+        return said
+    is_exact = said.is_exact and more.is_exact
+    return replace(said, text=more.text, notes=(*said.notes, *more.notes), is_exact=is_exact)
 
 
 _COMPARING = ("allclose", "isclose", "assert_close", "assert_allclose")

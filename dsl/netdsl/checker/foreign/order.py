@@ -36,6 +36,8 @@ def read_as_theirs(
     """
     ours = set(parameters(name)) | ({"x"} if name in REGISTRY else set())
     unknown = [a for a in arguments if a.name is not None and a.name.text not in ours]
+    if unknown and name == "MultiHeadAttention":
+        arguments = _features_first(scope, arguments, piped)
     known = [f for f in signatures if all(_takes(f, a) for a in (unknown or arguments))]
     for foreign in known:
         given = arguments_of(foreign, arguments, bool(piped))
@@ -50,6 +52,17 @@ def read_as_theirs(
         if not unknown and _by_position(scope, name, foreign, arguments, piped):
             return foreign, given
     return _in_our_order(name, known[0], arguments) if unknown and known else None
+
+
+def _features_first(
+    scope: Scope, arguments: Sequence[s.Argument], piped: Sequence[Tensor]
+) -> Sequence[s.Argument]:
+    """`(4, 16, batch_first=True)` for 16 features: exchanged, as 4 heads have no 16 of keys."""
+    numbers = [number_of(scope, a.value) for a in arguments[:2] if a.name is None]
+    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None or numbers[0] >= numbers[1]:
+        return arguments
+    is_features = bool(piped) and piped[0].type.shape[-1:] == (dim(int(numbers[1])),)
+    return [arguments[1], arguments[0], *arguments[2:]] if is_features else arguments
 
 
 def _takes(foreign: Foreign, argument: s.Argument) -> bool:

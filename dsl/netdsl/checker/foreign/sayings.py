@@ -13,12 +13,12 @@ from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.foreign.names import NOTHING, callee_of, number_of, parameters
 from netdsl.checker.foreign.order import fits, is_complete, read_as_theirs
+from netdsl.checker.foreign.settings import CELLS
 from netdsl.ops.contract.base import REGISTRY
 from netdsl.source import Source
 
 _PLACED = frozenset("device requires_grad inplace out".split())
 """Arguments that say where values are kept, which is chosen when a model is run."""
-CELLS = ("LSTM", "GRU", "RNN", "SimpleRNN")
 
 
 def said_here(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Refused
+from netdsl.checker.context.ids import looked_up
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.ways import axes, sizes, tree, uses
 from netdsl.checker.ways.change import Change, change
@@ -20,7 +21,7 @@ from netdsl.ops.elementwise.kinds import Binary
 from netdsl.ops.linear.linear import MatMul
 from netdsl.ops.norm.group_norm import GroupNorm
 from netdsl.ops.pool.pool import Pool
-from netdsl.ops.shape.join import Concat
+from netdsl.ops.shape.join import Concat, Split
 from netdsl.ops.shape.reshape import Reshape
 from netdsl.types import DType, TensorType
 
@@ -60,6 +61,9 @@ def _element_types(cause: Refused) -> Iterator[Change]:
         yield from inputs_of_the_call(cause.where, wanted)
     for slot, tensor in zip(slots, tensors, strict=True):
         yield from cast_or_declare(cause.where, tensor, wanted, _use(cause, slot))
+    if cause.where.module.is_std and wanted.is_float and all(t.type.dtype.is_int for t in tensors):
+        help, edit = looked_up(cause.where.span, cause.where.names)
+        yield change(edit, help=help)
 
 
 def _width(tensor: Tensor) -> tuple[bool, int]:
@@ -231,6 +235,26 @@ def _concat(cause: Refused) -> Iterator[Change]:
                 yield from _more_axes(cause, use, tensor, other)
 
 
+def _split(cause: Refused) -> Iterator[Change]:
+    """Another axis that the parts divide, or sizes of parts that are not equal."""
+    assert isinstance(cause.op, Split)
+    call, parts = tree.smallest(cause.where.root.file, cause.where.span, s.Call), cause.op.parts
+    if call is None or not parts or s.callee(call).span.text != "split":
+        return
+    shape = cause.tensors["x"].type.shape
+    named = {a.name.text: a for a in call.arguments if a.name is not None}
+    at = cause.wrong.at[0][1]
+    for axis in reversed(range(1, len(shape))):
+        if shape[axis].is_fixed and int(shape[axis]) % parts == 0 and "axis" not in named:
+            end = call.span.source.span(call.span.end - 1, call.span.end - 1)
+            yield change((end, f", axis={axis}"), why=f"as {parts} divides the {shape[axis]} of axis {axis}")
+    if at is not None and shape[at].is_fixed and cause.attribute is not None and parts <= int(shape[at]):
+        least, more = divmod(int(shape[at]), parts)
+        sizes_ = [least + (n < more) for n in range(parts)]
+        place = named["parts"].span if "parts" in named else cause.attribute
+        yield change((place, f"sizes={sizes_}"), why="with the sizes of the parts")
+
+
 def _groups(cause: Refused) -> Iterator[Change]:
     shape = cause.tensors["x"].type.shape
     if len(shape) > 1 and shape[1].is_fixed:
@@ -308,6 +332,7 @@ _RULES: dict[type[Op], Rule] = {
     Binary: _broadcast,
     MatMul: _matmul,
     Concat: _concat,
+    Split: _split,
     GroupNorm: _groups,
     Attention: _mask_axes,
     Conv: _windows,

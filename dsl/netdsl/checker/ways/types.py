@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Branches, Lengths, Mismatch, Unequal, Where
+from netdsl.checker.context.ids import looked_up
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.evaluate.statements import input_names
 from netdsl.checker.ways import axes, sizes, steps, tree, uses
@@ -61,6 +62,7 @@ def changes(cause: Mismatch) -> Iterator[Change]:
     if cause.role == "output":
         yield from _output(cause)
     else:
+        yield from _vectors_of_ids(cause)
         yield from _input(cause)
     if cause.sizes is not None:
         expected, actual = cause.sizes
@@ -71,6 +73,14 @@ def changes(cause: Mismatch) -> Iterator[Change]:
             yield from sizes.equalize(cause.where, actual, expected)
     if cause.role == "output":
         yield from _as_returned(cause)
+
+
+def _vectors_of_ids(cause: Mismatch) -> Iterator[Change]:
+    """Ids where a sequence of vectors is taken."""
+    type_ = cause.tensor.type
+    if cause.where.module.is_std and type_.dtype.is_int and len(cause.elements) == type_.rank + 1:
+        help, edit = looked_up(cause.where.span, cause.where.names)
+        yield change(edit, help=help)
 
 
 def _output(cause: Mismatch) -> Iterator[Change]:
