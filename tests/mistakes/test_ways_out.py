@@ -54,6 +54,7 @@ OPEN = {
     "856-unreadable-header": "a name and inputs are missing",
     "815-python-class-conv": "the sizes of the image are not in the class",
     "884-elif": "the value for all other cases is not in the file",
+    "900-while-on-values": "the number of repetitions is not in the file",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

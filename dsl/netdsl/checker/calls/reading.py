@@ -128,7 +128,9 @@ class Reader:
         may_be = name.text[0].isupper() or name.text in WITH_WEIGHTS
         if not may_be or self.scope.checker.replaces(name.span):
             return False
-        return met(self.scope, node, []) is not None
+        with self.scope.recover():
+            return met(self.scope, node, []) is not None
+        return True
 
     def _foreign(self, node: s.Attribute) -> None:
         """A name from a module of another framework, unless it has been reported with its translation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
@@ -20,6 +21,7 @@ from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
 from netdsl.checker.foreign.settings import CELLS, corrected
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.suggested import chain_of
+from netdsl.source import Span
 
 
 def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
@@ -189,4 +191,27 @@ def _report_sequence(
     if applied is not None:
         text = f"{applied.arguments[0].span.text} -> {stages}"
         help, fixes = f"write `{text}`", (replacement(applied.span, text, is_certain=False),)
+    elif said is not None and (use := _use_of(expr.span)) is not None:
+        name, fixes = use.text, _where_applied(expr.span, use, stages)
+        help = f"write `-> {stages}` for `-> {name}`, and remove the line"
     scope.fail("E0201", message, at, help=help, fixes=fixes)
+
+
+def _use_of(value: Span) -> Span | None:
+    """The one stage `-> net` of a name that a line gives a value: `net = nn.Sequential(..)`."""
+    text = value.source.text
+    line = text.rfind("\n", 0, value.start) + 1
+    head = re.fullmatch(r"\s*(\w+)\s*=\s*", text[line : value.start])
+    end = text.find("\n}", value.end)
+    rest = text[value.end : end if end >= 0 else None]
+    if head is None or len(re.findall(rf"\b{head[1]}\b", rest)) != 1:
+        return None
+    use = re.search(rf"->\s*({head[1]})\b(?!\s*[:(])", rest)
+    return value.source.span(value.end + use.start(1), value.end + use.end(1)) if use is not None else None
+
+
+def _where_applied(value: Span, use: Span, stages: str) -> tuple[Edit, ...]:
+    """The line of a list of layers removed, and its stages in the place of its name."""
+    text = value.source.text
+    start, end = text.rfind("\n", 0, value.start) + 1, text.find("\n", value.end) + 1
+    return (replacement(value.source.span(start, end), ""), replacement(use, stages))

@@ -24,7 +24,7 @@ _PLACED = frozenset("device requires_grad inplace out".split())
 def said_here(
     scope: Scope, name: str, arguments: Sequence[s.Argument], piped: list[Tensor], is_foreign: bool
 ) -> Saying | None:
-    if is_foreign and name == "Sequential":
+    if is_foreign and (name == "Sequential" or (name == "ModuleList" and piped)):
         return sequence(scope, arguments)
     if is_foreign and name in LISTED and piped:
         return _listed(name, arguments)

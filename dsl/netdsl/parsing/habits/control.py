@@ -10,13 +10,14 @@ from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
-from netdsl.parsing.habits.extents import NEAR, end_of_indented
+from netdsl.parsing.habits.extents import NEAR, complete_line, end_of_indented
+from netdsl.parsing.habits.python_class import end_of_call, stages_of_list
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Source, Span
 
 RANGE = re.compile(r"range\(\s*(?:([\w.]+)\s*,\s*)?([\w.]+)\s*\)|([\w.]+)\s*\.\.\s*([\w.]+)")
-_BOUND = re.compile(r"while\s*\(?\s*(\w+)\s*(<=?)\s*([\w.]+)")
+_BOUND = re.compile(r"while\s*\(?\s*(\w+)\s*(<=?)\s*([\w.]+)\s*\)?")
 _VALUE = re.compile(r"(\w+)\s*=(?!=)\s*(.+)")
 _ELSE = re.compile(r"\s*else\b[ \t]*")
 _ELIF = re.compile(r"\s*(?:elif|elsif|elseif|else\s+if)\b")
@@ -153,8 +154,44 @@ def for_statement(place: Place) -> Diagnostic | None:
     variable = (re.match(r"for\s+(\w+)", line) or ["", "i"])[1]
     found = RANGE.search(line)
     first, last = (found[1] or found[3] or "0", found[2] or found[4]) if found else ("0", "n")
+    if found is None and (layers := _over_layers(place, token, line, body)) is not None:
+        return layers
     help = _as_loop(f"for {variable} in {first}..{last}", body.lines)
     return Diagnostic("E0107", _MESSAGE.format("for"), (Label(_first_line(place.source, token)),), help)
+
+
+def _over_layers(place: Place, token: Token, line: str, body: _Control) -> Diagnostic | None:
+    """`for layer in layers: x = layer(x)`, where `layers` is a list of layers above it."""
+    over = re.match(r"for\s+(?:\w+\s*,\s*)?(\w+)\s+in\s+(?:enumerate\()?(?:self\.)?(\w+)", line)
+    step = body.value()
+    if over is None or step is None:
+        return None
+    word, (name, value) = over[1], step
+    if value.replace(" ", "") not in (f"{word}({name})", f"{name}->{word}"):
+        return None
+    start, source = token.start_pos or 0, place.source
+    label = (Label(_first_line(source, token)),)
+    head = re.compile(rf"^[ \t]*(?:self\.)?{over[2]}\s*=\s*(?:[\w.]*ModuleList\()?(?=\[)", re.MULTILINE)
+    above = head.search(source.text, max(place.tokens[0].start_pos or 0, start - NEAR), start)
+    layers = stages_of_list(source.text[above.end() : start]) if above is not None else None
+    message = "there is no `for` statement, and no list of layers"
+    if layers is None or above is None:
+        help = f"write the layers where they are applied: `{name}2 = {name} -> first -> second`"
+        return Diagnostic("E0107", message, label, help)
+    help = f"write `{name}2 = {name} -> {layers}` without the list, and go on with `{name}2`"
+    last = source.text.find("\n}", body.end)
+    rest = source.text[body.end : last if last >= 0 else None]
+    if re.search(rf"\b{name}\b\s*=", rest):
+        return Diagnostic("E0107", message, label, help)
+    listed = source.span(above.start(), above.end() + end_of_call(source.text[above.end() : start]))
+    later = re.sub(rf"\b{name}\b", f"{name}2", rest)
+    edits = (
+        replacement(complete_line(listed), "", is_certain=False),
+        replacement(
+            source.span(start, body.end + len(rest)), f"{name}2 = {name} -> {layers}{later}", is_certain=False
+        ),
+    )
+    return Diagnostic("E0107", message, label, help, fixes=edits)
 
 
 def while_statement(place: Place) -> Diagnostic | None:
@@ -164,7 +201,7 @@ def while_statement(place: Place) -> Diagnostic | None:
         return None
     start = word.start_pos or 0
     body = _read(place.source, start)
-    found = _BOUND.match(body.head)
+    found = _BOUND.fullmatch(body.head)
     counter, sign, last = found.groups() if found is not None else ("i", "<", "n")
     if sign == "<=":
         last = str(int(last) + 1) if last.isdigit() else f"{last} + 1"
@@ -172,6 +209,10 @@ def while_statement(place: Place) -> Diagnostic | None:
     lines = [line for line in body.lines if not re.match(rf"{counter}\s*\+?=", line)]
     help = _as_loop(f"for {counter} in {values[-1] if values else '0'}..{last}", lines)
     help = f"the number of repetitions is known before a run: {help}"
+    if found is None:
+        condition = body.head.removeprefix("while").strip()
+        loop = _as_loop(f"for {counter} in 0..10", lines)
+        help = f"values cannot end a loop, as in `{condition}`: {loop}; 10 is the number of repetitions"
     return Diagnostic("E0107", _MESSAGE.format("while"), (Label(_first_line(place.source, word)),), help)
 
 
@@ -191,8 +232,8 @@ def _as_loop(loop: str, lines: Sequence[str]) -> str:
     steps = [found.groups() for line in lines if (found := _VALUE.fullmatch(line))]
     names = {name for name, _ in steps}
     name = next(iter(names)) if len(names) == 1 else "h"
-    parts = [re.fullmatch(rf"{name}\s*->\s*(.+)", value) for _, value in steps]
-    stages = " -> ".join(part[1].strip() for part in parts if part is not None)
+    parts = [re.fullmatch(rf"{name}\s*->\s*(.+)|(\w+(?:\([^()]*\))?)\({name}\)", value) for _, value in steps]
+    stages = " -> ".join((part[1] or part[2]).strip() for part in parts if part is not None)
     if not steps or len(steps) < len(lines) or None in parts or len(names) != 1:
         return f"`for` is a stage of a pipeline: `h = x -> {loop} {{ ... }}`"
     return f"write `{name}2 = {name} -> {loop} {{ {stages} }}`, and go on with `{name}2`"

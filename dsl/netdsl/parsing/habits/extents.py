@@ -83,6 +83,13 @@ def end_of_indented(source: Source, start: int, line_end: int) -> int:
     return line_end + len(source.text[line_end : end + 1].rstrip())
 
 
+def complete_line(span: Span) -> Span:
+    """A place with its indentation before it and its new line after it, for removing it."""
+    text = span.source.text
+    start, end = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
+    return span.source.span(start, end + 1 if end >= 0 else len(text))
+
+
 def instead(message: str, at: Span, span: Span, text: str, help: str = "") -> Diagnostic:
     """E0107 at one place, whose way out replaces another by a text."""
     help = help or f"write `{text}`"

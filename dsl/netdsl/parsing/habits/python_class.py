@@ -62,14 +62,14 @@ def input_type_of(text: str) -> str:
 
 def sequential_of(text: str, name: str) -> tuple[str, int] | None:
     """The stages of `keras.Sequential([..])`, and of `name.add(..)` after it, and their end; or None."""
-    end = _end_of_call(text)
+    end = end_of_call(text)
     node = _parsed(text[:end].strip())
     if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] != "Sequential":
         return None
     is_list = bool(node.args) and isinstance(node.args[0], ast.List)
     layers = list(node.args[0].elts if is_list and isinstance(node.args[0], ast.List) else node.args)
     while (added := re.compile(rf"\s*{re.escape(name)}\.add(?=\()").match(text, end)) is not None:
-        at, end = added.end(), added.end() + _end_of_call(text[added.end() :])
+        at, end = added.end(), added.end() + end_of_call(text[added.end() :])
         layer = _parsed(text[at:end])
         if layer is None:
             return None
@@ -92,11 +92,23 @@ def stage_of(text: str) -> str | None:
     return _layer(node) if is_layer and node is not None else None
 
 
+def stages_of_list(text: str) -> str | None:
+    """The layers in `[nn.Linear(20, 20), relu]` as a pipeline; None for a list of anything else."""
+    node = _parsed(text[: end_of_call(text)])
+    if not isinstance(node, ast.List) or not node.elts:
+        return None
+    if not all(isinstance(layer, (ast.Call, ast.Name, ast.Attribute)) for layer in node.elts):
+        return None
+    theirs = [isinstance(getattr(layer, "func", layer), ast.Attribute) for layer in node.elts]
+    pairs = zip(node.elts, theirs, strict=True)
+    return " -> ".join(_layer(layer) if is_theirs else ast.unparse(layer) for layer, is_theirs in pairs)
+
+
 def _is_input(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("Input", "InputLayer")
 
 
-def _end_of_call(text: str) -> int:
+def end_of_call(text: str) -> int:
     """The end of the brackets that a text opens first, within some hundred lines."""
     depth = 0
     for n, letter in enumerate(text[:NEAR]):

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
-from netdsl.parsing.habits.extents import statement_span
+from netdsl.parsing.habits.extents import complete_line, statement_span
 from netdsl.parsing.habits.python_class import input_type_of, output_of, sequential_of
 from netdsl.parsing.habits.python_train import lines_of
-from netdsl.parsing.habits.statement_habits import complete_line
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.control import RANGE
-from netdsl.parsing.habits.extents import BODIES, NEAR, instead, matching, statement_span, text_of
+from netdsl.parsing.habits.extents import (
+    BODIES,
+    NEAR,
+    complete_line,
+    instead,
+    matching,
+    statement_span,
+    text_of,
+)
 from netdsl.parsing.habits.python_class import stage_of
 from netdsl.parsing.habits.python_train import lines_of
 from netdsl.parsing.layout import span_of
@@ -30,13 +38,6 @@ _REMOVED = {
     **dict.fromkeys(("save", "load_state_dict", "load_weights"), "weights are files: `--weights FILE`"),
 }
 """Calls that are statements in Python, by the last word of what is called, and why there are none here."""
-
-
-def complete_line(span: Span) -> Span:
-    """A place with its indentation before it and its new line after it, for removing it."""
-    text = span.source.text
-    start, end = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
-    return span.source.span(start, end + 1 if end >= 0 else len(text))
 
 
 def call_statement(place: Place) -> Diagnostic | None:
