@@ -21,7 +21,7 @@ INLINE vf function_none(vf x, float a, float b) { (void)a, (void)b; return x; }
 FUNCTION(relu, max_of(x, (vf){0}))
 FUNCTION(tanh, tanh_of(x))
 FUNCTION(sigmoid, sigmoid_of(x))
-FUNCTION(silu, max_of(x, splat(-1e4f)) * sigmoid_of(x)) /* not -inf * 0 */
+FUNCTION(silu, at_least(x, splat(-1e4f)) * sigmoid_of(x)) /* not -inf * 0 */
 FUNCTION(gelu, gelu_of(x))
 FUNCTION(gelu_tanh, gelu_tanh_of(x))
 FUNCTION(softplus, softplus_of(x))
@@ -31,7 +31,7 @@ FUNCTION(elu, exponential_unit(x, a, 1.0f))
 FUNCTION(celu, exponential_unit(x, a, a))
 FUNCTION(selu, exponential_unit(x, 1.6732632423543772f, 1.0f) * splat(1.0507009873554805f))
 FUNCTION(hard_sigmoid, clip_of(x * splat(a) + splat(b), 0.0f, 1.0f))
-FUNCTION(hard_swish, max_of(x, splat(-1e4f)) * clip_of(x / splat(6.0f) + splat(0.5f), 0.0f, 1.0f))
+FUNCTION(hard_swish, at_least(x, splat(-1e4f)) * clip_of(x / splat(6.0f) + splat(0.5f), 0.0f, 1.0f))
 FUNCTION(softsign, pick(abs_of(x) == splat(INFINITY), with_sign(splat(1.0f), x), x / (splat(1.0f) + abs_of(x))))
 FUNCTION(erf, erf_of(x))
 FUNCTION(exp, exp_of(x))

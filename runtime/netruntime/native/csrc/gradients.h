@@ -5,14 +5,14 @@
 enum { SLOPE_RELU, SLOPE_TANH, SLOPE_SIGMOID, SLOPE_SILU, SLOPE_GELU }; /* as in lowering/image_elements.py */
 
 INLINE vf silu_slope(vf x) {
-  x = min_of(max_of(x, splat(-1e4f)), splat(1e4f)); /* outside, it is 0 or 1, and infinity * 0 would be NaN */
+  x = at_most(at_least(x, splat(-1e4f)), splat(1e4f)); /* outside, it is 0 or 1, and infinity * 0 would be NaN */
   const vf gate = sigmoid_of(x);
   return gate * fma_of(x, splat(1.0f) - gate, splat(1.0f));
 }
 
 /* The normal distribution plus x times its density. */
 INLINE vf gelu_slope(vf x) {
-  x = min_of(max_of(x, splat(-100.0f)), splat(100.0f));
+  x = at_most(at_least(x, splat(-100.0f)), splat(100.0f));
   const vf tail = normal_tail(abs_of(x)), gate = pick(x > (vf){0}, splat(1.0f) - tail, tail);
   return fma_of(x, exp_of(x * x * splat(-0.5f)) * splat(0.39894228040143268f), gate);
 }

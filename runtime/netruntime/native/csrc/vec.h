@@ -50,9 +50,32 @@ INLINE vf fma_of(vf a, vf b, vf c) {
 
 INLINE vf pick(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 
+/* a if it is larger or smaller than b, else b, also where one of them is NaN; a if it is NaN, else b. */
+#if defined(__AVX512F__)
+INLINE vf larger_of(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf smaller_of(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE vf nan_or(vf a, vf b) {
+  return (vf)_mm512_mask_mov_ps((__m512)b, _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q), (__m512)a);
+}
+#elif defined(__AVX2__)
+INLINE vf larger_of(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf smaller_of(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE vf nan_or(vf a, vf b) {
+  return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, _mm256_cmp_ps((__m256)a, (__m256)a, _CMP_UNORD_Q));
+}
+#else
+INLINE vf larger_of(vf a, vf b) { return pick(a > b, a, b); }
+INLINE vf smaller_of(vf a, vf b) { return pick(a < b, a, b); }
+INLINE vf nan_or(vf a, vf b) { return pick(a != a, a, b); }
+#endif
+
 /* The larger; NaN if one of them is NaN, as numpy.maximum. */
-INLINE vf max_of(vf a, vf b) { return pick((a > b) | (a != a), a, b); }
-INLINE vf min_of(vf a, vf b) { return pick((a < b) | (a != a), a, b); }
+INLINE vf max_of(vf a, vf b) { return nan_or(a, larger_of(a, b)); }
+INLINE vf min_of(vf a, vf b) { return nan_or(a, smaller_of(a, b)); }
+
+/* x, but no less or no more than a number; NaN stays NaN. */
+INLINE vf at_least(vf x, vf low) { return larger_of(low, x); }
+INLINE vf at_most(vf x, vf high) { return smaller_of(high, x); }
 
 /* The first `count` lanes of a vector, the others 0. */
 INLINE vf load_some(const float *p, int64_t count) {
