@@ -27,6 +27,10 @@ MAX_STEP = 2**31 - 1
 """The largest stride, dilation or padding: no axis is longer, and kernels compute positions in 64 bits."""
 
 
+MOST_AXES = 64
+"""As many as any tensor has, of which an error can quote all."""
+
+
 def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis") -> int:
     """`axis` counted from the front. Raises `OpError` if `rank` has no such axis."""
     if not -rank <= axis < rank:
@@ -37,7 +41,7 @@ def normal_axis(axis: int, rank: int, *, at: str = "x", attribute: str = "axis")
 
 def normal_axes(axes: Sequence[int], rank: int, *, at: str = "x", attribute: str = "over") -> tuple[int, ...]:
     """`axes` counted from the front, in order; all of them for an empty list. An axis may occur only once."""
-    if len(axes) > rank:
+    if len(axes) > max(rank, MOST_AXES):
         raise OpError(f"got {len(axes):,} axes, but `{at}` has {rank}", at=[at], attribute=attribute)
     ordered = sorted(normal_axis(axis, rank, at=at, attribute=attribute) for axis in axes)
     if len(set(ordered)) != len(ordered):
