@@ -21,7 +21,6 @@ ROUNDS = 4
 OPEN = {
     "238-split-uneven": "the sizes of the parts can be anything",
     "259-momentum-range": "only the range is known",
-    "300-python-class": "the class is written anew by hand",
     "302-if-colon": "the lines after it must use the new name",
     "314-sequential-list": "the stages belong where the name is used",
     "324-train-torch-optim": "the loss belongs in another line",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netdsl import syntax as s
@@ -18,6 +19,9 @@ _NOTES = {
     "decay_steps": "a schedule knows the length of the run",
     **dict.fromkeys(RUN_LENGTHS, "a schedule knows the length of the run"),
 }
+
+
+_BETAS = re.compile(r"\bbetas=[\[(]([^,()]+),\s*([^,()]+)[\])]")
 
 
 def recipe_call(
@@ -47,6 +51,7 @@ def recipe_call(
 def in_our_words(arguments: str) -> str:
     """The arguments of an optimizer, as text, with their names as ours, and without its weights."""
     parts = []
+    arguments = _BETAS.sub(r"beta1=\1, beta2=\2", arguments)
     for part in arguments.split(","):
         name, equal, value = part.partition("=")
         if not equal and name.strip().replace("()", "").rpartition(".")[2] in _WEIGHTS:

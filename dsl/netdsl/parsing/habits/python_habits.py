@@ -10,8 +10,8 @@ from lark import Token
 from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
-from netdsl.parsing.habits.extents import instead, matching, statement_span, text_of
-from netdsl.parsing.habits.python_class import input_type_of, pipeline_of
+from netdsl.parsing.habits.extents import end_of_indented, instead, matching, statement_span, text_of
+from netdsl.parsing.habits.python_class import input_type_of, output_of, pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -50,9 +50,9 @@ def python_class(place: Place) -> Diagnostic | None:
     line = pipeline_of(place.source.text)
     what = "classes" if word == "class" else "methods"
     shown = f"`{line}`"
+    edits: tuple[Edit, ...] = ()
     if previous is None and line is not None:
-        name = line.removeprefix("return ").partition(" ")[0]
-        shown = f"`model Net({name}: {input_type_of(place.source.text)}) {{ {line} }}`"
+        shown, edits = _as_model(place, word, line)
     if line is None or "->" not in line:
         shown = "`return x -> fc1: Linear(128) -> relu -> fc2: Linear(10)`"
         if previous is None:
@@ -61,7 +61,19 @@ def python_class(place: Place) -> Diagnostic | None:
     if previous is None:
         message = f"`{word}` does not start anything here: a network is a `model`, a part of one a `block`"
     code = "E0105" if previous is None else "E0107"
-    return Diagnostic(code, message, (Label(span_of(place.source, word)),), f"write {shown}")
+    return Diagnostic(code, message, (Label(span_of(place.source, word)),), f"write {shown}", fixes=edits)
+
+
+def _as_model(place: Place, word: Token, line: str) -> tuple[str, tuple[Edit, ...]]:
+    """How a message quotes the model for a class, and the edit where the size of its input is known."""
+    source, start = place.source, word.start_pos or 0
+    name, _, stages = line.removeprefix("return ").partition(" -> ")
+    type_ = input_type_of(source.text)
+    text = f"model Net({name}: {type_}){output_of(stages, type_)} {{ {line} }}"
+    end = end_of_indented(source, start, source.text.find("\n", start))
+    is_known = word == "class" and ".." not in type_ and "H, W" not in type_ and "->" in line
+    edits = (replacement(source.span(start, end), text, is_certain=False),) if is_known else ()
+    return f"`{text}`", edits
 
 
 def f_string(place: Place) -> Diagnostic | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
@@ -72,4 +72,65 @@ def method_of_network(place: Place) -> Diagnostic | None:
     return Diagnostic("E0107", message, (Label(at),), f"remove it: `{command}` does this", fixes=edits)
 
 
-SCRIPT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (sequential_item, method_of_network)
+_ASSIGNED = re.compile(r"^(\w+)[ \t]*=[ \t]*((?:\w+\.)*\w+\(.*\))[ \t]*$", re.MULTILINE)
+
+
+def part_of_training(place: Place) -> Diagnostic | None:
+    """`opt = torch.optim.Adam(..)` and `criterion = nn.CrossEntropyLoss()`, as lines of a `train` section."""
+    token, first = place.token, place.tokens[0]
+    if token is None or place.index or place.following is None or place.following.type != "EQUAL":
+        return None
+    text, start = place.source.text, token.start_pos or 0
+    parts = [(m, line) for m in _ASSIGNED.finditer(text) if (line := _training_line(m[2], text))]
+    own = next((line for m, line in parts if m.start() == start), None)
+    if own is None:
+        return None
+    lines = sorted({line for _, line in parts}, key=lambda line: line.partition(" ")[0])
+    span = statement_span(place, 0)
+    message = f"`{first}` is not an item: how a network is trained is a `train` section"
+    help = f"write `{own}` in the `train` section"
+    edits = (replacement(complete_line(span), "", is_certain=False),)
+    if parts[0][0].start() == start:
+        label = f"input label: {_label_type(text, lines)}"
+        help = f"write `train {{ {'; '.join([label, *lines])} }}`, each on a line of its own"
+        inner = "".join(f"\n  {line}" for line in (label, *lines))
+        edits = (replacement(span, f"train {{{inner}\n}}", is_certain=False),)
+    return Diagnostic("E0107", message, (Label(span_of(place.source, token)),), help, fixes=edits)
+
+
+def _training_line(call: str, text: str) -> str | None:
+    """The line for a call of an optimizer or a loss of PyTorch or Keras."""
+    name = call.partition("(")[0]
+    if re.search(r"\b(?:optim|optimizers)\.\w+$", name):
+        return next(iter(lines_of(f"m.compile(optimizer={call})", text)), None)
+    return next(iter(lines_of(f"m.compile(loss={call})", text)), None)
+
+
+def _label_type(text: str, lines: Sequence[str]) -> str:
+    """The type of the label: classes for the losses of classes, else the type of what the model returns."""
+    if any(line.startswith(("loss = cross_entropy", "loss = nll")) for line in lines):
+        return "i32[B]"
+    output = re.search(r"->\s*\(?\s*\w+\s*:\s*(f\d+\[[^\]]*\])", text)
+    return output[1] if output is not None else "f32[B, 1]"
+
+
+def created_network(place: Place) -> Diagnostic | None:
+    """`model = Net()` beside the items."""
+    token, first = place.token, place.tokens[0]
+    if token is None or token.type != "EQUAL" or place.index != 1:
+        return None
+    span = statement_span(place, 0)
+    if re.fullmatch(r"\w+\s*=\s*[A-Z]\w*\([^\n]*\)(?:\.\w+\([^\n]*\))*", span.text) is None:
+        return None
+    at = span_of(place.source, first).to(span_of(place.source, token))
+    edits = (replacement(complete_line(span), "", is_certain=False),)
+    help = "remove the line: a `model` is used as it is"
+    return Diagnostic("E0107", "a network is not created in its file", (Label(at),), help, fixes=edits)
+
+
+SCRIPT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
+    sequential_item,
+    method_of_network,
+    part_of_training,
+    created_network,
+)
