@@ -18,7 +18,7 @@ from netdsl.checker.foreign.einops import check_pattern
 from netdsl.checker.foreign.names import NOTHING, callee_of
 from netdsl.checker.foreign.reports import report, report_call
 from netdsl.checker.foreign.sayings import layer_of, said_here, sequence
-from netdsl.checker.foreign.settings import CELLS, corrected
+from netdsl.checker.foreign.settings import CELLS, applied_with_mask, corrected
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.suggested import chain_of
 from netdsl.source import Span
@@ -29,7 +29,8 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
     if scope.module.is_std:
         return None
     if isinstance(expr, s.Call) and isinstance(expr.function, s.Call):
-        return _loss(scope, expr) or _applied(scope, expr) or _applied_ours(scope, expr)
+        masked = _applied_with_mask(scope, expr)
+        return masked or _loss(scope, expr) or _applied(scope, expr) or _applied_ours(scope, expr)
     loss = _loss(scope, expr) if isinstance(expr, s.Call) and not piped else None
     if loss is not None:
         return loss
@@ -158,6 +159,16 @@ def _applied_ours(scope: Scope, expr: s.Call) -> s.Chain | None:
     said = replace(said, text=f"{said.text}()" if said.text.isidentifier() else said.text)
     report_call(scope, inner, inner.span, said, is_foreign)
     return chain_of(f"{said.text}({expr.arguments[0].span.text})", expr.span)
+
+
+def _applied_with_mask(scope: Scope, expr: s.Call) -> s.Chain | None:
+    """`EncoderLayer(4, 32)(x, mask=causal)`: a layer of ours that makes the mask itself."""
+    name, is_foreign = callee_of(scope, expr.function)
+    wrong = applied_with_mask(scope, name, expr) if name is not None and not is_foreign else None
+    if wrong is None:
+        return None
+    report(scope, expr, wrong.message, wrong.said, wrong.at, "E0406")
+    return chain_of(wrong.said.text, expr.span)
 
 
 def _functional(scope: Scope, expr: s.Expr, layer: str, arguments: Sequence[s.Argument]) -> s.Chain | None:

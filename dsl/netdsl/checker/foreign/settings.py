@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl import syntax as s
 from netdsl.arrivals.translate import Saying, text_of
@@ -142,17 +142,38 @@ def _temperature(use: Use) -> Correction | None:
 
 def _causal_mask(use: Use) -> Correction | None:
     """`EncoderLayer(4, 32, mask=causal)` and `is_causal=True`: a setting, which makes the mask."""
+    mode, mask = use.one_of(_MODES), use.one_of(_MASKS)
+    if mask is not None and use.name == "DecoderLayer" and _is_causal(use.scope, mask):
+        message = "`DecoderLayer` is causal without a mask"
+        return Correction(message, Saying(f"{use.name}({', '.join(use.without(mask))})"), mask.span)
     if "causal" not in parameters(use.name):
         return None
-    mode, mask = use.one_of(_MODES), use.one_of(_MASKS)
-    word = mask.value.span.text.strip("\"'").partition("(")[0].rpartition(".")[2] if mask is not None else ""
-    if mask is not None and word in ("causal", "causal_mask") and word not in use.scope.names:
+    if mask is not None and _is_causal(use.scope, mask):
         text = f"{use.name}({', '.join([*use.without(mask), 'causal=true'])})"
         return Correction(f"a causal mask is a setting of `{use.name}`, `causal`", Saying(text), mask.span)
     if mode is None or mode.name is None or SYNONYMS.get(text_of(mode.value)) is None:
         return None
     text = f"{use.name}({', '.join([*use.without(mode), f'causal={text_of(mode.value)}'])})"
     return Correction(f"`{mode.name}` of `{use.name}` is called `causal` here", Saying(text), mode.name.span)
+
+
+def _is_causal(scope: Scope, mask: s.Argument) -> bool:
+    """Whether a mask is the word `causal`, or a call that makes such a mask."""
+    word = mask.value.span.text.strip("\"'").partition("(")[0].rpartition(".")[2]
+    return word in ("causal", "causal_mask") and word not in scope.names
+
+
+def applied_with_mask(scope: Scope, name: str, call: s.Call) -> Correction | None:
+    """`EncoderLayer(4, 32)(mask=causal)`: the setting is in the first parentheses."""
+    mask = Use(scope, name, call.arguments, ()).one_of(_MASKS)
+    if mask is None or mask.name is None or not isinstance(call.function, s.Call):
+        return None
+    inner = replace(call.function, arguments=(*call.function.arguments, mask))
+    right = _causal_mask(Use(scope, name, inner.arguments, ()))
+    if right is None:
+        return None
+    rest = ", ".join(Use(scope, name, call.arguments, ()).without(mask))
+    return replace(right, said=replace(right.said, text=right.said.text + (f"({rest})" if rest else "")))
 
 
 _READINGS: tuple[Callable[[Use], Correction | None], ...] = (
