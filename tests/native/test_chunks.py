@@ -67,6 +67,24 @@ def test_what_mixes_rows_runs_at_once(tmp_path: Path, end: str, expected: bool) 
     assert any(run.chunks.count > 1 for run in runs_of(native)) is expected
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "param p: [1024, 64] = normal(1.0)\n  return x -> Linear(64) -> add(p) -> relu -> Linear(64)",
+        "return x -> Linear(512) -> reshape([B, 512]) -> relu -> Linear(64)",
+        "return x -> reshape([1024, 4, 16]) -> MultiHeadAttention(4) -> flatten",
+    ],
+)
+def test_constants_and_shapes_of_the_batch(tmp_path: Path, body: str) -> None:
+    library()
+    path = tmp_path / "m.net"
+    size = "1024" if "1024" in body else "B"
+    path.write_text(f"net 1.0\nmodel M(x: f32[{size}, 64]) {{\n  {body}\n}}\n")
+    native, numpy = (nr.load(path, seed=1, engine=engine, threads=2) for engine in ("native", "numpy"))
+    x = np.random.default_rng(0).random((1024, 64), np.float32)
+    np.testing.assert_allclose(native(x=x), numpy(x=x), rtol=2e-4, atol=1e-5)
+
+
 def test_threads_with_memory_of_their_own() -> None:
     net = lenet()
     inputs = [images(batch) for batch in (32, 64)]

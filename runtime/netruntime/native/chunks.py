@@ -11,7 +11,7 @@ from itertools import chain
 
 from netdsl.dims import dim
 from netdsl.graph import Port
-from netdsl.ops.contract.base import Op
+from netdsl.ops.contract.base import Op, OpError
 from netdsl.ops.contract.time import UnsupportedError
 from netdsl.types import DType, TensorType
 from netruntime.native.fused import Fused
@@ -62,13 +62,16 @@ def _is_by_row(step: Step) -> bool:
     """Whether an operator treats each row of the batch independently, and does the same with fewer rows."""
     op: Op = step.op.product if isinstance(step.op, Fused) else step.op
     ports = step.inputs[: len(op.inputs)]
+    others = [port for port in step.inputs[len(op.inputs) :] if port is not None]
+    if step.outputs > 1 or any(port in step.constants for port in others):
+        return False
     kinds = [None if port is None else _type(step.types[port]) for port in ports]
     of_row = [None if port is None else _type(step.types[port], _rows(step, port)) for port in ports]
     out = step.type_out
     try:
         axes = op.axis_map(kinds, _type(out))
         shapes = op.shape(*of_row)
-    except (UnsupportedError, ValueError):
+    except (UnsupportedError, OpError, ValueError):
         return False
     first = shapes if isinstance(shapes, TensorType) else shapes[0]
     maps = [m for port, m in zip(ports, axes.inputs, strict=True) if port and port not in step.constants]

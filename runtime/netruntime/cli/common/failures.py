@@ -219,7 +219,8 @@ def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> cl
             help = f"For example: {misused.param.opts[0]} {value}"
     elif "--resume" in arguments and "unexpected extra argument" in misused.format_message():
         folder = arguments[list(arguments).index("--resume") + 1 :][:1]
-        help = f"--resume has no value: the folder of the run is given by --out: --out {folder[0]} --resume"
+        if folder and not folder[0].startswith("-"):
+            help = f"--resume takes no value; pass the run's folder with --out: --out {folder[0]} --resume"
     if not help:
         return misused
     message = misused.format_message().partition(" Did you")[0].partition(" (Did you")[0].rstrip(".")
