@@ -68,7 +68,7 @@ def _stored(folder: Traversable) -> dict[str, Any] | None:
         stored: dict[str, Any] = json.loads(folder.joinpath(STORED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return stored if stored["digest"] == digest(folder) else None
+    return stored if isinstance(stored, dict) and stored.get("digest") == digest(folder) else None
 
 
 def _tables(parser: Lark) -> dict[str, Any]:

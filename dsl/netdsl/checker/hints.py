@@ -144,10 +144,10 @@ def _in_and_out(step: CallStep) -> Iterator[Diagnostic]:
     written = _BY_POSITION.fullmatch(step.span.text)
     channels, size = (step.body.arguments.get(name) for name in ("channels", "size"))
     shape = step.body.inputs[0].type.shape if step.body.inputs else ()
-    if written is None or not isinstance(channels, int) or not isinstance(size, int) or len(shape) < 2:
+    if written is None or not isinstance(channels, int) or not isinstance(size, int) or len(shape) < 4:
         return
-    if shape[1] != channels or size % _USUAL_CHANNELS or size < channels:
-        return
+    if shape[1] != channels or size % _USUAL_CHANNELS or size < channels or written[4] == written[3]:
+        return  # a stride as large as the window cuts an image into patches
     block, window = step.body.name, written[4] or "3"
     text = f"{block}({written[3]}, {window})"
     message = f"`{step.span.text}` makes {channels} channels, with windows of {size}"

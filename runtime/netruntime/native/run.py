@@ -116,7 +116,10 @@ class NativeRun:
 
     def _free_frame(self, threads: int) -> Frame:
         """The memory of a call that no other call uses now; new memory where there is none."""
-        frame = self._frames.pop() if self._frames else None
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = None
         if frame is not None and frame.threads == threads:
             return frame
         size = self.arena + threads * self.scratch
