@@ -9,6 +9,7 @@ Source: DeRemer and Pennello, "Efficient Computation of LALR(1) Look-Ahead Sets"
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -24,6 +25,13 @@ from lark.lexer import TerminalDef
 
 STORED = "tables.json"
 _SOURCES = ("net.lark", "tokens.lark")
+_OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "lexer": "basic",
+    "start": "item",
+    "maybe_placeholders": True,
+    "propagate_positions": True,
+}
 
 
 @lru_cache(maxsize=1)
@@ -35,22 +43,13 @@ def grammar() -> Lark:
 
 def compiled() -> Lark:
     """The grammar, compiled from its text."""
-    return Lark.open_from_package(
-        "netgrammar",
-        "net.lark",
-        ("",),
-        parser="lalr",
-        lexer="basic",
-        start="item",
-        maybe_placeholders=True,
-        propagate_positions=True,
-    )
+    return Lark.open_from_package("netgrammar", "net.lark", ("",), **_OPTIONS)
 
 
 def digest(folder: Traversable) -> str:
-    """What tables depend on: the text of the grammar and the version of Lark."""
+    """What tables depend on: the text of the grammar, the options and the version of Lark."""
     texts = [folder.joinpath(name).read_bytes() for name in _SOURCES]
-    return sha256(b"\0".join([lark.__version__.encode(), *texts])).hexdigest()
+    return sha256(b"\0".join([lark.__version__.encode(), repr(_OPTIONS).encode(), *texts])).hexdigest()
 
 
 def store(folder: Path) -> Path:
@@ -58,7 +57,9 @@ def store(folder: Path) -> Path:
     path = folder / STORED
     if not _stored(folder):
         text = json.dumps({"digest": digest(folder), **_tables(compiled())}, separators=(",", ":"))
-        path.write_text(text, encoding="utf-8")
+        written = path.with_suffix(f".{os.getpid()}.new")
+        written.write_text(text, encoding="utf-8")
+        written.replace(path)  # another process may be reading
     return path
 
 

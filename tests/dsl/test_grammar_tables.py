@@ -84,7 +84,7 @@ def test_stored_tables_are_read_instead_of_compiling(folder: Path, compilations:
     assert not compilations
 
 
-@pytest.mark.parametrize("stored", [None, "", "{", "older", "lark"])
+@pytest.mark.parametrize("stored", [None, "", "{", "[]", "older", "lark", "options"])
 def test_other_tables_are_ignored(
     folder: Path, compilations: list[Lark], stored: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +94,8 @@ def test_other_tables_are_ignored(
     elif stored == "older":
         with (folder / "tokens.lark").open("a") as file:
             file.write("// a new line\n")
+    elif stored == "options":
+        monkeypatch.setitem(tables._OPTIONS, "keep_all_tokens", True)
     elif stored == "lark":
         monkeypatch.setattr(tables.lark, "__version__", "0.0")
     else:

@@ -54,6 +54,7 @@ OPEN = {
     "815-python-class-conv": "the sizes of the image are not in the class",
     "884-elif": "the value for all other cases is not in the file",
     "900-while-on-values": "the number of repetitions is not in the file",
+    "906-tensor-conditions": "the lines after it must use the new name",
     "85-import-missing": "the file is not there",
 }
 """Cases without an edit, and why."""

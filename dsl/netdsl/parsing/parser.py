@@ -42,8 +42,9 @@ from netdsl.work import spend
 from netgrammar.tables import grammar
 
 DIAGNOSIS_STEPS = 300
-ACCEPTANCE_STEPS = 15
 """The work of finding out what is wrong with a statement."""
+ACCEPTANCE_STEPS = 15
+"""The work of each token before it: Lark's own parser says what may follow."""
 MAX_TUPLES = 20
 """How many tuples of one statement are read on as lists."""
 TOO_LARGE = ("E0602", "E0604")

@@ -49,7 +49,8 @@ class Chunks:
     """How a run goes through its batch.
 
     Args:
-        count: How many chunks there are; 1 for all rows at once.
+        count: How many chunks there are; 1 for all rows at once. They are made for the threads at compile
+            time: with more threads later, some may idle.
         rows: The rows of a chunk.
         advance: The bytes from one chunk to the next of each input and result.
     """
@@ -88,7 +89,7 @@ class Frame:
         self.pointer = ctypes.byref(self._program)
 
     def measure(self, times: Array | None) -> None:
-        """Let the next run add the nanoseconds of each record to 64-bit integers; None ends that."""
+        """Let the next run write the nanoseconds of each record over 64-bit zeros; None ends that."""
         self._program.times = None if times is None else address_of(times)
 
 

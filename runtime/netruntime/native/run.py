@@ -62,13 +62,13 @@ class NativeRun:
         """Bytes of what is made of the weights."""
         self.packing_bytes = room_for(self._steps, [one.weights for one in build.packs], build.types)
         """Bytes of values between the weights and the constants, while those are made."""
+        self.types = build.types
+        """Of all values; of a chunk, where there are several."""
         self._packs = build.packs
         self._results = [(types[port].shape, np.dtype(types[port].numpy_name)) for port in self.results]
         self.dtypes = [np.dtype(types[port].numpy_name) for port in self.inputs]
         self._status = None if build.status is None else build.status.buffer.offset
-        self._table = table
-        self._library = library
-        self._threads = threads
+        self._table, self._library, self._threads = table, library, threads
         self.chunks = chunks
         """How it goes through the batch; `arena` and `records` are those of one chunk."""
         self._slots = 2 + len(self.inputs) + len(self.results)

@@ -106,7 +106,7 @@ def _of_run(plan: Plan, run: NativeRun, number: int, sources: dict[int, list[int
 
 def _place(plan: Plan, run: NativeRun, port: Port) -> tuple[str, Place]:
     value = run.values.get(port)
-    size = size_of(plan.graph.type_of(port), plan.sizes)
+    size = run.types[port].nbytes if port in run.types else size_of(plan.graph.type_of(port), plan.sizes)
     if value is None:
         return "array", Place("array", None, size)
     layout = _layout(value)

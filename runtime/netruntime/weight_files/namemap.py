@@ -224,7 +224,7 @@ def _unmatched(rule: Rule, names: Collection[str], config: Mapping[str, object])
     labels = (Label(rule.span),) if rule.span is not None else ()
     if all(_is_of(template, names) for template in rule.theirs):
         text = rule.turned_round()
-        help = f"the sides are exchanged: write `{text}`"
+        help = f"the two sides are swapped: write `{text}`"
         fixes = (replacement(rule.span, text),) if rule.span is not None else ()
         message = f"{message}, but it has {shown(rule.theirs[0].text)}"
         return Diagnostic("E0738", message, labels, help, fixes=fixes)
@@ -239,12 +239,16 @@ def _unmatched(rule: Rule, names: Collection[str], config: Mapping[str, object])
 
 def _nearest(rule: Rule, target: Template, names: Collection[str]) -> str:
     """The rule with the nearest weights, or some weights that there are."""
-    near = get_close_matches(target.text, _patterns(target.text, list(names)[:_MOST_NEAR]), n=3, cutoff=0.5)
+    others = {template.text for template in rule.ours if template is not target}
+    known = [name for name in _patterns(target.text, list(names)[:_MOST_NEAR]) if name not in others]
+    near = get_close_matches(target.text, known, n=3, cutoff=0.5)
     if near and _NUMBER.sub("", near[0]) == _NUMBER.sub("", target.text):
-        return f"the nearest is {shown(near[0])}: leave the rule out"
+        return f"the closest weight is {shown(near[0])}; remove the rule"
     if near:
-        text = str(rule).replace(f"{target.text}", near[0])
-        return f"the nearest is {shown(near[0])}: write `{text}`"
+        targets = [near[0] if template is target else template.text for template in rule.ours]
+        theirs = [template.text for template in rule.theirs]
+        text = rule_text(theirs, " | ".join(targets), transpose=rule.transpose)
+        return f"the closest weight is {shown(near[0])}: write `{text}`"
     some = ", ".join(map(shown, list(names)[:4]))
     return f"its weights are called {some}{', ...' * (len(names) > 4)}"
 

@@ -63,6 +63,9 @@ def corrected(
     return next((reading for read in _READINGS if (reading := read(use)) is not None), None)
 
 
+_LOST_DROPOUT = ("with `Dropout(..)` after it, as `dropout` has no counterpart",)
+
+
 def _layers_of_a_cell(use: Use) -> Correction | None:
     """`LSTM(32, layers=2)`: one cell, where `Recurrent` has the layers."""
     return recurrent(use, ("layers", "n_layers"))
@@ -80,7 +83,7 @@ def recurrent(use: Use, words: Sequence[str] = (*_LAYERS, "bidirectional")) -> C
     parts = [f"{use.name}({inner})"]
     parts += [f"layers={text_of(layers.value)}"] if layers is not None else []
     parts += [f"bidirectional={text_of(both.value)}"] if both is not None else []
-    notes = ("`dropout` has no counterpart: put `Dropout(..)` after it",) if dropout is not None else ()
+    notes = _LOST_DROPOUT if dropout is not None else ()
     said = Saying(f"Recurrent({', '.join(parts)})", notes, is_exact=dropout is None)
     return Correction(f"`{use.name}` has no argument `{wrong.name}`", said, wrong.name.span)
 
@@ -93,14 +96,16 @@ def _cell_without_a_size(use: Use) -> Correction | None:
     cell, layers = text_of(first.value), use.one_of(_LAYERS)
     sizes = [a for a in use.arguments[1:] if a.name is None]
     size = use.one_of(("hidden", *_SIZES)) or next(iter(sizes), None)
-    rest = use.without(first, size, layers)
+    dropout = use.one_of(("dropout",))
+    rest = use.without(first, size, layers, dropout, use.one_of(("batch_first",)))
     if layers is not None:
         rest.append(f"layers={text_of(layers.value)}")
     width = text_of(size.value) if size is not None else "32"
-    note = () if size is not None else ("with the size of its state in place of 32",)
+    notes: tuple[str, ...] = () if size is not None else ("where 32 is the size of its state",)
+    notes += _LOST_DROPOUT if dropout is not None else ()
     text = f"Recurrent({', '.join([f'{cell}({width})', *rest])})"
-    said = Saying(text, note, is_exact=size is not None)
-    return Correction(f"`{cell}` is given to `Recurrent` without its size", said, first.span)
+    said = Saying(text, notes, is_exact=size is not None and dropout is None)
+    return Correction(f"`Recurrent` needs the size of `{cell}`", said, first.span)
 
 
 def _mode_of_dropout(use: Use) -> Correction | None:

@@ -88,7 +88,10 @@ def if_statement(place: Place) -> Diagnostic | None:
         name, value = one
         before, arrow, stages = value.partition("->")
         if arrow and before.strip() == name and "->" not in stages:
-            help = f"write `{name}2 = {name} -> {stages.strip()} when {condition}`, and go on with `{name}2`"
+            new = f"{name} -> {stages.strip()} when {condition}"
+            if _names_values(_before(place, start), condition):
+                new = f"where({condition}, ({value.strip()}), {name})"
+            help = f"write `{name}2 = {new}`, and go on with `{name}2`"
     elif one is not None and two is not None and other is not None and one[0] == two[0]:
         is_bound = re.search(rf"^[ \t]*{one[0]}[ \t]*=", _before(place, start), re.MULTILINE) is not None
         name, on = (f"{one[0]}2", f", and go on with `{one[0]}2`") if is_bound else (one[0], "")
@@ -96,6 +99,14 @@ def if_statement(place: Place) -> Diagnostic | None:
         edits = () if is_bound else (replacement(place.source.span(start, other.end), text),)
         return Diagnostic("E0107", _MESSAGE.format("if"), label, f"write `{text}`{on}", fixes=edits)
     return Diagnostic("E0107", _MESSAGE.format("if"), label, help)
+
+
+def _names_values(before: str, condition: str) -> bool:
+    """Whether a condition names a tensor: an input with a type, or what a line has bound."""
+    return any(
+        re.search(rf"\b{word}\s*:\s*\w+\[|^[ \t]*{word}[ \t]*=", before, re.MULTILINE)
+        for word in re.findall(r"[A-Za-z_]\w*", condition)
+    )
 
 
 def _chosen(source: Source, first: _Control, condition: str) -> str | None:
@@ -208,11 +219,14 @@ def while_statement(place: Place) -> Diagnostic | None:
     values = re.findall(rf"\b{counter}\s*=\s*(\d+)", _before(place, start))
     lines = [line for line in body.lines if not re.match(rf"{counter}\s*\+?=", line)]
     help = _as_loop(f"for {counter} in {values[-1] if values else '0'}..{last}", lines)
-    help = f"the number of repetitions is known before a run: {help}"
-    if found is None:
+    help = f"the number of repetitions must be known before the model runs: {help}"
+    counts = any(re.match(rf"{counter}\s*(\+=|=\s*{counter}\s*\+)", line) for line in body.lines)
+    is_counter = counts or values or not _names_values(_before(place, start), counter)
+    if found is None or not is_counter:
         condition = body.head.removeprefix("while").strip()
-        loop = _as_loop(f"for {counter} in 0..10", lines)
-        help = f"values cannot end a loop, as in `{condition}`: {loop}; 10 is the number of repetitions"
+        loop = _as_loop("for i in 0..10", lines)
+        help = f"a loop cannot depend on a tensor, as in `{condition}`; {loop}"
+        help += ", where 10 is the number of repetitions"
     return Diagnostic("E0107", _MESSAGE.format("while"), (Label(_first_line(place.source, word)),), help)
 
 

@@ -71,9 +71,8 @@ def print_plan(view: View) -> None:
     sizes = " ".join(f"{name}={size}" for name, size in plan.sizes.items())
     click.echo(f"{network.name} {sizes}: {plural(runs, 'native run')}, {plural(others, 'step')} on NumPy")
     for number, chunks in chunked(plan):
-        click.echo(
-            f"run {number + 1} takes {chunks.count} chunks of {plural(chunks.rows, 'row')}, listed for one"
-        )
+        each = plural(chunks.rows, "row")
+        click.echo(f"run {number + 1} processes the batch in {chunks.count} chunks of {each}; one is shown")
     click.echo()
     wide = screen_width() >= WIDE
     headings = HEADINGS if wide else HEADINGS[:4] + HEADINGS[5:]
