@@ -70,7 +70,8 @@ def test_what_mixes_rows_runs_at_once(tmp_path: Path, end: str, expected: bool) 
 @pytest.mark.parametrize(
     "body",
     [
-        "param p: [1024, 64] = normal(1.0)\n  return x -> Linear(64) -> add(p) -> relu -> Linear(64)",
+        "param p: [1024, 64] = normal(1.0)\n"
+        "  return x -> Linear(64) -> add(p) -> relu -> Linear(512) -> relu -> Linear(64)",
         "return x -> Linear(512) -> reshape([B, 512]) -> relu -> Linear(64)",
         "return x -> reshape([1024, 4, 16]) -> MultiHeadAttention(4) -> flatten",
     ],
