@@ -143,9 +143,7 @@ def refuse_endless(path: Path) -> None:
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         raise NotAFileError(errno.EINVAL, "it is a device, not a file", str(path))
     if stat.S_ISFIFO(mode) and os.path.lexists(os.path.realpath(path)):
-        raise NotAFileError(
-            errno.EINVAL, "it is a named pipe; save what comes out of it in a file", str(path)
-        )
+        raise NotAFileError(errno.EINVAL, "it is a named pipe; save its output to a file first", str(path))
 
 
 @contextmanager

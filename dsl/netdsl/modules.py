@@ -244,10 +244,10 @@ def read_source(path: Path, name: str | None = None, span: Span | None = None) -
     return decoded(shown, data, span)
 
 
-_DATA = "data are given by an option: `netrun train net.net --data FILE`, `netrun run net.net --input FILE`"
-_WEIGHTS = "weights are given by an option: `netrun run net.net --weights FILE`"
+_DATA = "pass data with an option: `netrun train net.net --data FILE`, `netrun run net.net --input FILE`"
+_WEIGHTS = "pass weights with an option: `netrun run net.net --weights FILE`"
 _SETTINGS = "settings are written in the .net file itself, in `config { ... }` and `train { ... }`"
-_CODE = "the network is written in a text of its own: `netrun init` writes one to begin with"
+_CODE = "write the network in a .net file; `netrun init` creates one to start from"
 _OTHER_KINDS = {
     **dict.fromkeys((".csv", ".tsv", ".parquet", ".npz", ".npy", ".png", ".jpg", ".jpeg"), _DATA),
     **dict.fromkeys((".safetensors", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".bin"), _WEIGHTS),

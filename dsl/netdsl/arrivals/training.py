@@ -94,7 +94,7 @@ SETTING_HELPS = {
     **dict.fromkeys(("ema_decay", "ema_rate"), "write `ema = {value}`"),
     **dict.fromkeys(
         "amp use_amp fp16 bf16 half mixed_precision precision autocast scaler grad_scaler".split(),
-        "remove it: a network computes in the element types that the file gives, such as `f32[B, 20]`",
+        "remove it: the types in the file set the precision, such as `f32[B, 20]`",
     ),
     **dict.fromkeys(
         "compile torch_compile jit jit_compile xla".split(),
@@ -117,7 +117,7 @@ SETTING_HELPS = {
     ),
     **dict.fromkeys(
         ("gradient_checkpointing", "use_checkpoint"),
-        'it is a line with the labels of blocks: `recompute "block.*"`',
+        'write a line with the labels of blocks: `recompute "block.*"`',
     ),
     **dict.fromkeys(("num_train_epochs", "n_epochs", "max_epochs"), "write `epochs = {value}`"),
     **dict.fromkeys(

@@ -44,8 +44,8 @@ PARTS = {
     "constant": "`vector([1, 2])` makes a tensor of numbers",
     **dict.fromkeys(
         ("tril", "triu", "generate_square_subsequent_mask", "band_part"),
-        "a causal mask is `causal_mask(T, T)`, true where a key may be seen; layers take `causal=true`, "
-        "as in `MultiHeadAttention(8, causal=true)`",
+        "a causal mask is `causal_mask(T, T)`, true where a query may attend to the key; "
+        "layers take `causal=true`, as in `MultiHeadAttention(8, causal=true)`",
     ),
     "params": "weights belong to layers, or are declared in a block: `param w: [D, 10] = glorot`",
     "same": 'write `pad="same"`, in quotes',

@@ -16,7 +16,7 @@ from netdsl.source import Span
 
 
 def without_covered(errors: Sequence[Diagnostic], modules: Iterable[Module]) -> list[Diagnostic]:
-    """The errors that are left to correct once the others are.
+    """The errors that remain after the other fixes are applied.
 
     An edit of a call leaves out its tuples and quotes, and names that it does not keep; a call of another
     framework that is written in another way here has nothing inside to correct.

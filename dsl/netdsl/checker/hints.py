@@ -140,7 +140,7 @@ def _convolutions(body: Body, seen: set[int]) -> Iterator[Diagnostic]:
 
 
 def _in_and_out(step: CallStep) -> Iterator[Diagnostic]:
-    """The hint for `Conv(3, 16)` and `Conv(3, 16, 3)` of 3 channels: a window of 16 is likely none."""
+    """The hint for `Conv(3, 16)` and `Conv(3, 16, 3)` of 3 channels: 16 is probably not a window."""
     written = _BY_POSITION.fullmatch(step.span.text)
     channels, size = (step.body.arguments.get(name) for name in ("channels", "size"))
     shape = step.body.inputs[0].type.shape if step.body.inputs else ()
@@ -150,9 +150,10 @@ def _in_and_out(step: CallStep) -> Iterator[Diagnostic]:
         return  # a stride as large as the window cuts an image into patches
     block, window = step.body.name, written[4] or "3"
     text = f"{block}({written[3]}, {window})"
-    message = f"`{step.span.text}` makes {channels} channels, with windows of {size}"
-    help = f"if {channels} channels in and {size} out are meant, as in PyTorch, write `{text}`"
-    help += f"; otherwise say `size={written[3]}`"
+    plural = "s" if channels != 1 else ""
+    message = f"`{step.span.text}` makes {channels} channel{plural}, with a window of {size}"
+    meant = f"{channels} input channel{plural} and {size} output channels"
+    help = f"if you mean {meant}, as in PyTorch, write `{text}`; otherwise write `size={written[3]}`"
     fixes = (replacement(step.span, text, is_certain=False),)
     yield Diagnostic("E0258", message, (Label(step.span),), help, severity="hint", fixes=fixes)
 
@@ -177,7 +178,7 @@ def _dropouts(body: Body, seen: set[int]) -> Iterator[Diagnostic]:
         if isinstance(step, CallStep):
             yield from _dropouts(step.body, seen)
         elif isinstance(step.op, Dropout):
-            help = f"write `Dropout({step.op.p})`, which drops in training alone"
+            help = f"write `Dropout({step.op.p})`, which is active only during training"
             message = "the operator `dropout` also drops when the network is evaluated or run"
             yield Diagnostic("E0257", message, (Label(step.span),), help, severity="hint")
 

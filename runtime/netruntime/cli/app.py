@@ -142,7 +142,7 @@ def cli() -> None:
       netrun check digits.net                find every mistake in it
       netrun show digits.net                 its layers, shapes and sizes
       netrun run digits.net --input random   run it
-      netrun train digits.net --data examples/data/digits.npz    train it on data that the repository has
+      netrun train digits.net --data examples/data/digits.npz    train it on data from the repository
 
     `netrun COMMAND --help` has examples for each command.
     """

@@ -7,7 +7,7 @@ from netruntime.errors import shown
 HEAD = 64
 """How many bytes are enough to say."""
 _KINDS = (
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file: fetch that with `git lfs pull`"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file: fetch that with `git lfs pull`"),
     (b"<!doctype", "a web page, not the file that it links to"),
     (b"<html", "a web page, not the file that it links to"),
     (b"PK\x03\x04", "a zip archive, as .npz files and .pt files of PyTorch are"),

@@ -107,7 +107,7 @@ def ban(logits: Array, tokens: Sequence[int]) -> Array:
     changed = logits.copy()
     changed[:, list(tokens)] = -np.inf
     if not np.isfinite(changed).any(axis=-1).all() and np.isfinite(logits).any(axis=-1).all():
-        message = "`min_new` excludes the stop tokens at first, but no other token is possible here"
+        message = "`min_new` rules out the stop tokens, and no other token has a finite score"
         raise GenerationError.make("E1105", message, help="use `min_new` 0, or fewer stop tokens")
     return changed
 

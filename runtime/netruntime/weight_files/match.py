@@ -198,7 +198,7 @@ def _shape_problem(
     exchanged = {} if turned else _exchanged(file, wanted, wrong)
     if exchanged:
         texts = [f"`{replace(rule, ours=other.ours)}`" for rule, other in exchanged.items()]
-        help = f"they fit with exchanged targets: write {' and '.join(texts)}"
+        help = f"they fit with the targets swapped: write {' and '.join(texts)}"
     have = "has" if len(wrong) == 1 else "have"
     count = _count(wrong, "weight", "weights")
     message = f"{count} in {shown(file.source)} {have} a different shape than in the model"

@@ -129,7 +129,7 @@ def test_memory_adds_up() -> None:
     kept = ("process", "weights", "constants", "inputs", "outputs", "values")
     assert document["peak"] == sum(document[name] for name in kept)
     text = netrun("show", LENET, "--memory", "--engine", "numpy").stdout
-    assert "peak " in text and "temporary arrays of NumPy" in text
+    assert "peak " in text and "NumPy's temporary arrays" in text
 
 
 def test_sizes_that_a_plan_needs() -> None:

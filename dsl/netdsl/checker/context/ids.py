@@ -46,7 +46,7 @@ def looked_up(callee: Span, names: Container[str]) -> tuple[str, tuple[Span, str
         label = _LABEL.search(source.text[line : span.start])
         start = line + label.start() if label is not None else span.start
         text, edit = f"{_TABLE} -> {text}", (source.span(start, start), f"{_TABLE} -> ")
-    return f"ids are looked up in a table of vectors: write `{text}`, with the number of ids for 1000", edit
+    return f"look ids up in an embedding table: write `{text}`, where 1000 is the number of ids", edit
 
 
 def _end_of_call(text: str, end: int) -> int:

@@ -99,7 +99,7 @@ def check_input(scope: Scope, statement: s.Bind) -> None:
     message = (
         f"`{call.function.span.text}` is not known here: it comes from {FRAMEWORKS.get(module, 'Keras')}"
     )
-    help = f"the input is declared in the head of the model: write `{text}`, or use `{inputs[0].name}`"
+    help = f"the input is declared in the model's header: write `{text}`, or use `{inputs[0].name}`"
     edits = (replacement(statement.span, text, is_certain=False),)
     scope.fail("E0201", message, call.function.span, help=help, fixes=edits)
 

@@ -37,7 +37,7 @@ def check_pattern(scope: Scope, expr: s.Call, piped: Sequence[Tensor]) -> None:
     line = expr.span.source.span(start, start)
     edits = [replacement(expr.span, text), *(replacement(line, f"{indent}{let}\n") for let in reading.lets)]
     help = " and ".join(f"`{part}`" for part in (*reading.lets, text))
-    message = f"`{expr.span.text}` is written as in einops"
+    message = f"`{expr.span.text}` uses an einops pattern"
     scope.fail("E0406", message, s.callee(expr).span, help=f"write {help}", fixes=edits)
 
 

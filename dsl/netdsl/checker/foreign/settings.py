@@ -118,7 +118,7 @@ def _mode_of_dropout(use: Use) -> Correction | None:
         tensors, rest = rest[:1], rest[1:]
     text = f"Dropout({', '.join(rest)})" if rest else "Dropout"
     text = f"{text}({tensors[0]})" if tensors and rest else f"Dropout()({tensors[0]})" if tensors else text
-    notes = ("it drops in training alone",)
+    notes = ("it is active only during training",)
     is_on = text_of(mode.value) == ("false" if mode.name.text == "deterministic" else "true")
     said = Saying(text, notes, is_exact=is_on)
     return Correction(f"`{use.name}` has no argument `{mode.name}`", said, mode.name.span)

@@ -185,7 +185,7 @@ def _over_layers(place: Place, token: Token, line: str, body: _Control) -> Diagn
     head = re.compile(rf"^[ \t]*(?:self\.)?{over[2]}\s*=\s*(?:[\w.]*ModuleList\()?(?=\[)", re.MULTILINE)
     above = head.search(source.text, max(place.tokens[0].start_pos or 0, start - NEAR), start)
     layers = stages_of_list(source.text[above.end() : start]) if above is not None else None
-    message = "there is no `for` statement, and no list of layers"
+    message = "there are no `for` statements or lists of layers"
     if layers is None or above is None:
         help = f"write the layers where they are applied: `{name}2 = {name} -> first -> second`"
         return Diagnostic("E0107", message, label, help)

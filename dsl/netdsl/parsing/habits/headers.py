@@ -54,7 +54,7 @@ def sizes_in_angles(place: Place) -> Diagnostic | None:
         replacement(span_of(place.source, place.tokens[end]), "]"),
     )
     text = f"{place.tokens[at - 1]}[{sizes}]"
-    message = "the sizes of a type are in square brackets"
+    message = "sizes are written in square brackets"
     return Diagnostic("E0107", message, (Label(span),), f"write `{text}`", fixes=edits)
 
 

@@ -42,7 +42,7 @@ def sequential_item(place: Place) -> Diagnostic | None:
     span = place.source.span(first.start_pos or 0, start + end)
     edits = () if ".." in type_ else (replacement(span, text, is_certain=False),)
     at = span_of(place.source, first).to(span_of(place.source, token))
-    message = "a network is not assigned to a name"
+    message = "a network is declared with `model`, not assigned to a name"
     return Diagnostic("E0107", message, (Label(at),), f"write `{text}`", fixes=edits)
 
 
@@ -55,7 +55,8 @@ def method_of_network(place: Place) -> Diagnostic | None:
     method = str(place.following)
     lines = lines_of(span.text, place.source.text) if method == "compile" else []
     at = span_of(place.source, first).to(span_of(place.source, place.following))
-    message = f"`{at.text}` is not an item: a file describes a network, and commands use it"
+    message = f"`{at.text}` does not belong here: a file describes a network"
+    message += ", which `netrun` commands train and run"
     if lines:
         inner = "".join(f"\n  {line}" for line in ("input label: i32[B]", *lines))
         help = (
@@ -87,7 +88,7 @@ def part_of_training(place: Place) -> Diagnostic | None:
         return None
     lines = sorted({line for _, line in parts}, key=lambda line: line.partition(" ")[0])
     span = statement_span(place, 0)
-    message = f"`{first}` is not an item: how a network is trained is a `train` section"
+    message = f"`{first}` does not belong here: training is described in a `train` section"
     help = f"write `{own}` in the `train` section"
     edits = (replacement(complete_line(span), "", is_certain=False),)
     if parts[0][0].start() == start:
@@ -125,7 +126,7 @@ def created_network(place: Place) -> Diagnostic | None:
     at = span_of(place.source, first).to(span_of(place.source, token))
     edits = (replacement(complete_line(span), "", is_certain=False),)
     help = "remove the line: a `model` is used as it is"
-    return Diagnostic("E0107", "a network is not created in its file", (Label(at),), help, fixes=edits)
+    return Diagnostic("E0107", "a model is not instantiated in the file", (Label(at),), help, fixes=edits)
 
 
 SCRIPT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (

@@ -214,7 +214,7 @@ def _list_of_layers(place: Place, span: Span, item: str, variable: str, count: s
     edits: tuple[Edit, ...] = ()
     if use is not None:
         edits = (replacement(line, ""), replacement(place.source.span(*use.span(1)), stage))
-    message = "there are no lists of layers: stages are repeated where they are applied"
+    message = "there are no lists of layers: repeat stages where you apply them"
     help = f"remove the line, and write `-> {stage}` " + (
         f"for `-> {name}`" if use else "where it is applied"
     )

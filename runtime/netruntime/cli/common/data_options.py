@@ -27,7 +27,7 @@ _READING = (
     click.option(
         "--resize",
         type=click.Choice(["stretch", "fit", "crop"]),
-        help="How to resize images to the input's size.  [default: stretch; arrays of floats keep theirs]",
+        help="How to resize images to the input's size.  [default: stretch; float arrays are not resized]",
     ),
     click.option("--scale", type=float, metavar="X", help="Multiply bytes by X.  [default: 1/255]"),
     click.option(

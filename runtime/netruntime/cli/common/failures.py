@@ -209,7 +209,7 @@ def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> cl
         return misused
     if named is not None:
         rest = [word for word in arguments[1:] if word not in ("--model", named)]
-        help = f"The file comes without an option: {shlex.join(['netrun', arguments[0], named, *rest])}"
+        help = f"Pass the file without an option: {shlex.join(['netrun', arguments[0], named, *rest])}"
     elif isinstance(misused, click.BadParameter) and isinstance(misused.param, click.Option):
         if isinstance(misused.param.type, click.IntRange | click.FloatRange):
             least = getattr(misused.param.type, "min", None)

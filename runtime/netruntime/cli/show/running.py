@@ -100,7 +100,7 @@ def print_memory(view: View) -> None:
     rows = [[USES[name], bytes_text(size)] for name, size in _parts(need).items() if size]
     print_columns(("for", "bytes"), [*rows, ["peak", bytes_text(need.peak)]], (0,))
     if any(step.run is None and step.place.memory != "input" for step in listed(plan)):
-        click.echo("\ntemporary arrays of NumPy within operators are not included")
+        click.echo("\nNumPy's temporary arrays inside operators are not included")
 
 
 def _parts(need: MemoryNeed) -> dict[str, int]:
