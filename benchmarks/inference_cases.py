@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from draws import Array, Draw, below, floats, kept
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 LSTM = """net 1.0
@@ -15,8 +15,6 @@ model Lstm(x: f32[B, T, 512]) -> y: f32[B, T, 512] {
   return x -> rnn: Recurrent(LSTM(512), layers=2)
 }
 """
-Array = np.ndarray[Any, Any]
-Draw = Callable[[np.random.Generator], Array]
 
 
 @dataclass(frozen=True)
@@ -48,25 +46,6 @@ class Case:
     def arrays(self) -> dict[str, Array]:
         rng = np.random.default_rng(0)
         return {name: draw(rng) for name, draw in self.inputs.items()}
-
-
-def floats(*shape: int) -> Draw:
-    return lambda rng: rng.normal(size=shape).astype(np.float32)
-
-
-def below(limit: int, *shape: int) -> Draw:
-    return lambda rng: rng.integers(0, limit, shape).astype(np.int32)
-
-
-def kept(*shape: int) -> Draw:
-    """A keep-mask with padding in the last quarter of every second sequence."""
-
-    def draw(rng: np.random.Generator) -> Array:
-        keep = np.ones(shape, bool)
-        keep[1::2, shape[1] * 3 // 4 :] = False
-        return keep
-
-    return draw
 
 
 def picture(name: str, net: str, batch: int, *shape: int) -> Case:

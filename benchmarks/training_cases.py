@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from draws import Draw, below, floats, kept
+
 from zoo.small import Case, Inputs
-
-Array = np.ndarray[Any, Any]
-Draw = Callable[[np.random.Generator], Array]
-
-
-def floats(*shape: int) -> Draw:
-    return lambda rng: rng.normal(size=shape).astype(np.float32)
-
-
-def below(limit: int, *shape: int) -> Draw:
-    return lambda rng: rng.integers(0, limit, shape).astype(np.int32)
-
-
-def kept(*shape: int) -> Draw:
-    """A keep-mask with padding in the last quarter of every second sequence."""
-
-    def draw(rng: np.random.Generator) -> Array:
-        keep = np.ones(shape, bool)
-        keep[1::2, shape[1] * 3 // 4 :] = False
-        return keep
-
-    return draw
 
 
 def lengths(batch: int, steps: int) -> Draw:

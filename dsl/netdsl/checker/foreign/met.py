@@ -58,10 +58,7 @@ def met(scope: Scope, expr: s.Expr, piped: list[Tensor]) -> s.Chain | None:
         said = replace(said, text=f"{said.text}()")
     written = s.callee(expr).span if is_foreign else expr.span
     report_call(scope, expr, written, said, is_foreign)
-    chain = chain_of(said.text, expr.span)
-    if chain is None:
-        return None
-    return chain
+    return chain_of(said.text, expr.span)
 
 
 def _without_more(scope: Scope, said: Saying, piped: list[Tensor], expr: s.Expr) -> Saying:

@@ -15,6 +15,7 @@ from netruntime.cli.common.options import (
     json_option,
     model_option,
     set_option,
+    weights_options,
 )
 
 _GROUPS = {
@@ -37,10 +38,7 @@ _GROUPS = {
     metavar="NAME=SPEC",
     help="Data for an input, as for `netrun run`.  [default: random]",
 )
-@click.option("--weights", "-w", metavar="PATH", help="As for `netrun run`.")
-@click.option(
-    "--names", metavar="MAP", help="The `weights` map of the .net file that translates their names."
-)
+@weights_options("As for `netrun run`.")
 @set_option
 @model_option
 @device_option
