@@ -21,7 +21,7 @@ CONTENTS = {
     b"hello world\n1,2,3\n": "it is text, which begins `hello world`",
     b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n": "it is a Git LFS pointer",
     b"<!DOCTYPE html>\n<html></html>": "it is a web page",
-    gzip.compress(b"numbers"): "it is compressed by gzip",
+    gzip.compress(b"numbers", mtime=0): "it is compressed by gzip",
     b"\x80\x02}q\x00.": "it is a pickle",
 }
 

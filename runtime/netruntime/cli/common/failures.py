@@ -212,9 +212,7 @@ def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> cl
         help = f"Pass the file without an option: {shlex.join(['netrun', arguments[0], named, *rest])}"
     elif isinstance(misused, click.BadParameter) and isinstance(misused.param, click.Option):
         if isinstance(misused.param.type, click.IntRange | click.FloatRange):
-            least = getattr(misused.param.type, "min", None)
-            default = misused.param.default
-            usual = EXAMPLE if least is None or least <= EXAMPLE else least
+            default, usual = misused.param.default, _in_range(misused.param.type)
             value = default if isinstance(default, int | float) and default else usual
             help = f"For example: {misused.param.opts[0]} {value}"
     elif "--resume" in arguments and "unexpected extra argument" in misused.format_message():
@@ -232,6 +230,12 @@ def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> cl
 
 EXAMPLE = 10
 """A number for an option in an example."""
+
+
+def _in_range(range: click.IntRange | click.FloatRange) -> float:
+    """The usual example, or the nearest number that the option may be."""
+    least = EXAMPLE if range.min is None else max(EXAMPLE, range.min)
+    return least if range.max is None else min(least, range.max)
 
 
 def _complete(misused: click.MissingParameter, arguments: Sequence[str]) -> str:
