@@ -20,11 +20,19 @@ from netdsl.folders import refuse_endless
 from netruntime.errors import DataInputError, need_extra, shown
 from netruntime.files.opening import near_file
 
+TEXT_PARTS = ("normalizer", "pre_tokenizer", "decoder")
+
 MAX_GROWTH = 1000
 """How many times as long its replacements may make a text; those of published models at most double it."""
 
 MAX_REPEATS = 10
 """How many times a template may repeat the tokens of a text; those of published models have them once."""
+
+SECONDS, CHARACTERS_A_SECOND = 10.0, 20_000
+"""The time that its own regular expressions may take: so long for any text, and more by its length.
+
+Those of published models split some millions of characters a second.
+"""
 
 MAX_SPECIAL = 100_000
 """The most special tokens that a tokenizer may add to a text."""
@@ -35,9 +43,10 @@ Result = TypeVar("Result")
 class Tokenizer:
     """The tokenizer of a file. Every method raises `DataInputError` E0844 where the tokenizer fails."""
 
-    def __init__(self, path: str | os.PathLike[str], package_tokenizer: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], package_tokenizer: Any, has_patterns: bool) -> None:
         self._path = path
         self._own = package_tokenizer
+        self._has_patterns = has_patterns
 
     @property
     def padding(self) -> Mapping[str, Any] | None:
@@ -68,19 +77,30 @@ class Tokenizer:
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """The ids of a text."""
+        if self._has_patterns:
+            return self._encode_all([text], special=special)[0]
         return self._try(lambda: list(self._own.encode(text, add_special_tokens=special).ids))
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, with special tokens."""
-        return self._try(lambda: [list(encoding.ids) for encoding in self._own.encode_batch(list(texts))])
+        return self._encode_all(list(texts), special=True)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids."""
+        if self._has_patterns:
+            return str(self._try(lambda: self._own.decode_batch([list(ids)])[0], length=len(ids)))
         return self._try(lambda: str(self._own.decode(list(ids))))
 
-    def _try(self, call: Callable[[], Result]) -> Result:
+    def _encode_all(self, texts: list[str], *, special: bool) -> list[list[int]]:
+        encode = self._own.encode_batch
+        length = sum(map(len, texts))
+        encodings = self._try(lambda: encode(texts, add_special_tokens=special), length)
+        return [list(encoding.ids) for encoding in encodings]
+
+    def _try(self, call: Callable[[], Result], length: int = 0) -> Result:
+        """Call the package, for a text of this length; what splits by patterns must release Python's lock."""
         with _failures(lambda reason: _fails(self._path, reason)):
-            return call()
+            return _in_time(call, length) if self._has_patterns else call()
 
 
 def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
@@ -102,9 +122,14 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
         raise DataInputError.make("E0815", message, help=near) from reason
     except ValueError as wrong:  # not UTF-8, or a name with a null byte
         raise _unreadable(path, str(wrong)) from wrong
-    _check_growth(path, definition)
+    table = _table(path, definition)
+    _check_growth(path, table)
     with _failures(lambda reason: _unreadable(path, reason)):
-        tokenizer = Tokenizer(path, package.Tokenizer.from_str(definition))
+        tokenizer = Tokenizer(
+            path,
+            package.Tokenizer.from_str(definition),
+            _has_patterns([table.get(part) for part in TEXT_PARTS]),
+        )
     if tokenizer.special_count() > MAX_SPECIAL:
         raise _fails(path, f"it adds more than {MAX_SPECIAL:,} special tokens to each text")
     return tokenizer
@@ -113,14 +138,17 @@ def load_tokenizer(path: str | os.PathLike[str] | None) -> Tokenizer:
 # -- texts that grow -----------------------------------------------------------------------------
 
 
-def _check_growth(path: str | os.PathLike[str], definition: str) -> None:
-    """Raise E0844 for replacements, one after another, that make a text far longer."""
+def _table(path: str | os.PathLike[str], definition: str) -> dict[str, Any]:
     try:
         table = json.loads(definition)
     except (ValueError, RecursionError) as wrong:
         raise _unreadable(path, str(wrong)) from wrong
-    parts = table if isinstance(table, dict) else {}
-    limits = dict.fromkeys(("normalizer", "pre_tokenizer", "decoder"), MAX_GROWTH)
+    return table if isinstance(table, dict) else {}
+
+
+def _check_growth(path: str | os.PathLike[str], parts: Mapping[str, Any]) -> None:
+    """Raise E0844 for replacements, one after another, that make a text far longer."""
+    limits = dict.fromkeys(TEXT_PARTS, MAX_GROWTH)
     for part, limit in (limits | {"post_processor": MAX_REPEATS}).items():
         try:
             growth = _growth(parts.get(part))
@@ -173,6 +201,38 @@ def _repeats(template: Mapping[str, Any]) -> float:
     single = template.get("single")
     pieces = single.split() if isinstance(single, str) else single if isinstance(single, list) else []
     return max(1.0, float(sum("Sequence" in str(piece) or str(piece).startswith("$") for piece in pieces)))
+
+
+# -- patterns that never end ---------------------------------------------------------------------
+
+
+def _has_patterns(part: Any) -> bool:
+    """Whether a part of the file has regular expressions of its own."""
+    if isinstance(part, list):
+        return any(map(_has_patterns, part))
+    return isinstance(part, dict) and ("Regex" in part or any(map(_has_patterns, part.values())))
+
+
+def _in_time(call: Callable[[], Result], length: int) -> Result:
+    """The result of a call of the package, or `TimeoutError`: its thread cannot be stopped, and goes on."""
+    results: list[Result] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as wrong:  # raised again below
+            failures.append(wrong)
+
+    seconds = SECONDS + length / CHARACTERS_A_SECOND
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not results:
+        raise TimeoutError(f"its patterns take more than {seconds:,.0f} s for {length:,} characters")
+    return results[0]
 
 
 # -- failures ------------------------------------------------------------------------------------

@@ -16,12 +16,13 @@ import numpy as np
 from fuzz.campaign import showing
 from netdsl.diagnostics import NetError
 from netruntime.generation.text import GrowingText, find_codec
+from netruntime.readers import tokenizers
 from netruntime.readers.options import DataOptions
 from netruntime.readers.text import tokenize
 from netruntime.readers.tokenizers import load_tokenizer
 
 SHORT = 120
-SECONDS = 4.0
+SECONDS = 2 + tokenizers.SECONDS
 WORDS = (
     "a",
     "b",

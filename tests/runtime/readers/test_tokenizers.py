@@ -13,6 +13,7 @@ from netdsl.dims import symbol
 from netdsl.types import tensor
 from netruntime.data import DataOptions, open_data
 from netruntime.errors import DataInputError
+from netruntime.readers import tokenizers
 from netruntime.readers.input_spec import InputSpec
 from netruntime.readers.inputs import read_input
 from netruntime.readers.text import tokenize
@@ -113,6 +114,38 @@ def test_every_use_of_a_tokenizer_that_fails(
         use(path, text)
     assert caught.value.code == "E0844" and str(path) in str(caught.value)
     assert "panicked" not in capfd.readouterr().err
+
+
+SLOW = {"type": "Split", "pattern": {"Regex": "(e+)+t"}, "behavior": "Isolated", "invert": False}
+"""Each word of 21 letters takes 2 million steps, which is below the limit of one match."""
+SLOWLY_JOINED = definition(decoder=replacement("", Regex="(e+)+t"))
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_patterns_that_take_too_long(
+    use: Callable[[Path, str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizers, "SECONDS", 0.1)
+    path = written(tmp_path, definition(pre_tokenizer=SLOW))
+    with pytest.raises(DataInputError, match=r"E0844.*its patterns take more than 0 s for \d+ characters"):
+        use(path, f"{'e' * 21} " * 20)
+
+
+def test_a_decoder_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = {"e" * 21 + " ": 0, "[UNK]": 1}
+    slow = {**SLOWLY_JOINED, "model": {**SLOWLY_JOINED["model"], "vocab": vocabulary}}
+    tokenizer = load_tokenizer(written(tmp_path, slow))
+    monkeypatch.setattr(tokenizers, "SECONDS", 0.1)
+    with pytest.raises(DataInputError, match=r"E0844.*take more than"):
+        tokenizer.decode([0] * 20)
+
+
+def test_patterns_in_time(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(
+        written(tmp_path, definition(pre_tokenizer={**SLOW, "pattern": {"Regex": " "}}))
+    )
+    assert tokenizer.encode("to be") == tokenizer.encode_batch(["to be"])[0] == [0, 2, 1]
+    assert tokenizer.decode([0, 1]) == "to be"
 
 
 def test_a_file_that_panics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
