@@ -9,13 +9,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from netruntime.quantities import bytes_text
 
@@ -26,14 +24,14 @@ PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
 
 
-def shortage(needed: int, xp: Any = np) -> int | None:
+def shortage(needed: int, xp: Any = None) -> int | None:
     """The bytes that are free, if they are fewer than `needed`; None if that fits, or nobody knows.
 
-    `xp` is the array module whose memory is meant, of its current device.
+    `xp` is the array module whose memory is meant, of its current device: CuPy, or else the host.
     """
     if needed < SMALL:
         return None
-    free = free_memory() if xp is np else free_on_gpu(xp)
+    free = free_on_gpu(xp) if hasattr(xp, "cuda") else free_memory()
     return None if free is None or needed <= free else free
 
 
@@ -47,9 +45,17 @@ def free_memory() -> int | None:
     """The bytes that this process can still take: the least of what the system and its limits leave."""
     if sys.platform == "win32":
         return _free_on_windows()
-    limits = [_free_of_system(), _free_of_cgroup(), _free_of_process()]
+    limits = [_free_of_system(), _of_cgroups(_room), _free_of_process()]
     known = [limit for limit in limits if limit is not None]
     return max(min(known), 0) + (_kept_by_malloc() or 0) if known else None
+
+
+def total_memory() -> int | None:
+    """The bytes that this process could take if nothing else ran: all memory and swap, or its limits."""
+    if sys.platform == "win32":
+        return _free_on_windows()
+    limits = [_total_of_system(), _of_cgroups(_limit), *_limits_of_process().values()]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _free_of_system() -> int | None:
@@ -57,6 +63,11 @@ def _free_of_system() -> int | None:
     info = _table(PROC / "meminfo")
     if "MemAvailable" in info and (_kept_by_malloc() is not None or "MemTotal" not in info):
         return 1024 * (info["MemAvailable"] + info.get("SwapFree", 0))
+    return _total_of_system()
+
+
+def _total_of_system() -> int | None:
+    info = _table(PROC / "meminfo")
     if "MemTotal" in info:
         return 1024 * (info["MemTotal"] + info.get("SwapTotal", 0))
     with suppress(OSError, ValueError, AttributeError):
@@ -64,9 +75,9 @@ def _free_of_system() -> int | None:
     return None
 
 
-def _free_of_cgroup() -> int | None:
-    """What the control groups of the process leave, in both versions; file caches there count as free."""
-    rooms = []
+def _of_cgroups(measure: Callable[[Path, str, str], int | None]) -> int | None:
+    """The least that is measured in the control groups of the process, in both versions."""
+    sizes = []
     for line in _text(PROC / "self" / "cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -79,8 +90,8 @@ def _free_of_cgroup() -> int | None:
             else ("memory.max", "memory.current")
         )
         for folder in _and_above(path):
-            rooms.append(_room(root / folder, *names))
-    return min((room for room in rooms if room is not None), default=None)
+            sizes.append(measure(root / folder, *names))
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _and_above(path: str) -> list[str]:
@@ -89,9 +100,15 @@ def _and_above(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
 
 
+def _limit(folder: Path, limit_name: str, usage_name: str) -> int | None:
+    limit = _number(folder / limit_name)
+    return None if limit is None or limit >= _UNLIMITED else limit
+
+
 def _room(folder: Path, limit_name: str, usage_name: str) -> int | None:
-    limit, usage = _number(folder / limit_name), _number(folder / usage_name)
-    if limit is None or usage is None or limit >= _UNLIMITED:
+    """What a control group leaves; file caches there count as free."""
+    limit, usage = _limit(folder, limit_name, usage_name), _number(folder / usage_name)
+    if limit is None or usage is None:
         return None
     stat = _table(folder / "memory.stat")
     cached = stat.get("inactive_file", 0) + stat.get("active_file", 0)
@@ -100,15 +117,20 @@ def _room(folder: Path, limit_name: str, usage_name: str) -> int | None:
 
 def _free_of_process() -> int | None:
     """What `ulimit -v` and `ulimit -d` leave."""
-    import resource
-
     pages = _text(PROC / "self" / "statm").split()
     if len(pages) < 6:
         return None
     size = os.sysconf("SC_PAGE_SIZE")
-    used = {resource.RLIMIT_AS: int(pages[0]) * size, resource.RLIMIT_DATA: int(pages[5]) * size}
-    soft = {which: resource.getrlimit(which)[0] for which in used}
-    return min((soft[w] - used[w] for w in used if soft[w] != resource.RLIM_INFINITY), default=None)
+    used = {"RLIMIT_AS": int(pages[0]) * size, "RLIMIT_DATA": int(pages[5]) * size}
+    return min((limit - used[which] for which, limit in _limits_of_process().items()), default=None)
+
+
+def _limits_of_process() -> dict[str, int]:
+    """What `ulimit -v` and `ulimit -d` allow, where they are set."""
+    import resource
+
+    soft = {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_AS", "RLIMIT_DATA")}
+    return {name: limit for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
 
 
 @cache

@@ -39,10 +39,10 @@ INFO = "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFre
 
 
 @pytest.mark.parametrize(
-    ("files", "free"),
+    ("files", "free", "total"),
     [
-        ({"proc__meminfo": INFO}, 5 * GIB),
-        ({"proc__meminfo": "MemTotal: 8388608 kB\n"}, 8 * GIB),
+        ({"proc__meminfo": INFO}, 5 * GIB, 8 * GIB),
+        ({"proc__meminfo": "MemTotal: 8388608 kB\nSwapTotal: 1048576 kB\n"}, 9 * GIB, 9 * GIB),
         (
             {
                 "proc__meminfo": INFO,
@@ -54,6 +54,7 @@ INFO = "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFre
                 "cgroup__a__b__memory.current": "5\n",
             },
             5 * GIB // 2,
+            3 * GIB,
         ),
         (
             {
@@ -63,6 +64,7 @@ INFO = "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFre
                 "cgroup__memory__memory.usage_in_bytes": str(GIB),
             },
             GIB,
+            2 * GIB,
         ),
         (
             {
@@ -72,15 +74,16 @@ INFO = "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nSwapTotal: 0 kB\nSwapFre
                 "cgroup__memory__memory.usage_in_bytes": "1",
             },
             5 * GIB,
+            8 * GIB,
         ),
     ],
 )
 @pytest.mark.skipif(memory.sys.platform == "win32", reason="Windows has another interface")
 def test_the_least_of_all_limits_counts(
-    files: dict[str, str], free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: dict[str, str], free: int, total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(tmp_path, monkeypatch, **files)
-    assert memory.free_memory() == free
+    assert (memory.free_memory(), memory.total_memory()) == (free, total)
 
 
 def test_what_this_machine_has_fits() -> None:

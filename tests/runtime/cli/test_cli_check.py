@@ -15,6 +15,7 @@ from netdsl.model import Input, Output, Parameter
 from netdsl.modules import load_module
 from netdsl.source import Source
 from netruntime.cli.check.command import count_operators, count_parameters
+from netruntime.cli.check.memory import too_large
 
 LENET = ROOT / "examples" / "lenet5.net"
 
@@ -32,6 +33,75 @@ model Twins(a: f32[B, 4], b: f32[B, 4]) -> d: f32[B, 2] {
   return tower(a) - tower(b)
 }
 """
+
+
+BIG = """net 1.0
+
+model Big(x: f32[B, 4096]) -> y: f32[B, 4096] {
+  return x -> layers: for i in 0..96 { up: Linear(49152) -> gelu -> down: Linear(4096) }
+}
+"""
+
+
+SQUARE = "block Square(x: f32[N, 1]) -> y: f32[N, N] { return x @ transpose(x, [1, 0]) }"
+
+
+def hints(model: str) -> list[tuple[str, list[str]]]:
+    """The hints about memory for a model, on a machine with 8 GiB."""
+    checked = check(load_module(Source("m.net", f"net 1.0\n\nmodel {model}\n"))).models
+    return [(hint.message, [label.text for label in hint.labels]) for hint in too_large(checked.values())]
+
+
+@pytest.fixture
+def eight_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netruntime.cli.check.memory.total_memory", lambda: 8 * 2**30)
+
+
+@pytest.mark.usefixtures("eight_gib")
+def test_a_model_larger_than_memory_is_hinted_at(tmp_path: Path) -> None:
+    path = write(tmp_path, "big.net", BIG)
+    result = netrun("check", path, "--strict")
+    assert (result.exit_code, result.stdout.count("38,659,817,472 parameters")) == (0, 1)
+    assert result.stderr == (
+        "hint[E0259]: the weights of `Big` need 144.0 GiB of memory, but this machine has 8.0 GiB\n"
+        f"  --> {path}:4:44\n"
+        " 4 |   return x -> layers: for i in 0..96 { up: Linear(49152) -> gelu -> down: Linear(4096) }\n"
+        "   |                                            ^^^^^^^^^^^^^ "
+        "the largest of 384 weights: `layers.0.up.weight` is f32[4096, 49152], 768.0 MiB\n"
+        "   = help: make it smaller, or run it on a machine with more memory; "
+        "`netrun show` lists the bytes of each part\n"
+    )
+    document = netrun_json("check", path)
+    assert document["ok"] is True
+    assert [finding["code"] for finding in document["diagnostics"]] == ["E0259"]
+
+
+@pytest.mark.usefixtures("eight_gib")
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("M(x: f32[60000, 1]) { return x @ transpose(x, [1, 0]) }", "matmul"),
+        ("M(x: f32[60000, 60000], y: f32[B]) { return y }", "x"),
+        ("M(x: f32[60000, 1]) { return x -> Linear(60000) -> relu }", "relu"),
+        ("M(x: f32[60000, 1]) { return x -> outer: Square }\n" + SQUARE, "outer.matmul"),
+    ],
+)
+def test_one_value_larger_than_memory(model: str, label: str) -> None:
+    message = "one value of `M` needs 13.4 GiB of memory, but this machine has 8.0 GiB"
+    assert hints(model) == [(message, [f"`{label}` is f32[60000, 60000], 13.4 GiB"])]
+
+
+@pytest.mark.usefixtures("eight_gib")
+@pytest.mark.parametrize(
+    "model",
+    [
+        "M(x: f32[B, 60000]) { return x -> reshape([B, 60000, 1]) -> expand([B, 60000, 60000]) }",
+        "M(x: f32[60000, 1]) { return x -> reshape([60000, 1, 1]) -> expand([60000, 60000, 1]) }",
+        "M(x: f32[40000, 1]) { return x @ transpose(x, [1, 0]) }",
+    ],
+)
+def test_views_and_free_sizes_need_nothing_that_is_known(model: str) -> None:
+    assert hints(model) == []
 
 
 def test_a_model_is_told_in_one_line() -> None:

@@ -14,6 +14,7 @@ from netdsl.diffs import diff_of_texts
 from netdsl.edits import Edit
 from netdsl.source import Source
 from netruntime.cli.check.assumptions import Assumed, assumptions_of, lines_about
+from netruntime.cli.check.memory import too_large
 from netruntime.cli.common.failures import BAD_FILE, OK, exit_code, usage_error
 from netruntime.cli.common.options import files_argument, json_option, set_option
 from netruntime.cli.common.output import note, plural, print_diagnostics, print_json, visible
@@ -132,7 +133,8 @@ def _check_text(path: Path, source: Source, request: _Request) -> FileResult:
     unstated = (one.as_error() for one in assumed if request.strict and not one.assumption.is_stated)
     found = (*checked.hints, *rules, *unstated)
     code = BAD_FILE if request.strict and found else OK
-    return FileResult(str(path), code, found, tuple(checked.models.values()), assumptions=assumed)
+    models = tuple(checked.models.values())
+    return FileResult(str(path), code, (*found, *too_large(models)), models, assumptions=assumed)
 
 
 def _wrong_rules(checked: Checked) -> tuple[Diagnostic, ...]:
