@@ -385,3 +385,12 @@ def test_floats_beyond_the_element_type(call: str) -> None:
     (wrong,) = refused(text)
     assert wrong.code == "E0404" and "cannot represent" in wrong.message
     accepted(text.replace("f32[", "f64[").replace("1e39", "1e300").replace("cast(x, f16)", "x"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest"), [("f16", "65504"), ("bf16", "3.38953e+38"), ("f32", "3.40282e+38")]
+)
+def test_the_limits_in_a_message_are_those_of_the_type(dtype: str, largest: str) -> None:
+    (wrong,) = refused(f"model M(x: {dtype}[B, 3]) {{ return elu(x, alpha=1e308) }}")
+    assert wrong.message == f"`elu` cannot represent 1e+308 in {dtype}"
+    assert wrong.help == f"use a value from -{largest} to {largest}"

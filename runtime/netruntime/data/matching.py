@@ -263,14 +263,14 @@ def _too_few(
     beside = f" beside {_listed_columns(used)}" if used else ""
     labels = f" and {', '.join(f'{shown(other.name)} 1' for other in others)}" if others else ""
     message = (
-        f"{shown(want.name)} {want.type} is made from {want.item[0]} columns of numbers{labels}, "
+        f"{shown(want.name)} {want.type} takes {want.item[0]} columns of numbers{labels}, "
         f"but the data has {len(numbers)}{beside}: {_listed_columns(numbers)}"
     )
     width = len(numbers) - len(others)
     help = f"to use all of them, declare `{want.name}: {want.type.dtype}[{want.type.shape[0]}, {width}]`"
     if len(numbers) > needed:
         last = f"`{want.name}0` to `{want.name}{want.item[0].value - 1}`"
-        help = f"call those it is made from {last}, or remove the others; {help}"
+        help = f"name the columns to use {last}, or remove the others; {help}"
     elif width < 1:
         help = "add the columns that are missing"
     return DataInputError.make("E0830", message, help=help)

@@ -37,7 +37,7 @@ def test_windows_of_characters(tmp_path: Path) -> None:
     rows = dataset.rows([1, 0])
     np.testing.assert_array_equal(rows["ids"], [[0, 1, 3], [0, 1, 2]])
     np.testing.assert_array_equal(rows["label"], [[1, 3, 0], [1, 2, 0]])
-    assert dataset.notes[0] == "9 characters, 4 distinct, in windows of 3, one every 3"
+    assert dataset.notes[0] == "9 characters (4 different ones), in windows of 3, one every 3"
     assert dataset.place("ids", 1).startswith("the window from position 3 of ")
 
 

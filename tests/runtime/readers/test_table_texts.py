@@ -118,7 +118,7 @@ def test_a_vector_of_too_many_columns_says_how_to_choose(tmp_path: Path) -> None
     with pytest.raises(DataInputError, match="E0830") as caught:
         open_data(path, X, DataOptions())
     [diagnostic] = caught.value.diagnostics
-    assert "is made from 4 columns of numbers, but the data has 5: `a`, `b`, `c`" in diagnostic.message
+    assert "takes 4 columns of numbers, but the data has 5: `a`, `b`, `c`" in diagnostic.message
     assert "`x0` to `x3`" in (diagnostic.help or "") and "x: f32[B, 5]" in (diagnostic.help or "")
     named = table(tmp_path, "x0,x1,x2,x3,e\n1,2,3,4,5\n")
     assert open_data(named, X).rows([0])["x"].tolist() == [[1, 2, 3, 4]]

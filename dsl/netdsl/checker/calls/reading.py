@@ -194,13 +194,13 @@ class Reader:
                     if argument.name.text not in slots:
                         attribute_name(self.scope, function.op, argument.name.text, argument.name.span)
                 elif isinstance(function, BlockValue):
-                    self._block_argument(function.block, argument)
+                    self._block_argument(function.block, argument, function.statics is not None)
 
-    def _block_argument(self, block: s.Block, argument: s.Argument) -> None:
+    def _block_argument(self, block: s.Block, argument: s.Argument, is_constructed: bool) -> None:
         takes_inputs = is_function(block) or not block.statics or block.kind == "cell"
         if takes_inputs and argument.name is not None and argument.name.text in input_names(block):
             return
-        if block.statics:
+        if block.statics and not is_constructed:
             check_static_name(self.scope, block, argument)
         elif argument.name is not None and block.kind != "cell":
             check_input_name(self.scope, block, argument.name, argument)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.cells import Cell, flatten_cell
@@ -13,6 +14,7 @@ from netdsl.checker.calls.construct import construct_block
 from netdsl.checker.calls.layers import borrow
 from netdsl.checker.calls.tensor_arguments import bind_tensors
 from netdsl.checker.context.causes import Edited, Lengths, Unequal
+from netdsl.checker.context.ids import looked_up
 from netdsl.checker.context.reports import set_here
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import BlockValue, PoisonedError, Tensor, describe
@@ -52,10 +54,7 @@ def run_scan(
     feed = _feed(scope, value, piped, arguments, core.span)
     scanned = [_is_sequence(scope, value.block, n, tensor) for n, tensor in enumerate(feed.inputs)]
     if not any(scanned):
-        help = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`"
-        also = [Label(t.span, f"this is {t.type}") for t in feed.inputs[:1] if t is not None]
-        at = s.callee(core.call).span
-        scope.fail("E0310", f"`{value.block.name}` needs a sequence to run over", at, also=also, help=help)
+        _refuse(scope, core, value, feed)
     path = scope.labels.place(label, snake(value.block.name.text), sole)
     _check_length(scope, feed, scanned)
     body = _build_cell(scope, value, feed.inputs, scanned, core.span, path)
@@ -70,6 +69,19 @@ def run_scan(
     )
     count = len(body.outputs) + (len(cell.states) if "states" in modifiers else 0)
     return list(outputs[:count])
+
+
+def _refuse(scope: Scope, core: s.Scan, value: BlockValue, feed: _Feed) -> NoReturn:
+    """Raise E0310 for inputs without a time axis; ids lack the axis of the features, which a table adds."""
+    first = next((tensor for tensor in feed.inputs if tensor is not None), None)
+    help, cause = "a sequence has one axis more than the cell's input: `[B, T, ..]` for `[B, ..]`", None
+    also = [Label(first.span, f"this is {first.type}")] if first is not None else []
+    message = f"`{value.block.name}` needs a sequence to run over"
+    if first is not None and first.type.dtype.is_int:
+        help, edit = looked_up(core.span, scope.names)
+        cause = Edited([(help, [edit])])
+        message = f"`{value.block.name}` needs a sequence of vectors, but is given ids, {first.type}"
+    scope.fail("E0310", message, s.callee(core.call).span, also=also, help=help, cause=cause)
 
 
 def _check_length(scope: Scope, feed: _Feed, scanned: Sequence[bool]) -> None:

@@ -224,7 +224,8 @@ def check_floats(op: Op, inputs: Sequence[TensorType | None]) -> None:
     for field in fields(op):
         number = getattr(op, field.name)
         if isinstance(number, float) and isfinite(number) and not low <= number <= high:
-            help = f"use a value from {low:g} to {high:g}"
+            least, most = LIMITS[dtype]
+            help = f"use a value from {least:g} to {most:g}"
             raise OpError(f"cannot represent {number:g} in {dtype}", attribute=field.name, help=help)
 
 

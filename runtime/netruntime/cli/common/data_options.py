@@ -27,27 +27,40 @@ _READING = (
     click.option(
         "--resize",
         type=click.Choice(["stretch", "fit", "crop"]),
-        help="How to resize images to the input's size.  [default: stretch; float arrays are not resized]",
+        help="How to resize images to the size of the input; float arrays are not.  [default: stretch]",
     ),
-    click.option("--scale", type=float, metavar="X", help="Multiply bytes by X.  [default: 1/255]"),
+    click.option("--scale", type=float, metavar="X", help="Scale bytes by the factor X.  [default: 1/255]"),
     click.option(
-        "--mean", metavar="M,..", callback=_numbers, help="Subtract from the scaled bytes, per channel."
+        "--mean", metavar="M,..", callback=_numbers, help="Mean per channel, subtracted after scaling."
     ),
-    click.option("--std", metavar="S,..", callback=_numbers, help="Divide the scaled bytes, per channel."),
+    click.option(
+        "--std",
+        metavar="S,..",
+        callback=_numbers,
+        help="Divisor per channel, applied after --mean.",
+    ),
     size_option,
-    click.option("--tokenizer", type=click.Path(path_type=Path), help="The tokenizer.json for text inputs."),
+    click.option(
+        "--tokenizer", type=click.Path(path_type=Path), help="Tokenizer of text inputs, a tokenizer.json."
+    ),
     click.option("--max-length", type=click.IntRange(min=1), metavar="N", help="Maximum sequence length."),
-    click.option("--cut", is_flag=True, help="Truncate longer sequences instead of rejecting them."),
-    click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinity in the data."),
+    click.option("--cut", is_flag=True, help="Truncate sequences that are too long, instead of failing."),
+    click.option("--allow-nonfinite", is_flag=True, help="Accept NaN and infinite values in the data."),
 )
 _ROWS = (
     click.option(
-        "--window", type=click.IntRange(min=1), metavar="N", help="Characters or tokens per row of text."
+        "--window",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Length of a text window, in characters or tokens.",
     ),
     click.option(
-        "--stride", type=click.IntRange(min=1), metavar="N", help="Step between consecutive windows of text."
+        "--stride",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Distance between the starts of text windows.",
     ),
-    click.option("--strict", is_flag=True, help="Reject validation data in which a class is missing."),
+    click.option("--strict", is_flag=True, help="Reject validation data that lacks a class."),
 )
 _NAMES = ("resize", "scale", "mean", "std", "sizes", "tokenizer", "max_length", "cut", "allow_nonfinite")
 _ROW_NAMES = ("window", "stride", "strict")

@@ -39,7 +39,7 @@ def read_language(path: Path, wanted: Sequence[InputSpec], options: DataOptions)
         "ids": WindowColumn(ids, width, stride, 0, shown(path), "input"),
         "next": WindowColumn(ids, width, stride, 1, shown(path), "label"),
     }
-    what = "tokens" if codec.vocabulary is None else f"characters, {len(codec.vocabulary)} distinct"
+    what = "tokens" if codec.vocabulary is None else f"characters ({len(codec.vocabulary)} different ones)"
     note = f"{len(ids)} {what}, in windows of {width}, one every {stride}"
     return table_of(
         columns, shown(path), vocabulary=codec.vocabulary, notes=(note,), overlap=-(-width // stride) - 1
