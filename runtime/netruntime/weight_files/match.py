@@ -22,6 +22,8 @@ MAX_LISTED = 12
 Expected = Mapping[str, tuple[tuple[int, ...], str]]
 """What the model needs: name to shape and element type (`f32`)."""
 
+Shape = tuple[int, ...]
+
 _INT_RANGES = {f"{sign}{bits}": (sign, bits) for sign in "iu" for bits in (8, 16, 32, 64)}
 
 
@@ -211,21 +213,28 @@ def _shape_problem(
 
 def _exchanged(file: WeightFile, wanted: Mapping[str, ArrayInfo], wrong: Sequence[str]) -> dict[Rule, Rule]:
     """Pairs of rules of which each reads what fits the other; none if that does not explain all."""
+    readers: dict[tuple[str, Shape, Shape], list[Rule]] = {}
+    for name in wrong:
+        rule = file.rule(name)
+        if rule is None:
+            return {}
+        known = readers.setdefault(_fit(name, file.describe(name).shape, wanted[name].shape), [])
+        if len(known) < 2 and rule not in known:  # two are enough to find another one
+            known.append(rule)
     partners: dict[Rule, Rule] = {}
     for name in wrong:
         rule = file.rule(name)
-        others = (
-            other
-            for other in wrong
-            if other.rpartition(".")[2] == name.rpartition(".")[2]
-            and file.describe(other).shape == wanted[name].shape
-            and file.describe(name).shape == wanted[other].shape
-        )
-        partner = next((r for r in map(file.rule, others) if r is not None and r != rule), None)
+        others = readers.get(_fit(name, wanted[name].shape, file.describe(name).shape), ())
+        partner = next((other for other in others if other != rule), None)
         if rule is None or partner is None:
             return {}
         partners.setdefault(rule, partner)
     return partners if all(partners.get(other) == rule for rule, other in partners.items()) else {}
+
+
+def _fit(name: str, stored: Shape, wanted: Shape) -> tuple[str, Shape, Shape]:
+    """What two weights with swapped targets have in common, with their shapes the other way round."""
+    return name.rpartition(".")[2], stored, wanted
 
 
 def _dtype_problem(

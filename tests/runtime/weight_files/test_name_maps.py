@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from netdsl.source import Source
 from netruntime.errors import WeightsError
+from netruntime.files.arrays import ArrayInfo
 from netruntime.weight_files.match import match_weights
 from netruntime.weight_files.namemap import NameMap
-from netruntime.weight_files.renamed import read_renamed, write_renamed
+from netruntime.weight_files.renamed import RenamedWeights, read_renamed, write_renamed
 from netruntime.weight_files.rules import RuleParts
 from netruntime.weight_files.template import parse_template
 
@@ -462,3 +463,31 @@ def test_a_renamed_checkpoint_is_matched_in_both_vocabularies() -> None:
         "error[E0723]: 1 weight in `the given weights` has a different shape than in the model\n"
         "    `head.bias` is f32[9] in the model and f32[10] as given (from `fc.bias`)"
     )
+
+
+class _Counted(RenamedWeights):
+    """Counts how often a weight is looked at."""
+
+    looks = 0
+
+    def describe(self, name: str) -> ArrayInfo:
+        self.looks += 1
+        return super().describe(name)
+
+
+@pytest.mark.parametrize("are_exchanged", [True, False])
+def test_exchanged_targets_among_many_weights_of_equal_shapes(are_exchanged: bool) -> None:
+    names = NameMap([rule("up.{i}.w", "down.{i}.w"), rule("down.{i}.w", "up.{i}.w")])
+    wanted = {"up": (3, 4), "down": (6, 2) if are_exchanged else (5, 5)}
+    looks = []
+    for count in (100, 400):
+        expected = {f"{side}.{n}.w": (wanted[side], "f32") for side in wanted for n in range(count)}
+        stored = {name: np.zeros((3, 4) if name.startswith("up") else (6, 2), "f4") for name in expected}
+        weights = _Counted(stored, names, expected)
+        with pytest.raises(WeightsError) as error:
+            match_weights(expected, weights)
+        (wrong,) = error.value.diagnostics
+        assert wrong.code == "E0723"
+        assert ("swapped" in (wrong.help or "")) is are_exchanged
+        looks.append(weights.looks)
+    assert looks[1] <= 4.5 * looks[0]
