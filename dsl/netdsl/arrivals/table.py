@@ -343,7 +343,7 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
     "cross_entropy": (
         _torch(
             "*input *target weight ignore_index reduction label_smoothing",
-            "cross_entropy(*input, *target, smoothing=label_smoothing, ignore=ignore_index)",
+            "cross_entropy(*input, *target, smoothing=label_smoothing, ignore=ignore_index, weights=weight)",
             "reduction",
         ),
     ),
@@ -351,9 +351,19 @@ FUNCTIONS: dict[str, tuple[Foreign, ...]] = {
     "l1_loss": (_torch("*input *target reduction", "l1(*input, *target)", "reduction"),),
     "smooth_l1_loss": (_torch("*input *target reduction", "huber(*input, *target)", "reduction"),),
     "binary_cross_entropy_with_logits": (
-        _torch("*input *target reduction", "binary_cross_entropy(*input, *target)", "reduction"),
+        _torch(
+            "*input *target weight pos_weight reduction",
+            "binary_cross_entropy(*input, *target, positive=pos_weight)",
+            "reduction",
+        ),
     ),
-    "nll_loss": (_torch("*input *target reduction", "nll(*input, *target)", "reduction"),),
+    "nll_loss": (
+        _torch(
+            "*input *target weight ignore_index reduction",
+            "nll(*input, *target, ignore=ignore_index, weights=weight)",
+            "reduction",
+        ),
+    ),
     "scaled_dot_product_attention": (
         _torch(
             "*q *k *v attn_mask dropout_p is_causal", "attention(*q, *k, *v, causal=is_causal)", "dropout_p"

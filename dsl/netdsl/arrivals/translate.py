@@ -14,13 +14,15 @@ _INFERRED = {
     **dict.fromkeys(("in_channels", "num_features", "num_channels"), "channels"),
     **dict.fromkeys(("in_features", "input_size", "embed_dim", "d_model", "normalized_shape"), "features"),
 }
-_LOST = {
+LOST = {
+    "reduction": "`reduction` has no counterpart: a loss is a mean over the batch",
     "dropout": "`dropout` has no counterpart: put `Dropout(..)` after it",
     "data_format": "images are [B, channels, H, W] here",
     "batch_first": "the batch always comes first: transpose the input",
     "transB": "`linear` takes a weight [in, out]: `transpose` one that is [out, in]",
     "padding_idx": "`padding_idx` has no counterpart: mask the padding where it is used",
 }
+"""What to say about arguments that are left out."""
 WRAPPERS = ("TimeDistributed", "Bidirectional", "Lambda")
 """Layers of Keras around another one."""
 _WORDS = {"True": "true", "False": "false", "None": "none"}
@@ -97,7 +99,7 @@ def saying(foreign: Foreign, given: Mapping[str, str]) -> Saying:
         name = ACTIVATIONS.get(activation.replace("_", ""), activation)
         text = name if function == "activation" else text if activation == "linear" else f"{text} -> {name}"
     lost = [name for name, value in given.items() if name not in used and _matters(foreign, name, value)]
-    notes = [*_notes(given, used), *(_LOST.get(name, f"`{name}` has no counterpart") for name in lost)]
+    notes = [*_notes(given, used), *(LOST.get(name, f"`{name}` has no counterpart") for name in lost)]
     return Saying(text, tuple(notes), source, is_exact=not lost)
 
 
@@ -109,7 +111,7 @@ def _follows(foreign: Foreign) -> bool:
 
 def _adapted(foreign: Foreign, given: Mapping[str, str]) -> dict[str, str]:
     """Arguments whose values mean something else there."""
-    values = dict(given)
+    values = {word: text for word, text in given.items() if text != "none" or "weight" not in word}
     padding = values.get("padding", "").strip("\"'").lower()
     window = values.get("kernel_size", values.get("pool_size", ""))
     if padding == "valid":

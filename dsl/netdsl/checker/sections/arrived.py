@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
-from netdsl.arrivals.training import SETTING_HELPS, loss_of, metric_of
+from netdsl.arrivals.losses import loss_options
+from netdsl.arrivals.training import SETTING_HELPS, loss_of, metric_of, takes_probabilities
+from netdsl.arrivals.translate import text_of
 from netdsl.arrivals.words import FRAMEWORKS
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.evaluate.expressions import lookup
@@ -63,13 +65,19 @@ def _name(scope: Scope, expr: s.Expr, own: Collection[str]) -> str:
 
 
 def _read(scope: Scope, expr: s.Expr, ours: str | None, what: str, tensors: Sequence[str]) -> s.Expr:
-    is_applied = isinstance(expr, s.Call) and bool(expr.arguments)
+    arguments = expr.arguments if isinstance(expr, s.Call) else ()
+    is_applied = any(a.name is None for a in arguments) or (bool(arguments) and what != "loss")
     if ours is None or is_applied or not tensors:
         return expr
-    return _report(scope, expr, f"{ours}({', '.join(tensors)})", what)
+    named = {a.name.text: text_of(a.value) for a in arguments if a.name is not None}
+    options, notes = loss_options(ours, {w: text for w, text in named.items() if w != "from_logits"})
+    theirs = s.callee(expr).span.text.rpartition(".")[2]
+    if arguments and takes_probabilities(theirs) and named.get("from_logits") != "true":
+        notes.insert(0, "it takes logits: leave out a `softmax` or `sigmoid` before it")
+    return _report(scope, expr, f"{ours}({', '.join([*tensors, *options])})", what, notes)
 
 
-def _report(scope: Scope, expr: s.Expr, text: str, what: str) -> s.Expr:
+def _report(scope: Scope, expr: s.Expr, text: str, what: str, notes: Sequence[str] = ()) -> s.Expr:
     at = s.callee(expr).span if isinstance(expr, s.Call) else expr.span
     source = FRAMEWORKS.get(at.text.partition(".")[0], "")
     message = f"`{at.text}` is not a {what} here"
@@ -78,7 +86,8 @@ def _report(scope: Scope, expr: s.Expr, text: str, what: str) -> s.Expr:
     elif source:
         message = f"`{at.text}` is not known here: it comes from {source}"
     edits = (replacement(expr.span, text, is_certain=False),)
-    found = Diagnostic("E0219", message, (Label(at),), f"write `{text}`", fixes=edits)
+    help = f"write `{text}`" + (f": {'; '.join(notes)}" if notes else "")
+    found = Diagnostic("E0219", message, (Label(at),), help, fixes=edits)
     scope.checker.report([found])
     return expression_of(text, expr.span) or expr
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.recipes import recipe_call
+from netdsl.arrivals.recipes import in_their_order, recipe_call
 from netdsl.arrivals.training import recipe_of
-from netdsl.arrivals.translate import is_number_text
+from netdsl.arrivals.translate import is_number_text, text_of
 from netdsl.checker.context.causes import Edited
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Evaluated, PoisonedError, describe, is_number
@@ -118,7 +118,8 @@ def _in_our_words(scope: Scope, word: s.Ident, function: s.Name, expr: s.Call) -
     name = function.text.lower() if function.text.lower() in known else recipe_of(function.text)
     if name is None or name not in known:
         return
-    text, notes = recipe_call(name, tuple(known[name].arguments()), expr.arguments)
+    written = [(a.name.text if a.name is not None else None, text_of(a.value)) for a in expr.arguments]
+    text, notes = recipe_call(name, tuple(known[name].arguments()), in_their_order(function.text, written))
     noun = NOUNS.get(word.text, word.text)
     message = f"`{function.text}` is not {article(noun)} {noun}"
     edits = (replacement(expr.span, text, is_certain=not notes),)

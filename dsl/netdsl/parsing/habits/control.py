@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.edits import replacement
+from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.extents import NEAR, complete_line, end_of_indented
 from netdsl.parsing.habits.python_class import end_of_call, stages_of_list
 from netdsl.parsing.layout import span_of
@@ -167,8 +167,9 @@ def for_statement(place: Place) -> Diagnostic | None:
     first, last = (found[1] or found[3] or "0", found[2] or found[4]) if found else ("0", "n")
     if found is None and (layers := _over_layers(place, token, line, body)) is not None:
         return layers
-    help = _as_loop(f"for {variable} in {first}..{last}", body.lines)
-    return Diagnostic("E0107", _MESSAGE.format("for"), (Label(_first_line(place.source, token)),), help)
+    help, edits = _as_loop(place, token, body, f"for {variable} in {first}..{last}", body.lines)
+    label = (Label(_first_line(place.source, token)),)
+    return Diagnostic("E0107", _MESSAGE.format("for"), label, help, fixes=edits)
 
 
 def _over_layers(place: Place, token: Token, line: str, body: _Control) -> Diagnostic | None:
@@ -190,19 +191,31 @@ def _over_layers(place: Place, token: Token, line: str, body: _Control) -> Diagn
         help = f"write the layers where they are applied: `{name}2 = {name} -> first -> second`"
         return Diagnostic("E0107", message, label, help)
     help = f"write `{name}2 = {name} -> {layers}` without the list, and go on with `{name}2`"
-    last = source.text.find("\n}", body.end)
-    rest = source.text[body.end : last if last >= 0 else None]
-    if re.search(rf"\b{name}\b\s*=", rest):
-        return Diagnostic("E0107", message, label, help)
-    listed = source.span(above.start(), above.end() + end_of_call(source.text[above.end() : start]))
-    later = re.sub(rf"\b{name}\b", f"{name}2", rest)
-    edits = (
-        replacement(complete_line(listed), "", is_certain=False),
-        replacement(
-            source.span(start, body.end + len(rest)), f"{name}2 = {name} -> {layers}{later}", is_certain=False
-        ),
-    )
+    edits = _instead_of(source, start, body.end, f"{name} -> {layers}", name)
+    if edits:
+        listed = source.span(above.start(), above.end() + end_of_call(source.text[above.end() : start]))
+        edits = (replacement(complete_line(listed), "", is_certain=False), *edits)
     return Diagnostic("E0107", message, label, help, fixes=edits)
+
+
+def _instead_of(source: Source, start: int, end: int, value: str, name: str) -> tuple[Edit, ...]:
+    """`h2 = ..` for a loop that changes `h`, and `h2` after it; none where `h` is bound again later."""
+    last = source.text.find("\n}", end)
+    rest = source.text[end : last if last >= 0 else None]
+    if re.search(rf"\b{name}\b\s*=|\b{name}2\b", rest):
+        return ()
+    later = re.sub(rf"\b{name}\b", f"{name}2", rest)
+    span = source.span(start, end + len(rest))
+    return (replacement(span, f"{name}2 = {value}{later}", is_certain=False),)
+
+
+def _without_counter(place: Place, start: int, counter: str) -> tuple[Edit, ...]:
+    """The line `i = 0` before a loop, removed."""
+    before = _before(place, start)
+    lines = list(re.finditer(rf"^[ \t]*(?:let[ \t]+)?{counter}[ \t]*=[ \t]*\d+[ \t]*$", before, re.MULTILINE))
+    at = start - len(before)
+    spans = [place.source.span(at + line.start(), at + line.end()) for line in lines[-1:]]
+    return tuple(replacement(complete_line(span), "", is_certain=False) for span in spans)
 
 
 def while_statement(place: Place) -> Diagnostic | None:
@@ -218,16 +231,20 @@ def while_statement(place: Place) -> Diagnostic | None:
         last = str(int(last) + 1) if last.isdigit() else f"{last} + 1"
     values = re.findall(rf"\b{counter}\s*=\s*(\d+)", _before(place, start))
     lines = [line for line in body.lines if not re.match(rf"{counter}\s*\+?=", line)]
-    help = _as_loop(f"for {counter} in {values[-1] if values else '0'}..{last}", lines)
+    loop = f"for {counter} in {values[-1] if values else '0'}..{last}"
+    help, edits = _as_loop(place, word, body, loop, lines)
     help = f"the number of repetitions must be known before the model runs: {help}"
     counts = any(re.match(rf"{counter}\s*(\+=|=\s*{counter}\s*\+)", line) for line in body.lines)
     is_counter = counts or values or not _names_values(_before(place, start), counter)
     if found is None or not is_counter:
         condition = body.head.removeprefix("while").strip()
-        loop = _as_loop("for i in 0..10", lines)
-        help = f"a loop cannot depend on a tensor, as in `{condition}`; {loop}"
+        text, edits = _as_loop(place, word, body, "for i in 0..10", lines)
+        help = f"a loop cannot depend on a tensor, as in `{condition}`; {text}"
         help += ", where 10 is the number of repetitions"
-    return Diagnostic("E0107", _MESSAGE.format("while"), (Label(_first_line(place.source, word)),), help)
+    elif edits:
+        edits = (*_without_counter(place, start, counter), *edits)
+    label = (Label(_first_line(place.source, word)),)
+    return Diagnostic("E0107", _MESSAGE.format("while"), label, help, fixes=edits)
 
 
 def other_statement(place: Place) -> Diagnostic | None:
@@ -241,16 +258,20 @@ def other_statement(place: Place) -> Diagnostic | None:
     return Diagnostic("E0107", _MESSAGE.format(word), (Label(_first_line(place.source, word)),), help)
 
 
-def _as_loop(loop: str, lines: Sequence[str]) -> str:
-    """The loop as a stage, where the body only takes one name through stages."""
+def _as_loop(
+    place: Place, word: Token, body: _Control, loop: str, lines: Sequence[str]
+) -> tuple[str, tuple[Edit, ...]]:
+    """The loop as a stage and the edits, where the body only takes one name through stages."""
     steps = [found.groups() for line in lines if (found := _VALUE.fullmatch(line))]
     names = {name for name, _ in steps}
     name = next(iter(names)) if len(names) == 1 else "h"
     parts = [re.fullmatch(rf"{name}\s*->\s*(.+)|(\w+(?:\([^()]*\))?)\({name}\)", value) for _, value in steps]
     stages = " -> ".join((part[1] or part[2]).strip() for part in parts if part is not None)
     if not steps or len(steps) < len(lines) or None in parts or len(names) != 1:
-        return f"`for` is a stage of a pipeline: `h = x -> {loop} {{ ... }}`"
-    return f"write `{name}2 = {name} -> {loop} {{ {stages} }}`, and go on with `{name}2`"
+        return f"`for` is a stage of a pipeline: `h = x -> {loop} {{ ... }}`", ()
+    value = f"{name} -> {loop} {{ {stages} }}"
+    edits = _instead_of(place.source, word.start_pos or 0, body.end, value, name)
+    return f"write `{name}2 = {value}`, and go on with `{name}2`", edits
 
 
 def _first_line(source: Source, token: Token) -> Span:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.edits import replacement
+from netdsl.edits import Edit, replacement
 from netdsl.parsing.habits.extents import complete_line, statement_span
 from netdsl.parsing.habits.python_class import input_type_of, output_of, sequential_of
-from netdsl.parsing.habits.python_train import lines_of
+from netdsl.parsing.habits.python_train import TrainLine, lines_of, written
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 
@@ -53,7 +53,7 @@ def method_of_network(place: Place) -> Diagnostic | None:
         return None
     span = statement_span(place, 0)
     method = str(place.following)
-    lines = lines_of(span.text, place.source.text) if method == "compile" else []
+    lines, notes = written(lines_of(span.text, place.source.text) if method == "compile" else [])
     at = span_of(place.source, first).to(span_of(place.source, place.following))
     message = f"`{at.text}` does not belong here: a file describes a network"
     message += ", which `netrun` commands train and run"
@@ -61,6 +61,7 @@ def method_of_network(place: Place) -> Diagnostic | None:
         inner = "".join(f"\n  {line}" for line in ("input label: i32[B]", *lines))
         help = (
             f"write `train {{ {'; '.join(lines)} }}`, each on a line of its own, after `input label: i32[B]`"
+            f"{notes}"
         )
         edits = (replacement(span, f"train {{{inner}\n}}", is_certain=False),)
         return Diagnostic("E0107", message, (Label(at),), help, fixes=edits)
@@ -73,6 +74,7 @@ def method_of_network(place: Place) -> Diagnostic | None:
     return Diagnostic("E0107", message, (Label(at),), f"remove it: `{command}` does this", fixes=edits)
 
 
+_TRAIN = re.compile(r"^train\b[^\n{]*\{", re.MULTILINE)
 _ASSIGNED = re.compile(r"^(\w+)[ \t]*=[ \t]*((?:\w+\.)*\w+\(.*\))[ \t]*$", re.MULTILINE)
 
 
@@ -86,25 +88,36 @@ def part_of_training(place: Place) -> Diagnostic | None:
     own = next((line for m, line in parts if m.start() == start), None)
     if own is None:
         return None
-    lines = sorted({line for _, line in parts}, key=lambda line: line.partition(" ")[0])
+    lines, _ = written(sorted({line for _, line in parts}))
     span = statement_span(place, 0)
     message = f"`{first}` does not belong here: training is described in a `train` section"
-    help = f"write `{own}` in the `train` section"
-    edits = (replacement(complete_line(span), "", is_certain=False),)
-    if parts[0][0].start() == start:
+    edits: tuple[Edit, ...] = (replacement(complete_line(span), "", is_certain=False),)
+    section = _TRAIN.search(text)
+    if section is not None:
+        at = place.source.span(section.end(), section.end())
+        edits = (*edits, replacement(at, f"\n  {own.text}", is_certain=False))
+    is_complete = any(line.startswith("loss = ") for line in lines)
+    notes = written([own])[1]
+    help = f"write `{own.text}` in the `train` section{notes}"
+    if section is None and not is_complete:
+        help = f"write `{own.text}` in a `train` section, which also has a `loss`{notes}"
+    if section is None and is_complete and parts[0][0].start() == start:
         label = f"input label: {_label_type(text, lines)}"
-        help = f"write `train {{ {'; '.join([label, *lines])} }}`, each on a line of its own"
+        help = f"write `train {{ {'; '.join([label, *lines])} }}`, each on a line of its own{notes}"
         inner = "".join(f"\n  {line}" for line in (label, *lines))
         edits = (replacement(span, f"train {{{inner}\n}}", is_certain=False),)
     return Diagnostic("E0107", message, (Label(span_of(place.source, token)),), help, fixes=edits)
 
 
-def _training_line(call: str, text: str) -> str | None:
-    """The line for a call of an optimizer or a loss of PyTorch or Keras."""
+def _training_line(call: str, text: str) -> TrainLine | None:
+    """The line for a call of an optimizer, a schedule or a loss of PyTorch or Keras."""
     name = call.partition("(")[0]
-    if re.search(r"\b(?:optim|optimizers)\.\w+$", name):
-        return next(iter(lines_of(f"m.compile(optimizer={call})", text)), None)
-    return next(iter(lines_of(f"m.compile(loss={call})", text)), None)
+    is_optimizer = re.search(r"\b(?:optim|optimizers)\.\w+$", name) is not None
+    for word in ("optimizer",) if is_optimizer else ("loss", "schedule"):
+        lines = lines_of(f"m.compile({word}={call})", text)
+        if lines:
+            return lines[0]
+    return None
 
 
 def _label_type(text: str, lines: Sequence[str]) -> str:

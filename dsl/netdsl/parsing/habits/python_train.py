@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import NamedTuple
 
-from netdsl.arrivals.recipes import in_our_words
-from netdsl.arrivals.training import loss_of, metric_of
+from netdsl.arrivals.losses import loss_options
+from netdsl.arrivals.recipes import SCHEDULE_ARGUMENTS, in_our_words, in_their_order, recipe_call
+from netdsl.arrivals.training import loss_of, metric_of, recipe_of, takes_probabilities
 
 _OUTPUT = re.compile(r"->\s*\(?\s*(\w+)\s*:\s*(?:f16|bf16|f32|f64)\b")
 _INPUT = re.compile(r"^\s*input\s+(\w+)\s*:", re.MULTILINE)
 _NUMBERS = ("epochs", "batch_size")
+_FIRST_OPTION = {"cross_entropy": "weight", "nll": "weight", "binary_cross_entropy": "weight"}
+"""The first argument of a loss of PyTorch, where one is usual."""
 
 
-def lines_of(call: str, text: str) -> list[str]:
+class TrainLine(NamedTuple):
+    """A line of a `train` section, and notes on what it leaves out."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def written(lines: list[TrainLine]) -> tuple[list[str], str]:
+    """The texts of lines, and their notes as the end of a message."""
+    notes = dict.fromkeys(note for line in lines for note in line.notes)
+    return [line.text for line in lines], f": {'; '.join(notes)}" if notes else ""
+
+
+def lines_of(call: str, text: str) -> list[TrainLine]:
     """The lines of a section for a call of `compile` or `fit`; empty for other calls.
 
     Args:
@@ -36,19 +53,46 @@ def lines_of(call: str, text: str) -> list[str]:
     return lines
 
 
-def _lines(word: str, value: ast.expr, tensors: str) -> list[str]:
+def _lines(word: str, value: ast.expr, tensors: str) -> list[TrainLine]:
     name = _name(value)
-    if word == "loss" and loss_of(name):
-        return [f"loss = {loss_of(name)}({tensors})"]
+    if word == "loss" and (ours := loss_of(name)):
+        return [_loss_line(name, ours, value, tensors)]
     if word == "optimizer":
         arguments = "" if not isinstance(value, ast.Call) else in_our_words(_arguments(value))
-        return [f"optimizer = {name.lower()}({arguments})" if arguments else f"optimizer = {name.lower()}"]
+        call = f"{name.lower()}({arguments})" if arguments else name.lower()
+        return [TrainLine(f"optimizer = {call}")]
     if word == "metrics" and isinstance(value, ast.List):
-        ours = [metric_of(_name(element)) for element in value.elts]
-        return [f"metric {metric} = {metric}({tensors})" for metric in ours if metric]
+        metrics = [metric_of(_name(element)) for element in value.elts]
+        return [TrainLine(f"metric {metric} = {metric}({tensors})") for metric in metrics if metric]
+    if word == "schedule" and isinstance(value, ast.Call) and recipe_of(name) in SCHEDULE_ARGUMENTS:
+        schedule = recipe_of(name) or ""
+        call, notes = recipe_call(schedule, SCHEDULE_ARGUMENTS[schedule], in_their_order(name, _given(value)))
+        return [TrainLine(f"schedule = {call}", notes)]
     if word in _NUMBERS:
-        return [f"{word} = {ast.unparse(value)}"]
+        return [TrainLine(f"{word} = {ast.unparse(value)}")]
     return []
+
+
+def _loss_line(name: str, ours: str, value: ast.expr, tensors: str) -> TrainLine:
+    named = dict[str, str]()
+    if isinstance(value, ast.Call):
+        first = "from_logits" if "rossentropy" in name else _FIRST_OPTION.get(ours, "reduction")
+        named = {word or first: text for word, text in _given(value)}
+    is_of_logits = isinstance(value, ast.Call) and takes_probabilities(name)
+    is_of_logits = is_of_logits and named.get("from_logits") != "true"
+    named.pop("from_logits", None)
+    options, notes = loss_options(ours, named)
+    if is_of_logits:
+        notes.insert(0, "it takes logits: leave out a `softmax` or `sigmoid` before it")
+    return TrainLine(f"loss = {ours}({', '.join([tensors, *options])})", tuple(notes))
+
+
+def _given(call: ast.Call) -> list[tuple[str | None, str]]:
+    """The arguments of a call: the name, if there is one, and the value in our words."""
+    words = {"True": "true", "False": "false", "None": "none"}
+    values = [(None, value) for value in call.args] + [(k.arg, k.value) for k in call.keywords]
+    texts = [(word, ast.unparse(value)) for word, value in values]
+    return [(word, words.get(text, text)) for word, text in texts]
 
 
 def _name(value: ast.expr) -> str:

@@ -19,7 +19,7 @@ from netdsl.parsing.habits.extents import (
     text_of,
 )
 from netdsl.parsing.habits.python_class import stage_of
-from netdsl.parsing.habits.python_train import lines_of
+from netdsl.parsing.habits.python_train import lines_of, written
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
 from netdsl.source import Span
@@ -52,11 +52,11 @@ def call_statement(place: Place) -> Diagnostic | None:
         return None
     called = re.findall(r"(\w+)\s*\(", span.text.partition("->")[0])
     word = next((w for w in reversed(called) if w in _REMOVED), called[-1] if called else "")
-    lines = lines_of(span.text, place.source.text)
+    lines, notes = written(lines_of(span.text, place.source.text))
     shown = span.text.partition("(")[0]
     if lines:
         message = f"there is no `{shown}`: each setting is a line of the `train` section"
-        help = f"write {', '.join(f'`{line}`' for line in lines)}, each on a line of its own"
+        help = f"write {', '.join(f'`{line}`' for line in lines)}, each on a line of its own{notes}"
         edits: tuple[Edit, ...] = (replacement(span, "\n  ".join(lines)),)
         return Diagnostic("E0107", message, (Label(span),), help, fixes=edits)
     if word in _REMOVED:
