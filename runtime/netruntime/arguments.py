@@ -64,7 +64,8 @@ def check_names(**names: Any) -> None:
 def check_path(value: Any, name: str) -> None:
     """Raise `NetError` E0870 unless the value is a path: a string that is not empty, or a path object."""
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        _refuse(name, value, "a path, a string that is not empty")
+        help = _SOURCES if name == "source" else _ARGUMENTS
+        _refuse(name, value, "a path, a string that is not empty", help)
     if not isinstance(os.fspath(value), str):
         _refuse(name, value, "a path of characters, not of bytes")
 
@@ -112,7 +113,14 @@ def check_texts(value: Any, name: str) -> None:
         _refuse(name, value, "a string or a list of strings")
 
 
-def _refuse(name: str, value: Any, wanted: str) -> NoReturn:
+_ARGUMENTS = "Python's `help(..)` of the function lists its arguments"
+_SOURCES = (
+    "give the path of a `.net` file, its text, or the folder of a run; a network that is loaded already "
+    "is called, as in `network(x=..)`, or given to `predict`"
+)
+
+
+def _refuse(name: str, value: Any, wanted: str, help: str = _ARGUMENTS) -> NoReturn:
     text = repr(value) if isinstance(value, (str, int, float)) and abs(_size(value)) < 10**40 else ""
     kind = type(value).__name__
     shown = (
@@ -121,7 +129,7 @@ def _refuse(name: str, value: Any, wanted: str) -> NoReturn:
     raise ArgumentError.make(
         "E0870",
         f"`{name}` must be {wanted}, but is {shown}",
-        help="Python's `help(..)` of the function lists its arguments",
+        help=help,
     )
 
 

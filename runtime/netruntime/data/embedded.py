@@ -84,6 +84,8 @@ def _array(values: Any, where: str) -> Array:
         raise DataInputError.make("E0834", f"{where} is not an array of numbers: {reason}") from wrong
     if short_name(array.dtype) is None:
         help = "give arrays of numbers or truth values"
+        if array.dtype.kind in "UO" and array.ndim <= 1:
+            help = "for labels that are words, give numbers: numpy.unique(labels, return_inverse=True)[1]"
         raise DataInputError.make(
             "E0834", f"{where} holds {array.dtype}, which is not a number type", help=help
         )

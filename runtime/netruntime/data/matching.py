@@ -297,6 +297,8 @@ def _no_match(
 
 
 def _match_help(missing: Sequence[str], inputs: Mapping[str, InputSpec], table: Table) -> str:
+    if all(name in inputs for name in table.columns):
+        return f"add {' and '.join(map(shown, missing))} to the data, a value for each row"
     fitting = [
         f"{name}=FILE:{column}"
         for name in missing

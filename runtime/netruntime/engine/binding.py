@@ -149,12 +149,20 @@ def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:
     except SizeClashError as clash:
         slot, shape, axis = axes[clash.axis]
         message = f"{_is_and_has(slot, shape)}: axis {axis} {clash.reason}"
-        raise _error("E0852", message, slot, _because(clash, axes)) from None
+        raise _error("E0852", message, slot, _because(clash, axes) or _channels_first(slot, shape)) from None
     for slot, shape, axis in axes:
         for name in sorted(slot.type.shape[axis].symbols - sizes.keys()):
             message = f"{_is_and_has(slot, shape)}, which leaves `{name}` open"
             raise _error("E0852", message, slot, f"give `{name}` an axis of its own in one of the inputs")
     return sizes
+
+
+def _channels_first(slot: Slot, shape: tuple[int, ...]) -> str | None:
+    """How an image with its channels last becomes one with its channels first, if that is all."""
+    wanted = [size.value if size.is_fixed else None for size in slot.type.shape]
+    if len(shape) < 4 or not _fits((shape[0], shape[-1], *shape[1:-1]), wanted):
+        return None
+    return f"the channels come first: numpy.moveaxis({slot.name}, -1, 1)"
 
 
 def _is_and_has(slot: Slot, shape: tuple[int, ...]) -> str:

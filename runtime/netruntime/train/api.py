@@ -160,6 +160,8 @@ def _check_arguments(settings: Mapping[str, Any], *, both: bool) -> None:
     unknown = sorted(settings.keys() - set(CALLER_SETTINGS))
     if unknown:
         help = f"the settings are {', '.join(sorted(CALLER_SETTINGS))}"
+        if unknown[0] in ("lr", "learning_rate"):
+            help = f'write `train={{"optimizer.lr": {settings[unknown[0]]!r}}}`'
         raise ArgumentError.make("E0870", f"`fit` has no argument `{unknown[0]}`", help=help)
     if both:
         message = "`fit` takes either `valid` or `holdout`: both set the validation data"

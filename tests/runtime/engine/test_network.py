@@ -429,3 +429,15 @@ def test_an_array_of_another_rank_gets_the_axis_that_is_missing(shape: tuple[int
     with pytest.raises(nr.NetError) as refused:
         net(image=np.zeros(shape, np.float32))
     assert (refused.value.code, refused.value.diagnostics[0].help) == ("E0852", help)
+
+
+@pytest.mark.parametrize(
+    ("shape", "help"),
+    [((2, 8, 6, 3), "the channels come first: numpy.moveaxis(image, -1, 1)"), ((2, 3, 6, 8), None)],
+)
+def test_images_with_their_channels_last(shape: tuple[int, ...], help: str | None) -> None:
+    net = nr.load("net 1.0\nmodel M(image: f32[B, 3, 8, 6]) { return image }\n")
+    with pytest.raises(nr.NetError) as refused:
+        net(image=np.zeros(shape, np.float32))
+    assert (refused.value.code, refused.value.diagnostics[0].help) == ("E0852", help)
+    net(image=np.moveaxis(np.zeros((2, 8, 6, 3), np.float32), -1, 1))

@@ -39,6 +39,42 @@ def test_fit(name: str, value: Any, code: str, words: str) -> None:
     assert caught.value.code == code
 
 
+def test_a_learning_rate_as_an_argument() -> None:
+    with pytest.raises(nr.NetError, match="E0870") as caught:
+        nr.fit(TEXT, DATA, epochs=1, lr=0.5)
+    assert caught.value.diagnostics[0].help == 'write `train={"optimizer.lr": 0.5}`'
+    nr.fit(TEXT, DATA, epochs=1, train={"optimizer.lr": 0.5})
+
+
+CLASSES = """net 1.0
+model M(x: f32[B, 4]) -> y: f32[B, 2] { return x -> fc: Linear(2) }
+train {
+  input label: i32[B]
+  loss = cross_entropy(y, label)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "help"),
+    [
+        (DATA, "E0830.*wants `label`", "add `label` to the data, a value for each row"),
+        ({**DATA, "label": ["a", "b", "b", "a"]}, "E0834", "numpy.unique(labels, return_inverse=True)[1]"),
+        ({**DATA, "label": [0, 1]}, "E0854.*4 rows of `x` and 2 of `label`", "every row needs all of them"),
+    ],
+)
+def test_data_without_its_labels(data: dict[str, Any], words: str, help: str) -> None:
+    with pytest.raises(nr.NetError, match=words) as caught:
+        nr.fit(CLASSES, data, epochs=1)
+    assert help in (caught.value.diagnostics[0].help or "")
+
+
+def test_a_network_as_the_source() -> None:
+    with pytest.raises(nr.NetError, match=r"E0870.*`source` must be a path.*a Network") as caught:
+        nr.fit(nr.load(TEXT), DATA)  # type: ignore[arg-type]
+    assert "give the path of a `.net` file, its text, or the folder of a run" in str(caught.value)
+
+
 def test_the_largest_count_is_accepted() -> None:
     assert nr.fit(TEXT, DATA, epochs=1, batch_size=2**63 - 1).step == 1
 

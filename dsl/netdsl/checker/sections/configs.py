@@ -14,9 +14,16 @@ from netdsl.checker.evaluate.kinds import check_kind
 from netdsl.diagnostics import Label, error, suggest
 from netdsl.dims import MAX_SIZE
 from netdsl.modules import Module, with_imports
+from netdsl.recipes import NUMBERS
 from netdsl.types import DType
 
 Overrides = Mapping[str, object]
+_OF_TRAINING = {
+    **dict.fromkeys(("lr", "learning_rate"), "optimizer.lr"),
+    "weight_decay": "optimizer.weight_decay",
+    **{word: word for word in NUMBERS},
+}
+"""Names that a `config` rarely has, because they are settings of `train`."""
 
 
 def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> dict[str, Static | Poison]:
@@ -30,7 +37,11 @@ def evaluate_config(checker: Checker, module: Module, overrides: Overrides) -> d
     known = [*dict.fromkeys(entry.name.text for entry in module.config), *_unread(module)]
     for word in overrides:
         if word not in known:
-            help = suggest(word, known) or (f"it has {', '.join(known)}" if known else "it has no `config`")
+            entries = f"it has {', '.join(known)}" if known else "it has no `config`"
+            if word in _OF_TRAINING:
+                value = overrides[word]
+                entries += f"; `netrun train` takes it as `--train {_OF_TRAINING[word]}={value}`"
+            help = suggest(word, known) or entries
             wrong = error("E0414", f"`{module.source.name}` has no config entry `{word}`", help=help)
             checker.report(wrong.diagnostics)
     values: dict[str, Static | Poison] = {}

@@ -190,6 +190,9 @@ def _report_misuse(misused: click.ClickException, as_json: bool, arguments: Sequ
         if ours in known:
             message = f"No such option '{misused.option_name}'. It is called '{ours}' here."
             misused = click.UsageError(message, misused.ctx)
+        else:
+            near = _nearest(misused.option_name, misused.possibilities or ())
+            misused = click.NoSuchOption(misused.option_name, possibilities=near, ctx=misused.ctx)
     misused = _with_example(misused, arguments)
     if isinstance(misused, click.MissingParameter) and misused.ctx is not None:
         misused = click.UsageError(
@@ -199,6 +202,12 @@ def _report_misuse(misused: click.ClickException, as_json: bool, arguments: Sequ
         report([Diagnostic("E0900", misused.format_message())], as_json)
     else:
         misused.show()
+
+
+def _nearest(name: str, options: Sequence[str]) -> list[str]:
+    """Of the options that a misspelt one may mean, those that it begins or that begin it, if any."""
+    nearest = [option for option in options if option.startswith(name) or name.startswith(option)]
+    return nearest or list(options)
 
 
 def _with_example(misused: click.ClickException, arguments: Sequence[str]) -> click.ClickException:
