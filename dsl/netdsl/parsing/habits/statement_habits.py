@@ -145,6 +145,20 @@ def if_as_stage(place: Place) -> Diagnostic | None:
     return instead(message, span_of(place.source, token), span, text, f"write `{_short(text)}`")
 
 
+def label_inside_scan(place: Place) -> Diagnostic | None:
+    """`-> scan rnn: GRU(32)`."""
+    token, label = place.token, place.previous
+    if token is None or token.type != "COLON" or label is None or place.index < 2:
+        return None
+    word = place.tokens[place.index - 2]
+    if word.type != "SCAN" or label.type != "NAME":
+        return None
+    span = span_of(place.source, word).to(span_of(place.source, token))
+    message = "the label of a scan comes before `scan`"
+    help = f"write `{label}: scan {place.following}`" if place.following is not None else ""
+    return instead(message, span_of(place.source, label), span, f"{label}: scan", help)
+
+
 def repeated_before(place: Place) -> Diagnostic | None:
     """`-> 3 * (fc: Linear(32) -> relu)`."""
     token, after = place.token, place.following
@@ -315,6 +329,7 @@ STATEMENT_HABITS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     declared_like_in_c,
     docstring,
     if_as_stage,
+    label_inside_scan,
     repeated_before,
     comprehension,
     spliced_argument,
