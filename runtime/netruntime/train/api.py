@@ -280,7 +280,7 @@ def evaluate(
     Args:
         source: As for `load`, the folder of a run too.
         data: As for `fit`.
-        weights: A file or arrays by name; missing ones, or all if None, are drawn from the seed.
+        weights: A file or arrays by name, all that the models have; drawn from the seed if None.
             Characters and classes are numbered as in `vocab.json` and `classes.json` beside the file.
         holdout: Evaluate only the fraction of the rows that `fit` holds out with this seed.
         names, device, train, options: As for `fit`. `config`: as for `load`.
@@ -301,7 +301,7 @@ def evaluate(
     if not checked.phases:
         raise no_section()
     opened = open_device(device)
-    first = first_weights(checked.phases, seed, weights, checked.weights, names)
+    first = first_weights(checked.phases, seed, weights, checked.weights, names, is_complete=True)
     reading = as_trained(options or DataOptions(), weights)
     rows = open_rows(checked.phases, data, reading)
     if holdout:

@@ -35,6 +35,8 @@ def first_weights(
     source: WeightSource | None = None,
     maps: Mapping[str, Weights] | None = None,
     names: str | None = None,
+    *,
+    is_complete: bool = False,
 ) -> FirstWeights:
     """The weights that a run starts from.
 
@@ -45,16 +47,18 @@ def first_weights(
         source: A file, a folder of shards, or arrays by name.
         maps: The `weights` maps of the file.
         names: The map to read by; selected automatically by default.
+        is_complete: Whether `source` must have all weights, as an evaluation needs them.
 
     Raises:
-        WeightsError: weights that are damaged, have wrong shapes, or do not include any of the model's.
+        WeightsError: weights that are damaged, have wrong shapes, or do not include any of the model's; or
+            not all of them, where `is_complete` is set.
     """
     needed = all_parameters(phases)
     if source is None:
         return FirstWeights(_drawn(needed, needed, seed))
     types = {path: type_ for path, (_, type_) in needed.items()}
     kinds = {path: block for p in phases for path, block in blocks_of_weights(build(p.model)).items()}
-    loaded, unused = _read(types, kinds, source, maps or {}, names=names)
+    loaded, unused = _read(types, kinds, source, maps or {}, names=names, is_complete=is_complete)
     missing = [path for path in needed if path not in loaded]
     notes = [f"{len(loaded)} weights are read from {'arrays' if isinstance(source, Mapping) else source}"]
     if missing:
@@ -80,6 +84,7 @@ def _read(
     maps: Mapping[str, Weights],
     *,
     names: str | None,
+    is_complete: bool,
 ) -> tuple[Mapping[str, Array], Sequence[str]]:
     expected = {
         path: (tuple(size.value for size in type_.shape), type_.dtype.value) for path, type_ in types.items()
@@ -88,8 +93,8 @@ def _read(
     chosen = choose_map(file, expected, maps, names)
     renamed = file if chosen is None else read_renamed(file, name_map(maps[chosen]), expected)
     match = match_weights(expected, renamed, strict=False, kinds=kinds)
-    if not match.arrays:
-        match_weights(expected, renamed, kinds=kinds)  # none fits: report all differences
+    if not match.arrays or (is_complete and match.missing):
+        match_weights(expected, renamed, kinds=kinds)  # report all differences
         raise WeightsError.make("E0721", "the file has none of the model's weights")
     return match.arrays, match.unexpected
 

@@ -199,3 +199,24 @@ def test_a_cell_that_is_no_number_after_training_on_words(
     with pytest.raises(nr.DataInputError, match=words) as caught:
         nr.predict("run", "new.csv")
     assert caught.value.code == code
+
+
+def test_an_evaluation_draws_no_weights_beside_trained_ones() -> None:
+    """Those of another network that has some of the names, as a run of a deeper one has."""
+    text = """net 1.0
+model M(x: f32[B, 4]) -> y: f32[B, 2] { return x -> a: Linear(4) -> b: Linear(2) }
+train {
+  input label: i32[B]
+  loss = cross_entropy(y, label)
+}
+"""
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(8, 4)).astype("f"), "label": np.arange(8, dtype="i4") % 2}
+    weights = {"a.weight": np.eye(4, dtype="f"), "a.bias": np.zeros(4, "f")}
+    with pytest.raises(nr.WeightsError, match=r"E0721(.|\n)*`b\.weight`") as caught:
+        nr.evaluate(text, data, {**weights, "c.weight": np.zeros((4, 2), "f")})
+    assert "`c.weight`" in str(caught.value)
+    whole = {**weights, "b.weight": np.eye(4, 2, dtype="f"), "b.bias": np.zeros(2, "f")}
+    assert (
+        nr.evaluate(text, data, whole).rows == nr.evaluate(text, data, {**whole, "c": np.zeros(1)}).rows == 8
+    )
