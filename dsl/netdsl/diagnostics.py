@@ -261,7 +261,8 @@ def _ratio(a: str, b: str) -> float:
 def _is_slip(name: str, word: str) -> bool:
     """Whether one slip of the keyboard makes a name of a word: a letter more, less, other, or two swapped.
 
-    Of names with less than four letters only case counts: too many are one letter away from each other.
+    Of names with less than four letters only case counts, and of four another first letter does not: too many
+    are one letter away from each other, as `last` and `cast`.
     """
     a, b = name.lower(), word.lower()
     if a == b:
@@ -271,7 +272,8 @@ def _is_slip(name: str, word: str) -> bool:
     start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     a, b = a[start:], b[start:]
     swapped = len(a) == len(b) and a[:2] == b[1::-1] and a[2:] == b[2:]
-    return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+    is_other = a[1:] == b[1:] and not (start == 0 and len(a) == len(b) == 4)
+    return swapped or is_other or a[1:] == b or a == b[1:]
 
 
 def article(word: str) -> str:

@@ -74,3 +74,17 @@ FUNCTIONAL = {
     "batch_normalization": "BatchNormalization",
 }
 """Layers that are functions in TensorFlow 1, and their classes."""
+
+_LAST, _FIRST = ("[:, -1]",), ("[:, 0]",)
+_MEAN, _MAX = ("mean(over=1)", "global_avg_pool"), ("max(over=1)", "global_max_pool")
+STEPS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys("last last_step last_timestep last_token last_state last_hidden".split(), _LAST),
+    **dict.fromkeys("last_output take_last select_last get_last final final_state final_step".split(), _LAST),
+    **dict.fromkeys("first first_step first_token take_first select_first get_first".split(), _FIRST),
+    **dict.fromkeys("cls cls_token cls_pool cls_pooling take_cls get_cls select_cls".split(), _FIRST),
+    **dict.fromkeys("mean_pool mean_pooling pool_mean avg average average_pool pooled".split(), _MEAN),
+    **dict.fromkeys("mean_over_time mean_tokens average_pooling temporal_mean".split(), _MEAN),
+    **dict.fromkeys("max_pooling pool_max max_over_time temporal_max".split(), _MAX),
+}
+"""What people call a function that leaves one step of a sequence `[B, T, D]`, and what does it: an index, or
+a stage."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from netdsl import syntax as s
-from netdsl.arrivals.words import PARTS
+from netdsl.arrivals.words import PARTS, STEPS
 from netdsl.checker.context.causes import Cause, Edited, Unnamed
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import PoisonedError
@@ -54,11 +54,19 @@ def _meaning(scope: Scope, expr: s.Name) -> str | None:
         return "a layer is written where it is used, and named by a label: `x -> fc: Linear(10)`"
     near = suggest(word, scope.offered) if scope.offered else None
     near = near or suggest(word, [*scope.names, *scope.module.blocks, *scope.module.imported])
+    if _is_step(expr) and not (near is not None and near.is_close):
+        return None  # the nearest letters would lead to another meaning
     if near is not None or word in PARTS:
         return near or PARTS[word]
     if scope.offered and not _is_called(expr):
         return suggest(word, ["true", "false", "none", *DTYPES])
     return suggest(word, [*_known_names(scope), "true", "false", "none"])
+
+
+def _is_step(expr: s.Name) -> bool:
+    """Whether a name is applied to a value, and means a step of a sequence: `x -> last`."""
+    before = expr.span.source.text[: expr.span.start].rstrip()
+    return expr.text.lower() in STEPS and (_is_called(expr) or before.endswith("->"))
 
 
 def _is_called(expr: s.Name) -> bool:
@@ -67,6 +75,8 @@ def _is_called(expr: s.Name) -> bool:
 
 def _how_to_define(scope: Scope, expr: s.Name) -> str:
     word = expr.text
+    if _is_step(expr):
+        return "of a sequence `x: f32[B, T, D]`, `x[:, -1]` is the last step and `mean(x, over=1)` the mean"
     if (word[0].isupper() and len(word) > 1) or _is_called(expr):
         return f"define `block {word}`, or import the file that does"
     if scope.block is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Unnamed
-from netdsl.checker.ways import tree
+from netdsl.checker.ways import pooled, tree
 from netdsl.checker.ways.change import Change, change
 from netdsl.checker.ways.losses import OF_CLASSES
 from netdsl.source import Source, Span
@@ -20,6 +20,7 @@ ANY_SIZE = "64"
 def changes(cause: Unnamed) -> Iterator[Change]:
     file, place = cause.where.root.file, cause.place
     yield from _of_imports(cause)
+    yield from pooled.changes(file, place)
     section = tree.smallest(file, place, s.Train)
     if section is not None:
         yield from _in_training(cause, section)
