@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from netdsl.diagnostics import error, suggest
+from netdsl.diagnostics import Label, error, suggest
+from netdsl.dims import Dim
 from netdsl.model import Assumption, Model, Slot
 from netdsl.ops.numerics.checks import DeferredChecks
 from netdsl.types import shape_text
@@ -20,6 +22,9 @@ from netruntime.files.arrays import CastError, cast, info_of, plain_array
 from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
 from netruntime.sizes import SizeClashError, bind_sizes
+
+MAX_TURNED = 5
+"""For arrays with more axes than this, no other order of them is looked for."""
 
 
 def bind_inputs(
@@ -149,7 +154,9 @@ def _bind_sizes(shapes: list[tuple[Slot, tuple[int, ...]]]) -> dict[str, int]:
     except SizeClashError as clash:
         slot, shape, axis = axes[clash.axis]
         message = f"{_is_and_has(slot, shape)}: axis {axis} {clash.reason}"
-        raise _error("E0852", message, slot, _because(clash, axes) or _channels_first(slot, shape)) from None
+        because = _because(clash, axes)
+        help = because or _channels_first(slot, shape) or _other_size(slot, shape, axis)
+        raise _error("E0852", message, slot, help, None if because else slot.type.shape[axis]) from None
     for slot, shape, axis in axes:
         for name in sorted(slot.type.shape[axis].symbols - sizes.keys()):
             message = f"{_is_and_has(slot, shape)}, which leaves `{name}` open"
@@ -163,6 +170,30 @@ def _channels_first(slot: Slot, shape: tuple[int, ...]) -> str | None:
     if len(shape) < 4 or not _fits((shape[0], shape[-1], *shape[1:-1]), wanted):
         return None
     return f"the channels come first: numpy.moveaxis({slot.name}, -1, 1)"
+
+
+def _other_size(slot: Slot, shape: tuple[int, ...], axis: int) -> str | None:
+    """How an array gets the size of an axis that is fixed, or the model the size of the array."""
+    size = slot.type.shape[axis]
+    if not size.is_fixed:
+        return f"give axis {axis} a size that is `{size}`"
+    wanted = [one.value if one.is_fixed else None for one in slot.type.shape]
+    orders = _orders(shape, wanted) if len(shape) <= MAX_TURNED else []
+    if len(orders) == 1:
+        return f"its axes are in another order: numpy.transpose({slot.name}, {orders[0]})"
+    needed = f"give axis {axis} of `{slot.name}` the size {size}"
+    if size.origin is not None and size.origin.text.isidentifier():
+        setting = f"{size.origin.text}={shape[axis]}"
+        return f"{needed}, or set the entry of `config`: `load(.., {setting})` or `--set {setting}`"
+    sizes = ", ".join(str(shape[n]) if n == axis else str(one) for n, one in enumerate(slot.type.shape))
+    return f"{needed}, or declare `{slot.name}: {slot.type.dtype}[{sizes}]`"
+
+
+def _orders(shape: tuple[int, ...], wanted: Sequence[int | None]) -> list[tuple[int, ...]]:
+    """The orders of the axes of an array that fit; those that keep its rows first, if some do."""
+    every = permutations(range(len(shape)))
+    orders = [order for order in every if _fits([shape[n] for n in order], wanted)]
+    return [order for order in orders if order[0] == 0] or orders
 
 
 def _is_and_has(slot: Slot, shape: tuple[int, ...]) -> str:
@@ -179,7 +210,11 @@ def _because(clash: SizeClashError, axes: list[tuple[Slot, tuple[int, ...], int]
     return "; ".join(because) or None
 
 
-def _error(code: str, message: str, slot: Slot | None, help: str | None = None) -> DataInputError:
+def _error(
+    code: str, message: str, slot: Slot | None, help: str | None = None, size: Dim | None = None
+) -> DataInputError:
+    """An error at the declaration of an input, and at the place that sets the size of an axis of it."""
     if slot is None:
         return DataInputError.make(code, message, help=help)
-    return DataInputError(error(code, message, slot.span, "declared here", help=help).diagnostics)
+    also = [] if size is None or size.origin is None else [Label(size.origin, f"{size} is set here")]
+    return DataInputError(error(code, message, slot.span, "declared here", help=help, also=also).diagnostics)

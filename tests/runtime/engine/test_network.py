@@ -433,7 +433,10 @@ def test_an_array_of_another_rank_gets_the_axis_that_is_missing(shape: tuple[int
 
 @pytest.mark.parametrize(
     ("shape", "help"),
-    [((2, 8, 6, 3), "the channels come first: numpy.moveaxis(image, -1, 1)"), ((2, 3, 6, 8), None)],
+    [
+        ((2, 8, 6, 3), "the channels come first: numpy.moveaxis(image, -1, 1)"),
+        ((2, 3, 6, 8), "its axes are in another order: numpy.transpose(image, (0, 1, 3, 2))"),
+    ],
 )
 def test_images_with_their_channels_last(shape: tuple[int, ...], help: str | None) -> None:
     net = nr.load("net 1.0\nmodel M(image: f32[B, 3, 8, 6]) { return image }\n")
@@ -441,3 +444,36 @@ def test_images_with_their_channels_last(shape: tuple[int, ...], help: str | Non
         net(image=np.zeros(shape, np.float32))
     assert (refused.value.code, refused.value.diagnostics[0].help) == ("E0852", help)
     net(image=np.moveaxis(np.zeros((2, 8, 6, 3), np.float32), -1, 1))
+
+
+ROWS = "net 1.0\n\nmodel M(x: f32[B, 4]) -> y: f32[B, 3] {\n  return x -> Linear(3)\n}\n"
+SET = "net 1.0\n\nconfig { d: int = 4 }\n\nmodel M(x: f32[B, d]) { return x -> Linear(3) }\n"
+
+
+def test_another_width_gets_the_declaration_of_the_array_and_the_place_of_the_size() -> None:
+    with pytest.raises(nr.NetError) as refused:
+        nr.load(ROWS).run({"x": np.zeros((2, 5), np.float32)})
+    (problem,) = refused.value.diagnostics
+    assert problem.help == "give axis 1 of `x` the size 4, or declare `x: f32[B, 5]`"
+    size = problem.labels[1]
+    assert (size.span.text, size.span.line, size.text) == ("4", 3, "4 is set here")
+    nr.load(ROWS.replace("x: f32[B, 4]", "x: f32[B, 5]")).run({"x": np.zeros((2, 5), np.float32)})
+
+
+def test_a_width_of_the_config_gets_the_setting() -> None:
+    with pytest.raises(nr.NetError) as refused:
+        nr.load(SET).run({"x": np.zeros((2, 5), np.float32)})
+    (problem,) = refused.value.diagnostics
+    setting = "set the entry of `config`: `load(.., d=5)` or `--set d=5`"
+    assert problem.help == f"give axis 1 of `x` the size 4, or {setting}"
+    assert (problem.labels[1].span.text, problem.labels[1].span.line) == ("d", 3)
+    nr.load(SET, d=5).run({"x": np.zeros((2, 5), np.float32)})
+
+
+def test_columns_that_are_rows_get_the_transposition() -> None:
+    x = np.zeros((4, 2), np.float32)
+    with pytest.raises(nr.NetError) as refused:
+        nr.load(ROWS).run({"x": x})
+    help = refused.value.diagnostics[0].help
+    assert help == "its axes are in another order: numpy.transpose(x, (1, 0))"
+    nr.load(ROWS).run({"x": np.transpose(x, (1, 0))})
