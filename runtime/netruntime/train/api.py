@@ -40,7 +40,7 @@ from netruntime.train.initial_weights import first_weights
 from netruntime.train.progress import TrainingProgress
 from netruntime.train.progress.figures import epoch_line, figures
 from netruntime.train.records.facts import Provenance
-from netruntime.train.rows import evaluated_rows, open_rows
+from netruntime.train.rows import evaluated_rows, open_rows, refuse_labels_beside
 from netruntime.train.run import Note, Run, TrainRequest, prepare
 from netruntime.train.trainer import no_section
 from netruntime.weight_files.room import LESS
@@ -300,6 +300,7 @@ def evaluate(
     checked = check(open_module(source), config, train=train or {})
     if not checked.phases:
         raise no_section()
+    refuse_labels_beside(checked.phases, data, weights)
     opened = open_device(device)
     first = first_weights(checked.phases, seed, weights, checked.weights, names, is_complete=True)
     reading = as_trained(options or DataOptions(), weights)

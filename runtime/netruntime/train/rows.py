@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from netdsl.dims import product, symbol
 from netdsl.graph import Node
@@ -14,7 +15,7 @@ from netdsl.targets import ClassUse, class_uses, own_inputs, target_ranges
 from netdsl.types import TensorType
 from netruntime.data import Augment, DataOptions, Dataset, DataSpec, StreamDataset, open_data
 from netruntime.data.beside import tokenizer_hash
-from netruntime.errors import TrainingError, shown
+from netruntime.errors import ArgumentError, TrainingError, shown
 from netruntime.readers.options import IGNORED_LABEL, LabelSpec
 from netruntime.readers.trained import TrainedData
 from netruntime.train.statistics.padding import counted_inputs
@@ -39,6 +40,31 @@ def open_stream(phases: Sequence[Phase], spec: DataSpec, options: DataOptions) -
     if options.label_names is None:
         options = replace(options, label_names=own_inputs(phases))
     return open_data(spec, inputs, options, [phase.model.inputs for phase in phases])
+
+
+def refuse_labels_beside(phases: Sequence[Phase], data: Any, second: Any) -> None:
+    """Raise E0870, with the names of the file's inputs, for `fit(file, x, y)`: arrays without their names.
+
+    Only where there is more than one input: with one, the second array can be for validation.
+    """
+    names = list(dict.fromkeys(name for phase in phases for name in phase.model.inputs))
+    if len(names) < 2 or not (_is_array(data, (int, float, list)) and _is_array(second)):
+        return
+    labels = [name for name in names if name in own_inputs(phases)]
+    values = {
+        name: "y" if name == (labels or names)[-1] else "x" if name == names[0] else ".." for name in names
+    }
+    entries = ", ".join(f'"{name}": {value}' for name, value in values.items())
+    message = "the data is two arrays, x and y, which do not say which inputs they are for"
+    help = f"write one mapping with the names of the file: `{{{entries}}}`"
+    raise ArgumentError.make("E0870", message, help=help)
+
+
+def _is_array(value: Any, elements: tuple[type, ...] = (int, float)) -> bool:
+    """Whether a value is an array of any library, or a list of such elements."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], elements)
+    return hasattr(value, "dtype") and bool(getattr(value, "shape", ()))
 
 
 def evaluated_rows(phases: Sequence[Phase], data: Dataset) -> int:

@@ -55,6 +55,7 @@ from netruntime.train.rows import (
     only_classes,
     open_rows,
     open_stream,
+    refuse_labels_beside,
     refuse_single_rows,
 )
 from netruntime.train.settings import settings_of
@@ -247,6 +248,7 @@ def open_both(
     phases: Sequence[Phase], request: TrainRequest, settings: RunSettings, note: Note
 ) -> tuple[Dataset | StreamDataset, Dataset | None, Augment | None]:
     """The training rows, the validation rows, and the augmentation."""
+    refuse_labels_beside(phases, request.data, request.valid)
     options = request.options
     if options.vocabulary is None and options.tokenizer is None:  # number text as before
         before = request.out if request.resume else request.weights
