@@ -98,7 +98,7 @@ def _read_npz(path: Path) -> WeightFile:
         raise WeightsError.make("E0707", f"cannot use the weights {shown(path)}: {wrong}") from wrong
 
 
-_USUAL = ("best.safetensors", "model.safetensors", "last.safetensors")
+_USUAL = ("best.safetensors", "model.safetensors", "last.safetensors", "weights.safetensors")
 """Weights files of a folder that are usually meant, in this order."""
 
 

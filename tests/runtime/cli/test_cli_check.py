@@ -98,9 +98,11 @@ def test_one_value_larger_than_memory(model: str, label: str) -> None:
         "M(x: f32[B, 60000]) { return x -> reshape([B, 60000, 1]) -> expand([B, 60000, 60000]) }",
         "M(x: f32[60000, 1]) { return x -> reshape([60000, 1, 1]) -> expand([60000, 60000, 1]) }",
         "M(x: f32[40000, 1]) { return x @ transpose(x, [1, 0]) }",
+        "M(x: f32[60000, 1]) {\n  _y = relu(x @ transpose(x, [1, 0]))\n  return x\n}",
+        "M(x: f32[60000, 1]) {\n  _y = x -> outer: Square\n  return x -> relu\n}\n" + SQUARE,
     ],
 )
-def test_views_and_free_sizes_need_nothing_that_is_known(model: str) -> None:
+def test_views_unused_values_and_free_sizes_need_nothing_that_is_known(model: str) -> None:
     assert hints(model) == []
 
 

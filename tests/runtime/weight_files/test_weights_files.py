@@ -445,6 +445,13 @@ def test_a_folder_with_none_or_several_is_refused(tmp_path: Path) -> None:
     assert error.diagnostics[0].message == f"the folder `{tmp_path}` holds several: `a.npz`, `b.safetensors`"
 
 
+def test_the_folder_of_a_checkpoint_names_its_weights(tmp_path: Path) -> None:
+    for name in ("state", "weights"):
+        write_weights(tmp_path / f"{name}.safetensors", ONE)
+    error = refusal(tmp_path)
+    assert error.diagnostics[0].help == f"name the one file to read: --weights {tmp_path}/weights.safetensors"
+
+
 # -- writing ---------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.model import CallStep, OpStep, Parameter, below
+from netdsl.model import BodyStep, CallStep, OpStep, Parameter, below
 from netruntime.memory import total_memory
 from netruntime.quantities import bytes_text
 
@@ -50,7 +50,7 @@ def too_large(models: Iterable[Model]) -> Iterator[Diagnostic]:
         sizes = [step.types[0].bytes.value for step in model.body.parameters.values()]
         largest = _largest(model.body, {}, weights=True) if sum(sizes) > total else None
         if largest is not None:
-            place = largest.place(f"the largest of {len(sizes)} weights: ")
+            place = largest.place(f"the largest of {len(sizes)} weights: " if len(sizes) > 1 else "")
             yield _hint(f"the weights of `{model.name}` need {bytes_text(sum(sizes))}", total, place)
         values = [_largest(model.body, {}, weights=False), *_inputs(model)]
         value = max((each for each in values if each is not None), key=lambda each: each.size, default=None)
@@ -71,13 +71,28 @@ def _inputs(model: Model) -> Iterator[Tensor]:
 def _largest(body: Body, known: dict[int, Tensor | None], *, weights: bool) -> Tensor | None:
     """The largest weight of a body and of the blocks that it calls, or the largest other value."""
     if id(body) not in known:
-        own = [tensor for step in body.steps if isinstance(step, OpStep) for tensor in _made(step, weights)]
-        for step in body.steps:
+        steps = body.steps if weights else list(_used(body))
+        own = [tensor for step in steps if isinstance(step, OpStep) for tensor in _made(step, weights)]
+        for step in steps:
             if isinstance(step, CallStep):
                 inner = _largest(step.body, known, weights=weights)
                 own += [inner.called_from(step)] if inner is not None else []
         known[id(body)] = max(own, key=lambda tensor: tensor.size, default=None)
     return known[id(body)]
+
+
+def _used(body: Body) -> Iterator[BodyStep]:
+    """The steps that an output, a next state or an update needs; no run computes the others."""
+    needed = {slot.value for slot in (*body.outputs, *body.next_values)} | {
+        value for _, value in body.updates
+    }
+    counts = [len(step.types if isinstance(step, OpStep) else step.body.outputs) for step in body.steps]
+    first = len(body.inputs) + sum(counts)
+    for step, count in zip(reversed(body.steps), reversed(counts), strict=True):
+        first -= count
+        if not needed.isdisjoint(range(first, first + count)):
+            needed.update(value for value in step.inputs if value is not None)
+            yield step
 
 
 def _made(step: OpStep, weights: bool) -> Iterator[Tensor]:
