@@ -19,6 +19,9 @@ from netruntime.weight_files.weight_file import WeightFile, from_mapping
 MAX_LISTED = 12
 """Names shown per kind of difference; the rest are counted."""
 
+MAX_COMPARED = 3
+"""Names shown of each side where nothing fits."""
+
 Expected = Mapping[str, tuple[tuple[int, ...], str]]
 """What the model needs: name to shape and element type (`f32`)."""
 
@@ -104,9 +107,37 @@ def _with_map(
         return problems  # the map of the file is to be corrected
     proposal = propose(missing, {name: file.describe(name) for name in unexpected}, kinds)
     if proposal is None:
-        return problems
+        is_apart = len(unexpected) == len(file)
+        return (_unrelated(file, missing, unexpected) if is_apart else []) or problems
     help = str(proposal)
     return [replace(one, help=help if one.code == "E0721" else None) for one in problems]
+
+
+def _unrelated(
+    file: WeightFile, missing: Mapping[str, ArrayInfo], unexpected: Sequence[str]
+) -> list[Diagnostic]:
+    """One problem in place of lists of all names, where no matrix or kernel of the file has a place."""
+    theirs = {name: file.describe(name) for name in unexpected}
+    if not missing or not theirs or _sizes(missing) & _sizes(theirs):
+        return []
+    message = (
+        f"nothing of {shown(file.source)} fits the model\n"
+        f"    the model needs {_some(missing)}\n"
+        f"    the file holds {_some(theirs)}"
+    )
+    return [Diagnostic("E0721", message, help="use weights that were saved from this model")]
+
+
+def _sizes(infos: Mapping[str, ArrayInfo]) -> set[tuple[int, ...]]:
+    """The sizes of the matrices and kernels, in any order of their axes; of all weights if there are none."""
+    large = [info.shape for info in infos.values() if len(info.shape) > 1]
+    return {tuple(sorted(shape)) for shape in large or [info.shape for info in infos.values()]}
+
+
+def _some(infos: Mapping[str, ArrayInfo]) -> str:
+    first = [f"{shown(name)} {info}" for name, info in [*infos.items()][:MAX_COMPARED]]
+    more = [".."] if len(infos) > MAX_COMPARED else []
+    return f"{_count([*infos], 'weight', 'weights')}: {', '.join([*first, *more])}"
 
 
 def nearest_names(name: str, info: ArrayInfo, pool: Mapping[str, ArrayInfo], count: int = 3) -> list[str]:

@@ -170,3 +170,21 @@ def test_long_lists_are_cut_and_quick() -> None:
     assert time.perf_counter() - started < 10
     assert text.count("    and 1488 more") == 2
     assert len(text.splitlines()) < 40
+
+
+def test_weights_of_an_unrelated_network_get_one_message_without_a_map() -> None:
+    expected = {"fc.weight": ((4, 3), "f32"), "fc.bias": ((5,), "f32")}
+    given = {f"conv{n}.weight": np.ones((5, n + 1, 3, 3), "f4") for n in range(4)} | {"conv.bias": np.ones(5)}
+    assert refusal(expected, given) == (
+        "error[E0721]: nothing of `the given weights` fits the model\n"
+        "    the model needs 2 weights: `fc.weight` f32[4, 3], `fc.bias` f32[5]\n"
+        "    the file holds 5 weights: `conv0.weight` f32[5, 1, 3, 3], `conv1.weight` f32[5, 2, 3, 3], "
+        "`conv2.weight` f32[5, 3, 3, 3], ..\n"
+        "   = help: use weights that were saved from this model"
+    )
+
+
+def test_a_matrix_that_fits_when_transposed_is_not_of_an_unrelated_network() -> None:
+    expected = {"fc.weight": ((4, 3), "f32"), "out.weight": ((3, 2), "f32")}
+    text = refusal(expected, {"a.weight": np.ones((3, 4), "f4"), "b.weight": np.ones((9, 9), "f4")})
+    assert "E0722" in text and "nothing of" not in text
