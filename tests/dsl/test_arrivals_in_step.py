@@ -7,6 +7,7 @@ import pytest
 from netdsl.arrivals.losses import LOSS_OPTIONS
 from netdsl.arrivals.recipes import SCHEDULE_ARGUMENTS
 from netdsl.modules import std_block
+from netdsl.parsing.habits.python_train import lines_of
 from netdsl.recipes import LOSSES, RECIPES
 
 
@@ -20,3 +21,22 @@ def test_options_of_losses(loss: str) -> None:
     block, _ = std_block(loss) or pytest.fail(f"there is no loss `{loss}`")
     options = [parameter.name.text for parameter in block.statics]
     assert set(LOSS_OPTIONS.get(loss, ())) <= set(options)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("keras.losses.Huber(2.0)", "huber(p, y, delta=2.0)"),
+        ("nn.HuberLoss('mean', 2.0)", "huber(p, y, delta=2.0)"),
+        ("nn.CrossEntropyLoss(None, None, 0)", "cross_entropy(p, y, ignore=0)"),
+        (
+            "nn.BCEWithLogitsLoss(None, None, None, 'mean', [3])",
+            "binary_cross_entropy(p, y, positive=[3.0])",
+        ),
+        ("keras.losses.SparseCategoricalCrossentropy(True, 0)", "cross_entropy(p, y, ignore=0)"),
+        ("nn.MSELoss(None, None, 'mean')", "mse(p, y)"),
+    ],
+)
+def test_options_of_losses_by_position(theirs: str, ours: str) -> None:
+    text = "model M(x: f32[B, 4]) -> p: f32[B, 1]\ninput y: f32[B, 1]"
+    assert lines_of(f"m.compile(loss={theirs})", text) == [(f"loss = {ours}", ())]

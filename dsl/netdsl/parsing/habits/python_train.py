@@ -13,8 +13,19 @@ from netdsl.arrivals.training import loss_of, metric_of, recipe_of, takes_probab
 _OUTPUT = re.compile(r"->\s*\(?\s*(\w+)\s*:\s*(?:f16|bf16|f32|f64)\b")
 _INPUT = re.compile(r"^\s*input\s+(\w+)\s*:", re.MULTILINE)
 _NUMBERS = ("epochs", "batch_size")
-_FIRST_OPTION = {"cross_entropy": "weight", "nll": "weight", "binary_cross_entropy": "weight"}
-"""The first argument of a loss of PyTorch, where one is usual."""
+_OPTIONS_IN_ORDER = {
+    "CrossEntropyLoss": "weight size_average ignore_index reduce reduction label_smoothing",
+    "NLLLoss": "weight size_average ignore_index reduce reduction",
+    "BCELoss": "weight size_average reduce reduction",
+    "BCEWithLogitsLoss": "weight size_average reduce reduction pos_weight",
+    "HuberLoss": "reduction delta",
+    "SmoothL1Loss": "size_average reduce reduction beta",
+    "Huber": "delta reduction",
+    "BinaryCrossentropy": "from_logits label_smoothing",
+    "CategoricalCrossentropy": "from_logits label_smoothing",
+    "SparseCategoricalCrossentropy": "from_logits ignore_class",
+}
+"""The arguments of losses by position, with the names of PyTorch and Keras."""
 
 
 class TrainLine(NamedTuple):
@@ -76,8 +87,9 @@ def _lines(word: str, value: ast.expr, tensors: str) -> list[TrainLine]:
 def _loss_line(name: str, ours: str, value: ast.expr, tensors: str) -> TrainLine:
     named = dict[str, str]()
     if isinstance(value, ast.Call):
-        first = "from_logits" if "rossentropy" in name else _FIRST_OPTION.get(ours, "reduction")
-        named = {word or first: text for word, text in _given(value)}
+        usual = "size_average reduce reduction" if name.endswith("Loss") else "reduction"
+        words = iter(_OPTIONS_IN_ORDER.get(name, usual).split())
+        named = {word or next(words, "reduction"): text for word, text in _given(value)}
     is_of_logits = isinstance(value, ast.Call) and takes_probabilities(name)
     is_of_logits = is_of_logits and named.get("from_logits") != "true"
     named.pop("from_logits", None)
