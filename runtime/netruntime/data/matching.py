@@ -96,11 +96,29 @@ def _conform_all(
                 values = table.classes.get(words[0], ())
                 raise holds_classes(table.columns[words[0]].source, want, values)
             _refuse_empty_classes(chosen[name], table)
+            if alone and want.type.dtype.is_int and not want.item:
+                _refuse_fractions(chosen[name][0], want, table)
             with _explained(one_example):
                 fit = conform(info, want, options, sizes)
             sizes |= fit.sizes
             bound[name] = BoundColumn(chosen[name], info, want, fit)
     return bound
+
+
+def _refuse_fractions(column: str, want: InputSpec, table: Table) -> None:
+    """Raise `DataInputError` E0804 for a label that is not an integer, with its row and value."""
+    info = table.columns[column]
+    if info.shape or not info.dtype.startswith("f") or column not in table.ready:
+        return
+    values = np.asarray(table.take([column], np.arange(len(table)))[column])
+    if (wrong := np.flatnonzero(values != np.rint(values))).size:
+        first = int(wrong[0])
+        message = f"{want} is {want.type}, but {table.place(column, first)} holds {values[first]}"
+        help = (
+            "write the number of a class; if a quantity is meant, declare the input with floats and use "
+            "a loss of numbers, such as `mse`"
+        )
+        raise want.refuse("E0804", message, help=help)
 
 
 @contextmanager
