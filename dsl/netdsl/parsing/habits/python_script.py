@@ -58,11 +58,9 @@ def method_of_network(place: Place) -> Diagnostic | None:
     message = f"`{at.text}` does not belong here: a file describes a network"
     message += ", which `netrun` commands train and run"
     if lines:
-        inner = "".join(f"\n  {line}" for line in ("input label: i32[B]", *lines))
-        help = (
-            f"write `train {{ {'; '.join(lines)} }}`, each on a line of its own, after `input label: i32[B]`"
-            f"{notes}"
-        )
+        label = f"input label: {_label_type(place.source.text, lines)}"
+        inner = "".join(f"\n  {line}" for line in (label, *lines))
+        help = f"write `train {{ {'; '.join(lines)} }}`, each on a line of its own, after `{label}`{notes}"
         edits = (replacement(span, f"train {{{inner}\n}}", is_certain=False),)
         return Diagnostic("E0107", message, (Label(at),), help, fixes=edits)
     command = _COMMANDS.get(method)
