@@ -1,8 +1,10 @@
-"""The time of one more token after prefixes of growing length, with and without caches.
+"""Generation beside transformers: the time of one more token of GPT-2 after prompts of growing length.
 
-python benchmarks/generate.py --runs 15 [--save]
+python benchmarks/generate.py [--rounds 5] [--tokens 24] [--threads 2] [--save]
 
-Times are processor time of one thread, so that other work on the machine counts less.
+Both are GPT-2 of the small shape with random weights in f32, take the most likely token, and keep a cache:
+`nr.generate` and transformers' `generate`. Each has a process of its own, and the two take turns. A time is
+that between two tokens, as each reports them while it generates; of all tokens but the first, the least counts.
 """
 
 from __future__ import annotations
@@ -10,81 +12,157 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
-
-os.environ["OMP_NUM_THREADS"] = "1"
+from typing import Any
 
 import numpy as np
+from inference import SETTLE, environment
+from inference_engines import ROOT, peak_bytes
+from inference_report import RESULTS, about
 
-import netruntime as nr
-from netruntime.generation import Decoder, find_roles
-
-ROOT = Path(__file__).parent.parent
-LENGTHS = (64, 256, 512, 1000)
-VOCABULARY = 1000
-LSTM = """net 1.0
-model Lstm(ids: i32[B, T]) -> logits: f32[B, T, 1000] {
-  return ids -> embed: Embedding(1000, 256) -> rnn: Recurrent(LSTM(256), layers=2) -> out: Linear(1000)
-}
-"""
-SMALL = {"vocab": VOCABULARY, "dim": 256, "depth": 6, "heads": 8, "positions": 1024}
+PROMPTS = (128, 512, 900)
+"""Their lengths in tokens."""
+VOCABULARY = 50257
+Row = dict[str, Any]
+Generate = Callable[[np.ndarray[Any, Any], int, Callable[[], None]], None]
+"""Generates so many tokens after a prompt `[1, L]`, and calls a function at each."""
 
 
-def networks() -> dict[str, nr.Network]:
-    """A GPT of 6 layers of 256 features, and an LSTM of 2 layers of 256."""
-    return {"gpt": nr.load(ROOT / "examples" / "gpt2.net", **SMALL), "lstm": nr.load(LSTM)}
+def netdsl(threads: int) -> Generate:
+    import netruntime as nr
+
+    network = nr.load(ROOT / "examples" / "gpt2.net", threads=threads)
+
+    def run(prompt: np.ndarray[Any, Any], tokens: int, stamp: Callable[[], None]) -> None:
+        nr.generate(network, prompt, max_new=tokens, temperature=0, stream=lambda _: stamp())
+
+    return run
 
 
-def milliseconds(call: Callable[[], object], runs: int) -> list[float]:
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        call()
-        times.append(1000 * (time.process_time() - start))
-    return times
+def transformers(threads: int) -> Generate:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.generation.streamers import BaseStreamer
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config()).eval()
+
+    class Stamps(BaseStreamer):  # type: ignore[misc]
+        """Gets the prompt first, then each token."""
+
+        def __init__(self, stamp: Callable[[], None]) -> None:
+            self.stamp, self.is_prompt = stamp, True
+
+        def put(self, value: Any) -> None:
+            if not self.is_prompt:
+                self.stamp()
+            self.is_prompt = False
+
+        def end(self) -> None:
+            pass
+
+    def run(prompt: np.ndarray[Any, Any], tokens: int, stamp: Callable[[], None]) -> None:
+        settings = {"max_new_tokens": tokens, "min_new_tokens": tokens, "do_sample": False}
+        ids = torch.from_numpy(prompt)
+        mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            model.generate(
+                ids, attention_mask=mask, use_cache=True, pad_token_id=0, streamer=Stamps(stamp), **settings
+            )
+
+    return run
 
 
-def measure(network: nr.Network, length: int, runs: int) -> dict[str, float]:
-    """CPU time of one more token, in ms, with caches and with a complete recomputation."""
-    roles = find_roles(network.model, network.graph)
-    tokens = np.random.default_rng(0).integers(0, VOCABULARY, (1, length))
-    cached = Decoder(network, roles, {})
-    cached.next(tokens)
-    cached.next(tokens[:, :1])
-    steps = milliseconds(lambda: cached.next(tokens[:, :1]), runs)
-    whole = milliseconds(lambda: cached.fresh(cached=False).next(tokens), 3)
+ENGINES = {"netdsl": netdsl, "transformers": transformers}
+
+
+def work(engine: str, tokens: int, threads: int) -> None:
+    """Load the model, then generate after a prompt of each length that a line of standard input has."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is not an answer
+    generate = ENGINES[engine](threads)
+    prompts = np.random.default_rng(0).integers(0, VOCABULARY, (1, max(PROMPTS)))
+    generate(prompts[:, :8], 4, lambda: None)
+    for line in sys.stdin:
+        stamps: list[float] = []
+        generate(prompts[:, : int(line)], tokens, lambda: stamps.append(time.perf_counter()))
+        times = np.diff(stamps)[1:].tolist()
+        assert len(stamps) == tokens, f"{len(stamps)} tokens instead of {tokens}"
+        print(json.dumps({"times": times, "peak_bytes": peak_bytes()}), file=answer, flush=True)
+
+
+class Worker:
+    """A process of one engine."""
+
+    def __init__(self, engine: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--worker", engine, "--tokens", str(options.tokens)]
+        command += ["--threads", str(options.threads)]
+        pipe = subprocess.PIPE
+        env = environment(options.threads)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env)
+
+    def ask(self, length: int) -> Row:
+        """What it measured after a prompt of so many tokens."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        time.sleep(SETTLE)
+        print(length, file=self.process.stdin, flush=True)
+        answer: Row = json.loads(self.process.stdout.readline())
+        return answer
+
+
+def measure(options: argparse.Namespace) -> dict[str, dict[int, Row]]:
+    """For each engine and prompt length, the least and the median time of a token, in seconds."""
+    workers = {name: Worker(name, options) for name in options.engines}
+    answers: dict[str, dict[int, list[Row]]] = {name: {n: [] for n in PROMPTS} for name in workers}
+    for _ in range(options.rounds):
+        for length in PROMPTS:
+            for name, worker in workers.items():
+                answers[name][length].append(worker.ask(length))
+    for worker in workers.values():
+        worker.process.communicate()
+    return {name: {n: summary(found) for n, found in rows.items()} for name, rows in answers.items()}
+
+
+def summary(rounds: list[Row]) -> Row:
+    times = [found for one in rounds for found in one["times"]]
     return {
-        "prefix": length,
-        "cached_min_ms": min(steps),
-        "cached_median_ms": statistics.median(steps),
-        "whole_min_ms": min(whole),
+        "min_s": min(times),
+        "median_s": statistics.median(times),
+        "round_min_s": [min(one["times"]) for one in rounds],
+        "peak_bytes": max(one["peak_bytes"] for one in rounds),
     }
+
+
+def line(length: int, rows: dict[str, dict[int, Row]]) -> str:
+    """A row for a terminal."""
+    found = {name: row[length] for name, row in rows.items()}
+    parts = [f"{name} {1000 * row['min_s']:.1f} ms, {row['peak_bytes'] / 1e6:.0f} MB" for name, row in found.items()]
+    ratio = found["transformers"]["min_s"] / found["netdsl"]["min_s"] if len(found) == len(ENGINES) else None
+    return f"after {length:4} tokens: {'; '.join(parts)}{'' if ratio is None else f'; {ratio:.2f} times'}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--save", action="store_true")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=24, help="how many are generated after a prompt")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES))
+    parser.add_argument("--save", action="store_true", help="write results/generate.json")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    rows = {
-        name: [measure(net, length, options.runs) for length in LENGTHS] for name, net in networks().items()
-    }
-    for name, found in rows.items():
-        for row in found:
-            print(
-                f"{name:5} after {row['prefix']:4} tokens: {row['cached_min_ms']:6.2f} ms with caches "
-                f"(median {row['cached_median_ms']:.2f}), {row['whole_min_ms']:7.1f} ms for the whole"
-            )
+    if options.worker:
+        work(options.worker, options.tokens, options.threads)
+        return
+    rows = measure(options)
+    print(*(line(length, rows) for length in PROMPTS), sep="\n")
     if options.save:
-        about = {"python": platform.python_version(), "machine": platform.machine(), "runs": options.runs}
-        about |= {"numpy": version("numpy"), "threads": 1}
-        path = ROOT / "benchmarks" / "results" / "generate.json"
-        path.write_text(json.dumps({"about": about, "rows": rows}, indent=2) + "\n")
+        document = {"about": about(options.threads, quick=False), "rows": rows}
+        (RESULTS / "generate.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
