@@ -4,7 +4,7 @@ python benchmarks/generate.py [--rounds 5] [--tokens 24] [--threads 2] [--save]
 
 Both are GPT-2 of the small shape with random weights in f32, take the most likely token, and keep a cache:
 `nr.generate` and transformers' `generate`. Each has a process of its own, and the two take turns. A time is
-that between two tokens, as each reports them while it generates; of all tokens but the first, the least counts.
+that between two tokens, as each reports them while it generates; the least of all but the first counts.
 """
 
 from __future__ import annotations
@@ -87,13 +87,19 @@ def work(engine: str, tokens: int, threads: int) -> None:
     os.dup2(2, 1)  # what libraries print is not an answer
     generate = ENGINES[engine](threads)
     prompts = np.random.default_rng(0).integers(0, VOCABULARY, (1, max(PROMPTS)))
-    generate(prompts[:, :8], 4, lambda: None)
+    times_of(generate, prompts[:, :8], 4)
     for line in sys.stdin:
-        stamps: list[float] = []
-        generate(prompts[:, : int(line)], tokens, lambda: stamps.append(time.perf_counter()))
-        times = np.diff(stamps)[1:].tolist()
-        assert len(stamps) == tokens, f"{len(stamps)} tokens instead of {tokens}"
+        times = times_of(generate, prompts[:, : int(line)], tokens)
         print(json.dumps({"times": times, "peak_bytes": peak_bytes()}), file=answer, flush=True)
+
+
+def times_of(generate: Generate, prompt: np.ndarray[Any, Any], tokens: int) -> list[float]:
+    """The seconds between tokens, without those before the second."""
+    stamps: list[float] = []
+    generate(prompt, tokens, lambda: stamps.append(time.perf_counter()))
+    assert len(stamps) == tokens, f"{len(stamps)} tokens instead of {tokens}"
+    times: list[float] = np.diff(stamps)[1:].tolist()
+    return times
 
 
 class Worker:
@@ -141,7 +147,10 @@ def summary(rounds: list[Row]) -> Row:
 def line(length: int, rows: dict[str, dict[int, Row]]) -> str:
     """A row for a terminal."""
     found = {name: row[length] for name, row in rows.items()}
-    parts = [f"{name} {1000 * row['min_s']:.1f} ms, {row['peak_bytes'] / 1e6:.0f} MB" for name, row in found.items()]
+    parts = [
+        f"{name} {1000 * row['min_s']:.1f} ms, {row['peak_bytes'] / 1e6:.0f} MB"
+        for name, row in found.items()
+    ]
     ratio = found["transformers"]["min_s"] / found["netdsl"]["min_s"] if len(found) == len(ENGINES) else None
     return f"after {length:4} tokens: {'; '.join(parts)}{'' if ratio is None else f'; {ratio:.2f} times'}"
 

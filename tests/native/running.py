@@ -16,6 +16,7 @@ from netdsl.types import DType
 from netruntime.native import Step, accepts, compile_steps, load_library
 from netruntime.native.fused import Fused
 from netruntime.native.library import Library
+from netruntime.native.run import NativeRun
 from netruntime.native.steps import ArrayType
 
 Array = np.ndarray[Any, Any]
@@ -51,11 +52,18 @@ def run_natively(
     op: Op, arrays: Sequence[Array | None], constants: Collection[int] = (), threads: int = 1
 ) -> list[Array]:
     """The outputs by the native kernel. Fails if there is none."""
+    run = compiled(op, arrays, constants, threads)
+    return list(run(*(arrays[port[0]] for port in (*run.inputs, *run.weights))))
+
+
+def compiled(
+    op: Op, arrays: Sequence[Array | None], constants: Collection[int] = (), threads: int = 1
+) -> NativeRun:
+    """The operator as a run for arrays like these. Fails if there is no native kernel."""
     step, _ = step_of(op, arrays, constants)
     assert accepts(step), f"{op} has no native kernel for {[a if a is None else a.shape for a in arrays]}"
     results = [(step.node, n) for n in range(step.outputs)]
-    run = compile_steps([step], {}, results, step.types, library(), lambda: threads)
-    return list(run(*(arrays[port[0]] for port in (*run.inputs, *run.weights))))
+    return compile_steps([step], {}, results, step.types, library(), lambda: threads)
 
 
 WEIGHTS = {Conv: (1, 2), Linear: (1, 2), Fused: (1, 2)}

@@ -110,7 +110,7 @@ def test_times_of_records_count_all_chunks() -> None:
     times = np.zeros(len(run.records), np.int64)
     weights = [net.weights[label] for label in net.weights]
     assert len(weights) == len(run.weights)
-    run.call([inputs["image"]], run._weights[2], times)  # type: ignore[index]
+    run.call([inputs["image"]], run._constants, times)  # type: ignore[arg-type]
     assert (times > 0).all()
 
 

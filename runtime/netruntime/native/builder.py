@@ -26,6 +26,8 @@ LOOP = "loop"
 """The kernel of a record that says how often the ones after it run; see native.h."""
 COPIED = 65536
 """Bytes of a task that copies."""
+LARGE = 2**20
+"""Constants of so many bytes or more have slots of their own, so that several runs can share them."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,18 @@ class Record:
     advances: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Packed:
-    """Constants at `at`, made from weights by a function, or from one in the slot `OUTER` by a kernel."""
+    """Constants at `at`, made from weights.
+
+    Args:
+        pack: Makes them: a function, or a kernel that reads the slot `OUTER` and writes to the slot
+            `CONSTANTS`. None for one weight as it is.
+    """
 
     at: Ref
     weights: tuple[Port, ...]
-    pack: Packer | Record
+    pack: Packer | Record | None
 
 
 @dataclass
@@ -85,8 +92,10 @@ class Builder:
     """What steps computed besides their outputs, for later ones."""
     node: int = -1
     """The node of the step that is being lowered."""
-    constant_bytes: int = 0
-    """Bytes of constants so far."""
+    small_bytes: int = 0
+    """Bytes of the constants that lie beside each other, so far."""
+    large: list[Ref] = field(default_factory=list)
+    """The constants with slots of their own, which come after those of the results."""
     scratch: Ref = field(default_factory=lambda: Ref(Buffer(0)))
     """The room of the first thread for its task, behind the arena."""
 
@@ -99,9 +108,8 @@ class Builder:
     def plain(self, port: Port) -> Ref:
         """A value as NumPy's array, converted if it exists as an image alone."""
         if port in self.constants and port not in self.plains:
-            at = self._constant_room(self._bytes(port))
-            self.packs.append(Packed(at, (port,), lambda array: array))
-            self.plains[port] = at
+            at = self.plains[port] = self._constant_room(self._bytes(port))
+            self.packs.append(Packed(at, (port,), None))
         if port not in self.plains and port in self.views:
             self.copy(self.views[port], self.contiguous(port))
         if port not in self.plains:
@@ -238,14 +246,24 @@ class Builder:
             self.emit(kernel, tasks, [self.plain(port), at], numbers)
             return at
         at = self._constant_room(4 * size)
-        source = Ref(Buffer(self._bytes(port), OUTER))
-        self.packs.append(Packed(at, (port,), Record(kernel, tasks, (source, at), tuple(numbers))))
+        refs = Ref(Buffer(self._bytes(port), OUTER)), Ref(Buffer(4 * size, CONSTANTS))
+        self.packs.append(Packed(at, (port,), Record(kernel, tasks, refs, tuple(numbers))))
         return at
 
     def _constant_room(self, size: int) -> Ref:
-        at = Ref(Buffer(size, CONSTANTS, self.constant_bytes))
-        self.constant_bytes += aligned(size)
+        if size >= LARGE:
+            at = Ref(Buffer(size, OUTER + len(self.inputs) + len(self.results) + len(self.large)))
+            self.large.append(at)
+            return at
+        at = Ref(Buffer(size, CONSTANTS, self.small_bytes))
+        self.small_bytes += aligned(size)
         return at
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of all constants but those that are weights as they are."""
+        made = [one.at.buffer.size for one in self.packs if one.at in self.large and one.pack is not None]
+        return self.small_bytes + sum(made)
 
     def table(self, numbers: Sequence[int]) -> Ref:
         """A constant array of 32-bit integers."""

@@ -101,10 +101,11 @@ def _in_chunks(
     built: Callable[[Sequence[Step], Mapping[Port, ArrayType]], Built],
 ) -> tuple[Built, Chunks] | None:
     """The records of a chunk of the batch, where the batch leaves the cache and a chunk does not."""
-    slots = 2 + len(complete.build.inputs) + len(complete.build.results)
-    if complete.arena <= CACHE or complete.build.constant_bytes > CACHE or slots > MAX_SLOTS:
+    build = complete.build
+    slots = 2 + len(build.inputs) + len(build.results)
+    if complete.arena <= CACHE or build.large or build.small_bytes > CACHE or slots > MAX_SLOTS:
         return None
-    batch = batch_of(steps) if complete.build.status is None else None
+    batch = batch_of(steps) if build.status is None else None
     rows = None if batch is None else rows_of_chunk(batch, complete.arena // batch, threads)
     if batch is None or rows is None:
         return None

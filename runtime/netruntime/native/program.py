@@ -44,6 +44,29 @@ class Program(ctypes.Structure):
     )
 
 
+@dataclass(eq=False)
+class Large:
+    """A large constant: where it is, who owns the memory, and the weights that it was made from."""
+
+    address: int
+    owner: Array
+    weights: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Constants:
+    """The constants of a run for some weights: the small ones from `address` on, and the large ones."""
+
+    weights: tuple[Array, ...]
+    address: int
+    owner: Array
+    large: tuple[Large, ...]
+
+    def are_of(self, weights: Sequence[Array]) -> bool:
+        """Whether they are made of these arrays, and none of them can have been written to since."""
+        return all(a is b and not b.flags.writeable for a, b in zip(self.weights, weights, strict=True))
+
+
 @dataclass(frozen=True)
 class Chunks:
     """How a run goes through its batch.
@@ -87,6 +110,16 @@ class Frame:
             slots,
         )
         self.pointer = ctypes.byref(self._program)
+        self._constants: Constants | None = None
+
+    def use(self, constants: Constants) -> None:
+        """Let the slots of constants hold these."""
+        if constants is not self._constants:
+            self._constants = constants
+            self.slots[1] = constants.address
+            first = len(self.slots) - len(constants.large)
+            for n, large in enumerate(constants.large, first):
+                self.slots[n] = large.address
 
     def measure(self, times: Array | None) -> None:
         """Let the next run write the nanoseconds of each record over 64-bit zeros; None ends that."""

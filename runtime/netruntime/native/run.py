@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Port
-from netruntime.memory import return_freed_memory
-from netruntime.native.builder import Builder, Record
-from netruntime.native.constants import evaluate, needed_for, room_for
+from netruntime.native.builder import Builder
 from netruntime.native.layouts import Image
 from netruntime.native.library import Library
 from netruntime.native.memory import ALIGNMENT, Ref
-from netruntime.native.program import Chunks, Frame, address_of, aligned_bytes, run_once
+from netruntime.native.packing import Packing
+from netruntime.native.program import Chunks, Constants, Frame
 from netruntime.native.steps import ArrayType, Step
 
 Array = Any
-LARGE = 2**20
-"""More than so many bytes of freed arrays are given back to the system."""
 
 
 class RefusedError(Exception):
@@ -49,9 +46,8 @@ class NativeRun:
     ) -> None:
         self.inputs = tuple(build.inputs)
         self.results = tuple(build.results)
-        packed = list(dict.fromkeys(port for one in build.packs for port in one.weights))
-        self._steps, weights = needed_for(packed, constant_steps)
-        self.weights = tuple(weights)
+        self._packing = Packing(build, constant_steps, library, threads)
+        self.weights = self._packing.weights
         self.records = build.records
         self.arena = arena
         self.scratch = build.scratch.buffer.size
@@ -60,20 +56,19 @@ class NativeRun:
         """Where values are, as arrays or images."""
         self.constant_bytes = build.constant_bytes
         """Bytes of what is made of the weights."""
-        self.packing_bytes = room_for(self._steps, [one.weights for one in build.packs], build.types)
+        self.packing_bytes = self._packing.bytes_between
         """Bytes of values between the weights and the constants, while those are made."""
         self.types = build.types
         """Of all values; of a chunk, where there are several."""
-        self._packs = build.packs
         self._results = [(types[port].shape, np.dtype(types[port].numpy_name)) for port in self.results]
         self.dtypes = [np.dtype(types[port].numpy_name) for port in self.inputs]
         self._status = None if build.status is None else build.status.buffer.offset
         self._table, self._library, self._threads = table, library, threads
         self.chunks = chunks
         """How it goes through the batch; `arena` and `records` are those of one chunk."""
-        self._slots = 2 + len(self.inputs) + len(self.results)
+        self._slots = 2 + len(self.inputs) + len(self.results) + len(build.large)
         self._frames: list[Frame] = []
-        self._weights: tuple[list[Array], Array, int] | None = None
+        self._constants: Constants | None = None
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """The results for the arrays of `inputs`, then of `weights`."""
@@ -81,8 +76,10 @@ class NativeRun:
         inputs = [np.ascontiguousarray(array) for array in arrays[:count]]
         return self.call(inputs, self.prepare(arrays[count:]))
 
-    def call(self, inputs: Sequence[Array], constants: int, times: Array | None = None) -> tuple[Array, ...]:
-        """The results for contiguous inputs, and constants at the address that `prepare` returned.
+    def call(
+        self, inputs: Sequence[Array], constants: Constants, times: Array | None = None
+    ) -> tuple[Array, ...]:
+        """The results for contiguous inputs, and the constants that `prepare` returned.
 
         Args:
             times: 64-bit zeros that get the nanoseconds that each record took.
@@ -92,7 +89,7 @@ class NativeRun:
         """
         results = [np.empty(shape, dtype) for shape, dtype in self._results]
         frame = self._free_frame(self._threads())
-        frame.slots[1] = constants
+        frame.use(constants)
         for n, array in enumerate(chain(inputs, results), 2):
             frame.slots[n] = array.__array_interface__["data"][0]
         status = None if self._status is None else ctypes.c_int32.from_address(frame.arena + self._status)
@@ -127,34 +124,12 @@ class NativeRun:
         kernels = self._library.table
         return Frame(self._table, self._slots, size, kernels, chunks=self.chunks, threads=threads)
 
-    def prepare(self, weights: Sequence[Array]) -> int:
-        """The address of the constants for these weights.
+    def prepare(self, weights: Sequence[Array]) -> Constants:
+        """The constants for these weights.
 
         Arrays that can be written to may have changed since: they are packed for each call.
         """
-        known = self._weights
-        if known is None or any(
-            a is not b or b.flags.writeable for a, b in zip(known[0], weights, strict=True)
-        ):
-            owner, address = aligned_bytes(self.constant_bytes)
-            self._pack(dict(zip(self.weights, weights, strict=True)), owner, address)
-            known = self._weights = (list(weights), owner, address)
-            if self.packing_bytes > LARGE and not any(array.flags.writeable for array in weights):
-                return_freed_memory()
-        return known[2]
-
-    def _pack(self, weights: Mapping[Port, Array], owner: Array, address: int) -> None:
-        memory = owner[address - address_of(owner) :]
-        values = evaluate(self._steps, weights, [one.weights for one in self._packs])
-        for one, group in zip(self._packs, values, strict=True):
-            arrays = [np.ascontiguousarray(array) for array in group]
-            if isinstance(one.pack, Record):
-                self._run_record(one.pack, address, arrays[0])
-                continue
-            array = np.ascontiguousarray(one.pack(*arrays))
-            start = one.at.buffer.offset
-            memory[start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
-
-    def _run_record(self, record: Record, constants: int, source: Array) -> None:
-        """Run one kernel from an array into the constants."""
-        run_once(self._library, [record], [None, constants, address_of(source)], self._threads())
+        constants = self._constants
+        if constants is None or not constants.are_of(weights):
+            constants = self._constants = self._packing.constants(weights)
+        return constants

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netruntime.engine.steps import Plan
+from netruntime.native.program import Constants
 from netruntime.native.run import NativeRun
 
 MAX_CALLS = 64
@@ -27,7 +28,7 @@ class DirectCall:
     order: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: tuple[Any, ...]
-    constants: int
+    constants: Constants
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         results = self.run.call([inputs[name] for name in self.order], self.constants)
