@@ -26,6 +26,7 @@ LANGUAGE = (
     {"diagnostics"},
     {"edits", "diffs"},
     {"folders", "source", "synonyms", "work"},
+    {"immutable"},
 )
 RUNTIME = (
     {"cli"},

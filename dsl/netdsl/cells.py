@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl.flatten import FlatBody, FlatStep, flatten
+from netdsl.immutable import immutable
 from netdsl.model import OUTSIDE, Body, Parameter, State
 from netdsl.ops.sequence.scan import Program, ProgramStep
 
 
-@dataclass(frozen=True)
+@immutable
 class Cell:
     """A flattened cell: its program, and what the caller must pass besides its inputs.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import SequenceMatcher, get_close_matches
 from traceback import walk_tb
 from types import TracebackType
 
 from netdsl.edits import Edit, replacement
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.synonyms import SYNONYMS
 from netdsl.work import spend
@@ -37,7 +38,7 @@ MAX_LINE = 160
 """Longer source lines are cut around the caret when shown."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Label:
     """A place in the source and a note about it."""
 
@@ -48,7 +49,7 @@ class Label:
         object.__setattr__(self, "text", _readable(self.text))
 
 
-@dataclass(frozen=True)
+@immutable
 class Diagnostic:
     """One finding. The first label is its place; the others are the places it conflicts with.
 

@@ -11,10 +11,11 @@ Symbols stand for sizes and are never negative.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Union
 
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.work import spend
 
@@ -41,7 +42,7 @@ class FreeSizeError(ValueError):
         self.dim = dim
 
 
-@dataclass(frozen=True)
+@immutable
 class Symbol:
     """A size that is known only when data arrives, such as the batch."""
 
@@ -51,7 +52,7 @@ class Symbol:
         return self.name
 
 
-@dataclass(frozen=True)
+@immutable
 class Apply:
     """`//`, `min` or `max` of dims that no rule could simplify further."""
 
@@ -75,7 +76,7 @@ Term = tuple[Monomial, int]
 DimLike = Union["Dim", int]
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Dim:
     """An axis size. Create one with `dim(3)` or `symbol("B")`; arithmetic keeps the canonical form."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.source import Source, Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Edit:
     """One replacement in a source.
 

@@ -12,9 +12,10 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from netdsl.immutable import immutable
 
 HAS_HANDLES = os.open in os.supports_dir_fd and os.scandir in os.supports_fd and hasattr(os, "O_NOFOLLOW")
 MAX_DEPTH = 64
@@ -34,7 +35,7 @@ class NotAFileError(OSError):
     """A path leads to a folder, a device or a pipe."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Folder:
     """A folder that is open for reading; make one with `open_folder`.
 

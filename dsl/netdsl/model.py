@@ -10,10 +10,11 @@ Values in a body are numbered: its inputs first, then the outputs of every step 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.immutable import immutable
 from netdsl.ops.contract.assuming import AnyCondition
 from netdsl.ops.contract.base import Array, Module, Op
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
@@ -31,7 +32,7 @@ TRAIN_PATH = "train"
 """The label path of the operators that a `train` section adds to its models."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Init:
     """The initial value of a parameter: `glorot`, `normal(0, 0.02)`, or a number."""
 
@@ -42,7 +43,7 @@ class Init:
         return f"{self.kind}({', '.join(map(str, self.args))})" if self.args else self.kind
 
 
-@dataclass(frozen=True)
+@immutable
 class Input(Op):
     """A tensor that the caller passes."""
 
@@ -56,7 +57,7 @@ class Input(Op):
         return AxisMap(())
 
 
-@dataclass(frozen=True)
+@immutable
 class Parameter(Op):
     """A tensor of the model: trained (`param`) or only stored (`buffer`)."""
 
@@ -68,7 +69,7 @@ class Parameter(Op):
     category = "pill"
 
 
-@dataclass(frozen=True)
+@immutable
 class State(Op):
     """A value that a cell carries from step to step; it may grow along one axis."""
 
@@ -81,7 +82,7 @@ class State(Op):
     category = "pill"
 
 
-@dataclass(frozen=True)
+@immutable
 class Output(Op):
     """A tensor that the model returns."""
 
@@ -104,7 +105,7 @@ class Output(Op):
         return elementwise_map(xs, y)
 
 
-@dataclass(frozen=True)
+@immutable
 class OpStep:
     """An operator applied to values of the body."""
 
@@ -115,7 +116,7 @@ class OpStep:
     span: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class CallStep:
     """A block called under a label. `application` counts the uses of a shared layer in its body from 0."""
 
@@ -129,7 +130,7 @@ class CallStep:
 BodyStep = OpStep | CallStep
 
 
-@dataclass(frozen=True)
+@immutable
 class Slot:
     """A named input or output of a body; an output also says which value it is."""
 
@@ -139,7 +140,7 @@ class Slot:
     span: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Assumption:
     """A condition on free sizes that the checker could not decide, and the place that needs it.
 
@@ -152,7 +153,7 @@ class Assumption:
     message: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Body:
     """A block for given static arguments and input types; `size` counts its operators and calls, expanded."""
 
@@ -191,7 +192,7 @@ class Body:
         return steps
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Model:
     """A checked `model`: its body, the free sizes of its inputs, and where each was declared."""
 
@@ -218,7 +219,7 @@ class Model:
         return {slot.name: slot.type for slot in self.body.outputs}
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Expectation:
     """One `expect` of a test: an output that must be true, or two that must agree."""
 
@@ -227,7 +228,7 @@ class Expectation:
     tolerance: float | None
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class ModelTest:
     """A `test`: shape expectations were checked already; the others need a run of `model`."""
 
@@ -237,7 +238,7 @@ class ModelTest:
     span: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Call:
     """A named recipe with its numbers: `adamw(lr=1e-3)`, `norm(1.0)`.
 
@@ -250,7 +251,7 @@ class Call:
     patterns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@immutable
 class MetricSpec:
     """A `metric` of a `train` section.
 
@@ -268,7 +269,7 @@ class MetricSpec:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Phase:
     """A checked `train` section.
 
@@ -298,7 +299,7 @@ class Phase:
     recompute: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Checked:
     """The contents of a checked file."""
 

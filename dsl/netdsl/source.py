@@ -7,11 +7,13 @@ box in a drawing can be traced back to its source text.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from netdsl.immutable import immutable
 
-@dataclass(frozen=True, eq=False)
+
+@immutable(eq=False)
 class Source:
     """The text of one file. `name` is shown in messages: a path, `<text>`, or `std/dense.net`."""
 
@@ -37,14 +39,14 @@ class Source:
         return Span(self, start, end)
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Suggestion(Source):
     """Text that is read in place of the user's at `place`; findings in it are shown there."""
 
     place: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Span:
     """The half-open range of characters `[start, end)` of one source."""
 

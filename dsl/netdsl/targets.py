@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.model import Body, BodyStep, CallStep, Phase, Slot
 from netdsl.types import TensorType
 
@@ -22,7 +22,7 @@ Origins = frozenset[str]
 _NONE: Origins = frozenset()
 
 
-@dataclass(frozen=True)
+@immutable
 class ClassUse:
     """An integer input whose values are class indices in a loss or a metric.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from netdsl.dims import Dim, DimLike, dim, product
+from netdsl.immutable import immutable
 
 
 class DType(Enum):
@@ -71,7 +71,7 @@ _ITEM_SIZES = {
 }
 
 
-@dataclass(frozen=True)
+@immutable
 class TensorType:
     """An element type and a shape; prints as it is written: `f32[B, 3, H, W]`."""
 

@@ -7,10 +7,10 @@ no counterpart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from netdsl.immutable import immutable
 
 
-@dataclass(frozen=True)
+@immutable
 class Foreign:
     """A function of another framework.
 

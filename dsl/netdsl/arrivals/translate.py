@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.arrivals.table import ACTIVATIONS, NEUTRAL, Foreign
+from netdsl.immutable import immutable
 
 _PIECE = re.compile(r"(?:(\w+)=)?(\*?\w+)")
 _INFERRED = {
@@ -28,7 +28,7 @@ WRAPPERS = ("TimeDistributed", "Bidirectional", "Lambda")
 _WORDS = {"True": "true", "False": "false", "None": "none"}
 
 
-@dataclass(frozen=True)
+@immutable
 class Saying:
     """Our text for a call, and notes: what was left out and why."""
 

@@ -9,7 +9,6 @@ would.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 
 from netdsl import syntax as s
@@ -24,6 +23,7 @@ from netdsl.checker.evaluate.statements import IMPLICIT_INPUT, run_body
 from netdsl.checker.sizes.shapes import TypePattern, axis_names, declare, type_pattern
 from netdsl.diagnostics import Diagnostic
 from netdsl.dims import Dim, symbol
+from netdsl.immutable import immutable
 from netdsl.modules import Module
 from netdsl.types import DType, TensorType
 
@@ -35,7 +35,7 @@ UNCERTAIN = frozenset(("E0301", "E0305", "E0306", "E0309", "E0311", "E0603", "E0
 """Codes of errors that depend on the sizes of a call."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Variant:
     """What is taken for the parts of a signature that leave a choice."""
 

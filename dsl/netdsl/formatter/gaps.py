@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from netdsl.immutable import immutable
 
 _PARTS = re.compile(r"#[^\n]*|\n")
 
 
-@dataclass(frozen=True)
+@immutable
 class Comment:
     """One comment. `own_line` is false if it trails code; `after_blank`: below a blank line."""
 
@@ -17,7 +19,7 @@ class Comment:
     after_blank: bool
 
 
-@dataclass(frozen=True)
+@immutable
 class Gap:
     """The trivia before a token; `newline` and `blank` say what follows its last comment, if any."""
 

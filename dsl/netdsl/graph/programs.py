@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from netdsl.graph.graph import Graph
 from netdsl.graph.values import Interface, Node, Port
+from netdsl.immutable import immutable
 from netdsl.model import Input, join
 from netdsl.ops.sequence.scan import Program, ProgramStep
 from netdsl.source import Span
@@ -35,7 +35,7 @@ def program_graph(program: Program, path: str, span: Span) -> tuple[Graph, list[
     return graph, [values[number] for number in program.outputs]
 
 
-@dataclass(frozen=True)
+@immutable
 class Trace:
     """The computation of some values of a graph: the nodes in order, and the given values they read."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netdsl.flatten import Frame
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 from netdsl.types import TensorType
@@ -62,7 +63,7 @@ class Edge:
     slot: int
 
 
-@dataclass(frozen=True)
+@immutable
 class Interface:
     """What a graph reads and computes, by name.
 

@@ -15,6 +15,7 @@ from lark import Token
 from lark.grammar import Rule
 from lark.parsers.lalr_analysis import Shift
 
+from netdsl.immutable import immutable
 from netdsl.work import spend
 from netgrammar.tables import grammar
 
@@ -33,7 +34,7 @@ class Extent:
     end_pos: int
 
 
-@dataclass(frozen=True)
+@immutable
 class Reduction:
     """How a rule of the grammar turns `size` values into one; no rule of ours is empty.
 
@@ -73,7 +74,7 @@ class Reduction:
         return parts + [None] * self.missing if self.missing else parts
 
 
-@dataclass(frozen=True)
+@immutable
 class Tables:
     """For each state: by type of token the next state or the rule that ends, and the states after rules."""
 

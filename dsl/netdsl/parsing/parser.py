@@ -15,6 +15,7 @@ from lark import Token
 
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
+from netdsl.immutable import immutable
 from netdsl.parsing.corrected import corrected
 from netdsl.parsing.driver import refused, run
 from netdsl.parsing.errors import unexpected
@@ -51,7 +52,7 @@ TOO_LARGE = ("E0602", "E0604")
 """Codes of items that are not read at all, because they nest too deep or are too long."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Syntax:
     """A parsed file: the tree, and the tokens it was made from (newlines included).
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
+from netdsl.immutable import immutable
 from netdsl.parsing.layout import span_of
 from netdsl.source import Source
 
@@ -17,7 +17,7 @@ OPENERS = {"LPAR": "()", "LSQB": "[]", "LBRACE": "{}"}
 _CLOSERS = ("RPAR", "RSQB", "RBRACE")
 
 
-@dataclass(frozen=True)
+@immutable
 class Place:
     """A refused token. `accepts` are the types of token that could have stood there.
 

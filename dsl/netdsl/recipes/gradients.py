@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import NOT_NEGATIVE, POSITIVE
 from netdsl.recipes.recipe import Recipe, number, optional_number
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ClipRecipe(Recipe):
     """A bound on the gradients."""
 
     limit: float = number(1.0, POSITIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NormClipRecipe(ClipRecipe):
     """All gradients are scaled down together if their global norm is above `limit`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ValueClipRecipe(ClipRecipe):
     """Every element is clipped to [-limit, limit]."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class RegulariserRecipe(Recipe):
     """A penalty on weights, added to the loss."""
 
     strength: float = number(0.01, NOT_NEGATIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class L1Recipe(RegulariserRecipe):
     """`strength Σ|w|`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class L2Recipe(RegulariserRecipe):
     """`strength Σw²`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class GroupRecipe(Recipe):
     """A learning rate and a weight decay that replace those of the optimizer.
 

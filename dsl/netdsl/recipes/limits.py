@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from netdsl.immutable import immutable
 
 
-@dataclass(frozen=True)
+@immutable
 class Bound:
     """The range of a number; `text` completes `must be ..`."""
 
@@ -30,7 +31,7 @@ class Bound:
         return None if self.contains(value) else self.text
 
 
-@dataclass(frozen=True)
+@immutable
 class Choice:
     """One of several words; `text` completes `must be ..`."""
 
@@ -42,7 +43,7 @@ class Choice:
         return None if value in self.words else self.text
 
 
-@dataclass(frozen=True)
+@immutable
 class Switch:
     """True or false."""
 

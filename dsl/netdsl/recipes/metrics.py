@@ -7,9 +7,10 @@ returns the statistics of a batch. Those of all batches are summed, and the metr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import INTEGER, LENGTH, Choice, Limit
 from netdsl.recipes.runs import Mode
 
@@ -19,7 +20,7 @@ as a table, F1 scores of a confusion matrix, the coefficient of determination.""
 F1_AVERAGES = ("macro", "micro", "weighted", "binary")
 
 
-@dataclass(frozen=True)
+@immutable
 class Metric:
     """A built-in metric.
 

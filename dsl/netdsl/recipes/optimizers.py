@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import NOT_NEGATIVE, SHARE, written
 from netdsl.recipes.recipe import Recipe, RecipeError, fixed, number, switch
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class OptimizerRecipe(Recipe):
     """The arguments of all optimizers.
 
@@ -28,7 +28,7 @@ class OptimizerRecipe(Recipe):
     decay_vectors: bool = switch(True, last=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class SGDRecipe(OptimizerRecipe):
     """Gradient descent, with momentum."""
 
@@ -43,7 +43,7 @@ class SGDRecipe(OptimizerRecipe):
             raise RecipeError("momentum", problem, "give a momentum, such as `momentum=0.9`")
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdaGradRecipe(OptimizerRecipe):
     """Rates that fall with the sum of the squared gradients of each element."""
 
@@ -51,7 +51,7 @@ class AdaGradRecipe(OptimizerRecipe):
     eps: float = number(1e-10, NOT_NEGATIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class RMSPropRecipe(OptimizerRecipe):
     """Gradients divided by the root of the moving average of their squares."""
 
@@ -61,7 +61,7 @@ class RMSPropRecipe(OptimizerRecipe):
     momentum: float = number(0.0, SHARE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdaDeltaRecipe(OptimizerRecipe):
     """RMSProp with steps in the units of the weights."""
 
@@ -70,7 +70,7 @@ class AdaDeltaRecipe(OptimizerRecipe):
     eps: float = number(1e-6, NOT_NEGATIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdamRecipe(OptimizerRecipe):
     """Moving averages of the gradient and of its square, corrected for their bias towards zero."""
 
@@ -79,7 +79,7 @@ class AdamRecipe(OptimizerRecipe):
     eps: float = number(1e-8, NOT_NEGATIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdamWRecipe(AdamRecipe):
     """Adam with decoupled weight decay."""
 
@@ -87,14 +87,14 @@ class AdamWRecipe(AdamRecipe):
     decoupled: bool = fixed(True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NAdamRecipe(AdamRecipe):
     """Adam with Nesterov's momentum."""
 
     lr: float = number(2e-3, NOT_NEGATIVE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class LAMBRecipe(AdamRecipe):
     """Adam for large batches: each weight's step is scaled to its norm."""
 
@@ -103,7 +103,7 @@ class LAMBRecipe(AdamRecipe):
     decoupled: bool = fixed(True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class LionRecipe(OptimizerRecipe):
     """Steps of fixed size, in the direction of the sign of a moving average."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Self
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import Bound, Limit, Switch, written
 
 
@@ -31,7 +32,7 @@ class RecipeError(NetError):
         return f"{self.argument} {self.problem}"
 
 
-@dataclass(frozen=True)
+@immutable
 class Argument:
     """An argument of a recipe. A default of None means that it is optional."""
 
@@ -52,7 +53,7 @@ class Argument:
         return f"the default is `{self.name}={written(self.default)}`"
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class Recipe:
     """Arguments that are checked when the recipe is created.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import COUNT, LENGTH, NOT_NEGATIVE, SHARE, Choice
 from netdsl.recipes.recipe import Argument, Recipe, count, number, optional_count, optional_number, switch
 
@@ -16,7 +17,7 @@ MODES = ("min", "max")
 AVERAGE_STARTS = ("corrected", "warmup", "first")
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class RunSettings(Recipe):
     """The numbers of a run.
 
@@ -45,7 +46,7 @@ class RunSettings(Recipe):
     drop_last: bool = switch(False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class SectionSettings(Recipe):
     """The numeric setting that each `train` section has of its own.
 
@@ -56,7 +57,7 @@ class SectionSettings(Recipe):
     every: int = count(1, LENGTH)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class StoppingRecipe(Recipe):
     """Early stopping.
 
@@ -71,7 +72,7 @@ class StoppingRecipe(Recipe):
     mode: Mode = field(default="min", metadata={"limit": Choice("`min` or `max`", MODES), "last": False})
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AverageRecipe(Recipe):
     """The running average of the weights.
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.recipes.limits import COUNT, FACTOR, FRACTION, LENGTH, NOT_NEGATIVE
 from netdsl.recipes.recipe import Recipe, number, optional_number
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ConstantRecipe(Recipe):
     """The full rate, after a warm-up with a linear rise."""
 
     warmup: float = number(0, COUNT)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class StepRecipe(Recipe):
     """The rate, multiplied by `factor` after every `every` steps; by default an epoch."""
 
@@ -25,7 +25,7 @@ class StepRecipe(Recipe):
     warmup: float = number(0, COUNT)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ExponentialRecipe(Recipe):
     """The rate falls smoothly by `factor` over every `every` steps; by default an epoch."""
 
@@ -34,7 +34,7 @@ class ExponentialRecipe(Recipe):
     warmup: float = number(0, COUNT)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class CosineRecipe(Recipe):
     """Half a cosine from the full rate to the fraction `final` of it."""
 
@@ -42,7 +42,7 @@ class CosineRecipe(Recipe):
     final: float = number(0.0, FRACTION)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class LinearRecipe(Recipe):
     """A straight line from the full rate to the fraction `final` of it."""
 
@@ -50,7 +50,7 @@ class LinearRecipe(Recipe):
     final: float = number(0.0, FRACTION)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class OneCycleRecipe(Recipe):
     """Up in `warmup` steps, by default 3/10 of the run, then down to the fraction `final` of the rate."""
 
@@ -58,7 +58,7 @@ class OneCycleRecipe(Recipe):
     final: float = number(4e-6, FRACTION)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NoamRecipe(Recipe):
     """The schedule of "Attention Is All You Need"; `size` is the number of features of the model."""
 
@@ -66,7 +66,7 @@ class NoamRecipe(Recipe):
     size: float = number(512, LENGTH)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class PlateauRecipe(Recipe):
     """The rate, multiplied by `factor` when the loss has not improved for more than `patience` epochs."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TypeVar
 
+from netdsl.immutable import immutable
 from netdsl.source import Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Node:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@immutable
 class Ident(Node):
     """A name where it is bound, not used: a label, a parameter, a binding."""
 
@@ -29,39 +30,39 @@ N = TypeVar("N", bound=Node)
 # -- expressions ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class Name(Node):
     text: str
 
 
-@dataclass(frozen=True)
+@immutable
 class Number(Node):
     value: int | float
 
 
-@dataclass(frozen=True)
+@immutable
 class Text(Node):
     value: str
 
 
-@dataclass(frozen=True)
+@immutable
 class Boolean(Node):
     value: bool
 
 
-@dataclass(frozen=True)
+@immutable
 class NoneValue(Node):
     pass
 
 
-@dataclass(frozen=True)
+@immutable
 class Star(Node):
     """`*rest` in a list of sizes."""
 
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Slice(Node):
     """`start:stop:step` in an index."""
 
@@ -70,14 +71,14 @@ class Slice(Node):
     step: Expr | None
 
 
-@dataclass(frozen=True)
+@immutable
 class ListExpr(Node):
     """`[a, b]`: a list of values, the sizes of a type, or the axes of a rearrangement."""
 
     elements: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Operation(Node):
     """Operators of one precedence, applied from the left: `a + b - c`."""
 
@@ -85,17 +86,17 @@ class Operation(Node):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Negative(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Not(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Logic(Node):
     """`and` or `or` of two or more operands."""
 
@@ -103,7 +104,7 @@ class Logic(Node):
     operands: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Conditional(Node):
     """`then if condition else otherwise`."""
 
@@ -112,7 +113,7 @@ class Conditional(Node):
     otherwise: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Argument(Node):
     """One argument of a call; `axes` is the list after `=>`, which only einsum takes."""
 
@@ -121,19 +122,19 @@ class Argument(Node):
     axes: ListExpr | None = None
 
 
-@dataclass(frozen=True)
+@immutable
 class Call(Node):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Attribute(Node):
     value: Expr
     name: Ident
 
 
-@dataclass(frozen=True)
+@immutable
 class Index(Node):
     """`value[elements]`: an element of a list, a slice of a tensor, or a type such as `f32[B, 3]`."""
 
@@ -141,7 +142,7 @@ class Index(Node):
     elements: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Pipeline(Node):
     """`source -> stage -> stage`."""
 
@@ -149,7 +150,7 @@ class Pipeline(Node):
     stages: tuple[Stage, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Unknown(Node):
     """An expression that cannot be read, such as a number that does not fit in 64 bits."""
 
@@ -178,14 +179,14 @@ Expr = (
 # -- stages --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class Apply(Node):
     """A stage that calls a block or a function: `Linear(10)`, `relu`."""
 
     call: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Choice(Node):
     """`A if condition else B` as a stage."""
 
@@ -194,7 +195,7 @@ class Choice(Node):
     otherwise: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Residual(Node):
     """`residual { body } via { shortcut }`: the body's result plus the shortcut's."""
 
@@ -202,7 +203,7 @@ class Residual(Node):
     via: Chain | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Loop(Node):
     """`for variable in start..stop { body }`."""
 
@@ -212,7 +213,7 @@ class Loop(Node):
     body: Chain
 
 
-@dataclass(frozen=True)
+@immutable
 class Scan(Node):
     """`scan Cell(..)(..) reverse states`."""
 
@@ -220,14 +221,14 @@ class Scan(Node):
     modifiers: tuple[Ident, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Fork(Node):
     """`( A | B )`: every arm has the same input."""
 
     arms: tuple[Chain, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Rearrange(Node):
     """`[B, T, h*d] => [B, h, T, d]`."""
 
@@ -235,7 +236,7 @@ class Rearrange(Node):
     right: ListExpr
 
 
-@dataclass(frozen=True)
+@immutable
 class Group(Node):
     """`{ chain }` as one stage, so that it can be labelled or repeated."""
 
@@ -245,7 +246,7 @@ class Group(Node):
 Core = Apply | Choice | Residual | Loop | Scan | Fork | Rearrange | Group
 
 
-@dataclass(frozen=True)
+@immutable
 class Repeat(Node):
     """`* count`, or `* count shared`."""
 
@@ -253,7 +254,7 @@ class Repeat(Node):
     modifier: Ident | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Stage(Node):
     label: Ident | None
     core: Core
@@ -261,7 +262,7 @@ class Stage(Node):
     when: Expr | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Chain(Node):
     stages: tuple[Stage, ...]
 
@@ -269,19 +270,19 @@ class Chain(Node):
 # -- statements ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class Let(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Layer(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Declaration(Node):
     """`param`, `buffer`, `const` or `state`: a named tensor of the block."""
 
@@ -293,30 +294,30 @@ class Declaration(Node):
     doc: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@immutable
 class Next(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Bind(Node):
     names: tuple[Ident, ...]
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Return(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Assert(Node):
     condition: Expr
     message: str | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Expect(Node):
     """`expect value`, `expect value is type`, or `expect value ~ other within tolerance`."""
 
@@ -327,7 +328,7 @@ class Expect(Node):
     tolerance: Expr | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Broken(Node):
     """A statement, or a line of a section, that cannot be read; `names` are those that it would bind."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from netdsl.immutable import immutable
 from netdsl.syntax.bodies import (
     Assert,
     Bind,
@@ -21,7 +22,7 @@ from netdsl.syntax.bodies import (
 )
 
 
-@dataclass(frozen=True)
+@immutable
 class Param(Node):
     """A static parameter, or a tensor input where `type` is a tensor type."""
 
@@ -31,25 +32,25 @@ class Param(Node):
     doc: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@immutable
 class Output(Node):
     name: Ident | None
     type: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Header(Node):
     major: int
     minor: int
 
 
-@dataclass(frozen=True)
+@immutable
 class Import(Node):
     path: Text
     alias: Ident | None
 
 
-@dataclass(frozen=True)
+@immutable
 class ConfigEntry(Node):
     name: Ident
     type: Expr | None
@@ -57,12 +58,12 @@ class ConfigEntry(Node):
     doc: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@immutable
 class Config(Node):
     entries: tuple[ConfigEntry | Assert | Broken, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Block(Node):
     """A `block`, `cell` or `model`. A short block has a chain instead of statements."""
 
@@ -85,7 +86,7 @@ class Block(Node):
         return first
 
 
-@dataclass(frozen=True)
+@immutable
 class WeightRule(Node):
     """`"theirs" + "theirs" => "ours"`: ours is their sum, mostly of one; None if theirs are omitted."""
 
@@ -94,25 +95,25 @@ class WeightRule(Node):
     modifiers: tuple[Ident, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Weights(Node):
     name: Ident
     rules: tuple[WeightRule, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class TrainInput(Node):
     name: Ident
     type: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Metric(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Setting(Node):
     """`optimizer = adam(lr=1e-3)`; a name that is not a setting is a value that other lines use."""
 
@@ -120,7 +121,7 @@ class Setting(Node):
     value: Expr
 
 
-@dataclass(frozen=True)
+@immutable
 class Patterns(Node):
     """`over "D.*"`, or `clip "decoder.*" = norm(0.5)`, which sets a value for the weights of the patterns."""
 
@@ -132,19 +133,19 @@ class Patterns(Node):
 TrainLine = TrainInput | Metric | Setting | Bind | Patterns | Let | Assert | Broken
 
 
-@dataclass(frozen=True)
+@immutable
 class Train(Node):
     name: Ident | None
     lines: tuple[TrainLine, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Test(Node):
     name: Text
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class BrokenItem(Node):
     """An item that cannot be read.
 
@@ -163,7 +164,7 @@ class BrokenItem(Node):
 Item = Header | Import | Config | Block | Weights | Train | Test | BrokenItem
 
 
-@dataclass(frozen=True)
+@immutable
 class File(Node):
     items: tuple[Item, ...]
 

@@ -8,12 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 
 Anchor = Literal["start", "middle", "end"]
 
 
-@dataclass(frozen=True)
+@immutable
 class Rect:
     """A filled rectangle."""
 
@@ -25,7 +26,7 @@ class Rect:
     opacity: float = 1.0
 
 
-@dataclass(frozen=True)
+@immutable
 class Polyline:
     """A line through points."""
 
@@ -36,7 +37,7 @@ class Polyline:
     dashed: bool = False
 
 
-@dataclass(frozen=True)
+@immutable
 class Dot:
     """A filled circle around `x`, `y`."""
 
@@ -46,7 +47,7 @@ class Dot:
     colour: str
 
 
-@dataclass(frozen=True)
+@immutable
 class Caption:
     """A line of text whose baseline is at `y`; `turned` ones read upwards."""
 
@@ -60,7 +61,7 @@ class Caption:
     turned: bool = False
 
 
-@dataclass(frozen=True)
+@immutable
 class Bitmap:
     """Pixels `[H, W]` or `[H, W, 3]` of u8, each shown as a sharp square."""
 

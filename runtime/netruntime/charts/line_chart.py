@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.charts.canvas import Canvas, Caption, Polyline, polylines
 from netruntime.charts.colours import SERIES
 from netruntime.charts.saving import save
@@ -25,7 +25,7 @@ LONGEST = 1200
 """Series with more points than this are thinned out."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Series:
     """A line through `y` over `x`; values that are not finite leave gaps.
 
@@ -40,7 +40,7 @@ class Series:
     faint: bool = False
 
 
-@dataclass(frozen=True)
+@immutable
 class Chart:
     """The contents of a line chart.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from netdsl.immutable import immutable
 
 MANTISSAS = (1.0, 2.0, 2.5, 5.0, 10.0)
 WHOLE = (1.0, 2.0, 5.0, 10.0)
 
 
-@dataclass(frozen=True)
+@immutable
 class TickedAxis:
     """A range of values, and its ticks with their texts."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from netdsl.diagnostics import suggest
+from netdsl.immutable import immutable
 from netruntime.data.dataset import Dataset, StreamDataset
 from netruntime.data.sampler import uniform
 from netruntime.errors import DataInputError, shown
@@ -41,7 +42,7 @@ class AugmentStep(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@immutable
 class RandomFlip:
     """Mirrors left and right (`flip`) or top and bottom (`vflip`), with a chance of one half."""
 
@@ -59,7 +60,7 @@ class RandomFlip:
         return "flip" if self.axis == -1 else "vflip"
 
 
-@dataclass(frozen=True)
+@immutable
 class Shift:
     """Moves each picture by up to `by` pixels on both axes; `edge` fills with its border, else with `fill`.
 
@@ -89,7 +90,7 @@ class Shift:
         return f"{'shift' if self.edge else 'crop'}={self.by}"
 
 
-@dataclass(frozen=True)
+@immutable
 class Normalise:
     """(x - mean) / std for each channel, by default of the training data. Applies in evaluation too."""
 
@@ -108,7 +109,7 @@ class Normalise:
         return f"normalise={'|'.join(map(repr, self.mean))}/{'|'.join(map(repr, self.std))}"
 
 
-@dataclass(frozen=True)
+@immutable
 class Augment:
     """Steps that transform a batch, in order; prints as `parse_augment` reads it."""
 
@@ -235,7 +236,7 @@ def _bad_normalise(value: str) -> DataInputError:
     return DataInputError.make("E0835", message, help="write `normalise`, or `normalise=0.13/0.31`")
 
 
-@dataclass(frozen=True)
+@immutable
 class _Draws:
     """The random numbers of the rows of a batch."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 from netruntime.readers.options import LabelSpec
 from netruntime.readers.table import ColumnInfo
@@ -124,7 +124,7 @@ class StreamDataset(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@immutable
 class Subset:
     """Some rows of a data set, in the order of `indices` (i64 `[n]`)."""
 

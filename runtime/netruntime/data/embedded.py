@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.arguments import check_mapping
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, plain_array, short_name
@@ -95,7 +96,7 @@ def _array(values: Any, where: str) -> Array:
 # -- rows ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class RowReader:
     """Turns a user's row into arrays: a mapping by name, a tuple in the order of `inputs`, or one value."""
 
@@ -151,7 +152,7 @@ def _check_row(row: Mapping[str, Array], name: str, info: ColumnInfo, place: str
         raise DataInputError.make("E0834", message, help="give all rows one shape, or batch them yourself")
 
 
-@dataclass(frozen=True)
+@immutable
 class RowTable:
     """The table of a torch-style dataset, whose rows are read by number."""
 

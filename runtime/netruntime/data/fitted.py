@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.types import DType
 from netruntime.data.checks import (
     refuse_bad_labels,
@@ -29,7 +29,7 @@ _LOOKED_AT = 64
 """Rows that are looked at for a note."""
 
 
-@dataclass(frozen=True)
+@immutable
 class FittedDataset:
     """The `Dataset` of a table."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from netdsl.diagnostics import suggest
+from netdsl.immutable import immutable
 from netdsl.types import TensorType
 from netruntime.data.padding import LENGTH, Filler, filler_kind
 from netruntime.errors import DataInputError, shown
@@ -22,7 +23,7 @@ MAX_TRIED = 12
 """With more columns than this left over, no assignment is looked for: it could not be the only one."""
 
 
-@dataclass(frozen=True)
+@immutable
 class BoundColumn:
     """The columns that one input is made from (several numbers side by side, or one), and how."""
 
@@ -32,7 +33,7 @@ class BoundColumn:
     fit: Fit
 
 
-@dataclass(frozen=True)
+@immutable
 class Match:
     """What each input is made from, and notes on what the names alone do not say."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.types import DType, TensorType
 from netruntime.files.arrays import Array, cast, numpy_dtype
 
 KEEP, LENGTH, SEGMENT = "keep", "length", "segment"
 
 
-@dataclass(frozen=True)
+@immutable
 class Filler:
     """An input that the data may lack, because the lengths of the sequence `of` determine it.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 
 POOL = 64
@@ -33,7 +32,7 @@ def uniform(seed: int, epoch: int, rows: Array, draw: int) -> Array:
     return result
 
 
-@dataclass(frozen=True)
+@immutable
 class Sampler:
     """The order of `length` rows, epoch by epoch."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.types import TensorType
 from netruntime.data.embedded import RowReader, RowStream, RowTable
 from netruntime.data.fitted import FittedDataset
@@ -16,7 +17,7 @@ from netruntime.readers.options import DataOptions, LabelSpec
 from netruntime.readers.table import ColumnInfo
 
 
-@dataclass(frozen=True)
+@immutable
 class _Piece(RowTable):
     """Some rows of the stream, the first of which has the number `first`."""
 
@@ -31,7 +32,7 @@ class _Piece(RowTable):
         return f"row {row + self.first} of the iterable"
 
 
-@dataclass(frozen=True)
+@immutable
 class FittedStream:
     """The `StreamDataset` of an iterable."""
 

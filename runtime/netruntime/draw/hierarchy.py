@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netdsl.graph import Frame, Graph
+from netdsl.immutable import immutable
 from netdsl.model import Input, Parameter
 from netdsl.ops.create.create import Constant
 from netdsl.ops.sequence.scan import Scan
@@ -137,7 +138,7 @@ def _dissolve(group: LabelGroup, order: dict[int, int]) -> None:
     group.children = sorted(kept, key=lambda c: c if isinstance(c, int) else next(c.nodes()))
 
 
-@dataclass(frozen=True)
+@immutable
 class Weights:
     """Which operator each parameter is counted with."""
 

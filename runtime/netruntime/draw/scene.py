@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 
 SceneValue = tuple["SceneItem", Port]
 """A box, and the number of its result."""
@@ -66,7 +67,7 @@ class SceneItem:
         return chain[::-1]
 
 
-@dataclass(frozen=True)
+@immutable
 class SceneEdge:
     """A value that flows from a box to a box. `back` marks a state that returns to the next step."""
 
@@ -76,7 +77,7 @@ class SceneEdge:
     back: bool = False
 
 
-@dataclass(frozen=True)
+@immutable
 class Scene:
     """The root group and every edge between the boxes that have no children.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from netdsl.diagnostics import Label, error
 from netdsl.graph import Graph, Node, Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netruntime.engine.passes.optimise import Optimised
 from netruntime.errors import DataInputError
 
 
-@dataclass(frozen=True)
+@immutable
 class PlanStep:
     """One operator, ready to run: `run(*values)` gives its outputs.
 
@@ -31,7 +32,7 @@ class PlanStep:
     instead: tuple[PlanStep, ...] = ()
 
 
-@dataclass(frozen=True)
+@immutable
 class Plan:
     """The steps in order, and where inputs, weights and results are in the list of values.
 

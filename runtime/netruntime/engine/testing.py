@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netdsl.model import CallStep, Checked, Expectation, ModelTest
 from netdsl.source import Span
 from netruntime.engine.backends import Device, DeviceChoice, open_device
@@ -20,7 +20,7 @@ from netruntime.files.arrays import Array
 FALSE, APART = "E0880", "E0881"
 
 
-@dataclass(frozen=True)
+@immutable
 class TestResult:
     """The result of one test.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from os import PathLike
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Graph
+from netdsl.immutable import immutable
 from netdsl.model import TRAIN_PATH, Parameter
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -35,7 +36,7 @@ LISTED = 16
 WeightSource = str | PathLike[str] | Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@immutable
 class WeightOrigin:
     """The origin of weights. `seed` is set if they were drawn; `map` names the weight map that was used.
 

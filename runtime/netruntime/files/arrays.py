@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.types import DType
 from netruntime.errors import need_extra
 
@@ -53,7 +53,7 @@ class CastError(ValueError):
         self.help = help
 
 
-@dataclass(frozen=True)
+@immutable
 class ArrayInfo:
     """Element type (`f32`) and shape of an array; prints as `f32[2, 3]`."""
 

@@ -7,13 +7,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, fits_memory, short_name
 from netruntime.files.beginnings import HEAD, kind_of
@@ -43,7 +43,7 @@ class DuplicateNameError(ArrayFileError):
     """Two arrays of a file with one name."""
 
 
-@dataclass(frozen=True)
+@immutable
 class NpyLayout:
     """How a `.npy` array lies in its file; `header` is how many bytes come before the numbers."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 from netruntime.generation.sampling import ban, check_logits, log_softmax, penalise_repeats
 
@@ -19,7 +20,7 @@ class NextTokenModel(Protocol):
     def take(self, rows: Sequence[int]) -> None: ...
 
 
-@dataclass(frozen=True)
+@immutable
 class BeamSearch:
     """Settings of a beam search. `width` prefixes are kept; a stop token ends a sequence of at least
     `min_new` tokens.
@@ -41,7 +42,7 @@ class BeamSearch:
         return float(log_prob / ((5 + length) / 6) ** self.length_penalty)
 
 
-@dataclass(frozen=True)
+@immutable
 class Hypothesis:
     """A sequence of new tokens, its score, and whether a stop token ended it.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from netdsl.diagnostics import with_article
+from netdsl.immutable import immutable
 from netruntime.arguments import (
     check_callables,
     check_counts_of,
@@ -45,7 +46,7 @@ Stream = Callable[[list[int | None]], None]
 """Receives the next token of each row, or None for a row that has ended."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Generated:
     """What was generated after each prompt.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from netdsl.diagnostics import error, suggest
 from netdsl.dims import Dim, symbol
 from netdsl.graph import Graph
+from netdsl.immutable import immutable
 from netdsl.model import Model
 from netdsl.ops.attention.softmax import Softmax
 from netdsl.ops.contract.assuming import AT_LEAST, Condition
@@ -23,7 +23,7 @@ from netruntime.generation.incremental.requirements import ports_of
 USUAL_OUTPUT = "logits"
 
 
-@dataclass(frozen=True)
+@immutable
 class Roles:
     """The roles of a model's inputs and outputs in generation.
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.arguments import check_count, check_number
 from netruntime.errors import GenerationError
 from netruntime.files.arrays import Array
 
 
-@dataclass(frozen=True)
+@immutable
 class Sampling:
     """How the next token is chosen. Filters apply in the order of the fields.
 

@@ -18,9 +18,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from netdsl.immutable import immutable
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "csrc"
@@ -47,7 +48,7 @@ class BuildError(Exception):
     """There is no compiler, or it failed."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Target:
     """What a library is built for: a platform by ziglang's name of it, or None for this machine."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netruntime.native.layouts import Image
 from netruntime.native.memory import ARENA, CONSTANTS, OUTER, Buffer, Ref, aligned, plan_arena
 from netruntime.native.steps import ArrayType
@@ -30,7 +31,7 @@ LARGE = 2**20
 """Constants of so many bytes or more have slots of their own, so that several runs can share them."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Record:
     """A call of a kernel: how many tasks it has, where its arrays are, its numbers, and its node.
 
@@ -46,7 +47,7 @@ class Record:
     advances: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Packed:
     """Constants at `at`, made from weights.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netruntime.native.builder import Builder
 from netruntime.native.chunks import CACHE, batch_of, rows_of_chunk, types_of_chunk
@@ -76,7 +77,7 @@ def compile_steps(
     return NativeRun(chunk.build, constant_steps, table, arena, library, threads, chunks=chunks, types=types)
 
 
-@dataclass(frozen=True)
+@immutable
 class Built:
     """Steps as records."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netruntime.native.memory import Ref
 
 LANES = 16
@@ -14,7 +13,7 @@ def blocks_of(channels: int) -> int:
     return -(-channels // LANES)
 
 
-@dataclass(frozen=True)
+@immutable
 class Image:
     """`[B][C/16][H + 2 border][W + 2 border][16]`, with zeros in the border.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.errors import DeviceError
 
 ISA_VARIABLE = "NETDSL_ISA"
@@ -26,7 +26,7 @@ class _NamedKernel(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("run", ctypes.c_void_p))
 
 
-@dataclass(frozen=True)
+@immutable
 class Library:
     """The loaded library with one instruction set.
 

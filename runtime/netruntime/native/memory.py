@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from netdsl.immutable import immutable
+
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector."""
 ARENA, CONSTANTS, OUTER = 0, 1, 2
@@ -31,7 +33,7 @@ class Buffer:
         self.last = record
 
 
-@dataclass(frozen=True)
+@immutable
 class Ref:
     """A place in a buffer."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from netdsl.immutable import immutable
 from netruntime.arguments import check_count, check_flag, check_text
 from netruntime.errors import DeviceError
 from netruntime.native.library import Library, load_library, missing_reason
@@ -15,7 +15,7 @@ from netruntime.native.library import Library, load_library, missing_reason
 EngineName = Literal["auto", "native", "numpy"]
 
 
-@dataclass(frozen=True)
+@immutable
 class EngineOptions:
     """The engine of the CPU.
 

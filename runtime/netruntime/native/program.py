@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.native.builder import Record, table_of
 from netruntime.native.library import Library
 from netruntime.native.memory import ALIGNMENT
@@ -53,7 +54,7 @@ class Large:
     weights: tuple[Array, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Constants:
     """The constants of a run for some weights: the small ones from `address` on, and the large ones."""
 
@@ -67,7 +68,7 @@ class Constants:
         return all(a is b and not b.flags.writeable for a, b in zip(self.weights, weights, strict=True))
 
 
-@dataclass(frozen=True)
+@immutable
 class Chunks:
     """How a run goes through its batch.
 

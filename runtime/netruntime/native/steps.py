@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netdsl.types import DType
 
 
-@dataclass(frozen=True)
+@immutable
 class ArrayType:
     """The element type and the shape of an array."""
 
@@ -39,7 +39,7 @@ class ArrayType:
         return DType(self.dtype).numpy_name
 
 
-@dataclass(frozen=True)
+@immutable
 class Step:
     """An operator without free sizes.
 

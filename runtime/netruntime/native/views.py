@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from netdsl.immutable import immutable
 from netruntime.native.memory import Ref
 
 Array = Any
@@ -17,7 +17,7 @@ AXES = 6
 """As in strides.h."""
 
 
-@dataclass(frozen=True)
+@immutable
 class View:
     """Elements of `itemsize` bytes in a buffer; `strides` counts elements."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from netdsl.diagnostics import suggest
+from netdsl.immutable import immutable
 from netdsl.targets import label_names
 from netruntime.arguments import check_callables, check_count, check_names
 from netruntime.data import DataOptions, Dataset, DataSpec, open_data, parse_augment
@@ -26,7 +27,7 @@ from netruntime.readers.trained import METADATA_KEY
 from netruntime.weight_files.weight_file import WeightArrays
 
 
-@dataclass(frozen=True)
+@immutable
 class Predicted:
     """The result of `predict`.
 

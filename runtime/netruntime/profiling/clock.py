@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.model import Output
 from netruntime.engine.executor import WATCH
 from netruntime.engine.steps import Plan, PlanStep
 from netruntime.native.run import NativeRun
 
 
-@dataclass(frozen=True)
+@immutable
 class Event:
     """A kernel that ran.
 

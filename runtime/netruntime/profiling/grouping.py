@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from netdsl.immutable import immutable
 from netruntime.profiling.measuring import Profile
 from netruntime.profiling.parts import Part
 
@@ -15,7 +15,7 @@ Order = Literal["time", "source"]
 ORDERS: tuple[Order, ...] = ("time", "source")
 
 
-@dataclass(frozen=True)
+@immutable
 class ProfileRow:
     """Some parts together.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netruntime.engine.steps import Plan, PlanStep
 from netruntime.native.layouts import Image
@@ -16,7 +17,7 @@ from netruntime.native.run import NativeRun
 from netruntime.profiling.parts import Part, part_of, size_of, sources_of
 
 
-@dataclass(frozen=True)
+@immutable
 class Place:
     """Where a value is.
 
@@ -30,7 +31,7 @@ class Place:
     bytes: int
 
 
-@dataclass(frozen=True)
+@immutable
 class ListedStep:
     """An operator, alone or with those that were fused with it.
 

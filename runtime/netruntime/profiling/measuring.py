@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.arguments import check_count, check_instance
 from netruntime.engine.network import Network
 from netruntime.engine.steps import Plan
@@ -16,7 +17,7 @@ from netruntime.profiling.parts import Part, part_of, sources_of
 MAX_REPEATS = 1_000_000
 
 
-@dataclass(frozen=True)
+@immutable
 class Profile:
     """Where the time of a run goes.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from netdsl.immutable import immutable
 from netruntime.engine.backends import Device
 from netruntime.engine.steps import Plan
 from netruntime.native.run import NativeRun
 from netruntime.profiling.parts import size_of
 
 
-@dataclass(frozen=True)
+@immutable
 class MemoryNeed:
     """Bytes of a run of `netrun run`, by what they are for.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.graph import Graph, Node, Port
+from netdsl.immutable import immutable
 from netdsl.model import Input, Output, Parameter
 from netdsl.source import Span
 from netdsl.types import TensorType
 from netruntime.engine.steps import Plan
 
 
-@dataclass(frozen=True)
+@immutable
 class Part:
     """An operator that ran, alone or with those that were fused with it.
 

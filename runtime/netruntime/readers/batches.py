@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from netdsl.dims import Dim, symbol
+from netdsl.immutable import immutable
 from netruntime.errors import shown
 from netruntime.files.arrays import Array, info_of
 from netruntime.readers.input_spec import InputSpec, declared
@@ -19,7 +20,7 @@ from netruntime.readers.sources import find_files
 _ITEMS = symbol("items")
 
 
-@dataclass(frozen=True)
+@immutable
 class Batch:
     """Items stacked along the input's first axis, and the name of each."""
 
@@ -27,7 +28,7 @@ class Batch:
     array: Array
 
 
-@dataclass(frozen=True)
+@immutable
 class _Item:
     """One item, with a leading axis of 1."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.types import DType
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, CastError, cast, info_of
@@ -29,7 +30,7 @@ from netruntime.readers.table import DECIMAL_COMMA, ColumnInfo, info_of_rows
 from netruntime.sizes import SizeClashError, bind_sizes
 
 
-@dataclass(frozen=True)
+@immutable
 class Fit:
     """The steps from rows `[n, *raw]` to an input's values, and what they are then.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.types import TensorType
 from netruntime.errors import DataInputError, shown
 
 
-@dataclass(frozen=True)
+@immutable
 class InputSpec:
     """A model's input: its name, its type (symbols are free), and where the `.net` file declares it.
 

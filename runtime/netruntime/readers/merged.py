@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from netdsl.diagnostics import suggest
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
@@ -125,7 +125,7 @@ def _joined(name: str, parts: Sequence[Column]) -> Column:
     return _JoinedColumn(tuple(parts))
 
 
-@dataclass(frozen=True)
+@immutable
 class _JoinedColumn:
     parts: tuple[Column, ...]
 

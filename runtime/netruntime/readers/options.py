@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from netdsl.diagnostics import with_article
 from netdsl.dims import Dim, SizeOverflowError
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netruntime.errors import ArgumentError
 from netruntime.files.arrays import Array
@@ -29,7 +30,7 @@ DEFAULT_WINDOW = 64
 BYTE_SCALE = 1 / 255
 
 
-@dataclass(frozen=True)
+@immutable
 class LabelSpec:
     """What the losses and metrics say of a label.
 
@@ -57,7 +58,7 @@ class LabelSpec:
         return np.asarray(labels != self.ignore)
 
 
-@dataclass(frozen=True)
+@immutable
 class DataOptions:
     """How data is read and made to fit.
 

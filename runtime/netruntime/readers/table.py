@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, short_name
 
@@ -25,7 +26,7 @@ MAX_CHECKED_BYTES = 2**28
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
-@dataclass(frozen=True)
+@immutable
 class ColumnInfo:
     """What a column holds; prints as `u8[N, 28, 28]`.
 
@@ -128,7 +129,7 @@ def info_of_rows(array: Array, source: str = "", role: Role = "") -> ColumnInfo:
     return ColumnInfo(short_name(array.dtype) or str(array.dtype), array.shape[1:], source, role=role)
 
 
-@dataclass(frozen=True)
+@immutable
 class ArrayColumn:
     """Rows along the first axis of an array, which may be a memory map."""
 
@@ -158,7 +159,7 @@ class ArrayColumn:
         return f"row {row} of {self.source}"
 
 
-@dataclass(frozen=True)
+@immutable
 class RaggedColumn:
     """Sequences of different lengths, end to end in `flat`; row n is `flat[offsets[n]:offsets[n + 1]]`.
 
@@ -209,7 +210,7 @@ class RaggedColumn:
         )
 
 
-@dataclass(frozen=True)
+@immutable
 class ColumnTable:
     """A table of columns that are read independently. Make one with `table_of`.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.opening import read_text_file
@@ -21,7 +21,7 @@ TOO_LONG = "cut longer sequences (`--cut`), or leave them out of the data"
 _USUAL_PADDING = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 
 
-@dataclass(frozen=True)
+@immutable
 class Tokens:
     """A batch of sentences: `ids` is i64 [B, T]; `keep` is bool [B, T], true where a token is real."""
 

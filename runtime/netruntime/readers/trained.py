@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError
 from netruntime.files.json_objects import json_text
 from netruntime.readers.options import DataOptions
@@ -18,7 +19,7 @@ _CARRIED = ("scale", "mean", "std", "resize", "max_length")
 """The options that are taken from the description where they are not set."""
 
 
-@dataclass(frozen=True)
+@immutable
 class TrainedData:
     """The description of a run's data, which its weights carry as JSON.
 

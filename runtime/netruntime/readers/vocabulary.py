@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
@@ -40,7 +40,7 @@ class Codec(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@immutable
 class Characters:
     """One id for each character, in the order of `vocabulary`."""
 
@@ -86,7 +86,7 @@ class Characters:
         return DataInputError.make("E0838", message, help="the vocabulary is that of the training text")
 
 
-@dataclass(frozen=True)
+@immutable
 class TokenizerCodec:
     """The tokens of a `tokenizer.json`, without its special tokens."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from netdsl.checker import check
 from netdsl.diagnostics import with_article
+from netdsl.immutable import immutable
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.arguments import (
     check_callables,
@@ -47,7 +47,7 @@ from netruntime.weight_files.room import LESS
 from netruntime.weight_files.weight_file import WeightArrays
 
 
-@dataclass(frozen=True)
+@immutable
 class Trained:
     """The result of a run.
 
@@ -236,7 +236,7 @@ def _provenance(run: Run) -> Provenance:
     return Provenance("netruntime.fit(..)", (use,), "python")
 
 
-@dataclass(frozen=True)
+@immutable
 class Measured:
     """The result of an evaluation.
 

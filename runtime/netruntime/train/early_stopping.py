@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.recipes.runs import Mode, StoppingRecipe
 from netruntime.errors import TrainingError
 
@@ -48,7 +49,7 @@ def restore_error(what: str, state: object) -> TrainingError:
     return TrainingError.make("E1083", message, help="continue with the settings it was saved with")
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class EarlyStopping(StoppingRecipe):
     """Stops after `patience` consecutive observations without an improvement.
 

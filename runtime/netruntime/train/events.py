@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
 
+from netdsl.immutable import immutable
 
-@dataclass(frozen=True)
+
+@immutable
 class StepEvent:
     """One update of one phase.
 
@@ -29,7 +31,7 @@ class StepEvent:
     samples: int
 
 
-@dataclass(frozen=True)
+@immutable
 class EpochEvent:
     """The end of an epoch, with the figures of each phase on the training and the validation data.
 

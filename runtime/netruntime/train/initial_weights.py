@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
 from netdsl.types import TensorType
@@ -21,7 +21,7 @@ from netruntime.weight_files.room import check_room
 from netruntime.weight_files.weights import read_weights
 
 
-@dataclass(frozen=True)
+@immutable
 class FirstWeights:
     """Arrays by label path, and notes on their origin."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netdsl.model import Call, Phase
 from netdsl.ops.contract.base import Array
 from netdsl.recipes import DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE, SectionSettings
@@ -39,7 +40,7 @@ from netruntime.train.update.schedules import make_schedule
 LESS_STATE = "use an optimizer that keeps less: sgd keeps nothing, lion an array per weight, or `freeze` some"
 
 
-@dataclass(frozen=True)
+@immutable
 class Length:
     """The length of a run, in updates; used by schedules."""
 
@@ -51,7 +52,7 @@ class Length:
         return Length(-(-self.total_steps // every), -(-self.steps_per_epoch // every))
 
 
-@dataclass(frozen=True)
+@immutable
 class Update:
     """The result of one update: the outcome of each batch, the rate, and the norm before clipping."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netdsl.checker import check
+from netdsl.immutable import immutable
 from netdsl.model import Checked, Phase
 from netdsl.recipes import RunSettings
 from netruntime.data import (
@@ -69,7 +70,7 @@ WRITTEN = (BEST, LAST, LOG, CARD, CURVES, "curves.png", SETUP, VOCABULARY, CLASS
 """The files that a run writes into its folder, besides the checkpoints."""
 
 
-@dataclass(frozen=True)
+@immutable
 class TrainRequest:
     """The arguments of a training run.
 

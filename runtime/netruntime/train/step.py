@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from netdsl.graph import Graph, Port, build
+from netdsl.immutable import immutable
 from netdsl.model import Parameter, Phase
 from netdsl.ops.contract.base import Array
 from netdsl.ops.numerics.checks import DeferredChecks
@@ -29,7 +29,7 @@ from netruntime.train.update.groups import frozen_buffers
 LOSS = "loss"
 
 
-@dataclass(frozen=True)
+@immutable
 class Computed:
     """The result of a batch, still on the device: `values` are to be read by the host, by their ports.
 
@@ -45,7 +45,7 @@ class Computed:
     checks: DeferredChecks
 
 
-@dataclass(frozen=True)
+@immutable
 class Outcome:
     """The result of a batch: the loss and the statistics of the metrics on the host, arrays on the device.
 
@@ -62,7 +62,7 @@ class Outcome:
     readings: tuple[Reading, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class JointInputs:
     """What the joint loss needs of all batches when it runs on one of them: inputs and sizes by name."""
 

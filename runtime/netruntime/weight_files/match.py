@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.immutable import immutable
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import FLOATS, Array, ArrayInfo, CastError, cast_float, cast_int
 from netruntime.weight_files.proposing.proposal import propose
@@ -30,7 +31,7 @@ Shape = tuple[int, ...]
 _INT_RANGES = {f"{sign}{bits}": (sign, bits) for sign in "iu" for bits in (8, 16, 32, 64)}
 
 
-@dataclass(frozen=True)
+@immutable
 class WeightMatch:
     """Weights that fit. `missing` and `unexpected` are empty after a strict match.
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.syntax import WeightRule, Weights
 from netruntime.errors import WeightsError, shown
@@ -24,7 +25,7 @@ from netruntime.weight_files.rules import Rule, RuleParts, parse_rule, rule_text
 from netruntime.weight_files.template import Template
 
 
-@dataclass(frozen=True)
+@immutable
 class MappedSource:
     """Where one of our arrays comes from: part `part` of `parts` of the sum of their `names`, mostly of one.
 
@@ -38,7 +39,7 @@ class MappedSource:
     rule: Rule | None = None
 
 
-@dataclass(frozen=True)
+@immutable
 class ToOurs:
     """Their names sorted out.
 
@@ -50,7 +51,7 @@ class ToOurs:
     unmatched: Mapping[str, Rule | None]
 
 
-@dataclass(frozen=True)
+@immutable
 class Target:
     """One array of theirs: ours joined along the last axis, then transposed back.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netruntime.errors import WeightsError, shown
 from netruntime.weight_files.template import Captures, Template, parse_template
@@ -15,7 +15,7 @@ RuleParts = tuple[tuple[str, ...], str | None, tuple[str, ...]]
 """`(theirs, ours, modifiers)`; `ours` is None where a weight of theirs is left out."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Rule:
     """One checked rule; `ours` is empty where theirs is left out."""
 

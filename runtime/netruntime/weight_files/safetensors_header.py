@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from netdsl.immutable import immutable
 from netruntime.errors import WeightsError, shown
 from netruntime.files.arrays import ITEM_SIZES, ArrayInfo, fits_memory
 from netruntime.files.beginnings import kind_of
@@ -41,7 +41,7 @@ REFUSED_DTYPES |= {"F6_E2M3", "F6_E3M2", "C64"}
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 
 
-@dataclass(frozen=True)
+@immutable
 class TensorEntry:
     """What the header says of one tensor; `begin` and `end` are byte offsets into the buffer."""
 
@@ -50,7 +50,7 @@ class TensorEntry:
     end: int
 
 
-@dataclass(frozen=True)
+@immutable
 class TensorHeader:
     """A checked header."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import pairwise
 from typing import NoReturn
 
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netruntime.errors import WeightsError, shown
 
@@ -26,7 +27,7 @@ _PIECE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@immutable
 class Hole:
     """`{variable+offset}`."""
 
@@ -42,7 +43,7 @@ STAR = Wildcard()
 Piece = str | Hole | Wildcard
 
 
-@dataclass(frozen=True)
+@immutable
 class Captures:
     """What the holes of a template stood for in one name."""
 
@@ -50,7 +51,7 @@ class Captures:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class Template:
     """A parsed template; make one with `parse_template`."""
 

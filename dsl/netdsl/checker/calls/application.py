@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.context.values import Tensor
+from netdsl.immutable import immutable
 from netdsl.source import Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Application:
     """One application in the text.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.context.values import Binding, Tensor
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.modules import Module
 from netdsl.ops.contract.base import Op, OpError
 from netdsl.source import Span
 from netdsl.types import DType
 
 
-@dataclass(frozen=True)
+@immutable
 class Where:
     """The body in which something failed, and its names at that time.
 
@@ -34,7 +34,7 @@ class Where:
     """The names inside the standard block that failed, if one did; `names` are then those of its caller."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Refused:
     """An operator refused its inputs: `tensors` by slot; `attribute` is where a wrong argument is."""
 
@@ -45,7 +45,7 @@ class Refused:
     attribute: Span | None = None
 
 
-@dataclass(frozen=True)
+@immutable
 class Mismatch:
     """A tensor does not match a type as written.
 
@@ -69,7 +69,7 @@ class Mismatch:
     sizes: tuple[Dim, Dim] | None = None
 
 
-@dataclass(frozen=True)
+@immutable
 class Unequal:
     """Two sizes that must be equal; or, with `parts`, a size of which each part must be a divisor.
 
@@ -82,7 +82,7 @@ class Unequal:
     parts: tuple[tuple[int, Span], ...] = ()
 
 
-@dataclass(frozen=True)
+@immutable
 class Lengths:
     """The lengths of a scan that do not fit its sequences."""
 
@@ -92,14 +92,14 @@ class Lengths:
     place: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class NotANumber:
     """A number combined with a tensor of true and false values."""
 
     where: Where
 
 
-@dataclass(frozen=True)
+@immutable
 class Branches:
     """A residual whose body and shortcut differ."""
 
@@ -109,7 +109,7 @@ class Branches:
     shortcut: Tensor
 
 
-@dataclass(frozen=True)
+@immutable
 class Unnamed:
     """A name that nothing defines, and nothing known is like."""
 
@@ -117,14 +117,14 @@ class Unnamed:
     place: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Asserted:
     """An assertion of a block does not hold."""
 
     where: Where
 
 
-@dataclass(frozen=True)
+@immutable
 class Edited:
     """Anything else, with its changes: for each, the help and the replacements."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from netdsl.checker.context.values import Binding, Poison, Static
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.immutable import immutable
 from netdsl.model import Body
 from netdsl.modules import Module
 from netdsl.source import Span, Suggestion
@@ -22,7 +23,7 @@ class TooManyErrors(Exception):
     """Stops the check; the findings so far are reported."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Built:
     """A finished body, and the places in the first call of it that the origins of its sizes name."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Mismatch, Refused, Unequal
 from netdsl.checker.context.reports import Site
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 
 
-@dataclass(frozen=True)
+@immutable
 class Doubt:
     """An assertion that fails: the names in it, in the body that has it, and their numbers."""
 

@@ -18,6 +18,7 @@ from netdsl.checker.context.values import Binding, Tensor
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.dims import Dim
 from netdsl.edits import Edit
+from netdsl.immutable import immutable
 from netdsl.modules import Module
 from netdsl.ops.contract.base import Op, OpError
 from netdsl.source import Span
@@ -26,7 +27,7 @@ _OF_VALUES = ("E0404", "E0405", "E0409")
 """Codes, beside those of shapes, for which it matters with what a block was called."""
 
 
-@dataclass(frozen=True)
+@immutable
 class CallSite:
     """A call on the way to the body being built; `inputs` describes its inputs, for a message."""
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeAlias, TypeGuard, TypeVar
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.model import OUTSIDE, Body, Init
 from netdsl.modules import Module
 from netdsl.ops.contract.base import Op
@@ -18,7 +19,7 @@ from netdsl.types import DType, TensorType
 from netdsl.work import spend
 
 
-@dataclass(frozen=True)
+@immutable
 class Tensor:
     """A value of the body being built. `names` are the axis names that the block declares, if any."""
 
@@ -28,7 +29,7 @@ class Tensor:
     span: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class BlockValue:
     """A block, cell or model; with its static arguments once it is constructed."""
 
@@ -55,7 +56,7 @@ class BlockValue:
         return self.block.name.text
 
 
-@dataclass(frozen=True)
+@immutable
 class OpValue:
     """An operator, with the static arguments it has so far."""
 
@@ -70,7 +71,7 @@ class OpValue:
         return self.op.name
 
 
-@dataclass(frozen=True)
+@immutable
 class LayerValue:
     """`layer x = Block(..)`: every use shares the weights under `path`, which is the name unless given.
 
@@ -102,7 +103,7 @@ class LayerUse:
     results: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@immutable
 class Unfinished:
     """A model with errors: what is known of it all the same. A type that is not known is None."""
 
@@ -137,7 +138,7 @@ Evaluated: TypeAlias = Static | Tensor
 """The value of an expression; a tuple of tensors is the result of a fork or of several outputs."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Binding:
     """A name's value, and where it was bound."""
 

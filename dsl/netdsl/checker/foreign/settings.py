@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl import syntax as s
 from netdsl.arrivals.translate import Saying, text_of
 from netdsl.checker.context.scope import Scope
 from netdsl.checker.context.values import Tensor
 from netdsl.checker.foreign.names import parameters
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.synonyms import SYNONYMS
 
@@ -22,7 +23,7 @@ _MASKS = ("mask", "attn_mask", "attention_mask", "src_mask", "tgt_mask")
 _MODES = ("is_causal", "use_causal_mask", "causal_mask")
 
 
-@dataclass(frozen=True)
+@immutable
 class Correction:
     """What is wrong at a place of a call of one of our names, and the call to write."""
 
@@ -31,7 +32,7 @@ class Correction:
     at: Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Use:
     """A call of one of our names: its arguments, and what is piped into it."""
 

@@ -9,12 +9,13 @@ sets one argument; `metric.NAME` and `input.NAME` add a line or take the place o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
 from netdsl import syntax as s
 from netdsl.checker.sections.settings import PATTERNS, SETTINGS, SEVERAL
 from netdsl.diagnostics import error, suggest
+from netdsl.immutable import immutable
 from netdsl.parsing.parser import parse
 from netdsl.recipes import DEFAULT_OPTIMIZER, RECIPES
 from netdsl.source import Source, Span
@@ -47,7 +48,7 @@ def override(sections: Sequence[s.Train], given: Mapping[str, str]) -> list[s.Tr
     return result
 
 
-@dataclass(frozen=True)
+@immutable
 class OverrideKey:
     """What an override is for: `judge.group "head.*"` or `optimizer.lr`, taken apart.
 
@@ -75,7 +76,7 @@ def parse_key(text: str, sections: Collection[str]) -> OverrideKey:
     return OverrideKey(text, section, setting, part, f"{quote}{patterns}")
 
 
-@dataclass(frozen=True)
+@immutable
 class _Replacement:
     """One key with the value that takes the place of the file's."""
 

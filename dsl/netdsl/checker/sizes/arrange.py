@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from netdsl import syntax as s
@@ -15,12 +14,13 @@ from netdsl.checker.context.values import POISON, Binding, PoisonedError, Tensor
 from netdsl.diagnostics import Label
 from netdsl.dims import Dim, dim, product
 from netdsl.edits import replacement
+from netdsl.immutable import immutable
 from netdsl.ops.linear.einsum import Einsum
 from netdsl.ops.shape.rearrange import Expand, Rearrange
 from netdsl.source import Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Factor:
     """One named part of an axis, or a literal 1."""
 

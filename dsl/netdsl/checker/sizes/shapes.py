@@ -7,7 +7,6 @@ the size it meets; `_` takes anything; `*rest` takes any number of axes; `2*n` i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Mismatch
@@ -17,6 +16,7 @@ from netdsl.checker.context.values import Tensor, describe, is_integer
 from netdsl.diagnostics import Label, suggest
 from netdsl.dims import Dim, Symbol, dim, symbol
 from netdsl.edits import replacement
+from netdsl.immutable import immutable
 from netdsl.source import Span
 from netdsl.types import DType, TensorType, shape_text
 
@@ -24,7 +24,7 @@ _FREE = "BTHWD"
 """Names for free sizes, by axis."""
 
 
-@dataclass(frozen=True)
+@immutable
 class TypePattern:
     """A type as written: an element type, or None for any, and the sizes as expressions."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.ways import tree
 from netdsl.edits import apply_edits, replacement
+from netdsl.immutable import immutable
 from netdsl.source import Source, Span
 
 _QUOTED = (
@@ -18,7 +18,7 @@ _QUOTED = (
 """The parts of a line that are quoted."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Change:
     """Replacements in the text of one file.
 

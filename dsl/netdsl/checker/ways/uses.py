@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl import syntax as s
 from netdsl.checker.context.causes import Where
@@ -12,11 +11,12 @@ from netdsl.checker.context.values import Tensor
 from netdsl.checker.evaluate.statements import input_names, is_function
 from netdsl.checker.ways import tree
 from netdsl.checker.ways.change import insertion
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netdsl.source import Span
 
 
-@dataclass(frozen=True)
+@immutable
 class Use:
     """One use of a tensor; `piped` says that the place is a stage into which it flows."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.ops.attention.attention_gradient import AttentionGradient
 from netdsl.ops.attention.attention_scores import Scores, grouped, score_blocks, score_factor
 from netdsl.ops.attention.attention_shapes import attention_shape
@@ -19,7 +19,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("attention", "q", "k", "v", "keep?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class Attention(Op):
     """`softmax(scale * q @ k^T + bias) @ v` for every head: scaled dot-product attention.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.ops.attention.attention_scores import ScoreBlock, Scores, grouped, score_blocks, score_factor
 from netdsl.ops.attention.attention_shapes import attention_shape
 from netdsl.ops.attention.softmax import Softmax
@@ -21,7 +21,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 @operator("attention_gradient", "dy", "q", "k", "v", "keep?", "bias?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class AttentionGradient(Op):
     """The gradients of `attention` with respect to `q`, `k` and `v`, and `bias` if there is one.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.ops.attention.softmax import normalised_weights
 from netdsl.ops.contract.base import Array, Module
 from netdsl.ops.numerics import functions as numerics
@@ -18,7 +18,7 @@ def score_factor(scale: float | None, size: int) -> float:
     return scale if scale is not None else 1 / math.sqrt(max(size, 1))
 
 
-@dataclass(frozen=True)
+@immutable
 class ScoreBlock:
     """A block of `[B, heads, T, S]`: some batches, key heads with their queries' heads, and queries.
 
@@ -62,7 +62,7 @@ def score_blocks(xp: Module, q: Array, k: Array, causal: bool) -> Iterator[Score
                 yield ScoreBlock(slice(b, b + few), g, head, slice(t, end), slice(0, seen))
 
 
-@dataclass(frozen=True)
+@immutable
 class Scores:
     """How scores become weights: their scale, the causal mask, the keep-mask and the bias.
 

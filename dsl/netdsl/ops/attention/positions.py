@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_both_or_neither, need_float, need_int, need_type
 from netdsl.ops.contract.samples import draw, draw_ints
@@ -21,7 +21,7 @@ def need_four_axes(x: TensorType, name: str, layout: str) -> None:
 
 
 @operator("rotary", "x", "positions?")
-@dataclass(frozen=True)
+@immutable
 class Rotary(Op):
     """Rotates pairs of features by an angle that grows with the position.
 
@@ -141,7 +141,7 @@ class Rotary(Op):
 
 
 @operator("rotary_gradient", "dy", "positions?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class RotaryGradient(Rotary):
     """Rotates pairs of features back by the angles of `rotary`.
 
@@ -160,7 +160,7 @@ class RotaryGradient(Rotary):
 
 
 @operator("alibi", "scores")
-@dataclass(frozen=True)
+@immutable
 class Alibi(Op):
     """Lowers attention scores linearly with the distance between query and key.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
 from netdsl.ops.contract.base import Array, Axes, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float, need_mask, normal_axes
@@ -36,7 +36,7 @@ def _masked(xp: Module, x: Array, where: Array | None) -> Array:
     return x if where is None else xp.where(where, x, x.dtype.type(-xp.inf))
 
 
-@dataclass(frozen=True)
+@immutable
 class _Normalisation(Op):
     """Base of softmax and its logarithm: the axes, the keep-mask and their checks."""
 
@@ -67,7 +67,7 @@ class _Normalisation(Op):
 
 
 @operator("softmax", "x", "where?")
-@dataclass(frozen=True)
+@immutable
 class Softmax(_Normalisation):
     """`exp(x) / sum(exp(x))` over the axes `over`, shifted by the maximum so that it cannot overflow.
 
@@ -94,7 +94,7 @@ class Softmax(_Normalisation):
 
 
 @operator("log_softmax", "x", "where?")
-@dataclass(frozen=True)
+@immutable
 class LogSoftmax(_Normalisation):
     """`x - log(sum(exp(x)))` over the axes `over`: the logarithm of `softmax`, precise for small weights.
 

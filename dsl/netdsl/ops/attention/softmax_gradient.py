@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axes,
@@ -25,7 +25,7 @@ from netdsl.ops.numerics.functions import by_rows, dots, widen
 from netdsl.types import TensorType, tensor
 
 
-@dataclass(frozen=True)
+@immutable
 class _OfResult(Op):
     """Base of both: the axes that were normalised together."""
 
@@ -71,7 +71,7 @@ class _OfResult(Op):
 
 
 @operator("softmax_gradient", "dy", "y", internal=True)
-@dataclass(frozen=True)
+@immutable
 class SoftmaxGradient(_OfResult):
     """`y * (dy - sum(dy * y))`, the sum over the axes `over`.
 
@@ -102,7 +102,7 @@ class SoftmaxGradient(_OfResult):
 
 
 @operator("log_softmax_gradient", "dy", "y", internal=True)
-@dataclass(frozen=True)
+@immutable
 class LogSoftmaxGradient(_OfResult):
     """`dy - exp(y) * sum(dy)`, the sum over the axes `over`.
 

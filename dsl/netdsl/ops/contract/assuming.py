@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from math import gcd
 
 from netdsl.dims import Apply, Dim, DimLike, SizeOverflowError, dim
+from netdsl.immutable import immutable
 
 EQUAL, UNEQUAL, DIVIDES, AT_LEAST = "=", "!=", "divides", ">="
 
 
-@dataclass(frozen=True)
+@immutable
 class Condition:
     """`left` equals `right`, differs from it, divides it, or is at least that large."""
 
@@ -119,7 +119,7 @@ class Condition:
         return (left == right) == (self.kind == EQUAL)
 
 
-@dataclass(frozen=True)
+@immutable
 class Either:
     """Several conditions, of which at least one holds (`or`), or all of them do (`and`)."""
 

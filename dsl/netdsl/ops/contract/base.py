@@ -1,6 +1,6 @@
 """The definition of an operator: one frozen class that holds all its facets.
 
-An operator is a frozen dataclass. Its fields are its static attributes, so that operators are
+An operator is a class of immutable values. Its fields are its static attributes, so that operators are
 hashable and can key plans. Its class variable `inputs` names its tensor inputs in order: `"x"` is
 required, `"bias?"` may be left out (the methods then get `None`), `"*xs"` takes any number.
 
@@ -22,10 +22,11 @@ In a `.net` file an operator is called by its lower-case name: `max_pool(x, 3, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from netdsl.dims import Dim, DimLike, dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.samples import Draw
 from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice, UnsupportedError
 from netdsl.types import TensorType
@@ -91,7 +92,7 @@ class DataError(ValueError):
     """The values in an array, or sizes known only at run time, are invalid for the operator."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Op:
     """Base of all operators; see the module's docstring."""
 
@@ -230,7 +231,7 @@ class Op:
         return replace(self, **changed) if changed else self
 
 
-@dataclass(frozen=True)
+@immutable
 class LeftContext:
     """`count` positions that an operator inserts before those of its input `slot`, along `axis`.
 
@@ -303,7 +304,7 @@ def op_named(name: str, *attributes: Any) -> Op:
 # -- samples for the conformance tests -----------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class Example:
     """An operator and the inputs to run it on; `None` omits an optional input."""
 
@@ -315,7 +316,7 @@ def example(op: Op, *inputs: Draw | None) -> Example:
     return Example(op, inputs)
 
 
-@dataclass(frozen=True)
+@immutable
 class BadExample:
     """An operator, input types it must reject, and text that its message must contain."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netdsl.types import DType
 
 
-@dataclass(frozen=True)
+@immutable
 class Draw:
     """A random tensor for a sample: numbers uniform in `[low, high)`; booleans with equal probability."""
 

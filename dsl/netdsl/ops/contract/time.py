@@ -10,10 +10,10 @@ Along most axes an operator treats each position independently: an `AxisMap` say
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from netdsl.dims import Dim, product, symbol
+from netdsl.immutable import immutable
 from netdsl.types import TensorType
 
 PAST = "past positions"
@@ -50,7 +50,7 @@ InputTypes = Sequence[TensorType | None]
 """The types of an operator's inputs, None for an omitted one."""
 
 
-@dataclass(frozen=True)
+@immutable
 class AxisMap:
     """The map of each input (empty for an omitted one), and the output axes whose positions mix.
 
@@ -61,7 +61,7 @@ class AxisMap:
     mixed: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
+@immutable
 class TimeAxis:
     """The time of a model: `name` is the symbol of its number of positions."""
 

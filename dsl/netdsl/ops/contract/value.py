@@ -13,10 +13,11 @@ up by name, since they import this module for their own gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, Union
 
 from netdsl.dims import Dim, DimLike, dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op, op_named
 from netdsl.types import DType, TensorType
 
@@ -32,7 +33,7 @@ class Tape(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@immutable
 class Value:
     """A tensor of the computation: its type, and its reference on the tape."""
 

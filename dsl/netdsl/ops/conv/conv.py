@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from netdsl.dims import Dim, DimLike, product, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -69,7 +70,7 @@ def add_bias(y: Array, bias: Array | None) -> Array:
 
 
 @operator("conv", "x", "weight", "bias?")
-@dataclass(frozen=True)
+@immutable
 class Conv(Op):
     """Convolution: each output is the sum of products of a window of `x` with the weight, plus a bias.
 

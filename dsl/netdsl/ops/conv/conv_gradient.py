@@ -7,11 +7,11 @@ other two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
 
 from netdsl.dims import Dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -35,7 +35,7 @@ from netdsl.ops.numerics.windows import Windows, windows
 from netdsl.types import TensorType, shape_text, tensor
 
 
-@dataclass(frozen=True)
+@immutable
 class _ConvGradient(Op):
     """Base of both: the sizes of the result, and the attributes of the convolution."""
 
@@ -74,7 +74,7 @@ def _samples() -> Iterator[tuple[Conv, tuple[int, ...], tuple[int, ...], tuple[i
 
 
 @operator("conv_input_gradient", "dy", "weight", internal=True)
-@dataclass(frozen=True)
+@immutable
 class ConvInputGradient(_ConvGradient):
     """`dx[b, c, i * stride + k * dilation - pad] += dy[b, o, i] * weight[o, c, k]`: the adjoint of `conv`.
 
@@ -182,7 +182,7 @@ _LONG_ROWS = 2048
 
 
 @operator("conv_weight_gradient", "dy", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class ConvWeightGradient(_ConvGradient):
     """`dw[o, c, k] = sum over b, i of dy[b, o, i] * x[b, c, i * stride + k * dilation - pad]`.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
 
 from netdsl.dims import Dim, DimLike, dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
@@ -36,7 +36,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("conv_transpose", "x", "weight", "bias?")
-@dataclass(frozen=True)
+@immutable
 class ConvTranspose(Op):
     """Transposed convolution: each element of `x` adds its product with the weight to a window of the result.
 

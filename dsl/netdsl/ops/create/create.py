@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl.dims import Dim, dim, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -35,7 +36,7 @@ _ZERO = dim(0)
 
 
 @operator("constant")
-@dataclass(frozen=True)
+@immutable
 class Constant(Op):
     """An array whose elements all have one value.
 
@@ -93,7 +94,7 @@ class Constant(Op):
 
 
 @operator("range")
-@dataclass(frozen=True)
+@immutable
 class Range(Op):
     """`start, start + step, ...` up to, but excluding, `stop`, as one axis.
 
@@ -163,7 +164,7 @@ class Range(Op):
 
 
 @operator("causal_mask")
-@dataclass(frozen=True)
+@immutable
 class CausalMask(Op):
     """The keys that each query may attend to: true where `column <= row + columns - rows`.
 

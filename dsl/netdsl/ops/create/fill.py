@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl.dims import dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, Sizes, bad, example, operator
 from netdsl.ops.contract.rules import check_sizes
 from netdsl.ops.contract.time import AxisMap, InputMap, InputTypes, TimeAxis, TimeSlice
 from netdsl.types import DType, TensorType
 
 
-@dataclass(frozen=True)
+@immutable
 class _Filled(Op):
     """A tensor whose elements are all one number; `sizes` and `dtype` as in `constant`."""
 
@@ -44,7 +45,7 @@ class _Filled(Op):
 
 
 @operator("zeros")
-@dataclass(frozen=True)
+@immutable
 class Zeros(_Filled):
     """A tensor of zeros: `zeros([B, 10])`, `zeros([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
 
@@ -53,7 +54,7 @@ class Zeros(_Filled):
 
 
 @operator("ones")
-@dataclass(frozen=True)
+@immutable
 class Ones(_Filled):
     """A tensor of ones: `ones([2, 3, 224, 224])`, `ones([B], dtype=i64)`. Source: ONNX ConstantOfShape."""
 

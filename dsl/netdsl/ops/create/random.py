@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -29,7 +29,7 @@ Generator = Any
 """`numpy.random.Generator` or `cupy.random.Generator`."""
 
 
-@dataclass(frozen=True)
+@immutable
 class _Draws(Op):
     """Base of the operators that draw a random array of shape `sizes`."""
 
@@ -72,7 +72,7 @@ def check_chance(p: float) -> None:
 
 
 @operator("normal")
-@dataclass(frozen=True)
+@immutable
 class Normal(_Draws):
     """Random numbers from the normal distribution.
 
@@ -118,7 +118,7 @@ class Normal(_Draws):
 
 
 @operator("uniform")
-@dataclass(frozen=True)
+@immutable
 class Uniform(_Draws):
     """Random numbers, uniformly distributed on `[low, high)`; rounding to `dtype` can yield `high` itself.
 
@@ -167,7 +167,7 @@ class Uniform(_Draws):
 
 
 @operator("bernoulli")
-@dataclass(frozen=True)
+@immutable
 class Bernoulli(_Draws):
     """Random booleans, each true with probability `p`, independently of the others.
 

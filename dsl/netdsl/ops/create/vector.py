@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import check_value
 from netdsl.ops.contract.time import AxisMap, InputTypes
@@ -12,7 +12,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 @operator("vector")
-@dataclass(frozen=True)
+@immutable
 class Vector(Op):
     """A list of numbers as an array of one axis: `vector([0.2, 0.8])`.
 

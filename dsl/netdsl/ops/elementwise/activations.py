@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
 from netdsl.ops.contract.samples import draw
@@ -44,7 +44,7 @@ def _exponential_second(xp: Module, x: Array, alpha: float, width: float) -> Arr
 
 
 @operator("relu", "x")
-@dataclass(frozen=True)
+@immutable
 class Relu(Activation):
     """`max(x, 0)`, elementwise; NaN stays NaN.
 
@@ -61,7 +61,7 @@ class Relu(Activation):
 
 
 @operator("leaky_relu", "x")
-@dataclass(frozen=True)
+@immutable
 class LeakyRelu(Activation):
     """`x` above 0 and `slope * x` below, elementwise.
 
@@ -87,7 +87,7 @@ class LeakyRelu(Activation):
 
 
 @operator("prelu", "x", "slope")
-@dataclass(frozen=True)
+@immutable
 class PRelu(Op):
     """`x` above 0 and `slope * x` below, with a learnt slope per channel.
 
@@ -142,7 +142,7 @@ class PRelu(Op):
 
 
 @operator("elu", "x")
-@dataclass(frozen=True)
+@immutable
 class Elu(Activation):
     """`x` above 0 and `alpha * (exp(x) - 1)` below, elementwise.
 
@@ -174,7 +174,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @operator("selu", "x")
-@dataclass(frozen=True)
+@immutable
 class Selu(Activation):
     """`scale * x` above 0 and `scale * alpha * (exp(x) - 1)` below, elementwise.
 
@@ -196,7 +196,7 @@ class Selu(Activation):
 
 
 @operator("celu", "x")
-@dataclass(frozen=True)
+@immutable
 class Celu(Activation):
     """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))`, elementwise: `elu` with a smooth slope at 0.
 
@@ -233,7 +233,7 @@ class Celu(Activation):
 
 
 @operator("hard_sigmoid", "x")
-@dataclass(frozen=True)
+@immutable
 class HardSigmoid(Activation):
     """`alpha * x + beta`, clipped to between 0 and 1, elementwise.
 
@@ -262,7 +262,7 @@ class HardSigmoid(Activation):
 
 
 @operator("hard_swish", "x")
-@dataclass(frozen=True)
+@immutable
 class HardSwish(Gated):
     """`x * min(max(x + 3, 0), 6) / 6`, elementwise.
 
@@ -283,7 +283,7 @@ class HardSwish(Gated):
 
 
 @operator("softsign", "x")
-@dataclass(frozen=True)
+@immutable
 class Softsign(Activation):
     """`x / (1 + abs(x))`, elementwise.
 

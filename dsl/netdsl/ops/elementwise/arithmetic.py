@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Module, TypeMismatch, bad, operator
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.comparison import LogicalAnd
@@ -15,7 +15,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 @operator("add", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Add(Binary):
     """`a + b`, elementwise; integers wrap around.
 
@@ -31,7 +31,7 @@ class Add(Binary):
 
 
 @operator("subtract", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Subtract(Binary):
     """`a - b`, elementwise; integers wrap around.
 
@@ -47,7 +47,7 @@ class Subtract(Binary):
 
 
 @operator("multiply", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Multiply(Binary):
     """`a * b`, elementwise; integers wrap around.
 
@@ -63,7 +63,7 @@ class Multiply(Binary):
 
 
 @operator("divide", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Divide(Binary):
     """`a / b`, elementwise, of floats; for integers there is `floor_divide`.
 
@@ -82,7 +82,7 @@ class Divide(Binary):
 
 
 @operator("modulo", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Modulo(Binary):
     """`a - floor(a / b) * b`, elementwise: the remainder has the sign of the divisor, as in Python.
 
@@ -105,7 +105,7 @@ class Modulo(Binary):
 
 
 @operator("floor_divide", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class FloorDivide(Binary):
     """`floor(a / b)`, elementwise, consistent with `modulo`: `a = floor_divide * b + modulo`.
 
@@ -131,7 +131,7 @@ def _signs_differ(rest: Array, divisor: Array) -> Array:
 
 
 @operator("power", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Power(Binary):
     """`a` to the power `b`, elementwise. A negative integer power is rounded towards 0: `2 ^ -1` is 0.
 
@@ -157,7 +157,7 @@ class Power(Binary):
 
 
 @operator("minimum", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Minimum(Binary):
     """The smaller of `a` and `b`, elementwise; NaN where either is NaN.
 
@@ -173,7 +173,7 @@ class Minimum(Binary):
 
 
 @operator("maximum", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Maximum(Binary):
     """The larger of `a` and `b`, elementwise; NaN where either is NaN.
 
@@ -195,7 +195,7 @@ def _shared(dy: Value, wins: Value, a: Value, b: Value) -> tuple[Value, Value]:
 
 
 @operator("negate", "x")
-@dataclass(frozen=True)
+@immutable
 class Negate(Unary):
     """`-x`, elementwise, of signed numbers.
 

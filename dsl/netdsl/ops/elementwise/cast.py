@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
@@ -14,7 +14,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 @operator("cast", "x")
-@dataclass(frozen=True)
+@immutable
 class Cast(Op):
     """`x` in another element type.
 

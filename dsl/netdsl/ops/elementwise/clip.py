@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import LIMITS, need_number
 from netdsl.ops.contract.samples import draw, draw_ints
@@ -14,7 +14,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("clip", "x")
-@dataclass(frozen=True)
+@immutable
 class Clip(Op):
     """`min(max(x, low), high)`, elementwise; NaN stays NaN.
 

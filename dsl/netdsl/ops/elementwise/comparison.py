@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import broadcast, need_bool, same_dtype
 from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
@@ -16,7 +16,7 @@ from netdsl.ops.numerics.functions import where
 from netdsl.types import DType, TensorType, tensor
 
 
-@dataclass(frozen=True)
+@immutable
 class _Comparison(Binary):
     """Base of comparisons of operands of one element type, or of two integer types."""
 
@@ -34,7 +34,7 @@ class _Comparison(Binary):
         yield example(cls(), draw_ints(6, 5, high=3), draw_ints(5, high=3, dtype="i32"))
 
 
-@dataclass(frozen=True)
+@immutable
 class _Equality(_Comparison):
     """A comparison that booleans support too."""
 
@@ -52,7 +52,7 @@ class _Equality(_Comparison):
 
 
 @operator("equal", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Equal(_Equality):
     """True where `a` equals `b`; NaN equals nothing.
 
@@ -65,7 +65,7 @@ class Equal(_Equality):
 
 
 @operator("not_equal", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class NotEqual(_Equality):
     """True where `a` differs from `b`; NaN differs from everything.
 
@@ -78,7 +78,7 @@ class NotEqual(_Equality):
 
 
 @operator("less", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Less(_Comparison):
     """True where `a < b`; false where either is NaN.
 
@@ -91,7 +91,7 @@ class Less(_Comparison):
 
 
 @operator("less_equal", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class LessEqual(_Comparison):
     """True where `a <= b`; false where either is NaN.
 
@@ -104,7 +104,7 @@ class LessEqual(_Comparison):
 
 
 @operator("greater", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Greater(_Comparison):
     """True where `a > b`; false where either is NaN.
 
@@ -117,7 +117,7 @@ class Greater(_Comparison):
 
 
 @operator("greater_equal", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class GreaterEqual(_Comparison):
     """True where `a >= b`; false where either is NaN.
 
@@ -129,7 +129,7 @@ class GreaterEqual(_Comparison):
     function = "greater_equal"
 
 
-@dataclass(frozen=True)
+@immutable
 class _Logic(Binary):
     """Base of logical functions of two booleans."""
 
@@ -151,7 +151,7 @@ class _Logic(Binary):
 
 
 @operator("logical_and", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class LogicalAnd(_Logic):
     """True where both `a` and `b` are true.
 
@@ -164,7 +164,7 @@ class LogicalAnd(_Logic):
 
 
 @operator("logical_or", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class LogicalOr(_Logic):
     """True where at least one of `a` and `b` is true.
 
@@ -177,7 +177,7 @@ class LogicalOr(_Logic):
 
 
 @operator("logical_xor", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class LogicalXor(_Logic):
     """True where exactly one of `a` and `b` is true.
 
@@ -190,7 +190,7 @@ class LogicalXor(_Logic):
 
 
 @operator("logical_not", "x")
-@dataclass(frozen=True)
+@immutable
 class LogicalNot(Unary):
     """True where `x` is false.
 
@@ -215,7 +215,7 @@ class LogicalNot(Unary):
 
 
 @operator("where", "condition", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class Where(Op):
     """`a` where the condition is true, else `b`. The value that is not selected has no influence.
 

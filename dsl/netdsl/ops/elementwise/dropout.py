@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float
 from netdsl.ops.contract.samples import draw
@@ -15,7 +15,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("dropout", "x")
-@dataclass(frozen=True)
+@immutable
 class Dropout(Op):
     """`x` with each element set to 0 with probability `p`, and the others divided by `1 - p`.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import operator
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Unary
 
 
 @operator("exp", "x")
-@dataclass(frozen=True)
+@immutable
 class Exp(Unary):
     """`e` to the power `x`, elementwise.
 
@@ -24,7 +23,7 @@ class Exp(Unary):
 
 
 @operator("expm1", "x")
-@dataclass(frozen=True)
+@immutable
 class Expm1(Unary):
     """`exp(x) - 1`, elementwise, precise even for `x` near 0.
 
@@ -38,7 +37,7 @@ class Expm1(Unary):
 
 
 @operator("log", "x")
-@dataclass(frozen=True)
+@immutable
 class Log(Unary):
     """The natural logarithm, elementwise; `-inf` at 0, NaN below.
 
@@ -53,7 +52,7 @@ class Log(Unary):
 
 
 @operator("log1p", "x")
-@dataclass(frozen=True)
+@immutable
 class Log1p(Unary):
     """`log(1 + x)`, elementwise, precise even for `x` near 0.
 
@@ -68,7 +67,7 @@ class Log1p(Unary):
 
 
 @operator("sqrt", "x")
-@dataclass(frozen=True)
+@immutable
 class Sqrt(Unary):
     """The square root, elementwise; NaN below 0.
 
@@ -83,7 +82,7 @@ class Sqrt(Unary):
 
 
 @operator("reciprocal", "x")
-@dataclass(frozen=True)
+@immutable
 class Reciprocal(Unary):
     """`1 / x`, elementwise.
 
@@ -98,7 +97,7 @@ class Reciprocal(Unary):
 
 
 @operator("square", "x")
-@dataclass(frozen=True)
+@immutable
 class Square(Unary):
     """`x * x`, elementwise.
 
@@ -113,7 +112,7 @@ class Square(Unary):
 
 
 @operator("sin", "x")
-@dataclass(frozen=True)
+@immutable
 class Sin(Unary):
     """The sine of `x` radians, elementwise.
 
@@ -127,7 +126,7 @@ class Sin(Unary):
 
 
 @operator("cos", "x")
-@dataclass(frozen=True)
+@immutable
 class Cos(Unary):
     """The cosine of `x` radians, elementwise.
 

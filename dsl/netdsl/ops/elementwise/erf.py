@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Module, operator
 from netdsl.ops.elementwise.kinds import Activation
 from netdsl.ops.numerics import functions as numerics
 
 
 @operator("erf", "x")
-@dataclass(frozen=True)
+@immutable
 class Erf(Activation):
     """The error function `2 / sqrt(pi)` times the integral of `exp(-t * t)` from 0 to `x`.
 

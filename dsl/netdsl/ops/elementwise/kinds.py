@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     REGISTRY,
     Array,
@@ -34,7 +34,7 @@ def check_elements(takes: str, x: TensorType, name: str = "x") -> None:
         _CHECKS[takes](x, name)
 
 
-@dataclass(frozen=True)
+@immutable
 class Unary(Op):
     """One array function applied to every element; the element type is kept unless `result` is set."""
 
@@ -71,7 +71,7 @@ class Unary(Op):
             yield bad("floating-point", cls(), tensor("i32", 3))
 
 
-@dataclass(frozen=True)
+@immutable
 class Binary(Op):
     """One array function applied to two operands of one element type, broadcast against each other."""
 
@@ -122,7 +122,7 @@ class Binary(Op):
         yield bad(f"{words}, but `b`" if cls.takes == "number" else words, cls(), f32, tensor("bool", 4))
 
 
-@dataclass(frozen=True)
+@immutable
 class Activation(Op):
     """An elementwise float function in several steps, computed in f32 at least and in cached blocks."""
 
@@ -178,7 +178,7 @@ class Activation(Op):
         yield bad("floating-point", cls(), tensor("i32", 3))
 
 
-@dataclass(frozen=True)
+@immutable
 class Gated(Activation):
     """`x * gate(x)`, for a gate that is 0 for large negative inputs."""
 
@@ -191,7 +191,7 @@ class Gated(Activation):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@immutable
 class _Derivative(Op):
     """Base of the derivatives of an activation: `dy` times a function of `at`, elementwise.
 
@@ -236,7 +236,7 @@ class _Derivative(Op):
 
 
 @operator("activation_gradient", "dy", "at", internal=True)
-@dataclass(frozen=True)
+@immutable
 class ActivationGradient(_Derivative):
     """`dy` times the derivative of the activation `of`.
 
@@ -251,7 +251,7 @@ class ActivationGradient(_Derivative):
 
 
 @operator("activation_second_gradient", "dy", "at", internal=True)
-@dataclass(frozen=True)
+@immutable
 class ActivationSecondGradient(_Derivative):
     """`dy` times the second derivative of the activation `of`.
 

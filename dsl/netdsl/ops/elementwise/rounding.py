@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Module, operator
 from netdsl.ops.contract.value import Value
 from netdsl.ops.elementwise.kinds import Unary
@@ -12,7 +11,7 @@ from netdsl.types import DType
 
 
 @operator("abs", "x")
-@dataclass(frozen=True)
+@immutable
 class Abs(Unary):
     """The absolute value, elementwise.
 
@@ -27,7 +26,7 @@ class Abs(Unary):
 
 
 @operator("sign", "x")
-@dataclass(frozen=True)
+@immutable
 class Sign(Unary):
     """-1 below 0, 0 at 0, 1 above 0, elementwise; NaN stays NaN.
 
@@ -45,7 +44,7 @@ class Sign(Unary):
 
 
 @operator("floor", "x")
-@dataclass(frozen=True)
+@immutable
 class Floor(Unary):
     """The largest integer not above `x`, elementwise, as a float.
 
@@ -57,7 +56,7 @@ class Floor(Unary):
 
 
 @operator("ceil", "x")
-@dataclass(frozen=True)
+@immutable
 class Ceil(Unary):
     """The smallest integer not below `x`, elementwise, as a float.
 
@@ -69,7 +68,7 @@ class Ceil(Unary):
 
 
 @operator("round", "x")
-@dataclass(frozen=True)
+@immutable
 class Round(Unary):
     """The nearest integer, elementwise, as a float; halves round to the even neighbour.
 
@@ -81,7 +80,7 @@ class Round(Unary):
 
 
 @operator("is_nan", "x")
-@dataclass(frozen=True)
+@immutable
 class IsNan(Unary):
     """True where `x` is not a number.
 
@@ -94,7 +93,7 @@ class IsNan(Unary):
 
 
 @operator("is_finite", "x")
-@dataclass(frozen=True)
+@immutable
 class IsFinite(Unary):
     """True where `x` is neither infinite nor NaN.
 

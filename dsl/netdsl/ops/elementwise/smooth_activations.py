@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Module, OpError, bad, operator
 from netdsl.ops.elementwise.kinds import Activation, Gated
 from netdsl.ops.numerics import functions as numerics
@@ -14,7 +14,7 @@ from netdsl.types import tensor
 
 
 @operator("sigmoid", "x")
-@dataclass(frozen=True)
+@immutable
 class Sigmoid(Activation):
     """`1 / (1 + exp(-x))`, elementwise, precise in both tails.
 
@@ -36,7 +36,7 @@ class Sigmoid(Activation):
 
 
 @operator("tanh", "x")
-@dataclass(frozen=True)
+@immutable
 class Tanh(Activation):
     """The hyperbolic tangent, elementwise.
 
@@ -58,7 +58,7 @@ class Tanh(Activation):
 
 
 @operator("gelu", "x")
-@dataclass(frozen=True)
+@immutable
 class Gelu(Gated):
     """`x * Phi(x)`, elementwise, with `Phi` the cumulative distribution function of the standard normal.
 
@@ -114,7 +114,7 @@ class Gelu(Gated):
 
 
 @operator("silu", "x")
-@dataclass(frozen=True)
+@immutable
 class Silu(Gated):
     """`x * sigmoid(x)`, elementwise; also called swish.
 
@@ -138,7 +138,7 @@ class Silu(Gated):
 
 
 @operator("mish", "x")
-@dataclass(frozen=True)
+@immutable
 class Mish(Gated):
     """`x * tanh(log(1 + exp(x)))`, elementwise.
 
@@ -162,7 +162,7 @@ class Mish(Gated):
 
 
 @operator("softplus", "x")
-@dataclass(frozen=True)
+@immutable
 class Softplus(Activation):
     """`log(1 + exp(x))`, elementwise, without overflow.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Example, Module, Op, example, operator
 from netdsl.ops.contract.samples import draw, draw_bools, draw_ints
 from netdsl.ops.contract.time import AxisMap, InputTypes, elementwise_map
@@ -13,7 +13,7 @@ from netdsl.types import TensorType
 
 
 @operator("stop_gradient", "x")
-@dataclass(frozen=True)
+@immutable
 class StopGradient(Op):
     """`x` itself, as a constant for training: no gradient flows back through it.
 

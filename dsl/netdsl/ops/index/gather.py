@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, dim, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axis,
@@ -29,7 +29,7 @@ from netdsl.types import DType, TensorType, shape_text, tensor
 
 
 @operator("gather", "x", "indices")
-@dataclass(frozen=True)
+@immutable
 class Gather(Op):
     """The slices of `x` along `axis` at `indices`: an embedding lookup for `axis=0`.
 
@@ -91,7 +91,7 @@ class Gather(Op):
 
 
 @operator("gather_gradient", "dy", "indices", internal=True)
-@dataclass(frozen=True)
+@immutable
 class GatherGradient(Op):
     """Zeros with `dy` added at the slices that `gather` takes: the gradient of an embedding table.
 
@@ -143,7 +143,7 @@ class GatherGradient(Op):
 
 
 @operator("gather_elements", "x", "indices")
-@dataclass(frozen=True)
+@immutable
 class GatherElements(Op):
     """One element of `x` for each index: `y[i, j] = x[indices[i, j], j]` for `axis=0` of two.
 
@@ -201,7 +201,7 @@ class GatherElements(Op):
 
 
 @operator("gather_elements_gradient", "dy", "indices", internal=True)
-@dataclass(frozen=True)
+@immutable
 class GatherElementsGradient(Op):
     """Zeros with `dy` added at the elements that `gather_elements` takes.
 
@@ -253,7 +253,7 @@ class GatherElementsGradient(Op):
 
 
 @operator("one_hot", "indices")
-@dataclass(frozen=True)
+@immutable
 class OneHot(Op):
     """A new last axis of size `depth` that is 1 at the index and 0 elsewhere.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from netdsl.dims import product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axis,
@@ -34,7 +34,7 @@ _REDUCTIONS = {"none": None, "add": "add", "max": "maximum", "min": "minimum"}
 
 
 @operator("scatter", "x", "indices", "updates")
-@dataclass(frozen=True)
+@immutable
 class Scatter(Op):
     """A copy of `x` with `updates` written to, or combined with, the elements at `indices` along `axis`.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
@@ -29,7 +29,7 @@ from netdsl.types import DType, TensorType, tensor
 
 
 @operator("top_k", "x")
-@dataclass(frozen=True)
+@immutable
 class TopK(Op):
     """The `k` largest or smallest elements along an axis, in order, and their positions.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 from netdsl.dims import Dim, dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_number, same_dtype
 from netdsl.ops.contract.samples import draw, draw_ints
@@ -19,7 +19,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("einsum", "*xs")
-@dataclass(frozen=True)
+@immutable
 class Einsum(Op):
     """A sum of products in Einstein notation, such as `"bhtd,bhsd->bhts"`.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import broadcast, need_float, need_number, need_rank, need_type, same_dtype
 from netdsl.ops.contract.samples import draw, draw_ints
@@ -17,7 +17,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("matmul", "a", "b")
-@dataclass(frozen=True)
+@immutable
 class MatMul(Op):
     """`a @ b`: the product of the matrices in the last two axes; the axes before them broadcast.
 
@@ -96,7 +96,7 @@ class MatMul(Op):
 
 
 @operator("linear", "x", "weight", "bias?")
-@dataclass(frozen=True)
+@immutable
 class Linear(Op):
     """`x @ weight + bias` over the last axis: a fully connected layer.
 

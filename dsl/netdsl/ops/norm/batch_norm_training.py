@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -72,7 +72,7 @@ class _Channels:
 
 
 @operator("batch_norm_training", "x", "weight?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class BatchNormTraining(Op):
     """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with the statistics of `x`.
 
@@ -181,7 +181,7 @@ class BatchNormTraining(Op):
 
 
 @operator("batch_norm_training_gradient", "dy", "x", "weight?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class BatchNormTrainingGradient(Op):
     """The gradients of `batch_norm_training`: of `x`, then of any weight and bias.
 

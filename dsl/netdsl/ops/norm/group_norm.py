@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netdsl.dims import Dim, dim, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -45,7 +45,7 @@ def _gradient(
 
 
 @operator("group_norm", "x", "weight?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class GroupNorm(Op):
     """`(x - mean) / sqrt(variance + eps) * weight + bias`, the mean and variance per sample and group.
 
@@ -119,7 +119,7 @@ class GroupNorm(Op):
 
 
 @operator("instance_norm", "x", "weight?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class InstanceNorm(Op):
     """`(x - mean) / sqrt(variance + eps) * weight + bias`, the mean and variance per sample and channel.
 

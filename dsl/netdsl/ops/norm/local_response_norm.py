@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netdsl.dims import Dim, dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, need_rank, same_dtype
 from netdsl.ops.contract.samples import draw
@@ -28,7 +28,7 @@ def neighbour_sums(xp: Module, x: Array, before: int, after: int) -> Array:
 
 
 @operator("local_response_norm", "x")
-@dataclass(frozen=True)
+@immutable
 class LocalResponseNorm(Op):
     """`x / (k + alpha / size * s) ** beta`, where `s` sums `x²` over `size` neighbouring channels.
 
@@ -99,7 +99,7 @@ class LocalResponseNorm(Op):
 
 
 @operator("local_response_norm_gradient", "dy", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class LocalResponseNormGradient(Op):
     """`dy * s ** -beta - 2 * alpha * beta / size * x * t`, where `x / s ** beta` is the result.
 

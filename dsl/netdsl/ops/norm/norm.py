@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netdsl.dims import DimLike, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axes,
@@ -92,7 +92,7 @@ def gradient_over(
 
 
 @operator("batch_norm", "x", "mean", "var", "weight?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class BatchNorm(Op):
     """`(x - mean) / sqrt(var + eps) * weight + bias` per channel, with given statistics.
 
@@ -184,7 +184,7 @@ class BatchNorm(Op):
 
 
 @operator("layer_norm", "x", "weight?", "bias?")
-@dataclass(frozen=True)
+@immutable
 class LayerNorm(Op):
     """`(x - mean) / sqrt(variance + eps) * weight + bias`, with the mean and variance over `over`.
 

@@ -8,10 +8,10 @@ Second derivatives differentiate the same formula, in parts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, dim, product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, Op, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, same_dtype, share
 from netdsl.ops.contract.samples import draw
@@ -68,7 +68,7 @@ def _check(dy: TensorType, x: TensorType) -> None:
 
 
 @operator("layer_norm_gradient", "dy", "x", "weight?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class LayerNormGradient(Op):
     """The gradients of a normalisation over the last axes: of `x`, then of any weight and bias.
 
@@ -144,7 +144,7 @@ class LayerNormGradient(Op):
 
 
 @operator("group_norm_gradient", "dy", "x", "weight?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class GroupNormGradient(Op):
     """The gradients of a normalisation of groups of channels: of `x`, then of any weight and bias.
 

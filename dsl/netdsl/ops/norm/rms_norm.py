@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Axes, BadExample, Example, Module, Op, bad, example, operator
 from netdsl.ops.contract.rules import need_float, normal_axes
 from netdsl.ops.contract.samples import draw
@@ -17,7 +17,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("rms_norm", "x", "weight?")
-@dataclass(frozen=True)
+@immutable
 class RMSNorm(Op):
     """`x / sqrt(mean(x²) + eps) * weight`, with the mean over `over`.
 
@@ -78,7 +78,7 @@ class RMSNorm(Op):
 
 
 @operator("l2_normalize", "x")
-@dataclass(frozen=True)
+@immutable
 class L2Normalize(Op):
     """`x / max(sqrt(sum(x²)), eps)`, with the sum over `over`: vectors of length 1.
 

@@ -7,14 +7,13 @@ module distinguishes the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Module
 
 _ALL = 2**62
 
 
-@dataclass(frozen=True)
+@immutable
 class BlockSizes:
     """The sizes of blocks on one kind of device.
 

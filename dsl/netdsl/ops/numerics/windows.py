@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from netdsl.dims import Dim, DimLike, dim, minimum
+from netdsl.immutable import immutable
 from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import Array, DataError, Ints, Module, OpError
 from netdsl.ops.contract.rules import check_steps, spread
@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 """Padding before and after an axis."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Windows:
     """The positions of windows, with one value per spatial axis. Create one with `windows`.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -40,7 +40,7 @@ def _columns(x: Array, axis: int) -> list[Array]:
 
 
 @operator("adaptive_avg_pool_gradient", "dy", internal=True)
-@dataclass(frozen=True)
+@immutable
 class AdaptiveAvgPoolGradient(Op):
     """For each element, the sum of `dy / n` over the bins that contain it, where `n` is the size of the bin.
 
@@ -125,7 +125,7 @@ class _BinWinners:
 
 
 @operator("adaptive_max_pool_gradient", "dy", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class AdaptiveMaxPoolGradient(Op):
     """`dy` added at the largest element of each bin, the first of equal ones; 0 elsewhere.
 
@@ -162,7 +162,7 @@ class AdaptiveMaxPoolGradient(Op):
 
 
 @operator("adaptive_max_pool_pick", "values", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class AdaptiveMaxPoolPick(Op):
     """For each bin of `x` the element of `values` where `x` is largest, the first of equal ones.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -33,7 +33,7 @@ def bins(length: int, axis: int, parts: int) -> list[tuple[slice, ...]]:
     return [(*before, slice(n * length // parts, -(-(n + 1) * length // parts))) for n in range(parts)]
 
 
-@dataclass(frozen=True)
+@immutable
 class AdaptivePool(Op):
     """Base of the adaptive pools. Bins are rectangles, so that each axis is pooled separately."""
 
@@ -82,7 +82,7 @@ class AdaptivePool(Op):
 
 
 @operator("adaptive_avg_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class AdaptiveAvgPool(AdaptivePool):
     """The mean of each of `size` bins: bin `i` is `floor(i * n / size)` to `ceil((i + 1) * n / size)`.
 
@@ -102,7 +102,7 @@ class AdaptiveAvgPool(AdaptivePool):
 
 
 @operator("adaptive_max_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class AdaptiveMaxPool(AdaptivePool):
     """The largest element of each of `size` bins, which are those of `adaptive_avg_pool`.
 

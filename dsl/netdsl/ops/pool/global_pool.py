@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -62,7 +62,7 @@ def bad_samples(op: Callable[..., Op], integers: bool) -> Iterable[BadExample]:
     yield bad("axis 3 of `x` has size 0", op(), tensor("f32", 2, 3, 5, 0))
 
 
-@dataclass(frozen=True)
+@immutable
 class _GlobalPool(Op):
     """Base of the global pools: the spatial axes are dropped, or keep size 1."""
 
@@ -100,7 +100,7 @@ class _GlobalPool(Op):
 
 
 @operator("global_avg_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class GlobalAvgPool(_GlobalPool):
     """The mean of each channel over all spatial axes.
 
@@ -122,7 +122,7 @@ class GlobalAvgPool(_GlobalPool):
 
 
 @operator("global_max_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class GlobalMaxPool(_GlobalPool):
     """The largest element of each channel over all spatial axes.
 
@@ -145,7 +145,7 @@ class GlobalMaxPool(_GlobalPool):
 
 
 @operator("global_lp_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class GlobalLpPool(_GlobalPool):
     """The norm of each channel over all spatial axes: `sum(|x| ** p) ** (1 / p)`.
 

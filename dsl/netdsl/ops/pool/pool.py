@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from math import isfinite, prod
 from typing import ClassVar
 
 from netdsl.dims import DimLike, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -95,7 +95,7 @@ def check_power(p: float, dtype: DType) -> None:
     check_value(p, DType.F32 if dtype.itemsize == 2 else dtype, "p")
 
 
-@dataclass(frozen=True)
+@immutable
 class Pool(Op):
     """Base of the pools: the positions of the windows."""
 
@@ -184,7 +184,7 @@ class Pool(Op):
 
 
 @operator("max_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class MaxPool(Pool):
     """The largest element of each window, per channel.
 
@@ -218,7 +218,7 @@ class MaxPool(Pool):
 
 
 @operator("avg_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class AvgPool(Pool):
     """The mean of each window, per channel.
 
@@ -267,7 +267,7 @@ class AvgPool(Pool):
 
 
 @operator("lp_pool", "x")
-@dataclass(frozen=True)
+@immutable
 class LpPool(Pool):
     """The norm of each window, per channel: `sum(|x| ** p) ** (1 / p)`.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -65,7 +65,7 @@ def _spread(
 
 
 @operator("window_sum", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class WindowSum(Pool):
     """The sum of each window, per channel; padding counts as zeros.
 
@@ -84,7 +84,7 @@ class WindowSum(Pool):
 
 
 @operator("pool_spread", "dy", internal=True)
-@dataclass(frozen=True)
+@immutable
 class PoolSpread(Op):
     """For each element of a pool's input, the sum of `dy` over the windows that contain it.
 
@@ -183,7 +183,7 @@ class _Winners:
         return x
 
 
-@dataclass(frozen=True)
+@immutable
 class _OfMaxPool(Op):
     """Base of operators on the largest elements of each window of a pool."""
 
@@ -191,7 +191,7 @@ class _OfMaxPool(Op):
 
 
 @operator("max_pool_gradient", "dy", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class MaxPoolGradient(_OfMaxPool):
     """`dy` added at the largest element of each window, the first of equal ones; 0 elsewhere.
 
@@ -236,7 +236,7 @@ class MaxPoolGradient(_OfMaxPool):
 
 
 @operator("max_pool_pick", "values", "x", internal=True)
-@dataclass(frozen=True)
+@immutable
 class MaxPoolPick(_OfMaxPool):
     """For each window of `x` the element of `values` where `x` is largest, the first of equal ones.
 

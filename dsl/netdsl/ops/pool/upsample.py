@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from netdsl.dims import Dim, DimLike, dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -31,7 +31,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("upsample", "x")
-@dataclass(frozen=True)
+@immutable
 class Upsample(Op):
     """`x` with its spatial axes resampled, without antialiasing when they shrink.
 
@@ -173,7 +173,7 @@ class Upsample(Op):
 
 
 @operator("upsample_gradient", "dy", internal=True)
-@dataclass(frozen=True)
+@immutable
 class UpsampleGradient(Op):
     """For each element of the resampled input, the sum of `dy` times its weight at each position.
 

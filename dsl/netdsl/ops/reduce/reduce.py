@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from netdsl.dims import product
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axes,
@@ -43,7 +43,7 @@ def need_room_for_sums(x: TensorType) -> None:
         )
 
 
-@dataclass(frozen=True)
+@immutable
 class Reduction(Op):
     """Base of reductions: the axes to reduce, and whether they stay with size 1."""
 
@@ -127,7 +127,7 @@ class _MaskedReduction(Reduction):
 
 
 @operator("sum", "x", "where?")
-@dataclass(frozen=True)
+@immutable
 class Sum(_MaskedReduction):
     """The sum over the axes `over`; 0 over no elements.
 
@@ -169,7 +169,7 @@ class Sum(_MaskedReduction):
 
 
 @operator("mean", "x", "where?")
-@dataclass(frozen=True)
+@immutable
 class Mean(_MaskedReduction):
     """The mean over the axes `over`, or over the positions that `where` keeps.
 
@@ -231,7 +231,7 @@ class Mean(_MaskedReduction):
 
 
 @operator("prod", "x")
-@dataclass(frozen=True)
+@immutable
 class Prod(Reduction):
     """The product over the axes `over`; 1 over no elements.
 
@@ -300,7 +300,7 @@ class _Extreme(Reduction):
 
 
 @operator("max", "x")
-@dataclass(frozen=True)
+@immutable
 class Max(_Extreme):
     """The largest element over the axes `over`; NaN if there is one.
 
@@ -318,7 +318,7 @@ class Max(_Extreme):
 
 
 @operator("min", "x")
-@dataclass(frozen=True)
+@immutable
 class Min(_Extreme):
     """The smallest element over the axes `over`; NaN if there is one.
 
@@ -336,7 +336,7 @@ class Min(_Extreme):
 
 
 @operator("logsumexp", "x")
-@dataclass(frozen=True)
+@immutable
 class LogSumExp(Reduction):
     """`log(sum(exp(x)))` over the axes `over`, shifted by the maximum so that it cannot overflow.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axis,
@@ -50,7 +50,7 @@ class _Truth(Reduction):
 
 
 @operator("any", "x")
-@dataclass(frozen=True)
+@immutable
 class Any(_Truth):
     """Whether any element is true over the axes `over`; false over no elements.
 
@@ -66,7 +66,7 @@ class Any(_Truth):
 
 
 @operator("all", "x")
-@dataclass(frozen=True)
+@immutable
 class All(_Truth):
     """Whether all elements are true over the axes `over`; true over no elements.
 
@@ -81,7 +81,7 @@ class All(_Truth):
         return xp.asarray(xp.all(x, axis=self._axes(x), keepdims=self.keepdims))
 
 
-@dataclass(frozen=True)
+@immutable
 class _Position(Op):
     """Base of the positions of the largest and the smallest element."""
 
@@ -129,7 +129,7 @@ class _Position(Op):
 
 
 @operator("argmax", "x")
-@dataclass(frozen=True)
+@immutable
 class ArgMax(_Position):
     """The position of the largest element along an axis, the first of equal elements.
 
@@ -147,7 +147,7 @@ class ArgMax(_Position):
 
 
 @operator("argmin", "x")
-@dataclass(frozen=True)
+@immutable
 class ArgMin(_Position):
     """The position of the smallest element along an axis, the first of equal elements.
 
@@ -165,7 +165,7 @@ class ArgMin(_Position):
 
 
 @operator("cumsum", "x")
-@dataclass(frozen=True)
+@immutable
 class CumSum(Op):
     """Running sums along an axis: `y[i] = x[0] + ... + x[i]`.
 

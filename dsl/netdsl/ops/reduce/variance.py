@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, BadExample, Example, Module, OpError, bad, example, operator
 from netdsl.ops.contract.rules import need_float, normal_axes
 from netdsl.ops.contract.samples import draw
@@ -15,7 +15,7 @@ from netdsl.types import TensorType, tensor
 
 
 @operator("variance", "x")
-@dataclass(frozen=True)
+@immutable
 class Variance(Reduction):
     """`sum((x - mean)²) / (n - correction)` over the axes `over`, in two passes.
 

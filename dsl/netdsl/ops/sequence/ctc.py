@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -25,7 +25,7 @@ from netdsl.ops.numerics.functions import widen
 from netdsl.types import TensorType, shape_text, tensor
 
 
-@dataclass(frozen=True)
+@immutable
 class _Ctc(Op):
     """Base of the loss and its derivative: their inputs, and the dynamic programme over the alignments.
 
@@ -66,7 +66,7 @@ class _Ctc(Op):
             raise OpError(message, attribute="blank")
 
 
-@dataclass(frozen=True)
+@immutable
 class _Walk:
     """A prepared batch: the scores of the states at every step, and the transitions between states.
 
@@ -182,7 +182,7 @@ def _log_likelihood(xp: Module, walk: _Walk, alpha: Array) -> Array:
 
 
 @operator("ctc_loss", "log_probs", "label", "length?", "label_length?")
-@dataclass(frozen=True)
+@immutable
 class CtcLoss(_Ctc):
     """Negative log-likelihood of each label sequence, summed over all alignments.
 
@@ -257,7 +257,7 @@ class CtcLoss(_Ctc):
 
 
 @operator("ctc_posterior", "log_probs", "label", "length?", "label_length?", internal=True)
-@dataclass(frozen=True)
+@immutable
 class CtcPosterior(_Ctc):
     """The probability of each class at each step, given the labels: the negated gradient of `ctc_loss`.
 

@@ -7,11 +7,12 @@ after the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from netdsl.dims import Dim, DimLike, dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Module, Op, OpError
 from netdsl.ops.contract.time import AxisMap, InputTypes
 from netdsl.ops.numerics.functions import where
@@ -21,7 +22,7 @@ from netdsl.types import TensorType
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@immutable
 class ProgramStep:
     """One operator of a program; `inputs` are value numbers, `None` where an input is left out."""
 
@@ -32,7 +33,7 @@ class ProgramStep:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
+@immutable(eq=False)
 class Program:
     """Operators in order. Values are numbered: the inputs first, then every step's outputs."""
 
@@ -75,7 +76,7 @@ class Program:
         return [values[i] for i in self.outputs]
 
 
-@dataclass(frozen=True)
+@immutable
 class Growth:
     """A state that grows along `axis` by `amount` in each step; `symbol` is its size in the program."""
 
@@ -84,7 +85,7 @@ class Growth:
     symbol: str
 
 
-@dataclass(frozen=True)
+@immutable
 class ScanInputs(Generic[_T]):
     """The inputs of a scan: complete sequences, or one step of each; the states; what is held constant."""
 
@@ -94,7 +95,7 @@ class ScanInputs(Generic[_T]):
     length: _T | None = None
 
 
-@dataclass(frozen=True)
+@immutable
 class ScanOutputs(Generic[_T]):
     """The outputs of a scan: the cell's outputs, its last or next states, sums, and kept values."""
 
@@ -104,7 +105,7 @@ class ScanOutputs(Generic[_T]):
     kept: Sequence[_T]
 
 
-@dataclass(frozen=True)
+@immutable
 class Scan(Op):
     """Runs a cell over time.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from netdsl.dims import Dim, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axis,
@@ -52,7 +52,7 @@ def check_alike(xs: tuple[TensorType, ...], *, but: int | None = None) -> None:
 
 
 @operator("concat", "*xs")
-@dataclass(frozen=True)
+@immutable
 class Concat(Op):
     """The inputs joined along `axis`, one after another.
 
@@ -113,7 +113,7 @@ class Concat(Op):
 
 
 @operator("stack", "*xs")
-@dataclass(frozen=True)
+@immutable
 class Stack(Op):
     """The inputs joined along a new axis.
 
@@ -170,7 +170,7 @@ class Stack(Op):
 
 
 @operator("split", "x")
-@dataclass(frozen=True)
+@immutable
 class Split(Op):
     """`x` cut along `axis` into several outputs.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from netdsl.dims import Dim, dim
+from netdsl.immutable import immutable
 from netdsl.ops.contract.assuming import AT_LEAST, assume
 from netdsl.ops.contract.base import (
     Array,
@@ -33,7 +33,7 @@ _MODES = ("constant", "reflect", "edge", "wrap")
 
 
 @operator("pad", "x")
-@dataclass(frozen=True)
+@immutable
 class Pad(Op):
     """`x` with elements added before and after its last axes.
 
@@ -183,7 +183,7 @@ class Pad(Op):
 
 
 @operator("pad_gradient", "dy", internal=True)
-@dataclass(frozen=True)
+@immutable
 class PadGradient(Op):
     """For each element of the padded input, the sum of `dy` over its copies.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TypeVar
 
 from netdsl.dims import Dim, product, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     BadExample,
@@ -55,7 +56,7 @@ def _inverse(order: Sequence[int]) -> tuple[int, ...]:
 
 
 @operator("transpose", "x")
-@dataclass(frozen=True)
+@immutable
 class Transpose(Op):
     """`x` with its axes reordered: axis `i` of the result is axis `order[i]` of `x`.
 
@@ -109,7 +110,7 @@ class Transpose(Op):
 
 
 @operator("rearrange", "x")
-@dataclass(frozen=True)
+@immutable
 class Rearrange(Op):
     """`x` with its axes split, reordered and merged: `[B, T, heads*dh] => [B, heads, T, dh]`.
 
@@ -198,7 +199,7 @@ class Rearrange(Op):
 
 
 @operator("expand", "x")
-@dataclass(frozen=True)
+@immutable
 class Expand(Op):
     """`x` repeated along axes of size 1, and along new first axes, to the shape `sizes`.
 
@@ -263,7 +264,7 @@ class Expand(Op):
 
 
 @operator("tile", "x")
-@dataclass(frozen=True)
+@immutable
 class Tile(Op):
     """Copies of `x` side by side: `repeats[i]` of them along axis `i`.
 

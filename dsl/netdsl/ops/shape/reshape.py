@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from netdsl.dims import Dim, dim, product, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axes,
@@ -48,7 +49,7 @@ def with_shape(x: Array, shape: Sequence[int]) -> Array:
 
 
 @operator("reshape", "x")
-@dataclass(frozen=True)
+@immutable
 class Reshape(Op):
     """The elements of `x` in row-major order in a new shape.
 
@@ -138,7 +139,7 @@ class Reshape(Op):
 
 
 @operator("flatten", "x")
-@dataclass(frozen=True)
+@immutable
 class Flatten(Op):
     """`x` with all axes from `start` on merged into one, in row-major order.
 
@@ -184,7 +185,7 @@ class Flatten(Op):
 
 
 @operator("squeeze", "x")
-@dataclass(frozen=True)
+@immutable
 class Squeeze(Op):
     """`x` without the axes `over`, which must have size 1.
 
@@ -238,7 +239,7 @@ class Squeeze(Op):
 
 
 @operator("unsqueeze", "x")
-@dataclass(frozen=True)
+@immutable
 class Unsqueeze(Op):
     """`x` with a new axis of size 1.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
 
 from netdsl.dims import Dim, DimLike, dim, maximum, minimum, symbol
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import (
     Array,
     Axes,
@@ -64,7 +64,7 @@ def _from_front(position: Dim, size: Dim) -> Dim:
 
 
 @operator("slice", "x")
-@dataclass(frozen=True)
+@immutable
 class Slice(Op):
     """Every `step`-th element of one axis, from `start` up to, but excluding, `stop`: `x[start:stop:step]`.
 
@@ -146,7 +146,7 @@ def _run(rank: int, axis: int, start: Dim | None, stop: Dim | None, step: int) -
 
 
 @operator("slice_gradient", "dy", internal=True)
-@dataclass(frozen=True)
+@immutable
 class SliceGradient(Op):
     """`dy` at the positions that `slice` takes, and 0 elsewhere.
 
@@ -200,7 +200,7 @@ class SliceGradient(Op):
 
 
 @operator("flip", "x")
-@dataclass(frozen=True)
+@immutable
 class Flip(Op):
     """`x` reversed along the axes `over`.
 
@@ -245,7 +245,7 @@ class Flip(Op):
 
 
 @operator("roll", "x")
-@dataclass(frozen=True)
+@immutable
 class Roll(Op):
     """`x` rotated along `axis`: elements shifted past one end re-enter at the other.
 

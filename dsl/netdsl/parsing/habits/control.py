@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.immutable import immutable
 from netdsl.parsing.habits.extents import NEAR, complete_line, end_of_indented
 from netdsl.parsing.habits.python_class import end_of_call, stages_of_list
 from netdsl.parsing.layout import span_of
@@ -28,7 +28,7 @@ _OTHER_WORDS = {
 _MESSAGE = "there is no `{}` statement"
 
 
-@dataclass(frozen=True)
+@immutable
 class _Control:
     """A statement of control: its words before the body, the lines of the body, and where it ends."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.immutable import immutable
 
 if TYPE_CHECKING:
     from netdsl.model import Assumption, Checked
@@ -15,7 +15,7 @@ SHOWN = 6
 """How many assumptions of a model are listed."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Assumed:
     """An assumption of a model, or of the `train` section that has the name."""
 

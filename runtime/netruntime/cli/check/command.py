@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.diffs import diff_of_texts
 from netdsl.edits import Edit
+from netdsl.immutable import immutable
 from netdsl.source import Source
 from netruntime.cli.check.assumptions import Assumed, assumptions_of, lines_about
 from netruntime.cli.check.memory import too_large
@@ -67,7 +68,7 @@ def check(
     return max(result.code for result in results)
 
 
-@dataclass(frozen=True)
+@immutable
 class _Request:
     """The options of one call of the command."""
 
@@ -77,7 +78,7 @@ class _Request:
     shows_diff: bool
 
 
-@dataclass(frozen=True)
+@immutable
 class FileResult:
     """The result of checking one file: `diff` and `edits` are those of `--diff` and `--fix`."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.edits import Edit, apply_edits
+from netdsl.immutable import immutable
 from netdsl.source import Source
 
 Check = Callable[[Source], tuple[Diagnostic, ...]]
@@ -21,7 +21,7 @@ MAX_ROUNDS = 8
 """How often a text is edited; an edit can bring to light another that is certain."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Fixed:
     """A text after its edits, and what was edited, with places in the text at that time."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.immutable import immutable
 from netdsl.model import BodyStep, CallStep, OpStep, Parameter, below
 from netruntime.memory import total_memory
 from netruntime.quantities import bytes_text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HELP = "make it smaller, or run it on a machine with more memory; `netrun show` lists the bytes of each part"
 
 
-@dataclass(frozen=True)
+@immutable
 class Tensor:
     """A tensor of fixed size in a body, by its label, and the calls in the source that lead to it."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.cli.common.devices import choice_of
 from netruntime.cli.common.failures import OK
 from netruntime.cli.common.figures import print_figures
@@ -20,7 +20,7 @@ from netruntime.train.api import evaluate
 from netruntime.train.logs.jsonl import plain
 
 
-@dataclass(frozen=True)
+@immutable
 class EvalOptions:
     """The options of `netrun eval`."""
 

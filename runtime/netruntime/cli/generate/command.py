@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK, usage_error
 from netruntime.cli.common.fitting_settings import settings_that_fit
@@ -37,7 +37,7 @@ from netruntime.readers.vocabulary import Codec
 WEIGHTS_SEED = 0
 
 
-@dataclass(frozen=True)
+@immutable
 class GenerateOptions:
     """The options of `netrun generate`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netdsl.targets import label_names
 from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK, usage_error
@@ -54,7 +55,7 @@ PREDICTION_SUFFIXES = (*WHOLE, ".csv", ".jsonl")
 Rows = Sequence[Mapping[str, Array]]
 
 
-@dataclass(frozen=True)
+@immutable
 class PredictOptions:
     """The options of `netrun predict`."""
 
@@ -81,7 +82,7 @@ class PredictOptions:
         return [self.file, *self.data, weights, self.reading.get("tokenizer"), *near]
 
 
-@dataclass(frozen=True)
+@immutable
 class Predictions:
     """The outputs of all rows, the names of the classes, and the file of each row where it is one."""
 

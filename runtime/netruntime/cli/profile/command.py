@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from netdsl.immutable import immutable
 from netdsl.model import Model
 from netruntime.cli.common.devices import choice_of
 from netruntime.cli.common.failures import usage_error
@@ -31,7 +31,7 @@ from netruntime.train.run import TrainRequest, prepare
 REPEATS, TRAINING_REPEATS = 20, 5
 
 
-@dataclass(frozen=True)
+@immutable
 class ProfileOptions:
     """The options of `netrun profile`."""
 

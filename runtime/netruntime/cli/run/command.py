@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from netdsl.graph import build
+from netdsl.immutable import immutable
 from netdsl.model import Model
 from netdsl.targets import label_names
 from netdsl.types import TensorType
@@ -47,7 +48,7 @@ DEFAULT_TOP = 5
 """The number of classes to show without --top, where they have names."""
 
 
-@dataclass(frozen=True)
+@immutable
 class RunOptions:
     """The options of `netrun run`."""
 

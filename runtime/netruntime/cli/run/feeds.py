@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error, suggest
+from netdsl.immutable import immutable
 from netdsl.model import Model, Slot
 from netruntime.cli.common.failures import usage_error
 from netruntime.data.matching import fillers_for
@@ -22,7 +22,7 @@ MASKS = ("mask", "attention_mask", "padding_mask", "key_padding_mask", "attn_mas
 """What other frameworks call masks."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Feed:
     """An input, and the text that names its data."""
 

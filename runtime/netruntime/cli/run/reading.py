@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.types import TensorType
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.run.feeds import Feed
@@ -29,7 +30,7 @@ DEFAULT_SIZES = {"B": 1}
 """The batch size of generated inputs, unless it is set."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Items:
     """The arrays of one run, and the names of the items along their first axis."""
 

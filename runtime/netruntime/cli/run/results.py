@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netdsl.folders import refuse_endless
+from netdsl.immutable import immutable
 from netruntime.cli.common.failures import file_error, usage_error
 from netruntime.cli.common.output import json_number
 from netruntime.errors import DataInputError, shown
@@ -22,7 +22,7 @@ MAX_JSON_VALUES = 10_000
 """Larger arrays are omitted from JSON on standard output; `--save` has no such limit."""
 
 
-@dataclass(frozen=True)
+@immutable
 class ArraySummary:
     """A summary of an array. `low`, `mean` and `high` are of the finite values; None if there are none."""
 
@@ -73,7 +73,7 @@ def nested(array: Array) -> Any:
     return np.array(flat, dtype=object).reshape(array.shape).tolist()
 
 
-@dataclass(frozen=True)
+@immutable
 class Class:
     """One of the largest classes: its index, its name, its raw value, and its probability."""
 
@@ -83,7 +83,7 @@ class Class:
     probability: float
 
 
-@dataclass(frozen=True)
+@immutable
 class TopClasses:
     """The largest classes of an output, for each position of its other axes.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from netdsl.immutable import immutable
 from netruntime.cli.common.failures import usage_error
 from netruntime.cli.common.options import (
     DeviceFlags,
@@ -112,7 +112,7 @@ def show(
         _write(output, text)
 
 
-@dataclass(frozen=True)
+@immutable
 class RunView:
     """What `--plan` and `--memory` show."""
 

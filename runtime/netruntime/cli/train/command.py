@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from netdsl.immutable import immutable
 from netdsl.recipes.runs import CALLER_SETTINGS
 from netruntime.cli.common.devices import choice_of
 from netruntime.cli.common.failures import INTERRUPTED, OK, usage_error
@@ -34,7 +35,7 @@ from netruntime.train.run import Run, TrainRequest, prepare
 RUNS = Path("runs")
 
 
-@dataclass(frozen=True)
+@immutable
 class TrainOptions:
     """The options of `netrun train`."""
 

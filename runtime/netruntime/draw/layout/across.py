@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
+from netdsl.immutable import immutable
 from netruntime.draw.layout.geometry import GAP, HEADER, LANE_GAP, PAD
 from netruntime.draw.layout.layers import LayerSlot, Level
 from netruntime.draw.layout.ports import Ports
@@ -18,7 +18,7 @@ Link = tuple[int, float]
 """A chain, and a distance from it."""
 
 
-@dataclass(frozen=True)
+@immutable
 class _Chains:
     """The chains of a group as a problem of numbers, by the chain's place in `Level.chains`.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.draw.layout.geometry import CHANNEL, EDGE_CHANNEL, HEADER, PAD, STRAIGHT, TRACK
 from netruntime.draw.layout.layers import LayerSlot, Level, Wire
 from netruntime.draw.layout.ports import Ports
 from netruntime.draw.scene import SceneValue
 
 
-@dataclass(frozen=True)
+@immutable
 class Ends:
     """Where wires begin and end across the layers, in a group whose slots are placed across."""
 
@@ -25,7 +25,7 @@ class Ends:
         return self.x[wire.lower] + self.ports.end(wire)
 
 
-@dataclass(frozen=True)
+@immutable
 class Channel:
     """The room between two layers: its height, and where in it each value that turns has its track."""
 
@@ -33,7 +33,7 @@ class Channel:
     tracks: Mapping[SceneValue, float]
 
 
-@dataclass(frozen=True)
+@immutable
 class Stack:
     """The layers of a group one after the other.
 

@@ -7,8 +7,8 @@ right the two are swapped when it is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.draw.layout.layers import Level
 from netruntime.draw.scene import SceneItem
 
@@ -27,7 +27,7 @@ STRAIGHT = 0.5
 """A wire whose ends are nearer than this across the layers is drawn without a turn."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Box:
     """Where an item lies within its group, and how large it is, across and along."""
 
@@ -37,7 +37,7 @@ class Box:
     height: float
 
 
-@dataclass(frozen=True)
+@immutable
 class WirePath:
     """A value's way within a group: corner points, and the item it ends at (None at the border)."""
 
@@ -45,7 +45,7 @@ class WirePath:
     target: SceneItem | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Placed:
     """A group laid out: its size, and within it the boxes, the paths, where values cross its border, and the
     paths of states that return to the next step."""
@@ -59,7 +59,7 @@ class Placed:
     backs: tuple[WirePath, ...] = ()
 
 
-@dataclass(frozen=True)
+@immutable
 class Size:
     """The size of an item: folded or as a plain box, and of its header when open."""
 
@@ -68,7 +68,7 @@ class Size:
     header: float = 0.0
 
 
-@dataclass(frozen=True)
+@immutable
 class Measures:
     """What a layout is made from. `down` is whether layers run from top to bottom."""
 

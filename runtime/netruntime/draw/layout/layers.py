@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netdsl.immutable import immutable
 from netruntime.draw.scene import Scene, SceneItem, SceneValue
 
 
@@ -31,7 +32,7 @@ class LayerSlot:
     place: int = 0
 
 
-@dataclass(frozen=True)
+@immutable
 class Wire:
     """A value's way between two neighbouring layers, from a port of one slot to a port of another.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.draw.layout.geometry import LANE, PORT, STACK, Measures, Placed
 from netruntime.draw.layout.layers import LayerSlot, Wire
 from netruntime.draw.scene import SceneItem, SceneValue
 
 
-@dataclass(frozen=True)
+@immutable
 class Ports:
     """Sizes and ports of the slots of one group.
 

@@ -7,11 +7,11 @@ columns and shortens numbers and labels, and only then continues a shape on a se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netruntime.draw.table.counts import Counts, Row
 from netruntime.quantities import bytes_text, number_text
 
@@ -28,7 +28,7 @@ Style = Callable[[str, str], str]
 """Called with the name of a style (`name`, `kind`, `output`, `memory` or empty) and a text to paint."""
 
 
-@dataclass(frozen=True)
+@immutable
 class _Form:
     """How much a table shows."""
 
@@ -62,7 +62,7 @@ def plain(name: str, text: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
+@immutable
 class Table:
     """The cells of a table, from its headings to the totals, and what is between them."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from netdsl.dims import Dim, dim
+from netdsl.immutable import immutable
 
 
-@dataclass(frozen=True)
+@immutable
 class Counts:
     """What is summed over operators. Sizes stay expressions while a symbol in them is free."""
 
@@ -36,7 +37,7 @@ class Counts:
         return {name: _plain(value) for name, value in vars(self).items()}
 
 
-@dataclass(frozen=True)
+@immutable
 class Row:
     """One label path.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from shutil import get_terminal_size
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.draw.table.columns import LEFT_OUT, NUMBERS, Style, fitting_table, plain
 from netruntime.draw.table.counts import Counts, Row
 from netruntime.quantities import bytes_text, number_text
@@ -15,7 +16,7 @@ SCREEN = 36
 """The rows that are printed without being asked for."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Summary:
     """The rows of a model, outermost groups first, and their totals.
 

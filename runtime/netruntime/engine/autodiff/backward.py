@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from netdsl.diagnostics import error
 from netdsl.graph import Graph, GraphTape, Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
 from netruntime.engine.autodiff.forward import ForwardValues, under
@@ -20,7 +21,7 @@ PREFIX = "grad"
 Gradients = Sequence[Value | None]
 
 
-@dataclass(frozen=True)
+@immutable
 class Visit:
     """An operator that the backward pass has come to.
 

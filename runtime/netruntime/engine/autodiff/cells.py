@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from netdsl.dims import dim
 from netdsl.graph import GraphTape, Node, Port, program_graph, values_at
+from netdsl.immutable import immutable
 from netdsl.model import Input
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.value import Value
@@ -18,7 +19,7 @@ from netdsl.ops.sequence.scan import Scan, ScanInputs, ScanOutputs
 from netruntime.engine.autodiff.backward import Backward, Gradients, OpGradient, Visit, carrying
 
 
-@dataclass(frozen=True)
+@immutable
 class DeferredProduct:
     """The gradient of a weight or a bias that is taken after the loop, in one product over all steps.
 

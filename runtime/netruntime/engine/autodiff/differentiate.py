@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import networkx as nx
 
 from netdsl.diagnostics import NetError, error
 from netdsl.graph import Graph, Port
+from netdsl.immutable import immutable
 from netdsl.ops.sequence.scan import Scan
 from netruntime.engine.autodiff.backward import Backward, carrying
 from netruntime.engine.autodiff.forward import Recomputed
@@ -16,7 +16,7 @@ from netruntime.engine.autodiff.lower import lower
 from netruntime.engine.autodiff.scans import scan_gradient
 
 
-@dataclass(frozen=True)
+@immutable
 class Differentiated:
     """A graph with its backward pass.
 

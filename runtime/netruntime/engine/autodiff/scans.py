@@ -8,10 +8,11 @@ state with a held matrix gets its matrix gradient after the loop, in one product
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl.diagnostics import error
 from netdsl.graph import GraphTape, Port, program_of, trace
+from netdsl.immutable import immutable
 from netdsl.ops.contract.value import Value
 from netdsl.ops.create.create import Range
 from netdsl.ops.linear.linear import MatMul
@@ -39,7 +40,7 @@ def scan_gradient(tape: GraphTape, visit: Visit, forward: ForwardValues) -> Grad
     return _ScanGradient(tape, scan, visit, forward).results()
 
 
-@dataclass(frozen=True)
+@immutable
 class _Results:
     """What the backward scan gives, by inputs of the cell and as values of it."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.arguments import check_text
 from netruntime.engine.backends.registry import CPU, CUDA, Backend
 from netruntime.errors import DeviceError
@@ -22,7 +23,7 @@ _OUT_OF_MEMORY = 2
 """`cudaErrorMemoryAllocation`."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Device:
     """A device that holds arrays: its name, its array module and its kernels.
 
@@ -79,7 +80,7 @@ class Device:
         return np.random.default_rng(seed) if self.xp is np else self.xp.random.default_rng(seed)
 
 
-@dataclass(frozen=True)
+@immutable
 class DeviceChoice:
     """A device by name with the options of its engine, for `open_device`."""
 

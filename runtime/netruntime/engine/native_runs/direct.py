@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.engine.steps import Plan
 from netruntime.native.program import Constants
 from netruntime.native.run import NativeRun
@@ -20,7 +21,7 @@ OTHERS = tuple(np.dtype(name) for name in ("int32", "int64", "bool"))
 Key = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@immutable
 class DirectCall:
     """A native run with its weights packed, for arrays by input name."""
 

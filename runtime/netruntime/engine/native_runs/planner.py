@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from netdsl.graph import Graph, Port
+from netdsl.immutable import immutable
 from netdsl.model import Parameter
 from netdsl.ops.contract.base import Category, Op
 from netruntime.engine.backends.registry import reference
@@ -17,7 +17,7 @@ from netruntime.native.library import Library
 from netruntime.native.steps import ArrayType
 
 
-@dataclass(frozen=True)
+@immutable
 class NativeSteps(Op):
     """The operator of a step that is a native run."""
 
@@ -26,7 +26,7 @@ class NativeSteps(Op):
     category: ClassVar[Category] = "plain"
 
 
-@dataclass(frozen=True)
+@immutable
 class NativePlanner:
     """Puts native runs into the steps of a plan.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
 from netdsl.ops.elementwise.kinds import Activation
 from netdsl.ops.elementwise.smooth_activations import Sigmoid, Tanh
@@ -14,7 +15,7 @@ from netruntime.native.activations import is_native
 from netruntime.native.fused import CellSteps, GRUSteps, LSTMSteps, RNNSteps
 
 
-@dataclass(frozen=True)
+@immutable
 class Kind:
     """The operator that a cell is, with its gates in the order of its weights.
 

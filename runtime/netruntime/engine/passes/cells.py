@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netdsl.graph import Graph, Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netdsl.ops.elementwise.arithmetic import Add, Multiply
 from netdsl.ops.linear.linear import Linear, MatMul
 from netdsl.ops.shape.join import Split
 
 
-@dataclass(frozen=True)
+@immutable
 class Part:
     """Columns of a value from `start` on, as many as there are units."""
 
@@ -48,7 +49,7 @@ class Gate:
         return own and len(self.seen) <= 1 and all(port in seen for port, _ in self.seen)
 
 
-@dataclass(frozen=True)
+@immutable
 class Cell:
     """The graph of a cell and its inputs by role.
 

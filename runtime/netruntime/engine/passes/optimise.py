@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from netdsl.graph import Graph, Port
+from netdsl.immutable import immutable
 from netruntime.engine.passes.fold_norms import fold_norm
 from netruntime.engine.passes.fuse_cells import fuse_cell
 from netruntime.engine.passes.fuse_products import fuse_activation, fuse_residual
@@ -21,7 +21,7 @@ TRAINING_PASSES = ((fuse_relu_gradient,),)
 """Where weights change and gradients read the values in between."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Optimised:
     """A graph after all passes.
 

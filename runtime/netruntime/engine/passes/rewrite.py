@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from netdsl.graph import Graph, GraphTape, Node, Port, program_graph, program_of
+from netdsl.immutable import immutable
 from netdsl.ops.contract.value import Value
 from netdsl.ops.sequence.scan import Scan
 
@@ -23,7 +24,7 @@ Rule = Callable[[RewriteTape, Node, Sequence[Value | None]], Sequence[Value] | N
 """The outputs of a node from other operators on the tape, for its inputs there; None to leave it as it is."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Rewritten:
     """The new graph on its tape, and where each port of the old one went."""
 

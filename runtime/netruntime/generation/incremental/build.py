@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from netdsl.dims import dim
 from netdsl.graph import Graph, Node, Port
+from netdsl.immutable import immutable
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.base import Array, LeftContext, Module, Op, OpError
 from netdsl.ops.contract.time import Positions, TimeAxis, TimeSlice, UnsupportedError
@@ -25,7 +26,7 @@ from netdsl.types import TensorType
 from netruntime.generation.incremental.requirements import Requirements, ports_of
 
 
-@dataclass(frozen=True)
+@immutable
 class Append(Op):
     """Writes the new positions after the past ones, in place: `room` is a cache that ends in free slots."""
 
@@ -44,7 +45,7 @@ class Append(Op):
         return room
 
 
-@dataclass(frozen=True)
+@immutable
 class Cache:
     """A cached value: the input of the new graph that holds it, its type and time axis, and its label."""
 
@@ -54,7 +55,7 @@ class Cache:
     label: str
 
 
-@dataclass(frozen=True)
+@immutable
 class CarriedState:
     """A value that one chunk passes to the next.
 
@@ -68,7 +69,7 @@ class CarriedState:
     start: Port | None
 
 
-@dataclass(frozen=True)
+@immutable
 class Incremental:
     """A model over chunks: its graph, its outputs there, and what it keeps between chunks.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from netdsl.dims import symbol
+from netdsl.immutable import immutable
 from netdsl.model import Model
 from netdsl.ops.contract.time import PAST, TimeAxis, UnsupportedError
 from netdsl.ops.numerics.checks import DeferredChecks
@@ -28,7 +29,7 @@ from netruntime.memory import lack_text, shortage
 from netruntime.quantities import bytes_text
 
 
-@dataclass(frozen=True)
+@immutable
 class SequenceSpec:
     """Which parts of a model run along time.
 

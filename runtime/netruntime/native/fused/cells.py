@@ -8,9 +8,9 @@ each step and the last ones. Sequences that have ended, by their length, keep th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Category, Module, Op
 from netdsl.ops.elementwise.kinds import Activation
 from netdsl.ops.elementwise.smooth_activations import Sigmoid, Tanh
@@ -21,7 +21,7 @@ States = tuple[Array, ...]
 SIGMOID, TANH = Sigmoid(), Tanh()
 
 
-@dataclass(frozen=True)
+@immutable
 class CellSteps(Op):
     """A cell over all steps; `reverse` reads each sequence from its last valid step to its first.
 
@@ -60,7 +60,7 @@ def all_steps(
     return (xp.stack(outputs[::-1] if op.reverse else outputs, axis=1), *states)
 
 
-@dataclass(frozen=True)
+@immutable
 class RNNSteps(CellSteps):
     """`h' = activation(x + h U)`."""
 
@@ -76,7 +76,7 @@ class RNNSteps(CellSteps):
         return all_steps(xp, self, x, length, (h,), step)
 
 
-@dataclass(frozen=True)
+@immutable
 class LSTMSteps(CellSteps):
     """`c' = sigmoid(f) c + sigmoid(i) tanh(g)` and `h' = sigmoid(o) tanh(c')`; `i, f, g, o` are `x + h U`.
 
@@ -102,7 +102,7 @@ class LSTMSteps(CellSteps):
         return all_steps(xp, self, x, length, (h, c), step)
 
 
-@dataclass(frozen=True)
+@immutable
 class GRUSteps(CellSteps):
     """`h' = (1 - z) n + z h`, where `r` and `z` are the sigmoids of their parts of `x + h U`.
 

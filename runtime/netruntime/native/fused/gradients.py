@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Category, Module, Op
 from netdsl.types import TensorType
 
 
-@dataclass(frozen=True)
+@immutable
 class ReluGradient(Op):
     """`dy` where `y`, the result of `relu`, is above 0, else `dy * 0`."""
 

@@ -5,9 +5,9 @@ Only the passes of the native engine make them; their `forward` says what they m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array, Category, Module, Op
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.elementwise.kinds import Activation
@@ -15,7 +15,7 @@ from netdsl.ops.linear.linear import Linear
 from netdsl.types import TensorType
 
 
-@dataclass(frozen=True)
+@immutable
 class Fused(Op):
     """`activation(product(x, weight, bias) + residual)`, each of the two left out where there is none."""
 

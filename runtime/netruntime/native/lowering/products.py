@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.linear.linear import Linear
 from netruntime.native.activations import function_of
@@ -45,7 +45,7 @@ def _parts(step: Step) -> tuple[Any, list[int], Port | None]:
 # -- convolution ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class ConvWindows:
     """The windows of a convolution of images."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import CellSteps, GRUSteps, LSTMSteps, RNNSteps
@@ -35,7 +35,7 @@ def _accepts(step: Step) -> bool:
     return lengths and floats and 0 not in sizes and step.is_constant(weight)
 
 
-@dataclass(frozen=True)
+@immutable
 class Panels:
     """Weights `[H, gates * H]` in panels: for `width` blocks of 16 units, the blocks of all gates."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Op
 from netruntime.native.builder import Builder
 from netruntime.native.steps import Step
@@ -13,7 +13,7 @@ from netruntime.native.steps import Step
 Border = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@immutable
 class Lowering:
     """How the steps of an operator become records.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.formats.csv_lines import NAMES, is_number, names_columns, number, rows_of
@@ -183,7 +184,7 @@ class _Content:
         return DataInputError.make("E0808", f"{message}, which is not a number", help=help)
 
 
-@dataclass(frozen=True)
+@immutable
 class _LinePlace:
     lines: Array
     source: str

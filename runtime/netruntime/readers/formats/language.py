@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.files.opening import read_text_file
@@ -55,7 +55,7 @@ def read_lines(path: Path, options: DataOptions) -> ColumnTable:
     return table_of({"ids": column}, shown(path))
 
 
-@dataclass(frozen=True)
+@immutable
 class WindowColumn:
     """Windows of `width` ids, the first at `shift`, one every `stride`."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.types import DType, tensor
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array, ArrayInfo
@@ -54,7 +54,7 @@ def read_image_folder(folder: Path, wanted: Sequence[InputSpec], options: DataOp
     return table_of(columns, shown(folder), classes={"label": tuple(names)}, notes=images.notes)
 
 
-@dataclass(frozen=True)
+@immutable
 class _LabelColumn(ArrayColumn):
     paths: tuple[Path, ...] = ()
 
@@ -69,7 +69,7 @@ def read_pictures(paths: Sequence[Path], wanted: Sequence[InputSpec], options: D
     return table_of({"image": images}, images.source, notes=images.notes)
 
 
-@dataclass(frozen=True)
+@immutable
 class PictureColumn:
     """Pictures, decoded when they are taken; `sides` are the height and width they are brought to."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netruntime.errors import DataInputError, shown
 from netruntime.files.arrays import Array
 from netruntime.readers.options import DataOptions
@@ -17,7 +17,7 @@ from netruntime.readers.tokenizers import load_tokenizer
 Place = Callable[[int], str]
 
 
-@dataclass(frozen=True)
+@immutable
 class LineColumn(ArrayColumn):
     """Numbers from the lines of a text file; `lines` has each row's."""
 
@@ -58,7 +58,7 @@ def _unknown(word: str, place: str, known: int) -> DataInputError:
     return DataInputError.make("E0831", message, help="known classes are those of the training data")
 
 
-@dataclass(frozen=True)
+@immutable
 class WordColumn(ArrayColumn):
     """Numbered classes; `find` says where a row is."""
 

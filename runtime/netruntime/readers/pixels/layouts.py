@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 from netruntime.readers.options import Resize
 from netruntime.readers.pixels.pictures import Picture, PictureFit, channels_first, picture_of, three
@@ -17,7 +18,7 @@ from netruntime.readers.table import ColumnInfo
 Conversion = Callable[[Array], Array]
 
 
-@dataclass(frozen=True)
+@immutable
 class Layout:
     """One way to read a row's axes: the step that does it, and what a row is then."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from netdsl.dims import Dim
+from netdsl.immutable import immutable
 from netdsl.types import DType
 from netruntime.files.arrays import Array
 from netruntime.readers.input_spec import InputSpec
@@ -75,7 +75,7 @@ def picture_sizes(wanted: InputSpec, options: DataOptions) -> tuple[int | None, 
     return channels, height, width
 
 
-@dataclass(frozen=True)
+@immutable
 class PictureFit:
     """Brings pictures `[n, ...]` to another size; grey ones are repeated where 3 channels are wanted.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 
 JSON: TypeAlias = Any
@@ -15,7 +15,7 @@ WEIGHTS = "weights"
 """The section of the model's weights, under their label paths."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Checkpoint:
     """Everything that training needs to continue as if it had never stopped.
 

@@ -15,11 +15,11 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from netdsl.immutable import immutable
 from netruntime.errors import TrainingError, shown
 from netruntime.train.checkpoint.contract import Checkpoint
 from netruntime.train.checkpoint.lock import FolderLock
@@ -31,7 +31,7 @@ LOCK = "training.lock"
 _NAME = re.compile(r"step-\d{8,}(-\d+)?")
 
 
-@dataclass(frozen=True)
+@immutable
 class _Entry:
     """A checkpoint's folder and its manifest; None if that cannot be read."""
 

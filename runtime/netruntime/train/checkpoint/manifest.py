@@ -9,11 +9,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from netdsl.folders import refuse_endless
+from netdsl.immutable import immutable
 from netruntime.errors import TrainingError, shown
 from netruntime.files.json_objects import unique_object
 from netruntime.train.checkpoint.contract import JSON
@@ -27,7 +28,7 @@ _FLOAT = "$float"
 """The key that marks floats which JSON cannot represent."""
 
 
-@dataclass(frozen=True)
+@immutable
 class FileRecord:
     """The expected length of a file, in bytes, and its SHA-256."""
 
@@ -35,7 +36,7 @@ class FileRecord:
     sha256: str
 
 
-@dataclass(frozen=True)
+@immutable
 class Manifest:
     """The manifest's contents.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from netdsl.immutable import immutable
 from netruntime.train.progress.figures import duration, figure
 
 Figures = Mapping[str, Mapping[str, Any]]
@@ -15,7 +16,7 @@ LARGEST_TABLE = 25
 """The maximum number of classes of a confusion matrix in the card; `netrun eval` prints larger ones."""
 
 
-@dataclass(frozen=True)
+@immutable
 class DataFacts:
     """One of the data sets of a run.
 
@@ -32,7 +33,7 @@ class DataFacts:
     fingerprint: str
 
 
-@dataclass(frozen=True)
+@immutable
 class CardFacts:
     """The contents of a card.
 

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.diagnostics import with_article
+from netdsl.immutable import immutable
 from netruntime.engine.backends import Device
 from netruntime.train.checkpoint.writing import file_record
 from netruntime.train.fingerprints import data_fingerprint, row_count
@@ -23,7 +24,7 @@ from netruntime.train.records.card import CardFacts, DataFacts
 from netruntime.train.run import Run
 
 
-@dataclass(frozen=True)
+@immutable
 class Provenance:
     """The command that started a run, and commands that use its weights.
 

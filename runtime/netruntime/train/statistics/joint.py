@@ -8,19 +8,19 @@ this loss, summed over the batches, are those of one batch with all of their row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from netdsl.dims import symbol
 from netdsl.graph import Graph, GraphTape, Port
+from netdsl.immutable import immutable
 from netdsl.ops.contract.value import Value
 from netruntime.files.arrays import Array
 from netruntime.train.statistics.kinds import Reading, Statistic
 from netruntime.train.statistics.split import Split
 
 
-@dataclass(frozen=True)
+@immutable
 class Joint:
     """The graph with the joint loss.
 

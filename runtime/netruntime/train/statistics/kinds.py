@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from netdsl.dims import Dim
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netruntime.files.arrays import Array
 
 
@@ -28,7 +28,7 @@ class Kind(Enum):
     """A value of the batch that no rule combines: the mean of the batches by their rows is taken."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Statistic:
     """A value of a graph over which the rows of a batch are reduced.
 
@@ -117,7 +117,7 @@ class Statistic:
         return np.ones_like(part.value), None
 
 
-@dataclass(frozen=True)
+@immutable
 class Reading:
     """A statistic of one batch, or of several: arrays in f64. `mean` is that of a variance's elements."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netdsl.model import Body, BodyStep, CallStep, Phase, Slot
 from netdsl.ops.elementwise.cast import Cast
 from netdsl.types import DType, TensorType
@@ -16,7 +16,7 @@ Names = frozenset[str]
 _NO_NAMES: Names = frozenset()
 
 
-@dataclass(frozen=True)
+@immutable
 class _Use:
     """What is known of a value.
 

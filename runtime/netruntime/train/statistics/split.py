@@ -7,10 +7,10 @@ count of labels. Of several batches together the same function is computed, from
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from netdsl.dims import Dim, product
 from netdsl.graph import Graph, GraphTape, Port, trace
+from netdsl.immutable import immutable
 from netdsl.model import Input, Parameter
 from netdsl.ops.contract.base import Op
 from netdsl.ops.contract.rules import normal_axes
@@ -35,7 +35,7 @@ _KINDS: Mapping[type[Op], Kind] = {
 }
 
 
-@dataclass(frozen=True)
+@immutable
 class Split:
     """Outputs of a graph as functions of statistics.
 

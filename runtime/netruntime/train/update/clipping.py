@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.model import Call
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import ClipRecipe, NormClipRecipe, ValueClipRecipe
@@ -23,7 +24,7 @@ _EPS = 1e-6
 """The constant that PyTorch adds to the norm before dividing by it."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Norms:
     """The norms of the gradients before clipping: of all together, and of each group by name."""
 
@@ -36,7 +37,7 @@ class Norms:
         return math.isfinite(self.total)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class GradientClip(ClipRecipe, ABC):
     """A bound on the gradients of `labels`, or of all weights if that is None.
 
@@ -57,7 +58,7 @@ class GradientClip(ClipRecipe, ABC):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NormClip(NormClipRecipe, GradientClip):
     """Scales all gradients down together if their norm is above `limit`.
 
@@ -74,7 +75,7 @@ class NormClip(NormClipRecipe, GradientClip):
                 gradient *= scale
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ValueClip(ValueClipRecipe, GradientClip):
     """Clips every element to [-limit, limit]. `torch.nn.utils.clip_grad_value_`."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from netdsl.diagnostics import suggest
+from netdsl.immutable import immutable
 from netdsl.model import Call
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import GROUPS, GroupRecipe
@@ -22,7 +22,7 @@ REST = "rest"
 _LISTED = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class WeightGroup(GroupRecipe):
     """Weights with their own learning rate or decay.
 
@@ -37,7 +37,7 @@ class WeightGroup(GroupRecipe):
         return ", ".join(self.patterns)
 
 
-@dataclass(frozen=True)
+@immutable
 class Rates:
     """The update settings of one weight: its rate before the schedule, its λ, and the name of its group."""
 

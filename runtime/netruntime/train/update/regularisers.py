@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.model import Call
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.gradients import L1Recipe, L2Recipe, RegulariserRecipe
@@ -18,7 +18,7 @@ from netruntime.train.update.building import build
 from netruntime.train.update.groups import chosen_labels
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class Regulariser(RegulariserRecipe, ABC):
     """A penalty on each element of a weight, times `strength`.
 
@@ -35,7 +35,7 @@ class Regulariser(RegulariserRecipe, ABC):
         """The derivative of the penalty by each element, times the strength."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class L1(L1Recipe, Regulariser):
     """`strength Σ|w|`; its derivative at 0 is taken as 0. Tibshirani, 1996."""
 
@@ -47,7 +47,7 @@ class L1(L1Recipe, Regulariser):
         out *= self.strength
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class L2(L2Recipe, Regulariser):
     """`strength Σw²`, whose derivative is `2 strength w`.
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netdsl.immutable import immutable
 from netdsl.recipes import Recipe
 from netdsl.recipes import schedules as recipes
 from netdsl.source import Span
@@ -44,7 +45,7 @@ class Schedule(Recipe, ABC):
             raise restore_error("this schedule", dict(state))
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ConstantSchedule(recipes.ConstantRecipe, Schedule):
     """1 after the warm-up; the base of all schedules with a warm-up.
 
@@ -62,7 +63,7 @@ class ConstantSchedule(recipes.ConstantRecipe, Schedule):
         return 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class StepSchedule(recipes.StepRecipe, ConstantSchedule):
     """`factor ^ ⌊step / every⌋`; `every` defaults to an epoch. `StepLR` of PyTorch."""
 
@@ -70,7 +71,7 @@ class StepSchedule(recipes.StepRecipe, ConstantSchedule):
         return float(self.factor ** (step // (self.every or steps_per_epoch)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class ExponentialSchedule(recipes.ExponentialRecipe, ConstantSchedule):
     """`factor ^ (step / every)`; `every` defaults to an epoch.
 
@@ -81,7 +82,7 @@ class ExponentialSchedule(recipes.ExponentialRecipe, ConstantSchedule):
         return float(self.factor ** (step / (self.every or steps_per_epoch)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class CosineSchedule(recipes.CosineRecipe, ConstantSchedule):
     """Half a cosine from 1 to `final` over the rest of the run.
 
@@ -92,7 +93,7 @@ class CosineSchedule(recipes.CosineRecipe, ConstantSchedule):
         return _cosine(1.0, self.final, step / length)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class LinearSchedule(recipes.LinearRecipe, ConstantSchedule):
     """A straight line from 1 to `final` over the rest of the run. `LinearLR` of PyTorch."""
 
@@ -100,7 +101,7 @@ class LinearSchedule(recipes.LinearRecipe, ConstantSchedule):
         return 1 + (self.final - 1) * min(step / length, 1.0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class OneCycleSchedule(recipes.OneCycleRecipe, Schedule):
     """Half a cosine from 1/25 up to 1 in `warmup` steps, then one down to `final`.
 
@@ -116,7 +117,7 @@ class OneCycleSchedule(recipes.OneCycleRecipe, Schedule):
         return _cosine(1.0, self.final, (step - max(top, 0)) / max(last - max(top, 0), 1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NoamSchedule(recipes.NoamRecipe, Schedule):
     """`size^-0.5 min(step^-0.5, step warmup^-1.5)`, counted from 1; `size` is the model's number of features.
 
@@ -137,7 +138,7 @@ class _PlateauState:
     factor: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class PlateauSchedule(recipes.PlateauRecipe, ConstantSchedule):
     """Multiplies the rate by `factor` when the loss has not improved for more than `patience` observations.
 

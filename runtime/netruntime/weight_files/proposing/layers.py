@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import ArrayInfo
 
 Leaves = Mapping[str, ArrayInfo]
@@ -16,7 +16,7 @@ _JOINED = re.compile(r"(?:(.*)\.)?in_proj_(weight|bias)", re.S)
 _PARTS = 3
 
 
-@dataclass(frozen=True)
+@immutable
 class Layer:
     """Weights that belong together. `part` counts the layers that one array of theirs is cut into.
 

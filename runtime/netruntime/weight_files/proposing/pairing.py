@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.weight_files.proposing.layers import Layer
 
 LISTED = 3
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[a-z]+|[0-9]+")
 _NOISE = frozenset({"proj", "layer", "layers", "weight", "bias", "model", "module"})
 
 
-@dataclass(frozen=True)
+@immutable
 class Pair:
     """One of our layers with one of theirs; `others` of theirs fit as well, and no name says which."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
+from netdsl.immutable import immutable
 from netruntime.files.arrays import ArrayInfo
 from netruntime.weight_files.proposing.layers import Layer, Leaves, layers_of
 from netruntime.weight_files.proposing.pairing import Pair, in_order, paired
@@ -22,7 +22,7 @@ _NEVER = "Embedding"
 """The block whose matrix is stored as `[rows, width]` everywhere."""
 
 
-@dataclass(frozen=True)
+@immutable
 class Proposal:
     """The rules of a map, and what a reader has to check."""
 

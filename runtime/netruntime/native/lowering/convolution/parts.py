@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from netdsl.immutable import immutable
 from netruntime.native.layouts import Image
 from netruntime.native.memory import Ref
 
@@ -14,7 +14,7 @@ def group_of(rows: int) -> int:
     return 8 if rows == 1 else 4 if rows < 4 else 2
 
 
-@dataclass(frozen=True)
+@immutable
 class ConvParts:
     """What the kernels of convolutions share; see conv.c.
 

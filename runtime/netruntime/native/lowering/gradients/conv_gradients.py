@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netdsl.graph import Port
+from netdsl.immutable import immutable
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.conv.conv_gradient import ConvInputGradient, ConvWeightGradient
 from netruntime.native.builder import Builder
@@ -44,7 +43,7 @@ def _weight_borders(step: Step) -> dict[Port, Border]:
     return {} if reads_planes(x.shape[1], windows) else {step.inputs[1]: windows.border}
 
 
-@dataclass(frozen=True)
+@immutable
 class _Rows:
     """What the rows of the sums are: where they lie in x, and how they go into the weight."""
 
@@ -101,7 +100,7 @@ def weight_gradient(step: Step, build: Builder) -> None:
 # -- of the input -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@immutable
 class _Phase:
     """The pixels of one axis of dx whose windows meet the same taps, every `stride`-th of both.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import AdamRecipe, AdamWRecipe, LAMBRecipe, NAdamRecipe
 from netruntime.train.update.array_blocks import blocks, fit_scratch, scratch, sum_squares
@@ -21,7 +21,7 @@ from netruntime.train.update.optimizers.base import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class Adam(AdamRecipe, Optimizer):
     """`m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g²; w -= lr m̂ / (√v̂ + eps)`.
 
@@ -50,7 +50,7 @@ class Adam(AdamRecipe, Optimizer):
         xp.divide(m, out, out=out)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdamW(AdamWRecipe, Adam):
     """Adam with decoupled weight decay, 0.01 by default.
 
@@ -58,7 +58,7 @@ class AdamW(AdamWRecipe, Adam):
     """
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class NAdam(NAdamRecipe, Adam):
     """Adam with Nesterov's momentum: `m̂` looks one step ahead.
 
@@ -92,7 +92,7 @@ def momentum_product(beta: float, step: int) -> float:
     return product
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class LAMB(LAMBRecipe, Adam):
     """Adam's direction with λw added, scaled by the ratio of the weight's norm to its own.
 

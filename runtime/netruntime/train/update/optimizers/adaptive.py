@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.recipes.optimizers import AdaDeltaRecipe, AdaGradRecipe, RMSPropRecipe
 from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, blend_square, subtract_scaled
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdaGrad(AdaGradRecipe, Optimizer):
     """`s += g²; w -= lr g / (√s + eps)`.
 
@@ -29,7 +29,7 @@ class AdaGrad(AdaGradRecipe, Optimizer):
         subtract_scaled(xp, w, a, lr, a)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class RMSProp(RMSPropRecipe, Optimizer):
     """`s = decay s + (1 - decay) g²; v = momentum v + g / (√s + eps); w -= lr v`.
 
@@ -57,7 +57,7 @@ class RMSProp(RMSPropRecipe, Optimizer):
             subtract_scaled(xp, w, a, lr, a)
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class AdaDelta(AdaDeltaRecipe, Optimizer):
     """`s = decay s + (1 - decay) g²; u = √(d + eps) / √(s + eps) g; d = decay d + (1 - decay) u²; w -= lr u`.
 

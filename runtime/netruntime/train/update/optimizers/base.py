@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
+from netdsl.immutable import immutable
 from netdsl.ops.contract.base import Array
 from netdsl.recipes.optimizers import OptimizerRecipe
 from netruntime.train.update.array_blocks import blocks, compute_type, fit_scratch, scratch
@@ -34,7 +34,7 @@ class WeightBlock(NamedTuple):
     lr: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class Optimizer(OptimizerRecipe, ABC):
     """A rule that changes weights by their gradients.
 

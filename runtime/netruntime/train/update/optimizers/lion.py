@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netdsl.immutable import immutable
 from netdsl.recipes.optimizers import LionRecipe
 from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, blend, subtract_scaled
 
@@ -12,7 +12,7 @@ _LEAST = {4: 2.0**-149, 8: 2.0**-1074}
 """The smallest positive numbers of f32 and f64, by item size in bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class Lion(LionRecipe, Optimizer):
     """`w -= lr (sign(beta1 m + (1 - beta1) g) + λ w); m = beta2 m + (1 - beta2) g`.
 

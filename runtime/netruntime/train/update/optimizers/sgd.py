@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netdsl.immutable import immutable
 from netdsl.recipes.optimizers import SGDRecipe
 from netruntime.train.update.optimizers.base import Optimizer, WeightBlock, subtract_scaled
 
 
-@dataclass(frozen=True, kw_only=True)
+@immutable(kw_only=True)
 class SGD(SGDRecipe, Optimizer):
     """`v = momentum v + g; w -= lr v`; with `nesterov`, `w -= lr (g + momentum v)`.
 
