@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.flatten import FlatBody, flatten
 from netdsl.graph.graph import Graph
 from netdsl.graph.values import Interface, Node, Port
@@ -9,13 +11,23 @@ from netdsl.model import Input, Model, Output
 from netdsl.modules import too_much_work
 from netdsl.work import TooMuchWork, limited
 
+if TYPE_CHECKING:  # networkx is imported when it is asked for
+    from netdsl.graph.networkx_graph import NetworkxGraph
 
-def build(model: Model) -> Graph:
-    """The graph of a model; its `interface` has the names of the model.
+
+def build(model: Model) -> NetworkxGraph:
+    """The graph of a model, for networkx; its `interface` has the names of the model.
 
     Raises:
         NetError: E0609 for a model of so many operators that its graph takes too long to make.
     """
+    from netdsl.graph.networkx_graph import as_networkx
+
+    return as_networkx(expand(model))
+
+
+def expand(model: Model) -> Graph:
+    """The graph of a model, as the runtime reads it. Raises what `build` raises."""
     try:
         with limited():
             flat = flatten(model.body)

@@ -1,62 +1,42 @@
-"""The graph itself: a networkx graph with typed access."""
+"""The graph itself: operators, and the values that go from one to the next."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
-import networkx as nx
-
+from netdsl.graph.attributes import EdgeAttributes, GraphAttributes, NodeAttributes
 from netdsl.graph.values import Edge, Interface, Node, Port
 from netdsl.types import TensorType
 
 
-class _Attributes(dict[str, Any]):
-    """The attributes of a node, of an edge or of the graph: one value under one key.
+class Graph:
+    """A computation graph: what its nodes and edges carry.
 
-    The fields of that value used to be attributes. They still work, with a deprecation warning.
+    It is laid out as a `networkx.MultiDiGraph`, of which `NetworkxGraph` makes one: networkx takes longer to
+    import than a small network takes to load and run.
     """
 
-    __slots__ = ()  # there is one for each edge
-    key: ClassVar[str]
+    def __init__(self) -> None:
+        self.graph: dict[str, Any] = GraphAttributes()
+        self._node: dict[int, NodeAttributes] = {}
+        self._succ: dict[int, dict[int, dict[int, EdgeAttributes]]] = {}
+        self._pred: dict[int, dict[int, dict[int, EdgeAttributes]]] = {}
 
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or self._is_field(name)
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._node)
 
-    def __missing__(self, name: str) -> Any:
-        if not self._is_field(name):
-            raise KeyError(name)
-        message = f'the attribute "{name}" of a graph is deprecated: read "{self.key}", then `.{name}`'
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return getattr(self[self.key], name)
+    def __len__(self) -> int:
+        return len(self._node)
 
-    def _is_field(self, name: object) -> bool:
-        return super().__contains__(self.key) and name in {field.name for field in fields(self[self.key])}
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return cast(str, self.graph.get("name", ""))
 
-
-class _NodeAttributes(_Attributes):
-    __slots__ = ()
-    key = "node"
-
-
-class _EdgeAttributes(_Attributes):
-    __slots__ = ()
-    key = "edge"
-
-
-class _GraphAttributes(_Attributes):
-    __slots__ = ()
-    key = "interface"
-
-
-class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
-    """A computation graph, with typed access to what its nodes and edges carry."""
-
-    node_attr_dict_factory = _NodeAttributes
-    edge_attr_dict_factory = _EdgeAttributes
-    graph_attr_dict_factory = _GraphAttributes
+    @name.setter
+    def name(self, name: str) -> None:
+        self.graph["name"] = name
 
     @property
     def interface(self) -> Interface:
@@ -91,11 +71,28 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
         for source, parallel in self._pred[number].items():
             yield from ((source, attributes["edge"]) for attributes in parallel.values())
 
+    def edges_from(self, number: int) -> Iterator[tuple[int, Edge]]:
+        """The edges that start at a node, each with the node it leads to."""
+        for target, parallel in self._succ[number].items():
+            yield from ((target, attributes["edge"]) for attributes in parallel.values())
+
+    def typed_edges(self) -> Iterator[tuple[int, int, Edge]]:
+        """Every edge with the nodes it comes from and leads to."""
+        return ((number, target, edge) for number in self for target, edge in self.edges_from(number))
+
+    def predecessors(self, number: int) -> Iterator[int]:
+        """The nodes that a node reads, each once."""
+        return iter(self._pred[number])
+
+    def successors(self, number: int) -> Iterator[int]:
+        """The nodes that read a node, each once."""
+        return iter(self._succ[number])
+
     def ports_leaving(self, numbers: Iterable[int]) -> list[Port]:
         """The values that nodes outside a set read from nodes in it."""
         order = list(numbers)
         inside = set(order)
-        edges = self.out_edges(order, data="edge")
+        edges = ((source, target, edge) for source in order for target, edge in self.edges_from(source))
         return list(dict.fromkeys((source, edge.output) for source, to, edge in edges if to not in inside))
 
     def needed_for(self, numbers: Iterable[int]) -> set[int]:
@@ -111,12 +108,22 @@ class Graph(nx.MultiDiGraph):  # type: ignore[misc]  # networkx has no types
     def add(self, node: Node, inputs: Sequence[Port | None]) -> int:
         """Add an operator that reads these values, None for omitted inputs. Returns its number."""
         number = len(self)
-        self.add_node(number, node=node)
+        self._node[number], self._succ[number], self._pred[number] = NodeAttributes(node=node), {}, {}
         for slot, port in enumerate(inputs):
             if port is not None:
-                self.add_edge(port[0], number, key=slot, edge=Edge(port[1], slot))
+                parallel = self._pred[number].setdefault(port[0], {})
+                self._succ[port[0]][number] = parallel
+                parallel[slot] = EdgeAttributes(edge=Edge(port[1], slot))
         return number
 
     def put(self, number: int, node: Node) -> None:
         """Replace the operator of a node, on the same inputs."""
         self._node[number]["node"] = node
+
+    def copy(self) -> Graph:
+        """A graph of the same nodes, to which others can be added."""
+        copy = Graph()
+        copy.graph.update(self.graph)
+        for number in self:
+            copy.add(self.node(number), self.inputs_of(number))
+        return copy

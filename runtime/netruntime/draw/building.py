@@ -267,7 +267,7 @@ class _Builder:
 
     def edges(self) -> Iterator[SceneEdge]:
         """Every value between two boxes, those inside the cells of scans included."""
-        for source, target, edge in self.graph.edges(data="edge"):
+        for source, target, edge in self.graph.typed_edges():
             if is_hidden(self.graph.node(source).op):
                 continue
             value = self.value(source, edge.output)

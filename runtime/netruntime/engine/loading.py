@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from netdsl.checker import check
 from netdsl.diagnostics import error, suggest
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.model import Checked
 from netdsl.modules import Module, load_module, read_source
 from netdsl.source import Source
@@ -71,7 +71,7 @@ def load(
     chosen = choose_model(checked, model)
     options = EngineOptions(engine, threads, exact)
     target = open_device(device if isinstance(device, DeviceChoice) else DeviceChoice(device, options))
-    graph = build(checked.models[chosen])
+    graph = expand(checked.models[chosen])
     store = open_weights(graph, weights, checked.weights, names, seed)
     return Network(checked, checked.models[chosen], store, target, seed)
 

@@ -30,7 +30,8 @@ from netruntime.errors import ArgumentError, DataInputError, WeightsError
 from netruntime.native.run import RefusedError
 from netruntime.readers.options import DataOptions
 
-if TYPE_CHECKING:  # drawing is imported when it is asked for
+if TYPE_CHECKING:  # networkx and drawing are imported when they are asked for
+    from netdsl.graph.networkx_graph import NetworkxGraph
     from netruntime.draw.table import Summary
 
 
@@ -73,7 +74,7 @@ class Network:
     @property
     def outputs(self) -> dict[str, TensorType]:
         """The outputs by name; for a tapped network, the taps."""
-        return {name: self.graph.type_of((node, n)) for name, (node, n) in self._wanted}
+        return {name: self.computation.type_of((node, n)) for name, (node, n) in self._wanted}
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -86,15 +87,22 @@ class Network:
         return self._store.origin
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> NetworkxGraph:
         """The computation graph: one node for each operator; see `netdsl.graph`."""
+        from netdsl.graph.networkx_graph import as_networkx
+
+        return as_networkx(self.computation)
+
+    @property
+    def computation(self) -> Graph:
+        """The computation graph as the engine reads it, without networkx."""
         return self._store.graph
 
     @property
     def _wanted(self) -> tuple[tuple[str, Port], ...]:
         if self._outputs is not None:
             return self._outputs
-        return tuple(self.graph.interface.output_ports.items())
+        return tuple(self.computation.interface.output_ports.items())
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -205,7 +213,7 @@ class Network:
         check_text(loss, "loss")
         outputs = dict(self._wanted)
         start = outputs[loss] if loss in outputs else self._port(loss)
-        return self._gradients(self.graph, self.model, start, wrt, recompute)
+        return self._gradients(self.computation, self.model, start, wrt, recompute)
 
     def vjp(self, value: str, wrt: Sequence[str], direction: str = "direction") -> Network:
         """A network that returns the product of a direction with the Jacobian of a value.
@@ -228,7 +236,7 @@ class Network:
         check_text(direction, "direction")
         outputs = dict(self._wanted)
         port = outputs[value] if value in outputs else self._port(value)
-        graph, model, start = along(self.graph, self.model, port, direction)
+        graph, model, start = along(self.computation, self.model, port, direction)
         return self._gradients(graph, model, start, wrt, ())
 
     def _gradients(
@@ -255,9 +263,9 @@ class Network:
     @cached_property
     def _labels(self) -> dict[str, Port]:
         """Every label path with its value: the first output of operators and blocks, and weights."""
-        blocks = self.graph.interface.blocks
+        blocks = self.computation.interface.blocks
         found = {label: ports[0] for label, ports in blocks.items() if ports and ports[0]}
-        for node, data in self.graph.operators():
+        for node, data in self.computation.operators():
             found.setdefault(data.label, (node, 0))
         return found
 
@@ -289,7 +297,7 @@ class Network:
             WeightsError: a weight is missing, unexpected, or does not fit.
         """
         check_mapping(weights, "weights")
-        store = open_weights(self.graph, weights, {}, None, self.seed)
+        store = open_weights(self.computation, weights, {}, None, self.seed)
         return Network(self.checked, self.model, store, self.device, self.seed, self._outputs)
 
     def save(self, path: str | PathLike[str], names: str | None = None) -> None:
@@ -326,13 +334,13 @@ class Network:
         from netruntime.draw import summary
 
         depth = None if depth is None else check_count(depth, "depth", 0)
-        return summary(self.graph, depth=depth)
+        return summary(self.computation, depth=depth)
 
     def _repr_html_(self) -> str:
         """The drawing, for a notebook."""
         from netruntime.draw import draw_svg
 
-        svg = draw_svg(self.graph, title=self.name)
+        svg = draw_svg(self.computation, title=self.name)
         # a page takes the first mark of a name: each drawing needs one of its own
         return svg.replace("nd-tip", f"nd-tip-{secrets.token_hex(4)}")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from netdsl.diagnostics import Diagnostic, Label, NetError
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netdsl.model import CallStep, Checked, Expectation, ModelTest
 from netdsl.source import Span
@@ -67,7 +67,7 @@ def _run_test(checked: Checked, test: ModelTest, device: Device, seed: int) -> T
     if not test.expectations:
         return TestResult(test.name, test.span, (), None)
     try:
-        store = open_weights(build(test.model), None, {}, None, seed)
+        store = open_weights(expand(test.model), None, {}, None, seed)
         results = Network(checked, test.model, store, device, seed).run({})
     except NetError as failed:
         return TestResult(test.name, test.span, failed.diagnostics, None)

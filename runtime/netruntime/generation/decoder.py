@@ -143,7 +143,7 @@ def _following(network: Network, source: str, shape: tuple[int, ...]) -> dict[st
     if len(axes) < 2 or len(shape) < 2:
         return {}
     keeps = [name for name, t in network.inputs.items() if t.dtype is DType.BOOL and t.shape == axes]
-    lengths = lengths_over(network.graph, network.model, *axes)
+    lengths = lengths_over(network.computation, network.model, *axes)
     masks = {name: np.ones(shape[:2], np.bool_) for name in keeps}
     return masks | {name: np.full(shape[0], shape[1], np.int64) for name in lengths}
 
@@ -154,6 +154,6 @@ def _on_host(network: Network, array: Any) -> Array:
 
 def _explain(network: Network, reason: UnsupportedError) -> str:
     """A notice that says why there are no caches."""
-    where = network.graph.node(reason.node).label if reason.node >= 0 else ""
+    where = network.computation.node(reason.node).label if reason.node >= 0 else ""
     at = f"`{where}`: " if where else ""
     return f"the full sequence is recomputed for every token, because of {at}{reason.reason}"

@@ -113,7 +113,7 @@ def generate(
     _check_kinds(network, inputs, cached, slide, stream, token_input=token_input, logits_output=logits_output)
     max_new, min_new, beams = check_counts_of(max_new=max_new, min_new=min_new, beams=beams)
     sampling, seed = Sampling(repetition_penalty, temperature, top_k, top_p, min_new), check_seed(seed)
-    roles = find_roles(network.model, network.graph, token_input, logits_output)
+    roles = find_roles(network.model, network.computation, token_input, logits_output)
     prompts = read_prompts(prompt, roles)
     stop = check_counts(max_new, beams, stop, roles)
     check_search(sampling, beams, length_penalty, slide=slide, limit=roles.limit)

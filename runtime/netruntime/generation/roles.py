@@ -163,8 +163,8 @@ def lengths_over(graph: Graph, model: Model, rows: Dim, time: Dim) -> list[str]:
     found = []
     for name, type_ in model.inputs.items():
         if type_.dtype.is_int and type_.shape == (rows,):
-            edges = list(graph.out_edges(graph.interface.inputs[name], data="edge"))
-            if edges and all(_is_length(graph, target, edge.slot, time) for _, target, edge in edges):
+            edges = list(graph.edges_from(graph.interface.inputs[name]))
+            if edges and all(_is_length(graph, target, edge.slot, time) for target, edge in edges):
                 found.append(name)
     return found
 

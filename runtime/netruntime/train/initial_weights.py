@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netdsl.model import Parameter, Phase
 from netdsl.syntax import Weights
@@ -57,7 +57,7 @@ def first_weights(
     if source is None:
         return FirstWeights(_drawn(needed, needed, seed))
     types = {path: type_ for path, (_, type_) in needed.items()}
-    kinds = {path: block for p in phases for path, block in blocks_of_weights(build(p.model)).items()}
+    kinds = {path: block for p in phases for path, block in blocks_of_weights(expand(p.model)).items()}
     loaded, unused = _read(types, kinds, source, maps or {}, names=names, is_complete=is_complete)
     missing = [path for path in needed if path not in loaded]
     notes = [f"{len(loaded)} weights are read from {'arrays' if isinstance(source, Mapping) else source}"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netdsl.model import Call, Phase
 from netdsl.ops.contract.base import Array
@@ -196,14 +196,14 @@ def trainable(phase: Phase) -> list[str]:
     """The label paths of the phase's parameters of float types; buffers are not trained."""
     return [
         label
-        for label, (op, type_) in parameters(build(phase.model)).items()
+        for label, (op, type_) in parameters(expand(phase.model)).items()
         if op.role == "param" and type_.dtype.is_float
     ]
 
 
 def buffers(phase: Phase) -> list[str]:
     """The label paths of the phase's buffers."""
-    return [label for label, (op, _) in parameters(build(phase.model)).items() if op.role == "buffer"]
+    return [label for label, (op, _) in parameters(expand(phase.model)).items() if op.role == "buffer"]
 
 
 def _recipe(call: Call | None, default: str) -> tuple[str, Mapping[str, float | bool], Span | None]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from netdsl.graph import Graph, Port, build
+from netdsl.graph import Graph, Port, expand
 from netdsl.immutable import immutable
 from netdsl.model import Parameter, Phase
 from netdsl.ops.contract.base import Array
@@ -268,7 +268,7 @@ def split_phase(phase: Phase, *, training: bool) -> Split:
 
     In training, frozen batch norms normalise by their running statistics.
     """
-    graph = build(phase.model)
+    graph = expand(phase.model)
     if training:
         graph = freeze_norms(graph, frozen_buffers(list(parameter_nodes(graph)), phase.freeze))
     ports = graph.interface.output_ports

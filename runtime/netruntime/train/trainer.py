@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.model import Parameter, Phase
 from netdsl.ops.contract.base import Array
 from netdsl.types import TensorType
@@ -162,7 +162,7 @@ def all_parameters(phases: Sequence[Phase]) -> dict[str, tuple[Parameter, Tensor
     """The parameters and buffers of all phases by label path."""
     found: dict[str, tuple[Parameter, TensorType]] = {}
     for phase in phases:
-        found.update(parameters(build(phase.model)))
+        found.update(parameters(expand(phase.model)))
     return found
 
 

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.graph import build
+from netdsl.graph import expand
 from netruntime.cli.common.sources import open_checked, pick_model
 from netruntime.engine.weights import parameters
 from netruntime.errors import WeightsError
@@ -78,7 +78,7 @@ class _Search:
         """How many weights fit, less those that are missing or left over."""
         try:
             model = pick_model(open_checked(self.file, settings), self.model_name)
-            wanted = {p: tuple(int(n) for n in t.shape) for p, (_, t) in parameters(build(model)).items()}
+            wanted = {p: tuple(int(n) for n in t.shape) for p, (_, t) in parameters(expand(model)).items()}
         except (NetError, ValueError):
             return -1e9
         fits = sum(self.given.get(name) == shape for name, shape in wanted.items())

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import OK, usage_error
@@ -143,7 +143,7 @@ def _open(options: GenerateOptions) -> tuple[Network, Roles, Codec | None]:
     checked = open_checked(options.file, settings)
     model = pick_model(checked, options.model_name)
     check_size_names(model, options.reading.get("sizes", {}))
-    graph = build(model)
+    graph = expand(model)
     roles = find_roles(model, graph, options.token_input, options.logits_output)
     device = open_quietly(options.device)
     weights = weights_for(options.file, options.weights)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netdsl.targets import label_names
 from netruntime.cli.common.devices import open_quietly
@@ -145,7 +145,7 @@ def _open(options: PredictOptions) -> tuple[Network, str | None]:
     weights = weights_for(options.file, options.weights)
     device = open_quietly(options.device)
     with settings_that_fit(options.file, options.settings, weights, options.model_name):
-        store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+        store = open_weights(expand(model), weights, checked.weights, options.names, options.seed)
     return Network(checked, model, store, device, options.seed), weights
 
 

@@ -159,13 +159,13 @@ def _document(options: ProfileOptions, measured: Profile) -> dict[str, Any]:
 
 
 def _draw(options: ProfileOptions, model: Model, measured: Profile) -> None:
-    from netdsl.graph import build
+    from netdsl.graph import expand
 
     kind = options.kind or ("svg" if options.output and options.output.suffix == ".svg" else "html")
     draw = draw_svg if kind == "svg" else draw_html
     title = f"{measured.name}: {head_text(measured, options.train).partition(': ')[2]}"
-    sizes = sizes_of(build(model), options.reading.get("sizes", {}))
-    text = draw(build(model), title=title, docs=block_docs(model), sizes=sizes, times=times_of(measured))
+    sizes = sizes_of(expand(model), options.reading.get("sizes", {}))
+    text = draw(expand(model), title=title, docs=block_docs(model), sizes=sizes, times=times_of(measured))
     if options.output is None:
         click.echo(text)
         return

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netdsl.immutable import immutable
 from netdsl.model import Model
 from netdsl.targets import label_names
@@ -118,7 +118,7 @@ def open_network(options: RunOptions) -> tuple[Network, list[Feed]]:
     device = open_quietly(options.device)
     weights = weights_for(options.file, options.weights)
     with settings_that_fit(options.file, options.settings, weights, options.model_name):
-        store = open_weights(build(model), weights, checked.weights, options.names, options.seed)
+        store = open_weights(expand(model), weights, checked.weights, options.names, options.seed)
     network = Network(checked, model, store, device, options.seed)
     return network.tap(*options.taps, keep_outputs=True) if options.taps else network, feeds
 
@@ -142,7 +142,7 @@ def report_weights(network: Network, named: bool) -> None:
         note(f"the weights are read through the map `{origin.map}`")
     elif origin.seed is None and not named:
         note(f"the weights are read from {origin.text}")
-    elif origin.seed is not None and parameters(network.graph):
+    elif origin.seed is not None and parameters(network.computation):
         note(f"{origin.text}; pass trained ones with --weights FILE")
 
 

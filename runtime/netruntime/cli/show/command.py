@@ -136,10 +136,10 @@ def _show_run(view: RunView, kind: str | None) -> None:
 
 def draw_models(models: Sequence[Model], kind: str, depth: int | None, sizes: Mapping[str, int]) -> str:
     """The drawing of the models of a file, as its text."""
-    from netdsl.graph import build
+    from netdsl.graph import expand
     from netruntime.draw import block_docs, check_sizes, draw_dot, draw_html, draw_mermaid, draw_svg
 
-    graphs = [build(model) for model in models]
+    graphs = [expand(model) for model in models]
     check_sizes(graphs, sizes)
     if kind == "mermaid":
         return draw_mermaid(graphs, depth=depth, sizes=sizes)
@@ -164,10 +164,10 @@ def _print_tables(
     models: Sequence[Model], sizes: Mapping[str, int], depth: int | None, every: bool, as_json: bool
 ) -> None:
     """Print the table of each model; as JSON, the only one, or a list of `models`."""
-    from netdsl.graph import build
+    from netdsl.graph import expand
     from netruntime.draw import check_sizes, sizes_of, summary
 
-    graphs = [build(model) for model in models]
+    graphs = [expand(model) for model in models]
     check_sizes(graphs, sizes)
     tables = [summary(graph, sizes_of(graph, sizes), depth) for graph in graphs]
     if as_json:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import click
 
-from netdsl.graph import build
+from netdsl.graph import expand
 from netruntime.cli.common.columns import print_columns
 from netruntime.cli.common.devices import open_quietly
 from netruntime.cli.common.failures import usage_error
@@ -122,5 +122,5 @@ def _planned(view: View) -> tuple[Network, Plan]:
         raise usage_error("E0921", message, f"add {help}")
     check_assumptions(model, sizes)
     device: Device = open_quietly(view.device)
-    network = Network(checked, model, open_weights(build(model), None, {}, None, 0), device)
+    network = Network(checked, model, open_weights(expand(model), None, {}, None, 0), device)
     return network, network.plan(sizes)

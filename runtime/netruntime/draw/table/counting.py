@@ -185,7 +185,7 @@ class _Table:
     def _peak(self) -> int | None:
         """The most bytes alive at once, each value from its making to its last use."""
         last: dict[int, int] = {}
-        for source, target in self.graph.edges():
+        for source, target, _ in self.graph.typed_edges():
             last[source] = max(last.get(source, source), target)
         dying: dict[int, int] = {}
         alive = peak = 0

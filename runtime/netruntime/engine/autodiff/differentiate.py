@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import networkx as nx
-
 from netdsl.diagnostics import NetError, error
 from netdsl.graph import Graph, Port
 from netdsl.immutable import immutable
@@ -97,8 +95,11 @@ def _failed(graph: Graph, node: int, code: str, message: str, help: str | None) 
 def _unreached(graph: Graph, loss: Port, target: Port) -> NetError:
     """Why no gradient arrives: no path at all, or one through an operator that ends it."""
     label, name = graph.node(target[0]).label, graph.node(loss[0]).label
-    path = nx.descendants(graph, target[0]) & (nx.ancestors(graph, loss[0]) | {loss[0]})
-    for node in sorted(path):
+    path = {target[0]}
+    for node in sorted(graph.needed_for([loss[0]])):
+        if path.isdisjoint(graph.predecessors(node)):
+            continue
+        path.add(node)
         data = graph.node(node)
         if why := data.op.no_gradient:
             message = f"`{name}` depends on `{label}` only through `{data.user_name}`, which {why}"

@@ -59,7 +59,7 @@ def rewrite(
 
 
 def _uses(graph: Graph, wanted: Sequence[Port]) -> Counter[Port]:
-    return Counter(wanted) + Counter((source, edge.output) for source, _, edge in graph.edges(data="edge"))
+    return Counter(wanted) + Counter((source, edge.output) for source, _, edge in graph.typed_edges())
 
 
 def _with_cell(node: Node, rules: Sequence[Rule]) -> Node:

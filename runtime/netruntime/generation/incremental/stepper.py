@@ -93,7 +93,7 @@ def open_stepper(
     if not cached:
         return FullStepper(network, spec, fixed), None
     try:
-        incremental = make_incremental(network.graph, spec.time, spec.outputs, spec.lengths)
+        incremental = make_incremental(network.computation, spec.time, spec.outputs, spec.lengths)
         if moves_rows:
             for _, node in incremental.graph.operators():
                 spec.batch_axis(node.types[0])
@@ -150,7 +150,7 @@ class FullStepper:
     def __init__(self, network: Network, spec: SequenceSpec, fixed: Mapping[str, Any]) -> None:
         self.length = 0
         self._network = network
-        self._ports = {name: (network.graph.interface.outputs[name], 0) for name in spec.outputs}
+        self._ports = {name: (network.computation.interface.outputs[name], 0) for name in spec.outputs}
         self._spec = spec
         self._time = TimeAxis(spec.time)
         self._fixed = _Fixed(network, spec, fixed)
@@ -170,7 +170,7 @@ class FullStepper:
         self.length += count
         inputs = {**self._fixed.arrays, **self._seen, **_lengths(self._spec, chunk, self.length)}
         arrays, sizes = self._uploads.bind(network.model, inputs, own)
-        plan = make_plan(network.graph, list(self._ports.values()), sizes, network.device)
+        plan = make_plan(network.computation, list(self._ports.values()), sizes, network.device)
         results = execute(
             plan,
             arrays,
@@ -193,7 +193,7 @@ class FullStepper:
 
     def _newest(self, name: str, result: Any, count: int) -> Any:
         node, output = self._ports[name]
-        axes = self._time.axes(self._network.graph.type_of((node, output)))
+        axes = self._time.axes(self._network.computation.type_of((node, output)))
         if not axes:
             return result
         return result[(slice(None),) * axes[0] + (slice(self.length - count, None),)]
@@ -271,7 +271,7 @@ class CachedStepper:
 
     def _kept_types(self) -> dict[str, TensorType]:
         """The types of the fixed values and the carried states, by the inputs that hold them."""
-        graph = self._network.graph
+        graph = self._network.computation
         fixed = {name: graph.type_of((node, n)) for name, (node, n) in self.incremental.fixed.items()}
         return fixed | {carry.name: carry.type for carry in self.incremental.carries}
 
@@ -280,7 +280,7 @@ class CachedStepper:
         network, device = self._network, self._network.device
         starts = {carry.name: carry.start for carry in self.incremental.carries if carry.start}
         ports = {**self.incremental.fixed, **starts}
-        plan = make_plan(network.graph, list(ports.values()), sizes, device)
+        plan = make_plan(network.computation, list(ports.values()), sizes, device)
         results = execute(plan, arrays, network.device_weights, device, seed=network.seed, checks=checks)
         self._kept = dict(zip(ports, results, strict=True))
         with device.active():
