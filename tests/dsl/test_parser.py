@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from random import Random
 
 import pytest
-from lark import Tree
+from lark import Token as LarkToken
+from lark import Tree, UnexpectedToken
 from net_programs import ProgramWriter
 
 from netdsl import syntax as s
 from netdsl.diagnostics import NetError
 from netdsl.formatter.code import walk
 from netdsl.modules import read_source
-from netdsl.parsing.driver import Extent
+from netdsl.parsing.driver import Extent, accepted, refused
 from netdsl.parsing.layout import MAX_ITEM_TOKENS, MAX_NESTING, MAX_SOURCE_BYTES, lay_out
 from netdsl.parsing.lexing import tokenize
 from netdsl.parsing.parser import Syntax, parse
+from netdsl.parsing.token import Token
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source, Span
-from netgrammar.tables import grammar
+from netgrammar.compiling import compiled
 
 NOWHERE = Span(Source("", ""), 0, 0)
 """Spans take no part in comparison, so expected nodes may have any."""
@@ -515,11 +518,22 @@ FILES = sorted(
 )
 
 
+LARK = cache(compiled)
+"""Lark's own parser."""
+
+
+def larks(token: Token) -> LarkToken:
+    return LarkToken(token.type, str(token), token.start_pos, end_pos=token.end_pos)
+
+
 def with_larks_parser(source: Source) -> list[object]:
     """The items as they are built from the trees of Lark's own parser."""
     builder = TreeBuilder(source)
+    by_place: dict[int | None, Token] = {}
 
     def built(tree: object) -> object:
+        if isinstance(tree, LarkToken):
+            return by_place[tree.start_pos]
         if not isinstance(tree, Tree):
             return tree
         parts = [built(child) for child in tree.children]
@@ -527,10 +541,11 @@ def with_larks_parser(source: Source) -> list[object]:
 
     items = []
     for part in lay_out(source, tokenize(source)[0]):
-        interactive = grammar().parse_interactive(start="item")
+        by_place.update({token.start_pos: token for token in part.tokens})
+        interactive = LARK().parse_interactive(start="item")
         for token in part.tokens:
-            interactive.feed_token(token)
-        items.append(built(interactive.feed_eof(part.tokens[-1])))
+            interactive.feed_token(larks(token))
+        items.append(built(interactive.feed_eof(larks(part.tokens[-1]))))
     return items
 
 
@@ -543,3 +558,41 @@ def test_the_driver_builds_what_larks_parser_builds(path: Path) -> None:
     for our, their in zip(ours, theirs, strict=True):
         assert isinstance(their, s.Node)
         assert [node.span for node in walk(our)] == [node.span for node in walk(their)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_tokens_are_those_of_larks_lexer(path: Path) -> None:
+    source = read_source(path)
+    ours, theirs = tokenize(source)[0], list(LARK().lex(source.text))
+    assert [(t, t.type, t.start_pos, t.end_pos, t.line, t.column) for t in ours] == [
+        (str(t), t.type, t.start_pos, t.end_pos, t.line, t.column) for t in theirs
+    ]
+
+
+@pytest.mark.parametrize("path", FILES[::4], ids=lambda path: path.stem)
+def test_what_may_follow_is_what_lark_says(path: Path) -> None:
+    """After every beginning of every item."""
+    source = read_source(path)
+    for part in lay_out(source, tokenize(source)[0]):
+        interactive = LARK().parse_interactive(start="item")
+        for count, token in enumerate(part.tokens):
+            assert accepted(part.tokens[:count]) == interactive.accepts()
+            interactive.feed_token(larks(token))
+
+
+@pytest.mark.parametrize("text", ["model M(x: f32[B]) { return x -> }", "block B(x) { y = }", "net", ""])
+def test_the_refused_token_is_the_one_lark_refuses(text: str) -> None:
+    source = Source("m.net", text)
+    for part in lay_out(source, tokenize(source)[0]):
+        interactive = LARK().parse_interactive(start="item")
+        expected: int | None = 0
+        try:
+            for index, token in enumerate(part.tokens):
+                expected = index
+                interactive.feed_token(larks(token))
+            expected = len(part.tokens)
+            interactive.feed_eof(larks(part.tokens[-1]))
+            expected = None
+        except UnexpectedToken:
+            pass
+        assert refused(part.tokens) == expected

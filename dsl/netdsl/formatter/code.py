@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lark import Token
-
 from netdsl import syntax as s
 from netdsl.formatter.gaps import Gap, read_gap
+from netdsl.parsing.token import Token
 from netdsl.source import Source
 
 OPENERS = frozenset("LPAR LSQB LBRACE".split())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token
-
 from netdsl.diagnostics import NetError
 from netdsl.edits import Edit
 from netdsl.parsing.lexing import tokenize
+from netdsl.parsing.token import Token
 from netdsl.source import Source
 
 _LONGEST = 5_000
@@ -17,7 +16,7 @@ _LONGEST = 5_000
 
 def corrected(source: Source, header: Sequence[Token], edits: Sequence[Edit]) -> list[Token] | None:
     """The tokens of a header after edits, at their places in the text; None if the edits are elsewhere."""
-    start, end = header[0].start_pos or 0, header[-1].end_pos or 0
+    start, end = header[0].start_pos, header[-1].end_pos
     if not edits or end - start > _LONGEST:
         return None
     text, places = "", list[int]()
@@ -39,7 +38,5 @@ def corrected(source: Source, header: Sequence[Token], edits: Sequence[Edit]) ->
 
 def _placed(source: Source, token: Token, places: Sequence[int]) -> Token:
     """The token at its place in the text; an inserted one is empty there."""
-    start, end = places[token.start_pos or 0], places[token.end_pos or 0]
-    line, column = source.position(start)
-    end_line, end_column = source.position(end)
-    return Token(token.type, str(token), start, line, column, end_line, end_column, end)
+    start, end = places[token.start_pos], places[token.end_pos]
+    return Token(token.type, str(token), start, end, *source.position(start))

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.parsing.habits.bare import first_input
@@ -18,6 +16,7 @@ from netdsl.parsing.habits.extents import instead
 from netdsl.parsing.habits.habits import HABITS
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import OPENERS, Place, shown
+from netdsl.parsing.token import Token
 from netdsl.source import Source
 
 _RESERVED = frozenset("""FOR IN IF ELSE WHEN AND OR NOT RESIDUAL VIA SCAN TRUE FALSE NONE AS IS""".split())

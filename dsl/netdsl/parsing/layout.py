@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
+from netdsl.parsing.token import Token
 from netdsl.source import Source, Span
 
 LANGUAGE = (1, 0)
@@ -115,7 +114,7 @@ class _Cutter:
         self.item.append(token)
 
     def _take(self, index: int, token: Token) -> None:
-        self.position = token.start_pos or 0
+        self.position = token.start_pos
         if token.type in _SHAPES:
             self._open(token)
         elif token.type in _CLOSERS:
@@ -176,7 +175,7 @@ class _Cutter:
         closer = _SHAPES[opener.type][1]
         also = [Label(span_of(self.source, token), f"this `{token}` comes first")]
         self.unclosed = self.unclosed or opener
-        edits = (replacement(self.source.span(token.start_pos or 0, token.start_pos or 0), closer),)
+        edits = (replacement(self.source.span(token.start_pos, token.start_pos), closer),)
         message = f"this `{opener}` is not closed"
         self._report("E0104", message, opener, also=also, help=f"add `{closer}`", fixes=edits)
         while self._pop() != wanted:
@@ -195,7 +194,7 @@ class _Cutter:
             closer = _SHAPES[opener.type][1]
             self.unclosed = self.unclosed or opener
             self.position = len(self.source.text)
-            last = next((t.end_pos or 0 for t in reversed(self.item) if t.type != "NEWLINE"), 0)
+            last = next((t.end_pos for t in reversed(self.item) if t.type != "NEWLINE"), 0)
             text = f"\n{closer}" if closer == "}" else closer
             edits = (replacement(self.source.span(last, last), text, is_certain=False),)
             message = f"this `{opener}` is not closed {where}"

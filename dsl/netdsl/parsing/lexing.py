@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from lark import Token, UnexpectedCharacters
-
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap, error
 from netdsl.edits import Edit, replacement
 from netdsl.parsing.layout import MAX_SOURCE_BYTES, span_of
+from netdsl.parsing.token import Token
 from netdsl.source import Source
 from netdsl.work import spend
-from netgrammar.tables import grammar
+from netgrammar.tables import tables
 
 BAD = "BAD"
 """The type of a token that stands for characters without a meaning."""
@@ -90,32 +89,45 @@ class _Lexer:
         self.source = source
         self.tokens: list[Token] = []
         self.findings: list[Diagnostic] = []
-        self.thread = grammar().parse_interactive(source.text, start="item").lexer_thread
 
     def run(self) -> tuple[list[Token], list[Diagnostic]]:
         spend(len(self.source.text) / 20)
-        while True:
-            try:
-                for token in self.thread.lex(None):  # type: ignore[no-untyped-call]  # as in parser
-                    spend(TOKEN_STEPS)
-                    self.tokens.append(token)
-            except UnexpectedCharacters as unexpected:
-                self._skip(unexpected.pos_in_stream or 0)
-                if len(self.findings) > MAX_ERRORS:
-                    raise NetError(cap(self.findings)) from None
-                continue
-            self.findings += _long_names(self.source, self.tokens)
-            return self.tokens, self.findings
+        at = 0
+        while at < len(self.source.text):
+            at = self._read(at)
+            if at < len(self.source.text):
+                at = self._skip(at)
+            if len(self.findings) > MAX_ERRORS:
+                raise NetError(cap(self.findings))
+        self.findings += _long_names(self.source, self.tokens)
+        return self.tokens, self.findings
 
-    def _skip(self, at: int) -> None:
-        """Report the characters at a place, put what they mean in their stead, and go on after them."""
+    def _read(self, at: int) -> int:
+        """Read tokens from a place on. Returns the place of the first character that starts no token."""
+        grammar, text = tables(), self.source.text
+        match, reserved, ignored = grammar.pattern.match, grammar.reserved, grammar.ignored
+        line, column = self.source.position(at)
+        line_start = at - column
+        while (word := match(text, at)) is not None:
+            kind, value, end = word.lastgroup or "", word.group(), word.end()
+            if kind not in ignored:
+                spend(TOKEN_STEPS)
+                if kind == "NAME":
+                    kind = reserved.get(value, kind)
+                self.tokens.append(Token(kind, value, at, end, line, at - line_start))
+            if kind == "NEWLINE":
+                line, line_start = line + 1, end - 1
+            at = end
+        return at
+
+    def _skip(self, at: int) -> int:
+        """Report the characters at a place, and put what they mean in their stead. Returns where to go on."""
         text = self.source.text
         comment = self._comment_before() if self._is_prose(at) else None
         if comment is not None:
             self.findings.append(_comment(self.source, self.tokens[comment]))
             del self.tokens[comment:]
-            self._advance(self._line_end(at))
-            return
+            return self._line_end(at)
         quoted = _QUOTED.match(text, at) if not (at and text[at - 1].isalnum()) else None
         end = quoted.end() if quoted else _end_of_bad(text, at)
         if quoted:
@@ -144,7 +156,7 @@ class _Lexer:
             self._semicolon(at)
         else:
             self._other(at, end)
-        self._advance(end)
+        return end
 
     def _question(self, at: int) -> None:
         """`?` as a size, and the choice of C, `a ? b : c`."""
@@ -214,13 +226,7 @@ class _Lexer:
         self.findings.append(Diagnostic("E0101", message, (Label(span),), help=help, fixes=fixes))
 
     def _put(self, kind: str, text: str, at: int, end: int) -> None:
-        line, column = self.source.position(at)
-        self.tokens.append(Token(kind, text, at, line, column, line, column + end - at, end))
-
-    def _advance(self, end: int) -> None:
-        assert self.thread.state is not None
-        counter = self.thread.state.line_ctr
-        counter.feed(self.source.text[counter.char_pos : end])
+        self.tokens.append(Token(kind, text, at, end, *self.source.position(at)))
 
     def _line_end(self, at: int) -> int:
         end = self.source.text.find("\n", at)

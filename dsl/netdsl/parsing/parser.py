@@ -11,13 +11,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lark import Token
-
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, Label, NetError, cap
 from netdsl.edits import Edit, replacement
 from netdsl.immutable import immutable
 from netdsl.parsing.corrected import corrected
-from netdsl.parsing.driver import refused, run
+from netdsl.parsing.driver import accepted, refused, run
 from netdsl.parsing.errors import unexpected
 from netdsl.parsing.habits.bare import without_echoes_of_layers
 from netdsl.parsing.habits.control import without_echoes_of_control
@@ -36,16 +34,16 @@ from netdsl.parsing.recovery import (
     take_apart_by_layout,
     with_broken,
 )
+from netdsl.parsing.token import Token
 from netdsl.parsing.tree import TreeBuilder
 from netdsl.source import Source
 from netdsl.syntax import Block, BrokenItem, File, Header, Item
 from netdsl.work import spend
-from netgrammar.tables import grammar
 
 DIAGNOSIS_STEPS = 300
 """The work of finding out what is wrong with a statement."""
 ACCEPTANCE_STEPS = 15
-"""The work of each token before it: Lark's own parser says what may follow."""
+"""The work of each token before it, to find out what may follow."""
 MAX_TUPLES = 20
 """How many tuples of one statement are read on as lists."""
 TOO_LARGE = ("E0602", "E0604")
@@ -328,19 +326,13 @@ def _refused(tokens: Sequence[Token]) -> int | None:
 
 def _position(tokens: Sequence[Token], index: int) -> float:
     """Where in the text a token starts; the end of an item comes after all that was counted."""
-    return (tokens[index].start_pos or 0) if index < len(tokens) else math.inf
+    return tokens[index].start_pos if index < len(tokens) else math.inf
 
 
 def _accepted(tokens: Sequence[Token]) -> set[str]:
-    """The types of token that may follow some tokens.
-
-    They are fed to Lark's own parser, which can say so.
-    """
+    """The types of token that may follow some tokens."""
     spend(ACCEPTANCE_STEPS * len(tokens))
-    interactive = grammar().parse_interactive(start="item")
-    for token in tokens:
-        interactive.feed_token(token)
-    return set(interactive.accepts())  # type: ignore[no-untyped-call]  # Lark's own stub gap
+    return accepted(tokens)
 
 
 def _check_header(source: Source, items: Sequence[Item]) -> list[Diagnostic]:

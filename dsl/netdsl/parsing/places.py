@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.immutable import immutable
 from netdsl.parsing.layout import span_of
+from netdsl.parsing.token import Token
 from netdsl.source import Source
 
 OPENERS = {"LPAR": "()", "LSQB": "[]", "LBRACE": "{}"}

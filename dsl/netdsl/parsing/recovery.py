@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
-from lark import Token
-
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic
 from netdsl.parsing.layout import ITEM_WORDS, STATEMENT_WORDS, ItemTokens, span_of
+from netdsl.parsing.token import Token
 from netdsl.source import Source, Span
 
 _HEADERS = {
@@ -54,12 +53,12 @@ class Piece:
     def end(self) -> Token:
         """An empty token right behind the statement."""
         last = self.tokens[-1]
-        at, line, column = last.end_pos, last.end_line, last.end_column
-        return Token(last.type, "", at, line, column, line, column, at)
+        column = last.column + last.end_pos - last.start_pos
+        return Token(last.type, "", last.end_pos, last.end_pos, last.line, column)
 
     def holds(self, at: int) -> bool:
         """Whether a place in the text is inside the statement."""
-        return (self.tokens[0].start_pos or 0) <= at < (self.tokens[-1].end_pos or 0)
+        return self.tokens[0].start_pos <= at < self.tokens[-1].end_pos
 
     def unclosed(self) -> Token | None:
         """The innermost bracket of the statement that nothing closes."""
@@ -150,13 +149,13 @@ def take_apart_by_layout(raw: Sequence[Token]) -> Parts | None:
     while body and body[-1].type == "NEWLINE":
         body.pop()
     parts = Parts(list(raw[: at + 1]))
-    if body and body[-1].type == "RBRACE" and (body[-1].column or 1) <= (raw[0].column or 1):
+    if body and body[-1].type == "RBRACE" and body[-1].column <= raw[0].column:
         parts.closer = body.pop()
     lines = _lines(body)
-    base = next((line[0].column or 1 for line in lines), 1)
+    base = next((line[0].column for line in lines), 1)
     is_config = str(raw[0]) == "config"
     for line in lines:
-        begins = not parts.pieces or ((line[0].column or 1) <= base and _begins_statement(line, is_config))
+        begins = not parts.pieces or (line[0].column <= base and _begins_statement(line, is_config))
         if begins:
             parts.pieces.append(Piece(list(line)))
         else:
@@ -209,7 +208,7 @@ def placeholder(piece: Piece, kind: str) -> list[Token]:
     first, last = piece.tokens[0], piece.tokens[-1]
 
     def token(type_: str, value: str, at: Token) -> Token:
-        return Token.new_borrow_pos(type_, value, at)
+        return at.update(type_, value)
 
     if kind == "WEIGHTS":
         return [

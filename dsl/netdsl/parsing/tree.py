@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lark import Token
-
 from netdsl import syntax as s
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import MAX_SIZE
 from netdsl.edits import replacement
 from netdsl.parsing.driver import Extent
 from netdsl.parsing.layout import LANGUAGE, MAX_NESTING, span_of
+from netdsl.parsing.token import Token
 from netdsl.source import Source, Span
 
 _ESCAPE = re.compile(r'\\(?:(?P<plain>["\\nt])|u(?P<code>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|.)')

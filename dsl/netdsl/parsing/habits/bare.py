@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.parsing.habits.extents import (
@@ -21,6 +19,7 @@ from netdsl.parsing.habits.extents import (
 )
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
+from netdsl.parsing.token import Token
 from netdsl.source import Span
 
 _LAYER_LINE = re.compile(r"[ \t]*((?:\w+:[ \t]*)?[A-Za-z_][\w.]*(?:\(.*\))?)[ \t]*(?:#.*)?")
@@ -101,7 +100,7 @@ def ports_in_body(place: Place) -> Diagnostic | None:
     at = token if is_input else word
     if not is_port or at is None or place.tokens[0].type not in BODIES:
         return None
-    text, start = place.source.text, place.source.text.rfind("\n", 0, at.start_pos or 0) + 1
+    text, start = place.source.text, place.source.text.rfind("\n", 0, at.start_pos) + 1
     end = text.find("\n}", start, start + NEAR)
     ports = list(_PORT_LINE.finditer(text, start, end if end >= 0 else start + NEAR))
     inputs = ", ".join(port[2] for port in ports if port[1] == "input") or "x: f32[B, 8]"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
 from netdsl.immutable import immutable
@@ -14,6 +12,7 @@ from netdsl.parsing.habits.extents import NEAR, complete_line, end_of_indented
 from netdsl.parsing.habits.python_class import end_of_call, stages_of_list
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
+from netdsl.parsing.token import Token
 from netdsl.source import Source, Span
 
 RANGE = re.compile(r"range\(\s*(?:([\w.]+)\s*,\s*)?([\w.]+)\s*\)|([\w.]+)\s*\.\.\s*([\w.]+)")
@@ -75,7 +74,7 @@ def if_statement(place: Place) -> Diagnostic | None:
     at = _if(place)
     if at is None:
         return None
-    start = at.start_pos or 0
+    start = at.start_pos
     first = _read(place.source, start)
     condition = first.head.removeprefix("if").strip()
     help = f"leave a stage out with `stage when {condition}`; choose a value with `a if {condition} else b`"
@@ -148,7 +147,7 @@ def _otherwise(source: Source, end: int) -> _Control | None:
 
 def _before(place: Place, start: int) -> str:
     """The text of the item before a place."""
-    return place.source.text[max(place.tokens[0].start_pos or 0, start - NEAR) : start]
+    return place.source.text[max(place.tokens[0].start_pos, start - NEAR) : start]
 
 
 def _grouped(value: str) -> str:
@@ -160,8 +159,8 @@ def for_statement(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or token.type != "FOR" or not {"RETURN", "LET"} <= place.accepts:
         return None
-    body = _read(place.source, token.start_pos or 0)
-    line = place.source.text[token.start_pos or 0 : body.end].partition("\n")[0]
+    body = _read(place.source, token.start_pos)
+    line = place.source.text[token.start_pos : body.end].partition("\n")[0]
     variable = (re.match(r"for\s+(\w+)", line) or ["", "i"])[1]
     found = RANGE.search(line)
     first, last = (found[1] or found[3] or "0", found[2] or found[4]) if found else ("0", "n")
@@ -181,10 +180,10 @@ def _over_layers(place: Place, token: Token, line: str, body: _Control) -> Diagn
     word, (name, value) = over[1], step
     if value.replace(" ", "") not in (f"{word}({name})", f"{name}->{word}"):
         return None
-    start, source = token.start_pos or 0, place.source
+    start, source = token.start_pos, place.source
     label = (Label(_first_line(source, token)),)
     head = re.compile(rf"^[ \t]*(?:self\.)?{over[2]}\s*=\s*(?:[\w.]*ModuleList\()?(?=\[)", re.MULTILINE)
-    above = head.search(source.text, max(place.tokens[0].start_pos or 0, start - NEAR), start)
+    above = head.search(source.text, max(place.tokens[0].start_pos, start - NEAR), start)
     layers = stages_of_list(source.text[above.end() : start]) if above is not None else None
     message = "there are no `for` statements or lists of layers"
     if layers is None or above is None:
@@ -223,7 +222,7 @@ def while_statement(place: Place) -> Diagnostic | None:
     word = place.previous
     if word != "while" or not place.starts_statement:
         return None
-    start = word.start_pos or 0
+    start = word.start_pos
     body = _read(place.source, start)
     found = _BOUND.fullmatch(body.head)
     counter, sign, last = found.groups() if found is not None else ("i", "<", "n")
@@ -275,7 +274,7 @@ def _as_loop(
 
 
 def _first_line(source: Source, token: Token) -> Span:
-    start = token.start_pos or 0
+    start = token.start_pos
     end = source.text.find("\n", start)
     line = source.text[start : end if end >= 0 else None]
     return source.span(start, start + len(line.partition("{")[0].rstrip()))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token
-
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import replacement
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
+from netdsl.parsing.token import Token
 from netdsl.source import Source, Span
 
 BODIES = ("MODEL", "BLOCK", "CELL")

@@ -155,8 +155,8 @@ def _other_arrows(place: Place) -> Diagnostic | None:
         help = "write `or`" if after.type == "VBAR" else "the arrow of a pipeline is `->`"
         return place.report("E0107", f"`|{after[0]}` is not an operator in .net files", help=help)
     if token.type in ("PLUS", "MINUS", "STAR", "SLASH", "AT") and after.type == "EQUAL" and joined:
-        end = place.source.text.find("\n", after.end_pos or 0)
-        value = place.source.text[after.end_pos or 0 : end if end >= 0 else None].strip()
+        end = place.source.text.find("\n", after.end_pos)
+        value = place.source.text[after.end_pos : end if end >= 0 else None].strip()
         name = place.previous
         help = f"a name has one value: write `{name}2 = {name} {token} {value}`, and go on with `{name}2`"
         return place.report("E0107", f"`{token}=` is not an operator in .net files", help=help)
@@ -166,7 +166,7 @@ def _other_arrows(place: Place) -> Diagnostic | None:
 def _elm_arrows(place: Place) -> Diagnostic:
     """`x |> f |> g`: all arrows of the line together."""
     assert place.token is not None
-    start = place.token.start_pos or 0
+    start = place.token.start_pos
     end = place.source.text.find("\n", start)
     line = place.source.text[start : end if end >= 0 else None]
     spans = [place.source.span(start + m.start(), start + m.end()) for m in re.finditer(r"\|>", line)]

@@ -63,9 +63,9 @@ def colon_for_brace(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or token.type != "COLON" or "LBRACE" not in place.accepts or "NAME" in place.accepts:
         return None
-    start, end = place.tokens[0].start_pos or 0, place.source.text.find("\n", token.end_pos or 0)
+    start, end = place.tokens[0].start_pos, place.source.text.find("\n", token.end_pos)
     message, at = "`:` does not start a body", span_of(place.source, token)
-    if end < 0 or place.source.text[token.end_pos or 0 : end].partition("#")[0].strip():
+    if end < 0 or place.source.text[token.end_pos : end].partition("#")[0].strip():
         return Diagnostic("E0107", message, (Label(at),), "bodies are written in braces: `{ ... }`")
     end = end_of_indented(place.source, start, end)
     edits = (replacement(at, " {"), replacement(place.source.span(end, end), "\n}"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lark import Token
-
 from netdsl.arrivals.recipes import in_our_words
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.edits import Edit, replacement
@@ -14,6 +12,7 @@ from netdsl.parsing.habits.extents import end_of_indented, instead, matching, st
 from netdsl.parsing.habits.python_class import input_type_of, output_of, pipeline_of
 from netdsl.parsing.layout import span_of
 from netdsl.parsing.places import Place
+from netdsl.parsing.token import Token
 from netdsl.source import Span
 
 _PACKAGES = frozenset("torch numpy tensorflow keras jax flax nn np tf jnp torchvision".split())
@@ -66,7 +65,7 @@ def python_class(place: Place) -> Diagnostic | None:
 
 def _as_model(place: Place, word: Token, line: str) -> tuple[str, tuple[Edit, ...]]:
     """How a message quotes the model for a class, and the edit where the size of its input is known."""
-    source, start = place.source, word.start_pos or 0
+    source, start = place.source, word.start_pos
     name, _, stages = line.removeprefix("return ").partition(" -> ")
     type_ = input_type_of(source.text)
     text = f"model Net({name}: {type_}){output_of(stages, type_)} {{ {line} }}"
@@ -137,8 +136,8 @@ def _optimizer(place: Place, start: int, end: int, inner: str) -> tuple[Span, st
     if opening is None or closing is None or opening < 1:
         return None
     first, _, second = inner.partition(",")
-    arguments = place.source.text[tokens[opening].end_pos or 0 : tokens[closing].start_pos or 0]
-    written = place.source.text[tokens[start - 2].start_pos or 0 : tokens[end].end_pos or 0]
+    arguments = place.source.text[tokens[opening].end_pos : tokens[closing].start_pos]
+    written = place.source.text[tokens[start - 2].start_pos : tokens[end].end_pos]
     arguments = arguments.replace(written, f"beta1={first.strip()}, beta2={second.strip()}")
     span = span_of(place.source, tokens[opening - 1]).to(span_of(place.source, tokens[closing]))
     return span, f"{str(tokens[opening - 1]).lower()}({in_our_words(arguments)})"

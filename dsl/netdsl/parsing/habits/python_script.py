@@ -31,7 +31,7 @@ def sequential_item(place: Place) -> Diagnostic | None:
     token, first = place.token, place.tokens[0]
     if token is None or token.type != "EQUAL" or place.index != 1:
         return None
-    start = token.end_pos or 0
+    start = token.end_pos
     after = place.source.text[start:]
     read = sequential_of(after, str(first))
     if read is None:
@@ -39,7 +39,7 @@ def sequential_item(place: Place) -> Diagnostic | None:
     line, end = read
     type_ = input_type_of(after[:end])
     text = f"model Net(x: {type_}){output_of(line, type_)} {{ return x -> {line} }}"
-    span = place.source.span(first.start_pos or 0, start + end)
+    span = place.source.span(first.start_pos, start + end)
     edits = () if ".." in type_ else (replacement(span, text, is_certain=False),)
     at = span_of(place.source, first).to(span_of(place.source, token))
     message = "a network is declared with `model`, not assigned to a name"
@@ -81,7 +81,7 @@ def part_of_training(place: Place) -> Diagnostic | None:
     token, first = place.token, place.tokens[0]
     if token is None or place.index or place.following is None or place.following.type != "EQUAL":
         return None
-    text, start = place.source.text, token.start_pos or 0
+    text, start = place.source.text, token.start_pos
     parts = [(m, line) for m in _ASSIGNED.finditer(text) if (line := _training_line(m[2], text))]
     own = next((line for m, line in parts if m.start() == start), None)
     if own is None:

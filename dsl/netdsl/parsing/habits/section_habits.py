@@ -38,12 +38,12 @@ def config_as_json(place: Place) -> Diagnostic | None:
     if index + 1 >= len(place.tokens):
         return None
     first = place.tokens[index + 1]
-    entry = _at(place, _ENTRY, first.start_pos or 0)
+    entry = _at(place, _ENTRY, first.start_pos)
     if entry is None or "=" in entry[1][2]:
         return _comma_after_entry(place)
     span, found = entry
     is_type = found[2].split()[0] in _KINDS
-    until = place.source.text[span.end : token.start_pos or 0] if token is not None else ""
+    until = place.source.text[span.end : token.start_pos] if token is not None else ""
     if is_type or until.strip():
         return None
     text = f"{found[1]} = {found[2].strip()}"
@@ -69,7 +69,7 @@ def rule_of_map(place: Place) -> Diagnostic | None:
     token, following = place.token, place.following
     if token is None or place.tokens[0].type != "WEIGHTS":
         return None
-    bare = _at(place, _BARE_RULE, token.start_pos or 0)
+    bare = _at(place, _BARE_RULE, token.start_pos)
     if bare is not None and "STRING" in place.accepts:
         span, found = bare
         quoted = " => ".join('"{}"'.format(name.strip('"')) for name in found.groups())
@@ -112,7 +112,7 @@ def block_comment(place: Place) -> Diagnostic | None:
     token, after = place.token, place.following
     if token is None or token.type != "SLASH" or after is None or after.type not in ("STAR", "POWER"):
         return None
-    found = _at(place, _COMMENT, token.start_pos or 0)
+    found = _at(place, _COMMENT, token.start_pos)
     if found is None:
         return None
     span, match = found
@@ -124,7 +124,7 @@ def block_comment(place: Place) -> Diagnostic | None:
 def import_from(place: Place) -> Diagnostic | None:
     """`from parts import Body`."""
     first = place.tokens[0]
-    found = _at(place, _IMPORT, first.start_pos or 0) if first == "from" else None
+    found = _at(place, _IMPORT, first.start_pos) if first == "from" else None
     if found is None:
         return None
     span, match = found
@@ -145,7 +145,7 @@ def type_before_name(place: Place) -> Diagnostic | None:
         return None
     if place.opener.type != "LPAR" or "COLON" not in place.accepts or token.type != "LSQB":
         return None
-    found = _at(place, _TYPED, previous.start_pos or 0)
+    found = _at(place, _TYPED, previous.start_pos)
     if found is None:
         return None
     span, match = found
@@ -165,7 +165,7 @@ def name_after_output(place: Place) -> Diagnostic | None:
     if start is None:
         return None
     first = place.tokens[start + 1]
-    typed = _at(place, _TYPED, first.start_pos or 0)
+    typed = _at(place, _TYPED, first.start_pos)
     if typed is not None and previous.type == "RSQB":
         span = span_of(place.source, first).to(span_of(place.source, token))
         return instead("the name comes before the type", span, span, f"{typed[1][2]}: {typed[1][1]}")
@@ -186,7 +186,7 @@ def parameter_without_shape(place: Place) -> Diagnostic | None:
     word = place.tokens[place.index - 2]
     if word.type not in ("PARAM", "BUFFER", "STATE", "CONST") or "COLON" not in place.accepts:
         return None
-    head = place.source.text[place.tokens[0].start_pos or 0 : word.start_pos or 0]
+    head = place.source.text[place.tokens[0].start_pos : word.start_pos]
     sizes = re.findall(r"\b([A-Za-z]\w*)\s*\]\)", head) or ["D"]
     batch = re.findall(r"\[\s*([A-Z]\w*)\s*,", head)[:1]
     shape = f"[{sizes[-1]}]" if word.type != "STATE" or not batch else f"[{batch[0]}, {sizes[-1]}]"

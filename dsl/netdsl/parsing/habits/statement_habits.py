@@ -106,7 +106,7 @@ def docstring(place: Place) -> Diagnostic | None:
     token = place.token
     if token is None or token.type != "STRING" or "NAME" not in place.accepts or place.opener is None:
         return None
-    at = token.start_pos or 0
+    at = token.start_pos
     text = place.source.text
     quoted = re.compile(r'"""(.*?)"""|"([^"\n]*)"(?=[ \t]*\n)', re.DOTALL).match(text, at)
     starts = text[text.rfind("\n", 0, at) + 1 : at].strip() == ""
@@ -176,7 +176,7 @@ def repeated_before(place: Place) -> Diagnostic | None:
     else:
         rest = statement_span(place, opening).text.partition("->")[0].strip()
         text, last = f"{rest} * {token}", None
-        span = place.source.span(token.start_pos or 0, (place.tokens[opening].start_pos or 0) + len(rest))
+        span = place.source.span(token.start_pos, place.tokens[opening].start_pos + len(rest))
     if last is not None:
         span = span_of(place.source, token).to(span_of(place.source, place.tokens[last]))
     at = span_of(place.source, token)
@@ -308,12 +308,12 @@ def anonymous_function(place: Place) -> Diagnostic | None:
         help = "give it a name as a block: `block Act(x: [*rest]) { return ... }`"
         return Diagnostic("E0107", message, label, help)
     text = place.source.text
-    start, end = word.start_pos or 0, (token.start_pos or 0) + parts.end()
+    start, end = word.start_pos, token.start_pos + parts.end()
     around = _WRAPPED.search(text, 0, start)
     if around is not None and text[end : end + 1] == ")":
         start, end = around.start(), end + 1
     span = place.source.span(start, end)
-    at = text.rfind("\n", 0, place.tokens[0].start_pos or 0) + 1
+    at = text.rfind("\n", 0, place.tokens[0].start_pos) + 1
     block = f"block Act({parts[1]}: [*rest]) {{ return {parts[2]} }}"
     edits = (
         replacement(place.source.span(at, at), f"{block}\n\n"),
