@@ -24,7 +24,6 @@ from netdsl.checker.hints import (
 from netdsl.checker.sections import overrides, tests, trains
 from netdsl.checker.sections.configs import configure
 from netdsl.checker.sizes import signatures
-from netdsl.checker.ways.offer import offer
 from netdsl.diagnostics import Diagnostic, NetError, cap, error, merged
 from netdsl.model import Checked, Model, ModelTest, Phase
 from netdsl.modules import Module, too_much_work, with_imports, with_text
@@ -72,6 +71,8 @@ def check(
             try:
                 return run(module)
             except NetError as failed:
+                from netdsl.checker.ways.offer import offer  # most files have no mistakes
+
                 raise NetError(offer(module, failed.diagnostics, recheck)) from None
     except RecursionError:
         help = "give inner parts names with `let`, or put them into blocks of their own"

@@ -4,11 +4,11 @@ Every module below this package is imported here, so that a new operator needs o
 """
 
 from importlib import import_module
-from pkgutil import walk_packages
+from pathlib import Path
 
 from netdsl.ops.contract.base import REGISTRY, Op, OpError
 
-for _module in walk_packages(__path__, f"{__name__}."):
-    import_module(_module.name)
+for _path in sorted(Path(__file__).parent.glob("*/[!_]*.py")):
+    import_module(f"{__name__}.{_path.parent.name}.{_path.stem}")
 
 __all__ = ["REGISTRY", "Op", "OpError"]
