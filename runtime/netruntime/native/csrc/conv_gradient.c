@@ -56,6 +56,7 @@ void NATIVE(conv_weight_gradient)(const Arguments *a, int64_t begin, int64_t end
               .w_block = n[DY_BLOCK],
               .w_run = n[DY_ROW],
               .y = sums + column * n[ROWS] * LANES,
+              .y_row = LANES,
               .y_block = taps * n[ROWS] * LANES,
               .adds = image + line > 0,
           };

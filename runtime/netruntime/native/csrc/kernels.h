@@ -33,6 +33,7 @@
   DO(logical)                                                          \
   DO(lstm)                                                             \
   DO(matmul)                                                           \
+  DO(matmul_columns)                                                   \
   DO(max_pool)                                                         \
   DO(max_pool_gradient)                                                \
   DO(norm_apply)                                                       \

@@ -9,8 +9,8 @@ typedef struct {
   int64_t runs, run;
   const float *w;
   int64_t w_block, w_run;
-  float *y; /* rows of 16 */
-  int64_t y_block;
+  float *y;
+  int64_t y_row, y_block;
   int adds; /* to what is in y */
 } SumTile;
 
@@ -36,7 +36,7 @@ typedef void (*SumKernel)(const SumTile *t);
       }                                                                                                        \
     }                                                                                                          \
     UNROLL for (int r = 0; r < ROWS; r++) UNROLL for (int v = 0; v < BLOCKS * PARTS; v++) {                    \
-      float *y = t->y + r * LANES + v / PARTS * t->y_block + v % PARTS * VL;                                   \
+      float *y = t->y + r * t->y_row + v / PARTS * t->y_block + v % PARTS * VL;                                \
       store(y, t->adds ? load(y) + sum[r][v] : sum[r][v]);                                                     \
     }                                                                                                          \
   }

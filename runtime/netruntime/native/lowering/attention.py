@@ -6,28 +6,13 @@ from netdsl.ops.attention.attention import Attention
 from netdsl.ops.attention.attention_scores import score_factor
 from netruntime.native.activations import bits_of
 from netruntime.native.builder import Builder
-from netruntime.native.layouts import LANES, blocks_of
+from netruntime.native.lowering.packing import pack_stack
 from netruntime.native.lowering.registry import lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
-from netruntime.native.views import View
 
 ROWS = 14
 """Queries of a task, as in attention.c."""
-
-
-def pack_stack(build: Builder, matrices: View) -> Ref:
-    """Matrices `[..., K, N]` of any strides, packed one after the other."""
-    *stack, depth, count = matrices.shape
-    *steps, step_k, step_n = matrices.strides
-    missing = [1] * (6 - len(stack)), [0] * (6 - len(stack))
-    number = 1
-    for size in stack:
-        number *= size
-    at = build.temporary(number * blocks_of(count) * LANES * depth)
-    numbers = [depth, count, step_k, step_n, *missing[0], *stack, *missing[1], *steps]
-    build.emit("pack_stack", number * blocks_of(count), [matrices.at, at], numbers)
-    return at
 
 
 def _accepts(step: Step) -> bool:

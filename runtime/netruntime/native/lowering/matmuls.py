@@ -1,4 +1,4 @@
-"""Products of two computed arrays: the second one is packed in each run; see linear.c and pack.c."""
+"""Products of two computed arrays, which are packed in each run; see linear.c, columns.c and pack.c."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from netdsl.ops.linear.einsum import Einsum
 from netdsl.ops.linear.linear import MatMul
 from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
-from netruntime.native.layouts import LANES, blocks_of
-from netruntime.native.lowering.attention import pack_stack
+from netruntime.native.layouts import blocks_of
 from netruntime.native.lowering.convolution.parts import group_of
+from netruntime.native.lowering.packing import pack_matrix, pack_stack
 from netruntime.native.lowering.products import CHUNK
 from netruntime.native.lowering.registry import lowers
 from netruntime.native.memory import Ref
@@ -39,17 +39,45 @@ def matmul(step: Step, build: Builder) -> None:
 
 def _rows_times_matrix(build: Builder, a: Port, b: Port, y: Ref) -> None:
     """All rows of `a` in one product, as in a dense layer."""
+    left = build.view(a)
+    if _are_columns(left):
+        multiply_columns(build, left, build.view(b), (), y)
+        return
     depth, count = build.types[b].shape
     rows, blocks = build.types[a].size // depth, blocks_of(count)
     x = build.plain(a)
-    packed = build.packed(blocks * depth * LANES, b, "pack", blocks, [depth, count, count, 1])
     group = group_of(rows)
     numbers = [rows, depth, count, CHUNK, group, *function_of(None)]
-    build.emit("linear", -(-blocks // group) * -(-rows // CHUNK), [x, packed, None, None, y], numbers)
+    refs = [x, pack_matrix(build, b), None, None, y]
+    build.emit("linear", -(-blocks // group) * -(-rows // CHUNK), refs, numbers)
+
+
+def _are_columns(matrix: View) -> bool:
+    """Whether the columns of a matrix lie contiguously, and its rows do not."""
+    return matrix.strides[-2] == 1 and matrix.strides[-1] != 1 and 1 not in matrix.shape[-2:]
+
+
+def multiply_columns(build: Builder, a: View, b: View, stack: Sequence[int], y: Ref) -> None:
+    """`[..., M, K]` times `[..., K, N]` where the columns of the first lie contiguously; see columns.c."""
+    rows, depth, count = *a.shape[-2:], b.shape[-1]
+    packed = [pack_stack(build, matrix) for matrix in (a.must(lambda array: array.swapaxes(-1, -2)), b)]
+    numbered = [
+        View(at, one.shape[:-2], contiguous(one.shape[:-2]), 4).expanded(stack)
+        for at, one in zip(packed, (a, b), strict=True)
+    ]
+    missing = AXES - len(stack)
+    numbers = [rows, depth, count, *[1] * missing, *stack]
+    for one in numbered:
+        numbers += [*[0] * missing, *one.strides]
+    tasks = prod(stack) * blocks_of(rows) * -(-blocks_of(count) // 2)
+    build.emit("matmul_columns", tasks, [*packed, y], numbers)
 
 
 def multiply_stacks(build: Builder, a: View, b: View, stack: Sequence[int], y: Ref) -> None:
     """`[..., M, K]` times `[..., K, N]`, their first axes broadcast to `stack`."""
+    if _are_columns(a):
+        multiply_columns(build, a, b, stack, y)
+        return
     if a.strides[-1] != 1 and a.shape[-1] != 1:
         a = build.gathered(a)
     rows, depth, count = *a.shape[-2:], b.shape[-1]

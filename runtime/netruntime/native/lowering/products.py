@@ -15,6 +15,7 @@ from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.convolution.parts import ConvParts, group_of
 from netruntime.native.lowering.convolution.small_images import SMALL, lower_small
 from netruntime.native.lowering.convolution.winograd import lower_winograd, suits_winograd
+from netruntime.native.lowering.packing import pack_matrix
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
@@ -212,7 +213,7 @@ def _lower_linear(step: Step, build: Builder) -> None:
     rows = build.types[x].size // depth
     at = build.plain(x)
     blocks = blocks_of(count)
-    packed = build.packed(blocks * depth * LANES, weight, "pack", blocks, [depth, count, count, 1])
+    packed = pack_matrix(build, weight)
     added = None if residual is None else build.plain(residual)
     group = group_of(rows)
     tasks = -(-blocks // group) * -(-rows // CHUNK)

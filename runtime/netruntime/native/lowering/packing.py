@@ -1,0 +1,32 @@
+"""Matrices in the order in which products read them; see pack.c."""
+
+from __future__ import annotations
+
+from netdsl.graph import Port
+from netruntime.native.builder import Builder
+from netruntime.native.layouts import LANES, blocks_of
+from netruntime.native.memory import Ref
+from netruntime.native.views import View
+
+
+def pack_stack(build: Builder, matrices: View) -> Ref:
+    """Matrices `[..., K, N]` of any strides, packed one after the other."""
+    *stack, depth, count = matrices.shape
+    *steps, step_k, step_n = matrices.strides
+    missing = [1] * (6 - len(stack)), [0] * (6 - len(stack))
+    number = 1
+    for size in stack:
+        number *= size
+    at = build.temporary(number * blocks_of(count) * LANES * depth)
+    numbers = [depth, count, step_k, step_n, *missing[0], *stack, *missing[1], *steps]
+    build.emit("pack_stack", number * blocks_of(count), [matrices.at, at], numbers)
+    return at
+
+
+def pack_matrix(build: Builder, port: Port) -> Ref:
+    """A matrix `[K, N]` packed: once if it is a constant, else in each run, from memory as it lies there."""
+    if port not in build.constants:
+        return pack_stack(build, build.view(port))
+    depth, count = build.types[port].shape
+    blocks = blocks_of(count)
+    return build.packed(blocks * depth * LANES, port, "pack", blocks, [depth, count, count, 1])
