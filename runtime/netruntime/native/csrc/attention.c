@@ -33,6 +33,7 @@ typedef struct {
   int64_t first, rows; /* queries */
   float top[ROWS], total[ROWS];
   float *scores;
+  int32_t *mask; /* of one row of scores */
 } Task;
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -52,27 +53,37 @@ static void score(Task *t, const int64_t *n, int64_t first, int64_t count) {
   NATIVE(multiply)(tile, t->rows, (count + LANES - 1) / LANES, LANES);
 }
 
+/* Which keys of a block the mask leaves to a query, as all bits or none. */
+static void read_mask(Task *t, const int64_t *n, int64_t r, int64_t first, int64_t count) {
+  const int64_t step = n[KEEP_STRIDES + 3];
+  const uint8_t *keep = t->keep + r * n[KEEP_STRIDES + 2] + first * step;
+  if (step == 1)
+    for (int64_t i = 0; i < count; i++) t->mask[i] = -(keep[i] != 0);
+  else
+    for (int64_t i = 0; i < count; i++) t->mask[i] = -(keep[i * step] != 0);
+}
+
+/* The bias of 16 scores, 0 beyond the last key. */
+INLINE Lanes bias_at(const Task *t, const int64_t *n, int64_t r, int64_t key, int64_t left) {
+  const int64_t step = n[BIAS_STRIDES + 3];
+  const float *bias = t->bias + r * n[BIAS_STRIDES + 2] + key * step;
+  if (step == 1) return lanes_of(bias, left, 0);
+  float some[LANES];
+  for (int64_t lane = 0; lane < LANES; lane++) some[lane] = lane < left ? bias[lane * step] : 0;
+  return lanes_of(some, LANES, 0);
+}
+
 /* Scales 16 scores from `i` on, adds the bias, and masks those that the query may not see. */
 INLINE Lanes scaled_scores(const Task *t, const int64_t *n, int64_t r, int64_t first, int64_t i, int64_t seen) {
   Lanes x;
   EACH_PART(p) x.v[p] = load(t->scores + r * SCORES + i + p * VL) * splat(float_of(n[SCALE]));
-  const int64_t left = seen - i;
   if (t->bias) {
-    const int64_t step = n[BIAS_STRIDES + 3];
-    const float *bias = t->bias + r * n[BIAS_STRIDES + 2] + (first + i) * step;
-    float some[LANES];
-    for (int64_t lane = 0; lane < LANES; lane++) some[lane] = lane < left ? bias[lane * step] : 0;
-    EACH_PART(p) x.v[p] += load(some + p * VL);
+    const Lanes bias = bias_at(t, n, r, first + i, seen - i);
+    EACH_PART(p) x.v[p] += bias.v[p];
   }
-  if (t->keep || left < LANES) {
-    const int64_t step = n[KEEP_STRIDES + 3];
-    const uint8_t *keep = t->keep ? t->keep + r * n[KEEP_STRIDES + 2] + (first + i) * step : 0;
-    float some[LANES];
-    EACH_PART(p) store(some + p * VL, x.v[p]);
-    for (int64_t lane = 0; lane < LANES; lane++)
-      some[lane] = lane < left && (!keep || keep[lane * step]) ? some[lane] : -INFINITY;
-    EACH_PART(p) x.v[p] = load(some + p * VL);
-  }
+  if (t->keep) EACH_PART(p) x.v[p] = pick(load_ints(t->mask + i + p * VL), x.v[p], splat(-INFINITY));
+  if (seen - i < LANES)
+    EACH_PART(p) x.v[p] = pick(lane_numbers() + splat_int(p * VL) < splat_int(seen - i), x.v[p], splat(-INFINITY));
   return x;
 }
 
@@ -83,6 +94,7 @@ INLINE float shift_of(float top) { return top - top == 0 ? top : 0; }
 static float weigh_row(Task *t, const int64_t *n, int64_t r, int64_t first, int64_t count) {
   float *scores = t->scores + r * SCORES;
   const int64_t seen = seen_by(n, t->first + r) - first;
+  if (t->keep && (r == 0 || n[KEEP_STRIDES + 2])) read_mask(t, n, r, first, count);
   Lanes top = lanes_splat(t->top[r]), sum = lanes_splat(0);
   for (int64_t i = 0; i < count; i += LANES) {
     const Lanes x = scaled_scores(t, n, r, first, i, seen);
@@ -149,6 +161,7 @@ void NATIVE(attention)(const Arguments *a, int64_t begin, int64_t end) {
   const int64_t size_k = (n[COUNT] + LANES - 1) / LANES * LANES * n[SIZE];
   const int64_t size_v = (n[WIDTH] + LANES - 1) / LANES * LANES * n[COUNT];
   float scores[ROWS * SCORES];
+  int32_t mask[SCORES];
   for (int64_t task = begin; task < end; task++) {
     const int64_t batch = task / chunks / n[HEADS], head = task / chunks % n[HEADS];
     const int64_t first = task % chunks * ROWS, group = batch * (n[HEADS] / n[SHARE]) + head / n[SHARE];
@@ -161,6 +174,7 @@ void NATIVE(attention)(const Arguments *a, int64_t begin, int64_t end) {
         .first = first,
         .rows = least(n[QUERIES] - first, ROWS),
         .scores = scores,
+        .mask = mask,
     };
     if (a->p[KEEP]) t.keep = (const uint8_t *)a->p[KEEP] + batch * keep[0] + head * keep[1] + first * keep[2];
     if (a->p[BIAS]) t.bias = (const float *)a->p[BIAS] + batch * bias[0] + head * bias[1] + first * bias[2];

@@ -31,9 +31,19 @@ typedef int32_t vi __attribute__((vector_size(VL * 4)));
 #define UNROLL _Pragma("GCC unroll 16")
 
 INLINE vf load(const float *p) { return *(const vf_any *)p; }
+INLINE vi load_ints(const int32_t *p) {
+  vi x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
 INLINE void store(float *p, vf x) { *(vf_any *)p = x; }
 INLINE vf splat(float x) { return x - (vf){0}; } /* not `+`: -0 + 0 is +0 */
 INLINE vi splat_int(int32_t x) { return x - (vi){0}; }
+INLINE vi lane_numbers(void) {
+  vi x;
+  for (int i = 0; i < VL; i++) x[i] = i;
+  return x;
+}
 
 /* a * b + c, rounded once; twice on the baseline, which has no such instruction. */
 INLINE vf fma_of(vf a, vf b, vf c) {
@@ -141,31 +151,38 @@ INLINE Lanes lanes_splat(float x) {
   return y;
 }
 
+/* Four numbers, on every instruction set. */
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t v4_ints __attribute__((vector_size(16)));
+
+INLINE v4 load_4(const float *p) { return *(const v4_any *)p; }
+
 /* The sum of 16 lanes: of lanes 8 apart, then 4, 2 and 1. */
 INLINE float sum_of(Lanes x) {
   float t[LANES];
   EACH_PART(i) store(t + i * VL, x.v[i]);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) t[i] += t[i + half];
-  return t[0];
+  const v4 sum = (load_4(t) + load_4(t + 8)) + (load_4(t + 4) + load_4(t + 12));
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
+
+INLINE v4 max_4(v4 a, v4 b) {
+  const v4_ints first = (a > b) | (a != a);
+  return (v4)(((v4_ints)a & first) | ((v4_ints)b & ~first));
+}
+INLINE float max_1(float a, float b) { return a > b || a != a ? a : b; }
 
 /* The largest of 16 lanes; NaN if one is NaN. */
 INLINE float largest_of(Lanes x) {
   float t[LANES];
   EACH_PART(i) store(t + i * VL, x.v[i]);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) t[i] = t[i] > t[i + half] || t[i] != t[i] ? t[i] : t[i + half];
-  return t[0];
+  const v4 top = max_4(max_4(load_4(t), load_4(t + 8)), max_4(load_4(t + 4), load_4(t + 12)));
+  return max_1(max_1(top[0], top[2]), max_1(top[1], top[3]));
 }
 
 /* Four vectors of four numbers as the columns of a matrix become its rows. */
-typedef float v4 __attribute__((vector_size(16)));
-typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
-
 INLINE void transpose_4(const float *x, int64_t x_row, float *y, int64_t y_row) {
-  const v4 a = *(const v4_any *)x, b = *(const v4_any *)(x + x_row), c = *(const v4_any *)(x + 2 * x_row),
-           d = *(const v4_any *)(x + 3 * x_row);
+  const v4 a = load_4(x), b = load_4(x + x_row), c = load_4(x + 2 * x_row), d = load_4(x + 3 * x_row);
   const v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
   const v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
   *(v4_any *)y = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
