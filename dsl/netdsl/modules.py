@@ -6,16 +6,16 @@ Imports stay inside the folder tree of the model's own file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, cached_property, lru_cache
-from importlib.resources import files
 from pathlib import Path, PurePath, PurePosixPath
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, error
 from netdsl.edits import replacement
 from netdsl.folders import MAX_LISTED, Folder, LinkError, NotAFileError, open_folder, refuse_endless
+from netdsl.parsing.blocks import BlocksOf
 from netdsl.parsing.layout import MAX_SOURCE_BYTES
 from netdsl.parsing.parser import read
 from netdsl.source import Source, Span
@@ -36,7 +36,7 @@ class Module:
 
     source: Source
     file: File
-    blocks: dict[str, Block] = field(default_factory=dict)
+    blocks: Mapping[str, Block] = field(default_factory=dict)
     imported: dict[str, tuple[Block, Module, Span]] = field(default_factory=dict)
     aliases: dict[str, Module | None] = field(default_factory=dict)
     """The imports that have a name; None for one that is unavailable."""
@@ -292,14 +292,16 @@ def _leave_out(module: Module, item: BrokenItem | Import) -> None:
 
 
 def _define(module: Module) -> Iterator[Diagnostic]:
+    blocks: dict[str, Block] = {}
+    module.blocks = blocks
     for item in module.file.items:
         if not isinstance(item, Block):
             continue
         name = item.name.text
-        if name in module.blocks:
-            labels = (Label(item.name.span), Label(module.blocks[name].name.span, "the first is here"))
+        if name in blocks:
+            labels = (Label(item.name.span), Label(blocks[name].name.span, "the first is here"))
             yield Diagnostic("E0203", f"`{name}` is defined twice", labels, "give one of them another name")
-        module.blocks.setdefault(name, item)
+        blocks.setdefault(name, item)
 
 
 def with_text(module: Module, source: Source) -> Module:
@@ -339,30 +341,42 @@ METRICS_FILE = "metrics.net"
 """The blocks of the standard library that only a `metric` line of a `train` section knows."""
 
 
+_STD = Path(__file__).parent / "std"
+
+
 @lru_cache(maxsize=1)
 def std_index() -> dict[str, str]:
     """Which file of the standard library defines each standard block that is known everywhere."""
-    index = {}
-    for entry in files("netdsl.std").iterdir():
-        if entry.name.endswith(".net") and entry.name != METRICS_FILE:
-            for name in re.findall(r"^(?:block|cell) (\w+)", entry.read_text("utf-8"), re.MULTILINE):
-                index[name] = entry.name
-    return index
+    names = sorted(path.name for path in _STD.glob("*.net") if path.name != METRICS_FILE)
+    return {block: name for name in names for block in _std_blocks(name).blocks}
 
 
 @cache
 def std_module(file_name: str) -> Module:
-    """One file of the standard library, parsed when first needed."""
-    text = (files("netdsl.std") / file_name).read_text("utf-8")
+    """One file of the standard library, complete."""
     with unlimited():
-        module = _Loader(None).load(Source(f"std/{file_name}", text), PurePosixPath())
+        module = _Loader(None).load(_std_source(file_name), PurePosixPath())
     module.is_std = True
     return module
 
 
-def std_block(name: str) -> tuple[Block, Module] | None:
-    """A standard block by name."""
-    if name not in std_index():
+def std_block(name: str, file_name: str | None = None) -> tuple[Block, Module] | None:
+    """A standard block by name: one that is known everywhere, or one of a file of the standard library."""
+    file_name = file_name or std_index().get(name)
+    if file_name is None:
         return None
-    module = std_module(std_index()[name])
+    module = _std_blocks(file_name)
     return module.blocks[name], module
+
+
+@cache
+def _std_source(file_name: str) -> Source:
+    return Source(f"std/{file_name}", (_STD / file_name).read_text("utf-8"))
+
+
+@cache
+def _std_blocks(file_name: str) -> Module:
+    """One file of the standard library, whose blocks are parsed when they are needed."""
+    source = _std_source(file_name)
+    file = File(source.span(0, len(source.text)), ())
+    return Module(source, file, blocks=BlocksOf(source), is_std=True)

@@ -65,10 +65,11 @@ _AFTER_VALUES = frozenset(("within", "shared", "reverse", "states"))
 _OTHER = re.compile(r"[^\x00-\x7f]+")
 
 
-def tokenize(source: Source) -> tuple[list[Token], list[Diagnostic]]:
+def tokenize(source: Source, start: int = 0, end: int | None = None) -> tuple[list[Token], list[Diagnostic]]:
     """All tokens of the text, newlines included; the text between two tokens is trivia.
 
-    The findings are characters (E0101) and strings (E0102) that are no tokens.
+    The findings are characters (E0101) and strings (E0102) that are no tokens. Only the text from `start` to
+    `end` is read.
 
     Raises:
         NetError: the source is too long (E0601), or has more such characters than are listed.
@@ -81,21 +82,22 @@ def tokenize(source: Source) -> tuple[list[Token], list[Diagnostic]]:
             source.span(0, 1),
             help="split the network into blocks and `import` them",
         )
-    return _Lexer(source).run()
+    return _Lexer(source, start, len(source.text) if end is None else end).run()
 
 
 class _Lexer:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, start: int, end: int) -> None:
         self.source = source
+        self.start, self.end = start, end
         self.tokens: list[Token] = []
         self.findings: list[Diagnostic] = []
 
     def run(self) -> tuple[list[Token], list[Diagnostic]]:
-        spend(len(self.source.text) / 20)
-        at = 0
-        while at < len(self.source.text):
+        spend((self.end - self.start) / 20)
+        at = self.start
+        while at < self.end:
             at = self._read(at)
-            if at < len(self.source.text):
+            if at < self.end:
                 at = self._skip(at)
             if len(self.findings) > MAX_ERRORS:
                 raise NetError(cap(self.findings))
@@ -108,7 +110,7 @@ class _Lexer:
         match, reserved, ignored = grammar.pattern.match, grammar.reserved, grammar.ignored
         line, column = self.source.position(at)
         line_start = at - column
-        while (word := match(text, at)) is not None:
+        while (word := match(text, at, self.end)) is not None:
             kind, value, end = word.lastgroup or "", word.group(), word.end()
             if kind not in ignored:
                 spend(TOKEN_STEPS)

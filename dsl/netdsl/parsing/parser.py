@@ -72,6 +72,11 @@ def read(source: Source, *, is_file: bool = True) -> Syntax:
     return replace(syntax, findings=tuple(found))
 
 
+def read_items(source: Source, start: int, end: int) -> tuple[Item, ...]:
+    """The items in a part of a source without mistakes."""
+    return _read_tokens(source, tokenize(source, start, end)[0], is_file=False).file.items
+
+
 def _is_replaced(finding: Diagnostic, others: Sequence[Diagnostic]) -> bool:
     """Whether another finding replaces the lines with this one, and its text with it."""
     at = finding.span

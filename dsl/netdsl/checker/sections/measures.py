@@ -20,7 +20,7 @@ from netdsl.checker.evaluate.statics import FUNCTIONS
 from netdsl.diagnostics import suggest
 from netdsl.edits import replacement
 from netdsl.model import CallStep
-from netdsl.modules import METRICS_FILE, std_module
+from netdsl.modules import METRICS_FILE, std_block
 from netdsl.recipes.metrics import MEAN, METRICS
 from netdsl.source import Span
 
@@ -70,8 +70,8 @@ def _built_in(scope: Scope, expr: s.Expr) -> BlockValue | None:
     if word == "accuracy":
         _refuse_top(scope, expr)
     if word in METRICS:
-        metrics = std_module(METRICS_FILE)
-        return BlockValue(metrics.blocks[word], metrics)
+        metric = std_block(word, METRICS_FILE)
+        return BlockValue(*metric) if metric is not None else None
     near = suggest(word, METRICS)
     if near and lookup(scope, word) is None and word not in FUNCTIONS:
         scope.fail("E0219", f"`{word}` is not a metric", expr.function.span, help=near)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 
 from netdsl.arrivals.table import ACTIVATIONS, FUNCTIONS, LAYERS
@@ -53,7 +54,7 @@ def known_names() -> list[str]:
     return sorted({*std_index(), *_metrics(), *REGISTRY, *recipes, *NUMBERS, *WORDS})
 
 
-def _metrics() -> dict[str, Block]:
+def _metrics() -> Mapping[str, Block]:
     return std_module(METRICS_FILE).blocks
 
 
