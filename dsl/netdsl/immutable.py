@@ -6,7 +6,7 @@ imports some five hundred classes. Here the constructor alone is compiled; the o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -32,8 +32,11 @@ def immutable(cls: type[Any] | None = None, /, *, eq: bool = True, kw_only: bool
     """
 
     def declare(cls: type[Any]) -> type[Any]:
+        cls.__doc__ = cls.__doc__ or cls.__name__  # `dataclass` would describe the constructor, which is slow
         dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
-        methods = {"__init__": _constructor(cls), "__repr__": _repr, **(_comparison(cls) if eq else {})}
+        every = fields(cls)
+        compared = _comparison([each.name for each in every if each.compare]) if eq else {}
+        methods = {"__init__": _constructor(cls, every), "__repr__": _repr, **compared}
         for name, method in methods.items():
             if name not in vars(cls):
                 setattr(cls, name, method)
@@ -47,12 +50,12 @@ _ABSENT = object()
 """The default of an argument whose value is made in each call."""
 
 
-def _constructor(cls: type[Any]) -> Callable[..., None]:
+def _constructor(cls: type[Any], every: Sequence[Field[Any]]) -> Callable[..., None]:
     """`__init__`, with an argument for each field."""
     names: dict[str, Any] = {"_set": object.__setattr__, "_absent": _ABSENT}
     arguments: dict[bool, list[str]] = {False: [], True: []}
     lines = []
-    for each in fields(cls):
+    for each in every:
         default, value = _default(each, names)
         if each.init:
             arguments[bool(each.kw_only)].append(each.name + default)
@@ -64,7 +67,7 @@ def _constructor(cls: type[Any]) -> Callable[..., None]:
     exec(f"def __init__({', '.join(parameters)}):\n" + "\n".join(lines or [" pass"]), names)
     method: Callable[..., None] = names["__init__"]
     method.__qualname__ = f"{cls.__qualname__}.__init__"
-    method.__annotations__ = {each.name: each.type for each in fields(cls) if each.init} | {"return": None}
+    method.__annotations__ = {each.name: each.type for each in every if each.init} | {"return": None}
     return method
 
 
@@ -80,9 +83,8 @@ def _default(each: Field[Any], names: dict[str, Any]) -> tuple[str, str]:
     return "", each.name
 
 
-def _comparison(cls: type[Any]) -> dict[str, Callable[..., Any]]:
-    """`__eq__` and `__hash__`, by the values of the compared fields."""
-    names = [each.name for each in fields(cls) if each.compare]
+def _comparison(names: list[str]) -> dict[str, Callable[..., Any]]:
+    """`__eq__` and `__hash__`, by the values of some fields."""
     values: Callable[[Any], Any] = attrgetter(*names) if len(names) > 1 else _tuple_of(names)
 
     def __eq__(self: Any, other: object) -> bool:

@@ -30,6 +30,9 @@ class BlocksOf(Mapping[str, Block]):
             self._parsed |= {item.name.text: item for item in items if isinstance(item, Block)}
         return self._parsed[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._places  # `Mapping` would parse the block
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
