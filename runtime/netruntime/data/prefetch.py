@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -22,6 +21,8 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     if depth < 1:
         yield from items
         return
+    from concurrent.futures import ThreadPoolExecutor  # a run of one batch reads nothing ahead
+
     source = iter(items)
     with ThreadPoolExecutor(1, THREAD) as thread:
         waiting = deque(thread.submit(next, source, _END) for _ in range(depth))

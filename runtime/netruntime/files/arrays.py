@@ -122,6 +122,8 @@ def plain_array(value: Any) -> Array:
     A CuPy array is copied there. Raises `ValueError` for a masked array with masked values, which would
     silently become numbers, and for whatever does not become an array.
     """
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError("it has masked values; give them numbers first: array.filled(0)")
     try:

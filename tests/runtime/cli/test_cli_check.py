@@ -256,24 +256,6 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) 
     assert "\x1b" not in result.output and "\x07" not in result.output
 
 
-def test_check_loads_none_of_the_slow_packages() -> None:
-    """The package's own `__init__` is set aside: this looks at what the command needs."""
-    code = (
-        "import sys, types, os;"
-        "bare = types.ModuleType('netruntime');"
-        f"bare.__path__ = [{str(ROOT / 'runtime' / 'netruntime')!r}];"
-        "sys.modules['netruntime'] = bare;"
-        "from netruntime.cli.app import cli\n"
-        "try: cli.main(sys.argv[1:])\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "slow = {'numpy', 'rich', 'PIL', 'tokenizers', 'safetensors', 'cupy'} & set(sys.modules)\n"
-        "print(sorted(slow))"
-    )
-    done = start("check", LENET, start_code=code)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
 def test_names_in_an_encoding_that_the_terminal_lacks(tmp_path: Path) -> None:
     path = write(tmp_path, "日.net", LENET.read_text("utf-8"))
     done = start("check", path, LENET, env={"PYTHONIOENCODING": "latin-1"})

@@ -24,6 +24,9 @@ _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(co
 _MARKS = re.compile(r"( +\| +)([-^]+)(.*)")
 _GUTTER = re.compile(r"( *(?:\d+ \||-->|:::|= (?:help|in):))(.*)")
 
+_GAP = "   "
+"""What is between two columns of a table."""
+
 TEXT_WIDTH = 100
 """The maximum width of prose."""
 
@@ -119,16 +122,42 @@ def screen_width() -> int:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Print a table on standard output; the columns named in `right` are right-aligned."""
+    """Print a table on standard output; the columns named in `right` are right-aligned.
+
+    One that is wider than the screen, or has wide characters, is laid out by rich.
+    """
+    cells = [headings, *([visible(cell) for cell in row] for row in rows)]
+    if all(cell.isascii() and cell.isprintable() for row in cells for cell in row):
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        if sum(widths) + len(_GAP) * (len(widths) - 1) <= screen_width():
+            _print_fitting(cells, widths, [heading in right for heading in headings])
+            return
+    _print_folded(cells, right)
+
+
+def _print_fitting(cells: Sequence[Sequence[str]], widths: Sequence[int], is_right: Sequence[bool]) -> None:
+    lines = [
+        _GAP.join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    head, *rest = lines
+    click.echo("\n".join([click.style(head, bold=True), rule, *rest]), color=colour_wanted())
+
+
+def _print_folded(cells: Sequence[Sequence[str]], right: Sequence[str]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in headings:
+    for heading in cells[0]:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))
     print_rich(table)
 
 
