@@ -96,7 +96,7 @@ class PlanCache:
     ) -> None:
         self._graph, self._wanted = graph, list(wanted)
         self._optimised: Optimised | None = None
-        if device.library is not None and wanted and not ignored:
+        if device.library is not None and wanted:
             passes = PASSES if fixed_weights else TRAINING_PASSES
             self._optimised = optimise(graph, wanted, passes)
             self._graph, self._wanted = self._optimised.graph, list(self._optimised.wanted)

@@ -94,7 +94,10 @@ class NativePlanner:
     def _groups(
         self, steps: Sequence[PlanStep], described: Mapping[int, Step], constants: frozenset[Port]
     ) -> Iterator[tuple[bool, list[PlanStep]]]:
-        """Native steps in groups as large as their inputs allow, and the others; constants come first."""
+        """Native steps in groups as large as their inputs allow, and the others, which come first.
+
+        So a native run waits for nothing that could have run before it. Constants come before all.
+        """
         yield False, [step for step in steps if (step.node, 0) in constants]
         left = [step for step in steps if (step.node, 0) not in constants]
         native = {
@@ -103,7 +106,7 @@ class NativePlanner:
             if _has_no_kernel(step) and not self._varies(step) and accepts(described[step.node])
         }
         waiting = {step.node for step in left}
-        kind = True
+        kind = False
         while left:
             group = []
             for step in left:

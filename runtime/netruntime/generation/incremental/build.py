@@ -47,12 +47,17 @@ class Append(Op):
 
 @immutable
 class Cache:
-    """A cached value: the input of the new graph that holds it, its type and time axis, and its label."""
+    """A cached value: the input of the new graph that holds it, its type and time axis, and its label.
+
+    A packed cache has `per_item` positions at each place of its axis, and its input holds all that there is
+    room for; else it is 0, and the input holds the filled positions.
+    """
 
     name: str
     type: TensorType
     axis: int
     label: str
+    per_item: int = 0
 
 
 @immutable

@@ -23,10 +23,15 @@ from netruntime.engine.reading import read
 from netruntime.engine.steps import Plan
 from netruntime.errors import GenerationError
 from netruntime.files.arrays import to_host
-from netruntime.generation.incremental.buffer import Buffer
+from netruntime.generation.incremental.buffer import Buffer, room_of
 from netruntime.generation.incremental.build import Incremental, make_incremental
+from netruntime.generation.incremental.packed import FILLED, ROOM, pack_caches
 from netruntime.memory import lack_text, shortage
+from netruntime.native.fused.caches import BLOCK
 from netruntime.quantities import bytes_text
+
+MOST_FORESEEN = 4096
+"""Positions that packed caches have room for at the start, if as many will certainly come."""
 
 
 @immutable
@@ -97,6 +102,7 @@ def open_stepper(
         if moves_rows:
             for _, node in incremental.graph.operators():
                 spec.batch_axis(node.types[0])
+        incremental = pack_caches(incremental) if network.device.library is not None else incremental
         return CachedStepper(network, spec, fixed, incremental, positions), None
     except UnsupportedError as reason:
         return FullStepper(network, spec, fixed), reason
@@ -221,7 +227,7 @@ class CachedStepper:
         self._buffers: dict[str, Buffer] = {}
         ports = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
         self._plans = PlanCache(incremental.graph, ports, network.device, ignored=frozenset({PAST}))
-        self._counts_past = {n for n, node in incremental.graph.operators() if node.op.depends_on(PAST)}
+        self._packed = next((cache.name for cache in incremental.caches if cache.per_item), None)
 
     def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
         network, device = self._network, self._network.device
@@ -235,6 +241,9 @@ class CachedStepper:
         self._check_room(count)
         with device.active():
             rooms = {name: buffer.grow(count) for name, buffer in self._buffers.items()}
+        if self._packed is not None:
+            sizes[ROOM] = self._buffers[self._packed].room // BLOCK
+            rooms[FILLED] = np.array([self.length], np.int64)
         results = execute(
             self._plan(sizes),
             {**arrays, **self._kept, **rooms},
@@ -289,9 +298,12 @@ class CachedStepper:
                     shape = [size.evaluate(sizes) for size in carry.type.shape]
                     self._kept[carry.name] = device.xp.zeros(shape, dtype=carry.type.dtype.numpy_name)
             for cache in self.incremental.caches:
-                shape = [size.evaluate(sizes) for size in cache.type.shape]
+                shape = [size.evaluate({**sizes, ROOM: 1}) for size in cache.type.shape]
                 dtype = cache.type.dtype.numpy_name
-                self._buffers[cache.name] = Buffer(device.xp, shape, dtype, cache.axis)
+                room = room_of(min(self._positions, MOST_FORESEEN) if cache.per_item else 0)
+                self._buffers[cache.name] = Buffer(
+                    device.xp, shape, dtype, cache.axis, per_item=cache.per_item, room=room
+                )
 
     def _check_room(self, count: int) -> None:
         """Raise `GenerationError` E0822 if the caches do not fit in memory with `count` more positions.
@@ -316,8 +328,9 @@ class CachedStepper:
         plan = self._plans.plan(sizes)
         steps = list(plan.steps)
         for n, step in enumerate(steps):
-            if step.node in self._counts_past:
-                op = self.incremental.graph.node(step.node).op.bind(sizes)
+            op = plan.graph.node(step.node).op
+            if op.depends_on(PAST):
+                op = op.bind(sizes)
                 steps[n] = replace(step, op=op, run=runner(op, (), self._network.device))
         return replace(plan, steps=tuple(steps))
 

@@ -11,10 +11,10 @@
 #define KEYS 512 /* of a block */
 #define SCORES (KEYS + LANES) /* floats between rows of scores: an odd number of cache lines */
 
-enum { Q, K, V, KEEP, BIAS, Y };
+enum { Q, K, V, KEEP, BIAS, Y, PAST };
 enum {
   HEADS, SHARE,         /* of queries; how many share a head of keys */
-  QUERIES, COUNT,       /* of queries and of keys */
+  QUERIES, ROOM,        /* queries, and keys that there is room for */
   SIZE, WIDTH,          /* of a key and of a value */
   CAUSAL, SCALE,
   Q_STRIDES,            /* floats between batches, heads and rows */
@@ -31,6 +31,7 @@ typedef struct {
   const uint8_t *keep;
   float *y;
   int64_t first, rows; /* queries */
+  int64_t count;       /* keys */
   float top[ROWS], total[ROWS];
   float *scores;
   int32_t *mask; /* of one row of scores */
@@ -39,9 +40,9 @@ typedef struct {
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* How many keys a query may see, by its position. */
-INLINE int64_t seen_by(const int64_t *n, int64_t query) {
-  const int64_t seen = query + n[COUNT] - n[QUERIES] + 1;
-  return !n[CAUSAL] ? n[COUNT] : seen < 0 ? 0 : least(seen, n[COUNT]);
+INLINE int64_t seen_by(const Task *t, const int64_t *n, int64_t query) {
+  const int64_t seen = query + t->count - n[QUERIES] + 1;
+  return !n[CAUSAL] ? t->count : seen < 0 ? 0 : least(seen, t->count);
 }
 
 static void score(Task *t, const int64_t *n, int64_t first, int64_t count) {
@@ -93,7 +94,7 @@ INLINE float shift_of(float top) { return top - top == 0 ? top : 0; }
 /* The powers of a row of scores, and the factor for what was summed before. */
 static float weigh_row(Task *t, const int64_t *n, int64_t r, int64_t first, int64_t count) {
   float *scores = t->scores + r * SCORES;
-  const int64_t seen = seen_by(n, t->first + r) - first;
+  const int64_t seen = seen_by(t, n, t->first + r) - first;
   if (t->keep && (r == 0 || n[KEEP_STRIDES + 2])) read_mask(t, n, r, first, count);
   Lanes top = lanes_splat(t->top[r]), sum = lanes_splat(0);
   for (int64_t i = 0; i < count; i += LANES) {
@@ -129,7 +130,7 @@ static void add_values(Task *t, const int64_t *n, int64_t first, int64_t count) 
   const int64_t blocks = (n[WIDTH] + LANES - 1) / LANES;
   const Tile tile = {
       .x = t->scores, .x_row = SCORES, .offset = NO_OFFSET, .runs = 1, .run = count,
-      .w = t->v + first * LANES, .w_block = n[COUNT] * LANES,
+      .w = t->v + first * LANES, .w_block = n[ROOM] * LANES,
       .residual = first ? t->y : 0, .residual_row = n[Y_STRIDES + 2], .residual_block = LANES,
       .y = t->y, .y_row = n[Y_STRIDES + 2], .y_block = LANES,
   };
@@ -137,7 +138,7 @@ static void add_values(Task *t, const int64_t *n, int64_t first, int64_t count) 
 }
 
 static void attend(Task *t, const int64_t *n) {
-  const int64_t seen = seen_by(n, t->first + t->rows - 1);
+  const int64_t seen = seen_by(t, n, t->first + t->rows - 1);
   for (int64_t r = 0; r < t->rows; r++) t->top[r] = -INFINITY, t->total[r] = 0;
   if (seen == 0)
     for (int64_t r = 0; r < t->rows; r++) memset(t->y + r * n[Y_STRIDES + 2], 0, (size_t)n[WIDTH] * 4);
@@ -154,12 +155,13 @@ static void attend(Task *t, const int64_t *n) {
     if (t->total[r] != 0) scale_row(t->y + r * n[Y_STRIDES + 2], n[WIDTH], t->total[r], 1);
 }
 
-/* Keys are packed [S/16][D][16] and values [E/16][S][16] for each batch and head. A task is some queries of a
- * head. */
+/* Keys are packed [S/16][D][16] and values [E/16][S][16] for each batch and head. There are as many as there is room
+ * for, or, in a cache, as many as there are queries after the past ones. A task is some queries of a head. */
 void NATIVE(attention)(const Arguments *a, int64_t begin, int64_t end) {
   const int64_t *n = a->n, chunks = (n[QUERIES] + ROWS - 1) / ROWS;
-  const int64_t size_k = (n[COUNT] + LANES - 1) / LANES * LANES * n[SIZE];
-  const int64_t size_v = (n[WIDTH] + LANES - 1) / LANES * LANES * n[COUNT];
+  const int64_t size_k = (n[ROOM] + LANES - 1) / LANES * LANES * n[SIZE];
+  const int64_t size_v = (n[WIDTH] + LANES - 1) / LANES * LANES * n[ROOM];
+  const int64_t count = a->p[PAST] ? least(*(const int64_t *)a->p[PAST] + n[QUERIES], n[ROOM]) : n[ROOM];
   float scores[ROWS * SCORES];
   int32_t mask[SCORES];
   for (int64_t task = begin; task < end; task++) {
@@ -172,6 +174,7 @@ void NATIVE(attention)(const Arguments *a, int64_t begin, int64_t end) {
         .v = (const float *)a->p[V] + group * size_v,
         .y = (float *)a->p[Y] + batch * y[0] + head * y[1] + first * y[2],
         .first = first,
+        .count = count,
         .rows = least(n[QUERIES] - first, ROWS),
         .scores = scores,
         .mask = mask,

@@ -6,6 +6,7 @@
   DO(activate)                                                         \
   DO(activate_image)                                                   \
   DO(activation_gradient)                                              \
+  DO(append)                                                           \
   DO(attention)                                                        \
   DO(avg_pool)                                                         \
   DO(binary)                                                           \
