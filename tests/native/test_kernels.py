@@ -11,10 +11,10 @@ import pytest
 from native.running import check, constants_of, floats, run_natively, step_of
 from netdsl.ops.contract.base import Example, Op
 from netdsl.ops.conv.conv import Conv
-from netdsl.ops.elementwise.activations import Relu
+from netdsl.ops.elementwise.activations import LeakyRelu, Relu
 from netdsl.ops.elementwise.arithmetic import Add, Multiply, Subtract
 from netdsl.ops.elementwise.kinds import ActivationGradient
-from netdsl.ops.elementwise.smooth_activations import Gelu, Sigmoid, Silu, Tanh
+from netdsl.ops.elementwise.smooth_activations import Gelu, Sigmoid, Silu, Softplus, Tanh
 from netdsl.ops.linear.linear import Linear
 from netdsl.ops.norm.batch_norm_training import BatchNormTraining, BatchNormTrainingGradient
 from netdsl.ops.pool.global_pool import GlobalAvgPool
@@ -181,7 +181,10 @@ def test_two_arrays(op: Op, count: int) -> None:
     np.testing.assert_array_equal(run_natively(op, [special[:, 0], special[:, 1]])[0], wanted)
 
 
-@pytest.mark.parametrize("of", [Tanh(), Sigmoid(), Silu(), Gelu()], ids=str)
+SLOPES = [Tanh(), Sigmoid(), Silu(), Gelu(), Gelu("tanh"), Softplus(), LeakyRelu(), LeakyRelu(1.5)]
+
+
+@pytest.mark.parametrize("of", SLOPES, ids=str)
 def test_gradients_of_activations(of: Any) -> None:
     x = np.concatenate([SPECIAL, np.linspace(-20, 20, 1001, dtype=np.float32)])
     at = of.forward(np, x) if of.derivative_of_result else x

@@ -10,9 +10,11 @@ import pytest
 
 from native.running import library
 from netdsl.checker import check
+from netdsl.model import Output
 from netruntime.engine.backends import open_device
 from netruntime.engine.backends.device import DeviceChoice
 from netruntime.engine.loading import open_module
+from netruntime.engine.steps import PlanStep
 from netruntime.native.options import EngineName, EngineOptions
 from netruntime.native.run import NativeRun
 from netruntime.train.initial_weights import first_weights
@@ -82,11 +84,23 @@ def test_the_same_bits_for_any_threads(name: str) -> None:
         np.testing.assert_array_equal(array, two.gradients[label], err_msg=label)
 
 
-def test_a_convolutional_network_runs_in_few_pieces() -> None:
+@pytest.mark.parametrize("name", ["mlp-Perceptron", "resnet18-ResNet18", "self_attention-SelfAttention"])
+def test_a_step_is_one_native_run(name: str) -> None:
     """Statistics of batch norms and the loss do not break up what runs natively."""
     library()
-    name = "resnet18-ResNet18"
+    assert [isinstance(step.run, NativeRun) for step in steps_of(name)] == [True]
+
+
+def test_random_numbers_are_drawn_before_a_native_run() -> None:
+    library()
+    *others, last = steps_of("vgg16-VGG16")
+    assert isinstance(last.run, NativeRun)
+    assert {step.op.name for step in others} == {"bernoulli"}
+
+
+def steps_of(name: str) -> list[PlanStep]:
+    """The steps of the plan of a batch, outputs left out."""
     graph = graph_of(name, "native", 1)
     graph.compute(BY_NAME[name].batch(), first_weights([phase_of(name)], 0).arrays, 5)
     (plan,) = graph._plans._plans.values()
-    assert sum(isinstance(step.run, NativeRun) for step in plan.steps) <= 8
+    return [step for step in plan.steps if not isinstance(step.op, Output)]

@@ -1,4 +1,4 @@
-/* Copies between arrays of any strides, and rows of tables. */
+/* Copies between arrays of any strides. */
 #include "kernels.h"
 #include "strides.h"
 
@@ -37,24 +37,5 @@ void NATIVE(copy_strides)(const Arguments *a, int64_t begin, int64_t end) {
     else if (item == 2) run_uint16_t(x, y, step_from, step_to, count);
     else if (item == 4) run_uint32_t(x, y, step_from, step_to, count);
     else run_uint64_t(x, y, step_from, step_to, count);
-  }
-}
-
-/* Runs of a table [outer][rows][run] at ids: [outer][ids][run]. An id that is out of range reads row 0 and sets the
- * status: the results are dropped then. A task is an id. */
-void NATIVE(gather)(const Arguments *a, int64_t begin, int64_t end) {
-  enum { TABLE, IDS, Y, STATUS };
-  enum { OUTER, ROWS, RUN, COUNT, IS_LONG, FROM_END };
-  const int64_t *n = a->n;
-  for (int64_t task = begin; task < end; task++) {
-    int64_t id = n[IS_LONG] ? ((const int64_t *)a->p[IDS])[task] : ((const int32_t *)a->p[IDS])[task];
-    if (id < 0 && n[FROM_END]) id += n[ROWS];
-    if (id < 0 || id >= n[ROWS]) {
-      __atomic_store_n((int32_t *)a->p[STATUS], 1, __ATOMIC_RELAXED);
-      id = 0;
-    }
-    for (int64_t outer = 0; outer < n[OUTER]; outer++)
-      memcpy((float *)a->p[Y] + (outer * n[COUNT] + task) * n[RUN],
-             (const float *)a->p[TABLE] + (outer * n[ROWS] + id) * n[RUN], (size_t)n[RUN] * 4);
   }
 }

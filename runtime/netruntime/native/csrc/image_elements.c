@@ -42,22 +42,23 @@ void NATIVE(combine_images)(const Arguments *a, int64_t begin, int64_t end) {
 
 void NATIVE(image_gradient)(const Arguments *a, int64_t begin, int64_t end) {
   const int64_t count = a->n[WIDTH] * LANES, kind = a->n[KIND];
+  const float parameter = float_of(a->n[KIND + 1]);
   for (int64_t task = begin; task < end; task++) {
     const float *dy = row_of(a, 0, task), *at = row_of(a, 1, task);
     float *dx = row_of(a, 2, task);
-    for (int64_t i = 0; i < count; i += VL) store(dx + i, load(dy + i) * slope_of(kind, load(at + i)));
+    for (int64_t i = 0; i < count; i += VL) store(dx + i, load(dy + i) * slope_of(kind, parameter, load(at + i)));
   }
 }
 
 /* The same on arrays; a task is `CHUNK` elements. */
 void NATIVE(activation_gradient)(const Arguments *a, int64_t begin, int64_t end) {
   enum { DY, AT, DX };
-  enum { COUNT, CHUNK, OF };
+  enum { COUNT, CHUNK, OF, PARAMETER };
   const int64_t *n = a->n, last = end * n[CHUNK] < n[COUNT] ? end * n[CHUNK] : n[COUNT];
   const float *dy = a->p[DY], *at = a->p[AT];
-  float *dx = a->p[DX];
+  float *dx = a->p[DX], parameter = float_of(n[PARAMETER]);
   int64_t i = begin * n[CHUNK];
-  for (; i + VL <= last; i += VL) store(dx + i, load(dy + i) * slope_of(n[OF], load(at + i)));
+  for (; i + VL <= last; i += VL) store(dx + i, load(dy + i) * slope_of(n[OF], parameter, load(at + i)));
   const int64_t left = last - i;
-  if (left > 0) store_some(dx + i, load_some(dy + i, left) * slope_of(n[OF], load_some(at + i, left)), left);
+  if (left > 0) store_some(dx + i, load_some(dy + i, left) * slope_of(n[OF], parameter, load_some(at + i, left)), left);
 }

@@ -10,16 +10,21 @@
   DO(attention)                                                        \
   DO(avg_pool)                                                         \
   DO(binary)                                                           \
+  DO(cast)                                                             \
   DO(channel_sums)                                                     \
   DO(clear)                                                            \
   DO(clear_border)                                                     \
   DO(combine_images)                                                   \
+  DO(compare)                                                          \
   DO(conv)                                                             \
   DO(conv_map)                                                         \
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
   DO(copy_strides)                                                     \
   DO(gather)                                                           \
+  DO(gather_elements)                                                  \
+  DO(gather_elements_gradient)                                         \
+  DO(gather_gradient)                                                  \
   DO(gather_windows)                                                   \
   DO(global_avg_pool)                                                  \
   DO(group_norm)                                                       \
@@ -51,12 +56,14 @@
   DO(reduce)                                                           \
   DO(rnn)                                                              \
   DO(softmax)                                                          \
+  DO(softmax_gradient)                                                 \
   DO(sum_rows)                                                         \
   DO(to_blocked)                                                       \
   DO(to_plain)                                                         \
   DO(unpack_taps)                                                      \
   DO(update_adam)                                                      \
   DO(update_sgd)                                                      \
+  DO(where)                                                            \
   DO(winograd)                                                         \
   DO(winograd_inputs)                                                  \
   DO(winograd_outputs)                                                 \

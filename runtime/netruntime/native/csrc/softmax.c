@@ -84,6 +84,50 @@ void NATIVE(softmax)(const Arguments *a, int64_t begin, int64_t end) {
   }
 }
 
+/* The gradients of both, from dy and the result: y (dy - sum(dy y)), or dy - e^y sum(dy). */
+INLINE void gradient_row(const float *dy, const float *y, float *dx, int64_t count, int logarithm) {
+  Lanes sum = lanes_splat(0);
+  for (int64_t i = 0; i < count; i += LANES) {
+    const Lanes flow = lanes_of(dy + i, count - i, 0), result = lanes_of(y + i, count - i, 0);
+    EACH_PART(p) sum.v[p] = logarithm ? sum.v[p] + flow.v[p] : fma_of(flow.v[p], result.v[p], sum.v[p]);
+  }
+  const vf total = splat(sum_of(sum));
+  for (int64_t i = 0; i < count; i += LANES) {
+    Lanes flow = lanes_of(dy + i, count - i, 0);
+    const Lanes result = lanes_of(y + i, count - i, 0);
+    EACH_PART(p)
+      flow.v[p] = logarithm ? flow.v[p] - exp_of(result.v[p]) * total : (flow.v[p] - total) * result.v[p];
+    store_lanes(dx + i, flow, count - i);
+  }
+}
+
+INLINE void gradient_columns(const float *dy, const float *y, float *dx, const int64_t *n, int64_t columns) {
+  const int logarithm = n[KIND] == LOG_SOFTMAX;
+  vf sum = {0};
+  for (int64_t i = 0; i < n[COUNT]; i++) {
+    const vf flow = kept_columns(dy, 0, i * n[INNER], columns, 0), result = kept_columns(y, 0, i * n[INNER], columns, 0);
+    sum = logarithm ? sum + flow : fma_of(flow, result, sum);
+  }
+  for (int64_t i = 0; i < n[COUNT]; i++) {
+    const vf flow = kept_columns(dy, 0, i * n[INNER], columns, 0), result = kept_columns(y, 0, i * n[INNER], columns, 0);
+    store_some(dx + i * n[INNER], logarithm ? flow - exp_of(result) * sum : (flow - sum) * result, columns);
+  }
+}
+
+/* A task is one of the outer arrays. */
+void NATIVE(softmax_gradient)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { DY, RESULT, DX };
+  const int64_t *n = a->n, size = n[COUNT] * n[INNER];
+  for (int64_t task = begin; task < end; task++) {
+    const float *dy = (const float *)a->p[DY] + task * size, *y = (const float *)a->p[RESULT] + task * size;
+    float *dx = (float *)a->p[DX] + task * size;
+    if (n[INNER] == 1) gradient_row(dy, y, dx, n[COUNT], n[KIND] == LOG_SOFTMAX);
+    else
+      for (int64_t i = 0; i < n[INNER]; i += VL)
+        gradient_columns(dy + i, y + i, dx + i, n, n[INNER] - i < VL ? n[INNER] - i : VL);
+  }
+}
+
 INLINE float start_of(int64_t kind) { return kind == LARGEST ? -INFINITY : kind == SMALLEST ? INFINITY : 0; }
 
 INLINE vf folded(int64_t kind, vf sum, vf x) {

@@ -13,6 +13,7 @@ from netruntime.native.lowering import (
     products,
     recurrent,
     reductions,
+    selection,
     shapes,
 )
 from netruntime.native.lowering.registry import LOWERINGS, Lowering
@@ -32,5 +33,6 @@ __all__ = [
     "products",
     "recurrent",
     "reductions",
+    "selection",
     "shapes",
 ]

@@ -1,4 +1,4 @@
-"""Softmax and reductions over some axes; see softmax.c."""
+"""Softmax, its gradients, and reductions over some axes; see softmax.c."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from netdsl.ops.attention.softmax import LogSoftmax, Softmax
+from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
 from netdsl.ops.contract.rules import normal_axes
 from netdsl.ops.reduce.reduce import Max, Mean, Min, Reduction, Sum
 from netruntime.native.builder import Builder
@@ -59,6 +60,20 @@ def softmax(step: Step, build: Builder) -> None:
     x, keep = build.in_order(step.read(0), order), _keep(step, build, order)
     y = build.new_ordered((step.node, 0), order)
     build.emit("softmax", outer, [x, keep, y], [count, inner, int(isinstance(op, LogSoftmax))])
+
+
+@lowers(SoftmaxGradient, LogSoftmaxGradient, accepts=_accepts)
+def softmax_gradient(step: Step, build: Builder) -> None:
+    """The gradients of both, from their results."""
+    op, shape = step.op, step.type_out.shape
+    assert isinstance(op, SoftmaxGradient | LogSoftmaxGradient)
+    over = normal_axes(op.over, len(shape))
+    order = _order(over, len(shape))
+    outer, count, inner = _sizes(shape, over, order)
+    refs = [build.in_order(step.read(slot), order) for slot in (0, 1)]
+    refs.append(build.new_ordered((step.node, 0), order))
+    kind = int(isinstance(op, LogSoftmaxGradient))
+    build.emit("softmax_gradient", outer, refs, [count, inner, kind])
 
 
 @lowers(*KINDS, accepts=_accepts, dtypes=("f32", "bool"))
