@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
@@ -169,3 +170,34 @@ def test_a_value_that_holds_itself_is_shown() -> None:
     one = Single(values)
     values.append(one)
     assert repr(one) == "Single(value=[...])"
+
+
+def test_a_class_without_fields_of_its_own_is_as_its_base() -> None:
+    @immutable
+    class Same(Single):
+        """With the field of its base."""
+
+        def twice(self) -> Any:
+            return self.value * 2
+
+    @immutable
+    class Checked(Single):
+        """With the field of its base, and a check."""
+
+        def __post_init__(self) -> None:
+            raise ValueError("refused")
+
+    assert Same(2) == Same(2) and Same(2) != Single(2) and repr(Same(value=2)).endswith("Same(value=2)")
+    assert Same(2).twice() == 4 and [each.name for each in fields(Same)] == ["value"]
+    with pytest.raises(FrozenInstanceError):
+        Same(2).value = 3  # type: ignore[misc]
+    with pytest.raises(ValueError, match="refused"):
+        Checked(1)
+    assert Single(1).value == 1
+
+
+def test_the_second_instance_is_made_as_the_first() -> None:
+    fresh = sample(immutable)
+    first, second = fresh(1, names=["a"]), fresh(1, names=["a"])
+    assert first == second and first.names is not second.names
+    assert list(inspect.signature(fresh).parameters)[:2] == ["first", "second"]
