@@ -18,15 +18,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-
-from netdsl.immutable import immutable
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "csrc"
 COMMON = ("executor.c", "isa.c", "loop.c", "threads.c")
 """Compiled once; all others once for each instruction set."""
+SLOW = ("tile.c", "winograd.c", "recurrent.c")
+"""Compiled first, so that no compiler is left alone with one of them at the end."""
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 """Products and sums are fused only where the source says so: the compiler does not change results."""
@@ -48,7 +49,7 @@ class BuildError(Exception):
     """There is no compiler, or it failed."""
 
 
-@immutable
+@dataclass(frozen=True)
 class Target:
     """What a library is built for: a platform by ziglang's name of it, or None for this machine."""
 
@@ -95,7 +96,7 @@ def compiler(target: Target) -> list[str]:
 def commands(target: Target, folder: Path, extra: Sequence[str] = ()) -> Iterator[tuple[list[str], Path]]:
     """The command for each object file, and the file."""
     compile_ = [*compiler(target), *FLAGS, *EXACT, *extra]
-    for source in sorted(SOURCES.glob("*.c")):
+    for source in sorted(SOURCES.glob("*.c"), key=lambda source: (source.name not in SLOW, source.name)):
         if source.name in COMMON:
             file = folder / f"{source.stem}.o"
             yield [*compile_, "-c", str(source), "-o", str(file)], file
