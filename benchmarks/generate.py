@@ -1,6 +1,6 @@
 """Generation beside transformers: the time of one more token of GPT-2 after prompts of growing length.
 
-python benchmarks/generate.py [--rounds 5] [--tokens 24] [--threads 2] [--save]
+python benchmarks/generate.py [--rounds 5] [--tokens 48] [--prompts 128,512,900] [--threads 2] [--save]
 
 Both are GPT-2 of the small shape with random weights in f32, take the most likely token, and keep a cache:
 `nr.generate` and transformers' `generate`. Each has a process of its own, and the two take turns. A time is
@@ -26,6 +26,7 @@ from inference_report import RESULTS, about
 
 PROMPTS = (128, 512, 900)
 """Their lengths in tokens."""
+LONGEST = 960
 VOCABULARY = 50257
 Row = dict[str, Any]
 Generate = Callable[[np.ndarray[Any, Any], int, Callable[[], None]], None]
@@ -86,7 +87,7 @@ def work(engine: str, tokens: int, threads: int) -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is not an answer
     generate = ENGINES[engine](threads)
-    prompts = np.random.default_rng(0).integers(0, VOCABULARY, (1, max(PROMPTS)))
+    prompts = np.random.default_rng(0).integers(0, VOCABULARY, (1, LONGEST))
     times_of(generate, prompts[:, :8], 4)
     for line in sys.stdin:
         times = times_of(generate, prompts[:, : int(line)], tokens)
@@ -124,9 +125,9 @@ class Worker:
 def measure(options: argparse.Namespace) -> dict[str, dict[int, Row]]:
     """For each engine and prompt length, the least and the median time of a token, in seconds."""
     workers = {name: Worker(name, options) for name in options.engines}
-    answers: dict[str, dict[int, list[Row]]] = {name: {n: [] for n in PROMPTS} for name in workers}
+    answers: dict[str, dict[int, list[Row]]] = {name: {n: [] for n in options.prompts} for name in workers}
     for _ in range(options.rounds):
-        for length in PROMPTS:
+        for length in options.prompts:
             for name, worker in workers.items():
                 answers[name][length].append(worker.ask(length))
     for worker in workers.values():
@@ -158,7 +159,8 @@ def line(length: int, rows: dict[str, dict[int, Row]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=24, help="how many are generated after a prompt")
+    parser.add_argument("--tokens", type=int, default=48, help="how many are generated after a prompt")
+    parser.add_argument("--prompts", type=lambda text: [int(n) for n in text.split(",")], default=PROMPTS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES))
     parser.add_argument("--save", action="store_true", help="write results/generate.json")
@@ -168,7 +170,7 @@ def main() -> None:
         work(options.worker, options.tokens, options.threads)
         return
     rows = measure(options)
-    print(*(line(length, rows) for length in PROMPTS), sep="\n")
+    print(*(line(length, rows) for length in options.prompts), sep="\n")
     if options.save:
         document = {"about": about(options.threads, quick=False), "rows": rows}
         (RESULTS / "generate.json").write_text(json.dumps(document, indent=1) + "\n")
