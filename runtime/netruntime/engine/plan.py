@@ -73,7 +73,7 @@ def make_plan(
 
 
 MAX_PLANS = 64
-"""Plans kept for one graph; the oldest goes first."""
+"""Plans kept for one graph; the one that was not used for the longest time goes first."""
 
 
 class PlanCache:
@@ -83,6 +83,7 @@ class PlanCache:
         wanted: The values, as for `make_plan`.
         ignored: Sizes that do not distinguish plans: one plan serves all of their values.
         fixed_weights: As for `make_plan`.
+        most: How many plans are kept.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class PlanCache:
         ignored: frozenset[str] = frozenset(),
         *,
         fixed_weights: bool = True,
+        most: int = MAX_PLANS,
     ) -> None:
+        self._most = most
         self._graph, self._wanted = graph, list(wanted)
         self._optimised: Optimised | None = None
         if device.library is not None and wanted:
@@ -123,10 +126,12 @@ class PlanCache:
                     varying=self._ignored,
                 )
                 plan = replace(plan, optimised=self._optimised)
-                if len(self._plans) >= MAX_PLANS:
+                if len(self._plans) >= self._most:
                     self._plans.pop(next(iter(self._plans)))
-                self._plans[key] = plan
-            return self._plans[key]
+            else:
+                plan = self._plans.pop(key)
+            self._plans[key] = plan
+            return plan
 
 
 def _bound(node: Node, sizes: Mapping[str, int]) -> Op:

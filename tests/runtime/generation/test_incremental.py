@@ -36,6 +36,7 @@ from netruntime.generation.incremental import (
     open_stepper,
 )
 from netruntime.generation.incremental.buffer import Buffer
+from netruntime.generation.incremental.programs import MOST_PLANS
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CHUNKS = (3, 1, 2, 1, 1, 1)
@@ -236,3 +237,19 @@ def test_a_buffer_grows_and_keeps() -> None:
     view = buffer.grow(1)
     assert view.shape == (3, 95, 3)
     np.testing.assert_array_equal(view[:, :-1], expected[[1, 1, 0]])
+
+
+def test_steppers_of_one_network_share_their_plans() -> None:
+    """A new text needs no new plans, and the plan for one token stays whatever the prompts are."""
+    net = load_lively(EXAMPLES / "gpt2.net", **GPT2)
+    spec = SequenceSpec("T", ("logits",), batch="B")
+    plans = set()
+    for length in range(2, 14):
+        stepper, _ = open_stepper(net, spec, {})
+        assert isinstance(stepper, CachedStepper)
+        for tokens in (length, 1):
+            stepper.feed({"ids": np.zeros((1, tokens), np.int32)})
+        of_one_token = [plan for plan in stepper._plans._plans.values() if plan.sizes["T"] == 1]
+        plans.add(*map(id, of_one_token))
+    assert len(plans) == 1
+    assert len(stepper._plans) == MOST_PLANS

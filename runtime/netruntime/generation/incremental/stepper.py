@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netdsl.dims import symbol
-from netdsl.immutable import immutable
 from netdsl.model import Model
 from netdsl.ops.contract.time import PAST, TimeAxis, UnsupportedError
 from netdsl.ops.numerics.checks import DeferredChecks
@@ -18,46 +16,20 @@ from netruntime.engine.backends import Device
 from netruntime.engine.binding import bind_inputs
 from netruntime.engine.executor import execute
 from netruntime.engine.network import Network
-from netruntime.engine.plan import PlanCache, make_plan, runner
+from netruntime.engine.plan import make_plan, runner
 from netruntime.engine.reading import read
 from netruntime.engine.steps import Plan
 from netruntime.errors import GenerationError
 from netruntime.files.arrays import to_host
 from netruntime.generation.incremental.buffer import Buffer, room_of
-from netruntime.generation.incremental.build import Incremental, make_incremental
-from netruntime.generation.incremental.packed import FILLED, ROOM, pack_caches
+from netruntime.generation.incremental.packed import FILLED, ROOM
+from netruntime.generation.incremental.programs import Program, SequenceSpec, program_of
 from netruntime.memory import lack_text, shortage
 from netruntime.native.fused.caches import BLOCK
 from netruntime.quantities import bytes_text
 
 MOST_FORESEEN = 4096
 """Positions that packed caches have room for at the start, if as many will certainly come."""
-
-
-@immutable
-class SequenceSpec:
-    """Which parts of a model run along time.
-
-    Args:
-        time: The symbol of the number of positions.
-        outputs: The outputs to compute.
-        lengths: Inputs `[B]` that hold the number of positions; they are filled in.
-        batch: The symbol of the number of sequences, if it is free.
-    """
-
-    time: str
-    outputs: tuple[str, ...]
-    lengths: frozenset[str] = frozenset()
-    batch: str | None = None
-
-    def batch_axis(self, type_: TensorType) -> int | None:
-        """The axis of a value that runs over sequences. Raises `UnsupportedError` if it is merged."""
-        if self.batch is None:
-            return None
-        axes = [axis for axis, size in enumerate(type_.shape) if self.batch in size.symbols]
-        if any(type_.shape[axis] != symbol(self.batch) for axis in axes) or len(axes) > 1:
-            raise UnsupportedError(f"the batch axis is merged with another axis in {type_}")
-        return axes[0] if axes else None
 
 
 class Stepper(Protocol):
@@ -98,12 +70,11 @@ def open_stepper(
     if not cached:
         return FullStepper(network, spec, fixed), None
     try:
-        incremental = make_incremental(network.computation, spec.time, spec.outputs, spec.lengths)
+        program = program_of(network, spec)
         if moves_rows:
-            for _, node in incremental.graph.operators():
+            for _, node in program.incremental.graph.operators():
                 spec.batch_axis(node.types[0])
-        incremental = pack_caches(incremental) if network.device.library is not None else incremental
-        return CachedStepper(network, spec, fixed, incremental, positions), None
+        return CachedStepper(network, spec, fixed, program, positions), None
     except UnsupportedError as reason:
         return FullStepper(network, spec, fixed), reason
 
@@ -213,20 +184,19 @@ class CachedStepper:
         network: Network,
         spec: SequenceSpec,
         fixed: Mapping[str, Any],
-        incremental: Incremental,
+        program: Program,
         positions: int = 0,
     ) -> None:
         self.length = 0
         self._positions = positions
-        self.incremental = incremental
+        self.incremental = incremental = program.incremental
+        self._plans = program.plans
         self._network = network
         self._spec = spec
         self._fixed = _Fixed(network, spec, fixed)
         self._uploads = _Uploads(network.device)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
-        ports = [*incremental.outputs.values(), *(carry.port for carry in incremental.carries)]
-        self._plans = PlanCache(incremental.graph, ports, network.device, ignored=frozenset({PAST}))
         self._packed = next((cache.name for cache in incremental.caches if cache.per_item), None)
 
     def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
