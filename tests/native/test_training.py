@@ -53,8 +53,12 @@ def widened(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
+def size(array: Array) -> float:
+    return float(np.abs(array).max(initial=0))
+
+
 def error(found: Array, exact: Array) -> float:
-    return float(np.abs(found - exact).max(initial=0))
+    return size(found - exact)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -69,9 +73,11 @@ def test_gradients_as_close_to_f64_as_those_by_numpy(name: str) -> None:
         (found.gradients, numpy.gradients, exact.gradients),
         (found.updates, numpy.updates, exact.updates),
     ):
+        largest = max((size(array) for array in right.values()), default=0.0)
         for label, array in right.items():
-            scale = float(np.abs(array).max(initial=0))
-            allowed = 3 * error(other[label], array) + 5e-6 * scale
+            allowed = 3 * error(other[label], array) + 5e-6 * size(array)
+            if size(array) < 1e-12 * largest:  # a key's bias changes no softmax: only rounding is left
+                allowed = 1e-6 * largest
             assert error(own[label], array) <= allowed, label
 
 

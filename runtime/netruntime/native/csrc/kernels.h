@@ -8,6 +8,7 @@
   DO(activation_gradient)                                              \
   DO(append)                                                           \
   DO(attention)                                                        \
+  DO(attention_gradient)                                               \
   DO(avg_pool)                                                         \
   DO(binary)                                                           \
   DO(cast)                                                             \
@@ -34,8 +35,10 @@
   DO(join_channel_sums)                                                \
   DO(l2_normalize)                                                     \
   DO(layer_norm)                                                       \
+  DO(layer_norm_gradient)                                              \
   DO(linear)                                                           \
   DO(local_response_norm)                                              \
+  DO(local_response_norm_gradient)                                     \
   DO(logical)                                                          \
   DO(lstm)                                                             \
   DO(matmul)                                                           \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.ops.norm.local_response_norm import LocalResponseNorm
+from netdsl.ops.norm.local_response_norm import LocalResponseNorm, LocalResponseNormGradient
 from netdsl.ops.pool.adaptive_pool import AdaptiveAvgPool
 from netruntime.native.activations import bits_of
 from netruntime.native.builder import Builder
@@ -39,7 +39,7 @@ def concat_channels(step: Step, build: Builder) -> bool:
 
 def _accepts_norm(step: Step) -> bool:
     op, x = step.op, step.type_in(0)
-    assert isinstance(op, LocalResponseNorm)
+    assert isinstance(op, LocalResponseNorm | LocalResponseNormGradient)
     if x is None or len(x.shape) != 4 or not step.has_elements:
         return False
     return x.shape[1] <= CHANNELS and op.size <= SIDE and op.beta in (0.5, 0.75, 1.0)
@@ -54,6 +54,18 @@ def local_response_norm(step: Step, build: Builder) -> None:
     numbers = [x.channels, x.height, x.width, *x.strides, *y.strides, (op.size - 1) // 2, op.size // 2]
     numbers += [bits_of(op.alpha / op.size), bits_of(op.k), int(4 * op.beta)]
     build.emit("local_response_norm", x.batch * x.height, [x.at, y.at], numbers)
+
+
+@lowers(LocalResponseNormGradient, accepts=_accepts_norm)
+def local_response_norm_gradient(step: Step, build: Builder) -> None:
+    """The gradient, from dy and x."""
+    op = step.op
+    assert isinstance(op, LocalResponseNormGradient)
+    dy, x, dx = build.image(step.read(0)), build.image(step.read(1)), build.new_image((step.node, 0))
+    numbers = [x.channels, x.height, x.width, *x.strides, *dy.strides, (op.size - 1) // 2, op.size // 2]
+    numbers += [bits_of(op.alpha / op.size), bits_of(op.k), int(4 * op.beta), *dx.strides]
+    numbers.append(bits_of(2 * op.alpha * op.beta / op.size))
+    build.emit("local_response_norm_gradient", x.batch * x.height, [dy.at, x.at, dx.at], numbers)
 
 
 def _accepts_adaptive(step: Step) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from netdsl.graph import Port
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
@@ -9,17 +11,20 @@ from netruntime.native.memory import Ref
 from netruntime.native.views import View
 
 
-def pack_stack(build: Builder, matrices: View) -> Ref:
-    """Matrices `[..., K, N]` of any strides, packed one after the other."""
+def packed_size(matrices: View) -> int:
+    """The floats of matrices `[..., K, N]` when packed."""
+    *stack, depth, count = matrices.shape
+    return prod(stack) * blocks_of(count) * LANES * depth
+
+
+def pack_stack(build: Builder, matrices: View, at: Ref | None = None) -> Ref:
+    """Matrices `[..., K, N]` of any strides, packed one after the other, at a place or in new memory."""
     *stack, depth, count = matrices.shape
     *steps, step_k, step_n = matrices.strides
     missing = [1] * (6 - len(stack)), [0] * (6 - len(stack))
-    number = 1
-    for size in stack:
-        number *= size
-    at = build.temporary(number * blocks_of(count) * LANES * depth)
+    at = build.temporary(packed_size(matrices)) if at is None else at
     numbers = [depth, count, step_k, step_n, *missing[0], *stack, *missing[1], *steps]
-    build.emit("pack_stack", number * blocks_of(count), [matrices.at, at], numbers)
+    build.emit("pack_stack", prod(stack) * blocks_of(count), [matrices.at, at], numbers)
     return at
 
 

@@ -26,7 +26,7 @@ CHUNK = 56
 """Rows of a task of a dense layer: a multiple of the highest tile on each instruction set but AVX2's 6."""
 
 
-def _bias(step: Step, build: Builder, count: int) -> Ref | None:
+def packed_bias(step: Step, build: Builder, count: int) -> Ref | None:
     """The bias in blocks: a matrix of one row."""
     port = step.inputs[2] if len(step.inputs) > 2 else None
     if port is None:
@@ -169,7 +169,7 @@ def _conv_parts(step: Step, build: Builder, windows: ConvWindows) -> ConvParts:
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
-    bias = _bias(step, build, y.channels)
+    bias = packed_bias(step, build, y.channels)
     return ConvParts(at, run, offsets, strides, windows.before, packed, bias, added, y, activation)
 
 
@@ -217,7 +217,7 @@ def _lower_linear(step: Step, build: Builder) -> None:
     added = None if residual is None else build.plain(residual)
     group = group_of(rows)
     tasks = -(-blocks // group) * -(-rows // CHUNK)
-    refs = [at, packed, _bias(step, build, count), added, build.new_plain((step.node, 0))]
+    refs = [at, packed, packed_bias(step, build, count), added, build.new_plain((step.node, 0))]
     build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, *activation])
 
 

@@ -1,5 +1,19 @@
-"""What training needs besides the forward pass: batch norms, gradients, and sums for biases."""
+"""What training needs besides the forward pass: gradients, batch norms, and sums for biases."""
 
-from netruntime.native.lowering.gradients import batch_norms, conv_gradients, pool_gradients
+from netruntime.native.lowering.gradients import (
+    attention_gradients,
+    batch_norms,
+    conv_gradients,
+    norm_gradients,
+    pool_gradients,
+    slice_gradients,
+)
 
-__all__ = ["batch_norms", "conv_gradients", "pool_gradients"]
+__all__ = [
+    "attention_gradients",
+    "batch_norms",
+    "conv_gradients",
+    "norm_gradients",
+    "pool_gradients",
+    "slice_gradients",
+]

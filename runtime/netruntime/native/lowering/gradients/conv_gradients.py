@@ -6,15 +6,22 @@ from netdsl.graph import Port
 from netdsl.immutable import immutable
 from netdsl.ops.conv.conv import Conv
 from netdsl.ops.conv.conv_gradient import ConvInputGradient, ConvWeightGradient
+from netdsl.ops.conv.conv_transpose import ConvTranspose
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.convolution.parts import group_of
-from netruntime.native.lowering.products import ConvWindows, padded_planes, reads_planes, windows_of
+from netruntime.native.lowering.products import (
+    ConvWindows,
+    packed_bias,
+    padded_planes,
+    reads_planes,
+    windows_of,
+)
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 
-Gradient = ConvInputGradient | ConvWeightGradient
+Gradient = ConvInputGradient | ConvWeightGradient | ConvTranspose
 
 
 def _conv(op: Gradient) -> Conv:
@@ -97,7 +104,7 @@ def weight_gradient(step: Step, build: Builder) -> None:
     build.emit("unpack_taps", dy.blocks, [sums, weight], [dy.channels, *rows.order])
 
 
-# -- of the input -----------------------------------------------------------------------------------
+# -- of the input, which a transposed convolution is too ---------------------------------------------
 
 
 @immutable
@@ -139,7 +146,7 @@ def _phases(size: int, window: int, stride: int, before: int) -> list[_Phase]:
 def _axes(step: Step) -> tuple[list[_Phase], list[_Phase]]:
     """The phases of the rows and of the columns."""
     weight, x = step.type_in(1), step.type_out
-    assert isinstance(step.op, ConvInputGradient) and weight is not None
+    assert isinstance(step.op, ConvInputGradient | ConvTranspose) and weight is not None
     windows = windows_of(_conv(step.op), x.shape, weight.shape)
     rows, columns = (
         _phases(x.shape[2 + axis], windows.size[axis], windows.stride[axis], windows.before[axis])
@@ -150,13 +157,16 @@ def _axes(step: Step) -> tuple[list[_Phase], list[_Phase]]:
 
 def _accepts_input(step: Step) -> bool:
     dy, weight = step.type_in(0), step.type_in(1)
-    if not isinstance(step.op, ConvInputGradient) or dy is None or weight is None or len(dy.shape) != 4:
+    assert isinstance(step.op, ConvInputGradient | ConvTranspose)
+    if dy is None or weight is None or len(dy.shape) != 4 or not step.has_elements:
         return False
-    return (
-        step.op.groups == 1
-        and set(step.op.dilation) == {1}
-        and 0 not in (*dy.shape, *weight.shape, *step.type_out.shape)
-    )
+    if step.op.groups != 1 or set(step.op.dilation) != {1}:
+        return False
+    return step.optional(2) is None or _have_taps(*_axes(step))
+
+
+def _have_taps(rows: list[_Phase], columns: list[_Phase]) -> bool:
+    return all(phase.taps for phase in (*rows, *columns))
 
 
 def _input_borders(step: Step) -> dict[Port, Border]:
@@ -168,24 +178,24 @@ def _input_borders(step: Step) -> dict[Port, Border]:
     return {step.inputs[0]: (above, beside)}
 
 
-@lowers(ConvInputGradient, accepts=_accepts_input, borders=_input_borders)
+@lowers(ConvInputGradient, ConvTranspose, accepts=_accepts_input, borders=_input_borders)
 def input_gradient(step: Step, build: Builder) -> None:
     """Convolutions of dy with the reversed weight: one for each phase of the stride."""
-    assert isinstance(step.op, ConvInputGradient) and step.inputs[0] is not None
-    build.image(step.inputs[0])
+    build.image(step.read(0))
     dx = build.new_image((step.node, 0))
+    bias = packed_bias(step, build, dx.channels)
     rows, columns = _axes(step)
-    if not all(phase.taps for phase in (*rows, *columns)):
+    if not _have_taps(rows, columns):
         build.emit("clear", dx.batch * dx.blocks, [dx.at], [dx.block])
     for row in rows:
         for column in columns:
             if row.taps and column.taps:
-                _lower_phase(step, build, row, column)
+                _lower_phase(step, build, row, column, bias)
 
 
-def _lower_phase(step: Step, build: Builder, row: _Phase, column: _Phase) -> None:
-    flow, weight = step.inputs
-    assert isinstance(step.op, ConvInputGradient) and flow is not None and weight is not None
+def _lower_phase(step: Step, build: Builder, row: _Phase, column: _Phase, bias: Ref | None) -> None:
+    flow, weight = step.read(0), step.read(1)
+    assert isinstance(step.op, ConvInputGradient | ConvTranspose)
     dy, dx = build.images[flow], build.images[step.node, 0]
     down, across = (step.op.stride * 2)[:2]
     offsets = [
@@ -206,4 +216,4 @@ def _lower_phase(step: Step, build: Builder, row: _Phase, column: _Phase) -> Non
     numbers += [dy.image, dy.row, LANES, first, dx.image, dx.block, down * dx.row]
     numbers += [dx.first + row.pixel * dx.row + column.pixel * LANES, across * LANES, 0, 0, 0, 0, group, 0]
     tasks = -(-dx.blocks // group) * dx.batch * row.pixels
-    build.emit("conv", tasks, [dy.at, packed, None, None, dx.at, build.table(offsets)], numbers)
+    build.emit("conv", tasks, [dy.at, packed, bias, None, dx.at, build.table(offsets)], numbers)
