@@ -11,9 +11,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 STORED = "tables.json"
 FOLDER = Path(__file__).parent
@@ -92,9 +92,9 @@ def tables() -> Tables:
     )
 
 
-def digest(folder: Path) -> str:
-    """What tables depend on: the text of the grammar, and how it is compiled."""
-    return sha256(b"\0".join((folder / name).read_bytes() for name in _SOURCES)).hexdigest()
+def digest(folder: Path) -> int:
+    """A checksum of what tables depend on: the text of the grammar, and how it is compiled."""
+    return crc32(b"\0".join((folder / name).read_bytes() for name in _SOURCES))
 
 
 def store(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -105,6 +104,8 @@ def tokenizer_hash(path: str | PathLike[str]) -> str:
     """The SHA-256 of a tokenizer's file; empty if it cannot be read."""
     try:
         refuse_endless(Path(path))
+        import hashlib  # OpenSSL takes as long as the rest of this module
+
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return ""

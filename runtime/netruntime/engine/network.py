@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -342,7 +342,7 @@ class Network:
 
         svg = draw_svg(self.computation, title=self.name)
         # a page takes the first mark of a name: each drawing needs one of its own
-        return svg.replace("nd-tip", f"nd-tip-{secrets.token_hex(4)}")
+        return svg.replace("nd-tip", f"nd-tip-{os.urandom(4).hex()}")
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name}: {type_}" for name, type_ in self.inputs.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +26,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     not an ordinary file, or is read-only, is never replaced. Raises `OSError`.
     """
     target = writable_target(path)
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         # `tempfile` would give the file modes that only its owner can read
         with temporary.open("xb") as stream:
