@@ -22,6 +22,7 @@
   DO(conv_weight_gradient)                                             \
   DO(copy)                                                             \
   DO(copy_strides)                                                     \
+  DO(depthwise)                                                        \
   DO(gather)                                                           \
   DO(gather_elements)                                                  \
   DO(gather_elements_gradient)                                         \

@@ -11,7 +11,8 @@ from netdsl.ops.linear.linear import Linear
 from netruntime.native.activations import function_of
 from netruntime.native.builder import Builder
 from netruntime.native.fused import Fused
-from netruntime.native.layouts import LANES, blocks_of
+from netruntime.native.layouts import LANES, Image, blocks_of
+from netruntime.native.lowering.convolution.depthwise import is_depthwise, lower_depthwise, pack_windows
 from netruntime.native.lowering.convolution.parts import ConvParts, group_of
 from netruntime.native.lowering.convolution.small_images import SMALL, lower_small
 from netruntime.native.lowering.convolution.winograd import lower_winograd, suits_winograd
@@ -85,16 +86,22 @@ def _accepts_conv(step: Step) -> bool:
         or 0 in (*x.shape, *weight.shape, *step.type_out.shape)
     ):
         return False
-    return bool(conv.groups == 1)
+    return conv.groups == 1 or is_depthwise(conv, x.shape[1], weight.shape[0])
 
 
 def _conv_borders(step: Step) -> dict[Port, Border]:
     x, weight = step.type_in(0), step.type_in(1)
     assert x is not None and weight is not None and step.inputs[0] is not None
     windows = windows_of(_parts(step)[0], x.shape, weight.shape)
-    if reads_planes(x.shape[1], windows):
+    if reads_planes(x.shape[1], windows) and not _is_depthwise(step):
         return {}
     return {step.inputs[0]: windows.border}
+
+
+def _is_depthwise(step: Step) -> bool:
+    x, weight = step.type_in(0), step.type_in(1)
+    assert x is not None and weight is not None
+    return is_depthwise(_parts(step)[0], x.shape[1], weight.shape[0])
 
 
 def reads_planes(channels: int, windows: ConvWindows) -> bool:
@@ -129,20 +136,35 @@ def _from_planes(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref,
     return at, [wide, *strides], offsets, packed
 
 
+def _taps_at(x: Image, windows: ConvWindows) -> list[int]:
+    """Floats from the first pixel of a window to each."""
+    (high, wide), (down, across) = windows.size, windows.dilation
+    return [i * down * x.row + j * across * LANES for i in range(high) for j in range(wide)]
+
+
+def _strides_of(x: Image, windows: ConvWindows) -> list[int]:
+    """Floats between images, and between windows above and beside each other; and to the first window."""
+    first = x.first - windows.before[0] * x.row - windows.before[1] * LANES
+    return [x.image, windows.stride[0] * x.row, windows.stride[1] * LANES, first]
+
+
+def _from_channels(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref, list[int], list[int], Ref]:
+    """What a depthwise convolution reads: a run is a pixel of one channel."""
+    port, weight = step.inputs[0], step.inputs[1]
+    assert port is not None and weight is not None
+    x = build.image(port)
+    return x.at, [1, *_strides_of(x, windows)], _taps_at(x, windows), pack_windows(build, weight)
+
+
 def _from_blocks(step: Step, build: Builder, windows: ConvWindows) -> tuple[Ref, list[int], list[int], Ref]:
     """What a convolution of blocks reads: a run is the channels of a pixel in one block."""
     port, weight = step.inputs[0], step.inputs[1]
     assert port is not None and weight is not None
     x = build.image(port)
-    (high, wide), (down, across) = windows.size, windows.dilation
-    offsets = [
-        block * x.block + i * down * x.row + j * across * LANES
-        for block in range(x.blocks)
-        for i in range(high)
-        for j in range(wide)
-    ]
-    first = x.first - windows.before[0] * x.row - windows.before[1] * LANES
-    strides = [x.image, windows.stride[0] * x.row, windows.stride[1] * LANES, first]
+    high, wide = windows.size
+    taps_at = _taps_at(x, windows)
+    offsets = [block * x.block + tap for block in range(x.blocks) for tap in taps_at]
+    strides = _strides_of(x, windows)
     outputs, channels = build.types[weight].shape[:2]
     run = min(channels, LANES)
 
@@ -165,7 +187,10 @@ def _conv_parts(step: Step, build: Builder, windows: ConvWindows) -> ConvParts:
     _, activation, residual = _parts(step)
     x = step.type_in(0)
     assert x is not None
-    read = _from_planes if reads_planes(x.shape[1], windows) else _from_blocks
+    if _is_depthwise(step):
+        read = _from_channels
+    else:
+        read = _from_planes if reads_planes(x.shape[1], windows) else _from_blocks
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
@@ -178,7 +203,9 @@ def _lower_conv(step: Step, build: Builder) -> None:
     assert image is not None and weight is not None and x is not None and w is not None
     windows = windows_of(_parts(step)[0], x.shape, w.shape)
     conv = _conv_parts(step, build, windows)
-    if _is_winograd(step, build, windows):
+    if _is_depthwise(step):
+        lower_depthwise(build, conv, build.image(image))
+    elif _is_winograd(step, build, windows):
         lower_winograd(build, conv, image, weight)
     elif conv.y.width <= SMALL and not reads_planes(x.shape[1], windows):
         lower_small(build, conv, build.image(image))
