@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -73,8 +73,7 @@ def execute(
                 _check_finite(step, results, graph, device, own)
             for place in step.frees:
                 values[place] = None
-        held = {id(_owner(array)) for array in (*inputs.values(), *weights.values())}
-        wanted = [_own(values[place], held) for place in plan.results]
+        wanted = _own([values[place] for place in plan.results], [*inputs.values(), *weights.values()])
     if checks is None:
         read(device, [own])
     return wanted
@@ -124,9 +123,13 @@ def _run_or_instead(
 SIZES_HELP = "the sizes of the inputs, or an argument of the operator, do not fit each other"
 
 
-def _own(result: Any, held: Container[int]) -> Any:
-    """A copy where the memory belongs to an input or a weight, which the caller must not change."""
-    return result.copy() if id(_owner(result)) in held else result
+def _own(results: list[Any], given: Sequence[Any]) -> list[Any]:
+    """The results, copied where the memory belongs to an input or a weight: the caller may change them."""
+    known = set(map(id, given))
+    if all(getattr(array, "base", None) is None and id(array) not in known for array in results):
+        return results  # each has memory of its own
+    held = {id(_owner(array)) for array in given}
+    return [array.copy() if id(_owner(array)) in held else array for array in results]
 
 
 def _owner(array: Any) -> Any:

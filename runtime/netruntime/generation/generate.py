@@ -37,7 +37,7 @@ from netruntime.generation.sampling import (
     ban,
     check_logits,
     choose,
-    log_softmax,
+    log_probs_of,
     penalise_repeats,
 )
 from netruntime.generation.verify import verify
@@ -187,8 +187,7 @@ def _sample(
         logits = decoder.next(chunk)
         check_logits(logits)
         tokens = _choose(logits, seen, sampling, stop if step < sampling.min_new else frozenset(), rng)
-        gained = np.take_along_axis(log_softmax(logits), tokens[:, None], axis=1)[:, 0]
-        total += np.where(going, gained, 0.0)
+        total += np.where(going, log_probs_of(logits, tokens), 0.0)
         going = going & ~np.isin(tokens, sorted(stop))
         for row, token, goes_on in zip(rows, tokens, going, strict=True):
             row += [int(token)] if goes_on else []

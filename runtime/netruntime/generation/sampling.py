@@ -78,8 +78,7 @@ def choose(logits: Array, sampling: Sampling, rng: np.random.Generator) -> Array
 
 def check_logits(logits: Array) -> None:
     """Raise `GenerationError` E1107 where a row has NaN or +infinity, or no finite score."""
-    bad = np.isnan(logits).any() or np.isposinf(logits).any() or not np.isfinite(logits).any(axis=-1).all()
-    if bad:
+    if not np.isfinite(logits.max(axis=-1)).all():  # the largest is NaN if one is
         help = "`netrun run --check-finite` finds the line that makes the first such value"
         raise GenerationError.make("E1107", "the logits of the next token are not finite", help=help)
 
@@ -142,6 +141,15 @@ def log_softmax(logits: Array) -> Array:
     wide = logits.astype(np.float64)
     wide = wide - wide.max(axis=-1, keepdims=True)
     result: Array = wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+    return result
+
+
+def log_probs_of(logits: Array, tokens: Array) -> Array:
+    """The log-probability of one token of each row, f64 `[B]`."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=-1, keepdims=True)
+    scores = np.take_along_axis(wide, tokens[:, None], axis=1)[:, 0]
+    result: Array = scores - np.log(np.exp(wide, out=wide).sum(axis=-1))
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from netruntime.native.library import Library
 from netruntime.native.memory import ALIGNMENT
 
 Array = Any
+WRITEABLE = attrgetter("flags.writeable")
 MAX_SLOTS = 16
 """Of a program that runs in chunks, as in `native.h`."""
 
@@ -65,7 +67,7 @@ class Constants:
 
     def are_of(self, weights: Sequence[Array]) -> bool:
         """Whether they are made of these arrays, and none of them can have been written to since."""
-        return all(a is b and not b.flags.writeable for a, b in zip(self.weights, weights, strict=True))
+        return all(map(is_, self.weights, weights)) and not any(map(WRITEABLE, weights))
 
 
 @immutable

@@ -41,6 +41,14 @@ def test_an_output_is_not_the_input() -> None:
     assert (x == 1).all()
 
 
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+def test_an_output_is_not_a_weight(engine: str) -> None:
+    text = "net 1.0\nmodel M(x: f32[B, 4]) -> (y: f32[B, 3], w: f32[4, 3]) {\n  layer fc = Linear(3)\n"
+    net = nr.load(text + "  return fc(x), fc.weight\n}\n", engine=engine)
+    for _ in range(2):
+        assert not np.shares_memory(net(x=X)["w"], net.weights["fc.weight"])
+
+
 @pytest.mark.parametrize("write", ["save", "write_weights", "save other", "fit"])
 def test_the_file_that_weights_are_mapped_from_may_be_replaced(write: str, tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"

@@ -197,12 +197,15 @@ class CachedStepper:
         self._uploads = _Uploads(network.device)
         self._kept: dict[str, Any] = {}
         self._buffers: dict[str, Buffer] = {}
+        time = incremental.time
+        self._time_axes = {name: time.axes(type_) for name, type_ in network.inputs.items()}
         self._packed = next((cache.name for cache in incremental.caches if cache.per_item), None)
 
     def feed(self, chunk: Mapping[str, Any], checks: DeferredChecks | None = None) -> dict[str, Any]:
         network, device = self._network, self._network.device
         own = DeferredChecks(device.xp) if checks is None else checks
-        count = self._count(chunk)
+        name = next(iter(chunk))
+        count = int(chunk[name].shape[self._time_axes[name][0]])
         inputs = {**self._fixed.arrays, **chunk, **_lengths(self._spec, chunk, count)}
         arrays, sizes = self._uploads.bind(network.model, inputs, own)
         sizes[PAST] = self.length
@@ -243,10 +246,6 @@ class CachedStepper:
                 axis = self._spec.batch_axis(cache.type)
                 if axis is not None:
                     self._buffers[cache.name].take(index, axis)
-
-    def _count(self, chunk: Mapping[str, Any]) -> int:
-        name = next(iter(chunk))
-        return int(chunk[name].shape[self.incremental.time.axes(self._network.inputs[name])[0]])
 
     def _kept_types(self) -> dict[str, TensorType]:
         """The types of the fixed values and the carried states, by the inputs that hold them."""
