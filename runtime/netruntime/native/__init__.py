@@ -4,8 +4,9 @@
 NumPy are the meaning: each kernel is compared with them.
 """
 
-from netruntime.native.compile import accepts, compile_steps
+from netruntime.native.compile import compile_steps
 from netruntime.native.library import load_library
+from netruntime.native.lowering.registry import accepts
 from netruntime.native.steps import Step
 
 __all__ = ["Step", "accepts", "compile_steps", "load_library"]

@@ -21,7 +21,7 @@ Array = Any
 Packer = Callable[..., Array]
 """Makes an array of constants from arrays of weights."""
 
-POINTERS, NUMBERS = 8, 30
+POINTERS, NUMBERS = 8, 38
 OFFSET_BITS = 48
 LOOP = "loop"
 """The kernel of a record that says how often the ones after it run; see native.h."""
@@ -266,10 +266,15 @@ class Builder:
         made = [one.at.buffer.size for one in self.packs if one.at in self.large and one.pack is not None]
         return self.small_bytes + sum(made)
 
+    def fixed(self, array: Array) -> Ref:
+        """An array that never changes."""
+        at = self._constant_room(array.nbytes)
+        self.packs.append(Packed(at, (), lambda: array))
+        return at
+
     def table(self, numbers: Sequence[int]) -> Ref:
         """A constant array of 32-bit integers."""
-        array = np.array(numbers, np.int32)
-        return self.constant(array.shape, lambda: array)
+        return self.fixed(np.array(numbers, np.int32))
 
     def _bytes(self, port: Port) -> int:
         return self.types[port].nbytes
@@ -284,11 +289,12 @@ class Builder:
         numbers: Sequence[int],
         advances: Sequence[int] = (),
     ) -> None:
-        """Add a call of a kernel; in a loop, its pointers advance by so many bytes each time."""
+        """Add a call of a kernel; in a loop, its pointers advance by so many bytes, or as they say."""
         for ref in refs:
             if ref is not None:
                 ref.buffer.used_by(len(self.records))
-        record = Record(kernel, tasks, tuple(refs), tuple(numbers), self.node, tuple(advances))
+        moves = tuple(advances) or tuple(0 if ref is None else ref.step for ref in refs)
+        record = Record(kernel, tasks, tuple(refs), tuple(numbers), self.node, moves if any(moves) else ())
         self.records.append(record)
 
     @contextmanager

@@ -13,6 +13,7 @@ from netdsl.dims import dim
 from netdsl.graph import Port
 from netdsl.ops.contract.base import Op, OpError
 from netdsl.ops.contract.time import UnsupportedError
+from netdsl.ops.sequence.scan import Scan
 from netdsl.types import DType, TensorType
 from netruntime.native.fused import Fused
 from netruntime.native.steps import ArrayType, Step
@@ -63,7 +64,7 @@ def _is_by_row(step: Step) -> bool:
     op: Op = step.op.product if isinstance(step.op, Fused) else step.op
     ports = step.inputs[: len(op.inputs)]
     others = [port for port in step.inputs[len(op.inputs) :] if port is not None]
-    if step.outputs > 1 or any(port in step.constants for port in others):
+    if step.outputs > 1 or isinstance(op, Scan) or any(port in step.constants for port in others):
         return False
     kinds = [None if port is None else _type(step.types[port]) for port in ports]
     of_row = [None if port is None else _type(step.types[port], _rows(step, port)) for port in ports]

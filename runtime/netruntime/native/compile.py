@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from netdsl.graph import Port
 from netdsl.immutable import immutable
-from netdsl.ops.contract.base import Op
 from netruntime.native.builder import Builder
 from netruntime.native.chunks import CACHE, batch_of, rows_of_chunk, types_of_chunk
 from netruntime.native.library import Library
@@ -17,30 +16,6 @@ from netruntime.native.lowering.registry import Border
 from netruntime.native.program import MAX_SLOTS, Chunks
 from netruntime.native.run import NativeRun
 from netruntime.native.steps import ArrayType, Step
-
-LARGEST = 2**31 - 1
-"""Of an integer among an operator's arguments: kernels multiply it by sizes, in 64 bits without a check."""
-
-
-def accepts(step: Step) -> bool:
-    """Whether a step has a native kernel for its types and attributes."""
-    lowering = LOWERINGS.get(type(step.op))
-    if lowering is None or not step.dtypes <= lowering.dtypes or not _is_in_range(step.op):
-        return False
-    return lowering.accepts(step)
-
-
-def _is_in_range(op: Op) -> bool:
-    """Whether all integers among an operator's arguments are small enough for kernels."""
-    return all(_fits(getattr(op, field.name)) for field in fields(op))
-
-
-def _fits(value: object) -> bool:
-    if isinstance(value, int):
-        return abs(value) <= LARGEST
-    if isinstance(value, Op):
-        return _is_in_range(value)
-    return not isinstance(value, (tuple, list)) or all(map(_fits, value))
 
 
 def compile_steps(

@@ -17,7 +17,7 @@ ISA_VARIABLE = "NETDSL_ISA"
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY_VARIABLE = "NETDSL_LIBRARY"
 """The environment variable with the file of another build of the library, such as one with sanitizers."""
-INTERFACE = 2
+INTERFACE = 3
 """The version of what the library and Python agree on, as in `native.h`."""
 LIBRARY = Path(os.environ.get(LIBRARY_VARIABLE) or Path(__file__).parent / "lib" / f"native{SUFFIX}")
 

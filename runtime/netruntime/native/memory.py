@@ -35,13 +35,14 @@ class Buffer:
 
 @immutable
 class Ref:
-    """A place in a buffer."""
+    """A place in a buffer; in a loop, one that moves on by `step` bytes from one time to the next."""
 
     buffer: Buffer
     offset: int = 0
+    step: int = 0
 
     def at(self, offset: int) -> Ref:
-        return Ref(self.buffer, self.offset + offset)
+        return Ref(self.buffer, self.offset + offset, self.step)
 
 
 def plan_arena(buffers: Iterable[Buffer]) -> int:

@@ -11,9 +11,9 @@ from netruntime.native.lowering import (
     norms,
     pools,
     products,
-    recurrent,
     reductions,
     selection,
+    sequences,
     shapes,
 )
 from netruntime.native.lowering.registry import LOWERINGS, Lowering
@@ -31,8 +31,8 @@ __all__ = [
     "norms",
     "pools",
     "products",
-    "recurrent",
     "reductions",
     "selection",
+    "sequences",
     "shapes",
 ]

@@ -14,8 +14,9 @@ from netruntime.native.builder import Builder
 from netruntime.native.library import load_library
 from netruntime.native.lowering.image_elements import are_images, on_images
 from netruntime.native.lowering.registry import ANY, lowers
+from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
-from netruntime.native.views import AXES, loops
+from netruntime.native.views import AXES, View, loops
 
 CHUNK = 4096
 """Elements of a task, as in elementwise.c."""
@@ -44,31 +45,44 @@ def _few_axes(step: Step) -> bool:
 @lowers(*BINARIES, accepts=_few_axes)
 def binary(step: Step, build: Builder) -> None:
     """A function of two arrays, broadcast against each other."""
-    library = load_library()
-    assert library is not None
-    shape, number = step.type_out.shape, library.binaries[type(step.op).name]
+    shape = step.type_out.shape
     alike = {build.types[step.read(slot)].shape for slot in (0, 1)} == {shape}
     if alike and not isinstance(step.op, Divide) and are_images(build, step.inputs):
-        on_images(step, build, "combine_images", [number])
+        on_images(step, build, "combine_images", [_number(type(step.op))])
         return
-    _emit_binary(step, build, "binary", number)
+    emit_binary(build, type(step.op), _operands(step, build), build.new_plain((step.node, 0)))
 
 
 @lowers(*LOGIC, accepts=_few_axes, dtypes=("bool",))
 def logical(step: Step, build: Builder) -> None:
     """A function of two arrays of booleans, broadcast against each other."""
-    _emit_binary(step, build, "logical", LOGIC.index(type(step.op)))
+    y = build.new_plain((step.node, 0))
+    _emit(build, "logical", LOGIC.index(type(step.op)), _operands(step, build), y)
 
 
-def _emit_binary(step: Step, build: Builder, kernel: str, number: int) -> None:
-    shape = step.type_out.shape
-    a, b = (build.view(step.read(slot)).expanded(shape) for slot in (0, 1))
-    y = build.contiguous((step.node, 0))
-    over = loops(shape, a.strides, b.strides)
+def _operands(step: Step, build: Builder) -> tuple[View, View]:
+    a, b = (build.view(step.read(slot)).expanded(step.type_out.shape) for slot in (0, 1))
+    return a, b
+
+
+def _number(op: type[Op]) -> int:
+    library = load_library()
+    assert library is not None
+    return library.binaries[op.name]
+
+
+def emit_binary(build: Builder, op: type[Op], operands: tuple[View, View], y: Ref) -> None:
+    """A function of two views of one shape, with a contiguous result."""
+    _emit(build, "binary", _number(op), operands, y)
+
+
+def _emit(build: Builder, kernel: str, number: int, operands: tuple[View, View], y: Ref) -> None:
+    a, b = operands
+    over = loops(a.shape, a.strides, b.strides)
     assert over is not None
     sizes, (steps_a, steps_b) = over
     tasks = prod(sizes[: AXES - 1]) * -(-sizes[-1] // CHUNK)
-    build.emit(kernel, tasks, [a.at, b.at, y.at], [number, CHUNK, *sizes, *steps_a, *steps_b])
+    build.emit(kernel, tasks, [a.at, b.at, y], [number, CHUNK, *sizes, *steps_a, *steps_b])
 
 
 @lowers(Output, is_alias=True, dtypes=ANY)

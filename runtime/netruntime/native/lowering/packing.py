@@ -10,6 +10,9 @@ from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.memory import Ref
 from netruntime.native.views import View
 
+MATRIX, BIAS = "packed matrix", "packed bias"
+"""Names of what a loop packs before it begins, in `Builder.known`."""
+
 
 def packed_size(matrices: View) -> int:
     """The floats of matrices `[..., K, N]` when packed."""
@@ -30,8 +33,19 @@ def pack_stack(build: Builder, matrices: View, at: Ref | None = None) -> Ref:
 
 def pack_matrix(build: Builder, port: Port) -> Ref:
     """A matrix `[K, N]` packed: once if it is a constant, else in each run, from memory as it lies there."""
+    if (MATRIX, port) in build.known:
+        return build.known[MATRIX, port]
     if port not in build.constants:
         return pack_stack(build, build.view(port))
     depth, count = build.types[port].shape
     blocks = blocks_of(count)
     return build.packed(blocks * depth * LANES, port, "pack", blocks, [depth, count, count, 1])
+
+
+def pack_bias(build: Builder, port: Port) -> Ref:
+    """A bias `[N]` in blocks: a matrix of one row."""
+    if (BIAS, port) in build.known:
+        return build.known[BIAS, port]
+    (count,) = build.types[port].shape
+    blocks = blocks_of(count)
+    return build.packed(blocks * LANES, port, "pack", blocks, [1, count, 0, 1])

@@ -16,7 +16,7 @@ from netruntime.native.lowering.convolution.depthwise import is_depthwise, lower
 from netruntime.native.lowering.convolution.parts import ConvParts, group_of
 from netruntime.native.lowering.convolution.small_images import SMALL, lower_small
 from netruntime.native.lowering.convolution.winograd import lower_winograd, suits_winograd
-from netruntime.native.lowering.packing import pack_matrix
+from netruntime.native.lowering.packing import pack_bias, pack_matrix
 from netruntime.native.lowering.registry import Border, lowers
 from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
@@ -27,13 +27,10 @@ CHUNK = 56
 """Rows of a task of a dense layer: a multiple of the highest tile on each instruction set but AVX2's 6."""
 
 
-def packed_bias(step: Step, build: Builder, count: int) -> Ref | None:
-    """The bias in blocks: a matrix of one row."""
-    port = step.inputs[2] if len(step.inputs) > 2 else None
-    if port is None:
-        return None
-    blocks = blocks_of(count)
-    return build.packed(blocks * LANES, port, "pack", blocks, [1, count, 0, 1])
+def packed_bias(step: Step, build: Builder) -> Ref | None:
+    """The bias in blocks; None if there is none."""
+    port = step.optional(2)
+    return None if port is None else pack_bias(build, port)
 
 
 def _parts(step: Step) -> tuple[Any, list[int], Port | None]:
@@ -194,7 +191,7 @@ def _conv_parts(step: Step, build: Builder, windows: ConvWindows) -> ConvParts:
     at, (run, *strides), offsets, packed = read(step, build, windows)
     added = None if residual is None else build.image(residual)
     y = build.new_image((step.node, 0))
-    bias = packed_bias(step, build, y.channels)
+    bias = packed_bias(step, build)
     return ConvParts(at, run, offsets, strides, windows.before, packed, bias, added, y, activation)
 
 
@@ -244,7 +241,7 @@ def _lower_linear(step: Step, build: Builder) -> None:
     added = None if residual is None else build.plain(residual)
     group = group_of(rows)
     tasks = -(-blocks // group) * -(-rows // CHUNK)
-    refs = [at, packed, packed_bias(step, build, count), added, build.new_plain((step.node, 0))]
+    refs = [at, packed, packed_bias(step, build), added, build.new_plain((step.node, 0))]
     build.emit("linear", tasks, refs, [rows, depth, count, CHUNK, group, *activation])
 
 

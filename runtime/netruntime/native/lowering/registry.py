@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 from netdsl.graph import Port
 from netdsl.immutable import immutable
@@ -35,6 +36,8 @@ class Lowering:
 ANY = ("bool", "u8", "i8", "f16", "i32", "f32", "i64", "f64")
 """The element types that can be copied."""
 LOWERINGS: dict[type[Op], Lowering] = {}
+LARGEST = 2**31 - 1
+"""Of an integer among an operator's arguments: kernels multiply it by sizes, in 64 bits without a check."""
 
 
 def lowers(
@@ -52,3 +55,24 @@ def lowers(
         return lower
 
     return register
+
+
+def accepts(step: Step) -> bool:
+    """Whether a step has a native kernel for its types and attributes."""
+    lowering = LOWERINGS.get(type(step.op))
+    if lowering is None or not step.dtypes <= lowering.dtypes or not _is_in_range(step.op):
+        return False
+    return lowering.accepts(step)
+
+
+def _is_in_range(op: Op) -> bool:
+    """Whether all integers among an operator's arguments are small enough for kernels."""
+    return all(_fits(getattr(op, field.name)) for field in fields(op))
+
+
+def _fits(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= LARGEST
+    if isinstance(value, Op):
+        return _is_in_range(value)
+    return not isinstance(value, (tuple, list)) or all(map(_fits, value))

@@ -44,8 +44,12 @@ def _expanded(step: Step, build: Builder) -> list[View]:
 @lowers(Where, accepts=_few_axes, dtypes=TYPES)
 def where(step: Step, build: Builder) -> None:
     """One of two elements by a boolean."""
-    views = _expanded(step, build)
-    _emit(build, "where", views, build.new_plain((step.node, 0)), [step.type_out.itemsize])
+    emit_choice(build, _expanded(step, build), build.new_plain((step.node, 0)))
+
+
+def emit_choice(build: Builder, views: Sequence[View], y: Ref) -> None:
+    """One of two elements by a boolean: three views of one shape."""
+    _emit(build, "where", views, y, [views[1].itemsize])
 
 
 def _accepts_comparison(step: Step) -> bool:
@@ -58,8 +62,13 @@ def compare(step: Step, build: Builder) -> None:
     """Booleans of two arrays, broadcast against each other."""
     x = step.type_in(0)
     assert x is not None
-    kind = [TYPES.index(x.dtype), RELATIONS.index(type(step.op))]
-    _emit(build, "compare", _expanded(step, build), build.new_plain((step.node, 0)), kind)
+    y = build.new_plain((step.node, 0))
+    emit_comparison(build, type(step.op), _expanded(step, build), y, x.dtype)
+
+
+def emit_comparison(build: Builder, relation: type[Op], views: Sequence[View], y: Ref, dtype: str) -> None:
+    """Booleans of two views of one shape and element type."""
+    _emit(build, "compare", views, y, [TYPES.index(dtype), RELATIONS.index(relation)])
 
 
 def _accepts_cast(step: Step) -> bool:

@@ -183,7 +183,7 @@ def input_gradient(step: Step, build: Builder) -> None:
     """Convolutions of dy with the reversed weight: one for each phase of the stride."""
     build.image(step.read(0))
     dx = build.new_image((step.node, 0))
-    bias = packed_bias(step, build, dx.channels)
+    bias = packed_bias(step, build)
     rows, columns = _axes(step)
     if not _have_taps(rows, columns):
         build.emit("clear", dx.batch * dx.blocks, [dx.at], [dx.block])
