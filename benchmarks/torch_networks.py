@@ -142,7 +142,7 @@ class Encoder(nn.Module):
         self.register_buffer("positions", torch.stack([angles.sin(), angles.cos()], 2).view(128, 512))
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        x = x + self.positions
+        x = x + self.positions[: x.shape[1]]
         for layer in self.layers:
             x = layer(x, keep[:, None, None, :])
         return x

@@ -1,10 +1,12 @@
-"""The cost of a training step relative to a forward pass, for every example, in netdsl and in PyTorch.
+"""A training step beside PyTorch and torch.compile, and relative to a forward pass, for every example.
 
-python benchmarks/training.py [--only mlp,gpt2] [--threads 2] [--clock wall] [--seconds 20] [--save]
+python benchmarks/training.py [--only mlp,gpt2] [--engines netdsl,PyTorch] [--threads 2] [--clock wall]
+    [--seconds 6] [--save]
 
-Three times for each engine: the forward pass of the model as it runs, the forward pass with the loss as it
-trains, and a whole step: forward, backward, and the update by Adam. PyTorch runs the same graph eagerly,
-operator by operator, with autograd and `torch.optim.Adam`. Then what `recompute` saves, and what it costs.
+Three times: the forward pass of the model as it runs, the forward pass with the loss as it trains, and a
+step: forward, backward, and the update by Adam. Each engine has a process of its own, and they run in turns.
+PyTorch runs the same graph operator by operator, and where there is one, a module as its users write it,
+eagerly and compiled. Then what `recompute` saves, and what it costs.
 """
 
 from __future__ import annotations
@@ -12,127 +14,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from training_engines import ADAM, CLOCKS, ENGINES, netdsl, work
 from training_report import CLOCKS as CLOCK_NAMES
-from training_report import ENGINES, about, line, save
+from training_report import PARTS, about, line, mean_ratio, save
 
 RECOMPUTED = {"transformer_encoder.long": "encoder.*", "resnet18": "stage.*"}
-LEAST_ROUNDS, MOST_ROUNDS = 2, 60
-if TYPE_CHECKING:
-    from zoo.small import Case
-
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-Parts = dict[str, Callable[[], Any]]
-
-
-# -- the engines, each in a process of its own ----------------------------------------------------
-
-
-def netdsl_parts(case: Case, settings: str = "  optimizer = adam(1e-4)") -> Parts:
-    from netdsl.checker import check
-    from netruntime.engine.backends import open_device
-    from netruntime.engine.loading import load, open_module
-    from netruntime.train.initial_weights import first_weights
-    from netruntime.train.phase import Length
-    from netruntime.train.step import LossGraph
-    from netruntime.train.trainer import Trainer, all_parameters
-
-    module = open_module(case.training_text(settings))
-    phases = check(module, case.config, training=True).phases
-    device = open_device()
-    trainer = Trainer(phases, first_weights(phases, 0).arrays, device)
-    batch = case.batch()
-    running = load(case.text(), model=case.model, **case.config)
-    inputs = {name: batch[name] for name in running.inputs}
-    forward = LossGraph(phases[0], device)
-    assert all_parameters(phases).keys() == trainer.weights.keys()
-    return {
-        "forward": lambda: running.run(inputs),
-        "training_forward": lambda: forward.compute(batch, trainer.weights, 0),
-        "step": lambda: trainer.advance([batch], Length(1000, 1000)),
-    }
-
-
-def torch_parts(case: Case) -> Parts:
-    import torch
-
-    from netdsl.checker import check
-    from netdsl.graph import build
-    from netruntime.engine.backends import open_device
-    from netruntime.engine.binding import bind_inputs
-    from netruntime.engine.loading import load_checked, open_module
-    from netruntime.engine.weights import open_weights
-    from netruntime.train.initial_weights import first_weights
-    from netruntime.train.phase import trainable
-    from torch_graphs import TorchGraph
-
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    module = open_module(case.training_text("  optimizer = adam(1e-4)"))
-    phases = check(module, case.config, training=True).phases
-    batch = case.batch()
-    weights = {n: torch.tensor(a) for n, a in first_weights(phases, 0).arrays.items()}
-    for label in trainable(phases[0]):
-        weights[label].requires_grad_()
-
-    def graph(model: Any) -> tuple[TorchGraph, dict[str, Any]]:
-        inputs = {n: batch[n] for n in model.inputs if n in batch}
-        _, sizes = bind_inputs(model, inputs, open_device())
-        return TorchGraph(build(model), sizes, None), {n: torch.from_numpy(a) for n, a in inputs.items()}
-
-    running, inputs = graph(load_checked(case.text(), **case.config).models[case.model])
-    labels = open_weights(running.graph, None, {}, None, 0).on_host()
-    plain = {n: torch.tensor(a) for n, a in labels.items()}
-    training, whole = graph(phases[0].model)
-    optimizer = torch.optim.Adam([weights[label] for label in trainable(phases[0])], 1e-4)
-
-    def forward(graph: TorchGraph, inputs: dict[str, Any], weights: dict[str, Any]) -> Any:
-        with torch.no_grad():
-            return graph.run(inputs, weights).outputs
-
-    def step() -> None:
-        optimizer.zero_grad()
-        ran = training.run(whole, weights)
-        ran.outputs["loss"].backward()
-        optimizer.step()
-        weights.update(ran.buffers)
-
-    return {
-        "forward": lambda: forward(running, inputs, plain),
-        "training_forward": lambda: forward(training, whole, weights),
-        "step": step,
-    }
-
-
-def measured(parts: Parts, seconds: float, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
-    """The minimum and the median time of each part, measured alternately after a warm-up."""
-    times: dict[str, list[float]] = {part: [] for part in parts}
-    start = time.perf_counter()
-    for round in range(MOST_ROUNDS + 1):
-        for part, run in parts.items():
-            before = clock()
-            run()
-            if round:
-                times[part].append(clock() - before)
-        if round >= LEAST_ROUNDS and time.perf_counter() - start > seconds:
-            break
-    return {
-        part: {"min_s": min(t), "median_s": statistics.median(t), "runs": len(t)} for part, t in times.items()
-    }
+ROUNDS = 4
+SETTLE = 0.05
+"""Seconds between two engines, in which the threads of the first go to sleep."""
+ROOT = Path(__file__).parent.parent
 
 
 def memory_of(name: str, pattern: str, clock: Callable[[], float]) -> dict[str, Any]:
     """The peak bytes allocated in a step of netdsl, and the minimum time of five."""
     from training_cases import FOR_MEMORY
 
-    settings = f'  recompute "{pattern}"\n  optimizer = adam(1e-4)' if pattern else "  optimizer = adam(1e-4)"
-    step = netdsl_parts(FOR_MEMORY[name], settings)["step"]
+    settings = f'  recompute "{pattern}"\n{ADAM}' if pattern else ADAM
+    step = netdsl(FOR_MEMORY[name], int(os.environ["OMP_NUM_THREADS"]), settings).parts["step"]
     times = []
     for _ in range(6):
         before = clock()
@@ -152,62 +58,128 @@ def memory_of(name: str, pattern: str, clock: Callable[[], float]) -> dict[str, 
 # -- all cases ------------------------------------------------------------------------------------
 
 
-def run_engine(engine: str, name: str, options: argparse.Namespace, pattern: str = "") -> dict[str, Any]:
-    threads = {f"{lib}_NUM_THREADS": str(options.threads) for lib in ("OMP", "OPENBLAS", "MKL")}
-    command = [sys.executable, __file__, "--engine", engine, "--only", name, "--recompute", pattern]
-    command += ["--seconds", str(options.seconds), "--clock", options.clock]
-    done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True)
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1]}
+class Worker:
+    """A process of one engine with one example."""
+
+    def __init__(self, engine: str, name: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--worker", engine, "--only", name, "--clock", options.clock]
+        command += ["--threads", str(options.threads)]
+        pipe = subprocess.PIPE
+        env = environment(options.threads)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env)
+        self.rounds: list[dict[str, Any]] = []
+        self.row = self._answer()
+
+    def round(self, seconds: float) -> None:
+        """Run for so many seconds."""
+        assert self.process.stdin is not None
+        if "failed" not in self.row:
+            print(seconds, file=self.process.stdin, flush=True)
+            self.rounds.append(self._answer())
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None and self.process.stderr is not None
+        text = self.process.stdout.readline()
+        if text:
+            answer: dict[str, Any] = json.loads(text)
+            return answer
+        return {"failed": (self.process.stderr.read().strip().splitlines() or ["no output"])[-1]}
+
+    def end(self) -> dict[str, Any]:
+        """End the process. Returns what was measured."""
+        self.process.communicate()
+        done = [one for one in self.rounds if "step" in one]
+        for part in PARTS if done else ():
+            times = [one[part] for one in done if part in one]
+            if times:
+                self.row[part] = {
+                    "min_s": min(one["min"] for one in times),
+                    "median_s": sorted(one["median"] for one in times)[len(times) // 2],
+                    "runs": sum(one["runs"] for one in times),
+                }
+        if "forward" in self.row:
+            step = self.row["step"]["min_s"]
+            self.row["ratio"] = step / self.row["forward"]["min_s"]
+            self.row["training_ratio"] = step / self.row["training_forward"]["min_s"]
+        return self.row
+
+
+def environment(threads: int) -> dict[str, str]:
+    """This tree on the path, as many threads for every library, and kept code for torch.compile."""
+    counts = {f"{lib}_NUM_THREADS": str(threads) for lib in ("OMP", "OPENBLAS", "MKL")}
+    folders = [str(ROOT / folder) for folder in ("dsl", "runtime", "grammars", "tests")]
+    kept = {"TORCHINDUCTOR_CACHE_DIR": str(ROOT / "build" / "bench" / "inductor")}
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, **counts, **kept, "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONPATH": path}
+
+
+def compared(name: str, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What every engine takes for an example, measured in turns."""
+    workers = {engine: Worker(engine, name, options) for engine in options.engines}
+    for _ in range(ROUNDS):
+        for worker in workers.values():
+            time.sleep(SETTLE)
+            worker.round(options.seconds / ROUNDS)
+    rows = {engine: worker.end() for engine, worker in workers.items()}
+    counts = [row["trained"] for row in rows.values() if "trained" in row]
+    if counts and max(counts) > 1.06 * min(counts):  # recurrent layers of PyTorch have a second bias
+        raise SystemExit(f"{name}: the engines train different networks: {rows}")
+    return rows
+
+
+def memory(name: str, pattern: str, options: argparse.Namespace) -> dict[str, Any]:
+    """`memory_of` in a process of its own."""
+    command = [sys.executable, __file__, "--memory", pattern, "--only", name, "--clock", options.clock]
+    env = environment(options.threads)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     row: dict[str, Any] = json.loads(done.stdout)
-    if "step" in row:
-        row["ratio"] = row["step"]["min_s"] / row["forward"]["min_s"]
-        row["training_ratio"] = row["step"]["min_s"] / row["training_forward"]["min_s"]
     return row
 
 
-def run_one(options: argparse.Namespace) -> dict[str, Any]:
-    """The measurements of one engine, in a separate process."""
-    from training_cases import BY_NAME
-
-    clock = CLOCKS[options.clock]
-    if options.engine == "memory":
-        return memory_of(options.only, options.recompute, clock)
-    parts = netdsl_parts if options.engine == "netdsl" else torch_parts
-    return measured(parts(BY_NAME[options.only]), options.seconds, clock)
-
-
-def main() -> None:
-    from training_cases import BY_NAME
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(BY_NAME), help="names of cases, with commas between")
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", help="names of cases, with commas between")
+    parser.add_argument(
+        "--engines",
+        type=lambda text: text.split(","),
+        default=[engine for engine in ENGINES if engine != "netdsl on NumPy"],
+        help=f"some of {', '.join(ENGINES)}",
+    )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=20, help="for each case and engine")
+    parser.add_argument("--seconds", type=float, default=6, help="for each case and engine")
     parser.add_argument(
         "--clock", choices=CLOCK_NAMES, default="wall", help="cpu: for a busy machine, 1 thread"
     )
     parser.add_argument("--save", action="store_true", help="write results/training.json and .md")
-    parser.add_argument("--engine", choices=(*ENGINES, "memory"), help=argparse.SUPPRESS)
-    parser.add_argument("--recompute", default="", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.engine:
-        print(json.dumps(run_one(options)))
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    return parser
+
+
+def main() -> None:
+    options = arguments().parse_args()
+    if options.memory is not None:
+        print(json.dumps(memory_of(options.only, options.memory, CLOCKS[options.clock])))
+        return
+    sys.path[:0] = [str(ROOT / folder) for folder in ("dsl", "runtime", "grammars", "tests")]
+    from training_cases import BY_NAME
+
+    if options.worker:
+        work(options.worker, BY_NAME[options.only], options.threads, options.clock)
         return
     rows: dict[str, dict[str, Any]] = {}
-    for name in options.only.split(","):
-        shape = next(iter(BY_NAME[name].batch().values())).shape
-        rows[name] = {engine: run_engine(engine, name, options) for engine in ENGINES}
-        rows[name]["shape"] = list(shape)
+    facts = about(options.threads, options.clock)
+    for name in options.only.split(",") if options.only else BY_NAME:
+        rows[name] = compared(name, options)
+        rows[name]["shape"] = list(next(iter(BY_NAME[name].batch().values())).shape)  # type: ignore[assignment]
         print(line(name, rows[name]), flush=True)
         if options.save:  # a long run that is stopped has its results so far
-            save(rows, [], about(options.threads, options.clock))
-    memory = [
-        run_engine("memory", name, options, p) for name, pattern in RECOMPUTED.items() for p in ("", pattern)
-    ]
-    print(*memory, sep="\n")
+            save(rows, [], facts)
+    print(f"geometric mean of best peer / netdsl: {mean_ratio(rows):.2f}")
     if options.save:
-        save(rows, memory, about(options.threads, options.clock))
+        kept = [memory(name, p, options) for name, pattern in RECOMPUTED.items() for p in ("", pattern)]
+        print(*kept, sep="\n")
+        save(rows, kept, facts)
 
 
 if __name__ == "__main__":
