@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 import netruntime as nr
 from native.running import compiled, library
 from netdsl.ops.linear.linear import Linear
 from netruntime.engine.network import Network
-from netruntime.native.packing import SHARED
+from netruntime.native import packing
+from netruntime.native.builder import Packed
+from netruntime.native.packing import SHARED, Packing
 from netruntime.native.program import Large
 from netruntime.native.run import NativeRun
 
@@ -46,6 +52,38 @@ def test_runs_on_other_shapes_share_large_constants() -> None:
     one, other = large_of(network)
     assert len(one) == 4  # the table as it is, and three packed matrices
     assert [a.address for a in one] == [b.address for b in other]
+
+
+def test_the_largest_constants_are_made_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = open_tied().run(ids(2, 3))["logits"]
+    gc.collect()
+    made: list[int] = []
+
+    def watched(self: Packing, one: Packed, *others: Any) -> None:
+        made.append(one.at.buffer.size)
+        pack(self, one, *others)
+
+    pack = Packing._pack
+    monkeypatch.setattr(packing, "HUGE", 2**20)
+    monkeypatch.setattr(Packing, "_pack", watched)
+    np.testing.assert_array_equal(open_tied().run(ids(2, 3))["logits"], expected)
+    large = [size for size in made if size >= 2**20]
+    assert len(set(large)) > 1 and large == sorted(large, reverse=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_pages_of_packed_weights_are_given_back(tmp_path: Path) -> None:
+    file = tmp_path / "tied.safetensors"
+    open_tied().save(file)
+    network = nr.load(TIED, file, engine="native", threads=1)
+    found = network.run(ids(1, 3))["logits"]
+    regions = Path("/proc/self/smaps").read_text().split(str(file))[1:]
+    resident = sum(int(region.split("Rss:")[1].split()[0]) for region in regions)
+    size = file.stat().st_size // 1024
+    assert len(regions) > 0 and resident < size // 3, f"{resident} kB of {size}: more than the table"
+    np.testing.assert_array_equal(found, open_tied().run(ids(1, 3))["logits"])
+    again = nr.load(TIED, dict(network.weights), engine="numpy").run(ids(1, 3))["logits"]
+    np.testing.assert_allclose(found, again, rtol=1e-5, atol=1e-5)
 
 
 def test_a_table_that_is_only_read_is_not_copied() -> None:

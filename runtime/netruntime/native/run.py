@@ -58,6 +58,8 @@ class NativeRun:
         """Bytes of what is made of the weights."""
         self.packing_bytes = self._packing.bytes_between
         """Bytes of values between the weights and the constants, while those are made."""
+        self.released, self.mapped_peak = self._packing.released, self._packing.mapped_peak
+        """See `Packing`."""
         self.types = build.types
         """Of all values; of a chunk, where there are several."""
         self._results = [(types[port].shape, np.dtype(types[port].numpy_name)) for port in self.results]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from netdsl.immutable import immutable
 from netruntime.engine.backends import Device
 from netruntime.engine.steps import Plan
+from netruntime.files.mapped import mapping_of
 from netruntime.native.run import NativeRun
 from netruntime.profiling.parts import size_of
 
@@ -43,20 +45,28 @@ class MemoryNeed:
         return kept + max(self.packing, self.arena + self.outputs + self.values)
 
 
-def memory_need(plan: Plan, device: Device) -> MemoryNeed:
+def memory_need(plan: Plan, device: Device, weights: Mapping[str, Any] | None = None) -> MemoryNeed:
     """What a run of this plan takes.
 
     What NumPy takes within an operator, such as the windows of a convolution, counts nothing.
+
+    Args:
+        weights: The weights by label path, if they are there: those of a mapped file are in memory until they
+            are packed.
     """
     graph = plan.graph
     sizes = [size_of(graph.type_of(port), plan.sizes) for port in plan.ports]
     runs = [step.run for step in plan.steps if isinstance(step.run, NativeRun)]
     threads = device.threads()
+    mapped = {path for path, array in (weights or {}).items() if mapping_of(array) is not None}
+    released = {port for run in runs for port in run.released}
+    gone = {place for path, place in plan.weights.items() if path in mapped and plan.ports[place] in released}
+    packing = [run.mapped_peak - run.constant_bytes if gone else run.packing_bytes for run in runs]
     return MemoryNeed(
         process=resident_bytes(),
-        weights=sum(sizes[place] for place in plan.weights.values()),
+        weights=sum(sizes[place] for place in plan.weights.values() if place not in gone),
         constants=sum(run.constant_bytes for run in runs),
-        packing=max((run.packing_bytes for run in runs), default=0),
+        packing=max(packing, default=0),
         arena=sum(run.memory(threads) for run in runs),
         inputs=sum(sizes[place] for place in plan.inputs.values()),
         outputs=sum(sizes[place] for place in set(plan.results) - set(plan.inputs.values())),

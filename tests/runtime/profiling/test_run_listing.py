@@ -99,6 +99,35 @@ def test_the_prediction_is_within_a_tenth_of_what_a_run_takes(batch: int, tmp_pa
     assert predicted["peak"] == pytest.approx(peak, rel=0.1)
 
 
+FROM_FILE = """
+import sys
+import numpy as np
+import netruntime as nr
+from netruntime.profiling.memory import memory_need
+net = nr.load(sys.argv[1], sys.argv[2], engine="native")
+print(memory_need(net.plan({"B": 1}), net.device, net.weights).peak)
+net.run({"x": np.zeros((1, *[size.value for size in net.inputs["x"].shape[1:]]), np.float32)})
+status = open("/proc/self/status").read().splitlines()
+print(1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1]))
+"""
+
+
+@native
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_weights_of_a_file_are_in_memory_until_they_are_packed(tmp_path: Path) -> None:
+    file, weights = tmp_path / "wide.net", tmp_path / "wide.safetensors"
+    file.write_text(WIDE)
+    nr.load(file).save(weights)
+    command = [sys.executable, "-c", FROM_FILE, str(file), str(weights)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    predicted, peak = map(int, done.stdout.split())
+    net = nr.load(file, engine="native")
+    assert predicted == pytest.approx(peak, rel=0.1)
+    assert (
+        memory_need(net.plan({"B": 1}), net.device, net.weights).weights > 2**25 > weights.stat().st_size / 8
+    )
+
+
 # -- constants --------------------------------------------------------------------------------------
 
 
