@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class NativeUpdates:
         kind = NO_DECAY if not decay else OF_WEIGHT if optimizer.decoupled else OF_GRADIENT
         factor = 1 - lr * decay if kind == OF_WEIGHT else decay
         kernel, rate, others = _numbers(optimizer, step, lr)
-        numbers = [weight.size, CHUNK, kind, bits_of(factor), bits_of(rate), *others]
+        numbers = [weight.size, CHUNK, kind, bits_of(factor) if kind else 0, rate, *others]
         first = OUTER + len(self.arrays)
         refs = tuple(Ref(Buffer(array.nbytes, first + n)) for n, array in enumerate(arrays))
         self.records.append(Record(kernel, -(-weight.size // CHUNK), refs, tuple(numbers)))
@@ -73,12 +74,13 @@ def _is_plain(array: Array) -> bool:
     return bool(array.dtype == np.float32 and array.flags.c_contiguous)
 
 
-def _numbers(optimizer: Optimizer, step: int, lr: float) -> tuple[str, float, list[int]]:
-    """The kernel of an optimizer, the factor of its direction, and its own numbers."""
+@lru_cache(maxsize=8)
+def _numbers(optimizer: Optimizer, step: int, lr: float) -> tuple[str, int, Sequence[int]]:
+    """The kernel of an optimizer, the bits of its rate, and its own numbers: the same for most weights."""
     if isinstance(optimizer, SGD):
-        return "update_sgd", lr, [bits_of(optimizer.momentum), int(optimizer.nesterov)]
+        return "update_sgd", bits_of(lr), (bits_of(optimizer.momentum), int(optimizer.nesterov))
     assert isinstance(optimizer, Adam)
     one, two = optimizer.beta1, optimizer.beta2
     root = 1 / math.sqrt(1 - two**step)
     factors = (one, two, 1 - one, 1 - two, root, optimizer.eps)
-    return "update_adam", lr / (1 - one**step), [bits_of(factor) for factor in factors]
+    return "update_adam", bits_of(lr / (1 - one**step)), tuple(bits_of(factor) for factor in factors)
