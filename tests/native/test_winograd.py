@@ -73,6 +73,32 @@ def test_sizes(case: tuple[int, ...], activation: Any) -> None:
     assert error(op, x, weight, bias, floats(*size, seed=3)) <= ERROR
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_weights_that_change(case: tuple[int, ...]) -> None:
+    """As in training: they are transformed in each run, in f32."""
+    batch, channels, height, width, outputs, pad = case
+    op = Conv((1,), (pad,))
+    x, weight = floats(batch, channels, height, width), floats(outputs, channels, 3, 3, seed=1) / 20
+    step, _ = step_of(op, [x, weight, None], ())
+    run = compile_steps([step], {}, [(step.node, 0)], step.types, library(), lambda: 2)
+    assert "winograd_weights" in [record.kernel for record in run.records]
+    wanted = op.forward(np, x.astype(np.float64), weight.astype(np.float64), None)
+    found = [run_natively(op, [x, weight, None], (), threads=n)[0] for n in (1, 2)]
+    np.testing.assert_array_equal(*found)
+    assert np.abs(found[0] - wanted).max() <= ERROR * np.abs(wanted).max()
+
+
+def test_weights_that_change_and_are_not_finite() -> None:
+    x, weight = floats(1, 32, 14, 14), floats(33, 32, 3, 3, seed=1)
+    weight[3, 5, 1, 1], weight[32, 0, 0, 2] = np.inf, np.nan
+    op = Conv((1,), (1,))
+    with np.errstate(all="ignore"):
+        wanted = op.forward(np, x, weight, None)
+    (found,) = run_natively(op, [x, weight, None], ())
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(kind(found), kind(wanted))
+
+
 def is_winograd(op: Fused, arrays: list[Array], exact: bool = False) -> bool:
     return any(kernel.startswith("winograd") for kernel in kernels_of(op, arrays, exact))
 

@@ -71,7 +71,8 @@
   DO(winograd)                                                         \
   DO(winograd_inputs)                                                  \
   DO(winograd_outputs)                                                 \
-  DO(winograd_products)
+  DO(winograd_products)                                                \
+  DO(winograd_weights)
 
 #define JOINED(name, isa) nd_##name##_##isa
 #define EXPANDED(name, isa) JOINED(name, isa)

@@ -274,3 +274,38 @@ void NATIVE(winograd_outputs)(const Arguments *a, int64_t begin, int64_t end) {
     transform_outputs(a, whole_stage(a), block, block, 0, first, minimum(first + n[CHUNK], tiles));
   }
 }
+
+/* -- weights ----------------------------------------------------------------------------------------------------- */
+
+/* Weights [N][C][3][3] as [36][N/16][C][16], with zeros beyond N, by the values of polynomials of degree 2 at the points.
+ * A task is 16 channels of a block of outputs. */
+void NATIVE(winograd_weights)(const Arguments *a, int64_t begin, int64_t end) {
+  enum { WEIGHTS, PACKED, VALUES };
+  enum { OUTPUTS, CHANNELS };
+  const int64_t *n = a->n, parts = n[CHANNELS] / LANES, blocks = (n[OUTPUTS] + LANES - 1) / LANES;
+  const float *values = a->p[VALUES]; /* [6][3] */
+  for (int64_t task = begin; task < end; task++) {
+    const int64_t block = task / parts, left = n[OUTPUTS] - block * LANES, count = left < LANES ? left : LANES;
+    for (int64_t c = task % parts * LANES, last = c + LANES; c < last; c++) {
+      const float *weights = (const float *)a->p[WEIGHTS] + (block * LANES * n[CHANNELS] + c) * 9;
+      float *packed = (float *)a->p[PACKED] + (block * n[CHANNELS] + c) * LANES;
+      float taps[9][LANES] = {{0}};
+      for (int64_t lane = 0; lane < count; lane++)
+        for (int64_t tap = 0; tap < 9; tap++) taps[tap][lane] = weights[lane * n[CHANNELS] * 9 + tap];
+      for (int64_t lane = 0; lane < LANES; lane += VL)
+        for (int64_t i = 0; i < WINDOW; i++) {
+          vf row[3];
+          UNROLL for (int j = 0; j < 3; j++) {
+            row[j] = splat(values[i * 3]) * load(taps[j] + lane);
+            UNROLL for (int k = 1; k < 3; k++)
+              row[j] = fma_of(splat(values[i * 3 + k]), load(taps[k * 3 + j] + lane), row[j]);
+          }
+          for (int64_t j = 0; j < WINDOW; j++) {
+            vf value = splat(values[j * 3]) * row[0];
+            UNROLL for (int k = 1; k < 3; k++) value = fma_of(splat(values[j * 3 + k]), row[k], value);
+            store(packed + (i * WINDOW + j) * blocks * n[CHANNELS] * LANES + lane, value);
+          }
+        }
+    }
+  }
+}

@@ -19,6 +19,9 @@ from netruntime.native.memory import Ref
 from netruntime.native.steps import Step
 from netruntime.native.views import AXES, View, contiguous
 
+PANELS, PAIR = 4, 2
+"""Blocks of rows and of columns of a task, as in columns.c."""
+
 
 def _accepts_matmul(step: Step) -> bool:
     a, b = step.type_in(0), step.type_in(1)
@@ -69,7 +72,7 @@ def multiply_columns(build: Builder, a: View, b: View, stack: Sequence[int], y: 
     numbers = [rows, depth, count, *[1] * missing, *stack]
     for one in numbered:
         numbers += [*[0] * missing, *one.strides]
-    tasks = prod(stack) * blocks_of(rows) * -(-blocks_of(count) // 2)
+    tasks = prod(stack) * -(-blocks_of(rows) // PANELS) * -(-blocks_of(count) // PAIR)
     build.emit("matmul_columns", tasks, [*packed, y], numbers)
 
 

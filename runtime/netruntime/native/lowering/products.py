@@ -177,7 +177,7 @@ def _is_winograd(step: Step, build: Builder, windows: ConvWindows) -> bool:
     x = step.type_in(0)
     assert x is not None
     suits = windows.is_3x3 and suits_winograd(x.shape[1], *step.type_out.shape[1:])
-    return suits and step.is_constant(1) and not build.exact
+    return suits and not build.exact
 
 
 def _conv_parts(step: Step, build: Builder, windows: ConvWindows) -> ConvParts:

@@ -11,6 +11,7 @@ from netdsl.graph import Port
 from netruntime.native.builder import Builder
 from netruntime.native.layouts import LANES, blocks_of
 from netruntime.native.lowering.convolution.parts import ConvParts
+from netruntime.native.memory import Ref
 
 Array = Any
 
@@ -60,6 +61,18 @@ def _evaluation() -> Array:
     return np.array([*rows, [0, 0, 1]])
 
 
+def _weights(build: Builder, port: Port) -> Ref:
+    """Transformed weights: once if they are constants, else in each run, in f32."""
+    outputs, channels = build.types[port].shape[:2]
+    blocks = blocks_of(outputs)
+    if port in build.constants:
+        return build.constant((PLACES, blocks, channels, LANES), transformed, port)
+    at = build.temporary(PLACES * blocks * channels * LANES)
+    refs = [build.plain(port), at, build.fixed(_evaluation().astype(np.float32))]
+    build.emit("winograd_weights", blocks * channels // LANES, refs, [outputs, channels])
+    return at
+
+
 def lower_winograd(build: Builder, conv: ConvParts, image: Port, weights: Port) -> None:
     """In one step by chunks of tiles; in three over all tiles where that moves less memory."""
     x, y = build.image(image), conv.y
@@ -69,7 +82,7 @@ def lower_winograd(build: Builder, conv: ConvParts, image: Port, weights: Port) 
     chunk = 28 if tiles >= 448 else 14  # a multiple of the highest tile, and enough tasks for the threads
     held, blocks = (tiles, y.blocks) if in_steps else (chunk, GROUP)
     room = PLACES * LANES * ((x.blocks + blocks) * held + 2)
-    weight = build.constant((PLACES, y.blocks, x.channels, LANES), transformed, weights)
+    weight = _weights(build, weights)
     table = build.table([*(block * held * LANES for block in range(x.blocks)), *conv.offsets])
     scratch = build.temporary(room) if in_steps else build.scratch_of(room)
     refs = [x.at, weight, conv.bias, conv.residual_at, y.at, table, scratch, conv.weight]
