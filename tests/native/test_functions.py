@@ -57,6 +57,12 @@ def test_special_values(op: Op) -> None:
     np.testing.assert_array_equal(np.signbit(found[3:5]), np.signbit(wanted[3:5]))
 
 
+def test_saturated_tanh_is_one_so_that_its_gradient_vanishes() -> None:
+    x = np.array([9.0, 9.02, 10.0, 100.0, 3e38, np.inf], np.float32)
+    (found,) = run_natively(Tanh(), [np.concatenate([x, -x])])
+    np.testing.assert_array_equal(found, np.repeat(np.array([1, -1], np.float32), len(x)))
+
+
 SHARPER = (Gelu,)
 """More precise than NumPy's, whose difference of 1 and the error function has no digits in the tail."""
 
