@@ -88,7 +88,10 @@ class Network:
 
     @cached_property
     def graph(self) -> NetworkxGraph:
-        """The computation graph: one node for each operator; see `netdsl.graph`."""
+        """The computation graph: one node for each operator; see `netdsl.graph`.
+
+        It is a copy for networkx: a change of it does not change what the network computes.
+        """
         from netdsl.graph.networkx_graph import as_networkx
 
         return as_networkx(self.computation)

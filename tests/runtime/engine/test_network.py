@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 import netruntime as nr
 from netdsl.graph import Frame
+from netdsl.ops.elementwise.smooth_activations import Tanh
 from netruntime.engine.backends import open_device
 
 TEXT = """net 1.0
@@ -129,6 +131,13 @@ def test_the_graph_is_networkx_with_what_was_promised() -> None:
     slots = {edge.slot: graph.node(source).label for source, edge in graph.edges_into(linear)}
     assert slots == {0: "x", 1: "hidden.weight", 2: "hidden.bias"}
     assert nx.is_directed_acyclic_graph(graph)
+
+
+def test_a_change_of_the_graph_for_networkx_does_not_change_the_network() -> None:
+    net, other = nr.load(TEXT, seed=1), nr.load(TEXT, seed=1)
+    relu = next(number for number, node in net.graph.operators() if node.op.name == "relu")
+    net.graph.put(relu, replace(net.graph.node(relu), op=Tanh()))
+    np.testing.assert_array_equal(net.tap("act")(x=X), other.tap("act")(x=X))
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])
