@@ -117,7 +117,7 @@ def transformers(case: Case, threads: int) -> Ready:
         with torch.inference_mode():
             logits = model(ids[:, :1], past_key_values=cache, use_cache=True).logits
         if cache.get_seq_length() > case.prefix + FURTHER:
-            cache.crop(case.prefix)
+            cache.crop(case.prefix - cache.get_seq_length())
         return [tuple(logits[:, -1].numpy().shape)]
 
     return Ready(call, sum(parameter.numel() for parameter in model.parameters()))
