@@ -3,6 +3,7 @@
  * For each block the scores come from the tile kernel, then their powers, then their product with the values. If there
  * are several blocks, what was summed is scaled to the new maximum (Dao et al. 2022). The blocks depend on nothing but
  * the number of keys, so a row has the same bits for any threads and batch. */
+#include "attention.h"
 #include "functions.h"
 #include "kernels.h"
 #include "tile.h"
@@ -37,12 +38,8 @@ typedef struct {
   int32_t *mask; /* of one row of scores */
 } Task;
 
-INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* How many keys a query may see, by its position. */
 INLINE int64_t seen_by(const Task *t, const int64_t *n, int64_t query) {
-  const int64_t seen = query + t->count - n[QUERIES] + 1;
-  return !n[CAUSAL] ? t->count : seen < 0 ? 0 : least(seen, t->count);
+  return keys_seen(n[CAUSAL], query, n[QUERIES], t->count);
 }
 
 static void score(Task *t, const int64_t *n, int64_t first, int64_t count) {
@@ -87,9 +84,6 @@ INLINE Lanes scaled_scores(const Task *t, const int64_t *n, int64_t r, int64_t f
     EACH_PART(p) x.v[p] = pick(lane_numbers() + splat_int(p * VL) < splat_int(seen - i), x.v[p], splat(-INFINITY));
   return x;
 }
-
-/* What is subtracted so that no power overflows. */
-INLINE float shift_of(float top) { return top - top == 0 ? top : 0; }
 
 /* The powers of a row of scores, and the factor for what was summed before. */
 static float weigh_row(Task *t, const int64_t *n, int64_t r, int64_t first, int64_t count) {

@@ -1,5 +1,6 @@
 /* The gradient of attention. The weights are computed again for some rows of queries at a time and never all kept (Dao et
  * al. 2022): products with keys and values by the tiles of tile.h, and sums over queries by those of sums.h. */
+#include "attention.h"
 #include "functions.h"
 #include "kernels.h"
 #include "sums.h"
@@ -34,12 +35,9 @@ typedef struct {
 } Head;
 
 INLINE int64_t blocks_of(int64_t count) { return (count + LANES - 1) / LANES; }
-INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* How many keys a query may see, by its position. */
 INLINE int64_t seen_by(const int64_t *n, int64_t query) {
-  const int64_t seen = query + n[COUNT] - n[QUERIES] + 1;
-  return !n[CAUSAL] ? n[COUNT] : seen < 0 ? 0 : least(seen, n[COUNT]);
+  return keys_seen(n[CAUSAL], query, n[QUERIES], n[COUNT]);
 }
 
 /* Rows [rows][depth] times packed columns; the result has complete blocks of 16. */
@@ -63,7 +61,7 @@ static void weigh_row(const Head *h, int64_t query, float *scores, int64_t count
   Lanes top = lanes_splat(-INFINITY), sum = lanes_splat(0);
   for (int64_t i = 0; i < width; i += LANES)
     EACH_PART(p) top.v[p] = max_of(top.v[p], load(scores + i + p * VL));
-  const float largest = largest_of(top), shift = largest - largest == 0 ? largest : 0;
+  const float shift = shift_of(largest_of(top));
   for (int64_t i = 0; i < width; i += LANES)
     EACH_PART(p) {
       const vf e = exp_of(load(scores + i + p * VL) - splat(shift));

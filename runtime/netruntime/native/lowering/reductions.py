@@ -7,6 +7,7 @@ from math import prod
 
 from netdsl.ops.attention.softmax import LogSoftmax, Softmax
 from netdsl.ops.attention.softmax_gradient import LogSoftmaxGradient, SoftmaxGradient
+from netdsl.ops.contract.base import Axes
 from netdsl.ops.contract.rules import normal_axes
 from netdsl.ops.reduce.reduce import Max, Mean, Min, Reduction, Sum
 from netruntime.native.builder import Builder
@@ -40,6 +41,13 @@ def _sizes(shape: Sequence[int], over: Sequence[int], order: Sequence[int]) -> t
     return prod(sizes[:first]), prod(sizes[first:last]), prod(sizes[last:])
 
 
+def _layout(over: Axes, shape: Sequence[int]) -> tuple[list[int], tuple[int, int, int]]:
+    """The order of axes that a kernel reads, and its sizes."""
+    axes = normal_axes(over, len(shape))
+    order = _order(axes, len(shape))
+    return order, _sizes(shape, axes, order)
+
+
 def _keep(step: Step, build: Builder, order: Sequence[int]) -> Ref | None:
     """The mask for each element, in the same order."""
     port, x = step.optional(1), step.type_in(0)
@@ -52,11 +60,9 @@ def _keep(step: Step, build: Builder, order: Sequence[int]) -> Ref | None:
 @lowers(Softmax, LogSoftmax, accepts=_accepts, dtypes=("f32", "bool"))
 def softmax(step: Step, build: Builder) -> None:
     """Powers divided by their sum, or the logarithm of that."""
-    op, shape = step.op, step.type_out.shape
+    op = step.op
     assert isinstance(op, Softmax | LogSoftmax)
-    over = normal_axes(op.over, len(shape))
-    order = _order(over, len(shape))
-    outer, count, inner = _sizes(shape, over, order)
+    order, (outer, count, inner) = _layout(op.over, step.type_out.shape)
     x, keep = build.in_order(step.read(0), order), _keep(step, build, order)
     y = build.new_ordered((step.node, 0), order)
     build.emit("softmax", outer, [x, keep, y], [count, inner, int(isinstance(op, LogSoftmax))])
@@ -65,11 +71,9 @@ def softmax(step: Step, build: Builder) -> None:
 @lowers(SoftmaxGradient, LogSoftmaxGradient, accepts=_accepts)
 def softmax_gradient(step: Step, build: Builder) -> None:
     """The gradients of both, from their results."""
-    op, shape = step.op, step.type_out.shape
+    op = step.op
     assert isinstance(op, SoftmaxGradient | LogSoftmaxGradient)
-    over = normal_axes(op.over, len(shape))
-    order = _order(over, len(shape))
-    outer, count, inner = _sizes(shape, over, order)
+    order, (outer, count, inner) = _layout(op.over, step.type_out.shape)
     refs = [build.in_order(step.read(slot), order) for slot in (0, 1)]
     refs.append(build.new_ordered((step.node, 0), order))
     kind = int(isinstance(op, LogSoftmaxGradient))
